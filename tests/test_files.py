@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from voltphase.errors import OutputError
+from voltphase.files import atomic_directory, atomic_path, write_json
+
+
+def test_a_file_appears_only_when_the_block_succeeds(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    with pytest.raises(ZeroDivisionError), atomic_path(target) as temporary:
+        temporary.write_text("half" * (1 // 0))
+    assert list(tmp_path.iterdir()) == []
+    with atomic_path(target) as temporary:
+        temporary.write_text("whole")
+        assert not target.exists()
+    assert target.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_full_disk_is_one_sentence_and_keeps_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with (
+        pytest.raises(OutputError, match=r"cannot write .*a\.txt: no space left on device"),
+        atomic_path(target),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="no such file or directory"):
+        write_json(tmp_path / "none" / "a.json", {})
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "folder"
+    with pytest.raises(ZeroDivisionError), atomic_directory(target) as temporary:
+        (temporary / "a").write_text("half" * (1 // 0))
+    assert list((tmp_path / "deep").iterdir()) == []
+    with atomic_directory(target) as temporary:
+        (temporary / "a").write_text("whole")
+    assert (target / "a").read_text() == "whole"
+    with pytest.raises(OutputError, match="exists already"), atomic_directory(target):
+        pass
+    assert list((tmp_path / "deep").iterdir()) == [target]
