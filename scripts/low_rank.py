@@ -1,0 +1,106 @@
+"""Whether a sum of separable kernels beats the FFT for kernels that do not separate.
+
+    python scripts/low_rank.py [--batch 16] [--threads 1] [--repeats 15]
+
+For the angular spectrum over a range of sizes and of departures from the paraxial approximation: how many separable
+terms leave no more of the kernel than single precision rounds away, the error of either engine in complex64 against
+complex128, and the time of either for one field (the least of the repeats, interleaved).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+
+import torch
+from torch import Tensor
+
+from voltphase.grid import Grid
+from voltphase.optics import AngularSpectrum
+from voltphase.optics.angular import Frequencies
+from voltphase.optics.engines import Engine
+from voltphase.optics.geometry import Geometry
+from voltphase.optics.lattice import Lattice
+
+WAVELENGTH = 532e-9
+# What single precision rounds away.
+LEFT = 1e-6
+SIZES = (32, 48, 64, 100, 128, 200, 256)
+# Sine of the steepest angle of a pitch, along an axis; the distance is such that it crosses half the plane.
+SINES = (0.01, 0.03, 0.1, 0.2)
+
+
+class LowRank:
+    """The sum over terms of ``rows @ field @ columns.T``, in two products.
+
+    The fewest terms that leave no more than ``LEFT`` of the kernel: its singular value decomposition.
+    """
+
+    def __init__(self, table: Tensor, rows: Lattice, columns: Lattice) -> None:
+        left, singular, right = torch.linalg.svd(table)
+        rest = singular.square().flip(0).cumsum(0).flip(0).sqrt() / torch.linalg.vector_norm(singular)
+        self.terms = int((rest > LEFT).sum())
+        self.left = float(rest[self.terms])
+        root = singular[: self.terms].sqrt()[:, None]
+        row_terms = (root * left[:, : self.terms].mT)[:, rows.indices()]
+        column_terms = (root * right[: self.terms])[:, columns.indices()]
+        # Side by side, so that the sum over terms is done inside the second product.
+        self.rows = torch.cat(tuple(row_terms), 1).to(torch.complex64)
+        self.columns = torch.cat(tuple(column_terms), 0).to(torch.complex64)
+
+    def __call__(self, field: Tensor) -> Tensor:
+        parts = (field @ self.columns.mT).unflatten(-1, (self.terms, -1))
+        return self.rows @ parts.movedim(-2, -3).flatten(-3, -2)
+
+
+def engines(geometry: Geometry) -> tuple[Engine, Engine, LowRank]:
+    """The FFT in double and in single precision, and the sum of separable kernels."""
+    method = AngularSpectrum()
+    plan = next(plan for plan in method.plans(geometry) if plan.engine == "fft")
+    rows, columns = (Frequencies(geometry, axis, None) for axis in (0, 1))
+    if rows.lattice is None or columns.lattice is None:
+        raise RuntimeError("equal grids share a lattice")
+    low = LowRank(method.table(geometry, rows, columns), rows.lattice, columns.lattice)
+    return plan.build(torch.complex128), plan.build(torch.complex64), low
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=15)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    out = sys.stdout.write
+    out(f"{'size':>5s}{'sine':>7s}{'paraxial error':>16s}{'terms':>7s}{'left':>9s}")
+    out(f"{'error':>10s}{'fft error':>11s}{'ms':>9s}{'fft ms':>9s}{'fft / low-rank':>16s}\n")
+    for size in SIZES:
+        for sine in SINES:
+            pitch = WAVELENGTH / (2 * sine)
+            grid = Grid(size, pitch)
+            distance = size * pitch / 2 / (sine / math.sqrt(1 - sine**2))
+            geometry = Geometry(grid, grid, WAVELENGTH, distance)
+            exact, fft, low = engines(geometry)
+            field = torch.randn(options.batch, size, size, dtype=torch.complex128)
+            expected, single = exact(field), field.to(torch.complex64)
+            times = {}
+            for _ in range(options.repeats):
+                for engine in (low, fft):
+                    start = time.perf_counter()
+                    engine(single)
+                    elapsed = (time.perf_counter() - start) / options.batch * 1e3
+                    times[engine] = min(times.get(engine, math.inf), elapsed)
+            errors = [
+                float(torch.linalg.vector_norm(engine(single) - expected) / torch.linalg.vector_norm(expected))
+                for engine in (low, fft)
+            ]
+            out(f"{size:5d}{sine:7.2f}{geometry.paraxial_phase_error():12.3g} rad{low.terms:7d}{low.left:9.0e}")
+            out(
+                f"{errors[0]:10.0e}{errors[1]:11.0e}{times[low]:9.4f}{times[fft]:9.4f}{times[fft] / times[low]:16.2f}\n"
+            )
+
+
+if __name__ == "__main__":
+    main()

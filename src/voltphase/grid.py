@@ -1,0 +1,76 @@
+"""Where the samples of a plane lie."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from voltphase.errors import GeometryError
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A plane across the beam, sampled at ``shape`` points.
+
+    Sample ``j`` of ``n`` along an axis lies at ``(j - (n - 1) / 2) * pitch + offset``. Axis order is
+    (rows = y, columns = x) throughout.
+
+    Args:
+        shape: (rows, columns), each at least 1.
+        pitch: Distance between samples in metres, one number or (y, x).
+        offset: Where the centre of the grid lies in metres, (y, x).
+
+    Raises:
+        GeometryError: if a size is below 1, a pitch is not positive, or a number is not finite.
+    """
+
+    shape: tuple[int, int]
+    pitch: tuple[float, float]
+    offset: tuple[float, float] = (0.0, 0.0)
+
+    def __init__(
+        self,
+        shape: int | tuple[int, int],
+        pitch: float | tuple[float, float],
+        offset: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
+        shape = (shape, shape) if isinstance(shape, int) else (int(shape[0]), int(shape[1]))
+        pitch_pair = (
+            (float(pitch), float(pitch)) if isinstance(pitch, int | float) else (float(pitch[0]), float(pitch[1]))
+        )
+        offset = (float(offset[0]), float(offset[1]))
+        if min(shape) < 1:
+            raise GeometryError(f"expected a grid of at least 1 x 1 samples, but got {shape[0]} x {shape[1]}")
+        if not all(math.isfinite(p) and p > 0 for p in pitch_pair):
+            raise GeometryError(f"expected a pitch in metres above zero, but got {pitch}: a typical one is 36e-6")
+        if not all(math.isfinite(o) for o in offset):
+            raise GeometryError(f"expected a finite offset in metres, but got {offset}")
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "pitch", pitch_pair)
+        object.__setattr__(self, "offset", offset)
+
+    @property
+    def rows(self) -> int:
+        return self.shape[0]
+
+    @property
+    def columns(self) -> int:
+        return self.shape[1]
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """Width of the sampled area in metres, (y, x): samples times pitch."""
+        return (self.rows * self.pitch[0], self.columns * self.pitch[1])
+
+    def coordinates(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The y of each row and the x of each column in metres, two 1-D float64 tensors."""
+
+        def axis(n: int, pitch: float, offset: float) -> torch.Tensor:
+            return (torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * pitch + offset
+
+        return (
+            axis(self.rows, self.pitch[0], self.offset[0]),
+            axis(self.columns, self.pitch[1], self.offset[1]),
+        )

@@ -1,0 +1,187 @@
+"""What stands in the beam and is not trained: lenses and apertures."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from voltphase.errors import GeometryError, SamplingError
+from voltphase.grid import Grid
+from voltphase.optics.kernels import phasor
+from voltphase.optics.precision import require_complex
+from voltphase.optics.units import metres
+
+
+def thin_lens(
+    grid: Grid,
+    *,
+    wavelength: float,
+    focal_length: float,
+    diameter: float | None = None,
+    centre: tuple[float, float] = (0.0, 0.0),
+) -> Tensor:
+    """The transmission exp(-i pi r^2 / (wavelength f)) of a thin lens, complex128 ``rows x columns``.
+
+    Goodman, eq. 5-10.
+
+    Args:
+        grid: Where the lens stands.
+        wavelength: In metres.
+        focal_length: In metres; negative diverges.
+        diameter: Of the lens, dark outside, in metres; None for a lens without an edge.
+        centre: Of the lens (y, x), in metres.
+
+    Raises:
+        GeometryError: if the focal length is zero or the diameter not positive.
+        SamplingError: if the phase turns by more than pi from sample to sample inside the lens.
+    """
+    if focal_length == 0 or not math.isfinite(focal_length):
+        raise GeometryError(f"expected a focal length other than zero, but got {focal_length}")
+    y, x = (c - middle for c, middle in zip(grid.coordinates(), centre, strict=True))
+    for beside, pitch in ((y, grid.pitch[0]), (x, grid.pitch[1])):
+        rim = float(beside.abs().max())
+        rim = rim if diameter is None else min(rim, diameter / 2)
+        shortest = 2 * rim * pitch / wavelength
+        if abs(focal_length) < shortest:
+            raise SamplingError(
+                f"expected a focal length of {metres(shortest)} or more for a lens that reaches {metres(rim)} from "
+                f"its centre on a pitch of {metres(pitch)}, but got {metres(abs(focal_length))}: choose a finer grid "
+                "or a smaller diameter"
+            )
+    lens = phasor(-math.pi / (wavelength * focal_length) * (y[:, None] ** 2 + x**2))
+    return lens if diameter is None else lens * circular_aperture(grid, diameter=diameter, centre=centre)
+
+
+def circular_aperture(grid: Grid, *, diameter: float, centre: tuple[float, float] = (0.0, 0.0)) -> Tensor:
+    """The part of each sample's pixel inside a circle, exactly, float64 ``rows x columns``.
+
+    Args:
+        grid: Where the aperture stands; a pixel is a pitch high and wide.
+        diameter: In metres.
+        centre: (y, x) in metres.
+
+    Raises:
+        GeometryError: if the diameter is not positive.
+    """
+    if not diameter > 0:
+        raise GeometryError(f"expected a diameter in metres above zero, but got {diameter}")
+    y, x = (_edges(c - middle, pitch) for c, middle, pitch in zip(grid.coordinates(), centre, grid.pitch, strict=True))
+    corners = _disc_corner(y[:, None], x[None, :], diameter / 2)
+    return corners.diff(dim=0).diff(dim=1) / (grid.pitch[0] * grid.pitch[1])
+
+
+def rectangular_aperture(grid: Grid, *, size: tuple[float, float], centre: tuple[float, float] = (0.0, 0.0)) -> Tensor:
+    """The part of each sample's pixel inside a rectangle, exactly, float64 ``rows x columns``.
+
+    Args:
+        grid: Where the aperture stands; a pixel is a pitch high and wide.
+        size: (height, width) in metres.
+        centre: (y, x) in metres.
+
+    Raises:
+        GeometryError: if the size is not positive.
+    """
+    if not min(size) > 0:
+        raise GeometryError(f"expected a size in metres above zero, but got {size}")
+    rows, columns = (
+        _edges(c - middle, pitch).clamp(-width / 2, width / 2).diff() / pitch
+        for c, middle, width, pitch in zip(grid.coordinates(), centre, size, grid.pitch, strict=True)
+    )
+    return rows[:, None] * columns
+
+
+class Element(nn.Module):
+    """Multiplies light by a fixed transmission.
+
+    Args:
+        transmission: Real or complex ``rows x columns`` tensor.
+        dtype: Complex type of the fields it takes and gives.
+    """
+
+    transmission: Tensor
+
+    def __init__(self, transmission: Tensor, *, dtype: torch.dtype = torch.complex64) -> None:
+        super().__init__()
+        require_complex(dtype)
+        self.register_buffer("transmission", transmission.to(dtype), persistent=False)
+
+    def forward(self, field: Tensor) -> Tensor:
+        """A complex ``... x rows x columns`` field behind the element.
+
+        Raises:
+            GeometryError: if the field is of another shape.
+        """
+        if field.shape[-2:] != self.transmission.shape:
+            rows, columns = self.transmission.shape
+            raise GeometryError(
+                f"expected a field of {rows} x {columns} samples, but got {' x '.join(map(str, field.shape))}"
+            )
+        return field * self.transmission
+
+
+class ThinLens(Element):
+    """A thin lens; see :func:`thin_lens`."""
+
+    def __init__(
+        self,
+        grid: Grid,
+        *,
+        wavelength: float,
+        focal_length: float,
+        diameter: float | None = None,
+        centre: tuple[float, float] = (0.0, 0.0),
+        dtype: torch.dtype = torch.complex64,
+    ) -> None:
+        lens = thin_lens(grid, wavelength=wavelength, focal_length=focal_length, diameter=diameter, centre=centre)
+        super().__init__(lens, dtype=dtype)
+
+
+class Aperture(Element):
+    """A hole in a dark screen, round or rectangular; see :func:`circular_aperture`, :func:`rectangular_aperture`.
+
+    Args:
+        grid: Where it stands.
+        diameter: Of a round one, in metres.
+        size: (height, width) of a rectangular one, in metres; give this or the diameter.
+        centre: (y, x) in metres.
+        dtype: Complex type of the fields it takes and gives.
+
+    Raises:
+        GeometryError: if not exactly one of ``diameter`` and ``size`` is given, or it is not positive.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        *,
+        diameter: float | None = None,
+        size: tuple[float, float] | None = None,
+        centre: tuple[float, float] = (0.0, 0.0),
+        dtype: torch.dtype = torch.complex64,
+    ) -> None:
+        if diameter is not None and size is None:
+            hole = circular_aperture(grid, diameter=diameter, centre=centre)
+        elif size is not None and diameter is None:
+            hole = rectangular_aperture(grid, size=size, centre=centre)
+        else:
+            raise GeometryError("expected either a diameter or a size for an aperture, and not both")
+        super().__init__(hole, dtype=dtype)
+
+
+def _edges(centres: Tensor, pitch: float) -> Tensor:
+    return torch.cat((centres - pitch / 2, centres[-1:] + pitch / 2))
+
+
+def _disc_corner(y: Tensor, x: Tensor, radius: float) -> Tensor:
+    """Area of a disc inside the rectangle from its centre to (y, x), with the sign of y x."""
+    sign = y.sign() * x.sign()
+    y, x = y.abs().clamp(max=radius), x.abs().clamp(max=radius)
+    # Where the corner is outside, the top edge leaves the disc at this x and the rim takes over.
+    leaves = torch.minimum(torch.sqrt(radius**2 - y**2), x)
+    return sign * (y * leaves + _under_rim(x, radius) - _under_rim(leaves, radius))
+
+
+def _under_rim(x: Tensor, radius: float) -> Tensor:
+    return (x * torch.sqrt(radius**2 - x**2) + radius**2 * torch.asin(x / radius)) / 2

@@ -1,0 +1,90 @@
+"""Two planes and the light between them, and the figures that say what the light does there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from voltphase.errors import GeometryError
+from voltphase.grid import Grid
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A source plane, a target plane, and what is between them.
+
+    Args:
+        source: Where the field is given.
+        target: Where it is wanted.
+        wavelength: In metres.
+        distance: From source to target in metres; negative propagates backwards.
+
+    Raises:
+        GeometryError: if the wavelength is not positive or the distance not finite.
+    """
+
+    source: Grid
+    target: Grid
+    wavelength: float
+    distance: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.wavelength) and self.wavelength > 0):
+            raise GeometryError(
+                f"expected a wavelength in metres above zero, but got {self.wavelength}: green light has 532e-9"
+            )
+        if not math.isfinite(self.distance):
+            raise GeometryError(f"expected a finite distance in metres, but got {self.distance}")
+
+    def displacement(self, axis: int) -> Tensor:
+        """Target minus source coordinates along an axis in metres, ``target x source``, float64."""
+        target, source = self.target.coordinates()[axis], self.source.coordinates()[axis]
+        return target[:, None] - source[None, :]
+
+    def shift(self, axis: int) -> float:
+        """Centre of the target minus centre of the source, in metres."""
+        return self.target.offset[axis] - self.source.offset[axis]
+
+    def reach(self, axis: int) -> float:
+        """The largest distance along an axis between a sample of the source and one of the target, in metres."""
+        return abs(self.shift(axis)) + self._half_span(self.source, axis) + self._half_span(self.target, axis)
+
+    def clearance(self, axis: int) -> float:
+        """The smallest distance along an axis between samples of the two planes, in metres; 0 if they overlap."""
+        spans = self._half_span(self.source, axis) + self._half_span(self.target, axis)
+        return max(0.0, abs(self.shift(axis)) - spans)
+
+    def nyquist_sine(self, axis: int) -> float:
+        """The sine of the steepest angle that the source's samples can carry, at most 1."""
+        return min(1.0, self.wavelength / (2 * self.source.pitch[axis]))
+
+    def ray_sine(self, axis: int) -> float:
+        """The sine of the steepest straight line between the two planes."""
+        across = self.reach(axis)
+        return across / math.hypot(across, self.distance) if across else 0.0
+
+    def fresnel_number(self, axis: int) -> float:
+        """a^2 / (wavelength z) with a half the width of the source; infinite at distance zero."""
+        spread = self.wavelength * abs(self.distance)
+        return (self.source.extent[axis] / 2) ** 2 / spread if spread else math.inf
+
+    def paraxial_phase_error(self, *, band_limited: bool = True) -> float:
+        """The largest error in radians that the Fresnel approximation makes in the phase of a wave.
+
+        Over all plane waves that can go from the source to the target: no steeper than a line from corner to corner,
+        nor (``band_limited``) than what the samples can carry.
+        """
+        squared = 0.0
+        for axis in (0, 1):
+            sine = self.ray_sine(axis)
+            squared += min(sine, self.nyquist_sine(axis)) ** 2 if band_limited else sine**2
+        squared = min(squared, 1.0)
+        # (1 - sqrt(1 - s)) - s / 2 = s^2 / (2 (1 + sqrt(1 - s))^2), which does not cancel for small s.
+        turns = abs(self.distance) / self.wavelength * squared**2 / (2 * (1 + math.sqrt(1 - squared)) ** 2)
+        return 2 * math.pi * turns
+
+    @staticmethod
+    def _half_span(grid: Grid, axis: int) -> float:
+        return (grid.shape[axis] - 1) / 2 * grid.pitch[axis]

@@ -1,0 +1,316 @@
+"""The mathematics of propagation as objects: what each needs, where it is right, and what can apply it."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from voltphase.errors import GeometryError
+from voltphase.optics import kernels
+from voltphase.optics.cost import Cost, convolution_cost, mirrored_cost, product_cost
+from voltphase.optics.engines import ConvolutionEngine, Engine, MatrixEngine, MirroredEngine
+from voltphase.optics.geometry import Geometry
+from voltphase.optics.lattice import Lattice, lattice
+from voltphase.optics.sampling import PARAXIAL_GOOD, PARAXIAL_WRONG, Limit
+from voltphase.optics.units import metres
+
+# Kernels turning up to a quarter too fast are aliased for one pair of samples in 25 along an axis, the farthest apart.
+ALIASED_WRONG = 1.25
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One way to apply a method: which engine, at what cost, and how to make it."""
+
+    engine: str
+    cost: Cost
+    note: str
+    build: Callable[[torch.dtype], Engine]
+
+
+class Method(ABC):
+    """How light gets from one plane to another."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+
+    @abstractmethod
+    def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
+        """What bounds the method here, as figures."""
+
+    @abstractmethod
+    def plans(self, geometry: Geometry) -> list[Plan]:
+        """The engines that can apply it.
+
+        Raises:
+            GeometryError: if none can, or the geometry makes no sense for the method.
+        """
+
+    def matrices(self, geometry: Geometry) -> tuple[Tensor, Tensor] | None:
+        """The matrix of each axis in complex128, carrier included in the rows', or None if not separable."""
+        return None
+
+
+class SeparableMethod(Method):
+    """A kernel that is a product of one of y and one of x, and depends on displacements only."""
+
+    @abstractmethod
+    def kernel(self, displacement: Tensor, pitch: float, geometry: Geometry) -> Tensor:
+        """One axis of the kernel, complex128, of the shape of ``displacement`` (metres)."""
+
+    def matrices(self, geometry: Geometry) -> tuple[Tensor, Tensor]:
+        rows, columns = (self._matrix(geometry, axis) for axis in (0, 1))
+        return rows * kernels.carrier(geometry.wavelength, geometry.distance), columns
+
+    def plans(self, geometry: Geometry) -> list[Plan]:
+        plans = [matrix_plan(self, geometry)]
+        lattices = (lattice(geometry, 0), lattice(geometry, 1))
+        if lattices[0] is not None and lattices[1] is not None:
+            both = (lattices[0], lattices[1])
+            size = (both[0].size, both[1].size)
+
+            def build(dtype: torch.dtype) -> Engine:
+                return ConvolutionEngine(self._transfer(geometry, both), both, dtype)
+
+            plans.append(Plan("fft", convolution_cost(size), f"padded to {size[0]} x {size[1]}", build))
+        return plans
+
+    def _matrix(self, geometry: Geometry, axis: int) -> Tensor:
+        pitch, points = geometry.source.pitch[axis], lattice(geometry, axis)
+        if points is None:
+            return self.kernel(geometry.displacement(axis), pitch, geometry)
+        return self.kernel(points.displacements(), pitch, geometry)[points.indices()]
+
+    def _transfer(self, geometry: Geometry, lattices: tuple[Lattice, Lattice]) -> Tensor:
+        rows, columns = (
+            torch.fft.fft(points.circulate(self.kernel(points.displacements(), pitch, geometry), 0))
+            for points, pitch in zip(lattices, geometry.source.pitch, strict=True)
+        )
+        return kernels.carrier(geometry.wavelength, geometry.distance) * rows[:, None] * columns
+
+
+@dataclass(frozen=True)
+class FresnelTransfer(SeparableMethod):
+    """The Fresnel transfer function, integrated exactly over the band of the samples.
+
+    See :func:`voltphase.optics.kernels.fresnel_transfer`. The only approximation is the paraxial one.
+    """
+
+    name: ClassVar[str] = "fresnel"
+    title: ClassVar[str] = "Fresnel transfer function, exact over the samples' band"
+
+    def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
+        return (paraxial_limit(geometry), *lit_limits(geometry))
+
+    def kernel(self, displacement: Tensor, pitch: float, geometry: Geometry) -> Tensor:
+        return kernels.fresnel_transfer(displacement, pitch, geometry.wavelength, geometry.distance)
+
+
+@dataclass(frozen=True)
+class FresnelImpulse(SeparableMethod):
+    """The Fresnel impulse response, sampled. Right at long distances only, where its samples resolve it."""
+
+    name: ClassVar[str] = "fresnel-impulse"
+    title: ClassVar[str] = "Fresnel impulse response, sampled"
+
+    def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
+        require_distance(self, geometry)
+        shortest = max(2 * geometry.reach(axis) * geometry.source.pitch[axis] / geometry.wavelength for axis in (0, 1))
+        return (paraxial_limit(geometry), step_limit(shortest, abs(geometry.distance)))
+
+    def kernel(self, displacement: Tensor, pitch: float, geometry: Geometry) -> Tensor:
+        return kernels.fresnel_impulse(displacement, pitch, geometry.wavelength, geometry.distance)
+
+
+@dataclass(frozen=True)
+class FresnelPixels(SeparableMethod):
+    """Fresnel diffraction of uniform square pixels, integrated exactly, dark between them.
+
+    Orders of the pixel raster are in it, and right. The field is given at the target's points, not averaged.
+
+    Args:
+        fill_factor: The part of a pixel's area that shines, above 0, up to 1.
+    """
+
+    fill_factor: float = 1.0
+    name: ClassVar[str] = "fresnel-pixels"
+    title: ClassVar[str] = "Fresnel diffraction of square pixels, exact"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fill_factor <= 1:
+            raise GeometryError(f"expected a fill factor above 0, up to 1, but got {self.fill_factor}")
+
+    def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
+        return (paraxial_limit(geometry, band_limited=False),)
+
+    def kernel(self, displacement: Tensor, pitch: float, geometry: Geometry) -> Tensor:
+        width = pitch * math.sqrt(self.fill_factor)
+        return kernels.fresnel_pixels(displacement, width, geometry.wavelength, geometry.distance)
+
+
+@dataclass(frozen=True)
+class Fraunhofer(Method):
+    """The far field: a Fourier transform, with the curved phase it has on a plane."""
+
+    name: ClassVar[str] = "fraunhofer"
+    title: ClassVar[str] = "Fraunhofer diffraction"
+
+    def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
+        require_distance(self, geometry)
+        squared = sum(float(x.abs().max()) ** 2 for x in geometry.source.coordinates())
+        phase = math.pi * squared / (geometry.wavelength * abs(geometry.distance))
+        nearest = math.pi * squared / (geometry.wavelength * PARAXIAL_GOOD)
+        far = Limit(
+            "phase of the neglected curvature",
+            phase,
+            PARAXIAL_GOOD,
+            PARAXIAL_WRONG,
+            " rad",
+            f"a distance of {metres(nearest)} or more",
+            metres(abs(geometry.distance)),
+        )
+        return (far, replica_limit(geometry))
+
+    def matrices(self, geometry: Geometry) -> tuple[Tensor, Tensor]:
+        return _far_field(geometry, curvature=1.0, length=geometry.distance)
+
+    def plans(self, geometry: Geometry) -> list[Plan]:
+        return [matrix_plan(self, geometry)]
+
+
+@dataclass(frozen=True)
+class FocalPlane(Method):
+    """The far field behind a thin lens, on its back focal plane; the ``distance`` is the focal length.
+
+    Args:
+        front: How far the source plane is in front of the lens, in metres: 0 is at the lens, one focal length makes
+            the target exactly the Fourier transform. The lens has no edge.
+    """
+
+    front: float = 0.0
+    name: ClassVar[str] = "focal-plane"
+    title: ClassVar[str] = "far field behind a lens"
+
+    def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
+        require_distance(self, geometry)
+        return (paraxial_limit(geometry), replica_limit(geometry))
+
+    def matrices(self, geometry: Geometry) -> tuple[Tensor, Tensor]:
+        curvature = 1 - self.front / geometry.distance
+        return _far_field(geometry, curvature=curvature, length=geometry.distance + self.front)
+
+    def plans(self, geometry: Geometry) -> list[Plan]:
+        return [matrix_plan(self, geometry)]
+
+
+def matrix_plan(method: Method, geometry: Geometry) -> Plan:
+    """Two matrix products, of even and odd halves where both planes are centred and that is cheaper."""
+    source, target = geometry.source.shape, geometry.target.shape
+    cost = product_cost((target[0], source[0]), source, (source[1], target[1]))
+    mirrored = mirrored_cost(source, target)
+    centred = geometry.source.offset == geometry.target.offset == (0.0, 0.0)
+    halves = centred and mirrored.nanoseconds < cost.nanoseconds
+
+    def build(dtype: torch.dtype) -> Engine:
+        matrices = method.matrices(geometry)
+        if matrices is None:
+            raise TypeError(f"{method.name} is not separable")
+        return (MirroredEngine if halves else MatrixEngine)(*matrices, dtype)
+
+    note = f"{target[0]} x {source[0]} and {target[1]} x {source[1]}" + (", even and odd halves" if halves else "")
+    return Plan("matrix", mirrored if halves else cost, note, build)
+
+
+def paraxial_limit(geometry: Geometry, *, band_limited: bool = True) -> Limit:
+    """That waves as steep as can be are not out of phase."""
+    error = geometry.paraxial_phase_error(band_limited=band_limited)
+    return Limit(
+        "paraxial phase error",
+        error,
+        PARAXIAL_GOOD,
+        PARAXIAL_WRONG,
+        " rad",
+        f"a paraxial phase error of at most {PARAXIAL_GOOD:g} rad",
+        f"{error:.3g} rad at the steepest angle",
+    )
+
+
+def lit_limits(geometry: Geometry) -> tuple[Limit, ...]:
+    """That light the samples can carry reaches the target at all, where the planes do not overlap."""
+    limits = []
+    for axis, name in ((0, "y"), (1, "x")):
+        clearance, sine = geometry.clearance(axis), geometry.nyquist_sine(axis)
+        if clearance == 0:
+            continue
+        lit = abs(geometry.distance) * sine / math.sqrt(1 - sine**2) if sine < 1 else math.inf
+        limits.append(
+            Limit(
+                f"distance of the target beside the source in {name}, over what light can cross",
+                clearance / lit if lit else math.inf,
+                1.0,
+                math.inf,
+                "",
+                f"a target no farther beside the source in {name} than light of its pitch goes, {metres(lit)},",
+                metres(clearance),
+            )
+        )
+    return tuple(limits)
+
+
+def replica_limit(geometry: Geometry) -> Limit:
+    """That the target shows one copy of the far field, of those a sampled source has."""
+    ratio, axis = max(
+        (
+            float(geometry.target.coordinates()[axis].abs().max())
+            * 2
+            * geometry.source.pitch[axis]
+            / (geometry.wavelength * abs(geometry.distance)),
+            axis,
+        )
+        for axis in (0, 1)
+    )
+    half = geometry.wavelength * abs(geometry.distance) / (2 * geometry.source.pitch[axis])
+    return Limit(
+        "target's half width over that of one far field",
+        ratio,
+        1.0,
+        ALIASED_WRONG,
+        "",
+        f"a target within {metres(half)} of the axis, beyond which the far field of samples repeats,",
+        f"one that reaches {metres(ratio * half)}",
+    )
+
+
+def step_limit(shortest: float, distance: float) -> Limit:
+    """That a kernel turns by less than pi from sample to sample."""
+    return Limit(
+        "kernel's largest turn between samples, over pi",
+        shortest / distance,
+        1.0,
+        ALIASED_WRONG,
+        "",
+        f"a distance of {metres(shortest)} or more, so that samples resolve the kernel,",
+        metres(distance),
+    )
+
+
+def require_distance(method: Method, geometry: Geometry) -> None:
+    """Refuse a distance of zero for a method whose kernel is singular there."""
+    if geometry.distance == 0:
+        raise GeometryError(f"expected a distance other than zero for method {method.name!r}, but got 0")
+
+
+def _far_field(geometry: Geometry, curvature: float, length: float) -> tuple[Tensor, Tensor]:
+    rows, columns = (
+        kernels.far_field(to, at, pitch, geometry.wavelength, geometry.distance, curvature)
+        for to, at, pitch in zip(
+            geometry.target.coordinates(), geometry.source.coordinates(), geometry.source.pitch, strict=True
+        )
+    )
+    return rows * kernels.carrier(geometry.wavelength, length), columns

@@ -1,0 +1,165 @@
+"""Free space between two planes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from voltphase.errors import ConfigError, GeometryError
+from voltphase.grid import Grid
+from voltphase.optics.choice import METHODS, best_method, best_plan, find_method
+from voltphase.optics.explain import Explanation, explain
+from voltphase.optics.geometry import Geometry
+from voltphase.optics.methods import Method
+from voltphase.optics.precision import require_complex
+from voltphase.optics.sampling import enforce
+
+__all__ = ["METHODS", "Propagator"]
+
+EngineName = Literal["auto", "matrix", "fft"]
+
+
+class Propagator(nn.Module):
+    """Takes the field on one plane to the field on another, a distance of free space away.
+
+    Light that leaves a grid is gone: convolutions are linear, nothing wraps around. The grids may differ in size, pitch
+    and offset. Kernels are built once, in double precision, and kept as buffers that are not part of a state dict.
+
+    Methods, by name or as an object with parameters of its own:
+
+    ``"fresnel"``
+        Fresnel transfer function, exact over the samples' band.
+    ``"fresnel-impulse"``
+        Fresnel impulse response, sampled: long distances only.
+    ``"fresnel-pixels"``
+        Fresnel diffraction of uniform square pixels, ``FresnelPixels(fill_factor)``.
+    ``"angular-spectrum"``
+        Band-limited angular spectrum: no paraxial approximation.
+    ``"rayleigh-sommerfeld"``
+        First Rayleigh-Sommerfeld integral with its kernel sampled: no paraxial approximation.
+    ``"fraunhofer"``, ``"focal-plane"``
+        Far field; far field behind a lens whose focal length is the distance, ``FocalPlane(front)``.
+    ``"fresnel-wrapped"``, ``"angular-spectrum-wrapped"``
+        Unpadded DFTs, whose light wraps around; to compare with code that does the same.
+    ``"auto"``
+        The cheapest that is right; :meth:`explain` says which and why.
+
+    Args:
+        source: Where the field is given.
+        target: Where it is wanted; ``source`` by default.
+        wavelength: In metres.
+        distance: In metres; negative propagates backwards, as the adjoint of forwards.
+        method: The mathematics, as above.
+        engine: What applies it: ``"matrix"`` (one matrix per axis; for a kernel that does not separate, between
+            matrix Fourier transforms), ``"fft"``, or ``"auto"``, the cheapest by a measured cost model. The result
+            is the same to rounding.
+        dtype: Complex type of the kernels and of the fields taken and given.
+        check: Whether to refuse a method where it is wrong and to warn where it is borderline.
+
+    Raises:
+        ConfigError: if the method or engine is unknown, the engine cannot apply the method, or the dtype is none of
+            complex64 and complex128.
+        GeometryError: if wavelength, distance or grids make no sense for the method.
+        SamplingError: if the method is wrong in this geometry.
+
+    Warns:
+        SamplingWarning: if it is borderline.
+    """
+
+    def __init__(
+        self,
+        source: Grid,
+        target: Grid | None = None,
+        *,
+        wavelength: float,
+        distance: float,
+        method: str | Method = "auto",
+        engine: EngineName = "auto",
+        dtype: torch.dtype = torch.complex64,
+        check: bool = True,
+    ) -> None:
+        super().__init__()
+        require_complex(dtype)
+        self.geometry = Geometry(source, source if target is None else target, float(wavelength), float(distance))
+        self.dtype = dtype
+        self.method, self._reason = find_method(method, self.geometry)
+        self._limits = self.method.limits(self.geometry)
+        if check:
+            enforce(self.method.name, self._limits, _advice(self.geometry, self.method))
+        self._plans = self.method.plans(self.geometry)
+        self._plan = best_plan(self._plans, engine, self.method)
+        self.engine = self._plan.build(dtype)
+
+    @property
+    def source(self) -> Grid:
+        return self.geometry.source
+
+    @property
+    def target(self) -> Grid:
+        return self.geometry.target
+
+    @property
+    def wavelength(self) -> float:
+        return self.geometry.wavelength
+
+    @property
+    def distance(self) -> float:
+        return self.geometry.distance
+
+    def forward(self, field: Tensor) -> Tensor:
+        """The field on the target plane, from a complex ``... x rows x columns`` field on the source plane.
+
+        Raises:
+            ConfigError: if the field is of another dtype: nothing is cast without a word.
+            GeometryError: if it is of another shape.
+        """
+        self._check(field, self.source, "source")
+        return self.engine(field)
+
+    def adjoint(self, field: Tensor) -> Tensor:
+        """The conjugate transpose of :meth:`forward`: from a field on the target plane to one on the source plane.
+
+        Raises: as :meth:`forward`.
+        """
+        self._check(field, self.target, "target")
+        return self.engine.adjoint(field)
+
+    def matrices(self) -> tuple[Tensor, Tensor] | None:
+        """``(Ky, Kx)`` with ``forward(u) == Ky @ u @ Kx.T``, or None where the kernel does not separate.
+
+        Ky is target rows x source rows, Kx target columns x source columns, on the propagator's device and in its
+        dtype. Made anew at each call, whatever the engine.
+        """
+        matrices = self.method.matrices(self.geometry)
+        if matrices is None:
+            return None
+        device = next(self.buffers()).device
+        return matrices[0].to(device, self.dtype), matrices[1].to(device, self.dtype)
+
+    def explain(self) -> Explanation:
+        """What this does and why: method, engine and cost, sampling limits, Fresnel number, paraxial error."""
+        return explain(self.geometry, self.method, self._reason, self._limits, self._plan, self._plans)
+
+    def extra_repr(self) -> str:
+        return f"{self.method.name!r}, wavelength={self.wavelength:g}, distance={self.distance:g}"
+
+    def _check(self, field: Tensor, grid: Grid, which: str) -> None:
+        if field.dtype != self.dtype:
+            raise ConfigError(
+                f"expected a {self.dtype} field, but got {field.dtype}: "
+                "cast the field, or make the propagator with that dtype"
+            )
+        if field.shape[-2:] != grid.shape:
+            raise GeometryError(
+                f"expected a field of {grid.rows} x {grid.columns} samples on the {which} plane, "
+                f"but got {' x '.join(map(str, field.shape))}"
+            )
+
+
+def _advice(geometry: Geometry, method: Method) -> str:
+    best, reason = best_method(geometry)
+    if best.name == method.name:
+        return "no method is right in this geometry; change the distance or the grids"
+    return f"use method {best.name!r} ({reason})"

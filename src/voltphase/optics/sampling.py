@@ -1,0 +1,70 @@
+"""Where a method is right: its limits, put as figures."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from voltphase.errors import SamplingError
+
+# A wave out by a thirtieth of a turn interferes as it should to 2 %; one out by half a turn has the wrong sign.
+PARAXIAL_GOOD, PARAXIAL_WRONG = 0.2, 3.2
+
+
+class SamplingWarning(UserWarning):
+    """A propagation method used where it is borderline."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One thing that has to be small for a method to be right.
+
+    Args:
+        what: Its name.
+        value: Here.
+        good: Up to which nothing is lost.
+        wrong: Beyond which the result means nothing; in between it is borderline.
+        unit: Of the three.
+        expected, got: Two halves of a sentence for the user.
+    """
+
+    what: str
+    value: float
+    good: float
+    wrong: float
+    unit: str
+    expected: str
+    got: str
+
+    @property
+    def verdict(self) -> str:
+        """``"good"``, ``"borderline"`` or ``"wrong"``."""
+        if self.value <= self.good:
+            return "good"
+        return "borderline" if self.value <= self.wrong else "wrong"
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.value:.3g}{self.unit} (good up to {self.good:.3g}{self.unit}): {self.verdict}"
+
+
+def enforce(name: str, limits: Sequence[Limit], advice: str) -> None:
+    """Refuse a method that is wrong, and warn of one that is borderline.
+
+    Args:
+        name: Of the method.
+        limits: Its limits in the geometry at hand.
+        advice: What to use instead, with the reason.
+
+    Raises:
+        SamplingError: if a limit is exceeded by so much that the result means nothing.
+    """
+    for limit in limits:
+        if limit.verdict == "wrong":
+            raise SamplingError(
+                f"method {name!r} is wrong here: expected {limit.expected} but got {limit.got}; {advice}"
+            )
+    for limit in limits:
+        if limit.verdict == "borderline":
+            message = f"method {name!r} is borderline here: expected {limit.expected} but got {limit.got}; {advice}"
+            warnings.warn(message, SamplingWarning, stacklevel=3)

@@ -1,0 +1,201 @@
+"""Where light begins."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from voltphase.errors import ConfigError, GeometryError, SamplingError
+from voltphase.grid import Grid
+from voltphase.optics.kernels import carrier, phasor
+from voltphase.optics.precision import require_complex
+from voltphase.optics.units import metres
+
+Encoding = Literal["amplitude", "phase", "both"]
+
+
+def plane_wave(
+    grid: Grid,
+    *,
+    wavelength: float,
+    tilt: tuple[float, float] = (0.0, 0.0),
+    dtype: torch.dtype = torch.complex64,
+) -> Tensor:
+    """A plane wave of amplitude 1, a complex ``rows x columns`` tensor; phase 0 at the origin of coordinates.
+
+    Args:
+        grid: Where it is wanted.
+        wavelength: In metres.
+        tilt: Angles (y, x) in radians towards which it travels; their sines are the direction's.
+        dtype: Complex type of the field.
+
+    Raises:
+        SamplingError: if it is steeper than the grid's pitch can carry.
+    """
+    require_complex(dtype)
+    turns = []
+    for angle, x, pitch in zip(tilt, grid.coordinates(), grid.pitch, strict=True):
+        _require_sampled(abs(math.sin(angle)), pitch, wavelength, "a plane wave")
+        turns.append(2 * math.pi / wavelength * math.sin(angle) * x)
+    return (phasor(turns[0])[:, None] * phasor(turns[1])).to(dtype)
+
+
+def gaussian_beam(
+    grid: Grid,
+    *,
+    wavelength: float,
+    waist: float,
+    distance: float = 0.0,
+    centre: tuple[float, float] = (0.0, 0.0),
+    dtype: torch.dtype = torch.complex64,
+) -> Tensor:
+    """The paraxial Gaussian beam, a complex ``rows x columns`` tensor; its amplitude is 1 in the middle of its waist.
+
+    Siegman, Lasers, section 17.1, with the carrier exp(2 pi i z / wavelength).
+
+    Args:
+        grid: Where it is wanted.
+        wavelength: In metres.
+        waist: Radius at 1/e of the amplitude where it is narrowest, in metres.
+        distance: Behind the waist, in metres; negative is in front.
+        centre: Of the beam (y, x), in metres.
+        dtype: Complex type of the field.
+
+    Raises:
+        SamplingError: if the waist is below the pitch.
+    """
+    require_complex(dtype)
+    if not waist >= max(grid.pitch):
+        raise SamplingError(
+            f"expected a waist of {metres(max(grid.pitch))}, the pitch, or more, but got {metres(waist)}: "
+            "choose a finer grid"
+        )
+    spreading = 1 + 1j * distance * wavelength / (math.pi * waist**2)
+    y, x = (c - middle for c, middle in zip(grid.coordinates(), centre, strict=True))
+    profile = torch.exp(-(y[:, None] ** 2 + x**2) / (waist**2 * spreading))
+    return (profile * (carrier(wavelength, distance) / spreading)).to(dtype)
+
+
+def point_source(
+    grid: Grid,
+    *,
+    wavelength: float,
+    distance: float,
+    position: tuple[float, float] = (0.0, 0.0),
+    dtype: torch.dtype = torch.complex64,
+) -> Tensor:
+    """A spherical wave, a complex ``rows x columns`` tensor; its amplitude is 1 where the grid's plane is nearest.
+
+    ``z / r exp(2 pi i r / wavelength)``, with r the distance from the point.
+
+    Args:
+        grid: Where it is wanted.
+        wavelength: In metres.
+        distance: Of the point in front of the plane, in metres; negative for light that converges to a point behind.
+        position: Of the point (y, x), in metres.
+        dtype: Complex type of the field.
+
+    Raises:
+        GeometryError: if the distance is zero.
+        SamplingError: if the wave is steeper anywhere than the grid's pitch can carry.
+    """
+    require_complex(dtype)
+    if distance == 0:
+        raise GeometryError("expected a point source in front of or behind the plane, but got a distance of 0")
+    y, x = (c - at for c, at in zip(grid.coordinates(), position, strict=True))
+    for beside, pitch in ((y, grid.pitch[0]), (x, grid.pitch[1])):
+        reach = float(beside.abs().max())
+        _require_sampled(reach / math.hypot(reach, distance), pitch, wavelength, "the rim of a spherical wave")
+    beside = y[:, None] ** 2 + x**2
+    r = torch.sqrt(beside + distance**2)
+    wave = abs(distance) / r * phasor(2 * math.pi / wavelength * beside / (r + abs(distance)))
+    wave = wave * carrier(wavelength, abs(distance))
+    return (wave if distance > 0 else wave.conj()).to(dtype)
+
+
+def image_interpolation(size_in: int, size_out: int) -> Tensor:
+    """One axis of bilinear interpolation as a matrix, ``size_out x size_in``, float64.
+
+    Equals ``torch.nn.functional.interpolate(mode="bilinear", align_corners=False)``, which it is made by.
+    """
+    unit_images = torch.eye(size_in, dtype=torch.float64)[None]
+    columns = nn.functional.interpolate(unit_images, size=size_out, mode="linear", align_corners=False)
+    return columns[0].T.contiguous()
+
+
+class ImageSource(nn.Module):
+    """A plane wave that carries an image, interpolated bilinearly to the grid.
+
+    Args:
+        grid: Where the field is wanted; the image covers it whole.
+        image_shape: (rows, columns) of the images.
+        encoding: Whether the image is the wave's amplitude, its phase, or both.
+        phase_range: Phase of the brightest pixel in radians, if the phase carries the image.
+        dtype: Complex type of the field.
+
+    Raises:
+        ConfigError: if the encoding or dtype is none of those.
+        GeometryError: if the images have no pixels.
+    """
+
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(
+        self,
+        grid: Grid,
+        image_shape: tuple[int, int],
+        *,
+        encoding: Encoding = "amplitude",
+        phase_range: float = math.pi,
+        dtype: torch.dtype = torch.complex64,
+    ) -> None:
+        super().__init__()
+        require_complex(dtype)
+        if encoding not in get_args(Encoding):
+            raise ConfigError(f"expected an encoding out of amplitude, phase, both, but got {encoding!r}")
+        if min(image_shape) < 1:
+            raise GeometryError(f"expected images of at least 1 x 1, but got {image_shape[0]} x {image_shape[1]}")
+        self.grid, self.image_shape, self.dtype = grid, (int(image_shape[0]), int(image_shape[1])), dtype
+        self.encoding, self.phase_range = encoding, float(phase_range)
+        rows, columns = (image_interpolation(*sizes) for sizes in zip(image_shape, grid.shape, strict=True))
+        self.register_buffer("rows", rows.to(dtype.to_real()), persistent=False)
+        self.register_buffer("columns", columns.to(dtype.to_real()), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """A complex ``... x rows x columns`` field.
+
+        Args:
+            images: ``... x height x width``, uint8 (255 is amplitude 1) or real (1 is amplitude 1).
+
+        Raises:
+            GeometryError: if the images are of another shape.
+        """
+        if images.shape[-2:] != self.image_shape:
+            raise GeometryError(
+                f"expected images of {self.image_shape[0]} x {self.image_shape[1]}, but got {tuple(images.shape)}"
+            )
+        values = images.to(self.rows.dtype)
+        if images.dtype == torch.uint8:
+            values = values / 255
+        image = self.rows @ (values @ self.columns.mT)
+        if self.encoding == "amplitude":
+            return torch.complex(image, torch.zeros_like(image))
+        amplitude = image if self.encoding == "both" else torch.ones_like(image)
+        return torch.polar(amplitude, self.phase_range * image)
+
+    def extra_repr(self) -> str:
+        return f"image_shape={self.image_shape}, encoding={self.encoding!r}"
+
+
+def _require_sampled(sine: float, pitch: float, wavelength: float, what: str) -> None:
+    steepest = min(1.0, wavelength / (2 * pitch))
+    # A wave right at the edge of the band is allowed to be there but for rounding.
+    if sine > steepest * (1 + 1e-9):
+        raise SamplingError(
+            f"expected {what} no steeper than {math.asin(steepest):.3g} rad, which a pitch of {metres(pitch)} "
+            f"can carry, but got {math.asin(min(sine, 1.0)):.3g} rad: choose a finer grid"
+        )

@@ -1,0 +1,74 @@
+"""Light that wraps around the edges of an unpadded DFT. Not physical: to compare with code that lets it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from voltphase.errors import GeometryError
+from voltphase.optics import kernels
+from voltphase.optics.cost import convolution_cost
+from voltphase.optics.engines import ConvolutionEngine, Engine
+from voltphase.optics.geometry import Geometry
+from voltphase.optics.lattice import Lattice, lattice
+from voltphase.optics.methods import Method, Plan, paraxial_limit
+from voltphase.optics.sampling import Limit
+
+
+class WrappedMethod(Method):
+    """A transfer function at the frequencies of an unpadded DFT, which makes both planes periodic."""
+
+    @abstractmethod
+    def transfer(self, frequency_y: Tensor, frequency_x: Tensor, geometry: Geometry) -> Tensor:
+        """Without the carrier, complex128; frequencies in cycles per metre."""
+
+    def plans(self, geometry: Geometry) -> list[Plan]:
+        lattices = (lattice(geometry, 0), lattice(geometry, 1))
+        if geometry.source != geometry.target or lattices[0] is None or lattices[1] is None:
+            raise GeometryError("expected equal grids on both planes for light that wraps around, but they differ")
+        both: tuple[Lattice, Lattice] = (lattices[0], lattices[1])
+
+        def build(dtype: torch.dtype) -> Engine:
+            y, x = (
+                torch.fft.fftfreq(n, pitch, dtype=torch.float64)
+                for n, pitch in zip(geometry.source.shape, geometry.source.pitch, strict=True)
+            )
+            carrier = kernels.carrier(geometry.wavelength, geometry.distance)
+            transfer = self.transfer(y[:, None], x[None, :], geometry)
+            return ConvolutionEngine(carrier * transfer, both, dtype)
+
+        return [Plan("fft", convolution_cost(geometry.source.shape), "unpadded", build)]
+
+
+@dataclass(frozen=True)
+class WrappedFresnel(WrappedMethod):
+    """The Fresnel transfer function, wrapping around."""
+
+    name: ClassVar[str] = "fresnel-wrapped"
+    title: ClassVar[str] = "Fresnel transfer function on an unpadded DFT, wrapping around"
+
+    def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
+        return (paraxial_limit(geometry),)
+
+    def transfer(self, frequency_y: Tensor, frequency_x: Tensor, geometry: Geometry) -> Tensor:
+        return kernels.fresnel_transfer_function(
+            frequency_y, geometry.wavelength, geometry.distance
+        ) * kernels.fresnel_transfer_function(frequency_x, geometry.wavelength, geometry.distance)
+
+
+@dataclass(frozen=True)
+class WrappedAngularSpectrum(WrappedMethod):
+    """The angular spectrum of plane waves, wrapping around."""
+
+    name: ClassVar[str] = "angular-spectrum-wrapped"
+    title: ClassVar[str] = "angular spectrum on an unpadded DFT, wrapping around"
+
+    def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
+        return ()
+
+    def transfer(self, frequency_y: Tensor, frequency_x: Tensor, geometry: Geometry) -> Tensor:
+        return kernels.angular_spectrum(frequency_y, frequency_x, geometry.wavelength, geometry.distance)

@@ -1,0 +1,79 @@
+"""All cases, run and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from voltphase.errors import OutputError
+from voltphase.files import atomic_path, write_json
+from voltphase.validation import agreement, apertures, beams, gratings, invariants
+from voltphase.validation.rows import Curve, Outcome, Row
+
+CASES: tuple[Callable[[], Outcome], ...] = (
+    apertures.circular,
+    apertures.airy,
+    apertures.square,
+    apertures.straight_edge,
+    beams.gaussian,
+    gratings.talbot,
+    invariants.conservation,
+    gratings.blazed_angle,
+    gratings.fill_factor,
+    gratings.blazed_levels,
+    agreement.methods,
+    agreement.engines,
+    agreement.adjoints,
+)
+
+
+def run(out: Path | None = None) -> list[Row]:
+    """Run every case, and write table and figure if there is a place to.
+
+    Args:
+        out: Folder for ``validation.json`` and ``validation.png``, made if missing; files of those names are replaced.
+
+    Returns:
+        The table's rows, in order. Whether all is well is ``all(row.passed for row in rows)``.
+
+    Raises:
+        OutputError: if the folder cannot be made or written. It is tried before anything is computed.
+    """
+    if out is not None:
+        _make_folder(Path(out))
+    rows, curves = _run()
+    if out is not None:
+        _write(Path(out), rows, curves)
+    return rows
+
+
+def run_validation() -> list[Row]:
+    """Run every case and give the table's rows."""
+    return run(None)
+
+
+def write_validation(out: str | Path) -> list[Row]:
+    """Run every case and write ``validation.json`` and ``validation.png`` to a folder; see :func:`run`."""
+    return run(Path(out))
+
+
+def _run() -> tuple[list[Row], list[Curve]]:
+    outcomes = [case() for case in CASES]
+    rows = [row for outcome in outcomes for row in outcome.rows]
+    return rows, [curve for outcome in outcomes for curve in outcome.curves]
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(f"cannot make the folder {out}: {reason}; choose a place that can be written") from error
+
+
+def _write(out: Path, rows: list[Row], curves: list[Curve]) -> None:
+    from voltphase.validation.figure import draw
+
+    write_json(out / "validation.json", [row.as_json() for row in rows])
+    with atomic_path(out / "validation.png") as temporary:
+        temporary.write_bytes(draw(rows, curves))

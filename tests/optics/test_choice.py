@@ -1,0 +1,178 @@
+"""Which method and engine are picked, and what is said about it."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import pytest
+import torch
+
+from voltphase.errors import SamplingError
+from voltphase.grid import Grid
+from voltphase.optics import Propagator, SamplingWarning
+from voltphase.optics.choice import best_method
+from voltphase.optics.cost import Cost, product_cost
+from voltphase.optics.geometry import Geometry
+
+GREEN = 532e-9
+PAPER = Grid(200, 36e-6)
+
+
+@pytest.mark.parametrize(("size", "distance"), [(200, 0.30), (64, 0.096), (32, 0.048)])
+@pytest.mark.parametrize("method", ["fresnel", "auto", "angular-spectrum"])
+def test_the_papers_system_needs_no_warning(size: int, distance: float, method: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        propagator = Propagator(Grid(size, 36e-6), wavelength=GREEN, distance=distance, method=method)
+    assert propagator.method.name == ("angular-spectrum" if method == "angular-spectrum" else "fresnel")
+
+
+@pytest.mark.parametrize(
+    ("grid", "distance", "chosen"),
+    [
+        (Grid(64, 36e-6), 0.0, "fresnel"),
+        (Grid(64, 36e-6), 0.096, "fresnel"),
+        (Grid(64, 1e-6), 3e-4, "angular-spectrum"),
+    ],
+)
+def test_auto_takes_the_cheapest_that_is_right(grid: Grid, distance: float, chosen: str) -> None:
+    propagator = Propagator(grid, wavelength=GREEN, distance=distance)
+    assert propagator.method.name == chosen
+    assert all(limit.verdict == "good" for limit in propagator.explain().limits)
+
+
+def test_auto_takes_the_integral_where_frequencies_would_be_cut() -> None:
+    grid = Grid(1000, 1e-6)
+    method, reason = best_method(Geometry(grid, grid, GREEN, 0.016))
+    assert method.name == "rayleigh-sommerfeld"
+    assert reason.startswith("the paraxial phase error reaches 1.4 rad, and the distance is long enough")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"method": "fresnel-impulse"},
+            "method 'fresnel-impulse' is wrong here: expected a distance of 0.97 m or more, so that samples resolve "
+            "the kernel, but got 0.3 m; use method 'fresnel' (the paraxial phase error is at most 0.0053 rad",
+        ),
+        (
+            {"method": "rayleigh-sommerfeld"},
+            "method 'rayleigh-sommerfeld' is wrong here: expected a distance of 0.97 m or more",
+        ),
+        (
+            {"method": "fraunhofer"},
+            "method 'fraunhofer' is wrong here: expected a distance of 758 m or more but got 0.3 m; use method",
+        ),
+        (
+            {"method": "focal-plane"},
+            "method 'focal-plane' is wrong here: expected a target within 2.22 mm of the axis, beyond which the far "
+            "field of samples repeats, but got one that reaches 3.58 mm",
+        ),
+        (
+            {"method": "fresnel", "source": Grid(200, 2e-6), "distance": 3e-3},
+            "method 'fresnel' is wrong here: expected a paraxial phase error of at most 0.2 rad but got 5.39 rad at "
+            "the steepest angle; use method 'angular-spectrum'",
+        ),
+        (
+            {"method": "rayleigh-sommerfeld", "source": Grid(20, 0.2e-6), "distance": 0.05e-6},
+            "method 'rayleigh-sommerfeld' is wrong here: expected a distance of 400 nm or more, so that samples "
+            "resolve the kernel's peak, but got 50 nm; use method 'angular-spectrum'",
+        ),
+        (
+            {"method": "angular-spectrum", "distance": 1e5},
+            "method 'angular-spectrum' is wrong here: expected a distance short enough that 48 frequencies or more "
+            "resolve the transfer function but got 100 km, which leaves 1; use method 'fresnel'",
+        ),
+    ],
+)
+def test_a_method_that_is_wrong_is_refused_with_figures_and_a_way_out(options: dict, message: str) -> None:
+    options = {"source": PAPER, "wavelength": GREEN, "distance": 0.3} | options
+    with pytest.raises(SamplingError) as caught:
+        Propagator(**options)
+    assert str(caught.value).startswith(message)
+    Propagator(**options, check=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"method": "fresnel", "source": Grid(200, 2e-6), "distance": 1e-3},
+            "method 'fresnel' is borderline here: expected a paraxial phase error of at most 0.2 rad but got 1.88 rad",
+        ),
+        (
+            {"method": "fresnel-impulse", "distance": 0.9},
+            "method 'fresnel-impulse' is borderline here: expected a distance of 0.97 m or more, so that samples",
+        ),
+        (
+            {"method": "fresnel", "target": Grid(8, 36e-6, (0, 0.01))},
+            "method 'fresnel' is borderline here: expected a target no farther beside the source in x than light of "
+            "its pitch goes, 2.22 mm, but got 6.29 mm",
+        ),
+    ],
+)
+def test_a_method_that_is_borderline_is_warned_of(options: dict, message: str) -> None:
+    options = {"source": PAPER, "wavelength": GREEN, "distance": 0.3} | options
+    with pytest.warns(SamplingWarning) as caught:
+        Propagator(**options)
+    assert str(caught[0].message).startswith(message)
+    assert caught[0].filename == __file__
+
+
+def test_an_explanation_gives_the_figures() -> None:
+    explanation = Propagator(PAPER, wavelength=GREEN, distance=0.3).explain()
+    assert explanation.fresnel_number == pytest.approx(2 * (3.6e-3**2 / (GREEN * 0.3),))
+    # k z s^4 / 8 with s the sine of the diagonal of the band.
+    squared = 2 * (GREEN / 72e-6) ** 2
+    assert explanation.paraxial_phase_error == pytest.approx(math.pi / GREEN * 0.3 * squared**2 / 4, rel=1e-3)
+    assert {explanation.engine.name, *(other.name for other in explanation.others)} == {"matrix", "fft"}
+    text = str(explanation)
+    for part in ("532 nm over 0.3 m", "pitch 36 µm", "81.2 (y)", "0.0053 rad", "ms", "Mflop"):
+        assert part in text
+
+
+def test_an_explanation_names_offsets_and_both_pitches() -> None:
+    source, target = Grid((4, 6), (36e-6, 20e-6)), Grid(4, 36e-6, (1e-3, 0))
+    text = str(Propagator(source, target, wavelength=GREEN, distance=0.3).explain())
+    assert "4 x 6 samples, pitch 36 µm (y), 20 µm (x)\n" in text
+    assert "4 x 4 samples, pitch 36 µm, centre at 1 mm (y), 0 m (x)\n" in text
+
+
+def test_the_paraxial_error_is_what_the_two_transfer_functions_differ_by() -> None:
+    geometry = Geometry(Grid(400, 4e-6), Grid(400, 4e-6), GREEN, 2e-3)
+    s = math.sqrt(2) * GREEN / 8e-6
+    turns = geometry.distance / GREEN * (math.sqrt(1 - s**2) - (1 - s**2 / 2))
+    assert geometry.paraxial_phase_error() == pytest.approx(abs(2 * math.pi * turns), rel=1e-6)
+
+
+def test_rays_and_samples_both_bound_the_paraxial_error() -> None:
+    fine = Geometry(Grid(8, 1e-6), Grid(8, 1e-6), GREEN, 0.1)
+    assert fine.paraxial_phase_error() == fine.paraxial_phase_error(band_limited=False) < 1e-6
+    coarse = Geometry(Grid(64, 36e-6), Grid(64, 36e-6), GREEN, 1e-3)
+    assert coarse.paraxial_phase_error() < coarse.paraxial_phase_error(band_limited=False)
+
+
+def test_the_cheaper_engine_is_picked_and_can_be_overruled() -> None:
+    small = Propagator(Grid(16, 36e-6), wavelength=GREEN, distance=0.1)
+    assert small.explain().engine.name == "matrix"
+    large = Propagator(Grid(1500, 36e-6), wavelength=GREEN, distance=0.3)
+    assert large.explain().engine.name == "fft"
+    assert Propagator(Grid(16, 36e-6), wavelength=GREEN, distance=0.1, engine="fft").explain().engine.name == "fft"
+
+
+def test_a_product_is_costed_in_its_cheaper_order() -> None:
+    assert product_cost((100, 10), (10, 10), (10, 2)).multiplications == 10 * 10 * 2 + 100 * 10 * 2
+    assert product_cost((2, 10), (10, 10), (10, 100)).multiplications == 2 * 10 * 10 + 2 * 10 * 100
+    doubled = product_cost((4, 4), (4, 4), (4, 4)) + Cost(multiplications=128)
+    assert doubled.megaflops == pytest.approx(8 * 256 / 1e6)
+
+
+def test_single_and_double_precision_are_costed_alike() -> None:
+    # The choice of engine for a separable kernel must not depend on the dtype, nor must the last digits with it.
+    plans = [
+        Propagator(Grid(40, 36e-6), wavelength=GREEN, distance=0.1, dtype=dtype).explain().engine.name
+        for dtype in (torch.complex64, torch.complex128)
+    ]
+    assert plans[0] == plans[1]
