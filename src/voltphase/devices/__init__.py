@@ -1,0 +1,30 @@
+"""What a pixel can be: measured tables in and out, models of devices, and whole panels."""
+
+from __future__ import annotations
+
+from voltphase.devices import calibration, models
+from voltphase.devices.folders import load_folder
+from voltphase.devices.io import load
+from voltphase.devices.models import MODELS, dmd, ferroelectric, get, lcos, phase_change, printed, tn_slm
+from voltphase.devices.panel import DevicePanel
+from voltphase.devices.states import DeviceStates
+from voltphase.devices.summary import Summary, summary
+
+__all__ = [
+    "MODELS",
+    "DevicePanel",
+    "DeviceStates",
+    "Summary",
+    "calibration",
+    "dmd",
+    "ferroelectric",
+    "get",
+    "lcos",
+    "load",
+    "load_folder",
+    "models",
+    "phase_change",
+    "printed",
+    "summary",
+    "tn_slm",
+]

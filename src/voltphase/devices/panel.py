@@ -1,0 +1,312 @@
+"""A panel whose pixels do not all respond alike, and whose border may not respond at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voltphase.devices.io import load
+from voltphase.devices.states import DeviceStates
+from voltphase.errors import DeviceError
+from voltphase.files import atomic_directory, write_json
+
+# In the map of a panel: a pixel that no driver reaches.
+INACTIVE = -1
+
+VERSION = 1
+_PANEL, _MAP = "panel.json", "regions.npy"
+
+
+@dataclass(frozen=True, eq=False)
+class DevicePanel:
+    """Which states each pixel of a panel has: a table for each region, and one fixed value where nothing can be set.
+
+    All tables have the same ``K`` control values, so that a map of levels means one thing over the whole panel. Axes
+    are rows = y, columns = x.
+
+    Args:
+        tables: The responses, one `DeviceStates` for each kind of pixel.
+        regions: ``rows x columns`` whole numbers: which of the tables each pixel follows, counted from 0, or -1 where
+            it is inactive. Kept as read-only int64.
+        inactive_value: What the light is multiplied by at inactive pixels: 0 is black, 1 is clear.
+        name: Of the panel, or else that of its first table. Kept on one line.
+
+    Attributes:
+        digest: SHA-256, in hexadecimal, of the map, the tables' digests and the inactive value, whatever the names.
+
+    Raises:
+        DeviceError: if there is no table, their control values or units differ, the map is not of such numbers, it has
+            no active pixel or names a table that is not there, or the inactive value is not finite.
+    """
+
+    tables: tuple[DeviceStates, ...]
+    regions: NDArray[np.int64]
+    inactive_value: complex = 0j
+    name: str = ""
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tables", tuple(self.tables))
+        if not self.tables:
+            raise DeviceError("expected at least one table for a panel, but got none: give the states of its pixels")
+        object.__setattr__(self, "name", " ".join(str(self.name).split()) or self.tables[0].name)
+        self._check_tables()
+        object.__setattr__(self, "regions", _regions(self.regions, len(self.tables), self.name))
+        value = complex(self.inactive_value) + 0
+        if not (math.isfinite(value.real) and math.isfinite(value.imag)):
+            raise DeviceError(f"expected a finite value for the inactive pixels of {self.name}, but got {value}")
+        object.__setattr__(self, "inactive_value", value)
+        digest = hashlib.sha256(json.dumps([self.shape, [table.digest for table in self.tables]]).encode())
+        digest.update(np.array([value.real, value.imag], dtype="<f8").tobytes())
+        digest.update(self.regions.astype("<i8").tobytes())
+        object.__setattr__(self, "digest", digest.hexdigest())
+
+    @classmethod
+    def uniform(
+        cls,
+        states: DeviceStates,
+        shape: tuple[int, int],
+        *,
+        border: int | tuple[int, int, int, int] = 0,
+        inactive_value: complex = 0j,
+    ) -> DevicePanel:
+        """A panel of pixels all alike, within an inactive border.
+
+        Args:
+            states: Of every active pixel.
+            shape: (rows, columns) of the panel, border included.
+            border: Its width in pixels all round, or (top, bottom, left, right).
+            inactive_value: What the light is multiplied by there.
+
+        Raises:
+            DeviceError: if the border is negative or leaves no pixel active.
+        """
+        sides = (border,) * 4 if isinstance(border, int) else tuple(border)
+        if len(sides) != 4 or min(sides) < 0 or sides[0] + sides[1] >= shape[0] or sides[2] + sides[3] >= shape[1]:
+            raise DeviceError(
+                f"expected a border (top, bottom, left, right) that leaves some of {shape[0]} x {shape[1]} pixels "
+                f"active, but got {border}: make it narrower"
+            )
+        top, bottom, left, right = sides
+        regions = np.full(shape, INACTIVE, dtype=np.int64)
+        regions[top : shape[0] - bottom, left : shape[1] - right] = 0
+        return cls((states,), regions, inactive_value)
+
+    def __len__(self) -> int:
+        return len(self.tables[0])
+
+    def __repr__(self) -> str:
+        rows, columns = self.shape
+        return (
+            f"DevicePanel({self.name!r}, {rows} x {columns} pixels, {len(self.tables)} tables of {len(self)} states, "
+            f"digest {self.digest[:12]})"
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        rows, columns = self.regions.shape
+        return rows, columns
+
+    @property
+    def control(self) -> NDArray[np.float64]:
+        """The ``K`` control values that all tables share."""
+        return self.tables[0].control
+
+    @property
+    def inactive(self) -> NDArray[np.bool_]:
+        """``rows x columns``: where no level can be set."""
+        return self.regions == INACTIVE
+
+    def table_values(self) -> NDArray[np.complex128]:
+        """``(T + 1) x K``: the states of each table and, last, the inactive value ``K`` times.
+
+        Indexed by ``regions``, of which -1 is the last row, that is the states of each pixel.
+        """
+        return np.stack([*(table.values() for table in self.tables), np.full(len(self), self.inactive_value)])
+
+    def values(self) -> NDArray[np.complex128]:
+        """``K x rows x columns``: the states of each pixel, 16 bytes each.
+
+        That is gigabytes for a large panel of many levels; `table_values` and ``regions`` hold the same.
+        """
+        return self.table_values().T[:, self.regions]
+
+    def modulation(self, levels: NDArray[np.integer]) -> NDArray[np.complex128]:
+        """``rows x columns``: what the light is multiplied by with these levels set; at inactive pixels none matters.
+
+        Args:
+            levels: ``rows x columns`` whole numbers from 0 to ``K - 1``.
+
+        Raises:
+            DeviceError: if the levels are of another shape or type, or out of range.
+        """
+        levels = np.asarray(levels)
+        if levels.shape != self.shape or levels.dtype.kind not in "iu":
+            raise DeviceError(
+                f"expected {self.shape[0]} x {self.shape[1]} whole numbers as levels of {self.name}, but got "
+                f"{levels.dtype} of shape {levels.shape}"
+            )
+        wrong = np.argwhere((levels < 0) | (levels >= len(self)))
+        if len(wrong):
+            row, column = wrong[0].tolist()
+            raise DeviceError(
+                f"expected levels from 0 to {len(self) - 1} for {self.name}, but row {row}, column {column} has "
+                f"{levels[row, column]}"
+            )
+        return self.table_values()[self.regions, levels]
+
+    def pick(self, k: int, by: Literal["even", "control"] = "even") -> DevicePanel:
+        """The same panel with ``k`` of its levels, the same ones of every table; see `DeviceStates.pick`.
+
+        Raises:
+            DeviceError: if ``by`` is another rule, such as spread, which would pick other levels of each table; or as
+                `DeviceStates.pick`.
+        """
+        if by not in ("even", "control"):
+            raise DeviceError(
+                f"expected levels of the panel {self.name} to be picked by even or control, which pick the same ones "
+                f"of every table, but got {by!r}"
+            )
+        return replace(self, tables=tuple(table.pick(k, by) for table in self.tables))
+
+    def save(self, path: str | Path) -> None:
+        """Write a new folder: ``panel.json``, a CSV for each table and the map as ``regions.npy``.
+
+        Raises:
+            OutputError: if the folder exists already or cannot be written; nothing half-written is left.
+        """
+        names = [f"table-{index}.csv" for index in range(len(self.tables))]
+        with atomic_directory(path) as folder:
+            for name, table in zip(names, self.tables, strict=True):
+                table.to_csv(folder / name)
+            np.save(folder / _MAP, self.regions.astype("<i4"), allow_pickle=False)
+            content = {
+                "voltphase-panel": VERSION,
+                "name": self.name,
+                "tables": names,
+                "inactive_value": [self.inactive_value.real, self.inactive_value.imag],
+            }
+            write_json(folder / _PANEL, content)
+
+    @classmethod
+    def load(cls, path: str | Path) -> DevicePanel:
+        """Read the folder of a panel, as `save` writes it.
+
+        In ``panel.json``, ``tables`` names the CSV of each table in the order of the map's numbers, and
+        ``inactive_value`` is [real part, imaginary part].
+
+        Raises:
+            DeviceError: if a file is missing or malformed, or together they are no panel; it names the file.
+        """
+        folder = Path(path).expanduser()
+        content = _content(folder / _PANEL)
+        tables = tuple(load(folder / name) for name in _names(content.get("tables"), folder / _PANEL))
+        value = content.get("inactive_value", [0, 0])
+        if not (isinstance(value, list) and len(value) == 2 and all(type(part) in (int, float) for part in value)):
+            raise DeviceError(
+                f"{folder / _PANEL}: expected inactive_value as [real part, imaginary part], but got {value!r:.60}"
+            )
+        regions, name = _map(folder / _MAP), content.get("name")
+        try:
+            return cls(tables, regions, complex(*value), name if isinstance(name, str) else folder.name)
+        except DeviceError as error:
+            raise DeviceError(f"{folder}: {error}") from error
+        except OverflowError as error:
+            raise DeviceError(f"{folder / _PANEL}: expected a finite inactive_value, but got {value!r:.60}") from error
+
+    def _check_tables(self) -> None:
+        first = self.tables[0]
+        for index, table in enumerate(self.tables[1:], start=1):
+            named = f"table {index} ({table.name})"
+            if len(table) != len(first):
+                raise DeviceError(
+                    f"expected all tables of {self.name} to have {len(first)} states as the first, but {named} has "
+                    f"{len(table)}: measure all at the same control values"
+                )
+            if table.control_unit != first.control_unit:
+                raise DeviceError(
+                    f"expected all tables of {self.name} to have control values in {first.control_unit} as the first, "
+                    f"but {named} has them in {table.control_unit}: give all in one unit"
+                )
+            differing = np.flatnonzero(table.control != first.control)
+            if len(differing):
+                level = differing[0]
+                raise DeviceError(
+                    f"expected all tables of {self.name} to have the same control values, but at level {level} {named} "
+                    f"has {table.control[level]:.12g} and the first {first.control[level]:.12g}: measure all at the "
+                    "same ones, in the same order"
+                )
+
+
+def _regions(given: object, tables: int, name: str) -> NDArray[np.int64]:
+    array = np.asarray(given)
+    if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "iu":
+        raise DeviceError(
+            f"expected the map of {name} to be rows x columns whole numbers, but got {array.dtype} of shape "
+            f"{array.shape}"
+        )
+    wrong = np.argwhere((array < INACTIVE) | (array >= tables))
+    if len(wrong):
+        row, column = wrong[0].tolist()
+        raise DeviceError(
+            f"expected the map of {name} to name tables from 0 to {tables - 1}, or -1 for inactive, but row {row}, "
+            f"column {column} has {array[row, column]}: correct it, or add the table"
+        )
+    if (array == INACTIVE).all():
+        raise DeviceError(f"expected some active pixels in the map of {name}, but all are -1: name a table for them")
+    regions = array.astype(np.int64)
+    regions.setflags(write=False)
+    return regions
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DeviceError(f"cannot read the panel {path}: {reason}; name a folder that a panel was saved to") from error
+    except json.JSONDecodeError as error:
+        raise DeviceError(f"{path}:{error.lineno}: expected JSON, but {error.msg.lower()}: mend the file") from error
+    except (ValueError, RecursionError) as error:
+        raise DeviceError(f"expected a panel as JSON text, but {path} is something else: save it again") from error
+    if not isinstance(content, dict) or content.get("voltphase-panel") != VERSION:
+        version = content.get("voltphase-panel") if isinstance(content, dict) else None
+        raise DeviceError(
+            f'expected "voltphase-panel": {VERSION} in {path}, but got {version!r:.60}: use the voltphase it was '
+            "written with, or save it again"
+        )
+    return content
+
+
+def _names(given: object, path: Path) -> Sequence[str]:
+    names = given if isinstance(given, list) else []
+    # Names alone: a panel is its folder, and reads nothing outside it.
+    plain = (isinstance(name, str) and Path(name).name == name and name.endswith(".csv") for name in names)
+    if not names or "\\" in "".join(map(str, names)) or not all(plain):
+        raise DeviceError(f"{path}: expected tables as a list of names of CSV files beside it, but got {given!r:.60}")
+    return names
+
+
+def _map(path: Path) -> NDArray[Any]:
+    try:
+        # Mapped rather than read: a header that promises more than the file holds is found out before memory is asked
+        # for.
+        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except FileNotFoundError as error:
+        raise DeviceError(
+            f"expected the map of the panel at {path}, but there is no such file: save it again"
+        ) from error
+    except (OSError, ValueError, EOFError, OverflowError, MemoryError, SyntaxError) as error:
+        raise DeviceError(
+            f"expected the map of the panel as a plain array of whole numbers, but {path} cannot be read as one: write "
+            "it with numpy.save"
+        ) from error

@@ -1,0 +1,109 @@
+"""Choosing a few of a device's states."""
+
+from __future__ import annotations
+
+import operator
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voltphase.errors import DeviceError
+
+Pick = Literal["even", "control", "spread"]
+
+RULES: tuple[Pick, ...] = get_args(Pick)
+
+# Distances closer than this are equal: the last digits of sines differ between machines, the choice should not.
+_TIE = 1e-9
+
+
+def pick_levels(
+    control: NDArray[np.float64], values: NDArray[np.complex128], k: int, by: str, name: str
+) -> NDArray[np.int64]:
+    """The levels of ``k`` of the states, in ascending order of their control values.
+
+    Args:
+        control: Control values, distinct, in any order.
+        values: The complex states.
+        k: How many to choose.
+        by: One of `RULES`; see `voltphase.devices.DeviceStates.pick`.
+        name: Of the device, for errors.
+
+    Raises:
+        DeviceError: if ``k`` is not a whole number from 2 to the number of states, or ``by`` is not one of `RULES`.
+    """
+    count = len(control)
+    try:
+        wanted = operator.index(k)
+    except TypeError as error:
+        raise DeviceError(f"expected a whole number of states to pick from {name}, but got {k!r}") from error
+    if not 2 <= wanted <= count:
+        raise DeviceError(f"expected to pick from 2 to {count} states, as many as {name} has, but got {wanted}")
+    if by not in RULES:
+        raise DeviceError(f"expected states to be picked by {', '.join(RULES[:-1])} or {RULES[-1]}, but got {by!r}")
+    order = np.argsort(control, kind="stable")
+    if wanted == count:
+        chosen = np.arange(count)
+    elif by == "even":
+        chosen = _even(count, wanted)
+    elif by == "control":
+        chosen = _over_range(control[order], wanted)
+    else:
+        chosen = _spread(values[order], wanted)
+    return order[chosen].astype(np.int64)
+
+
+def _even(count: int, k: int) -> NDArray[np.int64]:
+    # Whole-number arithmetic: rounding halves up is the same everywhere, and never takes one position twice.
+    return (2 * np.arange(k) * (count - 1) + (k - 1)) // (2 * (k - 1))
+
+
+def _over_range(control: NDArray[np.float64], k: int) -> NDArray[np.int64]:
+    """Ascending positions whose control values lie closest, in the sum of squares, to ``k`` evenly spaced ones.
+
+    Taking the nearest state to each in turn can use a state up that the next one needs; dynamic programming over the
+    slack (how many states have been passed over so far) finds the best ascending choice.
+    """
+    slack = len(control) - k
+    # In units of the range, so that squares do not vanish; halved first where the range itself would overflow.
+    scaled = control / 2 if np.abs(control).max() > 1e307 else control
+    position = (scaled - scaled[0]) / (scaled[-1] - scaled[0])
+    targets = np.linspace(0.0, 1.0, k)
+    best = np.zeros(slack + 1)
+    came_from = np.zeros((k, slack + 1), dtype=np.int64)
+    for i, target in enumerate(targets):
+        lowest = np.minimum.accumulate(best)
+        # The last slack at which the running minimum was set; strict, so that ties go to the lowest state.
+        is_new = np.concatenate([[True], best[1:] < lowest[:-1]])
+        came_from[i] = np.maximum.accumulate(np.where(is_new, np.arange(slack + 1), 0))
+        best = lowest + (position[i : i + slack + 1] - target) ** 2
+    at = slack  # the last target is the last state
+    chosen = np.empty(k, dtype=np.int64)
+    for i in range(k - 1, -1, -1):
+        chosen[i] = i + at
+        at = came_from[i, at] if i > 0 else at
+    chosen[0] = 0
+    return chosen
+
+
+def _spread(values: NDArray[np.complex128], k: int) -> NDArray[np.int64]:
+    """Farthest-point choice from the farthest pair on; ties go to the lowest control value."""
+    farthest, pair = 0.0, (0, 1)
+    for i in range(len(values) - 1):
+        distances = np.abs(values[i + 1 :] - values[i])
+        j = _first_largest(distances)
+        if distances[j] > farthest * (1 + _TIE):
+            farthest, pair = float(distances[j]), (i, i + 1 + j)
+    chosen = [*pair]
+    nearest = np.minimum(np.abs(values - values[pair[0]]), np.abs(values - values[pair[1]]))
+    while len(chosen) < k:
+        nearest[chosen] = -1.0  # a duplicate of a chosen state may be taken, the chosen one itself not twice
+        following = _first_largest(nearest)
+        chosen.append(following)
+        nearest = np.minimum(nearest, np.abs(values - values[following]))
+    return np.sort(np.array(chosen, dtype=np.int64))
+
+
+def _first_largest(distances: NDArray[np.float64]) -> int:
+    return int(np.flatnonzero(distances >= distances.max() * (1 - _TIE))[0])

@@ -1,0 +1,206 @@
+"""The states a device's pixel can be in."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voltphase.devices.picking import Pick, pick_levels
+from voltphase.errors import DeviceError
+from voltphase.files import write_text
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceStates:
+    """The ``K`` states of a pixel: each a control value with the amplitude *and* the phase it gives.
+
+    The level of a state is its index. The three columns are read-only float64 arrays of length ``K``.
+
+    Args:
+        control: What the driver is sent for each level, in ``control_unit``: ``K`` distinct numbers.
+        amplitude: Factor on the amplitude of the light (not its intensity): ``K`` numbers of at least zero, one of
+            them above.
+        phase: In radians, as measured: in any order, wrapped or not. ``K`` numbers.
+        name: Of the device. Kept on one line, as are unit and source.
+        control_unit: Of the control values, such as ``"grey level"`` or ``"V"``.
+        source: Where the figures come from, and what was done to them.
+        spread: Standard deviation of repeated readings of each level about its complex value, as a distance on the
+            complex plane: ``K`` numbers of at least zero, NaN where a level was read once. None, as if all were NaN,
+            if nothing is known.
+
+    Attributes:
+        digest: SHA-256, in hexadecimal, of control, amplitude and phase as little-endian float64, one column after
+            the other. The same figures under another name, or with another spread, are the same device.
+
+    Raises:
+        DeviceError: if a column is not a list of finite numbers, the lengths differ, there are fewer than two states,
+            a control value comes twice, an amplitude or a spread is negative or all amplitudes are zero.
+    """
+
+    control: NDArray[np.float64]
+    amplitude: NDArray[np.float64]
+    phase: NDArray[np.float64]
+    name: str
+    control_unit: str = "grey level"
+    source: str = ""
+    spread: NDArray[np.float64] | None = None
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        for text in ("name", "control_unit", "source"):
+            object.__setattr__(self, text, _one_line(str(getattr(self, text))))
+        for column in ("control", "amplitude", "phase"):
+            object.__setattr__(self, column, _column(getattr(self, column), column, self.name))
+        self._check()
+        if self.spread is not None:
+            object.__setattr__(self, "spread", _spread(self.spread, len(self), self.name))
+        table = np.stack([self.control, self.amplitude, self.phase]).astype("<f8")
+        object.__setattr__(self, "digest", hashlib.sha256(table.tobytes()).hexdigest())
+
+    def __len__(self) -> int:
+        return len(self.control)
+
+    def __repr__(self) -> str:
+        return f"DeviceStates({self.name!r}, {len(self)} states, digest {self.digest[:12]})"
+
+    def values(self) -> NDArray[np.complex128]:
+        """The states as ``K`` complex numbers, amplitude times exp(i phase)."""
+        return (self.amplitude * np.exp(1j * self.phase)).astype(np.complex128)
+
+    def pick(self, k: int, by: Pick = "even") -> DeviceStates:
+        """Choose ``k`` of the states, in ascending order of control; states are never interpolated.
+
+        Args:
+            k: How many, from 2 to ``len(self)``.
+            by: ``"even"`` spaces them evenly by position and ``"control"`` evenly over the range of control values (the
+                measured states nearest to that), both with the lowest and the highest control value among them.
+                ``"spread"`` spreads them on the complex plane: the two farthest apart first, then always the one
+                farthest from those chosen (Gonzalez 1985, "Clustering to minimize the maximum intercluster
+                distance"), whatever their control values.
+
+        Raises:
+            DeviceError: if ``k`` is not a whole number in that range, ``by`` is none of these words, or all states it
+                picks are dark.
+        """
+        levels = pick_levels(self.control, self.values(), k, by, self.name)
+        if len(levels) == len(self) and bool(np.all(np.diff(levels) == 1)):
+            return self
+        note = f"{len(levels)} of {len(self)} states, picked by {by}"
+        if not self.amplitude[levels].any():
+            raise DeviceError(
+                f"expected some light from {self.name}, but {note}, are all dark: pick more states, or by spread"
+            )
+        return replace(
+            self,
+            control=self.control[levels],
+            amplitude=self.amplitude[levels],
+            phase=self.phase[levels],
+            spread=None if self.spread is None else self.spread[levels],
+        ).noting(note)
+
+    def noting(self, note: str) -> DeviceStates:
+        """The same states, with a note on what was done to them at the end of ``source``."""
+        return replace(self, source=f"{self.source}; {note}" if self.source else note)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the table as a CSV that `voltphase.devices.load` reads back to the very same numbers and words.
+
+        Raises:
+            OutputError: if the file cannot be written; nothing half-written is left.
+        """
+        lines = [
+            "# voltphase-device: 1",
+            f"# name: {self.name}",
+            f"# control_unit: {self.control_unit}",
+            "# phase_unit: rad",
+            f"# source: {self.source}",
+            "level,control,amplitude,phase" + ("" if self.spread is None else ",spread"),
+        ]
+        columns = [self.control, self.amplitude, self.phase, *([] if self.spread is None else [self.spread])]
+        for level, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+            lines.append(",".join([str(level), *("" if math.isnan(number) else repr(number) for number in row)]))
+        write_text(path, "\n".join(lines) + "\n")
+
+    def _check(self) -> None:
+        lengths = [len(self.control), len(self.amplitude), len(self.phase)]
+        if len(set(lengths)) > 1:
+            raise DeviceError(
+                f"expected control, amplitude and phase of {self.name} to have equal lengths, but got "
+                f"{lengths[0]}, {lengths[1]} and {lengths[2]}: give all three for each level"
+            )
+        if len(self) < 2:
+            raise DeviceError(
+                f"expected at least two states in {self.name}, but got {len(self)}: a pixel needs a choice"
+            )
+        if (self.amplitude < 0).any():
+            level = int(np.flatnonzero(self.amplitude < 0)[0])
+            raise DeviceError(
+                f"expected amplitudes of at least zero in {self.name}, but level {level} has "
+                f"{self.amplitude[level]:g}: put a sign into the phase, as a shift by pi"
+            )
+        if not (self.amplitude > 0).any():
+            raise DeviceError(
+                f"expected some light from {self.name}, but all amplitudes are zero: check the column's scale"
+            )
+        order = np.argsort(self.control, kind="stable")
+        repeated = np.flatnonzero(np.diff(self.control[order]) == 0)
+        if len(repeated):
+            first, second = sorted(order[repeated[0] : repeated[0] + 2].tolist())
+            raise DeviceError(
+                f"expected distinct control values in {self.name}, but levels {first} and {second} both have "
+                f"{self.control[first]:g}: keep one of them"
+            )
+
+
+def _spread(given: object, count: int, name: str) -> NDArray[np.float64] | None:
+    """The spread as a read-only column; None if no level has one."""
+    try:
+        values = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DeviceError(f"expected a list of numbers as spread of {name}, but got {given!r:.60}") from error
+    if values.shape != (count,):
+        raise DeviceError(
+            f"expected a spread for each of the {count} levels of {name}, but got an array of shape {values.shape}: "
+            "give NaN for a level read once"
+        )
+    wrong = np.flatnonzero((values < 0) | np.isinf(values))
+    if len(wrong):
+        raise DeviceError(
+            f"expected spreads of at least zero in {name}, but level {wrong[0]} has {values[wrong[0]]:g}: give a "
+            "standard deviation, or NaN for a level read once"
+        )
+    values += 0.0
+    values.setflags(write=False)
+    return None if np.isnan(values).all() else values
+
+
+def _column(given: object, column: str, name: str) -> NDArray[np.float64]:
+    try:
+        values = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DeviceError(f"expected a list of numbers as {column} of {name}, but got {given!r:.60}") from error
+    if values.ndim != 1:
+        raise DeviceError(
+            f"expected a list of numbers as {column} of {name}, but got an array of shape {values.shape}: "
+            "give one number for each level"
+        )
+    if not np.isfinite(values).all():
+        level = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise DeviceError(
+            f"expected finite numbers as {column} of {name}, but level {level} has {values[level]}: "
+            "measure that state again or leave it out"
+        )
+    # Minus zero would give equal tables different digests.
+    values += 0.0
+    values.setflags(write=False)
+    return values
+
+
+def _one_line(text: str) -> str:
+    """The text as one line of printable characters, which a comment of a CSV can hold."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())

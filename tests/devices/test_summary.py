@@ -1,0 +1,68 @@
+"""What is said about a device."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voltphase.devices import DeviceStates, lcos, summary
+
+
+def device(amplitude, phase, control=None) -> DeviceStates:
+    numbers = np.arange(len(amplitude)) if control is None else control
+    return DeviceStates(np.array(numbers, dtype=float), np.array(amplitude), np.array(phase), "slm")
+
+
+def test_a_device_without_fault_has_no_warnings():
+    described = summary(lcos(8))
+    assert described.warnings == ()
+    assert described.levels == 8
+    assert described.phase_stroke == pytest.approx(7 * math.pi / 4)
+    assert described.amplitude_range == (1, 1)
+    assert described.phase_monotonic
+    assert described.largest_gap == pytest.approx(math.pi / 4)
+
+
+def test_monotonic_is_meant_along_the_control_value():
+    assert summary(device([1, 1, 1], [0, 2, 1], control=[0, 2, 1])).phase_monotonic
+    assert not summary(device([1, 1, 1], [0, 2, 1])).phase_monotonic
+    assert summary(device([1.0, 0.5, 0.5], [0, 1, 2])).amplitude_monotonic
+
+
+def test_the_gap_is_around_the_circle_and_only_light_counts():
+    assert summary(device([1, 1, 1], [-0.1, 0.1, 2 * math.pi + 0.2])).largest_gap == pytest.approx(2 * math.pi - 0.3)
+    assert summary(device([1, 1, 0], [0, math.pi, 1])).largest_gap == pytest.approx(math.pi)
+    assert summary(device([0, 1], [1, 0])).largest_gap == pytest.approx(2 * math.pi)
+
+
+def test_states_that_repeat_others_are_counted():
+    described = summary(device([1, 1, 1, 0, 0], [0, 2 * math.pi, 4 * math.pi, 1, 2]))
+    assert described.duplicates == 3
+    assert "3 of 5 states repeat another state's amplitude and phase." in described.warnings
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=30))
+def test_duplicates_are_those_that_a_set_would_drop(pairs):
+    amplitude = [1 + a for a, _ in pairs]
+    phase = [p * math.pi / 2 for _, p in pairs]
+    assert summary(device(amplitude, phase)).duplicates == len(pairs) - len(set(pairs))
+
+
+@pytest.mark.parametrize(
+    ("amplitude", "phase", "warning"),
+    [
+        ([1, 1], [0, 0], "All states are the same: no choice of levels can change the light."),
+        ([1, 1, 1], [0, 1, 2], "The phase stroke is 2.00 rad, less than half a turn"),
+        ([1, 2, 1], [0, 2, 4], "The largest amplitude is 2, above 1"),
+        ([1, 1, 1], [0, 2, 6], "The phase jumps by more than pi between levels 1 and 2"),
+    ],
+)
+def test_what_may_surprise_is_said(amplitude, phase, warning):
+    warnings = summary(device(amplitude, phase)).warnings
+    assert any(sentence.startswith(warning) for sentence in warnings)
+    assert all(sentence.endswith(".") for sentence in warnings)
