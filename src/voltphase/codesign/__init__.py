@@ -1,0 +1,32 @@
+"""Choosing one device state per pixel, differentiably."""
+
+from __future__ import annotations
+
+from voltphase.codesign.fused import Mix
+from voltphase.codesign.layer import CodesignLayer
+from voltphase.codesign.relaxations import GumbelSoftmax, ReinMax, Relaxation, Softmax
+from voltphase.codesign.schedules import (
+    PAPER_SCHEDULES,
+    CosineSchedule,
+    ExponentialSchedule,
+    LinearSchedule,
+    PiecewiseSchedule,
+    Schedule,
+    StaticSchedule,
+)
+
+__all__ = [
+    "PAPER_SCHEDULES",
+    "CodesignLayer",
+    "CosineSchedule",
+    "ExponentialSchedule",
+    "GumbelSoftmax",
+    "LinearSchedule",
+    "Mix",
+    "PiecewiseSchedule",
+    "ReinMax",
+    "Relaxation",
+    "Schedule",
+    "Softmax",
+    "StaticSchedule",
+]

@@ -1,0 +1,120 @@
+"""A plane of pixels, each in one of the states of a device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from voltphase.codesign.fused import highest
+from voltphase.codesign.relaxations import GumbelSoftmax, Relaxation
+from voltphase.devices import DeviceStates
+from voltphase.errors import ConfigError
+
+
+class CodesignLayer(nn.Module):
+    """A device in the beam, its state per pixel chosen by training.
+
+    ``scores`` (a real ``levels x rows x columns`` parameter) are what training moves. In training mode the modulation
+    is a draw of the relaxation; in evaluation mode it is the state of the highest score, always the same.
+
+    Args:
+        shape: (rows, columns) of pixels.
+        device_states: The states a pixel can take.
+        relaxation: How a state is chosen differentiably; the paper's hard Gumbel-Softmax by default.
+        gain: The paper's regularisation factor lambda (eq. 5), multiplying the amplitude. Emulation only: hardware
+            has none, and a common factor cannot change which detector region is brightest.
+        amplitude_grad_scale: The other reading of eq. 5: a factor (the paper's 1 / lambda) on the part of the
+            gradient that changes the amplitude, against the part that changes the phase. The forward pass does not
+            know it.
+        seed: Of the initial scores and of every draw.
+        dtype: Complex type of the modulation.
+
+    Raises:
+        ConfigError: if the gain or the scale of the amplitude's gradient is not above zero.
+    """
+
+    amplitude: Tensor
+    phase: Tensor
+    values: Tensor
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        device_states: DeviceStates,
+        *,
+        relaxation: Relaxation | None = None,
+        gain: float = 1.0,
+        amplitude_grad_scale: float = 1.0,
+        seed: int = 0,
+        dtype: torch.dtype = torch.complex64,
+    ) -> None:
+        super().__init__()
+        if not 0 < gain < math.inf:
+            raise ConfigError(f"expected a gain above zero, but got {gain}")
+        if not 0 < amplitude_grad_scale < math.inf:
+            raise ConfigError(f"expected an amplitude_grad_scale above zero, but got {amplitude_grad_scale}")
+        self.device_states = device_states
+        self.relaxation = GumbelSoftmax() if relaxation is None else relaxation
+        self.gain = float(gain)
+        self.amplitude_grad_scale = float(amplitude_grad_scale)
+        self.temperature = 1.0
+        self.seed = seed
+        self.draws = 0
+        real = dtype.to_real()
+        self.register_buffer("amplitude", torch.tensor(device_states.amplitude, dtype=real), persistent=False)
+        self.register_buffer("phase", torch.tensor(device_states.phase, dtype=real), persistent=False)
+        self.register_buffer("values", torch.tensor(device_states.values(), dtype=dtype), persistent=False)
+        generator = torch.Generator().manual_seed(self._stream(0))
+        self.scores = nn.Parameter(torch.randn((len(device_states), *shape), generator=generator, dtype=real))
+
+    def levels(self) -> Tensor:
+        """The level of each pixel: an int64 ``rows x columns`` tensor of the highest scores' indices."""
+        return highest(self.scores)
+
+    def modulation(self) -> Tensor:
+        """The complex ``rows x columns`` map the light is multiplied by, gain included."""
+        if self.training:
+            self.draws += 1
+            generator = torch.Generator(self.scores.device).manual_seed(self._stream(self.draws))
+            modulation = self.relaxation.modulation(
+                self.scores, self.amplitude, self.phase, self.temperature, generator
+            )
+            if self.amplitude_grad_scale != 1.0 and modulation.requires_grad:
+                modulation.register_hook(_amplitude_scaler(modulation.detach(), self.amplitude_grad_scale))
+        else:
+            modulation = self.values[self.levels()]
+        return modulation if self.gain == 1.0 else self.gain * modulation
+
+    def forward(self, field: Tensor) -> Tensor:
+        """Modulate a complex ``... x rows x columns`` field."""
+        return self.modulation() * field
+
+    def get_extra_state(self) -> Tensor:
+        """The number of draws so far, so that resumed training draws what it would have drawn."""
+        return torch.tensor(self.draws)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.draws = int(state)
+
+    def extra_repr(self) -> str:
+        return f"{self.device_states.name!r}, levels={len(self.device_states)}, gain={self.gain:g}"
+
+    def _stream(self, draw: int) -> int:
+        # A generator seeded anew for each draw needs no state in a checkpoint; SeedSequence keeps streams apart,
+        # which neighbouring seeds of the Mersenne twister would not promise.
+        return int(np.random.SeedSequence([self.seed, draw]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _amplitude_scaler(modulation: Tensor, scale: float) -> Callable[[Tensor], Tensor]:
+    def scaled(gradient: Tensor) -> Tensor:
+        # In the direction of the modulation itself a gradient changes the amplitude, across it the phase. Where the
+        # amplitude is zero there is no such direction, sgn gives 0, and the gradient stays as it is.
+        direction = modulation.sgn()
+        along = (direction.conj() * gradient).real
+        return gradient + (scale - 1) * along * direction
+
+    return scaled

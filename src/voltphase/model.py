@@ -1,0 +1,175 @@
+"""A diffractive optical neural network: source, layers and readout in the order light meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from voltphase.codesign import CodesignLayer, Relaxation
+from voltphase.devices import DeviceStates
+from voltphase.errors import ConfigError, GeometryError
+from voltphase.grid import Grid
+from voltphase.optics import Cascade, ImageSource, Propagator, image_interpolation
+from voltphase.readout import RegionReadout
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+class DONN(nn.Module):
+    """Images in, logits out, through planes of discrete devices.
+
+    Light carries the image as its amplitude, travels to the first layer, is modulated, travels to the next, and so
+    on to the detector, whose regions are read out::
+
+        source -> propagate -> modulate -> ... -> propagate -> read out
+
+    In training mode each layer draws its states by its relaxation; in evaluation mode (``model.eval()``) each
+    pixel has the state of its highest score, and the same images always give the same logits.
+
+    Args:
+        grid: Samples of the source, layer and detector planes.
+        wavelength: In metres.
+        distances: Source to first layer, between layers, and last layer to detector, in metres: one number for
+            all, or one more than there are layers.
+        devices: The states of each layer's device, one per layer; they need not be alike.
+        readout: How the detector's light becomes logits.
+        image_shape: (rows, columns) of the images, interpolated bilinearly to the grid.
+        method: Of propagation, see :class:`voltphase.optics.Propagator`.
+        relaxation: How states are chosen differentiably; the paper's hard Gumbel-Softmax by default.
+        gain: The paper's lambda, one for all layers or one each.
+        amplitude_grad_scale: Its other reading, see :class:`CodesignLayer`; one for all layers or one each.
+        seed: Of initial scores and draws.
+        dtype: ``torch.complex64`` or ``torch.complex128``.
+
+    Raises:
+        ConfigError: if there is no device, or the number of distances or gains does not fit it.
+        GeometryError: if the readout's regions are made for a detector of another shape.
+    """
+
+    def __init__(
+        self,
+        *,
+        grid: Grid,
+        wavelength: float,
+        distances: float | Sequence[float],
+        devices: Sequence[DeviceStates],
+        readout: RegionReadout,
+        image_shape: tuple[int, int] = (28, 28),
+        method: str = "fresnel",
+        relaxation: Relaxation | None = None,
+        gain: float | Sequence[float] = 1.0,
+        amplitude_grad_scale: float | Sequence[float] = 1.0,
+        seed: int = 0,
+        dtype: torch.dtype = torch.complex64,
+    ) -> None:
+        super().__init__()
+        depth = len(devices)
+        if depth == 0:
+            raise ConfigError("expected at least one device, but got none: a network needs a layer")
+        if readout.regions.shape != grid.shape:
+            raise GeometryError(
+                f"expected detector regions made for {grid.rows} x {grid.columns} samples, but got regions for "
+                f"{readout.regions.shape[0]} x {readout.regions.shape[1]}"
+            )
+        self.grid = grid
+        self.wavelength = float(wavelength)
+        self.distances = _one_each(distances, depth + 1, "distances", "one for each gap, source to detector")
+        self.method = method
+        gains = _one_each(gain, depth, "gains", "one for each layer")
+        grad_scales = _one_each(amplitude_grad_scale, depth, "scales of the amplitude's gradient", "one for each layer")
+        self.source = ImageSource(grid, image_shape, dtype=dtype)
+        self.layers = _modules(
+            CodesignLayer(
+                grid.shape,
+                states,
+                relaxation=relaxation,
+                gain=gains[index],
+                amplitude_grad_scale=grad_scales[index],
+                seed=seed * 1000 + index,
+                dtype=dtype,
+            )
+            for index, states in enumerate(devices)
+        )
+        alike = {
+            distance: Propagator(grid, wavelength=self.wavelength, distance=distance, method=method, dtype=dtype)
+            for distance in set(self.distances)
+        }
+        self.propagators = _modules(alike[distance] for distance in self.distances)
+        self.readout = readout
+        self.cascade = self._cascade(image_shape, dtype)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, a ``batch x regions`` tensor.
+
+        Args:
+            images: A ``batch x height x width`` tensor, uint8 or real in 0 to 1.
+        """
+        return self.readout.logits(self.measured(images))
+
+    def measured(self, images: Tensor) -> Tensor:
+        """What the detector measures in each region, a real ``batch x regions`` tensor."""
+        modulations = [layer.modulation() for layer in self.layers]
+        if self.cascade is None:
+            field = self.source(images)
+            for propagate, modulation in zip(self.propagators, modulations, strict=False):
+                field = modulation * propagate(field)
+            return self.readout.measured(self.readout.window(self.propagators[-1](field)))
+        sums = self.cascade.intensities if self.readout.of_intensity else self.cascade.amplitudes
+        return self.readout.from_sums(sums(images, modulations, self.readout.row_masks, self.readout.column_masks))
+
+    @torch.no_grad()
+    def planes(self, images: Tensor) -> dict[str, Tensor]:
+        """The complex field on each plane in the order light meets them, by name, to look at."""
+        field = self.source(images)
+        planes = {"source": field}
+        for index, (propagate, layer) in enumerate(zip(self.propagators, self.layers, strict=False), start=1):
+            planes[f"layer {index} in"] = propagate(field)
+            planes[f"layer {index} out"] = field = layer(planes[f"layer {index} in"])
+        planes["detector"] = self.propagators[-1](field)
+        return planes
+
+    def _cascade(self, image_shape: tuple[int, int], dtype: torch.dtype) -> Cascade | None:
+        """All of it as one function, where every propagation is separable: several times faster than step by step.
+
+        The interpolation of the images is folded into the first propagation, the choice of the detector's rows and
+        columns into the last.
+        """
+        kernels = [propagator.method.matrices(propagator.geometry) for propagator in self.propagators]
+        pairs = [kernel for kernel in kernels if kernel is not None]
+        if len(pairs) < len(kernels):
+            return None
+        images = [
+            image_interpolation(n, m).to(torch.complex128) for n, m in zip(image_shape, self.grid.shape, strict=True)
+        ]
+        rows, columns = self.readout.window_rows, self.readout.window_columns
+        return Cascade(
+            first=(pairs[0][0] @ images[0], pairs[0][1] @ images[1]),
+            between=pairs[1:-1],
+            last=(pairs[-1][0][rows], pairs[-1][1][columns]),
+            dtype=dtype,
+        )
+
+    def levels(self) -> list[Tensor]:
+        """The level of each pixel of each layer: int64 ``rows x columns`` tensors."""
+        return [layer.levels() for layer in self.layers]
+
+    def set_temperature(self, temperature: float) -> None:
+        """Set how soft the choice of states is in training, for every layer."""
+        for layer in self.layers:
+            layer.temperature = temperature
+
+
+def _modules(modules: Iterable[ModuleT]) -> Sequence[ModuleT]:
+    # A ModuleList for torch, and for type checkers a sequence of what is in it.
+    return cast("Sequence[ModuleT]", nn.ModuleList(modules))
+
+
+def _one_each(values: float | Sequence[float], count: int, what: str, meaning: str) -> list[float]:
+    if isinstance(values, int | float):
+        return [float(values)] * count
+    if len(values) != count:
+        raise ConfigError(f"expected {count} {what} ({meaning}) or a single number, but got {len(values)}")
+    return [float(value) for value in values]

@@ -1,0 +1,201 @@
+"""From light on the detector to logits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from voltphase.errors import ConfigError, GeometryError
+
+Measure = Literal["sum", "mean", "amplitude", "fraction"]
+
+_PAPER_SIZE = 200
+_PAPER_BOX = 20
+_PAPER_CORNERS = (
+    *((40, 40), (40, 90), (40, 140)),
+    *((90, 30), (90, 70), (90, 110), (90, 150)),
+    *((140, 40), (140, 90), (140, 140)),
+)
+
+# A mean logit of 3 starts training where the softmax of ten classes is neither flat nor saturated.
+_CALIBRATED_MEAN_LOGIT = 3.0
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Rectangles on the detector, one per class.
+
+    Args:
+        boxes: (row, column, height, width) of each region in samples, row and column of its first corner.
+        shape: (rows, columns) of the detector.
+
+    Raises:
+        GeometryError: if a region is empty or reaches outside the detector, or there are fewer than two.
+    """
+
+    boxes: tuple[tuple[int, int, int, int], ...]
+    shape: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        if len(self.boxes) < 2:
+            raise GeometryError(f"expected at least two detector regions, but got {len(self.boxes)}")
+        rows, columns = self.shape
+        for index, (row, column, height, width) in enumerate(self.boxes):
+            if height < 1 or width < 1:
+                raise GeometryError(f"expected detector region {index} to hold samples, but it is {height} x {width}")
+            if row < 0 or column < 0 or row + height > rows or column + width > columns:
+                raise GeometryError(
+                    f"expected detector region {index} inside the {rows} x {columns} detector, but it covers rows "
+                    f"{row} to {row + height - 1} and columns {column} to {column + width - 1}: move or shrink it"
+                )
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    @classmethod
+    def paper(cls, size: int = _PAPER_SIZE) -> Regions:
+        """The paper's ten 20 x 20 regions in rows of 3, 4, 3 on 200 x 200, scaled to ``size`` x ``size``.
+
+        Raises:
+            GeometryError: if ``size`` is too small for ten regions.
+        """
+        if size < _PAPER_SIZE // _PAPER_BOX:
+            raise GeometryError(f"expected a detector of at least 10 x 10 for the paper's regions, but got {size}")
+        scale = size / _PAPER_SIZE
+        box = round(_PAPER_BOX * scale)
+        return cls(tuple((round(r * scale), round(c * scale), box, box) for r, c in _PAPER_CORNERS), (size, size))
+
+
+class RegionReadout(nn.Module):
+    """Logits from the light in each detector region: ``scale`` times a measure of it.
+
+    Measures of region r, with intensity ``I = abs(field)**2``:
+
+    - ``sum``: summed intensity;
+    - ``mean``: mean intensity;
+    - ``amplitude``: mean of ``abs(field)``;
+    - ``fraction``: summed intensity over the intensity summed over the whole detector.
+
+    Args:
+        regions: Where the classes' regions lie.
+        measure: One of the above.
+        scale: A fixed factor above zero, or ``"calibrated"``: set by the first batch seen in training so that the
+            mean logit is 3, and learned from there as ``log_scale``.
+
+    Raises:
+        ConfigError: for an unknown measure or a scale that is not above zero.
+    """
+
+    row_masks: Tensor
+    column_masks: Tensor
+    window_rows: Tensor
+    window_columns: Tensor
+
+    def __init__(
+        self,
+        regions: Regions,
+        measure: Measure = "fraction",
+        scale: float | Literal["calibrated"] = "calibrated",
+    ) -> None:
+        super().__init__()
+        if measure not in get_args(Measure):
+            raise ConfigError(f"expected a measure out of {', '.join(get_args(Measure))}, but got {measure!r}")
+        if not (scale == "calibrated" or (isinstance(scale, int | float) and 0 < scale < math.inf)):
+            raise ConfigError(f"expected a readout scale above zero or 'calibrated', but got {scale!r}")
+        self.regions = regions
+        self.measure: Measure = measure
+        self.calibrated = scale != "calibrated"
+        log_scale = torch.tensor(math.log(scale) if scale != "calibrated" else math.nan)
+        if self.calibrated:
+            self.register_buffer("log_scale", log_scale)
+        else:
+            self.log_scale = nn.Parameter(log_scale)
+        self.register_load_state_dict_post_hook(_note_calibration)
+
+        rows, columns = regions.shape
+        row_masks, column_masks = torch.zeros(rows, len(regions)), torch.zeros(columns, len(regions))
+        for index, (row, column, height, width) in enumerate(regions.boxes):
+            row_masks[row : row + height, index] = 1
+            column_masks[column : column + width, index] = 1
+        if measure == "fraction":
+            # The whole detector as one more region, for the total.
+            row_masks, column_masks = (
+                torch.cat((mask, torch.ones(len(mask), 1)), 1) for mask in (row_masks, column_masks)
+            )
+        # What lies outside the rows and columns of every region is not needed.
+        window_rows, window_columns = (mask.any(1).nonzero().squeeze(1) for mask in (row_masks, column_masks))
+        for name, buffer in {
+            "row_masks": row_masks[window_rows],
+            "column_masks": column_masks[window_columns],
+            "window_rows": window_rows,
+            "window_columns": window_columns,
+        }.items():
+            self.register_buffer(name, buffer, persistent=False)
+
+    @classmethod
+    def paper(
+        cls,
+        size: int = _PAPER_SIZE,
+        measure: Measure = "fraction",
+        scale: float | Literal["calibrated"] = "calibrated",
+    ) -> RegionReadout:
+        """The paper's ten regions on a ``size`` x ``size`` detector."""
+        return cls(Regions.paper(size), measure, scale)
+
+    @property
+    def scale(self) -> float:
+        """What a measure is multiplied by to give a logit; 1 before calibration."""
+        return math.exp(float(self.log_scale.detach())) if self.calibrated else 1.0
+
+    def window(self, field: Tensor) -> Tensor:
+        """The part of a ``... x rows x columns`` detector field that :meth:`measured` needs."""
+        return field.index_select(-2, self.window_rows).index_select(-1, self.window_columns)
+
+    @property
+    def of_intensity(self) -> bool:
+        """Whether the measure is a function of the intensity summed over the masks, see :meth:`from_sums`."""
+        return self.measure != "amplitude"
+
+    def measured(self, field: Tensor) -> Tensor:
+        """The measure of each region, a real ``batch x regions`` tensor, from the :meth:`window` of a field."""
+        light = field.real.square() + field.imag.square() if self.of_intensity else field.abs()
+        return self.from_sums(((light @ self.column_masks.to(light.dtype)) * self.row_masks).sum(-2))
+
+    def from_sums(self, sums: Tensor) -> Tensor:
+        """The measure, ``batch x regions``, from light summed over each pair of row and column mask.
+
+        Args:
+            sums: ``batch x masks``: over the samples of the window, of the intensity (the amplitude for the measure
+                ``amplitude``) times ``row_masks`` times ``column_masks``.
+        """
+        if self.measure == "sum":
+            return sums
+        if self.measure == "fraction":
+            return sums[..., :-1] / sums[..., -1:].clamp_min(torch.finfo(sums.dtype).tiny)
+        return sums / (self.row_masks.sum(0) * self.column_masks.sum(0))
+
+    def logits(self, measured: Tensor) -> Tensor:
+        """Logits, ``batch x regions``, calibrating the scale first if this is the first batch in training."""
+        if not self.calibrated:
+            if not self.training:
+                return measured
+            mean = measured.detach().mean().clamp_min(torch.finfo(measured.dtype).tiny)
+            self.log_scale.data.copy_((_CALIBRATED_MEAN_LOGIT / mean).log())
+            self.calibrated = True
+        return self.log_scale.exp().to(measured.dtype) * measured
+
+    def forward(self, field: Tensor) -> Tensor:
+        """Logits, a ``batch x regions`` tensor, of a complex ``batch x rows x columns`` detector field."""
+        return self.logits(self.measured(self.window(field)))
+
+    def extra_repr(self) -> str:
+        return f"regions={len(self.regions)}, measure={self.measure!r}, scale={self.scale:g}"
+
+
+def _note_calibration(module: nn.Module, _: object) -> None:
+    if isinstance(module, RegionReadout):
+        module.calibrated = bool(torch.isfinite(module.log_scale))

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import voltphase as vp
+from voltphase.errors import ConfigError, GeometryError
+
+SIZE = 20
+
+
+def device(k: int, seed: int = 0) -> vp.DeviceStates:
+    random = np.random.default_rng(seed)
+    return vp.DeviceStates(np.arange(k, dtype=float), random.uniform(0.3, 1, k), random.uniform(0, 6, k), f"random {k}")
+
+
+def network(depth: int = 2, **changes) -> vp.DONN:
+    options = {
+        "grid": vp.Grid(SIZE, 36e-6),
+        "wavelength": 532e-9,
+        "distances": 0.03,
+        "devices": [device(8)] * depth,
+        "readout": vp.RegionReadout.paper(SIZE),
+        "image_shape": (8, 8),
+    }
+    return vp.DONN(**(options | changes))
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.randint(0, 256, (5, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_network_is_its_parts_in_the_order_light_meets_them(images: torch.Tensor) -> None:
+    model = network(depth=3, dtype=torch.complex128, distances=[0.01, 0.02, 0.03, 0.04]).eval()
+    field = torch.nn.functional.interpolate(
+        images[:, None].double() / 255, size=(SIZE, SIZE), mode="bilinear", align_corners=False
+    )[:, 0].to(torch.complex128)
+    for distance, layer in zip([0.01, 0.02, 0.03], model.layers, strict=True):
+        propagate = vp.Propagator(
+            model.grid, wavelength=532e-9, distance=distance, method="fresnel", dtype=torch.complex128
+        )
+        field = propagate(field) * torch.tensor(layer.device_states.values())[layer.scores.argmax(0)]
+    last = vp.Propagator(model.grid, wavelength=532e-9, distance=0.04, method="fresnel", dtype=torch.complex128)
+    torch.testing.assert_close(model(images), model.readout(last(field)), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("measure", ["sum", "mean", "amplitude", "fraction"])
+def test_the_fast_path_sees_what_the_planes_show(images: torch.Tensor, measure) -> None:
+    model = network(readout=vp.RegionReadout.paper(SIZE, measure, 2.0), dtype=torch.complex128).eval()
+    torch.testing.assert_close(model(images), model.readout(model.planes(images)["detector"]), rtol=1e-10, atol=1e-14)
+
+
+def test_planes_are_named_in_order(images: torch.Tensor) -> None:
+    assert list(network().eval().planes(images)) == [
+        *("source", "layer 1 in", "layer 1 out", "layer 2 in", "layer 2 out", "detector")
+    ]
+
+
+def test_a_batch_equals_its_images_one_by_one(images: torch.Tensor) -> None:
+    model = network().eval()
+    one_by_one = torch.cat([model(image[None]) for image in images])
+    torch.testing.assert_close(model(images), one_by_one)
+
+
+def test_single_and_double_precision_agree_and_neither_is_promoted(images: torch.Tensor) -> None:
+    single, double = network().eval(), network(dtype=torch.complex128).eval()
+    for ours, theirs in zip(double.layers, single.layers, strict=True):
+        ours.scores.data.copy_(theirs.scores)
+    assert single(images).dtype == torch.float32
+    assert double(images).dtype == torch.float64
+    torch.testing.assert_close(single(images).double(), double(images), rtol=1e-4, atol=1e-6)
+
+
+def test_evaluation_does_not_draw(images: torch.Tensor) -> None:
+    model = network()
+    assert not torch.equal(model(images), model(images))
+    model.eval()
+    assert torch.equal(model(images), model(images))
+
+
+def test_gain_cannot_change_a_prediction_nor_a_fraction(images: torch.Tensor) -> None:
+    plain, loud = network().eval(), network(gain=[1.5, 4.0]).eval()
+    torch.testing.assert_close(plain(images), loud(images))
+    power = network(gain=[1.5, 4.0], readout=vp.RegionReadout.paper(SIZE, "sum", 1.0)).eval()
+    without = network(readout=vp.RegionReadout.paper(SIZE, "sum", 1.0)).eval()
+    torch.testing.assert_close(power(images), 36 * without(images))
+
+
+def test_different_devices_on_different_layers(images: torch.Tensor) -> None:
+    model = network(devices=[device(2, 1), device(8, 2), device(30, 3)]).eval()
+    assert [int(levels.max()) < k for levels, k in zip(model.levels(), (2, 8, 30), strict=True)] == [True] * 3
+    assert model(images).shape == (5, 10)
+
+
+def test_a_state_dict_is_the_whole_trained_model(images: torch.Tensor) -> None:
+    one, two = network(seed=1), network(seed=2)
+    one(images)
+    two.load_state_dict(one.state_dict())
+    assert torch.equal(one.eval()(images), two.eval()(images))
+    assert all(isinstance(value, torch.Tensor) for value in one.state_dict().values())
+
+
+def test_training_lowers_the_loss(images: torch.Tensor) -> None:
+    model, labels = network(), torch.arange(5)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.5)
+    losses = []
+    for _ in range(40):
+        loss = torch.nn.functional.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"devices": []}, ConfigError, "expected at least one device, but got none"),
+        (
+            {"distances": [0.1, 0.1]},
+            ConfigError,
+            "expected 3 distances (one for each gap, source to detector)",
+        ),
+        ({"gain": [1.0, 2.0, 3.0]}, ConfigError, "expected 2 gains (one for each layer) or a single number"),
+        (
+            {"readout": vp.RegionReadout.paper(200)},
+            GeometryError,
+            "expected detector regions made for 20 x 20 samples, but got regions for 200 x 200",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(changes: dict, error: type[Exception], message: str) -> None:
+    with pytest.raises(error) as caught:
+        network(**changes)
+    assert str(caught.value).startswith(message)
