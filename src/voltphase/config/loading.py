@@ -1,0 +1,199 @@
+"""From a preset's name or a YAML file, and ``key=value`` overrides, to a checked configuration."""
+
+from __future__ import annotations
+
+import copy
+import importlib.resources
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from voltphase.config.problems import describe, enumerate_words, nearest
+from voltphase.config.schema import Config
+from voltphase.config.text import read_yaml
+from voltphase.errors import ConfigError
+
+# Two spellings of one thing: a file that gives one replaces the other of the preset it starts from.
+_EXCLUSIVE = {"device": "devices", "devices": "device"}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A configuration that comes with voltphase.
+
+    Attributes:
+        name: What to type.
+        description: What it is for, in a line.
+        text: Its YAML.
+    """
+
+    name: str
+    description: str
+    text: str
+
+
+def presets() -> dict[str, Preset]:
+    """The configurations that come with voltphase, by name."""
+    folder = importlib.resources.files("voltphase") / "presets"
+    found = {}
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        name, _, suffix = entry.name.rpartition(".")
+        if suffix == "yaml":
+            text = entry.read_text(encoding="utf-8")
+            found[name] = Preset(name, text.partition("\n")[0].removeprefix("#").strip(), text)
+    return found
+
+
+def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """The configuration of a preset or a file, with single settings overridden.
+
+    A file may start from a preset by ``preset: NAME`` and give only what differs; what neither gives has its
+    default. Relative paths in a file are taken from the file's folder, those in ``overrides`` from the
+    current one.
+
+    Args:
+        source: A preset's name (see :func:`presets`) or the path of a YAML file.
+        overrides: ``"training.epochs=5"`` and the like; the value is read as YAML, and an item of a list is
+            named by its number: ``"devices.0.levels=4"``.
+
+    Raises:
+        ConfigError: if there is no such preset or file, it is not YAML, or a key or value does not fit.
+    """
+    raw, place = _read(source)
+    keys = [_override(raw, override) for override in overrides]
+    _settle_paths(raw, Path.cwd())
+    return parse_config(raw, place, keys)
+
+
+def parse_config(raw: Any, place: str = "", overridden: Sequence[str] = ()) -> Config:
+    """The configuration that nested mappings describe.
+
+    Args:
+        raw: Nested mappings as read from YAML.
+        place: Where they come from, to name in an error.
+        overridden: Dotted keys that did not come from there.
+
+    Raises:
+        ConfigError: for the first key or value that does not fit, and how many more there are.
+    """
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        sentence, path = describe(error, Config, raw)
+        if overridden and not path:
+            place = ""
+        elif any(f"{path}.".startswith(f"{key}.") or key.startswith(f"{path}.") for key in overridden):
+            place = "--set"
+        raise ConfigError(f"{place}: {sentence}" if place else sentence) from error
+
+
+def _read(source: str | Path) -> tuple[dict[str, Any], str]:
+    known = presets()
+    name, path = str(source), Path(source).expanduser()
+    if name in known:
+        return _mapping(read_yaml(known[name].text, f"preset {name}"), name), f"preset {name}"
+    if path.is_dir():
+        raise ConfigError(
+            f"expected a preset or a YAML file, but {source} is a folder: a run's file is config.yaml in it"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise _no_such_config(source, path, list(known)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"expected a preset or a YAML file, but {source} cannot be read: {reason}") from error
+    raw = _mapping(read_yaml(text, name), name)
+    _settle_paths(raw, path.resolve().parent)
+    if "preset" in raw:
+        base = raw.pop("preset")
+        if base not in known:
+            raise ConfigError(f"{name}: expected preset to be {enumerate_words(list(known))}, but got {base!r}")
+        raw = _merge(_mapping(read_yaml(known[base].text, base), base), raw)
+    return raw, name
+
+
+def _mapping(raw: Any, place: str) -> dict[str, Any]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{place}: expected a group of keys such as seed: 0, but got {str(raw)[:60]!r}")
+    return raw
+
+
+def _no_such_config(source: str | Path, path: Path, names: list[str]) -> ConfigError:
+    siblings = []
+    if path.parent.is_dir():
+        siblings = [
+            str(path.with_name(entry.name)) for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")
+        ]
+    close = nearest(str(source), names) or nearest(str(path), siblings)
+    hint = f" (did you mean {close}?)" if close else ""
+    return ConfigError(f"{source} is neither a preset nor a file{hint}: the presets are {', '.join(names)}")
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = copy.deepcopy(base)
+    for key, value in over.items():
+        if value is not None and key in _EXCLUSIVE:
+            merged.pop(_EXCLUSIVE[key], None)
+        if isinstance(value, Mapping) and isinstance(merged.get(key), dict):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _override(raw: dict[str, Any], override: str) -> str:
+    key, equals, text = override.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise ConfigError(f"expected --set KEY=VALUE such as training.epochs=5, but got {override!r}")
+    value = read_yaml(text, f"--set {key}")
+    *parents, last = key.split(".")
+    at: Any = raw
+    for depth, step in enumerate(parents):
+        at = _step(at, step, key, ".".join(parents[:depth]))
+    if isinstance(at, list):
+        at[_index(at, last, key, ".".join(parents))] = value
+    elif isinstance(at, dict):
+        at[last] = value
+    else:
+        raise _no_keys(key, ".".join(parents), at)
+    if key in _EXCLUSIVE and value is not None:
+        raw.pop(_EXCLUSIVE[key], None)
+    return key
+
+
+def _step(at: Any, step: str, key: str, where: str) -> Any:
+    if isinstance(at, list):
+        return at[_index(at, step, key, where)]
+    if not isinstance(at, dict):
+        raise _no_keys(key, where, at)
+    if at.get(step) is None:
+        at[step] = {}
+    return at[step]
+
+
+def _index(at: list[Any], step: str, key: str, where: str) -> int:
+    if not step.isdigit() or int(step) >= len(at):
+        raise ConfigError(f"--set {key}: expected a number from 0 to {len(at) - 1} after {where}, but got {step!r}")
+    return int(step)
+
+
+def _no_keys(key: str, where: str, at: Any) -> ConfigError:
+    return ConfigError(f"--set {key}: {where} holds no keys, it is {at!r}")
+
+
+def _settle_paths(raw: dict[str, Any], folder: Path) -> None:
+    devices = raw.get("devices")
+    devices = devices if isinstance(devices, list) else []
+    for section, key in [
+        (raw.get("data"), "dir"),
+        *((device, "file") for device in (raw.get("device"), *devices)),
+    ]:
+        if isinstance(section, dict) and isinstance(section.get(key), str):
+            section[key] = str(folder / Path(section[key]).expanduser())

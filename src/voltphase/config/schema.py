@@ -1,0 +1,325 @@
+"""The settings of a training run, their defaults and their bounds.
+
+Keys are the words of the Python interface, lengths are in metres. The defaults are the recipe that trains
+every preset but ``paper``, so that a file needs to say only what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError, PydanticKnownError
+
+from voltphase.codesign import Mix
+from voltphase.config.text import write_yaml
+from voltphase.devices.models import MODELS
+from voltphase.devices.states import Pick
+from voltphase.optics.propagator import METHODS
+from voltphase.readout import Measure
+
+DEFAULT_DEVICE_MODEL = "tn-slm"
+
+
+def _kind(value: Any) -> str:
+    return "each" if isinstance(value, list | tuple) else "word" if isinstance(value, str) else "one"
+
+
+_DISTANCES = "a distance in metres above 0 and at most 1000, or a list of them"
+_GAIN = "a number above 0, or a list of them"
+_SCALE = "calibrated or a number above 0"
+_REGIONS = "paper or a list of [row, column, height, width] in whole samples"
+
+
+def _one_of(names: Iterable[str]) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in names:
+            raise PydanticKnownError("literal_error", {"expected": ", ".join(repr(name) for name in names)})
+        return value
+
+    return AfterValidator(check)
+
+
+# A field's description is what an error says was expected. A tag per alternative, so that a wrong value gives
+# one message about the alternative meant, not one about each.
+_Positive = Annotated[float, Field(gt=0)]
+_Distance = Annotated[float, Field(gt=0, le=1000)]
+_OneOrEachDistance = Annotated[
+    Annotated[_Distance, Tag("one")] | Annotated[_Distance, Tag("word")] | Annotated[list[_Distance], Tag("each")],
+    Discriminator(_kind),
+]
+_OneOrEachGain = Annotated[
+    Annotated[_Positive, Tag("one")] | Annotated[_Positive, Tag("word")] | Annotated[list[_Positive], Tag("each")],
+    Discriminator(_kind),
+]
+_Scale = Annotated[
+    Annotated[_Positive, Tag("one")]
+    | Annotated[Literal["calibrated"], Tag("word")]
+    | Annotated[_Positive, Tag("each")],
+    Discriminator(_kind),
+]
+_Method = Annotated[str, _one_of(METHODS)]
+_DeviceModel = Annotated[str, _one_of(MODELS)]
+_Box = Annotated[list[int], Field(min_length=4, max_length=4)]
+_RegionLayout = Annotated[
+    Annotated[Literal["paper"], Tag("one")]
+    | Annotated[Literal["paper"], Tag("word")]
+    | Annotated[list[_Box], Tag("each")],
+    Discriminator(_kind),
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
+
+
+class DataConfig(_Section):
+    """Which images to learn.
+
+    Attributes:
+        name: The data set.
+        dir: Folder that holds it in torchvision's layout; without it ``VOLTPHASE_DATA``, else the user's
+            cache.
+        train_limit: Use only the first so many training images.
+        test_limit: Use only the first so many test images.
+    """
+
+    name: Literal["digits", "mnist", "fashion-mnist"] = "digits"
+    dir: str | None = None
+    train_limit: int | None = Field(default=None, ge=1)
+    test_limit: int | None = Field(default=None, ge=1)
+
+
+class OpticsConfig(_Section):
+    """The bench: planes and the space between them.
+
+    Attributes:
+        size: Samples along each side of every plane.
+        pitch: Distance between samples, in metres.
+        wavelength: In metres.
+        distances: Source to first layer, between layers and last layer to detector, in metres: one number for
+            all, or one more than there are layers.
+        depth: Number of layers.
+        method: How light is propagated.
+    """
+
+    size: int = Field(default=64, ge=10, le=8192)
+    pitch: float = Field(default=36e-6, gt=0, lt=0.1, description="a length in metres above 0, such as 36e-6")
+    wavelength: float = Field(
+        default=532e-9, ge=1e-9, le=1e-2, description="a length in metres between 1e-9 and 1e-2, such as 532e-9"
+    )
+    distances: _OneOrEachDistance = Field(default=0.096, description=_DISTANCES)
+    depth: int = Field(default=5, ge=1, le=1000)
+    method: _Method = "fresnel"
+
+
+class DeviceConfig(_Section):
+    """The states a layer's pixels can take.
+
+    Attributes:
+        file: A measured table, see ``voltphase device check``.
+        model: A modelled device, see ``voltphase device list``; used where ``file`` is null.
+        levels: How many of the device's states to use; null for all.
+        pick: How they are chosen: by even spacing, by control value, or spread over the complex plane.
+    """
+
+    file: str | None = None
+    model: _DeviceModel | None = None
+    levels: int | None = Field(default=8, ge=2)
+    pick: Pick = "even"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settle_source(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        if values.get("file") is not None:
+            return {**values, "model": None}
+        return values if values.get("model") is not None else {**values, "model": DEFAULT_DEVICE_MODEL}
+
+
+class RelaxationConfig(_Section):
+    """How one state per pixel is chosen differentiably.
+
+    Attributes:
+        name: The relaxation; ``softmax`` is without noise.
+        hard: Whether light sees the chosen state itself (the paper) or the weighted mix of all; ``reinmax`` is
+            always hard.
+        mix: What the soft weights mix: complex states, or amplitudes and phases apart (``polar``, the paper).
+    """
+
+    name: Literal["gumbel-softmax", "softmax", "reinmax"] = "gumbel-softmax"
+    hard: bool = True
+    mix: Mix = "complex"
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> RelaxationConfig:
+        if self.name == "reinmax" and not self.hard:
+            raise _misfit(
+                "expected codesign.relaxation.hard to be true for reinmax, which is always hard, but got false"
+            )
+        return self
+
+
+class ScheduleConfig(_Section):
+    """How the temperature moves from the start of training to its end.
+
+    Attributes:
+        name: The curve from ``start`` to ``end``: ``linear``, ``exponential`` or ``cosine``; ``static`` stays at
+            ``start``; ``piecewise`` takes ``temperatures`` one after another; ``paper-cosine`` and ``paper-step``
+            are two such lists of the paper.
+        start: First temperature.
+        end: Last temperature.
+        temperatures: Of ``piecewise``, in their order.
+        shares: How long each of them holds, in any unit: epochs, say.
+        per: Whether the temperature moves with every step or stays for an epoch.
+    """
+
+    name: Literal["linear", "exponential", "cosine", "static", "piecewise", "paper-cosine", "paper-step"] = "linear"
+    start: float = Field(default=10.0, gt=0)
+    end: float = Field(default=1.0, gt=0)
+    temperatures: list[_Positive] | None = None
+    shares: list[_Positive] | None = None
+    per: Literal["step", "epoch"] = "step"
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> ScheduleConfig:
+        temperatures, shares = len(self.temperatures or ()), len(self.shares or ())
+        if self.name == "piecewise" and (temperatures == 0 or temperatures != shares):
+            raise _misfit(
+                "expected codesign.schedule.temperatures and as many shares for the schedule piecewise, but got "
+                f"{temperatures} and {shares}"
+            )
+        if self.name != "piecewise" and temperatures + shares > 0:
+            raise _misfit(
+                f"expected no codesign.schedule.temperatures and shares for the schedule {self.name}, but got "
+                f"{temperatures} and {shares}: they are for piecewise"
+            )
+        return self
+
+
+class CodesignConfig(_Section):
+    """How states are chosen in training.
+
+    Attributes:
+        relaxation: The differentiable stand-in for the choice.
+        schedule: Of its temperature.
+        gain: The paper's lambda, one for all layers or one each.
+        amplitude_grad_scale: The other reading of lambda, as a factor on the amplitude's part of the gradient: one for
+            all layers or one each.
+    """
+
+    relaxation: RelaxationConfig = RelaxationConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    gain: _OneOrEachGain = Field(default=1.0, description=_GAIN)
+    amplitude_grad_scale: _OneOrEachGain = Field(default=1.0, description=_GAIN)
+
+
+class ReadoutConfig(_Section):
+    """How light on the detector becomes logits.
+
+    Attributes:
+        regions: ``paper`` (ten squares in rows of 3, 4, 3, scaled to the detector), or a list of
+            ``[row, column, height, width]`` in samples, one per class.
+        measure: Summed or mean intensity, mean amplitude, or the region's fraction of all light.
+        scale: What the measure is multiplied by; ``calibrated`` sets it on the first batch and learns it.
+    """
+
+    regions: _RegionLayout = Field(default="paper", description=_REGIONS)
+    measure: Measure = "fraction"
+    scale: _Scale = Field(default="calibrated", description=_SCALE)
+
+
+class TrainingConfig(_Section):
+    """How the design is learned.
+
+    Attributes:
+        epochs: Passes over the training images.
+        batch_size: Images per step.
+        learning_rate: Of the class scores (Adam).
+        scale_learning_rate: Of the readout scale where it is learned.
+        loss: Cross-entropy, or mean squared error between the softmax and the one-hot label (the paper).
+        threads: CPU threads; null leaves PyTorch's choice.
+        accelerator: ``auto`` takes a CUDA GPU if there is one.
+    """
+
+    epochs: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=500, ge=1)
+    learning_rate: float = Field(default=1.0, gt=0)
+    scale_learning_rate: float = Field(default=0.02, ge=0)
+    loss: Literal["cross-entropy", "mse"] = "cross-entropy"
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+
+
+class Config(_Section):
+    """Everything a training run depends on.
+
+    Attributes:
+        seed: Of initial scores, draws and shuffling.
+        data: Which images.
+        optics: The bench.
+        device: One device for all layers; or
+        devices: one per layer.
+        codesign: How states are chosen.
+        readout: How light becomes logits.
+        training: How the design is learned.
+    """
+
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    data: DataConfig = DataConfig()
+    optics: OpticsConfig = OpticsConfig()
+    device: DeviceConfig | None = None
+    devices: list[DeviceConfig] | None = None
+    codesign: CodesignConfig = CodesignConfig()
+    readout: ReadoutConfig = ReadoutConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_device(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("device") is None and values.get("devices") is None:
+            return {**values, "device": {}, "devices": None}
+        return values
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Config:
+        depth, distances = self.optics.depth, self.optics.distances
+        if self.device is not None and self.devices is not None:
+            raise _misfit("expected either device (for all layers) or devices (one per layer), but got both")
+        if self.devices is not None and len(self.devices) != depth:
+            raise _misfit(
+                f"expected devices to list {depth} devices, one for each of optics.depth layers, "
+                f"but got {len(self.devices)}"
+            )
+        if isinstance(distances, list) and len(distances) != depth + 1:
+            raise _misfit(
+                f"expected optics.distances to be a number or {depth + 1} numbers (source to first layer, between "
+                f"the {depth} layers of optics.depth, last layer to detector), but got {len(distances)}"
+            )
+        for key in ("gain", "amplitude_grad_scale"):
+            each = getattr(self.codesign, key)
+            if isinstance(each, list) and len(each) != depth:
+                raise _misfit(
+                    f"expected codesign.{key} to be a number or {depth} numbers, one for each of optics.depth layers, "
+                    f"but got {len(each)}"
+                )
+        return self
+
+    @property
+    def layer_devices(self) -> list[DeviceConfig]:
+        """The device of each layer."""
+        return self.devices if self.devices is not None else [self.device or DeviceConfig()] * self.optics.depth
+
+    def to_yaml(self) -> str:
+        """Every setting, as YAML that loads back to an equal configuration."""
+        content = self.model_dump()
+        for absent in ("device", "devices"):
+            if content[absent] is None:
+                del content[absent]
+        return write_yaml(content)
+
+
+def _misfit(message: str) -> PydanticCustomError:
+    return PydanticCustomError("misfit", "{message}", {"message": message})

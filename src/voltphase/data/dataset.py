@@ -1,0 +1,92 @@
+"""Images and labels as two tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from voltphase.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Grey images and their labels, kept whole in memory as they are stored: one byte a pixel.
+
+    Indexing gives ``(images, labels)``: one of each for an integer, a batch for a slice, a list or a tensor
+    of indices. A ``torch.utils.data.DataLoader`` fetches a whole batch at once when it is told to leave the
+    batch alone: ``DataLoader(dataset, batch_size=500, collate_fn=dataset.collate)``.
+
+    Args:
+        images: A ``count x rows x columns`` uint8 tensor.
+        labels: A ``count`` int64 tensor of indices into ``classes``.
+        name: What the data set is called.
+        classes: The name of each class.
+
+    Raises:
+        DataError: if the tensors have other shapes or types, are empty, or a label has no class.
+    """
+
+    images: Tensor
+    labels: Tensor
+    name: str
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if images.ndim != 3 or images.dtype != torch.uint8:
+            raise DataError(
+                f"expected the images of {self.name} as a count x rows x columns uint8 tensor, "
+                f"but got {_describe(images)}"
+            )
+        if labels.ndim != 1 or labels.dtype != torch.int64:
+            raise DataError(f"expected the labels of {self.name} as a 1-D int64 tensor, but got {_describe(labels)}")
+        if images.numel() == 0 or len(images) != len(labels):
+            raise DataError(
+                f"expected one label for each image of {self.name}, "
+                f"but got {len(images)} images and {len(labels)} labels"
+            )
+        lowest, highest = int(labels.min()), int(labels.max())
+        if lowest < 0 or highest >= len(self.classes):
+            raise DataError(
+                f"expected the labels of {self.name} between 0 and {len(self.classes) - 1}, "
+                f"but got {lowest if lowest < 0 else highest}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
+        return self.images[index], self.labels[index]
+
+    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The batch ``(images, labels)`` of a list of indices, as a ``DataLoader`` asks for it."""
+        return self[torch.as_tensor(indices)]
+
+    @staticmethod
+    def collate(batch: Any) -> tuple[Tensor, Tensor]:
+        """Leave a batch as it was fetched: the ``collate_fn`` of a ``DataLoader`` over this data set."""
+        return batch
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """(rows, columns) of one image."""
+        return (self.images.shape[1], self.images.shape[2])
+
+    def take(self, count: int) -> ImageDataset:
+        """The data set of the first ``count`` images, sharing their memory.
+
+        Raises:
+            DataError: if there are fewer, or ``count`` is below 1.
+        """
+        if not 1 <= count <= len(self):
+            raise DataError(f"expected between 1 and {len(self)} images of {self.name}, but got {count}")
+        return ImageDataset(self.images[:count], self.labels[:count], self.name, self.classes)
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"shape {tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"

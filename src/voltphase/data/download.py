@@ -1,0 +1,93 @@
+"""Fetching a file with its checksum from the first mirror that has it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from voltphase.errors import DataError, OutputError
+from voltphase.files import atomic_path
+
+_SECONDS_TO_CONNECT = 10
+_SECONDS_BETWEEN_BYTES = 30
+_CHUNK_BYTES = 1 << 16
+
+
+def fetch(path: Path, mirrors: Sequence[str], md5: str, *, advice: str, progress: bool = False) -> None:
+    """Download ``path.name`` from the first of ``mirrors`` that gives it whole, and write it to ``path``.
+
+    Nothing is left behind when it fails, not even the folders made for it.
+
+    Args:
+        path: Where the file goes; its folder is made if need be.
+        mirrors: Addresses of folders that hold the file, each ending in a slash, tried in order.
+        md5: Checksum of the file as the mirrors serve it.
+        advice: What the user can do when nothing comes, the end of the error's sentence.
+        progress: Whether to show a progress bar on standard error.
+
+    Raises:
+        DataError: if no mirror can be reached or none gives a file with this checksum.
+        OutputError: if the file cannot be written.
+    """
+    with _folder(path.parent), atomic_path(path) as temporary:
+        complaints = []
+        for mirror in mirrors:
+            complaint = _try(mirror + path.name, temporary, md5, progress)
+            if complaint is None:
+                return
+            complaints.append(f"{mirror} {complaint}")
+        raise DataError(f"cannot download {path.name} ({'; '.join(complaints)}): {advice}")
+
+
+def _try(url: str, target: Path, md5: str, progress: bool) -> str | None:
+    """Download ``url`` over ``target``; on failure the reason, as the predicate of a sentence."""
+    import pooch
+    import requests
+
+    # Any, because the protocol that pooch declares for downloaders is not the one its own downloaders follow.
+    downloader: Any = pooch.HTTPDownloader(
+        progressbar=progress,
+        chunk_size=_CHUNK_BYTES,
+        timeout=(_SECONDS_TO_CONNECT, _SECONDS_BETWEEN_BYTES),
+    )
+    try:
+        with _silence(pooch.get_logger()):
+            pooch.retrieve(url, f"md5:{md5}", target.name, target.parent, downloader=downloader)
+    except requests.HTTPError as error:
+        return f"answered {error}" if error.response is None else f"answered {error.response.status_code}"
+    except requests.RequestException:
+        return "cannot be reached"
+    except ValueError:
+        return "gave a file with another checksum"
+    return None
+
+
+@contextlib.contextmanager
+def _silence(logger: logging.Logger) -> Iterator[None]:
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """Make ``folder``, and take away what was made and is still empty if the block fails."""
+    made = [candidate for candidate in (folder, *folder.parents) if not candidate.exists()]
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise OutputError(f"cannot make the folder {folder}: {reason}; choose another place") from error
+        yield
+    except BaseException:
+        for candidate in made:
+            with contextlib.suppress(OSError):
+                candidate.rmdir()
+        raise

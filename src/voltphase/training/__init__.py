@@ -1,0 +1,22 @@
+"""Turning a configuration into a trained network, and a run folder back into one."""
+
+from __future__ import annotations
+
+from voltphase.training.build import build_dataset, build_datasets, build_devices, build_model
+from voltphase.training.evaluation import Evaluation, evaluate
+from voltphase.training.run import load_run, train
+from voltphase.training.runfolder import RunFolder
+from voltphase.training.weights import save_model
+
+__all__ = [
+    "Evaluation",
+    "RunFolder",
+    "build_dataset",
+    "build_datasets",
+    "build_devices",
+    "build_model",
+    "evaluate",
+    "load_run",
+    "save_model",
+    "train",
+]

@@ -1,0 +1,57 @@
+"""Batches of images out of tensors in memory, in an order that depends on nothing but seed and epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from voltphase.data import ImageDataset
+
+
+class ImageBatches:
+    """All images of a data set, a batch at a time, fetched by index from one tensor.
+
+    Args:
+        dataset: Images and labels; moved whole to a device by :meth:`to`.
+        batch_size: Images in a batch; the last one may hold fewer.
+        seed: Of the shuffling; without it images come in the data set's order.
+        epoch: Tells the epoch an iteration is for, so that each has its own order and a resumed run the same one.
+    """
+
+    def __init__(
+        self,
+        dataset: ImageDataset,
+        batch_size: int,
+        *,
+        seed: int | None = None,
+        epoch: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._images, self._labels = dataset.images, dataset.labels
+        self.batch_size = batch_size
+        self._seed = seed
+        self._epoch = epoch
+
+    @property
+    def images(self) -> int:
+        """How many images an iteration gives."""
+        return len(self._labels)
+
+    def to(self, device: torch.device) -> None:
+        """Move the images to ``device``, from where batches are fetched without crossing to it one by one."""
+        self._images, self._labels = self._images.to(device), self._labels.to(device)
+
+    def __len__(self) -> int:
+        return -(-self.images // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        if self._seed is None:
+            yield from zip(self._images.split(self.batch_size), self._labels.split(self.batch_size), strict=True)
+            return
+        stream = np.random.SeedSequence([self._seed, self._epoch()]).generate_state(1, np.uint64)[0]
+        generator = torch.Generator().manual_seed(int(stream >> np.uint64(1)))
+        order = torch.randperm(self.images, generator=generator).to(self._images.device)
+        for chosen in order.split(self.batch_size):
+            yield self._images[chosen], self._labels[chosen]

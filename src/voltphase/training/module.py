@@ -1,0 +1,149 @@
+"""A network, its loss, its optimizer and its temperature, as Lightning wants them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+
+from voltphase.codesign import Schedule
+from voltphase.config import TrainingConfig
+from voltphase.model import DONN
+from voltphase.training.batches import ImageBatches
+from voltphase.training.losses import LOSSES
+
+Row = dict[str, float]
+
+
+class TrainingModule(lightning.LightningModule):
+    """Trains a :class:`voltphase.DONN`.
+
+    After each epoch ``row`` holds its figures and ``history`` those of all epochs: ``epoch`` (from 1),
+    ``temperature`` (of its last step), ``train_loss`` and ``train_accuracy`` (of the sampled network while it
+    trains), ``test_accuracy`` (of the deployed states), ``seconds`` and ``images_per_second`` (of training alone).
+
+    Args:
+        model: What to train.
+        training: Loss, learning rates and number of epochs.
+        schedule: Of the temperature.
+        batches: The training images.
+        test_batches: The test images; watched, never used to choose anything.
+        temperature_per_epoch: Whether the temperature stays for an epoch instead of moving with every step.
+        identity: What a checkpoint must agree with to be resumed, such as the digests of the devices.
+    """
+
+    def __init__(
+        self,
+        model: DONN,
+        training: TrainingConfig,
+        schedule: Schedule,
+        batches: ImageBatches,
+        test_batches: ImageBatches,
+        *,
+        temperature_per_epoch: bool = False,
+        identity: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.history: list[Row] = []
+        self._training_config = training
+        self._schedule = schedule
+        self._batches = batches
+        self._test_batches = test_batches
+        self._temperature_per_epoch = temperature_per_epoch
+        self._identity = list(identity)
+        self._loss = LOSSES[training.loss]
+        self._reset_sums()
+
+    @property
+    def temperature(self) -> float:
+        """The temperature of the current step, by how far training has come."""
+        if self._temperature_per_epoch:
+            done, last = self.current_epoch, self._training_config.epochs - 1
+        else:
+            done, last = self.global_step, self._training_config.epochs * len(self._batches) - 1
+        return self._schedule.temperature(done / last if last > 0 else 1.0)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        scores = [layer.scores for layer in self.model.layers]
+        groups: list[dict[str, Any]] = [{"params": scores, "lr": self._training_config.learning_rate}]
+        others = [parameter for parameter in self.model.parameters() if not any(parameter is score for score in scores)]
+        if others:
+            groups.append({"params": others, "lr": self._training_config.scale_learning_rate})
+        return torch.optim.Adam(groups, fused=self.device.type in ("cpu", "cuda"))
+
+    def on_fit_start(self) -> None:
+        self._batches.to(self.device)
+        self._test_batches.to(self.device)
+
+    def train_dataloader(self) -> ImageBatches:
+        return self._batches
+
+    def val_dataloader(self) -> ImageBatches:
+        return self._test_batches
+
+    def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        if batch_idx == 0:
+            self._reset_sums()
+        self._last_temperature = self.temperature
+        self.model.set_temperature(self._last_temperature)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        images, labels = batch
+        logits = self.model(images)
+        loss = self._loss(logits, labels)
+        # Summed on the device: reading a number back after every step would make a GPU wait.
+        self._loss_sum += loss.detach() * len(labels)
+        self._correct += (logits.detach().argmax(1) == labels).sum()
+        self._seen += len(labels)
+        return loss
+
+    def on_validation_start(self) -> None:
+        self._train_seconds = time.perf_counter() - self._started
+        self._test_correct = torch.zeros((), dtype=torch.int64, device=self.device)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        images, labels = batch
+        self._test_correct += (self.model(images).argmax(1) == labels).sum()
+
+    def running(self) -> Row:
+        """Loss, accuracy and temperature so far in this epoch."""
+        return {
+            "train_loss": float(self._loss_sum) / max(self._seen, 1),
+            "train_accuracy": int(self._correct) / max(self._seen, 1),
+            "temperature": self._last_temperature,
+        }
+
+    def close_epoch(self) -> Row:
+        """Take down the figures of the epoch that has just ended, and give them."""
+        running = self.running()
+        row: Row = {
+            "epoch": len(self.history) + 1,
+            "temperature": running["temperature"],
+            "train_loss": running["train_loss"],
+            "train_accuracy": running["train_accuracy"],
+            "test_accuracy": int(self._test_correct) / self._test_batches.images,
+            "seconds": time.perf_counter() - self._started,
+            "images_per_second": self._seen / self._train_seconds,
+        }
+        self.history.append(row)
+        return row
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["voltphase"] = {"history": self.history, "identity": self._identity}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history = list(checkpoint["voltphase"]["history"])
+
+    def _reset_sums(self) -> None:
+        self._started = time.perf_counter()
+        self._train_seconds = 1.0
+        self._seen = 0
+        self._last_temperature = self._schedule.temperature(0.0)
+        self._loss_sum = torch.zeros((), device=self.device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        self._test_correct = torch.zeros((), dtype=torch.int64, device=self.device)

@@ -1,0 +1,223 @@
+"""Training a network into a run folder, and loading it from there."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from rich.console import Console
+
+from voltphase.config import Config
+from voltphase.devices import DeviceStates
+from voltphase.errors import ConfigError, DataError
+from voltphase.files import atomic_path
+from voltphase.model import DONN
+from voltphase.training import provenance
+from voltphase.training.batches import ImageBatches
+from voltphase.training.build import build_datasets, build_devices, build_model, build_readout, build_schedule
+from voltphase.training.evaluation import evaluate
+from voltphase.training.module import TrainingModule
+from voltphase.training.progress import ShowProgress, quiet_lightning
+from voltphase.training.runfolder import RunFolder
+from voltphase.training.weights import read_model, restore, save_model
+
+
+def train(
+    config: Config,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Train what ``config`` describes and leave everything about it in the folder ``out``.
+
+    The states after the last epoch are the result: the test images are watched, never used to stop or to choose.
+
+    Args:
+        config: What to train and how.
+        out: The run folder; see :class:`RunFolder` for its files.
+        resume: Continue an interrupted run from its last whole epoch, to the result it would have had. A run that is
+            finished already is left as it is.
+        overwrite: Replace a run that is there.
+        console: Where to show progress; nowhere if None.
+
+    Returns:
+        What ``summary.json`` holds: ``test_accuracy`` and ``train_accuracy`` of the deployed states, ``seed``,
+        ``epochs``, ``seconds`` and where and with what it was made.
+
+    Raises:
+        VoltphaseError: if something given does not fit; before training where it can be known before.
+        KeyboardInterrupt: if interrupted; every whole epoch is kept for ``resume``.
+    """
+    folder = RunFolder(out)
+    folder.check(config, resume=resume, overwrite=overwrite)
+    resume = resume and folder.config_file.is_file()
+    if resume and folder.finished:
+        return folder.read_summary()
+    accelerator = _accelerator(config)
+    devices = build_devices(config)
+    build_readout(config)  # regions that do not fit are found before data are downloaded
+    identity = [states.digest for states in devices]
+    train_set, test_set = build_datasets(config)
+    model = build_model(config, devices, train_set.image_shape)
+    checkpoint = folder.checkpoint_file if resume and folder.checkpoint_file.is_file() else None
+    if checkpoint is not None:
+        _check_checkpoint(checkpoint, identity)
+    folder.prepare(config, overwrite=overwrite)
+
+    batch_size, epochs = config.training.batch_size, config.training.epochs
+    module: TrainingModule
+    module = TrainingModule(
+        model,
+        config.training,
+        build_schedule(config.codesign.schedule),
+        ImageBatches(train_set, batch_size, seed=config.seed, epoch=lambda: module.current_epoch),
+        ImageBatches(test_set, batch_size),
+        temperature_per_epoch=config.codesign.schedule.per == "epoch",
+        identity=identity,
+    )
+    progress = ShowProgress(console, epochs) if console is not None else None
+    with _threads(config.training.threads):
+        device = _fit(module, _Recorder(folder, progress), progress, accelerator, epochs, checkpoint)
+        model.to(device)  # Lightning takes it back to the CPU when it is done
+        train_accuracy = evaluate(model, train_set, batch_size).accuracy
+        test_accuracy = evaluate(model, test_set, batch_size).accuracy
+        summary = {
+            "test_accuracy": test_accuracy,
+            "train_accuracy": train_accuracy,
+            "seed": config.seed,
+            "epochs": epochs,
+            "seconds": round(sum(row["seconds"] for row in module.history), 3),
+            "train_images": len(train_set),
+            "test_images": len(test_set),
+            "data": config.data.name,
+            "devices": [_about(states) for states in devices],
+            "readout_scale": model.readout.scale,
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "versions": provenance.versions(),
+            "commit": provenance.commit(),
+            "hardware": provenance.hardware(device),
+        }
+    save_model(model, folder.model_file)
+    folder.write_summary(summary)
+    return summary
+
+
+def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
+    """The trained network of a run folder in evaluation mode, its configuration and its summary.
+
+    Needs nothing but the folder: the device tables are in ``model.safetensors``.
+
+    Raises:
+        DataError: if the folder is no finished run, is damaged, or its files contradict each other.
+    """
+    folder = RunFolder(path)
+    config = folder.read_config()
+    summary = folder.read_summary()
+    stored = read_model(folder.model_file)
+    if len(stored.devices) != config.optics.depth:
+        raise DataError(
+            f"expected {folder.model_file} to hold {config.optics.depth} layers as its config.yaml says, "
+            f"but it holds {len(stored.devices)}: one of them is of another run"
+        )
+    model = build_model(config, stored.devices, stored.image_shape)
+    restore(model, stored.parameters, folder.model_file)
+    return model.eval(), config, summary
+
+
+class _Recorder(lightning.Callback):
+    """Keeps every whole epoch: its figures, and all that is needed to go on from there."""
+
+    def __init__(self, folder: RunFolder, progress: ShowProgress | None) -> None:
+        self._folder = folder
+        self._progress = progress
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        assert isinstance(pl_module, TrainingModule)
+        row = pl_module.close_epoch()
+        with atomic_path(self._folder.checkpoint_file) as temporary:
+            trainer.save_checkpoint(temporary)
+        self._folder.write_metrics(pl_module.history)
+        if self._progress is not None:
+            self._progress.show(row)
+
+
+def _fit(
+    module: TrainingModule,
+    recorder: _Recorder,
+    progress: ShowProgress | None,
+    accelerator: str,
+    epochs: int,
+    checkpoint: Path | None,
+) -> torch.device:
+    callbacks = [recorder] if progress is None else [recorder, progress]
+    main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT) if main_thread else None
+    with quiet_lightning():
+        trainer = lightning.Trainer(
+            accelerator=accelerator,
+            devices=1,
+            max_epochs=epochs,
+            callbacks=list(callbacks),
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            default_root_dir=recorder._folder.path,
+        )
+        module.train()
+        try:
+            trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit as error:
+            # Lightning turns Ctrl-C and SIGTERM into an exit of its own, with Ctrl-C ignored from then on.
+            raise KeyboardInterrupt from error
+        finally:
+            if main_thread:
+                signal.signal(signal.SIGINT, handler)
+        return trainer.strategy.root_device
+
+
+def _check_checkpoint(path: Path, identity: list[str]) -> None:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        stored = content["voltphase"]["identity"]
+    except Exception as error:
+        raise DataError(
+            f"expected a checkpoint to resume from in {path}, but it is damaged: start again with --overwrite"
+        ) from error
+    if stored != identity:
+        raise ConfigError(
+            f"expected the devices that the run of {path} was started with, but a device's table has changed since: "
+            "restore it, or start again with --overwrite"
+        )
+
+
+def _accelerator(config: Config) -> str:
+    wanted, there = config.training.accelerator, torch.cuda.is_available()
+    if wanted == "gpu" and not there:
+        raise ConfigError("expected a CUDA GPU for training.accelerator gpu, but PyTorch finds none: use auto or cpu")
+    return "gpu" if there and wanted != "cpu" else "cpu"
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _about(states: DeviceStates) -> dict[str, Any]:
+    return {"name": states.name, "levels": len(states), "digest": states.digest}

@@ -1,0 +1,186 @@
+"""The folder of a training run: what is in it, and who may write there."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from voltphase.config import Config, load_config
+from voltphase.errors import ConfigError, DataError, OutputError
+from voltphase.files import write_json, write_text
+
+_METRICS: Final[tuple[str, ...]] = (
+    "epoch",
+    "temperature",
+    "train_loss",
+    "train_accuracy",
+    "test_accuracy",
+    "seconds",
+    "images_per_second",
+)
+
+# Where the data lie and how the machine is used are no part of the experiment: a run may go on elsewhere.
+_NOT_THE_EXPERIMENT = {
+    ("data", "dir"),
+    ("training", "threads"),
+    ("training", "accelerator"),
+    ("device", "file"),
+}
+
+
+class RunFolder:
+    """The files of one training run.
+
+    ``config.yaml`` (every setting), ``metrics.csv`` (a row an epoch), ``checkpoints/last.ckpt`` (to resume from), and
+    once training is done ``model.safetensors`` and ``summary.json``.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config_file = self.path / "config.yaml"
+        self.metrics_file = self.path / "metrics.csv"
+        self.summary_file = self.path / "summary.json"
+        self.model_file = self.path / "model.safetensors"
+        self.checkpoint_file = self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def finished(self) -> bool:
+        """Whether training has come to its end here."""
+        return self.summary_file.is_file() and self.model_file.is_file()
+
+    def check(self, config: Config, *, resume: bool, overwrite: bool) -> None:
+        """Refuse a folder that must not be written to, before any work is done; nothing is changed.
+
+        Raises:
+            OutputError: if the folder holds something and neither ``resume`` nor ``overwrite`` applies to it.
+            ConfigError: if ``resume`` is asked for with another configuration than the run's own.
+        """
+        if resume and overwrite:
+            raise OutputError("expected either --resume or --overwrite, but got both")
+        if not self._exists():
+            return
+        if not self.path.is_dir():
+            raise OutputError(f"expected {self.path} to be a folder to write to, but it is a file: choose another")
+        try:
+            occupied = any(self.path.iterdir())
+        except OSError as error:
+            raise OutputError(f"cannot read {self.path}: {(error.strerror or str(error)).lower()}") from error
+        if not occupied:
+            return
+        if not self.config_file.is_file():
+            raise OutputError(
+                f"expected a new or empty folder, but {self.path} holds files that are no training run: choose another"
+            )
+        if resume:
+            self._check_same(config)
+        elif not overwrite:
+            raise OutputError(
+                f"{self.path} holds a training run already: choose another folder, or give --resume to continue it "
+                "or --overwrite to replace it"
+            )
+
+    def prepare(self, config: Config, *, overwrite: bool) -> None:
+        """Make the folder and write ``config.yaml``, after removing an earlier run if ``overwrite``.
+
+        Raises:
+            OutputError: if it cannot be written.
+        """
+        if overwrite:
+            self._remove_run()
+        try:
+            self.checkpoint_file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise OutputError(f"cannot write {self.path}: {reason}; choose a place that can be written") from error
+        write_text(self.config_file, config.to_yaml())
+
+    def write_metrics(self, history: Sequence[dict[str, float]]) -> None:
+        """Write ``metrics.csv``, whole or not at all."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(_METRICS)
+        for row in history:
+            writer.writerow(int(row[key]) if key == "epoch" else f"{row[key]:.6g}" for key in _METRICS)
+        write_text(self.metrics_file, text.getvalue())
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Write ``summary.json``, whole or not at all."""
+        write_json(self.summary_file, summary)
+
+    def read_config(self) -> Config:
+        """The run's own configuration.
+
+        Raises:
+            DataError: if this is no training run, or its ``config.yaml`` is damaged.
+        """
+        if not self.config_file.is_file():
+            raise DataError(
+                f"expected the folder of a training run, but {self.path} "
+                f"{'holds no config.yaml' if self.path.is_dir() else 'does not exist'}: train one with voltphase train"
+            )
+        try:
+            return load_config(self.config_file)
+        except ConfigError as error:
+            raise DataError(f"the training run is damaged: {error}") from error
+
+    def read_summary(self) -> dict[str, Any]:
+        """The final figures.
+
+        Raises:
+            DataError: if training has not come to its end, or the file is damaged.
+        """
+        if not self.finished:
+            missing = next(file.name for file in (self.model_file, self.summary_file) if not file.is_file())
+            raise DataError(
+                f"expected a finished training run, but {self.path} holds no {missing}: finish it with "
+                f"voltphase train {self.config_file} --out {self.path} --resume"
+            )
+        try:
+            summary = json.loads(self.summary_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"expected JSON in {self.summary_file}, but it cannot be read: {error}") from error
+        if not isinstance(summary, dict) or not isinstance(summary.get("test_accuracy"), float):
+            raise DataError(f"expected test_accuracy in {self.summary_file}, but it is missing: train again")
+        return summary
+
+    def _exists(self) -> bool:
+        try:
+            return self.path.exists()
+        except OSError as error:
+            raise OutputError(f"cannot use {self.path}: {(error.strerror or str(error)).lower()}") from error
+
+    def _check_same(self, config: Config) -> None:
+        stored, given = _settings(self.read_config().model_dump()), _settings(config.model_dump())
+        for key in sorted(stored.keys() | given.keys()):
+            if stored.get(key) != given.get(key):
+                raise ConfigError(
+                    f"expected the configuration {self.path} was started with, but {key} is {given.get(key)!r} "
+                    f"instead of {stored.get(key)!r}: resume with voltphase train {self.config_file}"
+                )
+
+    def _remove_run(self) -> None:
+        try:
+            for file in (self.summary_file, self.model_file, self.metrics_file, self.path / "report.html"):
+                file.unlink(missing_ok=True)
+            if self.checkpoint_file.parent.is_dir():
+                shutil.rmtree(self.checkpoint_file.parent)
+        except OSError as error:
+            raise OutputError(
+                f"cannot replace the run in {self.path}: {(error.strerror or str(error)).lower()}"
+            ) from error
+
+
+def _settings(content: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
+    plain = tuple(step for step in path if not step.isdigit())
+    if (plain[0].replace("devices", "device"), *plain[1:]) in _NOT_THE_EXPERIMENT if plain else False:
+        return {}
+    if isinstance(content, dict):
+        return {k: v for key, value in content.items() for k, v in _settings(value, (*path, key)).items()}
+    if isinstance(content, list):
+        return {k: v for i, value in enumerate(content) for k, v in _settings(value, (*path, str(i))).items()}
+    return {".".join(path): content}

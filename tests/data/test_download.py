@@ -1,0 +1,178 @@
+"""Fetching data sets, from a server on this machine that stands in for the mirrors."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from voltphase.data.sources import FASHION_MNIST, MNIST, IdxSource
+from voltphase.errors import DataError, OutputError
+
+IMAGES_FILE = "t10k-images-idx3-ubyte.gz"
+LABELS_FILE = "t10k-labels-idx1-ubyte.gz"
+FILES = {
+    # Magic and sizes 2 x 1 x 3, then the six pixels; magic and size 2, then the two labels.
+    IMAGES_FILE: gzip.compress(bytes.fromhex("00000803 00000002 00000001 00000003 0102030405ff"), mtime=0),
+    LABELS_FILE: gzip.compress(bytes.fromhex("00000801 00000002 0901"), mtime=0),
+}
+MD5 = {name: hashlib.md5(content).hexdigest() for name, content in FILES.items()}
+
+
+@dataclass
+class Mirror:
+    folder: Path
+    address: str
+    requests: list[str]
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
+    """A server of the two files on the loopback address, reached directly whatever proxy is set."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    folder = tmp_path / "served"
+    folder.mkdir()
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content)
+    requests: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing on standard error."""
+
+        def do_GET(self) -> None:
+            requests.append(self.path)
+            super().do_GET()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield Mirror(folder, f"http://127.0.0.1:{server.server_port}/", requests)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> str:
+    """An address on this machine where nobody listens."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/"
+
+
+def source(*mirrors: str, md5: dict[str, str] = MD5) -> IdxSource:
+    return IdxSource("tiny", "Tiny", tuple("0123456789"), mirrors, md5)
+
+
+def test_what_is_missing_is_fetched_once(tmp_path: Path, mirror: Mirror) -> None:
+    root = tmp_path / "data"
+    for _ in range(2):
+        dataset = source(mirror.address).load("test", root)
+        assert dataset.images.tolist() == [[[1, 2, 3]], [[4, 5, 255]]]
+        assert dataset.labels.tolist() == [9, 1]
+    assert mirror.requests == [f"/{IMAGES_FILE}", f"/{LABELS_FILE}"]
+    raw = root / "Tiny" / "raw"
+    assert {path.name: path.read_bytes() for path in raw.iterdir()} == FILES
+    assert {path.stat().st_mode & 0o444 for path in raw.iterdir()} == {0o444}, "unreadable for others"
+
+
+def test_only_the_file_that_is_missing_is_fetched(tmp_path: Path, mirror: Mirror) -> None:
+    raw = tmp_path / "Tiny" / "raw"
+    raw.mkdir(parents=True)
+    (raw / IMAGES_FILE.removesuffix(".gz")).write_bytes(gzip.decompress(FILES[IMAGES_FILE]))
+    assert len(source(mirror.address).load("test", tmp_path)) == 2
+    assert mirror.requests == [f"/{LABELS_FILE}"]
+
+
+def test_the_next_mirror_is_tried(tmp_path: Path, mirror: Mirror, unreachable: str) -> None:
+    mirrors = (unreachable, f"{mirror.address}gone/", mirror.address)
+    assert len(source(*mirrors).load("test", tmp_path)) == 2
+
+
+def test_nothing_is_fetched_when_told_not_to(tmp_path: Path, mirror: Mirror) -> None:
+    with pytest.raises(DataError, match="but it is not there"):
+        source(mirror.address).load("test", tmp_path, download=False)
+    assert mirror.requests == []
+
+
+def test_a_wrong_checksum_is_an_error_and_leaves_nothing(tmp_path: Path, mirror: Mirror) -> None:
+    (mirror.folder / IMAGES_FILE).write_bytes(FILES[IMAGES_FILE][:-1])
+    root = tmp_path / "data"
+    with pytest.raises(DataError, match=f"{IMAGES_FILE} .*{mirror.address} gave a file with another checksum"):
+        source(mirror.address).load("test", root)
+    assert not root.exists()
+
+
+def test_a_whole_file_is_kept_when_the_next_one_fails(tmp_path: Path, mirror: Mirror) -> None:
+    (mirror.folder / LABELS_FILE).unlink()
+    with pytest.raises(DataError, match=f"{LABELS_FILE} .*{mirror.address} answered 404"):
+        source(mirror.address).load("test", tmp_path)
+    raw = tmp_path / "Tiny" / "raw"
+    assert {path.name: path.read_bytes() for path in raw.iterdir()} == {IMAGES_FILE: FILES[IMAGES_FILE]}
+
+
+def test_no_network_is_one_sentence_with_the_ways_out(
+    tmp_path: Path,
+    unreachable: str,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with caplog.at_level(logging.INFO), pytest.raises(DataError) as caught:
+        source(unreachable).load("test", tmp_path / "data")
+    raw = tmp_path / "data" / "Tiny" / "raw"
+    assert str(caught.value) == (
+        f"cannot download {IMAGES_FILE} ({unreachable} cannot be reached): put the files of tiny into {raw}, "
+        "or name the folder that holds Tiny/raw with --data-dir or VOLTPHASE_DATA"
+    )
+    assert not (tmp_path / "data").exists()
+    assert capfd.readouterr() == ("", "")
+    assert caplog.records == []
+
+
+def test_a_progress_bar_is_shown_when_asked_for(
+    tmp_path: Path, mirror: Mirror, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source(mirror.address).load("test", tmp_path / "silent")
+    assert capfd.readouterr() == ("", "")
+    source(mirror.address).load("test", tmp_path / "shown", progress=True)
+    assert "100%" in capfd.readouterr().err
+
+
+def test_a_place_that_cannot_be_made_is_one_sentence(tmp_path: Path, mirror: Mirror) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match=f"cannot make the folder {tmp_path}/file/Tiny/raw: not a directory"):
+        source(mirror.address).load("test", tmp_path / "file")
+    assert mirror.requests == []
+
+
+@pytest.mark.parametrize("known", [MNIST, FASHION_MNIST], ids=lambda known: known.name)
+def test_the_known_sources_are_complete(known: IdxSource) -> None:
+    assert sorted(known.md5) == [
+        "t10k-images-idx3-ubyte.gz",
+        "t10k-labels-idx1-ubyte.gz",
+        "train-images-idx3-ubyte.gz",
+        "train-labels-idx1-ubyte.gz",
+    ]
+    assert len(known.mirrors) >= 2
+    assert all(mirror.endswith("/") for mirror in known.mirrors)
+    assert len(known.classes) == 10
+
+
+def test_the_checksums_of_fashion_mnist_are_those_of_its_files(data_dir: Path) -> None:
+    raw = data_dir / "FashionMNIST" / "raw"
+    names = [name for name in FASHION_MNIST.md5 if (raw / name).is_file()]
+    if not names:
+        pytest.skip(f"needs Fashion-MNIST's gzip files in {raw}")
+    for name in names:
+        assert hashlib.md5((raw / name).read_bytes()).hexdigest() == FASHION_MNIST.md5[name]

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import torch
+
+from voltphase.data import ImageDataset
+from voltphase.training.batches import ImageBatches
+
+
+def numbered(count: int) -> ImageDataset:
+    # Image i is filled with i, so that an image tells which one it is.
+    images = torch.arange(count, dtype=torch.uint8)[:, None, None].expand(count, 2, 2).clone()
+    return ImageDataset(images, torch.arange(count) % 3, "numbered", ("a", "b", "c"))
+
+
+def order(batches: ImageBatches) -> list[int]:
+    return [int(image[0, 0]) for images, _ in batches for image in images]
+
+
+def test_every_image_comes_once_with_its_label():
+    batches = ImageBatches(numbered(23), 5, seed=1)
+    assert len(batches) == len(list(batches)) == 5
+    assert sorted(order(batches)) == list(range(23))
+    for images, labels in batches:
+        assert torch.equal(images[:, 0, 0].long() % 3, labels)
+
+
+def test_without_a_seed_images_come_in_order():
+    assert order(ImageBatches(numbered(7), 3)) == list(range(7))
+    assert [len(labels) for _, labels in ImageBatches(numbered(7), 3)] == [3, 3, 1]
+
+
+def test_the_order_depends_on_seed_and_epoch_alone():
+    epoch = 0
+    batches = ImageBatches(numbered(50), 8, seed=4, epoch=lambda: epoch)
+    torch.manual_seed(1)
+    first = order(batches)
+    torch.manual_seed(2)
+    assert order(batches) == first
+    epoch = 1
+    second = order(batches)
+    assert second != first
+    assert order(ImageBatches(numbered(50), 20, seed=4, epoch=lambda: 1)) == second
+    assert order(ImageBatches(numbered(50), 8, seed=5, epoch=lambda: 1)) != second

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+
+from voltphase.codesign import GumbelSoftmax, ReinMax, Relaxation, Softmax
+from voltphase.config import load_config
+from voltphase.errors import ConfigError
+from voltphase.training.build import build_devices, build_model, build_relaxation
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], GumbelSoftmax()),
+        (["codesign.relaxation.mix=polar"], GumbelSoftmax(mix="polar")),
+        (["codesign.relaxation.name=softmax", "codesign.relaxation.hard=false"], Softmax()),
+        (["codesign.relaxation.name=softmax"], Softmax(hard=True)),
+        (["codesign.relaxation.name=reinmax", "codesign.relaxation.mix=polar"], ReinMax("polar")),
+    ],
+)
+def test_a_relaxation_by_name(overrides: list[str], expected: Relaxation) -> None:
+    assert build_relaxation(load_config("digits", overrides).codesign.relaxation) == expected
+
+
+def test_reinmax_is_never_soft() -> None:
+    with pytest.raises(ConfigError, match=r"codesign\.relaxation\.hard to be true for reinmax"):
+        load_config("digits", ["codesign.relaxation.name=reinmax", "codesign.relaxation.hard=false"])
+
+
+def test_gain_and_gradient_scale_reach_their_layers() -> None:
+    config = load_config(
+        "digits",
+        [
+            "optics.depth=2",
+            "optics.size=16",
+            "codesign.gain=[1.5, 2]",
+            "codesign.amplitude_grad_scale=[0.5, 0.25]",
+        ],
+    )
+    layers = build_model(config, build_devices(config), (8, 8)).layers
+    assert [layer.gain for layer in layers] == [1.5, 2]
+    assert [layer.amplitude_grad_scale for layer in layers] == [0.5, 0.25]
+
+
+def test_one_scale_for_each_layer_or_one_for_all() -> None:
+    with pytest.raises(ConfigError, match=r"codesign\.amplitude_grad_scale to be a number or 5 numbers"):
+        load_config("digits", ["codesign.amplitude_grad_scale=[0.5, 0.25]"])

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from voltphase.config import Config
+from voltphase.training.batches import ImageBatches
+from voltphase.training.build import build_datasets, build_devices, build_model, build_schedule
+from voltphase.training.module import TrainingModule
+
+Make = Callable[..., Config]
+
+
+def module_for(config: Config) -> TrainingModule:
+    images, tests = build_datasets(config)
+    model = build_model(config, build_devices(config), images.image_shape)
+    return TrainingModule(
+        model,
+        config.training,
+        build_schedule(config.codesign.schedule),
+        ImageBatches(images, config.training.batch_size),
+        ImageBatches(tests, config.training.batch_size),
+        temperature_per_epoch=config.codesign.schedule.per == "epoch",
+    )
+
+
+def at(module: TrainingModule, monkeypatch: pytest.MonkeyPatch, **position: Any) -> float:
+    monkeypatch.setattr(TrainingModule, "global_step", property(lambda _: position.get("step", 0)))
+    monkeypatch.setattr(TrainingModule, "current_epoch", property(lambda _: position.get("epoch", 0)))
+    return module.temperature
+
+
+def test_scores_and_scale_have_their_own_learning_rates(tiny: Make):
+    module = module_for(tiny("training.learning_rate=0.7", "training.scale_learning_rate=0.03"))
+    scores, scale = module.configure_optimizers().param_groups
+    assert (scores["lr"], scale["lr"]) == (0.7, 0.03)
+    assert [id(p) for p in scores["params"]] == [id(layer.scores) for layer in module.model.layers]
+    assert [id(p) for p in scale["params"]] == [id(module.model.readout.log_scale)]
+
+
+def test_a_fixed_scale_is_not_trained(tiny: Make):
+    (scores,) = module_for(tiny("readout.scale=2.0")).configure_optimizers().param_groups
+    assert len(scores["params"]) == 2
+
+
+def test_the_temperature_goes_from_start_to_end_with_the_steps(tiny: Make, monkeypatch: pytest.MonkeyPatch):
+    module = module_for(tiny("codesign.schedule.start=9", "codesign.schedule.end=1"))
+    # 150 images in batches of 40 are 4 steps, 3 epochs are 12.
+    temperatures = [at(module, monkeypatch, step=step) for step in range(12)]
+    assert temperatures[0] == 9
+    assert temperatures[-1] == 1
+    assert temperatures[4] == pytest.approx(9 - 8 * 4 / 11)
+
+
+def test_the_temperature_can_stay_for_an_epoch(tiny: Make, monkeypatch: pytest.MonkeyPatch):
+    module = module_for(tiny("codesign.schedule.start=9", "codesign.schedule.end=1", "codesign.schedule.per=epoch"))
+    assert [at(module, monkeypatch, epoch=epoch, step=4 * epoch + 3) for epoch in range(3)] == [9, 5, 1]
+
+
+def test_a_single_step_is_taken_at_the_last_temperature(tiny: Make, monkeypatch: pytest.MonkeyPatch):
+    module = module_for(tiny("training.epochs=1", "codesign.schedule.per=epoch", "codesign.schedule.end=0.5"))
+    assert at(module, monkeypatch) == 0.5
+
+
+def test_every_layer_gets_the_temperature(tiny: Make, monkeypatch: pytest.MonkeyPatch):
+    module = module_for(tiny())
+    monkeypatch.setattr(TrainingModule, "global_step", property(lambda _: 0))
+    batch = next(iter(module.train_dataloader()))
+    module.on_train_batch_start(batch, 0)
+    assert {layer.temperature for layer in module.model.layers} == {10.0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "temperatures"),
+    [
+        (["name=linear", "start=9", "end=1"], [9, 5, 1]),
+        (["name=exponential", "start=9", "end=1"], [9, 3, 1]),
+        (["name=cosine", "start=9", "end=1"], [9, 5, 1]),
+        (["name=static", "start=9"], [9, 9, 9]),
+        (["name=piecewise", "temperatures=[7, 2]", "shares=[2, 1]"], [7, 7, 2]),
+        (["name=paper-step"], [50, 30, 1]),
+        (["name=paper-cosine"], [50, 30, 1]),
+    ],
+)
+def test_schedules_are_chosen_by_name(settings: list[str], temperatures: list[float], tiny: Make):
+    schedule = build_schedule(tiny(*(f"codesign.schedule.{setting}" for setting in settings)).codesign.schedule)
+    assert [schedule.temperature(progress) for progress in (0, 0.5, 1)] == pytest.approx(temperatures)
