@@ -1,0 +1,175 @@
+"""The note for the person at the bench."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+
+from voltphase.deployment.manifest import MANIFEST_NAME, LayerRecord, Manifest
+from voltphase.grid import Grid
+
+_LONGEST_LIST = 16
+
+_WIDTH = 100
+
+_MEASURES = {
+    "sum": "the sum of the intensity",
+    "mean": "the mean of the intensity",
+    "amplitude": "the mean of the square root of the intensity",
+    "fraction": "the sum of the intensity, divided by that over the whole detector",
+}
+
+_ORIENTATION = (
+    "Row 0 of an image is its top row, column 0 its left column. Every plane is drawn as seen by an eye that looks "
+    "along the light, from the source to the detector: x grows to the right, y downwards, and the centre of every "
+    "plane lies on the axis unless an offset is given.",
+    "Each reflection on the way (a folding mirror, a reflective device) turns left into right for what lies behind "
+    "it. Count the reflections between the source and a device or the camera: where they are odd, mirror the image "
+    "left to right.",
+    "One pixel of an image is one sample of the design. Where the pixels of a device are smaller, repeat each pixel "
+    "in both directions until the pitch fits. Never let a driver scale or smooth an image: a grey value in between "
+    "is another state.",
+)
+
+
+def bench_note(manifest: Manifest) -> str:
+    """What a person needs to set the system up, as plain text."""
+    count = "one device" if len(manifest.layers) == 1 else f"{len(manifest.layers)} devices"
+    shape = "{} x {}".format(*manifest.image_shape)
+    title = "voltphase deployment"
+    lines = [
+        *(title, "=" * len(title), ""),
+        *_paragraph(
+            f"An optical network: a source that carries an image as its amplitude, {count} and a detector, along one "
+            f"axis. All of this is in {MANIFEST_NAME} too, for programs."
+        ),
+        *_paragraph(f"Light: {manifest.wavelength * 1e9:.6g} nm, coherent ({manifest.method} propagation)."),
+        *_paragraph(
+            f"Input: {shape} images, their brightness the amplitude of a plane wave, interpolated bilinearly to the "
+            "samples of the source."
+        ),
+        *_planes(manifest),
+        *_device_tables(manifest),
+        *_heading("Orientation"),
+        *(line for text in _ORIENTATION for line in _paragraph(text)),
+        *_detector(manifest),
+        *_check(manifest),
+    ]
+    return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
+
+
+def _planes(manifest: Manifest) -> list[str]:
+    rows = [("source", 0.0, "the input", manifest.source)]
+    position = 0.0
+    for number, (layer, distance) in enumerate(zip(manifest.layers, manifest.distances, strict=False), start=1):
+        position += distance
+        rows.append((f"layer {number}", position, layer.image.name, layer.grid))
+    rows.append(("detector", position + manifest.distances[-1], "", manifest.detector))
+    gaps = ", ".join(_millimetres(distance) for distance in manifest.distances)
+    return [
+        *_heading("Planes"),
+        f"{'plane':<12}{'position':<14}{'load':<16}samples",
+        *(
+            f"{plane:<12}{_millimetres(position):<14}{load:<16}{_grid_words(grid)}"
+            for plane, position, load, grid in rows
+        ),
+        "",
+        *_paragraph(f"Gaps, from the source on: {gaps}."),
+    ]
+
+
+def _device_tables(manifest: Manifest) -> list[str]:
+    lines = _heading("Images and devices")
+    by_table: dict[tuple[str, str, tuple[int, ...]], list[LayerRecord]] = {}
+    for layer in manifest.layers:
+        by_table.setdefault((layer.device.name, layer.device.digest, layer.codes), []).append(layer)
+    for layers in by_table.values():
+        layer, device = layers[0], layers[0].device
+        names, codes = ", ".join(record.image.name for record in layers), layer.codes
+        lines += _paragraph(f"{names}: for {device.name}, {len(device)} levels, {layer.image_bits}-bit grey.")[:-1]
+        if layer.code_is_control:
+            lines += _paragraph(f"The value of a pixel is the {device.control_unit} to send: {_listed(codes)}.", "  ")
+        else:
+            pairs = (f"{code}={control:g}" for code, control in zip(codes, device.control, strict=True))
+            lines += _paragraph(
+                "The value of a pixel is NOT what to send: it stands for a control value in "
+                f"{device.control_unit}: {_listed(pairs)}.",
+                "  ",
+            )
+    return lines
+
+
+def _detector(manifest: Manifest) -> list[str]:
+    pitch_y, pitch_x = manifest.detector.pitch
+    y, x = manifest.detector.coordinates()
+    factor = manifest.scale * manifest.reading_factor
+    gain = f", in which {manifest.reading_factor:.7g} is the digital gain" if manifest.reading_factor != 1 else ""
+    rows = []
+    for index, (row, column, height, width) in enumerate(manifest.regions.boxes):
+        name = manifest.classes[index] if manifest.classes else ""
+        down = _range(float(y[row]) - pitch_y / 2, height * pitch_y)
+        across = _range(float(x[column]) - pitch_x / 2, width * pitch_x)
+        rows.append(
+            f"{index:<8}{name:<14}{f'{row}-{row + height - 1}':<11}{f'{column}-{column + width - 1}':<11}"
+            f"{down:<20}{across}"
+        )
+    return [
+        *_heading("Detector"),
+        *_paragraph(
+            f"The reading of a region is {_MEASURES[manifest.measure]}; the region with the highest reading names the "
+            f"class. To get the logits of the design, multiply readings by {factor:.7g}{gain}."
+        ),
+        f"{'region':<8}{'class':<14}{'rows':<11}{'columns':<11}{'y from, to (mm)':<20}x from, to (mm)",
+        *rows,
+        "",
+    ]
+
+
+def _check(manifest: Manifest) -> list[str]:
+    reference = manifest.reference
+    if reference is None:
+        return [*_heading("Check"), "Deployed without a test set."]
+    return [
+        *_heading("Check"),
+        *_paragraph(
+            f"The design gets {reference.accuracy:.2%} of the {reference.images} {reference.split} images of "
+            f"{reference.data} right; its logits for each are in {reference.logits.name}. `voltphase verify` on this "
+            "folder rebuilds the system from these files alone and compares."
+        ),
+    ]
+
+
+def _heading(title: str) -> list[str]:
+    return [title, "-" * len(title)]
+
+
+def _paragraph(text: str, indent: str = "") -> list[str]:
+    # File names have hyphens, and a name in two lines cannot be copied.
+    wrapper = textwrap.TextWrapper(
+        _WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
+    return [*wrapper.wrap(text), ""]
+
+
+def _grid_words(grid: Grid) -> str:
+    pitch_y, pitch_x = (f"{pitch * 1e6:.6g}" for pitch in grid.pitch)
+    words = f"{grid.rows} rows x {grid.columns} columns, pitch "
+    words += f"{pitch_x} um" if pitch_x == pitch_y else f"{pitch_y} um down, {pitch_x} um across"
+    if any(grid.offset):
+        words += f", centre {grid.offset[0] * 1e3:+.4g} mm down and {grid.offset[1] * 1e3:+.4g} mm right of the axis"
+    return words
+
+
+def _millimetres(distance: float) -> str:
+    return f"{distance * 1e3:.6g} mm"
+
+
+def _range(start: float, width: float) -> str:
+    return f"{start * 1e3:+.3f}, {(start + width) * 1e3:+.3f}"
+
+
+def _listed(values: Iterable[object]) -> str:
+    words = [str(value) for value in values]
+    if len(words) <= _LONGEST_LIST:
+        return ", ".join(words)
+    return ", ".join([*words[:3], "...", words[-1]]) + f" (all {len(words)} in {MANIFEST_NAME})"

@@ -1,0 +1,201 @@
+"""The deployed system, rebuilt from the files of its folder alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from voltphase.deployment.manifest import (
+    MANIFEST_NAME,
+    PRECISIONS,
+    FileRecord,
+    LayerRecord,
+    Manifest,
+    file_digest,
+)
+from voltphase.errors import DeploymentError, VoltphaseError
+from voltphase.optics import ImageSource, Propagator
+
+_PNG_MODES = {8: ("L",), 16: ("I;16", "I;16B", "I")}
+
+
+class Emulator(nn.Module):
+    """What the bench would do with the files of a deployed folder.
+
+    It knows neither the network that was trained nor its configuration. Each layer's states come from the
+    image that is loaded on the device; the second file, the hashes and the device table only have to agree
+    with it.
+
+    Args:
+        manifest: What the folder says about the system.
+        levels: The level of each pixel, an integer array of shape (rows, columns) per layer.
+
+    Raises:
+        DeploymentError: if the parts do not fit together.
+    """
+
+    def __init__(self, manifest: Manifest, levels: list[np.ndarray]) -> None:
+        super().__init__()
+        self.manifest = manifest
+        dtype = PRECISIONS[manifest.precision]
+        grids = [manifest.source, *(layer.grid for layer in manifest.layers), manifest.detector]
+        try:
+            self.source = ImageSource(manifest.source, manifest.image_shape, dtype=dtype)
+            gaps = list(zip(grids, grids[1:], manifest.distances, strict=False))
+            alike = {
+                (before, after, distance): Propagator(
+                    before,
+                    after,
+                    wavelength=manifest.wavelength,
+                    distance=distance,
+                    method=manifest.method,
+                    dtype=dtype,
+                )
+                for before, after, distance in set(gaps)
+            }
+            self.propagators = nn.ModuleList(alike[gap] for gap in gaps)
+            self.readout = manifest.make_readout()
+        except VoltphaseError as error:
+            raise DeploymentError(f"{MANIFEST_NAME}: {error}") from error
+        except ArithmeticError as error:
+            raise DeploymentError(
+                f"{MANIFEST_NAME}: expected lengths that light can be computed with, but got some out of all proportion"
+            ) from error
+        for index, (layer, level) in enumerate(zip(manifest.layers, levels, strict=True)):
+            values = torch.tensor(layer.device.values(), dtype=dtype)
+            self.register_buffer(f"states_{index}", values[torch.from_numpy(level.astype(np.int64))])
+        self.eval()
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> Emulator:
+        """Rebuild the system of a deployed folder.
+
+        Raises:
+            DeploymentError: if a file is missing, cannot be read, was changed, or contradicts another.
+        """
+        folder = Path(folder)
+        manifest = Manifest.read(folder)
+        return cls(manifest, [read_levels(folder, layer) for layer in manifest.layers])
+
+    def modulations(self) -> list[Tensor]:
+        """The states of each layer, complex ``rows x columns`` tensors, as the light meets them: without gain."""
+        return [self.get_buffer(f"states_{index}") for index in range(len(self.manifest.layers))]
+
+    def detector_field(self, images: Tensor) -> Tensor:
+        """The complex ``batch x rows x columns`` field on the detector."""
+        field = self.source(images)
+        for propagate, states in zip(self.propagators, self.modulations(), strict=False):
+            field = states * propagate(field)
+        return self.propagators[-1](field)
+
+    def readings(self, field: Tensor) -> Tensor:
+        """The measure of each region, a real ``batch x regions`` tensor, from a detector field."""
+        return self.readout.measured(self.readout.window(field))
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, a ``batch x regions`` tensor.
+
+        Args:
+            images: A ``batch x height x width`` tensor, uint8 or real in 0 to 1.
+        """
+        readings = self.readings(self.detector_field(images))
+        return self.readout.logits(self.manifest.reading_factor * readings)
+
+
+def read_levels(folder: Path, layer: LayerRecord) -> np.ndarray:
+    """The level of each pixel of a layer, an int64 array, from the image that is loaded on the device.
+
+    Raises:
+        DeploymentError: if the image or the array of levels is missing, cannot be read, has another size,
+            holds a value that the device table lacks, differs from the other, or was changed since it was
+            written.
+    """
+    codes = _read_image(folder / layer.image.name, layer)
+    of_code = np.full(2**layer.image_bits, -1, dtype=np.int64)
+    of_code[list(layer.codes)] = np.arange(len(layer.codes))
+    levels = of_code[codes]
+    if (levels < 0).any():
+        row, column = np.argwhere(levels < 0)[0]
+        raise DeploymentError(
+            f"expected only grey values of the device table in {folder / layer.image.name}, but got "
+            f"{codes[row, column]} at row {row}, column {column}: restore the file or deploy again"
+        )
+    stored = read_array(folder / layer.levels.name)
+    if stored.dtype.kind != "u" or stored.shape != layer.grid.shape:
+        raise DeploymentError(
+            f"expected unsigned integers of shape {layer.grid.shape} in {folder / layer.levels.name}, but "
+            f"got {stored.dtype} of shape {stored.shape}: restore the file or deploy again"
+        )
+    if (different := stored != levels).any():
+        row, column = np.argwhere(different)[0]
+        raise DeploymentError(
+            f"expected the same levels in {folder / layer.image.name} and {layer.levels.name}, but at row "
+            f"{row}, column {column} they are {levels[row, column]} and {stored[row, column]}: restore "
+            "both or deploy again"
+        )
+    check_unchanged(folder, layer.image)
+    check_unchanged(folder, layer.levels)
+    return levels
+
+
+def check_unchanged(folder: Path, record: FileRecord) -> None:
+    """Check that a file still has the hash it was written with.
+
+    Raises:
+        DeploymentError: if it has not.
+    """
+    with _reading(folder / record.name):
+        unchanged = file_digest(folder / record.name) == record.sha256
+    if not unchanged:
+        raise DeploymentError(
+            f"expected {folder / record.name} as it was deployed, but its SHA-256 differs from the one in "
+            f"{MANIFEST_NAME}: restore the file or deploy again"
+        )
+
+
+def read_array(path: Path) -> np.ndarray:
+    """An array from an ``.npy`` file; never one that holds Python objects.
+
+    Raises:
+        DeploymentError: if the file is missing or is no such array.
+    """
+    with _reading(path), path.open("rb") as stream:
+        array = np.load(stream, allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise DeploymentError(f"expected one array in {path}, but got an archive: restore the file or deploy again")
+    return array
+
+
+def _read_image(path: Path, layer: LayerRecord) -> np.ndarray:
+    rows, columns = layer.grid.shape
+    with _reading(path), Image.open(path, formats=["PNG"]) as image:
+        if image.size != (columns, rows):
+            raise DeploymentError(
+                f"expected {rows} rows x {columns} columns in {path}, but got {image.height} x "
+                f"{image.width}: restore the file or deploy again"
+            )
+        if image.mode not in _PNG_MODES[layer.image_bits]:
+            raise DeploymentError(
+                f"expected a grey image of {layer.image_bits} bits in {path}, but its mode is {image.mode}: "
+                "restore the file or deploy again"
+            )
+        return np.asarray(image).astype(np.int64)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DeploymentError(f"expected the file {path}, but it is missing: restore it or deploy again") from error
+    except (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DeploymentError(
+            f"expected to read {path}, but it is damaged or no file of its kind ({error}): restore it or deploy again"
+        ) from error

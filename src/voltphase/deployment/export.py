@@ -1,0 +1,206 @@
+"""Writing what the bench needs: an image per device, and everything to know about the system around them."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from voltphase.deployment.bench_note import bench_note
+from voltphase.deployment.manifest import (
+    PRECISIONS,
+    FileRecord,
+    LayerRecord,
+    Manifest,
+    ReferenceRecord,
+    data_digest,
+    write_manifest,
+)
+from voltphase.devices import DeviceStates
+from voltphase.errors import DeploymentError, OutputError
+from voltphase.files import atomic_directory
+
+if TYPE_CHECKING:
+    from voltphase.codesign import CodesignLayer
+    from voltphase.data import ImageDataset
+    from voltphase.model import DONN
+
+REFERENCE_NAME = "expected-logits.npy"
+NOTE_NAME = "README.txt"
+
+_BATCH = 64
+# A tie between two regions may fall the other way on another machine; more than this is another network.
+_ACCURACY_TOLERANCE = 0.002
+
+
+def deploy(
+    model: DONN,
+    out: str | Path,
+    *,
+    dataset: ImageDataset | None = None,
+    split: str = "test",
+    expected_accuracy: float | None = None,
+) -> Path:
+    """Write the maps to load on the devices of a trained model, and all that is needed to rebuild the system.
+
+    The folder holds, per layer, ``layer-N.png`` (the grey value of each pixel) and ``layer-N-levels.npy`` (its
+    level), and ``manifest.json``, ``README.txt`` and, with a data set, ``expected-logits.npy``: what the
+    model gives for every image, to verify against.
+
+    Args:
+        model: Its argmax states are deployed, those it is evaluated with.
+        out: The folder to make.
+        dataset: The test set to judge the deployed system by.
+        split: Which part of the data set that is.
+        expected_accuracy: What the model is known to reach on ``dataset``, a fraction.
+
+    Returns:
+        ``out`` as a path.
+
+    Raises:
+        OutputError: if ``out`` exists already or cannot be written.
+        DeploymentError: if the model does not reach ``expected_accuracy``, or a device has too many levels.
+    """
+    out = Path(out)
+    logits = accuracy = None
+    if dataset is not None:
+        logits = evaluate(model, dataset.images)
+        accuracy = float((logits.argmax(-1) == dataset.labels).double().mean())
+        if expected_accuracy is not None and abs(accuracy - expected_accuracy) > _ACCURACY_TOLERANCE:
+            raise DeploymentError(
+                f"expected the model to reach an accuracy of {expected_accuracy:.4f} on {dataset.name}, "
+                f"but it reaches {accuracy:.4f}: the weights or the data are not those it was judged by"
+            )
+    with atomic_directory(out) as folder:
+        layers = tuple(
+            _write_layer(folder, number, layer, model) for number, layer in enumerate(_layers(model), start=1)
+        )
+        reference = None
+        if dataset is not None and logits is not None and accuracy is not None:
+            np.save(folder / REFERENCE_NAME, logits.numpy(), allow_pickle=False)
+            reference = ReferenceRecord(
+                data=dataset.name,
+                split=split,
+                images=len(dataset),
+                digest=data_digest(dataset.images, dataset.labels),
+                accuracy=accuracy,
+                logits=FileRecord.of(folder / REFERENCE_NAME),
+            )
+        manifest = _describe(model, layers, reference, tuple(dataset.classes) if dataset is not None else ())
+        write_manifest(folder, manifest)
+        (folder / NOTE_NAME).write_text(bench_note(manifest), encoding="utf-8")
+    return out
+
+
+def deploy_run(run: str | Path, out: str | Path, *, data_dir: str | Path | None = None) -> Path:
+    """Deploy the model of a run folder, with the test set and the accuracy of that run.
+
+    Args:
+        run: As training left it.
+        out: The folder to make.
+        data_dir: Where data sets lie; where the run's configuration says by default.
+
+    Returns:
+        ``out`` as a path.
+
+    Raises:
+        OutputError: if ``out`` exists already or cannot be written.
+        DeploymentError: if the model does not reach the accuracy in the run's summary.
+        DataError: if the run folder or its data set cannot be read.
+    """
+    from voltphase.training import build_dataset, load_run
+
+    out = Path(out)
+    if out.exists():
+        raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
+    model, config, summary = load_run(run)
+    dataset = build_dataset(config, "test", data_dir)
+    return deploy(model, out, dataset=dataset, expected_accuracy=summary["test_accuracy"])
+
+
+@torch.no_grad()
+def evaluate(model: torch.nn.Module, images: Tensor, batch: int = _BATCH) -> Tensor:
+    """The logits of all ``images`` in evaluation mode, an ``images x regions`` tensor on the CPU."""
+    device = next(iter([*model.parameters(), *model.buffers()])).device
+    was_training = model.training
+    model.eval()
+    try:
+        return torch.cat([model(part.to(device)).cpu() for part in images.split(batch)])
+    finally:
+        model.train(was_training)
+
+
+def image_codes(states: DeviceStates) -> tuple[tuple[int, ...], int]:
+    """The grey value that stands for each level in the image, and the image's bits, 8 or 16.
+
+    A device driven by integer grey levels is sent the image as it is: its codes are its control values. Any
+    other (volts, or fractions) has codes spread over the range of the image, which its table translates.
+
+    Raises:
+        DeploymentError: if the device has more than 65536 levels.
+    """
+    count, control = len(states), states.control
+    if states.control_unit.lower().startswith(("grey", "gray")) and (control == np.round(control)).all():
+        for bits in (8, 16):
+            if control.min() >= 0 and control.max() < 2**bits:
+                return tuple(int(value) for value in control), bits
+    for bits in (8, 16):
+        if count <= 2**bits:
+            return tuple(level * (2**bits - 1) // (count - 1) for level in range(count)), bits
+    raise DeploymentError(f"expected a device of at most {2**16} levels, but {states.name} has {count}")
+
+
+def _write_layer(folder: Path, number: int, layer: CodesignLayer, model: DONN) -> LayerRecord:
+    levels = layer.levels().cpu().numpy()
+    codes, bits = image_codes(layer.device_states)
+    image_path, levels_path = folder / f"layer-{number}.png", folder / f"layer-{number}-levels.npy"
+    image = np.array(codes, dtype=np.uint8 if bits == 8 else np.uint16)[levels]
+    Image.fromarray(image).save(image_path, format="PNG", optimize=True)
+    np.save(levels_path, levels.astype(np.min_scalar_type(len(codes) - 1)), allow_pickle=False)
+    return LayerRecord(
+        grid=model.grid,
+        device=layer.device_states,
+        codes=codes,
+        image_bits=bits,
+        image=FileRecord.of(image_path),
+        levels=FileRecord.of(levels_path),
+        digital_gain=layer.gain,
+    )
+
+
+def _layers(model: DONN) -> list[CodesignLayer]:
+    return cast("list[CodesignLayer]", list(model.layers))
+
+
+def _describe(
+    model: DONN, layers: tuple[LayerRecord, ...], reference: ReferenceRecord | None, classes: tuple[str, ...]
+) -> Manifest:
+    dtype = _layers(model)[0].values.dtype
+    return Manifest(
+        wavelength=model.wavelength,
+        distances=tuple(model.distances),
+        method=model.method,
+        precision=next(name for name, kind in PRECISIONS.items() if kind == dtype),
+        image_shape=model.source.image_shape,
+        source=model.grid,
+        detector=model.grid,
+        layers=layers,
+        regions=model.readout.regions,
+        measure=model.readout.measure,
+        scale=model.readout.scale,
+        classes=classes,
+        reference=reference,
+        version=_version(),
+    )
+
+
+def _version() -> str:
+    try:
+        return version("voltphase")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,8 @@
+"""Pictures of runs and devices, and the page that shows them."""
+
+from __future__ import annotations
+
+from voltphase.reporting.html import write_report
+from voltphase.reporting.overview import overview_figure, save_overview
+
+__all__ = ["overview_figure", "save_overview", "write_report"]

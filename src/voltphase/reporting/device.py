@@ -1,0 +1,78 @@
+"""A device in one picture."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from voltphase.devices import DeviceStates
+from voltphase.reporting import style
+from voltphase.reporting.figures import draw_states
+
+# More levels than this, and only as many of them, evenly spaced, are named.
+_MOST_NAMED = 16
+# Up to here a state is a visible dot; beyond, dots would run together.
+_MOST_DOTS = 128
+
+
+def device_figure(states: DeviceStates) -> Figure:
+    """Amplitude and phase against control value, and the states on the complex plane, coloured and named by level."""
+    with style.house_style():
+        figure = style.new_figure(9.2, 4.6)
+        grid = figure.add_gridspec(2, 2, width_ratios=[1.15, 1])
+        phase = figure.add_subplot(grid[1, 0])
+        amplitude = figure.add_subplot(grid[0, 0], sharex=phase)
+        plane = figure.add_subplot(grid[:, 1])
+
+        named = _named_levels(len(states))
+        top = max(1.0, float(states.amplitude.max()))
+        _curve(amplitude, states, states.amplitude, named)
+        amplitude.set(ylabel="amplitude", ylim=(-0.06 * top, 1.12 * top))
+        amplitude.tick_params(labelbottom=False)
+        _curve(phase, states, states.phase / math.pi, named)
+        unit = f"control ({states.control_unit})" if states.control_unit else "control"
+        phase.set(ylabel="phase (π rad)", xlabel=unit)
+        phase.margins(y=0.16)
+
+        draw_states(plane, states, names=False)
+        if len(states) > _MOST_DOTS:
+            plane.collections[-1].set_linewidth(0)
+        for level in named:
+            value = states.values()[level]
+            direction = value / abs(value) if abs(value) > 0 else 1.0
+            _name(plane, level, value.real, value.imag, (10 * direction.real, 10 * direction.imag))
+        figure.suptitle(f"{states.name}: {len(states)} states", fontsize=11, color=style.INK)
+    return figure
+
+
+def _curve(axes: Axes, states: DeviceStates, values: np.ndarray, named: list[int]) -> None:
+    order = np.argsort(states.control)
+    axes.plot(states.control[order], values[order], color=style.MUTED, linewidth=0.7, alpha=0.6)
+    axes.scatter(
+        states.control,
+        values,
+        c=colormaps[style.LEVEL_MAP](np.linspace(0, 1, len(states))),
+        s=22 if len(states) <= _MOST_DOTS else 9,
+        edgecolors="white",
+        linewidths=0.5 if len(states) <= _MOST_DOTS else 0,
+        zorder=3,
+    )
+    for level in named:
+        _name(axes, level, states.control[level], values[level], (0.0, 9.0))
+    axes.grid(True, axis="y")
+
+
+def _name(axes: Axes, level: int, x: float, y: float, offset: tuple[float, float]) -> None:
+    axes.annotate(
+        str(level), (x, y), xytext=offset, textcoords="offset points", ha="center", va="center", fontsize=7, zorder=4
+    )
+
+
+def _named_levels(count: int) -> list[int]:
+    if count <= _MOST_NAMED:
+        return list(range(count))
+    return np.linspace(0, count - 1, 9).round().astype(int).tolist()

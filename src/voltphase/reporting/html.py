@@ -1,0 +1,240 @@
+"""The report of a run: one HTML file that needs nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from voltphase.codesign import CodesignLayer
+from voltphase.devices import DeviceStates
+from voltphase.files import write_text
+from voltphase.reporting import figures, maps, style
+from voltphase.reporting.device import device_figure
+from voltphase.reporting.view import Example, RunView
+
+REPORT_NAME = "report.html"
+
+# Two dots for each sample of the widest map keep single pixels apart; more only makes the file larger.
+_MAP_INCHES = 1.7
+_LEAST_DOTS, _MOST_DOTS = 130, 240
+_SCREEN_DOTS = 96
+_PHONE_WIDTH = 720
+_MOST_DEVICES_NAMED = 2
+_MOST_DEVICES_DRAWN = 5
+
+
+def write_report(run: str | Path, *, data_dir: str | Path | None = None) -> Path:
+    """Draw ``report.html`` into a run folder, in place of an earlier one.
+
+    Args:
+        run: A finished run, as training left it.
+        data_dir: Where data sets lie; where the run's configuration says by default.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        DataError: if the folder is no finished run, is damaged, or its data set cannot be had.
+        OutputError: if the report cannot be written.
+    """
+    path = Path(run) / REPORT_NAME
+    with style.house_style():
+        write_text(path, report_html(RunView.of(run, data_dir)))
+    return path
+
+
+def report_html(view: RunView) -> str:
+    """The whole page."""
+    page = Template(files("voltphase.reporting").joinpath("report.html.template").read_text(encoding="utf-8"))
+    summary, config = view.summary, view.config
+    layers = view.layers
+    return page.substitute(
+        title=escape(f"{view.name}: {_percent(summary['test_accuracy'])} on {config.data.name}"),
+        heading=escape(f"A diffractive network for {config.data.name}"),
+        subtitle=escape(_subtitle(view, layers)),
+        accuracy=_percent(summary["test_accuracy"]),
+        accuracy_note=escape(
+            f"of {len(view.test)} test images answered right with one device state per pixel, as it would be deployed"
+        ),
+        facts="\n".join(
+            f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in _facts(view, layers)
+        ),
+        sections="\n".join(_sections(view, layers)),
+        config=escape(config.to_yaml().strip()),
+        versions=escape(_versions(summary)),
+    )
+
+
+def _sections(view: RunView, layers: list[CodesignLayer]) -> list[str]:
+    model, classes = view.model, view.test.classes
+    grid, regions = model.grid, model.readout.regions
+    devices = [layer.device_states for layer in layers]
+    levels = [layer.levels().cpu().numpy() for layer in layers]
+    dots = min(max(2 * max(grid.shape) / _MAP_INCHES, _LEAST_DOTS), _MOST_DOTS)
+    right = int((view.predictions == view.test.labels.numpy()).sum())
+    matrix = figures.confusion_matrix(view.predictions, view.test.labels.numpy(), len(classes))
+
+    def drawing(figure: Figure, text: str, caption: str) -> str:
+        return _figure("svg+xml", style.svg(figure), figure, text, caption)
+
+    def picture(figure: Figure, text: str, caption: str) -> str:
+        return _figure("png", style.png(figure, dots_per_inch=dots), figure, text, caption)
+
+    examples = [
+        picture(
+            maps.propagation_figure(example, regions, grid, classes),
+            f"Test image {example.index} on each plane",
+            _example_caption(example, classes),
+        )
+        for example in view.examples
+    ]
+    return [
+        _section(
+            "learning",
+            "Learning",
+            "Test accuracy is that of the deployed states: each pixel in the state of its highest score. Training "
+            "accuracy is sampled while states are still drawn at random, so it starts lower.",
+            drawing(figures.learning_figure(view.metrics), "Learning curves", ""),
+        ),
+        _section(
+            "light",
+            "An image on its way through the network",
+            "Intensity of the light that arrives on each plane, each panel scaled to its own brightest sample; shades "
+            "go with the amplitude, so that dim light shows. On the detector the region that won is drawn bright, and "
+            "the right one dashed where it lost.",
+            *examples,
+        ),
+        _section(
+            "maps",
+            "What is loaded on the devices",
+            "The level of every pixel, and the phase and amplitude the device gives for it.",
+            picture(maps.level_figure(levels, devices, grid), "Level maps", "Levels."),
+            picture(maps.phase_figure(levels, devices, grid), "Phase maps", "Phase, modulo a turn."),
+            picture(maps.amplitude_figure(levels, devices, grid), "Amplitude maps", "Amplitude."),
+        ),
+        _section(
+            "device",
+            "The states of the device",
+            "Each dot is a state a pixel can take. On the complex plane its distance from the centre is the amplitude, "
+            "its angle the phase; the circle is a pixel that takes no light away. Numbers are levels.",
+            *(
+                drawing(device_figure(device), f"States of {device.name}", _device_caption(device, devices))
+                for device in figures.different_devices(devices)[:_MOST_DEVICES_DRAWN]
+            ),
+            drawing(
+                figures.level_use_figure(levels, devices),
+                "Use of levels",
+                "Share of each layer's pixels in each level; dashed: an even share.",
+            ),
+        ),
+        _section(
+            "answers",
+            "Answers and light",
+            "",
+            '<div class="pair">',
+            drawing(
+                figures.confusion_figure(matrix, classes),
+                "Confusion matrix",
+                f"Test images by what they show and what was answered: {right} of {len(view.test)} right.",
+            ),
+            drawing(
+                figures.light_figure(view.light, len(layers)),
+                "Light left along the axis",
+                "Light left along the axis, mean over test images. Drops at a layer are taken by the device, slopes "
+                "between layers leave the aperture. Gain, which no hardware has, is not counted.",
+            ),
+            "</div>",
+        ),
+    ]
+
+
+def _section(name: str, title: str, text: str, *parts: str) -> str:
+    paragraph = f"<p>{escape(text)}</p>" if text else ""
+    return f'<section id="{name}">\n<h2>{escape(title)}</h2>\n{paragraph}\n' + "\n".join(parts) + "\n</section>"
+
+
+def _figure(kind: str, content: bytes, figure: Figure, text: str, caption: str) -> str:
+    width, height = (round(side * _SCREEN_DOTS) for side in figure.get_size_inches())
+    source = f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    wide = ' class="wide"' if width > _PHONE_WIDTH else ""
+    image = f'<img src="{source}" alt="{escape(text)}" width="{width}" height="{height}">'
+    return f'<figure{wide} style="width:{width}px"><div>{image}</div>{below}</figure>'
+
+
+def _example_caption(example: Example, classes: Sequence[str]) -> str:
+    shown, answered = classes[example.label], classes[example.prediction]
+    verdict = "and was answered right" if example.prediction == example.label else f"and was answered “{answered}”"
+    return f"Test image {example.index} shows “{shown}” {verdict}."
+
+
+def _device_caption(device: DeviceStates, devices: Sequence[DeviceStates]) -> str:
+    layers = [str(number) for number, other in enumerate(devices, start=1) if other.digest == device.digest]
+    if len(layers) == len(devices):
+        return ""
+    return f"On {'layer' if len(layers) == 1 else 'layers'} {', '.join(layers)}."
+
+
+def _subtitle(view: RunView, layers: list[CodesignLayer]) -> str:
+    count = len(layers)
+    grid = view.model.grid
+    return (
+        f"{count} {'layer' if count == 1 else 'layers'} of {_devices(layers)} in free space, "
+        f"{grid.rows} × {grid.columns} pixels each"
+    )
+
+
+def _devices(layers: list[CodesignLayer]) -> str:
+    names = list(dict.fromkeys(f"{d.name} ({len(d)} levels)" for d in (layer.device_states for layer in layers)))
+    return ", ".join(names) if len(names) <= _MOST_DEVICES_NAMED else f"{len(names)} different devices"
+
+
+def _facts(view: RunView, layers: list[CodesignLayer]) -> list[tuple[str, str]]:
+    summary, model, training = view.summary, view.model, view.config.training
+    pitch = " × ".join(dict.fromkeys(f"{side * 1e6:.4g}" for side in model.grid.pitch))
+    distances = sorted(set(model.distances))
+    gaps = f"{distances[0] * 1e3:.4g}" + (f" to {distances[-1] * 1e3:.4g}" if len(distances) > 1 else "") + " mm"
+    facts = [
+        ("training accuracy", _percent(summary["train_accuracy"]) if "train_accuracy" in summary else ""),
+        ("data", f"{view.config.data.name}, {len(view.test)} test images"),
+        ("device", _devices(layers)),
+        ("samples", f"{model.grid.rows} × {model.grid.columns}, pitch {pitch} µm"),
+        ("layers", f"{len(layers)}, gaps of {gaps}"),
+        ("wavelength", f"{model.wavelength * 1e9:.4g} nm"),
+        ("light on the detector", figures.share(float(view.light.kept[-1]))),
+        ("training", f"{summary.get('epochs', training.epochs)} epochs, {_duration(summary.get('seconds'))}"),
+        ("seed", str(summary.get("seed", view.config.seed))),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _versions(summary: dict[str, Any]) -> str:
+    lines = [f"{name} {version}" for name, version in _mapping(summary.get("versions")).items()]
+    if commit := summary.get("commit"):
+        lines.append(f"commit {commit}")
+    lines += [f"{name}: {value}" for name, value in _mapping(summary.get("hardware")).items()]
+    return "\n".join(lines)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _percent(fraction: float) -> str:
+    return f"{fraction:.1%}" if fraction < 0.9995 else f"{fraction:.2%}"
+
+
+def _duration(seconds: object) -> str:
+    if not isinstance(seconds, int | float):
+        return "unknown time"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"

@@ -1,0 +1,191 @@
+"""Pictures of what lies across the beam: maps of layers, and light on its way through them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm, Normalize, PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from voltphase.devices import DeviceStates
+from voltphase.grid import Grid
+from voltphase.readout import Regions
+from voltphase.reporting import style
+from voltphase.reporting.view import Example
+
+_PER_ROW = 5
+_MOST_LAYERS = 20
+_MOST_PLANES = 7
+_MOST_LEVEL_TICKS = 9
+
+#: Light is shown by its amplitude's shade, or a few bright speckles would be all there is to see.
+INTENSITY_POWER = 0.5
+
+
+def level_figure(levels: Sequence[np.ndarray], devices: Sequence[DeviceStates], grid: Grid) -> Figure:
+    """The level of each pixel of each layer, from integer ``rows x columns`` arrays."""
+
+    def norm(index: int) -> Normalize:
+        return BoundaryNorm(np.arange(len(devices[index]) + 1) - 0.5, 256)
+
+    def ticks(index: int) -> list[float]:
+        count = len(devices[index])
+        return [float(level) for level in range(0, count, math.ceil(count / _MOST_LEVEL_TICKS))]
+
+    return _layer_figure(
+        levels, grid, style.LEVEL_MAP, norm, "level", ticks=ticks, shared=len({len(device) for device in devices}) == 1
+    )
+
+
+def phase_figure(levels: Sequence[np.ndarray], devices: Sequence[DeviceStates], grid: Grid) -> Figure:
+    """The phase each layer adds to the light, modulo a turn."""
+    maps = [np.mod(device.phase, 2 * math.pi)[level] for level, device in zip(levels, devices, strict=True)]
+    return _layer_figure(
+        maps,
+        grid,
+        style.PHASE_MAP,
+        lambda _: Normalize(0, 2 * math.pi),
+        "phase (rad)",
+        ticks=lambda _: [0, math.pi, 2 * math.pi],
+        tick_labels=["0", "π", "2π"],
+    )
+
+
+def amplitude_figure(levels: Sequence[np.ndarray], devices: Sequence[DeviceStates], grid: Grid) -> Figure:
+    """The factor each layer multiplies the light's amplitude by; a hard copy of the device, without gain."""
+    maps = [device.amplitude[level] for level, device in zip(levels, devices, strict=True)]
+    highest = max(1.0, *(float(device.amplitude.max()) for device in devices))
+    return _layer_figure(maps, grid, style.AMPLITUDE_MAP, lambda _: Normalize(0, highest), "amplitude")
+
+
+def propagation_figure(example: Example, regions: Regions, grid: Grid, classes: Sequence[str]) -> Figure:
+    """A test image on its way: intensity on each plane, the detector with its regions, and the logits as bars."""
+    planes = shown_planes(list(example.intensity))
+    ratio = _height_ratio(grid)
+    figure = style.new_figure(1.3 * (len(planes) - 1) + 3.8, 0.62 + 1.62 * ratio)
+    axes = figure.subplots(1, len(planes) + 1, width_ratios=[1] * (len(planes) - 1) + [1.36, 1.3])
+    for position, (name, plane_axes) in enumerate(zip(planes, axes, strict=False)):
+        show_intensity(plane_axes, example.intensity[name], grid)
+        plane_axes.set_title(name if name != "source" else "input")
+        style.label_millimetres(plane_axes, y=position == 0)
+    draw_regions(axes[len(planes) - 1], regions, grid, example.prediction, example.label)
+    draw_logits(axes[-1], example, classes)
+    return figure
+
+
+def shown_planes(names: list[str], most: int = _MOST_PLANES) -> list[str]:
+    """Up to ``most`` planes, first and last among them, spread evenly over ``names``."""
+    if len(names) <= most:
+        return names
+    return [names[index] for index in np.linspace(0, len(names) - 1, most).round().astype(int)]
+
+
+def show_intensity(axes: Axes, intensity: np.ndarray, grid: Grid) -> None:
+    """Show the intensity of light on a plane, scaled to its own maximum."""
+    top = max(float(intensity.max()), float(np.finfo(np.float32).tiny))
+    norm = PowerNorm(INTENSITY_POWER, 0, top, clip=True)
+    style.show_plane(axes, intensity, grid, cmap=style.INTENSITY_MAP, norm=norm)
+
+
+def draw_regions(axes: Axes, regions: Regions, grid: Grid, prediction: int, label: int) -> None:
+    """Draw the detector's regions over a plane: the brightest one bright, the right one dashed if it is another."""
+    left, right, bottom, top = style.extent(grid)
+    height, width = (bottom - top) / grid.rows, (right - left) / grid.columns
+    for index, (row, column, rows, columns) in enumerate(regions.boxes):
+        special = index in (prediction, label)
+        colour = style.LIGHT_ON_DARK if index == prediction else "#ffb347" if index == label else "white"
+        corner = (left + column * width, top + row * height)
+        axes.add_patch(
+            Rectangle(
+                corner,
+                columns * width,
+                rows * height,
+                fill=False,
+                edgecolor=colour,
+                linewidth=1.5 if special else 0.6,
+                linestyle="--" if index == label != prediction else "-",
+                alpha=1 if special else 0.75,
+            )
+        )
+        # Above the box, so that the light in it stays to be seen.
+        axes.annotate(
+            str(index),
+            (corner[0] + columns * width / 2, corner[1]),
+            xytext=(0, 1),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=6.5,
+            color=colour,
+            fontweight="bold" if special else "normal",
+        )
+
+
+def draw_logits(axes: Axes, example: Example, classes: Sequence[str]) -> None:
+    """Draw logits as bars, the highest and the right one coloured."""
+    count = len(example.logits)
+    colours = [style.RULE] * count
+    colours[example.label] = style.SECOND
+    colours[example.prediction] = style.ACCENT
+    axes.barh(range(count), example.logits, color=colours, height=0.78)
+    axes.set_yticks(range(count), [class_label(classes, index) for index in range(count)], fontsize=7)
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.set_xlabel("logit")
+    axes.locator_params(axis="x", nbins=3)
+    axes.margins(y=0.02)
+
+
+def class_label(classes: Sequence[str], index: int) -> str:
+    """The index of a class, and its name where that says more."""
+    name = classes[index] if index < len(classes) else ""
+    return name if name in ("", str(index)) else f"{name} {index}"
+
+
+def _height_ratio(grid: Grid) -> float:
+    return min(max((grid.extent[0] / grid.extent[1]), 0.3), 3)
+
+
+def _layer_figure(
+    maps: Sequence[np.ndarray],
+    grid: Grid,
+    colours: str,
+    norm: Callable[[int], Normalize],
+    meaning: str,
+    *,
+    ticks: Callable[[int], list[float]] | None = None,
+    tick_labels: list[str] | None = None,
+    shared: bool = True,
+) -> Figure:
+    count = min(len(maps), _MOST_LAYERS)
+    columns = min(count, _PER_ROW)
+    rows = math.ceil(count / columns)
+    width, height = (2.1, 1.96) if shared else (2.2, 1.55)
+    figure = style.new_figure(width * columns + 1.0, (height * _height_ratio(grid) + 0.3) * rows + 0.3)
+    axes = np.asarray(figure.subplots(rows, columns, squeeze=False)).ravel()
+    for index in range(count):
+        style.show_plane(axes[index], maps[index], grid, cmap=colours, norm=norm(index))
+        axes[index].set_title(f"layer {index + 1}")
+        style.label_millimetres(axes[index], x=index + columns >= count, y=index % columns == 0)
+    for empty in axes[count:]:
+        empty.set_visible(False)
+    for index in [0] if shared else range(count):
+        bar = figure.colorbar(
+            ScalarMappable(norm(index), colours),
+            ax=list(axes[:count]) if shared else axes[index],
+            ticks=ticks(index) if ticks else None,
+            fraction=0.05,
+            pad=0.012,
+            aspect=22,
+        )
+        bar.set_label(meaning)
+        bar.outline.set_visible(False)
+        bar.minorticks_off()
+        if tick_labels:
+            bar.set_ticklabels(tick_labels)
+    return figure

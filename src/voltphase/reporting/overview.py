@@ -1,0 +1,85 @@
+"""One picture of a whole run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from voltphase.files import atomic_path
+from voltphase.reporting import style
+from voltphase.reporting.figures import draw_accuracy, draw_states
+from voltphase.reporting.maps import draw_logits, draw_regions, show_intensity
+from voltphase.reporting.view import RunView
+
+_MOST_LAYERS = 5
+
+
+def overview_figure(run: str | Path, *, data_dir: str | Path | None = None) -> Figure:
+    """The phase maps of a trained network, one test image on its way through them, and how the network learned.
+
+    Draw and save it within :func:`voltphase.reporting.style.house_style` to have the report's look.
+
+    Raises:
+        DataError: if ``run`` is no finished run, or its data cannot be had.
+    """
+    with style.house_style():
+        return draw_overview(RunView.of(run, data_dir))
+
+
+def save_overview(run: str | Path, path: str | Path, *, data_dir: str | Path | None = None) -> Path:
+    """Write :func:`overview_figure` to a PNG file.
+
+    Raises:
+        DataError: if ``run`` is no finished run, or its data cannot be had.
+        OutputError: if the file cannot be written.
+    """
+    path = Path(path)
+    with style.house_style():
+        content = style.png(draw_overview(RunView.of(run, data_dir)))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
+def draw_overview(view: RunView) -> Figure:
+    """The overview of a run that is loaded already."""
+    grid, example = view.model.grid, view.examples[min(1, len(view.examples) - 1)]
+    layers = view.layers
+    chosen = np.unique(np.linspace(0, len(layers) - 1, min(len(layers), _MOST_LAYERS)).round().astype(int))
+    count = len(chosen)
+    figure = style.new_figure(1.55 * (count + 2) + 2.0, 4.15)
+    places = figure.add_gridspec(2, count + 3, width_ratios=[1] * (count + 2) + [1.15])
+
+    states = figure.add_subplot(places[0, 0])
+    draw_states(states, layers[0].device_states, names=False)
+    states.set(title=f"{len(layers[0].device_states)} states", xlabel="", ylabel="")
+    turn, phase_axes = 2 * math.pi, []
+    for column, index in enumerate(chosen, start=1):
+        axes = figure.add_subplot(places[0, column])
+        phase = np.mod(layers[index].device_states.phase, turn)[layers[index].levels().cpu().numpy()]
+        style.show_plane(axes, phase, grid, cmap=style.PHASE_MAP, vmin=0, vmax=turn)
+        axes.set_title(f"layer {index + 1}: phase")
+        style.label_millimetres(axes, x=False, y=False)
+        phase_axes.append(axes)
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(0, turn), style.PHASE_MAP), ax=phase_axes[-1], ticks=[0, math.pi, turn], fraction=0.05
+    )
+    bar.set_ticklabels(["0", "π", "2π"])
+    bar.outline.set_visible(False)
+    draw_accuracy(figure.add_subplot(places[0, count + 1 :]), view.metrics)
+
+    planes = ["source", *(f"layer {index + 1}" for index in chosen), "detector"]
+    for column, name in enumerate(planes):
+        axes = figure.add_subplot(places[1, column])
+        show_intensity(axes, example.intensity[name], grid)
+        axes.set_title({"source": "input", "detector": "detector"}.get(name, f"light on {name}"))
+        style.label_millimetres(axes, y=column == 0)
+        if name == "detector":
+            draw_regions(axes, view.model.readout.regions, grid, example.prediction, example.label)
+    draw_logits(figure.add_subplot(places[1, -1]), example, view.test.classes)
+    return figure

@@ -1,0 +1,194 @@
+"""Everything of a run that the report and the overview show, gathered once."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+
+from voltphase.codesign import CodesignLayer
+from voltphase.errors import DataError
+from voltphase.model import DONN
+
+if TYPE_CHECKING:
+    from voltphase.config import Config
+    from voltphase.data import ImageDataset
+
+METRICS_NAME = "metrics.csv"
+
+_EXAMPLES = 4
+# Fields of all planes are kept for so many images at a time.
+_BATCH = 16
+_LIGHT_IMAGES = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A test image on its way through the network.
+
+    Args:
+        index: In the test set.
+        image: A ``height x width`` uint8 array.
+        label: The right class.
+        logits: What the network answers, one per class.
+        intensity: Of the light that arrives on each plane, ``rows x columns`` arrays by the plane's name.
+    """
+
+    index: int
+    image: np.ndarray
+    label: int
+    logits: np.ndarray
+    intensity: dict[str, np.ndarray]
+
+    @property
+    def prediction(self) -> int:
+        """The class of the highest logit."""
+        return int(self.logits.argmax())
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """How much light is left along the axis, as fractions of the source's, mean over test images.
+
+    Args:
+        distance: From the source in metres, ``points``; a layer has two, before and after it.
+        kept: The fraction of the light, ``points``.
+        in_regions: The fraction that falls into any detector region.
+        in_right_region: The fraction that falls into the region of the image's class.
+    """
+
+    distance: np.ndarray
+    kept: np.ndarray
+    in_regions: float
+    in_right_region: float
+
+
+@dataclass(frozen=True, eq=False)
+class RunView:
+    """A finished run, looked at: its parts and what it answers to its test images."""
+
+    name: str
+    model: DONN
+    config: Config
+    summary: dict[str, Any]
+    metrics: dict[str, np.ndarray]
+    test: ImageDataset
+    predictions: np.ndarray
+    examples: list[Example]
+    light: Light
+
+    @property
+    def layers(self) -> list[CodesignLayer]:
+        """The network's layers, in the order light meets them."""
+        return _layers(self.model)
+
+    @classmethod
+    def of(cls, run: str | Path, data_dir: str | Path | None = None) -> RunView:
+        """Load a run folder and its test set, and run the test set through the deployed states.
+
+        Raises:
+            DataError: if the folder is no finished run, its metrics are damaged, or its data cannot be had.
+        """
+        from voltphase.training import build_dataset, evaluate, load_run
+
+        run = Path(run)
+        model, config, summary = load_run(run)
+        metrics = read_metrics(run / METRICS_NAME)
+        test = build_dataset(config, "test", data_dir)
+        evaluation = evaluate(model, test)
+        predictions = evaluation.predictions.numpy()
+        chosen = choose_examples(predictions, test.labels.numpy())
+        return cls(
+            name=run.resolve().name,
+            model=model,
+            config=config,
+            summary=summary,
+            metrics=metrics,
+            test=test,
+            predictions=predictions,
+            examples=[_example(model, test, index, evaluation.logits[index].numpy()) for index in chosen],
+            light=measure_light(model, test.images[:_LIGHT_IMAGES], test.labels[:_LIGHT_IMAGES]),
+        )
+
+
+def read_metrics(path: Path) -> dict[str, np.ndarray]:
+    """The columns of ``metrics.csv``, an array of a number per epoch each.
+
+    Raises:
+        DataError: if the file is missing, holds no epoch, or something that is no number.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+        columns = {key: np.array([float(row[key]) for row in rows]) for key in (rows[0] if rows else {})}
+    except OSError as error:
+        raise DataError(
+            f"expected the metrics of a run, but {path} cannot be read ({(error.strerror or 'no reason').lower()}): "
+            "train again"
+        ) from error
+    except (ValueError, TypeError, csv.Error) as error:
+        raise DataError(f"expected a table of numbers in {path}, but it is damaged: train again") from error
+    if "epoch" not in columns:
+        raise DataError(f"expected a row for each epoch in {path}, but there is none: train again")
+    return columns
+
+
+def choose_examples(predictions: np.ndarray, labels: np.ndarray, count: int = _EXAMPLES) -> list[int]:
+    """Indices of ``count`` images to show: the first right answers of classes far apart, then the first wrong one."""
+    wrong = np.flatnonzero(predictions != labels)[:1].tolist()
+    firsts = [
+        int(np.flatnonzero((predictions == labels) & (labels == label))[0]) for label in _right(predictions, labels)
+    ]
+    wanted = min(count - len(wrong), len(firsts))
+    spread = np.linspace(0, len(firsts) - 1, wanted).round().astype(int) if wanted else []
+    return [firsts[position] for position in spread] + wrong
+
+
+@torch.no_grad()
+def measure_light(model: DONN, images: torch.Tensor, labels: torch.Tensor) -> Light:
+    """How much light is left along the axis; the gain of emulation, which no hardware has, is taken out."""
+    powers, regions, right = [], [], []
+    boxes = model.readout.regions.boxes
+    gains = np.cumprod([1.0, *(layer.gain for layer in _layers(model))]) ** 2
+    # The source, then each layer before and after, then the detector: gain enters with each "after".
+    passed = np.concatenate([[0], np.repeat(np.arange(1, len(gains)), 2) - np.tile([1, 0], len(gains) - 1), [-1]])
+    for part, part_labels in zip(images.split(_BATCH), labels.split(_BATCH), strict=True):
+        planes = model.planes(part)
+        powers.append(torch.stack([field.abs().square().sum((-2, -1)) for field in planes.values()], -1))
+        detector = planes["detector"].abs().square()
+        sums = torch.stack([detector[:, r : r + h, c : c + w].sum((-2, -1)) for r, c, h, w in boxes], -1)
+        regions.append(sums.sum(-1))
+        right.append(sums.gather(-1, part_labels[:, None]).squeeze(-1))
+    power = torch.cat(powers).double().cpu().numpy() / gains[passed]
+    source = power[:, 0].clip(min=np.finfo(np.float64).tiny)
+    positions = np.cumsum(model.distances)
+    return Light(
+        distance=np.concatenate([[0], np.repeat(positions[:-1], 2), positions[-1:]]),
+        kept=(power / source[:, None]).mean(0),
+        in_regions=float((torch.cat(regions).double().cpu().numpy() / gains[-1] / source).mean()),
+        in_right_region=float((torch.cat(right).double().cpu().numpy() / gains[-1] / source).mean()),
+    )
+
+
+def _layers(model: DONN) -> list[CodesignLayer]:
+    return cast("list[CodesignLayer]", list(model.layers))
+
+
+def _right(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return np.unique(labels[predictions == labels])
+
+
+def _example(model: DONN, test: ImageDataset, index: int, logits: np.ndarray) -> Example:
+    planes = model.planes(test.images[index : index + 1])
+    arriving = {name: field[0] for name, field in planes.items() if not name.endswith(" out")}
+    return Example(
+        index=index,
+        image=test.images[index].numpy(),
+        label=int(test.labels[index]),
+        logits=logits,
+        intensity={name.removesuffix(" in"): field.abs().square().cpu().numpy() for name, field in arriving.items()},
+    )

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from voltphase import DONN, DeviceStates, Grid, RegionReadout, Regions
+from voltphase.reporting import figures, maps, style
+from voltphase.reporting.view import Example, Light, choose_examples, measure_light
+
+GRID = Grid((12, 16), pitch=(40e-6, 30e-6), offset=(1e-4, 0.0))
+REGIONS = Regions(((1, 1, 3, 3), (1, 9, 3, 4), (7, 5, 3, 3)), GRID.shape)
+
+
+def device(levels: int, amplitude: float | None = None) -> DeviceStates:
+    generator = np.random.default_rng(levels)
+    return DeviceStates(
+        control=np.arange(float(levels)),
+        amplitude=np.full(levels, amplitude) if amplitude else generator.uniform(0.3, 1, levels),
+        phase=np.linspace(-2, 9, levels),
+        name=f"panel {levels}",
+    )
+
+
+def level_maps(devices: list[DeviceStates]) -> list[np.ndarray]:
+    generator = np.random.default_rng(0)
+    return [generator.integers(0, len(states), GRID.shape) for states in devices]
+
+
+def shown(figure: Figure) -> list[np.ndarray]:
+    """The arrays a figure shows as pictures."""
+    return [np.asarray(axes.images[0].get_array()) for axes in figure.axes if axes.images]
+
+
+def rectangles(axes: Axes) -> list[Rectangle]:
+    """The boxes and bars drawn on axes."""
+    return [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+
+
+def test_confusion_counts_shown_by_row_and_answered_by_column():
+    predictions, labels = np.array([0, 1, 1, 2, 0]), np.array([0, 1, 2, 2, 2])
+    assert figures.confusion_matrix(predictions, labels, 4).tolist() == [
+        [1, 0, 0, 0],
+        [0, 1, 0, 0],
+        [1, 1, 1, 0],
+        [0, 0, 0, 0],
+    ]
+
+
+def test_a_plane_is_drawn_where_it_lies():
+    left, right, bottom, top = style.extent(GRID)
+    np.testing.assert_allclose([left, right, top, bottom], [-0.24, 0.24, -0.24 + 0.1, 0.24 + 0.1])
+
+
+def test_maps_show_the_states_of_each_pixel():
+    devices = [device(4), device(7), device(4)]
+    levels = level_maps(devices)
+    for array, level in zip(shown(maps.level_figure(levels, devices, GRID)), levels, strict=True):
+        np.testing.assert_array_equal(array, level)
+    for array, level, states in zip(shown(maps.phase_figure(levels, devices, GRID)), levels, devices, strict=True):
+        np.testing.assert_allclose(np.exp(1j * array), np.exp(1j * states.phase[level]))
+        assert array.min() >= 0
+        assert array.max() < 2 * math.pi
+    for array, level, states in zip(shown(maps.amplitude_figure(levels, devices, GRID)), levels, devices, strict=True):
+        np.testing.assert_array_equal(array, states.amplitude[level])
+
+
+@pytest.mark.parametrize(("devices", "bars"), [([device(4)] * 3, 1), ([device(4), device(7)], 2)])
+def test_one_bar_of_levels_unless_devices_have_different_numbers_of_them(devices, bars):
+    figure = maps.level_figure(level_maps(devices), devices, GRID)
+    assert len(figure.axes) == len(devices) + bars
+
+
+@pytest.mark.parametrize("depth", [1, 7])
+def test_any_depth_can_be_drawn(depth):
+    devices = [device(3)] * depth
+    levels = level_maps(devices)
+    points = 2 * depth + 2
+    light = Light(np.linspace(0, 1, points), np.geomspace(1, 1e-12, points), 1e-13, 0.0)
+    with style.house_style():
+        for figure in (
+            maps.level_figure(levels, devices, GRID),
+            figures.level_use_figure(levels, devices),
+            figures.light_figure(light, depth),
+        ):
+            assert style.svg(figure).startswith(b"<?xml")
+
+
+def test_a_very_deep_network_shows_its_first_twenty_layers():
+    devices = [device(3)] * 30
+    assert len(shown(maps.phase_figure(level_maps(devices), devices, GRID))) == 20
+
+
+def test_level_use_is_a_share_of_pixels():
+    devices = [device(5)]
+    levels = [np.zeros(GRID.shape, int)]
+    levels[0][:3] = 4
+    heights = [bar.get_height() for bar in rectangles(figures.level_use_figure(levels, devices).axes[0])]
+    assert heights == [0.75, 0, 0, 0, 0.25]
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 200])
+def test_learning_of_any_length(epochs):
+    metrics = {
+        "epoch": np.arange(1.0, epochs + 1),
+        "train_loss": np.geomspace(2, 0.1, epochs),
+        "temperature": np.linspace(10, 1, epochs),
+        "train_accuracy": np.linspace(0.1, 0.9, epochs),
+        "test_accuracy": np.linspace(0.6, 0.95, epochs),
+    }
+    figure = figures.learning_figure(metrics)
+    accuracy, loss, temperature = figure.axes
+    test, training = accuracy.lines
+    np.testing.assert_array_equal(test.get_ydata(), metrics["test_accuracy"])
+    np.testing.assert_array_equal(training.get_ydata(), metrics["train_accuracy"])
+    np.testing.assert_array_equal(loss.lines[0].get_ydata(), metrics["train_loss"])
+    np.testing.assert_array_equal(temperature.lines[0].get_ydata(), metrics["temperature"])
+
+
+def test_examples_are_right_answers_of_different_classes_and_a_wrong_one():
+    labels = np.array([0, 0, 1, 2, 3, 4, 5])
+    predictions = np.array([1, 0, 1, 2, 3, 4, 5])
+    chosen = choose_examples(predictions, labels, 4)
+    assert chosen == [1, 4, 6, 0] or chosen == [1, 3, 6, 0]
+    assert choose_examples(labels, labels, 4)[0] == 0
+    assert len(choose_examples(labels, labels, 4)) == 4
+    assert choose_examples(1 - labels.clip(max=1), labels.clip(max=1), 4) == [0]
+    assert choose_examples(np.array([2]), np.array([2]), 4) == [0]
+
+
+def test_regions_are_drawn_on_their_samples():
+    logits = np.array([0.1, 0.7, 0.2])
+    intensity = {name: np.ones(GRID.shape) for name in ("source", "layer 1", "detector")}
+    example = Example(3, np.zeros((4, 4), np.uint8), 2, logits, intensity)
+    figure = maps.propagation_figure(example, REGIONS, GRID, ("a", "b", "c"))
+    detector, bars = figure.axes[2], figure.axes[3]
+    boxes = [(patch.get_x(), patch.get_y(), patch.get_width(), patch.get_height()) for patch in rectangles(detector)]
+    for box, (row, column, height, width) in zip(boxes, REGIONS.boxes, strict=True):
+        y, x = GRID.coordinates()
+        expected = [float(x[column]) * 1e3 - 0.015, float(y[row]) * 1e3 - 0.02, width * 0.03, height * 0.04]
+        np.testing.assert_allclose(box, expected)
+    dashed = [patch.get_linestyle() for patch in detector.patches]
+    assert dashed == ["-", "-", "--"]
+    assert [bar.get_width() for bar in rectangles(bars)] == logits.tolist()
+    assert [label.get_text() for label in bars.get_yticklabels()] == ["a 0", "b 1", "c 2"]
+
+
+def test_many_planes_keep_the_first_and_the_last():
+    names = [f"plane {index}" for index in range(40)]
+    kept = maps.shown_planes(names)
+    assert len(kept) == 7
+    assert (kept[0], kept[-1]) == ("plane 0", "plane 39")
+    assert maps.shown_planes(names[:7]) == names[:7]
+
+
+@pytest.mark.parametrize("gain", [1.0, [3.0, 0.2]])
+def test_light_is_what_the_devices_leave_whatever_the_gain(gain):
+    model = DONN(
+        grid=GRID,
+        wavelength=532e-9,
+        distances=1e-3,
+        devices=[device(4, amplitude=0.8), device(4, amplitude=0.5)],
+        readout=RegionReadout(REGIONS, "sum", 1.0),
+        image_shape=(6, 8),
+        gain=gain,
+    ).eval()
+    images = torch.randint(0, 256, (5, 6, 8), dtype=torch.uint8)
+    light = measure_light(model, images, torch.tensor([0, 1, 2, 0, 1]))
+    np.testing.assert_allclose(light.distance, [0, 1e-3, 1e-3, 2e-3, 2e-3, 3e-3])
+    assert light.kept[0] == 1
+    np.testing.assert_allclose(light.kept[2] / light.kept[1], 0.64, rtol=1e-5)
+    np.testing.assert_allclose(light.kept[4] / light.kept[3], 0.25, rtol=1e-5)
+    assert (np.diff(light.kept) <= 1e-6).all()
+    assert 0 < light.in_right_region < light.in_regions < light.kept[-1]
+
+
+def test_a_png_keeps_size_and_colours_even_of_single_dots():
+    figure = style.new_figure(2, 1)
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.imshow(np.random.default_rng(0).uniform(size=(20, 40)), cmap=style.INTENSITY_MAP, aspect="auto")
+    axes.plot([5], [5], "o", color=style.LIGHT_ON_DARK)
+    axes.plot([25], [9], "o", color=style.ACCENT)
+    picture = Image.open(io.BytesIO(style.png(figure, dots_per_inch=100)))
+    assert picture.size == (200, 100)
+    full = io.BytesIO()
+    figure.savefig(full, format="png", dpi=100)
+    difference = np.asarray(picture.convert("RGB")).astype(int) - np.asarray(Image.open(full).convert("RGB"))
+    assert np.abs(difference).max() <= 12
+
+
+def test_a_drawing_is_the_same_bytes_again():
+    devices = [device(4)]
+    with style.house_style():
+        for save in (style.svg, style.png):
+            first, second = (save(figures.level_use_figure(level_maps(devices), devices)) for _ in range(2))
+            assert first == second
+
+
+def test_shares_have_two_digits_that_count():
+    assert [figures.share(value) for value in (1, 0.456, 0.1, 0.0123, 0.00085, 0)] == [
+        "100%",
+        "46%",
+        "10%",
+        "1.2%",
+        "0.085%",
+        "0%",
+    ]
