@@ -1,0 +1,60 @@
+"""The ``voltphase`` command and its subcommands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from voltphase.cli import devices, runs, training, validation
+from voltphase.cli.common import Commands
+
+app = typer.Typer(
+    name="voltphase",
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(training.demo)
+app.command("train")(training.train)
+app.command("presets")(training.presets)
+app.command("evaluate")(runs.evaluate)
+app.command("report")(runs.report)
+app.command("deploy")(runs.deploy)
+app.command("verify")(runs.verify)
+app.add_typer(devices.app, name="device")
+app.command("validate")(validation.validate)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"voltphase {version('voltphase')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Train diffractive optical neural networks for the devices a lab has.
+
+    Each pixel of a device can be in one of a few measured states. voltphase
+    chooses one state per pixel by training through the physics of light,
+    exports the map to load on each device, and proves that the export gives
+    what was trained.
+
+    Start with [bold]voltphase demo --out demo[/bold], then [bold]voltphase train --help[/bold].
+    """
+
+
+def main() -> None:
+    """Run the command line; exits 2 after one sentence on standard error when something given does not fit."""
+    app()

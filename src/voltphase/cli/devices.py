@@ -1,0 +1,182 @@
+"""``voltphase device``: tables of states, measured or modelled."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voltphase.cli.common import console
+
+if TYPE_CHECKING:
+    from voltphase.devices import DeviceStates
+
+# A longer table than a screen or two is looked at as a figure.
+_ROWS_SHOWN = 64
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Look at devices and check their tables.",
+)
+
+
+@app.command("list")
+def list_devices(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="FOLDER", help="Of measured tables.", show_default=False),
+    ] = None,
+) -> None:
+    """List the modelled devices, or those measured into a folder.
+
+    The names of the modelled ones are for device.model. Of measured ones, each
+    FOLDER/NAME.csv and each pair NAME-phase.csv, NAME-intensity.csv (or
+    NAME-amplitude.csv), a line says what it is like.
+
+    [bold]Examples[/bold]
+
+      voltphase device list
+      voltphase device list bench/tables
+    """
+    if folder is not None:
+        _list_folder(folder)
+        return
+    from voltphase.devices import models
+
+    show = console().print
+    for name, model in models.MODELS.items():
+        lines = (model.__doc__ or "").strip().splitlines()
+        show(f"{name:<14} {lines[0] if lines else ''}", markup=False)
+
+
+@app.command("show")
+def show_device(
+    device: Annotated[
+        str,
+        typer.Argument(metavar="FILE|MODEL", help="A table, or a name from voltphase device list.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="PNG",
+            help="Draw amplitude and phase against control, and the states on the complex plane.",
+            show_default=False,
+        ),
+    ] = None,
+    levels: Annotated[
+        int | None,
+        typer.Option("--levels", help="Pick so many of the states, as training would.", show_default=False),
+    ] = None,
+) -> None:
+    """Show the states of a device as a table and, with --out, as a figure.
+
+    [bold]Examples[/bold]
+
+      voltphase device show tn-slm --levels 8
+      voltphase device show slm.csv --out slm.png
+    """
+    from rich.table import Table
+
+    from voltphase.devices import models, summary
+
+    states = models.get(device)
+    if levels is not None:
+        states = states.pick(levels)
+    table = Table(title=states.name, box=None)
+    headings = ["level", states.control_unit, "amplitude", "phase (rad)", "phase (π)"]
+    for heading in headings if states.spread is None else [*headings, "spread"]:
+        table.add_column(heading, justify="right")
+    step = math.ceil(len(states) / _ROWS_SHOWN)
+    for level in range(0, len(states), step):
+        control, amplitude, phase = (
+            float(column[level]) for column in (states.control, states.amplitude, states.phase)
+        )
+        cells = [str(level), f"{control:g}", f"{amplitude:.4f}", f"{phase:.4f}", f"{phase / math.pi:.3f}"]
+        if states.spread is not None:
+            spread = float(states.spread[level])
+            cells.append("" if math.isnan(spread) else f"{spread:.4f}")
+        table.add_row(*cells)
+    terminal = console()
+    terminal.print(table)
+    if step > 1:
+        terminal.print(f"levels 0, {step}, {2 * step}, … of {len(states)}")
+    for warning in summary(states).warnings:
+        terminal.print(f"note: {warning}", markup=False)
+    if out is not None:
+        _draw(states, out)
+        terminal.print(f"figure: {out}")
+
+
+@app.command("check")
+def check(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A CSV, or one file of a measured pair.", show_default=False),
+    ],
+) -> None:
+    """Check the table of a device; exits 2 and says what is wrong and where.
+
+    A table is one CSV with the columns level, control, amplitude and phase
+    (radians); or a pair without headers, NAME-phase.csv beside
+    NAME-intensity.csv or NAME-amplitude.csv, with the columns control, raw
+    reading and value. With a column repeat a level may come several times.
+
+    [bold]Example[/bold]
+
+      voltphase device check slm.csv
+    """
+    from voltphase.devices import load, summary
+
+    states = load(file)
+    terminal = console()
+    low, high = summary(states).amplitude_range
+    terminal.print(
+        f"{file} is fine: {len(states)} states, control {states.control.min():g} to {states.control.max():g} "
+        f"({states.control_unit}), amplitude {low:.3f} to {high:.3f}, "
+        f"phase {states.phase.min():.3f} to {states.phase.max():.3f} rad",
+        markup=False,
+    )
+    for warning in summary(states).warnings:
+        terminal.print(f"note: {warning}", markup=False)
+
+
+def _list_folder(folder: Path) -> None:
+    from voltphase.devices import load_folder, summary
+
+    rows = [["name", "states", "amplitude", "stroke (π)", "spread", "control"]]
+    notes = []
+    for name, states in load_folder(folder).items():
+        figures = summary(states)
+        low, high = figures.amplitude_range
+        rows.append(
+            [
+                name,
+                str(figures.levels),
+                f"{low:.3f} to {high:.3f}",
+                f"{figures.phase_stroke / math.pi:.3f}",
+                "-" if figures.largest_spread is None else f"{figures.largest_spread:.4f}",
+                f"{states.control.min():g} to {states.control.max():g} {states.control_unit}",
+            ]
+        )
+        notes += [f"note: {name}: {warning}" for warning in figures.warnings]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    show = console().print
+    # Plain lines, which a narrow terminal wraps: a table would cut the names that one came for.
+    for row in rows:
+        show("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), markup=False)
+    for note in notes:
+        show(note, markup=False)
+
+
+def _draw(states: DeviceStates, out: Path) -> None:
+    from voltphase.files import atomic_path
+    from voltphase.reporting.device import device_figure
+
+    figure = device_figure(states)
+    with atomic_path(out) as temporary:
+        figure.savefig(temporary, format=out.suffix.removeprefix(".") or "png")

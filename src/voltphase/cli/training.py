@@ -1,0 +1,175 @@
+"""``voltphase train``, ``presets`` and ``demo``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from voltphase.cli.common import FAILED, INTERRUPTED, DataDirOption, SetOption, console, say_error, shell
+
+if TYPE_CHECKING:
+    from voltphase.config import Config
+
+
+def train(
+    config: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG|PRESET",
+            help="A YAML file, or the name of a preset (see voltphase presets).",
+            show_default=False,
+        ),
+    ],
+    overrides: SetOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="The run folder. Default: runs/NAME.", show_default=False),
+    ] = None,
+    data_dir: DataDirOption = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            help="Of initial states, draws and shuffling: the same seed gives the same maps.",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted run in --out from its last whole epoch.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in --out.")] = False,
+) -> None:
+    """Train a network and leave everything about it in a run folder.
+
+    The folder holds config.yaml (every setting), metrics.csv (a row an
+    epoch), summary.json (final accuracies, seed, versions),
+    model.safetensors (the result) and checkpoints/ (to resume from).
+    Accuracies are of the deployed states: one state per pixel, as it would
+    be loaded on the device.
+
+    [bold]Examples[/bold]
+
+      voltphase train digits
+      voltphase train mnist-small --out runs/m --set device.file=slm.csv
+      voltphase train my.yaml --set training.epochs=5 --seed 3
+      voltphase train runs/m/config.yaml --out runs/m --resume
+
+    [bold]A configuration file[/bold] starts from a preset and says what differs
+
+      preset: mnist-small
+      device: {file: slm.csv, levels: 16}
+      training: {epochs: 20, threads: 4}
+
+    [bold]Settings[/bold], lengths in metres; any run's config.yaml shows all with values
+
+      seed
+      data      name, dir, train_limit, test_limit
+      optics    size, pitch, wavelength, distances, depth, method
+      device    file or model, levels, pick (devices: a list, one per layer)
+      codesign  gain, amplitude_grad_scale,
+                relaxation.{name, hard, mix},
+                schedule.{name, start, end, temperatures, shares, per}
+      readout   regions, measure, scale
+      training  epochs, batch_size, learning_rate, scale_learning_rate,
+                loss, threads, accelerator
+    """
+    settings = _load(config, overrides, data_dir, seed)
+    folder = out or _default_folder(config, resume)
+    if resume and not folder.exists():
+        console().print(f"there is nothing in {folder} to resume: training from the start")
+    summary = _train(settings, folder, resume=resume, overwrite=overwrite)
+    show = console().print
+    show(
+        f"test accuracy {summary['test_accuracy']:.4f}, training accuracy {summary['train_accuracy']:.4f} "
+        f"(of the deployed states), trained in {summary['seconds']:.0f} s"
+    )
+    show(f"results are in {folder}, next:")
+    bench = folder.with_name(f"{folder.name}-bench")
+    for command in (
+        shell("voltphase", "report", folder),
+        shell("voltphase", "deploy", folder, "--out", bench),
+        shell("voltphase", "verify", bench),
+    ):
+        show(f"  {command}")
+
+
+def presets() -> None:
+    """List the configurations that come with voltphase.
+
+    A preset's name stands for a file wherever a configuration is asked for;
+    a file may start from one by [bold]preset: NAME[/bold].
+    """
+    from voltphase.config import presets as known
+
+    show = console().print
+    for preset in known().values():
+        show(f"{preset.name:<14} {preset.description}")
+
+
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Where to put it; an earlier demo is replaced.")
+    ] = Path("demo"),
+    overrides: SetOption = None,
+) -> None:
+    """Train on real handwriting, export, check the export, draw a report.
+
+    Trains the preset digits for a modelled liquid-crystal device into
+    DIR/run, exports the device maps to DIR/bench, rebuilds the system from
+    those files alone to show that it answers alike, and draws a page of
+    pictures. Takes a minute or two.
+    """
+    from voltphase.deployment import deploy_run
+    from voltphase.deployment import verify as verify_folder
+    from voltphase.reporting import write_report
+
+    show = console().print
+    run, bench = out / "run", out / "bench"
+    summary = _train(_load("digits", overrides, None, None), run, resume=False, overwrite=True)
+    if (bench / "manifest.json").is_file():
+        shutil.rmtree(bench)
+    deploy_run(run, bench)
+    result = verify_folder(bench)
+    page = write_report(run)
+    show(f"maps to load on the devices: {bench}")
+    show(f"accuracy emulated:               {summary['test_accuracy']:.4f}")
+    equal = "equal" if result.passed and result.accuracy == summary["test_accuracy"] else "NOT equal"
+    show(f"accuracy re-emulated from files: {result.accuracy:.4f} ({equal})")
+    show(f"report: {page}")
+    if equal != "equal":
+        raise typer.Exit(FAILED)
+
+
+def _load(config: str, overrides: list[str] | None, data_dir: Path | None, seed: int | None) -> Config:
+    from voltphase.config import load_config
+
+    settings = list(overrides or [])
+    if data_dir is not None:
+        settings.append(f"data.dir={json.dumps(str(data_dir))}")
+    if seed is not None:
+        settings.append(f"seed={seed}")
+    return load_config(config, settings)
+
+
+def _default_folder(config: str, resume: bool) -> Path:
+    path = Path(config)
+    if resume and path.name == "config.yaml":
+        return path.parent
+    return Path("runs") / path.stem
+
+
+def _train(config: Config, folder: Path, *, resume: bool, overwrite: bool) -> dict[str, Any]:
+    from voltphase.training import RunFolder
+    from voltphase.training import train as run_training
+
+    try:
+        return run_training(config, folder, resume=resume, overwrite=overwrite, console=console())
+    except KeyboardInterrupt:
+        file = RunFolder(folder).config_file
+        again = shell("voltphase", "train", file, "--out", folder, "--resume")
+        say_error(f"interrupted: continue with {again}" if file.is_file() else "interrupted before training began")
+        raise typer.Exit(INTERRUPTED) from None

@@ -1,0 +1,161 @@
+"""The whole path on the command line, at a size that takes seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from voltphase.cli import app
+from voltphase.training import load_run
+
+SETTINGS = {
+    "optics.size": 16,
+    "optics.depth": 2,
+    "optics.distances": 0.02,
+    "device.levels": 4,
+    "data.train_limit": 100,
+    "data.test_limit": 50,
+    "training.batch_size": 50,
+    "training.epochs": 2,
+}
+TINY = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
+
+
+def call(*words: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words], terminal_width=80)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("cli") / "run"
+    result = call("train", "digits", *TINY, "--seed", "3", "--out", out)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("epoch 1/2  test 0.")
+    assert lines[1].startswith("epoch 2/2  test 0.")
+    assert lines[2].startswith("test accuracy ")
+    assert lines[3] == f"results are in {out}, next:"
+    assert lines[4:] == [
+        f"  voltphase report {out}",
+        f"  voltphase deploy {out} --out {out}-bench",
+        f"  voltphase verify {out}-bench",
+    ]
+    assert json.loads((out / "summary.json").read_text())["seed"] == 3
+    return out
+
+
+def test_evaluate_gives_the_recorded_accuracy(run: Path):
+    accuracy = json.loads((run / "summary.json").read_text())["test_accuracy"]
+    result = call("evaluate", run)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == (
+        f"test accuracy {accuracy:.4f}: {round(50 * accuracy)} of 50 images of digits\n"
+        f"recorded when trained: {accuracy:.4f}\n"
+    )
+    assert call("evaluate", run, "--split", "train").stdout.startswith("train accuracy 0.")
+
+
+def test_deploy_and_verify_agree(run: Path, tmp_path: Path):
+    bench = tmp_path / "bench"
+    result = call("deploy", run, "--out", bench)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"deployed to {bench}, next:\n  voltphase verify {bench}\n"
+    result = call("verify", bench)
+    assert result.exit_code == 0, result.output
+    assert "50 of 50 predictions equal" in result.stdout
+    assert result.stdout.splitlines()[-1] == "passed"
+    again = call("deploy", run, "--out", bench)
+    assert again.exit_code == 2
+    assert again.stderr.startswith("error: ")
+    assert str(bench) in again.stderr
+
+
+def test_the_report_is_one_file(run: Path):
+    result = call("report", run)
+    assert result.exit_code == 0, result.output
+    page = Path(result.stdout.removeprefix("report: ").strip())
+    assert page.suffix == ".html"
+    assert "<html" in page.read_text(encoding="utf-8")
+
+
+def test_the_same_seed_gives_the_same_maps_whatever_the_command(run: Path, tmp_path: Path):
+    again = tmp_path / "again"
+    assert call("train", run / "config.yaml", "--out", again).exit_code == 0
+    for one, other in zip(load_run(run)[0].levels(), load_run(again)[0].levels(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_an_existing_run_is_kept_resumed_or_replaced(run: Path):
+    kept = (run / "model.safetensors").read_bytes()
+    words = ["train", run / "config.yaml", "--out", run]
+    refused = call(*words)
+    assert refused.exit_code == 2
+    assert refused.stderr == (
+        f"error: {run} holds a training run already: choose another folder, or give --resume to continue it or "
+        "--overwrite to replace it\n"
+    )
+    assert call(*words, "--resume").exit_code == 0
+    assert call("train", run / "config.yaml", "--resume").exit_code == 0  # the folder of the file is the run's
+    assert (run / "model.safetensors").read_bytes() == kept
+    assert call(*words, "--overwrite").exit_code == 0
+    assert load_run(run)[2]["epochs"] == 2
+
+
+def test_runs_have_a_place_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text("preset: digits\n")
+    assert call("train", "mine.yaml", *TINY, "--set", "training.epochs=1").exit_code == 0
+    assert (tmp_path / "runs" / "mine" / "summary.json").is_file()
+
+
+def test_the_demo_replaces_an_earlier_one_and_ends_with_equal_accuracies_and_a_page(run: Path, tmp_path: Path):
+    shutil.copytree(run, tmp_path / "demo" / "run")
+    assert call("deploy", run, "--out", tmp_path / "demo" / "bench").exit_code == 0
+    result = call("demo", "--out", tmp_path / "demo", *TINY, "--set", "training.epochs=1")
+    assert result.exit_code == 0, result.output
+    assert load_run(tmp_path / "demo" / "run")[2]["epochs"] == 1
+    emulated, again, report = result.stdout.splitlines()[-3:]
+    accuracy = json.loads((tmp_path / "demo" / "run" / "summary.json").read_text())["test_accuracy"]
+    assert emulated == f"accuracy emulated:               {accuracy:.4f}"
+    assert again == f"accuracy re-emulated from files: {accuracy:.4f} (equal)"
+    assert Path(report.removeprefix("report: ")).is_file()
+
+
+def test_an_altered_deployment_fails(run: Path, tmp_path: Path):
+    bench = tmp_path / "bench"
+    assert call("deploy", run, "--out", bench).exit_code == 0
+    manifest = bench / "manifest.json"
+    manifest.write_text(manifest.read_text()[:-50])
+    result = call("verify", bench)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert "manifest.json" in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path):
+    out = tmp_path / "run"
+    words = ["voltphase", "train", "digits", *TINY, "--set", "training.epochs=5000", "--out", str(out)]
+    code = f"import sys; sys.argv = {words!r}; from voltphase.cli import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (out / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    try:
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert errors == f"interrupted: continue with voltphase train {out}/config.yaml --out {out} --resume\n"
+    assert not list(out.rglob(".*"))
