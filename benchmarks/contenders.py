@@ -1,0 +1,276 @@
+"""What is measured: the same system through voltphase, through others, and its bare arithmetic.
+
+All take 28 x 28 images (the others, which have no interpolation of their own, images already on the grid), walk them
+through ``depth`` layers 0.30 m apart at 532 nm and 36 um, read out ten regions and fit them to labels with Adam.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from unittest import mock
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import voltphase as vp
+import voltphase.model
+from benchmarks.floor import floor_calls
+from voltphase.devices import DeviceStates
+from voltphase.optics.planning import Engine
+
+WAVELENGTH, PITCH, DISTANCE, CLASSES, IMAGE = 532e-9, 36e-6, 0.30, 10, 28
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One cell of the benchmark.
+
+    Attributes:
+        size: Samples along each side of a plane.
+        depth: Number of layers.
+        levels: States of each device.
+        batch: Images in a step.
+        device: Where to compute.
+        seed: Of everything random.
+    """
+
+    size: int = 200
+    depth: int = 5
+    levels: int = 8
+    batch: int = 16
+    device: str = "cpu"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What is timed.
+
+    Attributes:
+        train: One training step: forward, backward, Adam.
+        infer: The same batch without gradients.
+    """
+
+    train: Callable[[], object]
+    infer: Callable[[], object]
+
+
+class Missing(Exception):
+    """A contender that is not installed here."""
+
+
+def states(levels: int) -> DeviceStates:
+    """A made-up device: phases over less than a turn, amplitudes that vary with them."""
+    steps = np.arange(levels)
+    amplitude = 0.55 + 0.4 * np.cos(steps * 2.4) ** 2
+    return DeviceStates(
+        control=steps.astype(float), amplitude=amplitude, phase=5.3 * steps / max(levels - 1, 1), name="bench"
+    )
+
+
+def voltphase_donn(setting: Setting, engine: Engine = "auto") -> Calls:
+    """The network a user of voltphase trains, with its default readout."""
+    cascade = functools.partial(voltphase.model.Cascade, engine=engine)
+    with mock.patch.object(voltphase.model, "Cascade", cascade):
+        model = _donn(setting)
+    images = torch.randint(0, 256, (setting.batch, IMAGE, IMAGE), dtype=torch.uint8, device=setting.device)
+    return _calls(model, images, setting)
+
+
+def floor(setting: Setting, engine: Engine = "auto") -> Calls:
+    """The matrix products or Fourier transforms of :func:`voltphase_donn` and nothing else."""
+    cascade = functools.partial(voltphase.model.Cascade, engine=engine)
+    with mock.patch.object(voltphase.model, "Cascade", cascade):
+        model = _donn(setting)
+    assert model.cascade is not None
+    there, back = floor_calls(model.cascade, setting.batch)
+    return Calls(lambda: (there(), back()), there)
+
+
+def plain_fft(setting: Setting) -> Calls:
+    """What one would write in an afternoon: cached transfer functions, padding, torch's own Gumbel-Softmax."""
+    return _calls(_PlainFft(setting).to(setting.device), _bytes(setting), setting)
+
+
+class _PlainFft(nn.Module):
+    masks: Tensor
+    transfer: Tensor
+    amplitude: Tensor
+    phase: Tensor
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__()
+        self.size, self.padded = setting.size, 2 * setting.size
+        frequency = torch.fft.fftfreq(self.padded, PITCH, dtype=torch.float64)
+        squared = frequency[:, None] ** 2 + frequency**2
+        phase = -torch.pi * WAVELENGTH * DISTANCE * squared
+        self.register_buffer("transfer", torch.polar(torch.ones_like(phase), phase).to(torch.complex64))
+        device = states(setting.levels)
+        self.register_buffer("amplitude", torch.tensor(device.amplitude, dtype=torch.float32))
+        self.register_buffer("phase", torch.tensor(device.phase, dtype=torch.float32))
+        self.register_buffer("masks", _masks(setting.size))
+        shape = (setting.size, setting.size, setting.levels)
+        self.scores = nn.ParameterList(nn.Parameter(torch.randn(shape)) for _ in range(setting.depth))
+
+    def propagate(self, field: Tensor) -> Tensor:
+        spectrum = torch.fft.fft2(field, s=(self.padded, self.padded))
+        return torch.fft.ifft2(spectrum * self.transfer)[..., : self.size, : self.size]
+
+    def forward(self, images: Tensor) -> Tensor:
+        field = nn.functional.interpolate(
+            images[:, None] / 255, (self.size, self.size), mode="bilinear", align_corners=False
+        )[:, 0].to(torch.complex64)
+        for scores in self.scores:
+            if self.training:
+                weights = nn.functional.gumbel_softmax(scores, tau=1.0, hard=True)
+            else:
+                weights = nn.functional.one_hot(scores.argmax(-1), scores.shape[-1]).float()
+            field = torch.polar(weights @ self.amplitude, weights @ self.phase) * self.propagate(field)
+        return (self.propagate(field).abs() ** 2).flatten(1) @ self.masks
+
+
+def lightridge(setting: Setting, *, pad: int) -> Calls:
+    """LightRidge's layers with their Gumbel-Softmax, on images already on the grid."""
+    # It imports torchvision for data sets alone; an empty stand-in is enough to time its optics.
+    names = ("", ".transforms", ".datasets", ".utils")
+    for name in names:
+        sys.modules.setdefault(f"torchvision{name}", types.ModuleType(f"torchvision{name}"))
+    for name in names[1:]:
+        setattr(sys.modules["torchvision"], name[1:], sys.modules[f"torchvision{name}"])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from lightridge import layers  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise Missing(str(error)) from error
+
+    device = states(setting.levels)
+    phase = torch.tensor(device.phase, dtype=torch.float32, device=setting.device)
+    amplitude = torch.tensor(device.amplitude, dtype=torch.float32, device=setting.device)
+    common = {
+        "wavelength": WAVELENGTH,
+        "pixel_size": PITCH,
+        "size": setting.size,
+        "pad": pad,
+        "distance": DISTANCE,
+        "precision": setting.levels,
+        "amplitude_factor": 1.8,
+        "approx": "Fresnel",
+    }
+    boxes = vp.Regions.paper(setting.size).boxes
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList(layers.DiffractLayer(phase, amplitude, **common) for _ in range(setting.depth))
+            self.last = layers.DiffractLayer(phase, amplitude, **common, phase_mod=False)
+            self.detector = layers.Detector(
+                x_loc=[box[0] for box in boxes],
+                y_loc=[box[1] for box in boxes],
+                det_size=boxes[0][2],
+                size=setting.size,
+            )
+
+        def forward(self, field: Tensor) -> Tensor:
+            for layer in self.layers:
+                field = layer(field)
+            return self.detector(self.last(field))
+
+    return _calls(Net().to(setting.device), _fields(setting), setting)
+
+
+def torchoptics(setting: Setting) -> Calls:
+    """TorchOptics has no levels: trainable continuous phases, its default propagation."""
+    try:
+        import torchoptics  # pyright: ignore[reportMissingImports]
+        from torchoptics import Field, System  # pyright: ignore[reportMissingImports]
+        from torchoptics.elements import PhaseModulator  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise Missing(str(error)) from error
+    torchoptics.set_default_spacing(PITCH)
+    torchoptics.set_default_wavelength(WAVELENGTH)
+
+    class Net(nn.Module):
+        masks: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            phases = (nn.Parameter(torch.rand(setting.size, setting.size)) for _ in range(setting.depth))
+            self.system = System(
+                *(PhaseModulator(phase, z=DISTANCE * index) for index, phase in enumerate(phases, start=1))
+            )
+            self.register_buffer("masks", _masks(setting.size))
+
+        def forward(self, field: Tensor) -> Tensor:
+            out = self.system.measure_at_z(Field(field), z=DISTANCE * (setting.depth + 1))
+            return (out.data.abs() ** 2).float().flatten(1) @ self.masks
+
+    return _calls(Net().to(setting.device), _fields(setting), setting)
+
+
+CONTENDERS: dict[str, Callable[[Setting], Calls]] = {
+    "voltphase": voltphase_donn,
+    "floor": floor,
+    "torch-fft": plain_fft,
+    "lightridge-pad50": functools.partial(lightridge, pad=50),
+    "lightridge-pad100": functools.partial(lightridge, pad=100),
+    "torchoptics": torchoptics,
+    "voltphase-matrix": functools.partial(voltphase_donn, engine="matrix"),
+    "voltphase-fft": functools.partial(voltphase_donn, engine="fft"),
+    "floor-matrix": functools.partial(floor, engine="matrix"),
+    "floor-fft": functools.partial(floor, engine="fft"),
+}
+DEFAULT = ("voltphase", "floor", "torch-fft", "lightridge-pad50", "lightridge-pad100", "torchoptics")
+
+
+def _donn(setting: Setting) -> vp.DONN:
+    return vp.DONN(
+        grid=vp.Grid(setting.size, pitch=PITCH),
+        wavelength=WAVELENGTH,
+        distances=DISTANCE,
+        devices=[states(setting.levels)] * setting.depth,
+        readout=vp.RegionReadout.paper(setting.size),
+        image_shape=(IMAGE, IMAGE),
+        seed=setting.seed,
+    ).to(setting.device)
+
+
+def _calls(model: nn.Module, images: Tensor, setting: Setting) -> Calls:
+    labels = torch.randint(0, CLASSES, (setting.batch,), device=setting.device)
+    target = nn.functional.one_hot(labels, CLASSES).float()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1, fused=True)
+
+    def train() -> None:
+        model.train()
+        optimizer.zero_grad()
+        loss = (torch.softmax(model(images), -1) - target).square().sum()
+        loss.backward()
+        optimizer.step()
+
+    @torch.no_grad()
+    def infer() -> None:
+        model.eval()
+        model(images)
+
+    return Calls(train, infer)
+
+
+def _bytes(setting: Setting) -> Tensor:
+    return torch.randint(0, 256, (setting.batch, IMAGE, IMAGE), dtype=torch.uint8, device=setting.device)
+
+
+def _fields(setting: Setting) -> Tensor:
+    return torch.rand(setting.batch, setting.size, setting.size, device=setting.device).to(torch.complex64)
+
+
+def _masks(size: int) -> Tensor:
+    masks = torch.zeros(CLASSES, size, size)
+    for mask, (row, column, height, width) in zip(masks, vp.Regions.paper(size).boxes, strict=True):
+        mask[row : row + height, column : column + width] = 1 / (height * width)
+    return masks.flatten(1).T.contiguous()
