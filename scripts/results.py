@@ -1,0 +1,117 @@
+"""Keep the figures of training runs, and render the README's tables from them and from the benchmarks.
+
+    python scripts/results.py add runs/mnist-small --command "voltphase train mnist-small --out runs/mnist-small"
+    python scripts/results.py render
+
+``add`` copies a run's summary, settings and figures of every epoch to ``results/runs/NAME.json``; ``render`` writes the
+tables between the marks in README.md. A number in the README is never typed by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from voltphase.files import write_json, write_text
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNS = ROOT / "results" / "runs"
+SPEED = ROOT / "benchmarks" / "results" / "step-cpu.json"
+SPEED_BATCH = 100
+
+
+def add(run: Path, command: str) -> Path:
+    """Keep the figures of the run folder ``run``."""
+    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    # Where data lie on this machine is no part of the result.
+    config["data"]["dir"] = None
+    for device in [config.get("device"), *(config.get("devices") or [])]:
+        if device and device.get("file"):
+            device["file"] = Path(device["file"]).name
+    with (run / "metrics.csv").open(encoding="utf-8", newline="") as stream:
+        epochs = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    path = RUNS / f"{run.name}.json"
+    write_json(path, {"command": command, "summary": summary, "config": config, "epochs": epochs})
+    return path
+
+
+def accuracy_table(runs: Path = RUNS) -> str:
+    """All kept runs, in Markdown."""
+    lines = [
+        "| command | device | test accuracy, deployed states | training accuracy | epochs | time | hardware |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for path in sorted(runs.glob("*.json")):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        lines.append(_row(kept["command"], kept["summary"]))
+    return "\n".join(lines) + "\n"
+
+
+def speed_table(path: Path = SPEED) -> str:
+    """One cell of the benchmarks, in Markdown."""
+    rows = [row for row in json.loads(path.read_text(encoding="utf-8")) if row["batch"] == SPEED_BATCH]
+    ours = next(row for row in rows if row["name"] == "voltphase")
+    machine = ours["hardware"]
+    lines = [
+        f"{ours['size']} × {ours['size']}, {ours['depth']} layers, {ours['levels']} states, batch {ours['batch']}, "
+        f"{machine['threads']} threads of {machine['processor']}, torch {ours['versions']['torch']}:",
+        "",
+        "| | training step, ms per image | inference, ms per image | against voltphase: training, inference |",
+        "|---|---|---|---|",
+    ]
+    for row in rows:
+        if "train_ms_per_image" not in row:
+            continue
+        train, infer = row["train_ms_per_image"], row["infer_ms_per_image"]
+        ratios = f"{train / ours['train_ms_per_image']:.2f} ×, {infer / ours['infer_ms_per_image']:.2f} ×"
+        lines.append(f"| {row['name']} | {train:.2f} | {infer:.2f} | {ratios} |")
+    return "\n".join(lines) + "\n"
+
+
+def _row(command: str, summary: dict[str, Any]) -> str:
+    devices = dict.fromkeys(f"{device['name']}, {device['levels']} states" for device in summary["devices"])
+    hardware = summary["hardware"]
+    cells = (
+        f"`{command}`",
+        " / ".join(devices),
+        f"**{summary['test_accuracy']:.4f}**",
+        f"{summary['train_accuracy']:.4f}",
+        str(summary["epochs"]),
+        f"{summary['seconds'] / 60:.1f} min",
+        f"{hardware['processor']}, {hardware['threads']} threads",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def rendered(readme: str) -> str:
+    """The README's text with the tables of today."""
+    for name, table in (("accuracy", accuracy_table()), ("speed", speed_table())):
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+        before, _, rest = readme.partition(begin)
+        _, _, after = rest.partition(end)
+        readme = f"{before}{begin}{table}{end}{after}"
+    return readme
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    actions = parser.add_subparsers(dest="action", required=True)
+    adding = actions.add_parser("add", help="keep the figures of a run folder")
+    adding.add_argument("run", type=Path)
+    adding.add_argument("--command", required=True, help="what was typed to train it")
+    actions.add_parser("render", help="write the tables into README.md")
+    arguments = parser.parse_args()
+    if arguments.action == "add":
+        add(arguments.run, arguments.command)
+    readme = ROOT / "README.md"
+    write_text(readme, rendered(readme.read_text(encoding="utf-8")))
+
+
+if __name__ == "__main__":
+    main()
