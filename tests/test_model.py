@@ -41,7 +41,7 @@ def test_a_network_is_its_parts_in_the_order_light_meets_them(images: torch.Tens
         propagate = vp.Propagator(
             model.grid, wavelength=532e-9, distance=distance, method="fresnel", dtype=torch.complex128
         )
-        field = propagate(field) * torch.tensor(layer.device_states.values())[layer.scores.argmax(0)]
+        field = propagate(field) * torch.tensor(layer.device_states.values())[layer.design.argmax(0)]
     last = vp.Propagator(model.grid, wavelength=532e-9, distance=0.04, method="fresnel", dtype=torch.complex128)
     torch.testing.assert_close(model(images), model.readout(last(field)), rtol=1e-10, atol=1e-12)
 
@@ -67,7 +67,7 @@ def test_a_batch_equals_its_images_one_by_one(images: torch.Tensor) -> None:
 def test_single_and_double_precision_agree_and_neither_is_promoted(images: torch.Tensor) -> None:
     single, double = network().eval(), network(dtype=torch.complex128).eval()
     for ours, theirs in zip(double.layers, single.layers, strict=True):
-        ours.scores.data.copy_(theirs.scores)
+        ours.design.data.copy_(theirs.design)
     assert single(images).dtype == torch.float32
     assert double(images).dtype == torch.float64
     torch.testing.assert_close(single(images).double(), double(images), rtol=1e-4, atol=1e-6)

@@ -41,7 +41,7 @@ class DONN(nn.Module):
         relaxation: How states are chosen differentiably; the paper's hard Gumbel-Softmax by default.
         gain: The paper's lambda, one for all layers or one each.
         amplitude_grad_scale: Its other reading, see :class:`CodesignLayer`; one for all layers or one each.
-        seed: Of initial scores and draws.
+        seed: Of initial designs and draws.
         dtype: ``torch.complex64`` or ``torch.complex128``.
 
     Raises:

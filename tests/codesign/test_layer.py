@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voltphase.codesign import CodesignLayer, GumbelSoftmax
+from voltphase.codesign import CodesignLayer, GumbelSoftmax, StateTable
 from voltphase.devices import DeviceStates
 from voltphase.errors import ConfigError
 
@@ -37,14 +37,14 @@ def test_evaluation_is_deterministic_and_uses_the_highest_score() -> None:
     layer = CodesignLayer((6, 6), device).eval()
     first, second = layer.modulation(), layer.modulation()
     assert torch.equal(first, second)
-    expected = torch.tensor(device.values()[layer.scores.detach().numpy().argmax(0)], dtype=torch.complex64)
+    expected = torch.tensor(device.values()[layer.design.detach().numpy().argmax(0)], dtype=torch.complex64)
     assert torch.equal(first, expected)
 
 
 def test_draws_follow_the_softmax_of_the_scores() -> None:
     layer = CodesignLayer((200, 200), states(4))
     wanted = torch.tensor([0.1, 0.2, 0.3, 0.4])
-    layer.scores.data.copy_(wanted.log()[:, None, None].expand(4, 200, 200))
+    layer.design.data.copy_(wanted.log()[:, None, None].expand(4, 200, 200))
     drawn = (layer.modulation().detach()[..., None] - layer.values).abs().argmin(-1)
     share = torch.bincount(drawn.flatten(), minlength=4) / drawn.numel()
     # 40,000 draws: four standard errors of the largest share are 0.0098.
@@ -65,14 +65,14 @@ def test_same_seed_same_draws_and_a_resumed_layer_goes_on_where_it_was() -> None
 @pytest.mark.parametrize("mix", ["complex", "polar"])
 def test_the_soft_forward_mixes_states_and_its_gradient_is_exact(mix) -> None:
     relaxation, device = GumbelSoftmax(hard=False, mix=mix), states(4)
-    amplitude, phase = torch.tensor(device.amplitude), torch.tensor(device.phase)
+    table = StateTable.of(device, torch.complex128)
 
     def modulation(scores: torch.Tensor) -> torch.Tensor:
-        return relaxation.modulation(scores, amplitude, phase, 0.8, torch.Generator().manual_seed(2))
+        return relaxation.modulation(scores, table, 0.8, torch.Generator().manual_seed(2))
 
     scores = torch.randn(4, 2, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(modulation, (scores,))
-    cold = relaxation.modulation(scores, amplitude, phase, 1e-6, torch.Generator().manual_seed(2))
+    cold = relaxation.modulation(scores, table, 1e-6, torch.Generator().manual_seed(2))
     assert (cold.detach()[..., None] - torch.tensor(device.values())).abs().min(-1).values.max() < 1e-12
 
 
@@ -104,8 +104,8 @@ def test_the_amplitudes_gradient_is_scaled_against_the_phases() -> None:
         )
         modulation = layer.modulation()
         (modulation * probe).sum().real.backward()
-        assert layer.scores.grad is not None
-        return layer.scores.grad, modulation.detach()
+        assert layer.design.grad is not None
+        return layer.design.grad, modulation.detach()
 
     for relaxation in (GumbelSoftmax(mix="polar"), GumbelSoftmax(mix="complex")):
         (plain, m), (scaled, same) = gradient(1.0, relaxation), gradient(scale, relaxation)
@@ -116,7 +116,25 @@ def test_the_amplitudes_gradient_is_scaled_against_the_phases() -> None:
         direction = m / m.abs()
         along = ((direction.conj() * probe.conj()).real * direction).conj()
         (modulation * along).sum().real.backward()
-        assert layer.scores.grad is not None
-        torch.testing.assert_close(plain - scaled, (1 - scale) * layer.scores.grad, rtol=1e-10, atol=1e-13)
+        assert layer.design.grad is not None
+        torch.testing.assert_close(plain - scaled, (1 - scale) * layer.design.grad, rtol=1e-10, atol=1e-13)
     with pytest.raises(ConfigError, match="expected an amplitude_grad_scale above zero, but got 0"):
         CodesignLayer((3, 4), device, amplitude_grad_scale=0)
+
+
+@settings(max_examples=20, deadline=None)
+@given(k=st.integers(2, 40), seed=st.integers(0, 2**32 - 1))
+def test_levels_that_are_set_are_the_levels_in_use(k: int, seed: int) -> None:
+    device, wanted = states(k, seed), torch.from_numpy(np.random.default_rng(seed).integers(0, k, (5, 7)))
+    layer = CodesignLayer((5, 7), device, dtype=torch.complex128).eval()
+    layer.set_levels(wanted)
+    assert torch.equal(layer.levels(), wanted)
+    assert torch.equal(layer.modulation().detach(), torch.tensor(device.values())[wanted])
+
+
+def test_levels_that_do_not_fit_are_refused() -> None:
+    layer = CodesignLayer((2, 3), states(4))
+    with pytest.raises(ConfigError, match=r"expected 2 x 3 whole numbers as levels, but got torch\.float32"):
+        layer.set_levels(torch.zeros(2, 3))
+    with pytest.raises(ConfigError, match="expected levels from 0 to 3, but got 0 to 4"):
+        layer.set_levels(torch.tensor([[0, 1, 2], [3, 4, 0]]))

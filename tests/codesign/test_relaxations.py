@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from voltphase.codesign import GumbelSoftmax, Mix, ReinMax, Relaxation, Softmax
+from voltphase.codesign import GumbelSoftmax, Mix, ReinMax, Relaxation, Softmax, StateTable
 from voltphase.errors import ConfigError
 
 LEVELS = 5
@@ -11,6 +11,7 @@ SHAPE = (LEVELS, 3, 4)
 AMPLITUDE = torch.tensor([0.3, 0.9, 0.5, 0.7, 1.0], dtype=torch.float64)
 PHASE = torch.tensor([0.0, 1.0, 2.5, 4.0, 5.5], dtype=torch.float64)
 STATES = torch.polar(AMPLITUDE, PHASE)
+TABLE = StateTable(torch.arange(LEVELS, dtype=torch.float64), AMPLITUDE, PHASE, STATES)
 MIXES: tuple[Mix, ...] = ("complex", "polar")
 SOFT = [kind(hard=False, mix=mix) for kind in (GumbelSoftmax, Softmax) for mix in MIXES]
 HARD = [kind(hard=True, mix=mix) for kind in (GumbelSoftmax, Softmax) for mix in MIXES] + [
@@ -23,7 +24,7 @@ def scores(seed: int = 1) -> torch.Tensor:
 
 
 def modulate(relaxation: Relaxation, values: torch.Tensor, temperature: float = 0.7) -> torch.Tensor:
-    return relaxation.modulation(values, AMPLITUDE, PHASE, temperature, torch.Generator().manual_seed(2))
+    return relaxation.modulation(values, TABLE, temperature, torch.Generator().manual_seed(2))
 
 
 def level_of(modulation: torch.Tensor) -> torch.Tensor:

@@ -36,7 +36,7 @@ def test_scores_and_scale_have_their_own_learning_rates(tiny: Make):
     module = module_for(tiny("training.learning_rate=0.7", "training.scale_learning_rate=0.03"))
     scores, scale = module.configure_optimizers().param_groups
     assert (scores["lr"], scale["lr"]) == (0.7, 0.03)
-    assert [id(p) for p in scores["params"]] == [id(layer.scores) for layer in module.model.layers]
+    assert [id(p) for p in scores["params"]] == [id(layer.design) for layer in module.model.layers]
     assert [id(p) for p in scale["params"]] == [id(module.model.readout.log_scale)]
 
 

@@ -14,6 +14,7 @@ from voltphase.codesign.schedules import (
     Schedule,
     StaticSchedule,
 )
+from voltphase.codesign.table import StateTable
 
 __all__ = [
     "PAPER_SCHEDULES",
@@ -28,5 +29,6 @@ __all__ = [
     "Relaxation",
     "Schedule",
     "Softmax",
+    "StateTable",
     "StaticSchedule",
 ]

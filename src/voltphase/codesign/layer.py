@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from voltphase.codesign.fused import highest
 from voltphase.codesign.relaxations import GumbelSoftmax, Relaxation
+from voltphase.codesign.table import StateTable
 from voltphase.devices import DeviceStates
 from voltphase.errors import ConfigError
 
@@ -18,8 +18,9 @@ from voltphase.errors import ConfigError
 class CodesignLayer(nn.Module):
     """A device in the beam, its state per pixel chosen by training.
 
-    ``scores`` (a real ``levels x rows x columns`` parameter) are what training moves. In training mode the modulation
-    is a draw of the relaxation; in evaluation mode it is the state of the highest score, always the same.
+    ``design`` (a real ``numbers x rows x columns`` parameter, for most relaxations a score for each level) is what
+    training moves. In training mode the modulation is the relaxation's; in evaluation mode it is the states of the
+    levels that the design stands for, always the same.
 
     Args:
         shape: (rows, columns) of pixels.
@@ -37,6 +38,7 @@ class CodesignLayer(nn.Module):
         ConfigError: if the gain or the scale of the amplitude's gradient is not above zero.
     """
 
+    control: Tensor
     amplitude: Tensor
     phase: Tensor
     values: Tensor
@@ -64,25 +66,47 @@ class CodesignLayer(nn.Module):
         self.temperature = 1.0
         self.seed = seed
         self.draws = 0
-        real = dtype.to_real()
-        self.register_buffer("amplitude", torch.tensor(device_states.amplitude, dtype=real), persistent=False)
-        self.register_buffer("phase", torch.tensor(device_states.phase, dtype=real), persistent=False)
-        self.register_buffer("values", torch.tensor(device_states.values(), dtype=dtype), persistent=False)
+        table = StateTable.of(device_states, dtype)
+        for column in ("control", "amplitude", "phase", "values"):
+            self.register_buffer(column, getattr(table, column), persistent=False)
         generator = torch.Generator().manual_seed(self._stream(0))
-        self.scores = nn.Parameter(torch.randn((len(device_states), *shape), generator=generator, dtype=real))
+        self.design = nn.Parameter(self.relaxation.initial(table, shape, generator))
+
+    @property
+    def table(self) -> StateTable:
+        """The device's states, where and in the precision the layer computes."""
+        return StateTable(self.control, self.amplitude, self.phase, self.values)
 
     def levels(self) -> Tensor:
-        """The level of each pixel: an int64 ``rows x columns`` tensor of the highest scores' indices."""
-        return highest(self.scores)
+        """The level of each pixel, an int64 ``rows x columns`` tensor."""
+        return self.relaxation.levels(self.design.detach(), self.table)
+
+    @torch.no_grad()
+    def set_levels(self, levels: Tensor) -> None:
+        """Put each pixel into a state: the design becomes one that stands for ``levels``.
+
+        Raises:
+            ConfigError: if they are not whole numbers of the device's levels, one for each pixel.
+        """
+        shape = tuple(self.design.shape[1:])
+        if tuple(levels.shape) != shape or levels.is_floating_point() or levels.is_complex():
+            raise ConfigError(
+                f"expected {shape[0]} x {shape[1]} whole numbers as levels, but got {levels.dtype} of "
+                f"shape {tuple(levels.shape)}"
+            )
+        if int(levels.min()) < 0 or int(levels.max()) >= len(self.device_states):
+            raise ConfigError(
+                f"expected levels from 0 to {len(self.device_states) - 1}, but got {int(levels.min())} to "
+                f"{int(levels.max())}"
+            )
+        self.design.copy_(self.relaxation.holding(levels.to(self.design.device, torch.int64), self.table))
 
     def modulation(self) -> Tensor:
         """The complex ``rows x columns`` map the light is multiplied by, gain included."""
         if self.training:
             self.draws += 1
-            generator = torch.Generator(self.scores.device).manual_seed(self._stream(self.draws))
-            modulation = self.relaxation.modulation(
-                self.scores, self.amplitude, self.phase, self.temperature, generator
-            )
+            generator = torch.Generator(self.design.device).manual_seed(self._stream(self.draws))
+            modulation = self.relaxation.modulation(self.design, self.table, self.temperature, generator)
             if self.amplitude_grad_scale != 1.0 and modulation.requires_grad:
                 modulation.register_hook(_amplitude_scaler(modulation.detach(), self.amplitude_grad_scale))
         else:

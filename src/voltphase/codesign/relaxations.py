@@ -1,7 +1,8 @@
 """Differentiable stand-ins for the choice of one device state per pixel.
 
-A relaxation turns class scores into a modulation. Its gradient is its own; its forward value decides what light
-sees in training. In evaluation no relaxation is used: a layer takes the state of the highest score.
+A relaxation says what is learned for each pixel (its *design*: a score for each level, say), how a design becomes the
+modulation that light sees in training, and which level it stands for. In evaluation light sees the states of these
+levels and nothing else.
 """
 
 from __future__ import annotations
@@ -14,28 +15,55 @@ import torch
 from torch import Tensor
 
 from voltphase.codesign.fused import Mix, draw, highest, noise
+from voltphase.codesign.table import StateTable
 from voltphase.errors import ConfigError
 
 
 class Relaxation(ABC):
-    """From class scores to the modulation used in training."""
+    """From what is learned for each pixel to the modulation used in training, and to a level."""
+
+    def initial(self, table: StateTable, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+        """A design to start from: a real ``numbers x rows x columns`` tensor, here scores of unit variance.
+
+        Args:
+            table: The device's states.
+            shape: (rows, columns) of pixels.
+            generator: Where randomness comes from.
+        """
+        return torch.randn((len(table), *shape), generator=generator, dtype=table.amplitude.dtype)
 
     @abstractmethod
-    def modulation(
-        self, scores: Tensor, amplitude: Tensor, phase: Tensor, temperature: float, generator: torch.Generator
-    ) -> Tensor:
+    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
         """The differentiable modulation.
 
         Args:
-            scores: A real ``levels x rows x columns`` tensor.
-            amplitude: The device's amplitudes, ``levels``.
-            phase: The device's phases in radians, ``levels``.
+            design: A real ``numbers x rows x columns`` tensor, here a score for each level.
+            table: The device's states.
             temperature: How soft the choice is, above zero.
-            generator: Where randomness comes from, on the device of ``scores``.
+            generator: Where randomness comes from, on the device of ``design``.
 
         Returns:
             A complex ``rows x columns`` tensor.
         """
+
+    def levels(self, design: Tensor, table: StateTable) -> Tensor:
+        """The level each pixel's design stands for, an int64 ``rows x columns`` tensor: here that of its highest score.
+
+        Args:
+            design: As for :meth:`modulation`.
+            table: The device's states.
+        """
+        return highest(design)
+
+    def holding(self, levels: Tensor, table: StateTable) -> Tensor:
+        """A design whose :meth:`levels` are the given ones.
+
+        Args:
+            levels: An int64 ``rows x columns`` tensor.
+            table: The device's states.
+        """
+        design = torch.zeros((len(table), *levels.shape), dtype=table.amplitude.dtype, device=levels.device)
+        return design.scatter_(0, levels[None], 1.0)
 
 
 @dataclass(frozen=True)
@@ -59,13 +87,11 @@ class GumbelSoftmax(Relaxation):
     def __post_init__(self) -> None:
         _check_mix(self.mix)
 
-    def modulation(
-        self, scores: Tensor, amplitude: Tensor, phase: Tensor, temperature: float, generator: torch.Generator
-    ) -> Tensor:
+    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
         if self.hard:
-            return draw(scores, amplitude, phase, temperature, generator, self.mix)
-        gumbel = noise(scores.shape, generator, dtype=scores.dtype, device=scores.device)
-        return _mixed(torch.softmax((scores + gumbel) / temperature, dim=0), amplitude, phase, self.mix)
+            return draw(design, table.amplitude, table.phase, temperature, generator, self.mix)
+        gumbel = noise(design.shape, generator, dtype=design.dtype, device=design.device)
+        return _mixed(torch.softmax((design + gumbel) / temperature, dim=0), table, self.mix)
 
 
 @dataclass(frozen=True)
@@ -85,12 +111,10 @@ class Softmax(Relaxation):
     def __post_init__(self) -> None:
         _check_mix(self.mix)
 
-    def modulation(
-        self, scores: Tensor, amplitude: Tensor, phase: Tensor, temperature: float, generator: torch.Generator
-    ) -> Tensor:
+    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
         if self.hard:
-            return draw(scores, amplitude, phase, temperature, generator, self.mix, sampled=False)
-        return _mixed(torch.softmax(scores / temperature, dim=0), amplitude, phase, self.mix)
+            return draw(design, table.amplitude, table.phase, temperature, generator, self.mix, sampled=False)
+        return _mixed(torch.softmax(design / temperature, dim=0), table, self.mix)
 
 
 @dataclass(frozen=True)
@@ -110,12 +134,10 @@ class ReinMax(Relaxation):
     def __post_init__(self) -> None:
         _check_mix(self.mix)
 
-    def modulation(
-        self, scores: Tensor, amplitude: Tensor, phase: Tensor, temperature: float, generator: torch.Generator
-    ) -> Tensor:
-        noisy = scores.detach() + noise(scores.shape, generator, dtype=scores.dtype, device=scores.device)
-        drawn = torch.zeros_like(scores).scatter_(0, highest(noisy)[None], 1.0)
-        return _mixed(_SecondOrder.apply(scores, drawn, float(temperature)), amplitude, phase, self.mix)
+    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+        noisy = design.detach() + noise(design.shape, generator, dtype=design.dtype, device=design.device)
+        drawn = torch.zeros_like(design).scatter_(0, highest(noisy)[None], 1.0)
+        return _mixed(_SecondOrder.apply(design, drawn, float(temperature)), table, self.mix)
 
 
 class _SecondOrder(torch.autograd.Function):
@@ -138,10 +160,11 @@ class _SecondOrder(torch.autograd.Function):
         return 2 * through(halfway) - through(torch.softmax(scores, dim=0)) / 2, None, None
 
 
-def _mixed(weights: Tensor, amplitude: Tensor, phase: Tensor, mix: Mix) -> Tensor:
+def _mixed(weights: Tensor, table: StateTable, mix: Mix) -> Tensor:
     if mix == "complex":
-        return torch.einsum("k,kyx->yx", torch.polar(amplitude, phase), weights.to(amplitude.dtype.to_complex()))
-    return torch.polar(torch.einsum("k,kyx->yx", amplitude, weights), torch.einsum("k,kyx->yx", phase, weights))
+        return torch.einsum("k,kyx->yx", table.values, weights.to(table.values.dtype))
+    amplitude, phase = (torch.einsum("k,kyx->yx", column, weights) for column in (table.amplitude, table.phase))
+    return torch.polar(amplitude, phase)
 
 
 def _check_mix(mix: str) -> None:

@@ -237,7 +237,7 @@ class TrainingConfig(_Section):
     Attributes:
         epochs: Passes over the training images.
         batch_size: Images per step.
-        learning_rate: Of the class scores (Adam).
+        learning_rate: Of the designs, what is learned for each pixel (Adam).
         scale_learning_rate: Of the readout scale where it is learned.
         loss: Cross-entropy, or mean squared error between the softmax and the one-hot label (the paper).
         threads: CPU threads; null leaves PyTorch's choice.
@@ -257,7 +257,7 @@ class Config(_Section):
     """Everything a training run depends on.
 
     Attributes:
-        seed: Of initial scores, draws and shuffling.
+        seed: Of initial designs, draws and shuffling.
         data: Which images.
         optics: The bench.
         device: One device for all layers; or

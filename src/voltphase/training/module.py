@@ -69,9 +69,11 @@ class TrainingModule(lightning.LightningModule):
         return self._schedule.temperature(done / last if last > 0 else 1.0)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        scores = [layer.scores for layer in self.model.layers]
-        groups: list[dict[str, Any]] = [{"params": scores, "lr": self._training_config.learning_rate}]
-        others = [parameter for parameter in self.model.parameters() if not any(parameter is score for score in scores)]
+        designs = [layer.design for layer in self.model.layers]
+        groups: list[dict[str, Any]] = [{"params": designs, "lr": self._training_config.learning_rate}]
+        others = [
+            parameter for parameter in self.model.parameters() if not any(parameter is design for design in designs)
+        ]
         if others:
             groups.append({"params": others, "lr": self._training_config.scale_learning_rate})
         return torch.optim.Adam(groups, fused=self.device.type in ("cpu", "cuda"))

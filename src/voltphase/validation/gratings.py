@@ -161,12 +161,12 @@ def _first_order(count: int) -> float:
     light = torch.ones(source.shape, dtype=DOUBLE)
     order = (0.0, WAVELENGTH * distance / (count * pitch))
     with torch.no_grad():
-        layer.scores.zero_()
+        layer.design.zero_()
         for column in range(columns):
-            layer.scores[column % count, :, column] = 1
+            layer.design[column % count, :, column] = 1
         blazed = _at(source, order, distance, FresnelPixels(), layer(light))
-        layer.scores.zero_()
-        layer.scores[0] = 1
+        layer.design.zero_()
+        layer.design[0] = 1
         flat = _at(source, (0.0, 0.0), distance, FresnelPixels(), layer(light))
     return float((blazed / flat).abs() ** 2)
 
