@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voltphase.config import Config, load_config, parse_config, presets
+from voltphase.config import Config, load_config, parse_config, presets, recipes
 from voltphase.config.text import read_yaml, write_yaml
 from voltphase.errors import ConfigError
 
@@ -114,6 +114,23 @@ def test_a_file_starts_from_a_preset_and_says_what_differs(tmp_path: Path):
     assert config.optics.size == 100
     assert config.optics.distances == 0.30
     assert config.training == load_config("paper").training
+
+
+def test_a_recipe_settles_what_is_not_said(tmp_path: Path):
+    paper = load_config("paper")
+    small = load_config("mnist-small", ["recipe=paper", "codesign.gain=5"])
+    assert small.codesign == paper.codesign.model_copy(update={"gain": 5.0})
+    assert (small.readout, small.training.loss) == (paper.readout, "mse")
+    assert (small.optics, small.data) == (load_config("mnist-small").optics, load_config("mnist-small").data)
+    assert load_config(write(tmp_path / "mine.yaml", "recipe: default\n")) == Config()
+    assert list(recipes()) == ["default", "paper"]
+
+
+def test_an_unknown_recipe_is_refused(tmp_path: Path):
+    wanted = "expected recipe to be default or paper, but got 'papr'"
+    assert problem("recipe=papr") == f"--set: {wanted}"
+    path = write(tmp_path / "p.yaml", "recipe: papr\n")
+    assert problem(source=path) == f"{path}: {wanted}"
 
 
 def test_devices_of_a_file_replace_the_device_of_its_preset(tmp_path: Path):

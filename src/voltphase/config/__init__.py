@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voltphase.config.loading import Preset, load_config, parse_config, presets
+from voltphase.config.loading import Preset, load_config, parse_config, presets, recipes
 from voltphase.config.schema import (
     CodesignConfig,
     Config,
@@ -29,4 +29,5 @@ __all__ = [
     "load_config",
     "parse_config",
     "presets",
+    "recipes",
 ]

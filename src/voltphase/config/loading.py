@@ -37,7 +37,19 @@ class Preset:
 
 def presets() -> dict[str, Preset]:
     """The configurations that come with voltphase, by name."""
-    folder = importlib.resources.files("voltphase") / "presets"
+    return _shipped("presets")
+
+
+def recipes() -> dict[str, Preset]:
+    """Ways to learn a design (relaxation, schedule, gain, readout, loss, learning rates), by name.
+
+    ``default`` is what measurement showed to train best for its time, ``paper`` is faithful to the paper.
+    """
+    return _shipped("presets/recipes")
+
+
+def _shipped(path: str) -> dict[str, Preset]:
+    folder = importlib.resources.files("voltphase").joinpath(path)
     found = {}
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         name, _, suffix = entry.name.rpartition(".")
@@ -50,7 +62,8 @@ def presets() -> dict[str, Preset]:
 def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     """The configuration of a preset or a file, with single settings overridden.
 
-    A file may start from a preset by ``preset: NAME`` and give only what differs; what neither gives has its
+    A file may start from a preset by ``preset: NAME`` and give only what differs. ``recipe: NAME`` (see
+    :func:`recipes`) settles how the design is learned where nothing else is said; what is given nowhere has its
     default. Relative paths in a file are taken from the file's folder, those in ``overrides`` from the
     current one.
 
@@ -65,6 +78,8 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     raw, place = _read(source)
     keys = [_override(raw, override) for override in overrides]
     _settle_paths(raw, Path.cwd())
+    if "recipe" in raw:
+        raw = _with_recipe(raw, "--set" if "recipe" in keys else place)
     return parse_config(raw, place, keys)
 
 
@@ -114,6 +129,14 @@ def _read(source: str | Path) -> tuple[dict[str, Any], str]:
             raise ConfigError(f"{name}: expected preset to be {enumerate_words(list(known))}, but got {base!r}")
         raw = _merge(_mapping(read_yaml(known[base].text, base), base), raw)
     return raw, name
+
+
+def _with_recipe(raw: dict[str, Any], place: str) -> dict[str, Any]:
+    known, name = recipes(), raw["recipe"]
+    if name not in known:
+        raise ConfigError(f"{place}: expected recipe to be {enumerate_words(list(known))}, but got {name!r}")
+    rest = {key: value for key, value in raw.items() if key != "recipe"}
+    return _merge(_mapping(read_yaml(known[name].text, f"recipe {name}"), name), rest)
 
 
 def _mapping(raw: Any, place: str) -> dict[str, Any]:

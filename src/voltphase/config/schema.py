@@ -1,7 +1,7 @@
 """The settings of a training run, their defaults and their bounds.
 
-Keys are the words of the Python interface, lengths are in metres. The defaults are the recipe that trains
-every preset but ``paper``, so that a file needs to say only what differs.
+Keys are the words of the Python interface, lengths are in metres. The defaults are the recipe ``default``, so that a
+file needs to say only what differs.
 """
 
 from __future__ import annotations
