@@ -148,6 +148,24 @@ def test_a_run_interrupted_twice_ends_alike(
     assert same_result(trained[0], out)
 
 
+def test_who_watches_sees_each_epoch_once_it_is_kept_and_can_end_training_there(
+    trained: Trained, tmp_path: Path, tiny: Make
+):
+    out, seen = tmp_path / "run", []
+
+    def stop_after_two(row: dict[str, float]) -> None:
+        seen.append((int(row["epoch"]), len(metrics(out))))
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(), out, watch=stop_after_two)
+    assert seen == [(1, 1), (2, 2)]
+    train(tiny(), out, resume=True, watch=stop_after_two)
+    assert seen == [(1, 1), (2, 2), (3, 3)]
+    assert same_result(trained[0], out)
+
+
 def test_a_run_cut_off_after_its_last_epoch_is_completed(
     trained: Trained, tmp_path: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch
 ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from voltphase.training import provenance
 from voltphase.training.batches import ImageBatches
 from voltphase.training.build import build_datasets, build_devices, build_model, build_readout, build_schedule
 from voltphase.training.evaluation import evaluate
-from voltphase.training.module import TrainingModule
+from voltphase.training.module import Row, TrainingModule
 from voltphase.training.progress import ShowProgress, quiet_lightning
 from voltphase.training.runfolder import RunFolder
 from voltphase.training.weights import read_model, restore, save_model
@@ -35,6 +35,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     console: Console | None = None,
+    watch: Callable[[Row], None] | None = None,
 ) -> dict[str, Any]:
     """Train what ``config`` describes and leave everything about it in the folder ``out``.
 
@@ -47,6 +48,8 @@ def train(
             finished already is left as it is.
         overwrite: Replace a run that is there.
         console: Where to show progress; nowhere if None.
+        watch: Called with the figures of each epoch once they are kept. A KeyboardInterrupt it raises ends training as
+            Ctrl-C does, and nothing is lost.
 
     Returns:
         What ``summary.json`` holds: ``test_accuracy`` and ``train_accuracy`` of the deployed states, ``seed``,
@@ -85,7 +88,7 @@ def train(
     )
     progress = ShowProgress(console, epochs) if console is not None else None
     with _threads(config.training.threads):
-        device = _fit(module, _Recorder(folder, progress), progress, accelerator, epochs, checkpoint)
+        device = _fit(module, _Recorder(folder, progress, watch), progress, accelerator, epochs, checkpoint)
         model.to(device)  # Lightning takes it back to the CPU when it is done
         train_accuracy = evaluate(model, train_set, batch_size).accuracy
         test_accuracy = evaluate(model, test_set, batch_size).accuracy
@@ -135,9 +138,12 @@ def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
 class _Recorder(lightning.Callback):
     """Keeps every whole epoch: its figures, and all that is needed to go on from there."""
 
-    def __init__(self, folder: RunFolder, progress: ShowProgress | None) -> None:
+    def __init__(
+        self, folder: RunFolder, progress: ShowProgress | None, watch: Callable[[Row], None] | None = None
+    ) -> None:
         self._folder = folder
         self._progress = progress
+        self._watch = watch
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, TrainingModule)
@@ -147,6 +153,8 @@ class _Recorder(lightning.Callback):
         self._folder.write_metrics(pl_module.history)
         if self._progress is not None:
             self._progress.show(row)
+        if self._watch is not None:
+            self._watch(row)
 
 
 def _fit(
