@@ -10,6 +10,8 @@ from voltphase.readout import Measure, RegionReadout, Regions
 
 MEASURES: tuple[Measure, ...] = ("sum", "mean", "amplitude", "fraction")
 TINY = Regions(((0, 1, 2, 2), (3, 0, 1, 3)), (5, 4))
+# The second pair's regions differ in size: sums and means give it different contrasts.
+PAIRS = Regions(((0, 0, 2, 2), (3, 2, 2, 2), (0, 2, 2, 2), (3, 0, 1, 2)), (5, 4), paired=True)
 
 
 @pytest.fixture
@@ -108,3 +110,83 @@ def test_unknown_measures_and_scales_are_refused() -> None:
     for scale in (0, -1, math.nan, "auto"):
         with pytest.raises(ConfigError, match="expected a readout scale above zero or 'calibrated'"):
             RegionReadout(TINY, "mean", scale)  # pyright: ignore[reportArgumentType]
+
+
+def contrasts(field: torch.Tensor, measure: Measure) -> torch.Tensor:
+    parts = [field[:, r : r + h, c : c + w].abs().flatten(1) for r, c, h, w in PAIRS.boxes]
+    light = {
+        "sum": lambda part: part.square().sum(1),
+        "mean": lambda part: part.square().mean(1),
+        "amplitude": lambda part: part.mean(1),
+        "fraction": lambda part: part.square().sum(1),  # the whole detector's light cancels
+    }[measure]
+    a, b, c, d = (light(part) for part in parts)
+    return torch.stack(((a - b) / (a + b), (c - d) / (c + d)), 1)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_pair_is_read_by_its_contrast(field: torch.Tensor, measure: Measure) -> None:
+    readout = RegionReadout(PAIRS, measure, scale=2.5)
+    torch.testing.assert_close(readout(field), 2.5 * contrasts(field, measure), rtol=1e-6, atol=0)
+    torch.testing.assert_close(readout(7 * field), readout(field))
+    one_by_one = torch.cat([readout(one[None]) for one in field])
+    torch.testing.assert_close(one_by_one, readout(field))
+    assert readout.row_masks.shape[1] == 4
+
+
+def test_light_in_one_region_of_a_pair_alone_and_none_at_all() -> None:
+    readout = RegionReadout(PAIRS, "sum", scale=3.0)
+    field = torch.zeros(3, 5, 4, dtype=torch.complex64)
+    field[0, 0, 0] = 2
+    field[1, 4, 3] = 1
+    assert readout(field).tolist() == [[pytest.approx(3.0), 0], [pytest.approx(-3.0), 0], [0, 0]]
+
+
+def test_the_contrasts_gradient_is_exact(field: torch.Tensor) -> None:
+    readout = RegionReadout(PAIRS, "amplitude", scale=2.0).double()
+    assert torch.autograd.gradcheck(readout, (field.clone().requires_grad_(),))
+
+
+def test_pairs_are_calibrated_by_the_spread_over_classes(field: torch.Tensor) -> None:
+    readout = RegionReadout(PAIRS, "mean")
+    logits = readout(field)
+    assert logits.std(1).mean().item() == pytest.approx(1.0)
+    assert readout.scale == pytest.approx(1 / contrasts(field, "mean").std(1).mean().item())
+    # Swapping for and against turns every logit's sign, and the scale must not care.
+    swapped = RegionReadout(Regions(tuple(PAIRS.boxes[i] for i in (1, 0, 3, 2)), PAIRS.shape, paired=True), "mean")
+    torch.testing.assert_close(swapped(field), -logits)
+
+
+@pytest.mark.parametrize("size", [10, 16, 64, 200, 201])
+def test_ten_pairs_favour_neither_sign(size: int) -> None:
+    regions = Regions.paper_pairs(size)
+    assert (len(regions), regions.classes) == (20, 10)
+    cover = torch.zeros(2, size, size)
+    for index, (row, column, height, width) in enumerate(regions.boxes):
+        cover[index % 2, row : row + height, column : column + width] += 1
+    assert cover.sum(0).max() == 1  # no two overlap
+    # Upside down, first regions lie where second ones did.
+    assert torch.equal(cover[0].flip(0), cover[1])
+    for first, second in zip(regions.boxes[0::2], regions.boxes[1::2], strict=True):
+        assert first[1] == second[1]
+
+
+def test_a_region_knows_its_class() -> None:
+    assert [PAIRS.class_of(index) for index in range(4)] == [0, 0, 1, 1]
+    assert [TINY.class_of(index) for index in range(2)] == [0, 1]
+    assert (PAIRS.classes, TINY.classes) == (2, 2)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_half_a_pair_and_a_single_class_are_refused(count: int) -> None:
+    with pytest.raises(GeometryError) as caught:
+        Regions(((0, 0, 1, 1),) * count, (4, 4), paired=True)
+    assert str(caught.value) == (
+        f"expected two detector regions for each of at least two classes, but got {count}: list the region for and the "
+        "region against each class in turn"
+    )
+
+
+def test_a_detector_too_small_for_ten_pairs_is_refused() -> None:
+    with pytest.raises(GeometryError, match="expected a detector of at least 10 x 10 for ten pairs of regions"):
+        Regions.paper_pairs(9)

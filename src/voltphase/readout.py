@@ -21,26 +21,41 @@ _PAPER_CORNERS = (
     *((140, 40), (140, 90), (140, 140)),
 )
 
+# Twenty regions in four rows of five, 34 samples apart: about the area of the paper's ten.
+_PAIR_ROWS = (39, 73, 107, 141)
+_PAIR_COLUMNS = (22, 56, 90, 124, 158)
+
 # A mean logit of 3 starts training where the softmax of ten classes is neither flat nor saturated.
 _CALIBRATED_MEAN_LOGIT = 3.0
+# Signed contrasts average to nothing, so their spread over an image's classes is calibrated instead.
+_CALIBRATED_LOGIT_SPREAD = 1.0
 
 
 @dataclass(frozen=True)
 class Regions:
-    """Rectangles on the detector, one per class.
+    """Rectangles on the detector, one per class, or a pair per class for differential detection.
 
     Args:
         boxes: (row, column, height, width) of each region in samples, row and column of its first corner.
         shape: (rows, columns) of the detector.
+        paired: Whether two regions in a row belong to one class: light in the first speaks for it, in the second
+            against it.
 
     Raises:
-        GeometryError: if a region is empty or reaches outside the detector, or there are fewer than two.
+        GeometryError: if a region is empty or reaches outside the detector, there are fewer than two classes, or a
+            pair lacks its second region.
     """
 
     boxes: tuple[tuple[int, int, int, int], ...]
     shape: tuple[int, int]
+    paired: bool = False
 
     def __post_init__(self) -> None:
+        if self.paired and (len(self.boxes) % 2 or len(self.boxes) < 4):
+            raise GeometryError(
+                f"expected two detector regions for each of at least two classes, but got {len(self.boxes)}: list the "
+                "region for and the region against each class in turn"
+            )
         if len(self.boxes) < 2:
             raise GeometryError(f"expected at least two detector regions, but got {len(self.boxes)}")
         rows, columns = self.shape
@@ -56,6 +71,15 @@ class Regions:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    @property
+    def classes(self) -> int:
+        """How many classes the regions tell apart."""
+        return len(self.boxes) // 2 if self.paired else len(self.boxes)
+
+    def class_of(self, region: int) -> int:
+        """The class a region speaks for or, the second of a pair, against."""
+        return region // 2 if self.paired else region
+
     @classmethod
     def paper(cls, size: int = _PAPER_SIZE) -> Regions:
         """The paper's ten 20 x 20 regions in rows of 3, 4, 3 on 200 x 200, scaled to ``size`` x ``size``.
@@ -69,6 +93,30 @@ class Regions:
         box = round(_PAPER_BOX * scale)
         return cls(tuple((round(r * scale), round(c * scale), box, box) for r, c in _PAPER_CORNERS), (size, size))
 
+    @classmethod
+    def paper_pairs(cls, size: int = _PAPER_SIZE) -> Regions:
+        """Ten pairs of regions, each as large as one of the paper's, in four rows of five on ``size`` x ``size``.
+
+        A pair lies one above the other, its upper region the first of it in every second column. Upside down the
+        layout is the same with each first region in the place of a second one: neither sign is nearer to the axis.
+
+        Raises:
+            GeometryError: if ``size`` is too small for twenty regions.
+        """
+        if size < _PAPER_SIZE // _PAPER_BOX:
+            raise GeometryError(f"expected a detector of at least 10 x 10 for ten pairs of regions, but got {size}")
+        box = round(_PAPER_BOX * size / _PAPER_SIZE)
+        rows, columns = (
+            [round(corner * (size - box) / (_PAPER_SIZE - _PAPER_BOX)) for corner in corners]
+            for corners in (_PAIR_ROWS, _PAIR_COLUMNS)
+        )
+        boxes: list[tuple[int, int, int, int]] = []
+        for upper, lower in (rows[:2], rows[2:]):
+            for index, column in enumerate(columns):
+                pair = (upper, lower) if index % 2 == 0 else (lower, upper)
+                boxes += [(row, column, box, box) for row in pair]
+        return cls(tuple(boxes), (size, size), paired=True)
+
 
 class RegionReadout(nn.Module):
     """Logits from the light in each detector region: ``scale`` times a measure of it.
@@ -80,11 +128,19 @@ class RegionReadout(nn.Module):
     - ``amplitude``: mean of ``abs(field)``;
     - ``fraction``: summed intensity over the intensity summed over the whole detector.
 
+    With paired regions the measure of a class is the contrast of those of its two, ``(m1 - m2) / (m1 + m2)`` from -1
+    to 1: differential detection, which gives light a way to speak against a class. It does not depend on the
+    brightness, and a common offset cancels.
+
     Args:
         regions: Where the classes' regions lie.
         measure: One of the above.
-        scale: A fixed factor above zero, or ``"calibrated"``: set by the first batch seen in training so that the
-            mean logit is 3, and learned from there as ``log_scale``.
+        scale: A fixed factor above zero, or ``"calibrated"``: set by the first batch seen in training, and learned
+            from there as ``log_scale``. The mean logit becomes 3; with paired regions, where logits are signed and
+            their mean near zero, their standard deviation over the classes of an image becomes 1.
+
+    Source of differential detection: Li, Mengu, Luo, Rivenson, Ozcan, "Class-specific differential detection in
+    diffractive optical neural networks improves inference accuracy", Advanced Photonics 1(4), 2019, eq. 1.
 
     Raises:
         ConfigError: for an unknown measure or a scale that is not above zero.
@@ -121,7 +177,7 @@ class RegionReadout(nn.Module):
         for index, (row, column, height, width) in enumerate(regions.boxes):
             row_masks[row : row + height, index] = 1
             column_masks[column : column + width, index] = 1
-        if measure == "fraction":
+        if self.over_total:
             # The whole detector as one more region, for the total.
             row_masks, column_masks = (
                 torch.cat((mask, torch.ones(len(mask), 1)), 1) for mask in (row_masks, column_masks)
@@ -160,40 +216,52 @@ class RegionReadout(nn.Module):
         """Whether the measure is a function of the intensity summed over the masks, see :meth:`from_sums`."""
         return self.measure != "amplitude"
 
+    @property
+    def over_total(self) -> bool:
+        """Whether the light on the whole detector is needed; in the contrast of a pair it cancels."""
+        return self.measure == "fraction" and not self.regions.paired
+
     def measured(self, field: Tensor) -> Tensor:
-        """The measure of each region, a real ``batch x regions`` tensor, from the :meth:`window` of a field."""
+        """The measure of each class, a real ``batch x classes`` tensor, from the :meth:`window` of a field."""
         light = field.real.square() + field.imag.square() if self.of_intensity else field.abs()
         return self.from_sums(((light @ self.column_masks.to(light.dtype)) * self.row_masks).sum(-2))
 
     def from_sums(self, sums: Tensor) -> Tensor:
-        """The measure, ``batch x regions``, from light summed over each pair of row and column mask.
+        """The measure, ``batch x classes``, from light summed over each pair of row and column mask.
 
         Args:
             sums: ``batch x masks``: over the samples of the window, of the intensity (the amplitude for the measure
                 ``amplitude``) times ``row_masks`` times ``column_masks``.
         """
-        if self.measure == "sum":
+        tiny = torch.finfo(sums.dtype).tiny
+        if self.over_total:
+            return sums[..., :-1] / sums[..., -1:].clamp_min(tiny)
+        if self.measure in ("mean", "amplitude"):
+            sums = sums / (self.row_masks.sum(0) * self.column_masks.sum(0))
+        if not self.regions.paired:
             return sums
-        if self.measure == "fraction":
-            return sums[..., :-1] / sums[..., -1:].clamp_min(torch.finfo(sums.dtype).tiny)
-        return sums / (self.row_masks.sum(0) * self.column_masks.sum(0))
+        first, second = sums[..., 0::2], sums[..., 1::2]
+        return (first - second) / (first + second).clamp_min(tiny)
 
     def logits(self, measured: Tensor) -> Tensor:
-        """Logits, ``batch x regions``, calibrating the scale first if this is the first batch in training."""
+        """Logits, ``batch x classes``, calibrating the scale first if this is the first batch in training."""
         if not self.calibrated:
             if not self.training:
                 return measured
-            mean = measured.detach().mean().clamp_min(torch.finfo(measured.dtype).tiny)
-            self.log_scale.data.copy_((_CALIBRATED_MEAN_LOGIT / mean).log())
+            found, wanted = measured.detach().mean(), _CALIBRATED_MEAN_LOGIT
+            if self.regions.paired:
+                found, wanted = measured.detach().std(-1).mean(), _CALIBRATED_LOGIT_SPREAD
+            self.log_scale.data.copy_((wanted / found.clamp_min(torch.finfo(measured.dtype).tiny)).log())
             self.calibrated = True
         return self.log_scale.exp().to(measured.dtype) * measured
 
     def forward(self, field: Tensor) -> Tensor:
-        """Logits, a ``batch x regions`` tensor, of a complex ``batch x rows x columns`` detector field."""
+        """Logits, a ``batch x classes`` tensor, of a complex ``batch x rows x columns`` detector field."""
         return self.logits(self.measured(self.window(field)))
 
     def extra_repr(self) -> str:
-        return f"regions={len(self.regions)}, measure={self.measure!r}, scale={self.scale:g}"
+        pairs = ", paired" if self.regions.paired else ""
+        return f"regions={len(self.regions)}{pairs}, measure={self.measure!r}, scale={self.scale:g}"
 
 
 def _note_calibration(module: nn.Module, _: object) -> None:

@@ -5,7 +5,8 @@ import pytest
 from voltphase.codesign import GumbelSoftmax, ReinMax, Relaxation, Softmax
 from voltphase.config import load_config
 from voltphase.errors import ConfigError
-from voltphase.training.build import build_devices, build_model, build_relaxation
+from voltphase.readout import Regions
+from voltphase.training.build import build_dataset, build_devices, build_model, build_readout, build_relaxation
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,22 @@ def test_gain_and_gradient_scale_reach_their_layers() -> None:
 def test_one_scale_for_each_layer_or_one_for_all() -> None:
     with pytest.raises(ConfigError, match=r"codesign\.amplitude_grad_scale to be a number or 5 numbers"):
         load_config("digits", ["codesign.amplitude_grad_scale=[0.5, 0.25]"])
+
+
+def test_differential_detection_reads_pairs_of_regions() -> None:
+    assert build_readout(load_config("digits", ["readout.differential=true"])).regions == Regions.paper_pairs(64)
+    boxes = [[row, column, 3, 3] for row in range(0, 20, 4) for column in range(0, 16, 4)]
+    config = load_config("digits", ["readout.differential=true", f"readout.regions={boxes}"])
+    regions = build_readout(config).regions
+    assert (regions.paired, regions.classes, regions.boxes[1]) == (True, 10, (0, 4, 3, 3))
+    assert build_dataset(config, "test").classes[0] == "0"
+
+
+def test_a_class_without_its_pair_is_refused() -> None:
+    boxes = [[row, column, 3, 3] for row in range(0, 20, 4) for column in range(0, 16, 4)][:18]
+    config = load_config("digits", ["readout.differential=true", f"readout.regions={boxes}"])
+    with pytest.raises(ConfigError) as caught:
+        build_dataset(config, "test")
+    assert str(caught.value) == (
+        "expected readout.regions to list 20 regions, two for each class of digits, but got 18"
+    )

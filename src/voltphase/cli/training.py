@@ -75,7 +75,7 @@ def train(
       codesign  gain, amplitude_grad_scale,
                 relaxation.{name, hard, mix},
                 schedule.{name, start, end, temperatures, shares, per}
-      readout   regions, measure, scale
+      readout   regions, differential, measure, scale
       training  epochs, batch_size, learning_rate, scale_learning_rate,
                 loss, threads, accelerator
     """

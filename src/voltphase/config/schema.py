@@ -143,13 +143,14 @@ class RelaxationConfig(_Section):
     """How one state per pixel is chosen differentiably.
 
     Attributes:
-        name: The relaxation; ``softmax`` is without noise.
+        name: The relaxation; ``softmax`` is without noise; ``proximity`` learns a point of the complex plane for each
+            pixel, not a score for each level.
         hard: Whether light sees the chosen state itself (the paper) or the weighted mix of all; ``reinmax`` is
             always hard.
         mix: What the soft weights mix: complex states, or amplitudes and phases apart (``polar``, the paper).
     """
 
-    name: Literal["gumbel-softmax", "softmax", "reinmax"] = "gumbel-softmax"
+    name: Literal["gumbel-softmax", "softmax", "reinmax", "proximity"] = "gumbel-softmax"
     hard: bool = True
     mix: Mix = "complex"
 
@@ -158,6 +159,11 @@ class RelaxationConfig(_Section):
         if self.name == "reinmax" and not self.hard:
             raise _misfit(
                 "expected codesign.relaxation.hard to be true for reinmax, which is always hard, but got false"
+            )
+        if self.name == "proximity" and self.mix != "complex":
+            raise _misfit(
+                "expected codesign.relaxation.mix to be complex for proximity, whose points lie on the complex plane, "
+                f"but got {self.mix}"
             )
         return self
 
@@ -222,11 +228,14 @@ class ReadoutConfig(_Section):
     Attributes:
         regions: ``paper`` (ten squares in rows of 3, 4, 3, scaled to the detector), or a list of
             ``[row, column, height, width]`` in samples, one per class.
+        differential: Two regions per class, one for and one against it, read by their contrast (Li et al. 2019);
+            ``paper`` then means ten pairs in four rows of five, a list holds the two of each class in turn.
         measure: Summed or mean intensity, mean amplitude, or the region's fraction of all light.
         scale: What the measure is multiplied by; ``calibrated`` sets it on the first batch and learns it.
     """
 
     regions: _RegionLayout = Field(default="paper", description=_REGIONS)
+    differential: bool = False
     measure: Measure = "fraction"
     scale: _Scale = Field(default="calibrated", description=_SCALE)
 

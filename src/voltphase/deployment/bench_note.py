@@ -19,6 +19,12 @@ _MEASURES = {
     "fraction": "the sum of the intensity, divided by that over the whole detector",
 }
 
+_DECISIONS = {
+    False: "the region with the highest reading names the class",
+    True: "a class has two regions, and the highest contrast (P - N) / (P + N) names the class, where P is the reading "
+    "of its region + and N that of its region -",
+}
+
 _ORIENTATION = (
     "Row 0 of an image is its top row, column 0 its left column. Every plane is drawn as seen by an eye that looks "
     "along the light, from the source to the detector: x grows to the right, y downwards, and the centre of every "
@@ -105,8 +111,12 @@ def _detector(manifest: Manifest) -> list[str]:
     factor = manifest.scale * manifest.reading_factor
     gain = f", in which {manifest.reading_factor:.7g} is the digital gain" if manifest.reading_factor != 1 else ""
     rows = []
+    paired = manifest.regions.paired
     for index, (row, column, height, width) in enumerate(manifest.regions.boxes):
-        name = manifest.classes[index] if manifest.classes else ""
+        number = manifest.regions.class_of(index)
+        name = manifest.classes[number] if manifest.classes else str(number) if paired else ""
+        if paired:
+            name += " -" if index % 2 else " +"
         down = _range(float(y[row]) - pitch_y / 2, height * pitch_y)
         across = _range(float(x[column]) - pitch_x / 2, width * pitch_x)
         rows.append(
@@ -116,8 +126,8 @@ def _detector(manifest: Manifest) -> list[str]:
     return [
         *_heading("Detector"),
         *_paragraph(
-            f"The reading of a region is {_MEASURES[manifest.measure]}; the region with the highest reading names the "
-            f"class. To get the logits of the design, multiply readings by {factor:.7g}{gain}."
+            f"The reading of a region is {_MEASURES[manifest.measure]}; {_DECISIONS[paired]}. To get the logits of the "
+            f"design, multiply {'contrasts' if paired else 'readings'} by {factor:.7g}{gain}."
         ),
         f"{'region':<8}{'class':<14}{'rows':<11}{'columns':<11}{'y from, to (mm)':<20}x from, to (mm)",
         *rows,

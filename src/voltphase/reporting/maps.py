@@ -93,12 +93,16 @@ def show_intensity(axes: Axes, intensity: np.ndarray, grid: Grid) -> None:
 
 
 def draw_regions(axes: Axes, regions: Regions, grid: Grid, prediction: int, label: int) -> None:
-    """Draw the detector's regions over a plane: the brightest one bright, the right one dashed if it is another."""
+    """Draw the detector's regions over a plane: those of the answer bright, the right class's dashed if it is another.
+
+    Of a pair, + is the region for its class and − the one against it.
+    """
     left, right, bottom, top = style.extent(grid)
     height, width = (bottom - top) / grid.rows, (right - left) / grid.columns
     for index, (row, column, rows, columns) in enumerate(regions.boxes):
-        special = index in (prediction, label)
-        colour = style.LIGHT_ON_DARK if index == prediction else "#ffb347" if index == label else "white"
+        number = regions.class_of(index)
+        special = number in (prediction, label)
+        colour = style.LIGHT_ON_DARK if number == prediction else "#ffb347" if number == label else "white"
         corner = (left + column * width, top + row * height)
         axes.add_patch(
             Rectangle(
@@ -108,13 +112,13 @@ def draw_regions(axes: Axes, regions: Regions, grid: Grid, prediction: int, labe
                 fill=False,
                 edgecolor=colour,
                 linewidth=1.5 if special else 0.6,
-                linestyle="--" if index == label != prediction else "-",
+                linestyle="--" if number == label != prediction else "-",
                 alpha=1 if special else 0.75,
             )
         )
         # Above the box, so that the light in it stays to be seen.
         axes.annotate(
-            str(index),
+            f"{number}{'−' if index % 2 else '+'}" if regions.paired else str(number),
             (corner[0] + columns * width / 2, corner[1]),
             xytext=(0, 1),
             textcoords="offset points",

@@ -58,7 +58,7 @@ class Light:
         distance: From the source in metres, ``points``; a layer has two, before and after it.
         kept: The fraction of the light, ``points``.
         in_regions: The fraction that falls into any detector region.
-        in_right_region: The fraction that falls into the region of the image's class.
+        in_right_region: The fraction that falls into the region of the image's class, of a pair the one for it.
     """
 
     distance: np.ndarray
@@ -152,7 +152,7 @@ def choose_examples(predictions: np.ndarray, labels: np.ndarray, count: int = _E
 def measure_light(model: DONN, images: torch.Tensor, labels: torch.Tensor) -> Light:
     """How much light is left along the axis; the gain of emulation, which no hardware has, is taken out."""
     powers, regions, right = [], [], []
-    boxes = model.readout.regions.boxes
+    boxes, each = model.readout.regions.boxes, 2 if model.readout.regions.paired else 1
     gains = np.cumprod([1.0, *(layer.gain for layer in _layers(model))]) ** 2
     # The source, then each layer before and after, then the detector: gain enters with each "after".
     passed = np.concatenate([[0], np.repeat(np.arange(1, len(gains)), 2) - np.tile([1, 0], len(gains) - 1), [-1]])
@@ -162,7 +162,7 @@ def measure_light(model: DONN, images: torch.Tensor, labels: torch.Tensor) -> Li
         detector = planes["detector"].abs().square()
         sums = torch.stack([detector[:, r : r + h, c : c + w].sum((-2, -1)) for r, c, h, w in boxes], -1)
         regions.append(sums.sum(-1))
-        right.append(sums.gather(-1, part_labels[:, None]).squeeze(-1))
+        right.append(sums.gather(-1, part_labels[:, None] * each).squeeze(-1))
     power = torch.cat(powers).double().cpu().numpy() / gains[passed]
     source = power[:, 0].clip(min=np.finfo(np.float64).tiny)
     positions = np.cumsum(model.distances)

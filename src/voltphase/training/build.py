@@ -13,6 +13,7 @@ from voltphase.codesign import (
     GumbelSoftmax,
     LinearSchedule,
     PiecewiseSchedule,
+    Proximity,
     ReinMax,
     Relaxation,
     Schedule,
@@ -73,14 +74,14 @@ def build_readout(config: Config) -> RegionReadout:
     """The detector's regions and how their light becomes logits.
 
     Raises:
-        GeometryError: if a region is empty or reaches outside the detector.
+        GeometryError: if a region is empty or reaches outside the detector, or one of a pair is missing.
     """
     size, readout = config.optics.size, config.readout
     if isinstance(readout.regions, list):
         boxes = tuple((box[0], box[1], box[2], box[3]) for box in readout.regions)
-        regions = Regions(boxes, (size, size))
+        regions = Regions(boxes, (size, size), paired=readout.differential)
     else:
-        regions = Regions.paper(size)
+        regions = Regions.paper_pairs(size) if readout.differential else Regions.paper(size)
     return RegionReadout(regions, readout.measure, readout.scale)
 
 
@@ -88,6 +89,8 @@ def build_relaxation(relaxation: RelaxationConfig) -> Relaxation:
     """The differentiable stand-in for the choice of a state."""
     if relaxation.name == "reinmax":
         return ReinMax(relaxation.mix)
+    if relaxation.name == "proximity":
+        return Proximity(hard=relaxation.hard)
     kind = {"gumbel-softmax": GumbelSoftmax, "softmax": Softmax}[relaxation.name]
     return kind(hard=relaxation.hard, mix=relaxation.mix)
 
@@ -123,11 +126,11 @@ def build_dataset(config: Config, split: str, data_dir: str | Path | None = None
     data = config.data
     dataset = load(data.name, split, data_dir=data_dir or data.dir)
     limit = data.train_limit if split == "train" else data.test_limit
-    regions = config.readout.regions
-    if isinstance(regions, list) and len(regions) != len(dataset.classes):
+    regions, each = config.readout.regions, 2 if config.readout.differential else 1
+    if isinstance(regions, list) and len(regions) != each * len(dataset.classes):
         raise ConfigError(
-            f"expected readout.regions to list {len(dataset.classes)} regions, one for each class of "
-            f"{data.name}, but got {len(regions)}"
+            f"expected readout.regions to list {each * len(dataset.classes)} regions, {'one' if each == 1 else 'two'} "
+            f"for each class of {data.name}, but got {len(regions)}"
         )
     return dataset if limit is None else dataset.take(limit)
 

@@ -1,0 +1,73 @@
+"""Pairs of detector regions, carried from the model to the bench and back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from voltphase import DONN, Grid, RegionReadout
+from voltphase.data import ImageDataset
+from voltphase.deployment import Emulator, deploy, verify
+from voltphase.deployment.manifest import Manifest
+from voltphase.errors import DeploymentError
+from voltphase.readout import Regions
+
+SHAPE = (20, 24)
+PAIRS = Regions(
+    ((2, 3, 4, 4), (2, 14, 4, 5), (12, 8, 5, 4), (8, 8, 4, 4), (14, 1, 3, 3), (14, 18, 3, 3)), SHAPE, paired=True
+)
+
+
+@pytest.fixture
+def model(make_device) -> DONN:
+    return DONN(
+        grid=Grid(SHAPE, pitch=36e-6),
+        wavelength=532e-9,
+        distances=0.02,
+        devices=[make_device(8), make_device(3, seed=1)],
+        readout=RegionReadout(PAIRS, "mean", 5.0),
+        image_shape=(7, 6),
+        gain=[2.0, 0.7],
+        seed=3,
+    ).eval()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, model: DONN, dataset: ImageDataset) -> Path:
+    return deploy(model, tmp_path / "bench", dataset=dataset)
+
+
+def test_the_files_alone_give_the_same_contrasts(folder: Path, model: DONN, dataset: ImageDataset):
+    emulator = Emulator.from_folder(folder)
+    logits = emulator(dataset.images)
+    assert logits.shape == (30, 3)
+    torch.testing.assert_close(logits, model(dataset.images).detach(), rtol=0, atol=1e-5)
+    assert verify(folder, dataset).passed
+
+
+def test_the_manifest_says_that_regions_are_paired_and_that_gain_cancels(folder: Path):
+    readout = json.loads((folder / "manifest.json").read_text())["readout"]
+    assert readout["differential"] is True
+    assert readout["digital_factor"] == 1
+    assert len(readout["regions"]) == 6
+    assert readout["classes"] == ["left", "right", "low"]
+    assert Manifest.read(folder).regions == PAIRS
+
+
+def test_a_manifest_whose_classes_are_no_pairs_is_refused(folder: Path):
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"differential": true', '"differential": false'))
+    with pytest.raises(DeploymentError, match="expected names of 6 classes for 6 regions, but got 3"):
+        Manifest.read(folder)
+
+
+def test_the_note_tells_how_a_pair_is_read(folder: Path):
+    note = (folder / "README.txt").read_text()
+    words = " ".join(note.split())
+    assert "the highest contrast (P - N) / (P + N) names the class" in words
+    assert "multiply contrasts by 5." in words
+    assert "0       left +        2-5        3-6" in note
+    assert "3       right -       8-11       8-11" in note
