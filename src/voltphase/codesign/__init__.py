@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from voltphase.codesign.fused import Mix
 from voltphase.codesign.layer import CodesignLayer
+from voltphase.codesign.proximity import Proximity
 from voltphase.codesign.relaxations import GumbelSoftmax, ReinMax, Relaxation, Softmax
 from voltphase.codesign.schedules import (
     PAPER_SCHEDULES,
@@ -25,6 +26,7 @@ __all__ = [
     "LinearSchedule",
     "Mix",
     "PiecewiseSchedule",
+    "Proximity",
     "ReinMax",
     "Relaxation",
     "Schedule",

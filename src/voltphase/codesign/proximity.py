@@ -1,0 +1,136 @@
+"""One point of the complex plane per pixel, and the states near it: a design whose size does not grow with the levels.
+
+A score for each level costs memory, and a step of the optimizer, for each of them. Here a pixel learns two reals, and
+a state's score is its nearness to that point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from voltphase.codesign.fused import _first_highest, _log_exponential, _pieces
+from voltphase.codesign.relaxations import Relaxation
+from voltphase.codesign.table import StateTable
+from voltphase.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Proximity(Relaxation):
+    """States weighed by how near they are to a point that each pixel learns.
+
+    The design is a point ``z`` of the complex plane for each pixel, a ``2 x rows x columns`` tensor of its real and
+    imaginary parts. State ``s_k`` scores ``-|z - s_k|^2 / (2 width^2)`` with the ``width`` of :func:`spacing`, and
+    the weights are ``w = softmax((score + g) / temperature)``, with ``g ~ Gumbel(0, 1)`` if ``sampled`` and 0 if not.
+    With ``hard``, light sees the state of the largest weight, else the mix ``w . s``; the gradient is that of the mix.
+    A pixel stands for the state nearest to its point.
+
+    Three numbers a pixel are kept for the backward pass, however many levels there are.
+    """
+
+    hard: bool = True
+    sampled: bool = False
+
+    def initial(self, table: StateTable, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+        """A point near a state drawn for each pixel, off by about half the way to its neighbour."""
+        levels = torch.randint(len(table), shape, generator=generator)
+        points = self.holding(levels, table)
+        noise = torch.randn(points.shape, generator=generator, dtype=points.dtype)
+        return points + 0.5 * spacing(table.values) * noise
+
+    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+        if not temperature > 0:
+            raise ConfigError(f"expected a temperature above zero, but got {temperature}")
+        noise = generator if self.sampled else None
+        return _Near.apply(design, table.values, spacing(table.values), float(temperature), noise, self.hard)
+
+    def levels(self, design: Tensor, table: StateTable) -> Tensor:
+        flat = design.detach().flatten(1)
+        levels = torch.empty(flat.shape[1], dtype=torch.int64, device=flat.device)
+        for part in _pieces(len(table), flat.shape[1]):
+            nearness = _square_distances(flat[:, part], table.values).neg_()
+            levels[part] = _first_highest(nearness, nearness.amax(0), nearness)
+        return levels.view(design.shape[1:])
+
+    def holding(self, levels: Tensor, table: StateTable) -> Tensor:
+        return torch.view_as_real(table.values[levels]).movedim(-1, 0).contiguous()
+
+
+def spacing(values: Tensor) -> Tensor:
+    """Root mean square of the distance from a state to the nearest other one; 1 if all states are equal.
+
+    Args:
+        values: Complex, ``levels``.
+    """
+    apart = _square_distances(torch.view_as_real(values).T, values)
+    nearest = torch.where(apart > 0, apart, torch.inf).amin(0).mean().sqrt()
+    return torch.where(nearest.isfinite(), nearest, torch.ones_like(nearest))
+
+
+def _square_distances(points: Tensor, values: Tensor) -> Tensor:
+    # Not by the binomial theorem: a point that lies on a state is at 0 from it and at more from every other.
+    real, imag = points[:, None]
+    apart = (real - values.real[:, None]).square_()
+    across = imag - values.imag[:, None]
+    return apart.addcmul_(across, across)
+
+
+class _Near(torch.autograd.Function):
+    """The state or the mix forward; backward the Jacobian of the mix, three numbers a pixel.
+
+    The mix is the mean of the states under their weights, and the weights are exponential in ``z . s_k``, so its
+    Jacobian is the covariance of the states over ``width^2 temperature``.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        design: Tensor,
+        values: Tensor,
+        width: Tensor,
+        temperature: float,
+        generator: torch.Generator | None,
+        hard: bool,
+    ) -> Tensor:
+        flat = design.flatten(1)
+        re, im = values.real, values.imag
+        powers = torch.stack((torch.ones_like(re), re, im, re * re, re * im, im * im))
+        modulation = torch.empty(flat.shape[1], dtype=values.dtype, device=flat.device)
+        jacobian = torch.empty((3, flat.shape[1]), dtype=flat.dtype, device=flat.device)
+        steepness = 1 / (2 * width.square())
+        for part in _pieces(len(values), flat.shape[1]):
+            scores = _square_distances(flat[:, part], values).mul_(-steepness)
+            free = torch.empty_like(scores)
+            if generator is not None:
+                scores.sub_(_log_exponential(free, generator))
+            best = scores.amax(0)
+            choice = _first_highest(scores, best, free)
+            chosen = values[choice]
+            weights = scores.sub_(best).mul_(1 / temperature).exp_()
+            # Moments about the chosen state, from the others alone: what they add may be far below the rounding of 1.
+            weights.scatter_(0, choice[None], 0.0)
+            others, first, second, *squares = powers @ weights
+            x, y = chosen.real, chosen.imag
+            total = others + 1
+            mean_x, mean_y = (first - others * x) / total, (second - others * y) / total
+            xx = (squares[0] - x * (2 * first - others * x)) / total - mean_x * mean_x
+            xy = (squares[1] - x * second - y * first + others * x * y) / total - mean_x * mean_y
+            yy = (squares[2] - y * (2 * second - others * y)) / total - mean_y * mean_y
+            modulation[part] = chosen if hard else chosen + torch.complex(mean_x, mean_y)
+            torch.stack((xx, xy, yy), out=jacobian[:, part])
+        ctx.save_for_backward(jacobian.mul_(2 * steepness / temperature))
+        return modulation.view(design.shape[1:])
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] -- the decorator makes ctx positional
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        (jacobian,) = ctx.saved_tensors
+        xx, xy, yy = jacobian.view(3, *gradients[0].shape)
+        by_real, by_imag = gradients[0].real, gradients[0].imag
+        return torch.stack((xx * by_real + xy * by_imag, xy * by_real + yy * by_imag)), *(None,) * 5
