@@ -18,6 +18,9 @@ from voltphase.codesign.relaxations import Relaxation
 from voltphase.codesign.table import StateTable
 from voltphase.errors import ConfigError
 
+# Logarithm of the smallest weight: exp takes 25 times longer where its result is not a normal float32 number.
+_FAINTEST = -64.0
+
 
 @dataclass(frozen=True)
 class Proximity(Relaxation):
@@ -110,7 +113,7 @@ class _Near(torch.autograd.Function):
             best = scores.amax(0)
             choice = _first_highest(scores, best, free)
             chosen = values[choice]
-            weights = scores.sub_(best).mul_(1 / temperature).exp_()
+            weights = scores.sub_(best).mul_(1 / temperature).clamp_(min=_FAINTEST).exp_()
             # Moments about the chosen state, from the others alone: what they add may be far below the rounding of 1.
             weights.scatter_(0, choice[None], 0.0)
             others, first, second, *squares = powers @ weights
