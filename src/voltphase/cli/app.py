@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from voltphase.cli import devices, runs, training, validation
+from voltphase.cli import devices, experiments, runs, training, validation
 from voltphase.cli.common import Commands
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("deploy")(runs.deploy)
 app.command("verify")(runs.verify)
 app.add_typer(devices.app, name="device")
 app.command("validate")(validation.validate)
+app.command("reproduce")(experiments.reproduce)
 
 
 def _show_version(wanted: bool) -> None:

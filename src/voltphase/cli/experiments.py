@@ -1,0 +1,128 @@
+"""``voltphase reproduce``: the paper's results, run and rendered."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voltphase.cli.common import FAILED, DataDirOption, console, say_error
+
+if TYPE_CHECKING:
+    from voltphase.experiments.runner import Tally
+
+_MEASURED = Path("devices") / "tn-slm-phase.csv"
+
+
+def reproduce(
+    experiment: Annotated[
+        str,
+        typer.Argument(
+            metavar="EXPERIMENT",
+            help="table1, table2, figure2, figure3, figure4, all (these five), study or diagonal.",
+            show_default=False,
+        ),
+    ],
+    preset: Annotated[str, typer.Option("--preset", help="smoke (seconds), cpu (hours) or paper (a GPU).")] = "cpu",
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where results are kept.")] = Path(
+        "results/reproduce"
+    ),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="TEXT",
+            help="Only cells with this label (mnist, codesign, levels=8, …) or a name of this pattern; may be given "
+            "several times, and all must fit.",
+            show_default=False,
+        ),
+    ] = None,
+    depth: Annotated[
+        int | None, typer.Option("--depth", help="Only cells of so many layers.", show_default=False)
+    ] = None,
+    max_minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--max-minutes", min=0.0, help="Stop after so long; the same command goes on.", show_default=False
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="CPU threads of this process.", show_default=False)
+    ] = None,
+    data_dir: DataDirOption = None,
+    device_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--device-file",
+            metavar="FILE",
+            help="The measured modulator. Default: devices/tn-slm-phase.csv in VOLTPHASE_DATA, else the modelled "
+            "tn-slm.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--list", help="Only name the cells, and which are there.")] = False,
+) -> None:
+    """Run the paper's experiments, from raw data to tables and figures.
+
+    Each cell of an experiment is one training run and leaves one JSON file in
+    DIR/PRESET/EXPERIMENT. A finished cell is never run again, an interrupted
+    one goes on from its last epoch. Several processes or machines may share
+    DIR, each takes the cells that nobody is at work on; several processes on
+    one GPU share it. To run a cell again remove its JSON file.
+
+    [bold]Examples[/bold]
+
+      voltphase reproduce all --preset smoke
+      voltphase reproduce table1 --only mnist --depth 5 --max-minutes 25
+      voltphase reproduce all --preset paper --out results/reproduce
+    """
+    import torch
+
+    from voltphase.experiments import presets
+    from voltphase.experiments.catalogue import choose
+    from voltphase.experiments.figure4 import write_device
+    from voltphase.experiments.results import ResultFolder
+    from voltphase.experiments.runner import prepare, run_cells
+
+    chosen, folder = choose(experiment), ResultFolder(out / presets.get(preset).name)
+    show = console().print
+    prepare(folder)
+    scale = presets.get(preset).on(
+        _measured_device(device_file),
+        fine_device=write_device(folder.work),
+        data_dir=data_dir,
+        threads=threads,
+    )
+    cells = [cell for one in chosen for cell in one.cells(scale) if cell.fits(only or (), depth)]
+    if dry_run:
+        for cell in cells:
+            show(f"{'done' if folder.read(cell) else 'to do'}  {cell.experiment} {cell.name}", markup=False)
+        return
+    if "model" in scale.device:
+        show("no measured modulator given: using the modelled tn-slm")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    tally = run_cells(cells, folder, preset=scale.name, say=lambda line: show(line, markup=False), minutes=max_minutes)
+    _tell(tally, len(cells))
+    if tally.failed:
+        raise typer.Exit(FAILED)
+
+
+def _measured_device(given: Path | None) -> Path | None:
+    if given is not None:
+        return given
+    data = os.environ.get("VOLTPHASE_DATA")
+    return Path(data) / _MEASURED if data and (Path(data) / _MEASURED).is_file() else None
+
+
+def _tell(tally: Tally, count: int) -> None:
+    show = console().print
+    show(f"{len(tally.finished)} of {count} cells are done")
+    if tally.elsewhere:
+        show(f"{len(tally.elsewhere)} are being run by others")
+    if tally.left:
+        show(f"{len(tally.left)} are left: the same command goes on with them")
+    for cell, reason in tally.failed:
+        say_error(f"failed: {cell.experiment} {cell.name}: {reason}")

@@ -1,0 +1,112 @@
+"""The cells of an experiment: training runs, each named and described by what it changes."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from voltphase.config import Config, load_config
+from voltphase.experiments.presets import Preset
+from voltphase.training import build_devices
+
+Label = str | int | float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training run of an experiment.
+
+    Attributes:
+        experiment: Whose it is.
+        labels: What tells it from its siblings, such as ``{"data": "mnist", "depth": 5, "lambda": 1.8, "seed": 0}``.
+        system: The configuration it starts from, see :func:`voltphase.config.load_config`.
+        settings: What it changes, by dotted keys.
+        own_process: Whether it is trained in a process of its own, which memory can only be measured in.
+    """
+
+    experiment: str
+    labels: Mapping[str, Label]
+    system: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    own_process: bool = False
+
+    @property
+    def name(self) -> str:
+        """File name of its result, without suffix: its labels, one after the other."""
+        words = (value if isinstance(value, str) else f"{key}{value:g}" for key, value in self.labels.items())
+        return "-".join(words).replace(" ", "-")
+
+    @cached_property
+    def config(self) -> Config:
+        """All its settings.
+
+        Raises:
+            ConfigError: if one does not exist or does not fit.
+        """
+        overrides = [f"{key}={json.dumps(value)}" for key, value in self.settings.items() if value is not None]
+        return load_config(self.system, overrides)
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells runs apart that may end differently; cells of the same digest are one run.
+
+        Raises:
+            VoltphaseError: if it is not configured as it can be, or a device cannot be had.
+        """
+        return identity(self.config, [states.digest for states in build_devices(self.config)])
+
+    def fits(self, words: Iterable[str], depth: int | None = None) -> bool:
+        """Whether each word is one of its labels or a pattern its name follows, and the depth is its own."""
+        own = {str(value) for value in self.labels.values()} | {f"{key}={value}" for key, value in self.labels.items()}
+        right_depth = depth is None or self.labels.get("depth", depth) == depth
+        return right_depth and all(word in own or fnmatch.fnmatchcase(self.name, word) for word in words)
+
+
+def identity(config: Config, device_digests: Sequence[str]) -> str:
+    """A digest of all that decides how training ends: where data and tables lie and the machine's use do not."""
+    content = config.model_dump()
+    content["data"].pop("dir")
+    for key in ("threads", "accelerator"):
+        content["training"].pop(key)
+    for key in ("device", "devices"):
+        content.pop(key)
+    text = json.dumps([content, list(device_digests)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def cell(
+    preset: Preset,
+    experiment: str,
+    labels: Mapping[str, Label],
+    settings: Mapping[str, Any],
+    *,
+    own_process: bool = False,
+) -> Cell:
+    """A cell of the preset's system for the data set and the seed that ``labels`` name, changed by ``settings``.
+
+    The device is the preset's, with 8 levels, unless ``settings`` say otherwise.
+    """
+    chosen = {**preset.settings, **preset.run}
+    if not any(key.partition(".")[0] in ("device", "devices") for key in settings if key != "device.levels"):
+        chosen |= {f"device.{key}": value for key, value in preset.device.items()}
+    chosen |= {"seed": int(labels.get("seed", 0)), **settings}
+    return Cell(experiment, labels, preset.systems[str(labels["data"])], chosen, own_process)
+
+
+def paper_recipe(depth: int, gain: float, epochs: int) -> dict[str, Any]:
+    """Settings of the paper's recipe, for so many layers and epochs."""
+    return {"recipe": "paper", "optics.depth": depth, "codesign.gain": gain, "training.epochs": epochs}
+
+
+def paper_gain(preset: Preset, depth: int) -> float:
+    """The paper's lambda for a depth; the geometric mean of its neighbours' for one that table 1 leaves out."""
+    if depth in preset.depths:
+        return preset.depths[depth]
+    below = max(known for known in preset.depths if known < depth)
+    above = min(known for known in preset.depths if known > depth)
+    return (preset.depths[below] * preset.depths[above]) ** 0.5

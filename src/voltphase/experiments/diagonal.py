@@ -1,0 +1,53 @@
+"""The diagonal of table 1 by the default recipe: the paper's best accuracies, to be met in fewer epochs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from voltphase.experiments import table1
+from voltphase.experiments.cells import Cell, cell
+from voltphase.experiments.markdown import DEPLOYED, TEST, TRAIN, difference, ours, paper, table
+from voltphase.experiments.presets import Preset
+from voltphase.experiments.results import Outcomes
+
+NAME: Final = "diagonal"
+TITLE: Final = "The diagonal of table 1 with the default recipe"
+
+
+def cells(preset: Preset) -> list[Cell]:
+    """Each depth on each data set; no lambda is chosen."""
+    return [
+        cell(
+            preset,
+            NAME,
+            {"data": data, "depth": depth, "seed": 0},
+            {"optics.depth": depth, "training.epochs": preset.diagonal_epochs},
+        )
+        for data in preset.systems
+        for depth in preset.depths
+    ]
+
+
+def report(outcomes: Outcomes) -> str:
+    """Test accuracy beside the paper's after 100 epochs, a line a depth."""
+    rows = []
+    for data in outcomes.distinct("data"):
+        for depth in outcomes.distinct("depth"):
+            here = outcomes.where(data=data, depth=depth)
+            known = [numbers for (name, layers, _), numbers in table1.PAPER.items() if (name, layers) == (data, depth)]
+            best = max((test for _, test in known), default=None)
+            epochs = here.mean("summary", "epochs")
+            rows.append(
+                [
+                    data,
+                    str(depth),
+                    paper(best),
+                    ours(here, *TEST),
+                    difference(here, best, *TEST),
+                    "–" if epochs is None else f"{epochs:.0f}",
+                    ours(here, *TRAIN),
+                    ours(here, *DEPLOYED),
+                ]
+            )
+    heading = ["data", "depth", "paper's best, 100 epochs", "ours", "points", "epochs", "training", "from files"]
+    return table(heading, rows)

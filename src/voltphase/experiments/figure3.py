@@ -1,0 +1,63 @@
+"""Figure 3: codesign against quantization-aware training (QAT) and quantization after training (PTQ)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from voltphase.experiments.cells import Cell, cell, paper_gain, paper_recipe
+from voltphase.experiments.markdown import DEPLOYED, MISSING, TEST, ours, table
+from voltphase.experiments.presets import Preset
+from voltphase.experiments.results import Outcomes
+
+NAME: Final = "figure3"
+TITLE: Final = "Figure 3: codesign, QAT and PTQ"
+
+METHODS: Final[dict[str, dict[str, Any]]] = {
+    "codesign": {},
+    "qat": {"codesign.relaxation.name": "qat", "codesign.relaxation.nearest": "control"},
+    "ptq": {"codesign.relaxation.name": "ptq", "codesign.relaxation.nearest": "control"},
+}
+# The paper gives bars; in words, by how much codesign wins at 8 levels, in points.
+PAPER_LEAD: Final = {"mnist": 20, "fashion-mnist": 28}
+
+
+def cells(preset: Preset) -> list[Cell]:
+    """All methods side by side, so that a run cut short leaves comparisons that are whole."""
+    found = []
+    for data in preset.systems:
+        for levels in preset.levels:
+            for depth in preset.comparison_depths:
+                recipe = paper_recipe(depth, paper_gain(preset, depth), preset.comparison_epochs)
+                for method, settings in METHODS.items():
+                    for seed in range(preset.ptq_seeds if method == "ptq" else 1):
+                        labels = {"data": data, "method": method, "depth": depth, "levels": levels, "seed": seed}
+                        found.append(cell(preset, NAME, labels, {**recipe, "device.levels": levels, **settings}))
+    return found
+
+
+def report(outcomes: Outcomes) -> str:
+    """Test accuracies, and by how much codesign is ahead."""
+    rows = []
+    for data in outcomes.distinct("data"):
+        for depth in outcomes.distinct("depth"):
+            for levels in outcomes.distinct("levels"):
+                here = outcomes.where(data=data, depth=depth, levels=levels)
+                methods = {method: here.where(method=method) for method in METHODS}
+                means = {method: of.mean(*TEST) for method, of in methods.items()}
+                rivals = [mean for method, mean in means.items() if method != "codesign" and mean is not None]
+                codesign = means["codesign"]
+                lead = MISSING if codesign is None or not rivals else f"{100 * (codesign - max(rivals)):+.2f}"
+                told = f"about +{PAPER_LEAD[data]}" if levels == 8 and data in PAPER_LEAD else "ahead"
+                rows.append(
+                    [
+                        data,
+                        str(depth),
+                        str(levels),
+                        *(ours(of, *TEST) for of in methods.values()),
+                        lead,
+                        told if data in PAPER_LEAD else "–",
+                        ours(methods["codesign"], *DEPLOYED),
+                    ]
+                )
+    heading = ["data", "depth", "levels", *METHODS, "codesign ahead, points", "paper", "codesign from files"]
+    return table(heading, rows)

@@ -1,0 +1,66 @@
+"""What is worked out from a trained cell: confidence, the accuracy of its exported files, and how it was made."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from voltphase.deployment import Emulator, deploy
+from voltphase.deployment.export import evaluate as emulate
+from voltphase.experiments.cells import Cell
+from voltphase.experiments.confidence import CUTS, accuracy_when_cut
+from voltphase.experiments.results import public_settings
+from voltphase.training import build_dataset, evaluate, load_run
+
+
+def finish(cell: Cell, run: Path, measured: dict[str, Any]) -> dict[str, Any]:
+    """The result of a cell: all that tables and figures, or somebody who doubts them, may want to know.
+
+    Args:
+        cell: What was trained.
+        run: Its run folder.
+        measured: What was measured around training, such as memory.
+
+    Raises:
+        VoltphaseError: if the run cannot be read.
+    """
+    started = time.perf_counter()
+    model, config, summary = load_run(run)
+    dataset = build_dataset(config, "test", cell.config.data.dir)
+    device = torch.device("cuda" if "gpu" in summary["hardware"] else "cpu")
+    model.to(device)
+    answers = evaluate(model, dataset)
+    cuts = {f"{cut:g}": accuracy_when_cut(answers.logits, answers.labels, cut) for cut in CUTS}
+    deployed: dict[str, Any] = {"accuracy": None}
+    if summary["deployable"]:
+        with tempfile.TemporaryDirectory() as temporary:
+            emulator = Emulator.from_folder(deploy(model, Path(temporary) / "bench")).to(device)
+        predictions = emulate(emulator, dataset.images).argmax(-1)
+        deployed = {
+            "accuracy": float((predictions == answers.labels).double().mean()),
+            "predictions_equal": int((predictions == answers.predictions).sum()),
+            "images": len(dataset),
+        }
+    files = [layer.file for layer in cell.config.layer_devices]
+    return {
+        "config": public_settings(cell.config),
+        "seed": cell.config.seed,
+        "measured_device": all(file is not None for file in files),
+        "summary": summary,
+        "accuracy_when_cut": cuts,
+        "deployed": deployed,
+        "own_process": cell.own_process,
+        "measured": measured,
+        "finishing_seconds": round(time.perf_counter() - started, 3),
+        "epochs": _epochs(run),
+    }
+
+
+def _epochs(run: Path) -> list[dict[str, float]]:
+    with (run / "metrics.csv").open(encoding="utf-8", newline="") as stream:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]

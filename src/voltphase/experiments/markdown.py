@@ -1,0 +1,42 @@
+"""Tables in Markdown, the paper's number beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from voltphase.experiments.results import Outcomes
+
+MISSING = "missing"
+
+
+def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; every row has as many cells as the heading."""
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def ours(outcomes: Outcomes, *path: str) -> str:
+    """Mean of a number over the results of one cell of a table, with spread and count where there are several."""
+    mean, spread = outcomes.mean(*path), outcomes.spread(*path)
+    if mean is None:
+        return MISSING
+    count = len(outcomes.numbers(*path))
+    of = f"{count} of {len(outcomes)}" if count < len(outcomes) else str(count)
+    several = f" ({of})" if len(outcomes) > 1 else ""
+    return f"{mean:.4f}{'' if spread is None else f' ± {spread:.4f}'}{several}"
+
+
+def paper(number: float | None) -> str:
+    """The paper's number, a dash where it gives none."""
+    return "–" if number is None else f"{number:.4f}".rstrip("0")
+
+
+def difference(outcomes: Outcomes, number: float | None, *path: str) -> str:
+    """Ours less the paper's, in points."""
+    mean = outcomes.mean(*path)
+    return "–" if mean is None or number is None else f"{100 * (mean - number):+.2f}"
+
+
+TEST = ("summary", "test_accuracy")
+TRAIN = ("summary", "train_accuracy")
+DEPLOYED = ("deployed", "accuracy")

@@ -1,0 +1,160 @@
+"""How much of an experiment is run: in seconds, on a CPU in hours, or as in the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from voltphase.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The size of all experiments.
+
+    Attributes:
+        name: What to type.
+        description: What it costs and what for, in a line.
+        systems: The configuration each data set starts from, by the name of the data set.
+        settings: Settings that all cells share, over those of the system.
+        epochs: Of a cell of the paper's tables and figures, if the experiment names no other.
+        comparison_epochs: Of a cell of figure 3, which has most cells.
+        paper_epochs: Of the paper's recipe in the study.
+        default_epochs: Of the default recipe in the study.
+        diagonal_epochs: Of the default recipe on the diagonal of table 1.
+        depths: Of table 1, with the paper's lambda for each.
+        comparison_depths: Of figure 3.
+        levels: Of figure 3.
+        speed_levels: Of figure 4.
+        study_levels: Of the study.
+        lambdas: Of the study's sweep.
+        seeds: How often a result that is a mean and a spread is repeated.
+        ptq_seeds: How often quantization after training is repeated; the paper takes the mean of ten.
+        speed_images: Training images of an epoch whose time figure 4 takes.
+        device: Section ``device`` of all cells but those of figure 4 and of mixed devices.
+        fine_device: Table of figure 4's device.
+        run: Settings of the machine, which no result depends on.
+    """
+
+    name: str
+    description: str
+    systems: Mapping[str, str]
+    settings: Mapping[str, Any]
+    epochs: int
+    comparison_epochs: int
+    paper_epochs: int
+    default_epochs: int
+    diagonal_epochs: int
+    depths: Mapping[int, float]
+    comparison_depths: tuple[int, ...]
+    levels: tuple[int, ...]
+    speed_levels: tuple[int, ...]
+    study_levels: tuple[int, ...]
+    lambdas: tuple[float, ...]
+    seeds: int
+    ptq_seeds: int
+    speed_images: int
+    device: Mapping[str, str] = field(default_factory=lambda: {"model": "tn-slm"})
+    fine_device: str = "lcos-1024.csv"
+    run: Mapping[str, Any] = field(default_factory=dict)
+
+    def on(
+        self,
+        device_file: str | Path | None,
+        *,
+        fine_device: str | Path = "lcos-1024.csv",
+        data_dir: str | Path | None = None,
+        threads: int | None = None,
+    ) -> Preset:
+        """The same with a measured device (a modelled one if None), data at ``data_dir`` and so many CPU threads.
+
+        ``fine_device`` is a table of more than 784 states, for figure 4.
+        """
+        device = {"model": "tn-slm"} if device_file is None else {"file": str(Path(device_file).resolve())}
+        data = None if data_dir is None else str(Path(data_dir).resolve())
+        return replace(
+            self, device=device, fine_device=str(fine_device), run={"data.dir": data, "training.threads": threads}
+        )
+
+
+_FULL: Final = {
+    "depths": {1: 90.0, 3: 5.0, 5: 1.8},
+    "comparison_depths": (3, 4, 5),
+    "levels": (8, 12, 16),
+    "speed_levels": (2, 8, 32, 128, 256, 512, 784),
+    "study_levels": (2, 4, 8, 16, 64, 256),
+    "lambdas": (0.9, 1.8, 3.0, 5.0, 9.0, 20.0, 90.0),
+    "seeds": 3,
+    "systems": {"mnist": "mnist-small", "fashion-mnist": "fashion-small"},
+}
+
+PRESETS: Final[dict[str, Preset]] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="smoke",
+            description="scikit-learn's digits, a system of toy size: shows in seconds that all of it runs",
+            systems={"digits": "digits"},
+            settings={
+                "optics.size": 16,
+                "optics.distances": 0.02,
+                "data.train_limit": 60,
+                "data.test_limit": 40,
+                "training.batch_size": 30,
+            },
+            epochs=2,
+            comparison_epochs=2,
+            paper_epochs=2,
+            default_epochs=2,
+            diagonal_epochs=2,
+            depths={1: 90.0, 2: 20.0},
+            comparison_depths=(2,),
+            levels=(2, 8),
+            speed_levels=(2,),
+            study_levels=(2, 8),
+            lambdas=(1.0, 20.0),
+            seeds=1,
+            ptq_seeds=2,
+            speed_images=60,
+        ),
+        Preset(
+            name="cpu",
+            description="64 x 64, all images, 15 epochs (figure 3: 10): the paper's five in about 6 hours of two cores",
+            settings={},
+            epochs=15,
+            comparison_epochs=10,
+            paper_epochs=40,
+            default_epochs=10,
+            diagonal_epochs=20,
+            ptq_seeds=3,
+            speed_images=2000,
+            **_FULL,
+        ),
+        Preset(
+            name="paper",
+            description="200 x 200, 100 epochs, as in the paper: for a GPU",
+            settings={"optics.size": 200, "optics.distances": 0.30},
+            epochs=100,
+            comparison_epochs=100,
+            paper_epochs=100,
+            default_epochs=10,
+            diagonal_epochs=20,
+            ptq_seeds=10,
+            speed_images=2000,
+            **_FULL,
+        ),
+    )
+}
+
+
+def get(name: str) -> Preset:
+    """The preset of that name.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"expected a preset out of {', '.join(PRESETS)}, but got {name!r}")
+    return PRESETS[name]

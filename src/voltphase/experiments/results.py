@@ -1,0 +1,139 @@
+"""What cells leave behind: a JSON file each, and how tables and figures look things up in them."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from voltphase.config import Config, parse_config
+from voltphase.errors import ConfigError
+from voltphase.experiments.cells import Cell, Label, identity
+
+WORK = ".work"
+
+
+class ResultFolder:
+    """The results of a preset: ``EXPERIMENT/CELL.json``, and what is in progress below ``.work``."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.work = self.path / WORK
+
+    def file(self, cell: Cell) -> Path:
+        """Where the result of a cell belongs."""
+        return self.path / cell.experiment / f"{cell.name}.json"
+
+    def read(self, cell: Cell) -> dict[str, Any] | None:
+        """The result under the cell's name, if there is one that can be read."""
+        return _read(self.file(cell))
+
+    def finished(self, cell: Cell) -> bool:
+        """Whether the result under the cell's name is of this very run, and not of one that was configured otherwise.
+
+        Raises:
+            VoltphaseError: if the cell is not configured as it can be, or a device cannot be had.
+        """
+        own = self.read(cell)
+        return own is not None and _is_of(own, cell)
+
+    def same_run(self, cell: Cell) -> dict[str, Any] | None:
+        """The result of this very run under whatever name, as two experiments may have a cell in common."""
+        everything = (_read(path) for path in sorted(self.path.glob("*/*.json")) if path.parent.name != WORK)
+        return next((one for one in everything if one is not None and _is_of(one, cell)), None)
+
+    def outcomes(self, cells: Iterable[Cell]) -> Outcomes:
+        """The cells with their results, as far as there are any."""
+        return Outcomes([Outcome(cell, self.read(cell)) for cell in cells])
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) and isinstance(content.get("summary"), dict) else None
+
+
+def _is_of(content: dict[str, Any], cell: Cell) -> bool:
+    # Settings that came after a result was kept have their defaults in it: parsing fills them in.
+    config = content.get("config") or {}
+    if config.get("seed") != cell.config.seed or content.get("own_process", False) != cell.own_process:
+        return False
+    try:
+        stored = parse_config(config)
+    except ConfigError:
+        return False
+    return identity(stored, [device["digest"] for device in content["summary"]["devices"]]) == cell.digest
+
+
+def public_settings(config: Config) -> dict[str, Any]:
+    """All settings, without where on this machine data and tables lie."""
+    content = config.model_dump()
+    content["data"]["dir"] = None
+    for device in [content.get("device"), *(content.get("devices") or [])]:
+        if device and device.get("file"):
+            device["file"] = Path(device["file"]).name
+    return {key: value for key, value in content.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A cell and, if it was run, its result."""
+
+    cell: Cell
+    result: dict[str, Any] | None
+
+
+class Outcomes(Sequence[Outcome]):
+    """Cells with their results, to choose from by label."""
+
+    def __init__(self, outcomes: Sequence[Outcome]) -> None:
+        self._outcomes = list(outcomes)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._outcomes[index]
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return iter(self._outcomes)
+
+    def where(self, **labels: Label) -> Outcomes:
+        """Those with these labels; ``lambda_`` stands for the label ``lambda``."""
+        wanted = {key.rstrip("_"): value for key, value in labels.items()}
+        return Outcomes([one for one in self if all(one.cell.labels.get(k) == v for k, v in wanted.items())])
+
+    def distinct(self, label: str) -> list[Any]:
+        """The values of a label, in the order they come."""
+        return list(dict.fromkeys(one.cell.labels[label] for one in self if label in one.cell.labels))
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """The results there are."""
+        return [one.result for one in self if one.result is not None]
+
+    def numbers(self, *path: str) -> list[float]:
+        """One number of each result, found under keys ``path``, where it is there."""
+        found = []
+        for result in self.results:
+            at: Any = result
+            for key in path:
+                at = at.get(key) if isinstance(at, dict) else None
+            if isinstance(at, int | float):
+                found.append(float(at))
+        return found
+
+    def mean(self, *path: str) -> float | None:
+        """The mean of a number over the results, None if there is none."""
+        numbers = self.numbers(*path)
+        return statistics.fmean(numbers) if numbers else None
+
+    def spread(self, *path: str) -> float | None:
+        """The standard deviation of a number over the results, None if there are fewer than two."""
+        numbers = self.numbers(*path)
+        return statistics.stdev(numbers) if len(numbers) > 1 else None

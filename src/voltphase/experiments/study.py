@@ -1,0 +1,186 @@
+"""The study behind the default recipe: what it reaches for how many images seen, and against what else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from voltphase.experiments.cells import Cell, Label, cell, paper_recipe
+from voltphase.experiments.markdown import DEPLOYED, MISSING, TEST, ours, table
+from voltphase.experiments.presets import Preset
+from voltphase.experiments.results import Outcomes
+
+NAME: Final = "study"
+TITLE: Final = "A default worth having"
+
+_LEVELS: Final = 8
+
+#: What the default recipe is compared with, as changes to it.
+ALTERNATIVES: Final[dict[str, dict[str, Any]]] = {
+    "softmax hard": {"codesign.relaxation.name": "softmax"},
+    "softmax soft": {"codesign.relaxation.name": "softmax", "codesign.relaxation.hard": False},
+    "reinmax": {"codesign.relaxation.name": "reinmax"},
+    "proximity": {"codesign.relaxation.name": "proximity"},
+    "polar mix": {"codesign.relaxation.mix": "polar"},
+    "mse": {"training.loss": "mse"},
+    "differential": {"readout.differential": True},
+    "mean intensity": {"readout.measure": "mean"},
+    "static 1": {"codesign.schedule.name": "static", "codesign.schedule.start": 1},
+    "exponential": {"codesign.schedule.name": "exponential"},
+    "cosine": {"codesign.schedule.name": "cosine"},
+    "rate 0.3": {"training.learning_rate": 0.3},
+    "rate 3": {"training.learning_rate": 3.0},
+}
+BASELINES: Final[dict[str, dict[str, Any]]] = {
+    f"{method} {nearest}": {"codesign.relaxation.name": method, "codesign.relaxation.nearest": nearest}
+    for method in ("ptq", "qat")
+    for nearest in ("control", "complex")
+}
+# What is learned is another quantity for each method: each is judged at its best rate.
+RATES: Final = (0.03, 0.1, 0.3, 1.0)
+# Two decades around the gain that hardware has.
+GAINS: Final = (0.1, 0.3, 1.0, 3.0, 10.0)
+# One device per layer, used in turn by shallower and deeper systems: model and number of states.
+MIXED: Final[tuple[tuple[str | None, int], ...]] = (
+    (None, 8),
+    ("lcos", 16),
+    ("phase-change", 4),
+    ("ferroelectric", 2),
+    ("printed", 8),
+)
+
+
+def cells(preset: Preset) -> list[Cell]:
+    """All of seed 0 first, then of the other seeds: a run cut short leaves comparisons that are whole."""
+    return [
+        cell(preset, NAME, {"part": part, "data": data, **labels, "seed": seed}, settings)
+        for seed in range(preset.seeds)
+        for data in preset.systems
+        for part, labels, settings in _of_seed(preset, seed)
+    ]
+
+
+def _of_seed(preset: Preset, seed: int) -> Iterator[tuple[str, Mapping[str, Label], dict[str, Any]]]:
+    depth = max(preset.depths)
+    default = {"optics.depth": depth, "training.epochs": preset.default_epochs}
+    paper = paper_recipe(depth, preset.depths[depth], preset.paper_epochs)
+    for levels in preset.study_levels:
+        yield "recipes", {"recipe": "default", "levels": levels}, {**default, "device.levels": levels}
+    yield "ceiling", {"recipe": "unconstrained"}, {**default, "codesign.relaxation.name": "unconstrained"}
+    for levels in preset.study_levels if seed == 0 else (_LEVELS,):
+        yield "recipes", {"recipe": "paper", "levels": levels}, {**paper, "device.levels": levels}
+    devices = [
+        {"model": model, "levels": levels} if model else {**preset.device, "levels": levels}
+        for model, levels in (MIXED * depth)[:depth]
+    ]
+    yield "mixed", {"recipe": "default"}, {**default, "devices": devices}
+    for method, settings in BASELINES.items():
+        for rate in RATES:
+            labels = {"method": method, "rate": rate}
+            yield "baselines", labels, {**default, **settings, "training.learning_rate": rate}
+    if seed > 0:
+        return
+    for name, settings in ALTERNATIVES.items():
+        yield "alternatives", {"recipe": name}, {**default, **settings}
+    for gain in GAINS:
+        yield "flat", {"lambda": gain}, {**default, "codesign.gain": gain}
+    for layers in preset.depths:
+        for gain in preset.lambdas:
+            yield "sweep", {"depth": layers, "lambda": gain}, paper_recipe(layers, gain, preset.default_epochs)
+        automatic = {**paper_recipe(layers, 1.0, preset.default_epochs), "readout.scale": "calibrated"}
+        yield "sweep", {"depth": layers, "variant": "automatic"}, automatic
+
+
+def report(outcomes: Outcomes) -> str:
+    """A table for each part."""
+    return "\n".join(
+        f"{sentence}\n\n{part(outcomes)}"
+        for sentence, part in (
+            ("Recipes by the number of states, all layers on one device:", _recipes),
+            ("At 8 states against the ceiling of free phases, and with a device of its own on each layer:", _ceiling),
+            ("Baselines at 8 states, at each learning rate:", _baselines),
+            ("Changes to the default recipe at 8 states, one at a time:", _alternatives),
+            ("λ over two decades with the readout's scale calibrated:", _flat),
+            ("λ by hand against automatic calibration, the paper's recipe otherwise:", _sweep),
+        )
+    )
+
+
+def _recipes(outcomes: Outcomes) -> str:
+    part = outcomes.where(part="recipes")
+    levels = part.distinct("levels")
+    rows = []
+    for data in part.distinct("data"):
+        for recipe in part.distinct("recipe"):
+            here = part.where(data=data, recipe=recipe)
+            rows.append([data, _recipe(here, recipe), *(ours(here.where(levels=k), *TEST) for k in levels)])
+    return table(["data", "recipe", *(f"{k} states" for k in levels)], rows)
+
+
+def _recipe(outcomes: Outcomes, recipe: str) -> str:
+    epochs = outcomes[0].cell.settings["training.epochs"]
+    return f"{recipe}, {epochs} epochs"
+
+
+def _ceiling(outcomes: Outcomes) -> str:
+    rows = []
+    for data in outcomes.distinct("data"):
+        default = outcomes.where(part="recipes", recipe="default", levels=_LEVELS, data=data)
+        mixed = outcomes.where(part="mixed", data=data)
+        ceiling = outcomes.where(part="ceiling", data=data)
+        reached, possible = default.mean(*TEST), ceiling.mean(*TEST)
+        gap = MISSING if reached is None or possible is None else f"{100 * (reached - possible):+.2f}"
+        rows.append(
+            [
+                data,
+                ours(default, *TEST),
+                ours(default, *DEPLOYED),
+                ours(ceiling, *TEST),
+                gap,
+                ours(mixed, *TEST),
+                ours(mixed, *DEPLOYED),
+            ]
+        )
+    heading = ["data", "default", "from files", "free phases", "default, points", "mixed devices", "from files"]
+    return table(heading, rows)
+
+
+def _baselines(outcomes: Outcomes) -> str:
+    part = outcomes.where(part="baselines")
+    rates = part.distinct("rate")
+    rows = []
+    for data in part.distinct("data"):
+        for method in part.distinct("method"):
+            here = part.where(data=data, method=method)
+            rows.append([data, method, *(ours(here.where(rate=rate), *TEST) for rate in rates)])
+    return table(["data", "method, nearest in", *(f"rate {rate:g}" for rate in rates)], rows)
+
+
+def _alternatives(outcomes: Outcomes) -> str:
+    part, sets = outcomes.where(part="alternatives"), outcomes.distinct("data")
+    default = outcomes.where(part="recipes", recipe="default", levels=_LEVELS, seed=0)
+    lines = [("default", default), *((recipe, part.where(recipe=recipe)) for recipe in part.distinct("recipe"))]
+    return table(
+        ["change", *sets], ([name, *(ours(line.where(data=data), *TEST) for data in sets)] for name, line in lines)
+    )
+
+
+def _flat(outcomes: Outcomes) -> str:
+    part = outcomes.where(part="flat")
+    gains = part.distinct("lambda")
+    rows = [
+        [data, *(ours(part.where(data=data, lambda_=gain), *TEST) for gain in gains)] for data in part.distinct("data")
+    ]
+    return table(["data", *(f"λ = {gain:g}" for gain in gains)], rows)
+
+
+def _sweep(outcomes: Outcomes) -> str:
+    part = outcomes.where(part="sweep")
+    gains = part.distinct("lambda")
+    rows = []
+    for data in part.distinct("data"):
+        for depth in part.distinct("depth"):
+            here = part.where(data=data, depth=depth)
+            row = [data, str(depth), *(ours(here.where(lambda_=gain), *TEST) for gain in gains)]
+            rows.append([*row, ours(here.where(variant="automatic"), *TEST)])
+    return table(["data", "depth", *(f"λ = {gain:g}" for gain in gains), "automatic"], rows)
