@@ -11,7 +11,7 @@ import typer
 from voltphase.cli.common import console
 
 if TYPE_CHECKING:
-    from voltphase.devices import DeviceStates
+    from voltphase.devices import Device, DevicePanel, DeviceStates
 
 # A longer table than a screen or two is looked at as a figure.
 _ROWS_SHOWN = 64
@@ -56,7 +56,11 @@ def list_devices(
 def show_device(
     device: Annotated[
         str,
-        typer.Argument(metavar="FILE|MODEL", help="A table, or a name from voltphase device list.", show_default=False),
+        typer.Argument(
+            metavar="FILE|MODEL",
+            help="A table, the folder of a panel, or a name from voltphase device list.",
+            show_default=False,
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -75,18 +79,33 @@ def show_device(
 ) -> None:
     """Show the states of a device as a table and, with --out, as a figure.
 
+    Below the table is how well polynomials against the control value fit the
+    states: what the relaxations ptq and qat train with.
+
     [bold]Examples[/bold]
 
       voltphase device show tn-slm --levels 8
       voltphase device show slm.csv --out slm.png
     """
+    from voltphase.devices import DevicePanel, is_panel, models
+
+    shown = DevicePanel.load(device) if is_panel(device) else models.get(device)
+    if levels is not None:
+        shown = shown.pick(levels)
+    if isinstance(shown, DevicePanel):
+        _show_panel(shown)
+    for states in _tables(shown):
+        _show_states(states)
+    if out is not None:
+        _draw(shown, out)
+        console().print(f"figure: {out}")
+
+
+def _show_states(states: DeviceStates) -> None:
     from rich.table import Table
 
-    from voltphase.devices import models, summary
+    from voltphase.devices import fit_response, summary
 
-    states = models.get(device)
-    if levels is not None:
-        states = states.pick(levels)
     table = Table(title=states.name, box=None)
     headings = ["level", states.control_unit, "amplitude", "phase (rad)", "phase (π)"]
     for heading in headings if states.spread is None else [*headings, "spread"]:
@@ -105,18 +124,22 @@ def show_device(
     terminal.print(table)
     if step > 1:
         terminal.print(f"levels 0, {step}, {2 * step}, … of {len(states)}")
+    fit = fit_response(states)
+    terminal.print(
+        f"fitted response: polynomials of order {fit.order}, off at the states by {fit.error:.3f} on the complex plane "
+        f"(amplitude {fit.amplitude_error:.3f}, phase {fit.phase_error:.3f} rad, root mean square)"
+    )
     for warning in summary(states).warnings:
         terminal.print(f"note: {warning}", markup=False)
-    if out is not None:
-        _draw(states, out)
-        terminal.print(f"figure: {out}")
 
 
 @app.command("check")
 def check(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="A CSV, or one file of a measured pair.", show_default=False),
+        typer.Argument(
+            metavar="FILE", help="A CSV, one file of a measured pair, or the folder of a panel.", show_default=False
+        ),
     ],
 ) -> None:
     """Check the table of a device; exits 2 and says what is wrong and where.
@@ -125,24 +148,50 @@ def check(
     (radians); or a pair without headers, NAME-phase.csv beside
     NAME-intensity.csv or NAME-amplitude.csv, with the columns control, raw
     reading and value. With a column repeat a level may come several times.
+    A panel is a folder of tables with the map of the pixels that follow each,
+    as DevicePanel.save writes it.
 
     [bold]Example[/bold]
 
       voltphase device check slm.csv
     """
-    from voltphase.devices import load, summary
+    from voltphase.devices import DevicePanel, is_panel, load, summary
 
-    states = load(file)
-    terminal = console()
-    low, high = summary(states).amplitude_range
-    terminal.print(
-        f"{file} is fine: {len(states)} states, control {states.control.min():g} to {states.control.max():g} "
-        f"({states.control_unit}), amplitude {low:.3f} to {high:.3f}, "
-        f"phase {states.phase.min():.3f} to {states.phase.max():.3f} rad",
-        markup=False,
-    )
-    for warning in summary(states).warnings:
-        terminal.print(f"note: {warning}", markup=False)
+    device = DevicePanel.load(file) if is_panel(file) else load(file)
+    show = console().print
+    if isinstance(device, DevicePanel):
+        show(f"{file} is fine:", markup=False)
+        _show_panel(device)
+    for states in _tables(device):
+        low, high = summary(states).amplitude_range
+        show(
+            f"{states.name if isinstance(device, DevicePanel) else f'{file} is fine'}: {len(states)} states, "
+            f"control {states.control.min():g} to {states.control.max():g} ({states.control_unit}), "
+            f"amplitude {low:.3f} to {high:.3f}, phase {states.phase.min():.3f} to {states.phase.max():.3f} rad",
+            markup=False,
+        )
+        for warning in summary(states).warnings:
+            show(f"note: {warning}", markup=False)
+
+
+def _tables(device: Device) -> tuple[DeviceStates, ...]:
+    from voltphase.devices import DeviceStates
+
+    return (device,) if isinstance(device, DeviceStates) else device.tables
+
+
+def _show_panel(panel: DevicePanel) -> None:
+    rows, columns = panel.shape
+    show = console().print
+    show(f"{panel.name}: a panel of {rows} x {columns} pixels", markup=False)
+    for index, table in enumerate(panel.tables):
+        show(f"{(panel.regions == index).mean():7.2%} follow table {index}, {table.name}", markup=False)
+    if panel.inactive.any():
+        value = panel.inactive_value
+        show(
+            f"{panel.inactive.mean():7.2%} are inactive, amplitude {abs(value):.3f}, "
+            f"phase {math.atan2(value.imag, value.real):.3f} rad"
+        )
 
 
 def _list_folder(folder: Path) -> None:
@@ -173,10 +222,11 @@ def _list_folder(folder: Path) -> None:
         show(note, markup=False)
 
 
-def _draw(states: DeviceStates, out: Path) -> None:
+def _draw(device: Device, out: Path) -> None:
+    from voltphase.devices import DevicePanel
     from voltphase.files import atomic_path
-    from voltphase.reporting.device import device_figure
+    from voltphase.reporting.device import device_figure, panel_figure
 
-    figure = device_figure(states)
+    figure = panel_figure(device) if isinstance(device, DevicePanel) else device_figure(device)
     with atomic_path(out) as temporary:
         figure.savefig(temporary, format=out.suffix.removeprefix(".") or "png")

@@ -6,19 +6,24 @@ from voltphase.devices import calibration, models
 from voltphase.devices.folders import load_folder
 from voltphase.devices.io import load
 from voltphase.devices.models import MODELS, dmd, ferroelectric, get, lcos, phase_change, printed, tn_slm
-from voltphase.devices.panel import DevicePanel
+from voltphase.devices.panel import Device, DevicePanel, is_panel
+from voltphase.devices.response import FittedResponse, fit_response
 from voltphase.devices.states import DeviceStates
 from voltphase.devices.summary import Summary, summary
 
 __all__ = [
     "MODELS",
+    "Device",
     "DevicePanel",
     "DeviceStates",
+    "FittedResponse",
     "Summary",
     "calibration",
     "dmd",
     "ferroelectric",
+    "fit_response",
     "get",
+    "is_panel",
     "lcos",
     "load",
     "load_folder",

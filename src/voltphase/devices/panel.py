@@ -8,12 +8,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voltphase.devices.io import load
+from voltphase.devices.picking import Pick
 from voltphase.devices.states import DeviceStates
 from voltphase.errors import DeviceError
 from voltphase.files import atomic_directory, write_json
@@ -122,6 +123,11 @@ class DevicePanel:
         return self.tables[0].control
 
     @property
+    def control_unit(self) -> str:
+        """Of the control values."""
+        return self.tables[0].control_unit
+
+    @property
     def inactive(self) -> NDArray[np.bool_]:
         """``rows x columns``: where no level can be set."""
         return self.regions == INACTIVE
@@ -164,7 +170,7 @@ class DevicePanel:
             )
         return self.table_values()[self.regions, levels]
 
-    def pick(self, k: int, by: Literal["even", "control"] = "even") -> DevicePanel:
+    def pick(self, k: int, by: Pick = "even") -> DevicePanel:
         """The same panel with ``k`` of its levels, the same ones of every table; see `DeviceStates.pick`.
 
         Raises:
@@ -245,6 +251,15 @@ class DevicePanel:
                     f"has {table.control[level]:.12g} and the first {first.control[level]:.12g}: measure all at the "
                     "same ones, in the same order"
                 )
+
+
+#: What can be put in the beam: pixels all alike, or a panel that says which states each of them has.
+Device = DeviceStates | DevicePanel
+
+
+def is_panel(path: str | Path) -> bool:
+    """Whether ``path`` is the folder of a panel."""
+    return (Path(path).expanduser() / _PANEL).is_file()
 
 
 def _regions(given: object, tables: int, name: str) -> NDArray[np.int64]:
