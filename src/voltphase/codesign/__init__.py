@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from voltphase.codesign.baselines import Nearest, PostTraining, QuantizationAware, Unconstrained
 from voltphase.codesign.fused import Mix
 from voltphase.codesign.layer import CodesignLayer
 from voltphase.codesign.proximity import Proximity
@@ -25,12 +26,16 @@ __all__ = [
     "GumbelSoftmax",
     "LinearSchedule",
     "Mix",
+    "Nearest",
     "PiecewiseSchedule",
+    "PostTraining",
     "Proximity",
+    "QuantizationAware",
     "ReinMax",
     "Relaxation",
     "Schedule",
     "Softmax",
     "StateTable",
     "StaticSchedule",
+    "Unconstrained",
 ]

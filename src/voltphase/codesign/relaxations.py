@@ -2,14 +2,14 @@
 
 A relaxation says what is learned for each pixel (its *design*: a score for each level, say), how a design becomes the
 modulation that light sees in training, and which level it stands for. In evaluation light sees the states of these
-levels and nothing else.
+levels and nothing else, unless the relaxation says that it is not `discrete`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import torch
 from torch import Tensor
@@ -20,7 +20,14 @@ from voltphase.errors import ConfigError
 
 
 class Relaxation(ABC):
-    """From what is learned for each pixel to the modulation used in training, and to a level."""
+    """From what is learned for each pixel to the modulation used in training, and to a level.
+
+    Attributes:
+        discrete: Whether a design stands for levels. If not, evaluation sees the modulation of training, and nothing
+            can be deployed.
+    """
+
+    discrete: ClassVar[bool] = True
 
     def initial(self, table: StateTable, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
         """A design to start from: a real ``numbers x rows x columns`` tensor, here scores of unit variance.
