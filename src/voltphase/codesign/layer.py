@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from voltphase.codesign.pixels import PanelPixels
 from voltphase.codesign.relaxations import GumbelSoftmax, Relaxation
 from voltphase.codesign.table import StateTable
-from voltphase.devices import DeviceStates
+from voltphase.devices import Device, DevicePanel
 from voltphase.errors import ConfigError
 
 
@@ -24,7 +25,8 @@ class CodesignLayer(nn.Module):
 
     Args:
         shape: (rows, columns) of pixels.
-        device_states: The states a pixel can take.
+        device_states: The states a pixel can take; or a panel, which says it of each pixel. Inactive pixels of a panel
+            have its fixed value and level 0, always.
         relaxation: How a state is chosen differentiably; the paper's hard Gumbel-Softmax by default.
         gain: The paper's regularisation factor lambda (eq. 5), multiplying the amplitude. Emulation only: hardware
             has none, and a common factor cannot change which detector region is brightest.
@@ -35,7 +37,8 @@ class CodesignLayer(nn.Module):
         dtype: Complex type of the modulation.
 
     Raises:
-        ConfigError: if the gain or the scale of the amplitude's gradient is not above zero.
+        ConfigError: if the gain or the scale of the amplitude's gradient is not above zero, or a panel has another
+            shape.
     """
 
     control: Tensor
@@ -46,7 +49,7 @@ class CodesignLayer(nn.Module):
     def __init__(
         self,
         shape: tuple[int, int],
-        device_states: DeviceStates,
+        device_states: Device,
         *,
         relaxation: Relaxation | None = None,
         gain: float = 1.0,
@@ -59,6 +62,15 @@ class CodesignLayer(nn.Module):
             raise ConfigError(f"expected a gain above zero, but got {gain}")
         if not 0 < amplitude_grad_scale < math.inf:
             raise ConfigError(f"expected an amplitude_grad_scale above zero, but got {amplitude_grad_scale}")
+        if isinstance(device_states, DevicePanel):
+            if device_states.shape != tuple(shape):
+                raise ConfigError(
+                    f"expected a panel of {shape[0]} x {shape[1]} pixels as its plane has, but {device_states.name} "
+                    f"has {device_states.shape[0]} x {device_states.shape[1]}: change the size of the plane, or use "
+                    "another panel"
+                )
+            if not device_states.regions.any():
+                device_states = device_states.tables[0]
         self.device_states = device_states
         self.relaxation = GumbelSoftmax() if relaxation is None else relaxation
         self.gain = float(gain)
@@ -66,24 +78,41 @@ class CodesignLayer(nn.Module):
         self.temperature = 1.0
         self.seed = seed
         self.draws = 0
-        table = StateTable.of(device_states, dtype)
+        self.pixels = PanelPixels(device_states, dtype) if isinstance(device_states, DevicePanel) else None
+        table = StateTable.of(
+            device_states.tables[0] if isinstance(device_states, DevicePanel) else device_states, dtype
+        )
         for column in ("control", "amplitude", "phase", "values"):
             self.register_buffer(column, getattr(table, column), persistent=False)
         generator = torch.Generator().manual_seed(self._stream(0))
-        self.design = nn.Parameter(self.relaxation.initial(table, shape, generator))
+        self.design = nn.Parameter(
+            self.relaxation.initial(table, shape, generator)
+            if self.pixels is None
+            else self.pixels.initial(self.relaxation, generator)
+        )
 
     @property
     def table(self) -> StateTable:
-        """The device's states, where and in the precision the layer computes."""
+        """The device's states, where and in the precision the layer computes; of a panel, those of its first table."""
         return StateTable(self.control, self.amplitude, self.phase, self.values)
 
     def levels(self) -> Tensor:
-        """The level of each pixel, an int64 ``rows x columns`` tensor."""
+        """The level of each pixel, an int64 ``rows x columns`` tensor; 0 where a panel is inactive."""
+        if self.pixels is not None:
+            return self.pixels.levels(self.relaxation, self.design.detach())
         return self.relaxation.levels(self.design.detach(), self.table)
+
+    def values_at(self, levels: Tensor) -> Tensor:
+        """What light is multiplied by with these levels set, a complex ``rows x columns`` tensor without gain.
+
+        Args:
+            levels: An int64 ``rows x columns`` tensor; what it says of inactive pixels does not matter.
+        """
+        return self.values[levels] if self.pixels is None else self.pixels.values_at(levels)
 
     @torch.no_grad()
     def set_levels(self, levels: Tensor) -> None:
-        """Put each pixel into a state: the design becomes one that stands for ``levels``.
+        """Put each pixel into a state: the design becomes one that stands for ``levels``, except at inactive pixels.
 
         Raises:
             ConfigError: if they are not whole numbers of the device's levels, one for each pixel.
@@ -99,18 +128,26 @@ class CodesignLayer(nn.Module):
                 f"expected levels from 0 to {len(self.device_states) - 1}, but got {int(levels.min())} to "
                 f"{int(levels.max())}"
             )
-        self.design.copy_(self.relaxation.holding(levels.to(self.design.device, torch.int64), self.table))
+        levels = levels.to(self.design.device, torch.int64)
+        if self.pixels is None:
+            self.design.copy_(self.relaxation.holding(levels, self.table))
+        else:
+            self.design.copy_(self.pixels.holding(self.relaxation, levels))
 
     def modulation(self) -> Tensor:
         """The complex ``rows x columns`` map the light is multiplied by, gain included."""
         if self.training:
             self.draws += 1
+        if self.training or not self.relaxation.discrete:
             generator = torch.Generator(self.design.device).manual_seed(self._stream(self.draws))
-            modulation = self.relaxation.modulation(self.design, self.table, self.temperature, generator)
+            if self.pixels is None:
+                modulation = self.relaxation.modulation(self.design, self.table, self.temperature, generator)
+            else:
+                modulation = self.pixels.modulation(self.relaxation, self.design, self.temperature, generator)
             if self.amplitude_grad_scale != 1.0 and modulation.requires_grad:
                 modulation.register_hook(_amplitude_scaler(modulation.detach(), self.amplitude_grad_scale))
         else:
-            modulation = self.values[self.levels()]
+            modulation = self.values_at(self.levels())
         return modulation if self.gain == 1.0 else self.gain * modulation
 
     def forward(self, field: Tensor) -> Tensor:
