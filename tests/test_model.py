@@ -39,10 +39,10 @@ def test_a_network_is_its_parts_in_the_order_light_meets_them(images: torch.Tens
     )[:, 0].to(torch.complex128)
     for distance, layer in zip([0.01, 0.02, 0.03], model.layers, strict=True):
         propagate = vp.Propagator(
-            model.grid, wavelength=532e-9, distance=distance, method="fresnel", dtype=torch.complex128
+            model.grids[0], wavelength=532e-9, distance=distance, method="fresnel", dtype=torch.complex128
         )
         field = propagate(field) * torch.tensor(layer.device_states.values())[layer.design.argmax(0)]
-    last = vp.Propagator(model.grid, wavelength=532e-9, distance=0.04, method="fresnel", dtype=torch.complex128)
+    last = vp.Propagator(model.grids[0], wavelength=532e-9, distance=0.04, method="fresnel", dtype=torch.complex128)
     torch.testing.assert_close(model(images), model.readout(last(field)), rtol=1e-10, atol=1e-12)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.codesign import CodesignLayer, Relaxation
-from voltphase.devices import DeviceStates
+from voltphase.devices import Device
 from voltphase.errors import ConfigError, GeometryError
 from voltphase.grid import Grid
 from voltphase.optics import Cascade, ImageSource, Propagator, image_interpolation
@@ -30,13 +30,14 @@ class DONN(nn.Module):
     pixel has the state of its highest score, and the same images always give the same logits.
 
     Args:
-        grid: Samples of the source, layer and detector planes.
+        grid: Samples of the planes: one grid for all, or one for each in the order light meets them, that is source,
+            layers and detector. Sizes, pitches and offsets may all differ.
         wavelength: In metres.
         distances: Source to first layer, between layers, and last layer to detector, in metres: one number for
             all, or one more than there are layers.
-        devices: The states of each layer's device, one per layer; they need not be alike.
+        devices: The states of each layer's device, or its panel, one per layer; they need not be alike.
         readout: How the detector's light becomes logits.
-        image_shape: (rows, columns) of the images, interpolated bilinearly to the grid.
+        image_shape: (rows, columns) of the images, interpolated bilinearly to the source's grid.
         method: Of propagation, see :class:`voltphase.optics.Propagator`.
         relaxation: How states are chosen differentiably; the paper's hard Gumbel-Softmax by default.
         gain: The paper's lambda, one for all layers or one each.
@@ -45,17 +46,18 @@ class DONN(nn.Module):
         dtype: ``torch.complex64`` or ``torch.complex128``.
 
     Raises:
-        ConfigError: if there is no device, or the number of distances or gains does not fit it.
+        ConfigError: if there is no device, or the number of grids, distances or gains does not fit it, or a panel has
+            another shape than its layer's grid.
         GeometryError: if the readout's regions are made for a detector of another shape.
     """
 
     def __init__(
         self,
         *,
-        grid: Grid,
+        grid: Grid | Sequence[Grid],
         wavelength: float,
         distances: float | Sequence[float],
-        devices: Sequence[DeviceStates],
+        devices: Sequence[Device],
         readout: RegionReadout,
         image_shape: tuple[int, int] = (28, 28),
         method: str = "fresnel",
@@ -69,49 +71,64 @@ class DONN(nn.Module):
         depth = len(devices)
         if depth == 0:
             raise ConfigError("expected at least one device, but got none: a network needs a layer")
-        if readout.regions.shape != grid.shape:
+        self.grids = [grid] * (depth + 2) if isinstance(grid, Grid) else list(grid)
+        if len(self.grids) != depth + 2:
+            raise ConfigError(
+                f"expected {depth + 2} grids (source, {depth} layers, detector) or a single one, but got "
+                f"{len(self.grids)}"
+            )
+        detector = self.grids[-1]
+        if readout.regions.shape != detector.shape:
             raise GeometryError(
-                f"expected detector regions made for {grid.rows} x {grid.columns} samples, but got regions for "
+                f"expected detector regions made for {detector.rows} x {detector.columns} samples, but got regions for "
                 f"{readout.regions.shape[0]} x {readout.regions.shape[1]}"
             )
-        self.grid = grid
         self.wavelength = float(wavelength)
         self.distances = _one_each(distances, depth + 1, "distances", "one for each gap, source to detector")
         self.method = method
         gains = _one_each(gain, depth, "gains", "one for each layer")
         grad_scales = _one_each(amplitude_grad_scale, depth, "scales of the amplitude's gradient", "one for each layer")
-        self.source = ImageSource(grid, image_shape, dtype=dtype)
+        self.source = ImageSource(self.grids[0], image_shape, dtype=dtype)
         self.layers = _modules(
             CodesignLayer(
-                grid.shape,
-                states,
+                plane.shape,
+                device,
                 relaxation=relaxation,
                 gain=gains[index],
                 amplitude_grad_scale=grad_scales[index],
                 seed=seed * 1000 + index,
                 dtype=dtype,
             )
-            for index, states in enumerate(devices)
+            for index, (plane, device) in enumerate(zip(self.grids[1:-1], devices, strict=True))
         )
+        gaps = list(zip(self.grids[:-1], self.grids[1:], self.distances, strict=True))
         alike = {
-            distance: Propagator(grid, wavelength=self.wavelength, distance=distance, method=method, dtype=dtype)
-            for distance in set(self.distances)
+            (before, after, distance): Propagator(
+                before, after, wavelength=self.wavelength, distance=distance, method=method, dtype=dtype
+            )
+            for before, after, distance in set(gaps)
         }
-        self.propagators = _modules(alike[distance] for distance in self.distances)
+        self.propagators = _modules(alike[gap] for gap in gaps)
         self.readout = readout
         self.cascade = self._cascade(image_shape, dtype)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits, a ``batch x regions`` tensor.
+        """Logits, a ``batch x classes`` tensor.
 
         Args:
             images: A ``batch x height x width`` tensor, uint8 or real in 0 to 1.
         """
         return self.readout.logits(self.measured(images))
 
-    def measured(self, images: Tensor) -> Tensor:
-        """What the detector measures in each region, a real ``batch x regions`` tensor."""
-        modulations = [layer.modulation() for layer in self.layers]
+    def measured(self, images: Tensor, modulations: Sequence[Tensor] | None = None) -> Tensor:
+        """What the detector measures for each class, a real ``batch x classes`` tensor.
+
+        Args:
+            images: As for :meth:`forward`.
+            modulations: A complex ``rows x columns`` tensor for each layer in place of its own, gain included.
+        """
+        if modulations is None:
+            modulations = [layer.modulation() for layer in self.layers]
         if self.cascade is None:
             field = self.source(images)
             for propagate, modulation in zip(self.propagators, modulations, strict=False):
@@ -141,9 +158,8 @@ class DONN(nn.Module):
         pairs = [kernel for kernel in kernels if kernel is not None]
         if len(pairs) < len(kernels):
             return None
-        images = [
-            image_interpolation(n, m).to(torch.complex128) for n, m in zip(image_shape, self.grid.shape, strict=True)
-        ]
+        source = self.grids[0].shape
+        images = [image_interpolation(n, m).to(torch.complex128) for n, m in zip(image_shape, source, strict=True)]
         rows, columns = self.readout.window_rows, self.readout.window_columns
         return Cascade(
             first=(pairs[0][0] @ images[0], pairs[0][1] @ images[1]),

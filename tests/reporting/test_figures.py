@@ -62,19 +62,23 @@ def test_a_plane_is_drawn_where_it_lies():
 def test_maps_show_the_states_of_each_pixel():
     devices = [device(4), device(7), device(4)]
     levels = level_maps(devices)
-    for array, level in zip(shown(maps.level_figure(levels, devices, GRID)), levels, strict=True):
+    for array, level in zip(shown(maps.level_figure(levels, devices, [GRID] * len(devices))), levels, strict=True):
         np.testing.assert_array_equal(array, level)
-    for array, level, states in zip(shown(maps.phase_figure(levels, devices, GRID)), levels, devices, strict=True):
+    for array, level, states in zip(
+        shown(maps.phase_figure(levels, devices, [GRID] * len(devices))), levels, devices, strict=True
+    ):
         np.testing.assert_allclose(np.exp(1j * array), np.exp(1j * states.phase[level]))
         assert array.min() >= 0
         assert array.max() < 2 * math.pi
-    for array, level, states in zip(shown(maps.amplitude_figure(levels, devices, GRID)), levels, devices, strict=True):
+    for array, level, states in zip(
+        shown(maps.amplitude_figure(levels, devices, [GRID] * len(devices))), levels, devices, strict=True
+    ):
         np.testing.assert_array_equal(array, states.amplitude[level])
 
 
 @pytest.mark.parametrize(("devices", "bars"), [([device(4)] * 3, 1), ([device(4), device(7)], 2)])
 def test_one_bar_of_levels_unless_devices_have_different_numbers_of_them(devices, bars):
-    figure = maps.level_figure(level_maps(devices), devices, GRID)
+    figure = maps.level_figure(level_maps(devices), devices, [GRID] * len(devices))
     assert len(figure.axes) == len(devices) + bars
 
 
@@ -86,7 +90,7 @@ def test_any_depth_can_be_drawn(depth):
     light = Light(np.linspace(0, 1, points), np.geomspace(1, 1e-12, points), 1e-13, 0.0)
     with style.house_style():
         for figure in (
-            maps.level_figure(levels, devices, GRID),
+            maps.level_figure(levels, devices, [GRID] * len(devices)),
             figures.level_use_figure(levels, devices),
             figures.light_figure(light, depth),
         ):
@@ -95,7 +99,7 @@ def test_any_depth_can_be_drawn(depth):
 
 def test_a_very_deep_network_shows_its_first_twenty_layers():
     devices = [device(3)] * 30
-    assert len(shown(maps.phase_figure(level_maps(devices), devices, GRID))) == 20
+    assert len(shown(maps.phase_figure(level_maps(devices), devices, [GRID] * len(devices)))) == 20
 
 
 def test_level_use_is_a_share_of_pixels():
@@ -139,7 +143,7 @@ def test_regions_are_drawn_on_their_samples():
     logits = np.array([0.1, 0.7, 0.2])
     intensity = {name: np.ones(GRID.shape) for name in ("source", "layer 1", "detector")}
     example = Example(3, np.zeros((4, 4), np.uint8), 2, logits, intensity)
-    figure = maps.propagation_figure(example, REGIONS, GRID, ("a", "b", "c"))
+    figure = maps.propagation_figure(example, REGIONS, dict.fromkeys(example.intensity, GRID), ("a", "b", "c"))
     detector, bars = figure.axes[2], figure.axes[3]
     boxes = [(patch.get_x(), patch.get_y(), patch.get_width(), patch.get_height()) for patch in rectangles(detector)]
     for box, (row, column, height, width) in zip(boxes, REGIONS.boxes, strict=True):

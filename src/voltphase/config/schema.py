@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from voltphase.codesign import Mix
+from voltphase.codesign import Mix, Nearest
 from voltphase.config.text import write_yaml
 from voltphase.devices.models import MODELS
 from voltphase.devices.states import Pick
@@ -29,6 +29,7 @@ def _kind(value: Any) -> str:
 _DISTANCES = "a distance in metres above 0 and at most 1000, or a list of them"
 _GAIN = "a number above 0, or a list of them"
 _SCALE = "calibrated or a number above 0"
+_BORDER = "a whole number of pixels, or [top, bottom, left, right]"
 _REGIONS = "paper or a list of [row, column, height, width] in whole samples"
 
 
@@ -51,6 +52,23 @@ _OneOrEachDistance = Annotated[
 ]
 _OneOrEachGain = Annotated[
     Annotated[_Positive, Tag("one")] | Annotated[_Positive, Tag("word")] | Annotated[list[_Positive], Tag("each")],
+    Discriminator(_kind),
+]
+_Size = Annotated[int, Field(ge=10, le=8192)]
+_OneOrEachSize = Annotated[
+    Annotated[_Size, Tag("one")] | Annotated[_Size, Tag("word")] | Annotated[list[_Size], Tag("each")],
+    Discriminator(_kind),
+]
+_Pitch = Annotated[float, Field(gt=0, lt=0.1)]
+_OneOrEachPitch = Annotated[
+    Annotated[_Pitch, Tag("one")] | Annotated[_Pitch, Tag("word")] | Annotated[list[_Pitch], Tag("each")],
+    Discriminator(_kind),
+]
+_Side = Annotated[int, Field(ge=0)]
+_Border = Annotated[
+    Annotated[_Side, Tag("one")]
+    | Annotated[_Side, Tag("word")]
+    | Annotated[Annotated[list[_Side], Field(min_length=4, max_length=4)], Tag("each")],
     Discriminator(_kind),
 ]
 _Scale = Annotated[
@@ -95,8 +113,9 @@ class OpticsConfig(_Section):
     """The bench: planes and the space between them.
 
     Attributes:
-        size: Samples along each side of every plane.
-        pitch: Distance between samples, in metres.
+        size: Samples along each side of every plane; or a list, one for each plane in the order light meets them:
+            source, layers, detector.
+        pitch: Distance between samples, in metres; one for all planes or one for each, likewise.
         wavelength: In metres.
         distances: Source to first layer, between layers and last layer to detector, in metres: one number for
             all, or one more than there are layers.
@@ -104,8 +123,8 @@ class OpticsConfig(_Section):
         method: How light is propagated.
     """
 
-    size: int = Field(default=64, ge=10, le=8192)
-    pitch: float = Field(default=36e-6, gt=0, lt=0.1, description="a length in metres above 0, such as 36e-6")
+    size: _OneOrEachSize = 64
+    pitch: _OneOrEachPitch = Field(default=36e-6, description="a length in metres above 0, such as 36e-6")
     wavelength: float = Field(
         default=532e-9, ge=1e-9, le=1e-2, description="a length in metres between 1e-9 and 1e-2, such as 532e-9"
     )
@@ -113,21 +132,34 @@ class OpticsConfig(_Section):
     depth: int = Field(default=5, ge=1, le=1000)
     method: _Method = "fresnel"
 
+    @property
+    def sizes(self) -> list[int]:
+        """The size of each plane: source, layers, detector."""
+        return self.size if isinstance(self.size, list) else [self.size] * (self.depth + 2)
+
+    @property
+    def pitches(self) -> list[float]:
+        """The pitch of each plane: source, layers, detector."""
+        return self.pitch if isinstance(self.pitch, list) else [self.pitch] * (self.depth + 2)
+
 
 class DeviceConfig(_Section):
     """The states a layer's pixels can take.
 
     Attributes:
-        file: A measured table, see ``voltphase device check``.
+        file: A measured table, or the folder of a panel, see ``voltphase device check``.
         model: A modelled device, see ``voltphase device list``; used where ``file`` is null.
         levels: How many of the device's states to use; null for all.
         pick: How they are chosen: by even spacing, by control value, or spread over the complex plane.
+        border: Width in pixels of a dark border, inactive on all sides alike or by ``[top, bottom, left, right]``, of a
+            device that covers less than its plane.
     """
 
     file: str | None = None
     model: _DeviceModel | None = None
     levels: int | None = Field(default=8, ge=2)
     pick: Pick = "even"
+    border: _Border = Field(default=0, description=_BORDER)
 
     @model_validator(mode="before")
     @classmethod
@@ -144,15 +176,22 @@ class RelaxationConfig(_Section):
 
     Attributes:
         name: The relaxation; ``softmax`` is without noise; ``proximity`` learns a point of the complex plane for each
-            pixel, not a score for each level.
+            pixel, not a score for each level. Three are baselines: ``ptq`` learns a continuous control value for each
+            pixel and rounds it after training, ``qat`` rounds it in every step, ``unconstrained`` learns free phases
+            with amplitude 1, which no device can be set to.
         hard: Whether light sees the chosen state itself (the paper) or the weighted mix of all; ``reinmax`` is
-            always hard.
+            always hard, baselines do not ask.
         mix: What the soft weights mix: complex states, or amplitudes and phases apart (``polar``, the paper).
+        nearest: What ``ptq`` and ``qat`` round to: the state nearest in control value (the paper), or on the complex
+            plane.
+        order: Of the polynomials that ``ptq`` and ``qat`` fit to the states; null chooses it by cross-validation.
     """
 
-    name: Literal["gumbel-softmax", "softmax", "reinmax", "proximity"] = "gumbel-softmax"
+    name: Literal["gumbel-softmax", "softmax", "reinmax", "proximity", "ptq", "qat", "unconstrained"] = "gumbel-softmax"
     hard: bool = True
     mix: Mix = "complex"
+    nearest: Nearest = "control"
+    order: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _fit_together(self) -> RelaxationConfig:
@@ -164,6 +203,11 @@ class RelaxationConfig(_Section):
             raise _misfit(
                 "expected codesign.relaxation.mix to be complex for proximity, whose points lie on the complex plane, "
                 f"but got {self.mix}"
+            )
+        if self.name not in ("ptq", "qat") and (self.nearest != "control" or self.order is not None):
+            key, value = ("nearest", self.nearest) if self.nearest != "control" else ("order", self.order)
+            raise _misfit(
+                f"expected no codesign.relaxation.{key} for {self.name}, but got {value}: it is for ptq and qat"
             )
         return self
 
@@ -307,6 +351,13 @@ class Config(_Section):
                 f"expected optics.distances to be a number or {depth + 1} numbers (source to first layer, between "
                 f"the {depth} layers of optics.depth, last layer to detector), but got {len(distances)}"
             )
+        for key in ("size", "pitch"):
+            each = getattr(self.optics, key)
+            if isinstance(each, list) and len(each) != depth + 2:
+                raise _misfit(
+                    f"expected optics.{key} to be a number or {depth + 2} numbers (source, the {depth} layers of "
+                    f"optics.depth, detector), but got {len(each)}"
+                )
         for key in ("gain", "amplitude_grad_scale"):
             each = getattr(self.codesign, key)
             if isinstance(each, list) and len(each) != depth:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +10,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from voltphase.deployment.manifest import (
-    MANIFEST_NAME,
     PRECISIONS,
-    FileRecord,
     LayerRecord,
     Manifest,
-    file_digest,
 )
+from voltphase.deployment.records import MANIFEST_NAME, check_unchanged, read_array, reading
+from voltphase.devices import DevicePanel
 from voltphase.errors import DeploymentError, VoltphaseError
 from voltphase.optics import ImageSource, Propagator
 
@@ -68,8 +65,9 @@ class Emulator(nn.Module):
                 f"{MANIFEST_NAME}: expected lengths that light can be computed with, but got some out of all proportion"
             ) from error
         for index, (layer, level) in enumerate(zip(manifest.layers, levels, strict=True)):
-            values = torch.tensor(layer.device.values(), dtype=dtype)
-            self.register_buffer(f"states_{index}", values[torch.from_numpy(level.astype(np.int64))])
+            device = layer.device
+            states = device.modulation(level) if isinstance(device, DevicePanel) else device.values()[level]
+            self.register_buffer(f"states_{index}", torch.tensor(states, dtype=dtype))
         self.eval()
 
     @classmethod
@@ -95,12 +93,12 @@ class Emulator(nn.Module):
         return self.propagators[-1](field)
 
     def readings(self, field: Tensor) -> Tensor:
-        """The measure of each region, a real ``batch x regions`` tensor, from a detector field."""
+        """The measure of each class, a real ``batch x classes`` tensor, from a detector field."""
         return self.readout.measured(self.readout.window(field))
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Logits, a ``batch x regions`` tensor.
+        """Logits, a ``batch x classes`` tensor.
 
         Args:
             images: A ``batch x height x width`` tensor, uint8 or real in 0 to 1.
@@ -145,37 +143,9 @@ def read_levels(folder: Path, layer: LayerRecord) -> np.ndarray:
     return levels
 
 
-def check_unchanged(folder: Path, record: FileRecord) -> None:
-    """Check that a file still has the hash it was written with.
-
-    Raises:
-        DeploymentError: if it has not.
-    """
-    with _reading(folder / record.name):
-        unchanged = file_digest(folder / record.name) == record.sha256
-    if not unchanged:
-        raise DeploymentError(
-            f"expected {folder / record.name} as it was deployed, but its SHA-256 differs from the one in "
-            f"{MANIFEST_NAME}: restore the file or deploy again"
-        )
-
-
-def read_array(path: Path) -> np.ndarray:
-    """An array from an ``.npy`` file; never one that holds Python objects.
-
-    Raises:
-        DeploymentError: if the file is missing or is no such array.
-    """
-    with _reading(path), path.open("rb") as stream:
-        array = np.load(stream, allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        raise DeploymentError(f"expected one array in {path}, but got an archive: restore the file or deploy again")
-    return array
-
-
 def _read_image(path: Path, layer: LayerRecord) -> np.ndarray:
     rows, columns = layer.grid.shape
-    with _reading(path), Image.open(path, formats=["PNG"]) as image:
+    with reading(path), Image.open(path, formats=["PNG"]) as image:
         if image.size != (columns, rows):
             raise DeploymentError(
                 f"expected {rows} rows x {columns} columns in {path}, but got {image.height} x "
@@ -187,15 +157,3 @@ def _read_image(path: Path, layer: LayerRecord) -> np.ndarray:
                 "restore the file or deploy again"
             )
         return np.asarray(image).astype(np.int64)
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise DeploymentError(f"expected the file {path}, but it is missing: restore it or deploy again") from error
-    except (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DeploymentError(
-            f"expected to read {path}, but it is damaged or no file of its kind ({error}): restore it or deploy again"
-        ) from error

@@ -14,14 +14,14 @@ from torch import Tensor
 from voltphase.deployment.bench_note import bench_note
 from voltphase.deployment.manifest import (
     PRECISIONS,
-    FileRecord,
     LayerRecord,
     Manifest,
     ReferenceRecord,
     data_digest,
     write_manifest,
 )
-from voltphase.devices import DeviceStates
+from voltphase.deployment.records import FileRecord
+from voltphase.devices import Device, DevicePanel
 from voltphase.errors import DeploymentError, OutputError
 from voltphase.files import atomic_directory
 
@@ -49,8 +49,9 @@ def deploy(
     """Write the maps to load on the devices of a trained model, and all that is needed to rebuild the system.
 
     The folder holds, per layer, ``layer-N.png`` (the grey value of each pixel) and ``layer-N-levels.npy`` (its
-    level), and ``manifest.json``, ``README.txt`` and, with a data set, ``expected-logits.npy``: what the
-    model gives for every image, to verify against.
+    level), where it is a panel ``layer-N-regions.npy`` (the table each pixel follows, -1 where it is inactive; the
+    image holds level 0 there), and ``manifest.json``, ``README.txt`` and, with a data set, ``expected-logits.npy``:
+    what the model gives for every image, to verify against.
 
     Args:
         model: Its argmax states are deployed, those it is evaluated with.
@@ -65,8 +66,10 @@ def deploy(
     Raises:
         OutputError: if ``out`` exists already or cannot be written.
         DeploymentError: if the model does not reach ``expected_accuracy``, or a device has too many levels.
+        ConfigError: if the model's relaxation has no levels to deploy.
     """
     out = Path(out)
+    model.levels()  # a network that has none is refused before the work
     logits = accuracy = None
     if dataset is not None:
         logits = evaluate(model, dataset.images)
@@ -135,7 +138,7 @@ def evaluate(model: torch.nn.Module, images: Tensor, batch: int = _BATCH) -> Ten
         model.train(was_training)
 
 
-def image_codes(states: DeviceStates) -> tuple[tuple[int, ...], int]:
+def image_codes(states: Device) -> tuple[tuple[int, ...], int]:
     """The grey value that stands for each level in the image, and the image's bits, 8 or 16.
 
     A device driven by integer grey levels is sent the image as it is: its codes are its control values. Any
@@ -163,14 +166,23 @@ def _write_layer(folder: Path, number: int, layer: CodesignLayer, model: DONN) -
     Image.fromarray(image).save(image_path, format="PNG", optimize=True)
     np.save(levels_path, levels.astype(np.min_scalar_type(len(codes) - 1)), allow_pickle=False)
     return LayerRecord(
-        grid=model.grid,
+        grid=model.grids[number],
         device=layer.device_states,
+        regions=_write_regions(folder, number, layer.device_states),
         codes=codes,
         image_bits=bits,
         image=FileRecord.of(image_path),
         levels=FileRecord.of(levels_path),
         digital_gain=layer.gain,
     )
+
+
+def _write_regions(folder: Path, number: int, device: Device) -> FileRecord | None:
+    if not isinstance(device, DevicePanel):
+        return None
+    path = folder / f"layer-{number}-regions.npy"
+    np.save(path, device.regions.astype("<i4"), allow_pickle=False)
+    return FileRecord.of(path)
 
 
 def _layers(model: DONN) -> list[CodesignLayer]:
@@ -187,8 +199,8 @@ def _describe(
         method=model.method,
         precision=next(name for name, kind in PRECISIONS.items() if kind == dtype),
         image_shape=model.source.image_shape,
-        source=model.grid,
-        detector=model.grid,
+        source=model.grids[0],
+        detector=model.grids[-1],
         layers=layers,
         regions=model.readout.regions,
         measure=model.readout.measure,

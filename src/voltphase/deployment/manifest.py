@@ -12,14 +12,15 @@ import numpy as np
 import torch
 
 from voltphase.deployment.reading import Reader
-from voltphase.devices import DeviceStates
+from voltphase.deployment.records import MANIFEST_NAME, FileRecord
+from voltphase.deployment.tables import code_is_control, device_json, in_manifest, parse_device
+from voltphase.devices import Device
 from voltphase.errors import DeploymentError, VoltphaseError
 from voltphase.grid import Grid
 from voltphase.readout import RegionReadout, Regions
 
 FORMAT = "voltphase-deployment"
 FORMAT_VERSION = 1
-MANIFEST_NAME = "manifest.json"
 
 #: Names of the complex types the light may be computed in.
 PRECISIONS: dict[str, torch.dtype] = {"complex64": torch.complex64, "complex128": torch.complex128}
@@ -28,45 +29,34 @@ PRECISIONS: dict[str, torch.dtype] = {"complex64": torch.complex64, "complex128"
 _POWER_OF_FIELD = {"sum": 2, "mean": 2, "amplitude": 1, "fraction": 0}
 
 
-@dataclass(frozen=True)
-class FileRecord:
-    """A file of the folder and the SHA-256 of its bytes."""
-
-    name: str
-    sha256: str
-
-    @classmethod
-    def of(cls, path: Path) -> FileRecord:
-        """The record of a file as it lies on the disk."""
-        return cls(path.name, file_digest(path))
-
-
 @dataclass(frozen=True, eq=False)
 class LayerRecord:
-    """One layer of the system and the two files that hold its map.
+    """One layer of the system and the files that hold its map.
 
     Args:
         grid: Where its pixels lie.
-        device: The states a pixel can take.
+        device: The states a pixel can take, or a panel, which says it of each pixel.
         codes: The grey value of each level in the image, in the order of the levels.
         image_bits: 8 or 16, of the image's grey values.
         image: The image to load on the device.
         levels: The integer level of each pixel.
+        regions: Of a panel, the table that each pixel follows; None where all pixels are alike.
         digital_gain: The layer's gain in emulation; the light itself is never multiplied by it.
     """
 
     grid: Grid
-    device: DeviceStates
+    device: Device
     codes: tuple[int, ...]
     image_bits: int
     image: FileRecord
     levels: FileRecord
+    regions: FileRecord | None
     digital_gain: float
 
     @property
     def code_is_control(self) -> bool:
         """Whether the image's grey values are the control values to send."""
-        return [float(code) for code in self.codes] == self.device.control.tolist()
+        return code_is_control(self.device, self.codes)
 
 
 @dataclass(frozen=True)
@@ -97,10 +87,10 @@ class Manifest:
         source: Where the samples of the source lie.
         detector: Where the samples of the detector lie.
         layers: In the order light meets them.
-        regions: Of the detector, one per class.
+        regions: Of the detector, one or a pair per class.
         measure: Of the light in a region, see :class:`voltphase.readout.RegionReadout`.
         scale: What a measure is multiplied by to give a logit.
-        classes: A name for each region, or nothing.
+        classes: A name for each class, or nothing.
         reference: The test set to verify with, or None.
         version: The voltphase that wrote the folder.
     """
@@ -124,7 +114,7 @@ class Manifest:
     def reading_factor(self) -> float:
         """What the gains of all layers amount to on a measure: a digital factor."""
         gain = float(np.prod([layer.digital_gain for layer in self.layers]))
-        return gain ** _POWER_OF_FIELD[self.measure]
+        return gain ** (0 if self.regions.paired else _POWER_OF_FIELD[self.measure])
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``manifest.json``."""
@@ -151,6 +141,7 @@ class Manifest:
                 "measure": self.measure,
                 "scale": self.scale,
                 "digital_factor": self.reading_factor,
+                "differential": self.regions.paired,
                 "regions": [list(box) for box in self.regions.boxes],
                 "classes": list(self.classes),
             },
@@ -200,12 +191,14 @@ class Manifest:
         detector = _parse_grid(readout.child("grid"))
         try:
             boxes = tuple(readout.integers("regions", 4, of=entry) for entry in readout.entries("regions"))
-            regions = Regions(boxes, detector.shape)  # pyright: ignore[reportArgumentType]
+            regions = Regions(boxes, detector.shape, readout.boolean("differential"))  # pyright: ignore[reportArgumentType]
         except VoltphaseError as error:
-            raise _in_manifest(readout, error) from error
+            raise in_manifest(readout, error) from error
         classes = readout.texts("classes")
-        if len(classes) not in (0, len(regions)):
-            raise root.error(f"expected a class for each of {len(regions)} regions, but got {len(classes)}")
+        if len(classes) not in (0, regions.classes):
+            raise root.error(
+                f"expected names of {regions.classes} classes for {len(regions)} regions, but got {len(classes)}"
+            )
         manifest = cls(
             wavelength=root.positive("wavelength_m"),
             distances=distances,
@@ -234,12 +227,6 @@ class Manifest:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write ``manifest.json``, one line for each row of a device table."""
     (folder / MANIFEST_NAME).write_text(_dump(manifest.to_json()) + "\n", encoding="utf-8")
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of the bytes of a file, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def data_digest(images: torch.Tensor, labels: torch.Tensor) -> str:
@@ -286,30 +273,15 @@ def _file_json(record: FileRecord) -> dict[str, Any]:
 
 
 def _layer_json(layer: LayerRecord) -> dict[str, Any]:
-    device = layer.device
-    table = zip(layer.codes, device.control, device.amplitude, device.phase, strict=True)
+    states = device_json(layer.device, layer.codes)
+    if layer.regions is not None:
+        states["regions"] = _file_json(layer.regions)
     return {
         "grid": _grid_json(layer.grid),
         "image": {**_file_json(layer.image), "bits": layer.image_bits},
         "levels": _file_json(layer.levels),
         "digital_gain": layer.digital_gain,
-        "device": {
-            "name": device.name,
-            "source": device.source,
-            "control_unit": device.control_unit,
-            "code_is_control": layer.code_is_control,
-            "digest": device.digest,
-            "table": [
-                {
-                    "level": level,
-                    "code": code,
-                    "control": float(control),
-                    "amplitude": float(amplitude),
-                    "phase_rad": float(phase),
-                }
-                for level, (code, control, amplitude, phase) in enumerate(table)
-            ],
-        },
+        "device" if layer.regions is None else "panel": states,
     }
 
 
@@ -318,7 +290,7 @@ def _parse_grid(grid: Reader) -> Grid:
         pitch, offset = grid.numbers("pitch_m", 2), grid.numbers("offset_m", 2)
         return Grid(grid.pair("shape"), (pitch[0], pitch[1]), (offset[0], offset[1]))
     except VoltphaseError as error:
-        raise _in_manifest(grid, error) from error
+        raise in_manifest(grid, error) from error
 
 
 def _parse_file(file: Reader) -> FileRecord:
@@ -326,40 +298,25 @@ def _parse_file(file: Reader) -> FileRecord:
 
 
 def _parse_layer(layer: Reader) -> LayerRecord:
-    device = layer.child("device")
-    rows = device.children("table")
-    if [row.integer("level") for row in rows] != list(range(len(rows))):
-        raise device.error("expected the levels of the table to count 0, 1, 2, ...")
-    try:
-        states = DeviceStates(
-            control=np.array([row.number("control") for row in rows]),
-            amplitude=np.array([row.number("amplitude") for row in rows]),
-            phase=np.array([row.number("phase_rad") for row in rows]),
-            name=device.text("name"),
-            control_unit=device.text("control_unit"),
-            source=device.text("source"),
-        )
-    except VoltphaseError as error:
-        raise _in_manifest(device, error) from error
-    if states.digest != device.text("digest"):
-        raise device.error("expected a device table with the digest written beside it, but the table was changed")
-    bits, codes = layer.child("image").integer("bits"), tuple(row.integer("code") for row in rows)
+    panel = layer.content.get("panel") is not None
+    device = layer.child("panel" if panel else "device")
+    grid, regions = _parse_grid(layer.child("grid")), _parse_file(device.child("regions")) if panel else None
+    states, codes = parse_device(device, grid.shape, regions)
+    bits = layer.child("image").integer("bits")
     if bits not in (8, 16):
         raise layer.error(f"expected an image of 8 or 16 bits, but got {bits}")
     if len(set(codes)) != len(codes) or not all(0 <= code < 2**bits for code in codes):
         raise device.error(f"expected a different code from 0 to {2**bits - 1} for each level")
-    record = LayerRecord(
-        grid=_parse_grid(layer.child("grid")),
+    return LayerRecord(
+        grid=grid,
         device=states,
         codes=codes,
         image_bits=bits,
         image=_parse_file(layer.child("image")),
         levels=_parse_file(layer.child("levels")),
+        regions=regions,
         digital_gain=layer.positive("digital_gain"),
     )
-    if device.boolean("code_is_control") != record.code_is_control:
-        raise device.error("expected code_is_control to say whether codes equal control values, but it does not")
-    return record
 
 
 def _parse_reference(root: Reader) -> ReferenceRecord | None:
@@ -377,7 +334,3 @@ def _parse_reference(root: Reader) -> ReferenceRecord | None:
         accuracy=accuracy,
         logits=_parse_file(reference.child("logits")),
     )
-
-
-def _in_manifest(reader: Reader, error: VoltphaseError) -> DeploymentError:
-    return error if isinstance(error, DeploymentError) else reader.error(str(error))

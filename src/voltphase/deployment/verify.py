@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from voltphase.deployment.emulator import Emulator, check_unchanged, read_array
+from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.export import evaluate
 from voltphase.deployment.manifest import Manifest, ReferenceRecord, data_digest
+from voltphase.deployment.records import check_unchanged, read_array
 from voltphase.errors import DeploymentError
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def compare(
 
 
 def _expected_logits(folder: Path, manifest: Manifest, reference: ReferenceRecord) -> torch.Tensor:
-    path, shape = folder / reference.logits.name, (reference.images, len(manifest.regions))
+    path, shape = folder / reference.logits.name, (reference.images, manifest.regions.classes)
     expected = read_array(path)
     if expected.dtype.kind != "f" or expected.shape != shape or not np.isfinite(expected).all():
         raise DeploymentError(

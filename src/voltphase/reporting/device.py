@@ -7,9 +7,10 @@ import math
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
-from voltphase.devices import DeviceStates
+from voltphase.devices import DevicePanel, DeviceStates
 from voltphase.reporting import style
 from voltphase.reporting.figures import draw_states
 
@@ -17,6 +18,8 @@ from voltphase.reporting.figures import draw_states
 _MOST_NAMED = 16
 # Up to here a state is a visible dot; beyond, dots would run together.
 _MOST_DOTS = 128
+# Of a panel, so many tables are drawn.
+_MOST_TABLES = 3
 
 
 def device_figure(states: DeviceStates) -> Figure:
@@ -46,6 +49,28 @@ def device_figure(states: DeviceStates) -> Figure:
             direction = value / abs(value) if abs(value) > 0 else 1.0
             _name(plane, level, value.real, value.imag, (10 * direction.real, 10 * direction.imag))
         figure.suptitle(f"{states.name}: {len(states)} states", fontsize=11, color=style.INK)
+    return figure
+
+
+def panel_figure(panel: DevicePanel) -> Figure:
+    """The table each pixel follows, inactive ones left blank, and the states of the first tables."""
+    shown = panel.tables[:_MOST_TABLES]
+    with style.house_style():
+        figure = style.new_figure(3.2 * (len(shown) + 1), 3.4)
+        pixels, *planes = figure.subplots(1, len(shown) + 1)
+        image = pixels.imshow(
+            np.ma.masked_where(panel.inactive, panel.regions),
+            cmap=style.LEVEL_MAP,
+            norm=BoundaryNorm(np.arange(len(panel.tables) + 1) - 0.5, 256),
+            interpolation="nearest",
+        )
+        pixels.set(title="table of each pixel", xlabel="column", ylabel="row")
+        bar = figure.colorbar(image, ax=pixels, fraction=0.05, ticks=np.unique(panel.regions[~panel.inactive])[:9])
+        bar.minorticks_off()
+        for index, (table, plane) in enumerate(zip(shown, planes, strict=True)):
+            draw_states(plane, table)
+            plane.set_title(f"table {index}: {table.name}")
+        figure.suptitle(f"{panel.name}: {len(panel)} states", fontsize=11, color=style.INK)
     return figure
 
 

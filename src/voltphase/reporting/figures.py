@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from voltphase.devices import DeviceStates
+from voltphase.devices import Device, DevicePanel, DeviceStates
 from voltphase.reporting import style
 from voltphase.reporting.maps import class_label
 from voltphase.reporting.view import Light
@@ -54,11 +54,12 @@ def draw_accuracy(axes: Axes, metrics: Mapping[str, np.ndarray]) -> None:
     _epochs(axes)
 
 
-def different_devices(devices: Sequence[DeviceStates]) -> list[DeviceStates]:
-    """Each device once, in the order of the layers."""
+def different_devices(devices: Sequence[Device]) -> list[DeviceStates]:
+    """Each table of states once, in the order of the layers."""
     different: dict[str, DeviceStates] = {}
     for device in devices:
-        different.setdefault(device.digest, device)
+        for table in device.tables if isinstance(device, DevicePanel) else [device]:
+            different.setdefault(table.digest, table)
     return list(different.values())
 
 
@@ -159,16 +160,19 @@ def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     return figure
 
 
-def level_use_figure(levels: Sequence[np.ndarray], devices: Sequence[DeviceStates]) -> Figure:
-    """The share of each layer's pixels in each level, against an even share."""
+def level_use_figure(levels: Sequence[np.ndarray], devices: Sequence[Device]) -> Figure:
+    """The share of each layer's active pixels in each level, against an even share."""
     count = min(len(levels), _MOST_LAYERS)
     columns = min(count, _PER_ROW)
     rows = math.ceil(count / columns)
     figure = style.new_figure(2.16 * columns + 0.6, 1.75 * rows + 0.3)
     axes = np.asarray(figure.subplots(rows, columns, squeeze=False, sharey=True)).ravel()
     for index in range(count):
-        total, chart = len(devices[index]), axes[index]
-        share = np.bincount(levels[index].ravel(), minlength=total) / levels[index].size
+        device, chart = devices[index], axes[index]
+        total, active = len(device), levels[index].ravel()
+        if isinstance(device, DevicePanel):
+            active = levels[index][~device.inactive]
+        share = np.bincount(active, minlength=total) / active.size
         chart.bar(range(total), share, width=0.86, color=colormaps[style.LEVEL_MAP](np.linspace(0, 1, total)))
         chart.axhline(1 / total, color=style.INK, linewidth=0.8, linestyle="--")
         chart.set_title(f"layer {index + 1}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from voltphase.codesign import CodesignLayer
-from voltphase.devices import DeviceStates
+from voltphase.devices import Device, DeviceStates
 from voltphase.files import write_text
+from voltphase.grid import Grid
 from voltphase.reporting import figures, maps, style
 from voltphase.reporting.device import device_figure
 from voltphase.reporting.view import Example, RunView
@@ -74,10 +75,10 @@ def report_html(view: RunView) -> str:
 
 def _sections(view: RunView, layers: list[CodesignLayer]) -> list[str]:
     model, classes = view.model, view.test.classes
-    grid, regions = model.grid, model.readout.regions
+    grids, regions = model.grids[1:-1], model.readout.regions
     devices = [layer.device_states for layer in layers]
     levels = [layer.levels().cpu().numpy() for layer in layers]
-    dots = min(max(2 * max(grid.shape) / _MAP_INCHES, _LEAST_DOTS), _MOST_DOTS)
+    dots = min(max(2 * max(max(grid.shape) for grid in grids) / _MAP_INCHES, _LEAST_DOTS), _MOST_DOTS)
     right = int((view.predictions == view.test.labels.numpy()).sum())
     matrix = figures.confusion_matrix(view.predictions, view.test.labels.numpy(), len(classes))
 
@@ -89,7 +90,7 @@ def _sections(view: RunView, layers: list[CodesignLayer]) -> list[str]:
 
     examples = [
         picture(
-            maps.propagation_figure(example, regions, grid, classes),
+            maps.propagation_figure(example, regions, view.grids, classes),
             f"Test image {example.index} on each plane",
             _example_caption(example, classes),
         )
@@ -115,9 +116,9 @@ def _sections(view: RunView, layers: list[CodesignLayer]) -> list[str]:
             "maps",
             "What is loaded on the devices",
             "The level of every pixel, and the phase and amplitude the device gives for it.",
-            picture(maps.level_figure(levels, devices, grid), "Level maps", "Levels."),
-            picture(maps.phase_figure(levels, devices, grid), "Phase maps", "Phase, modulo a turn."),
-            picture(maps.amplitude_figure(levels, devices, grid), "Amplitude maps", "Amplitude."),
+            picture(maps.level_figure(levels, devices, grids), "Level maps", "Levels."),
+            picture(maps.phase_figure(levels, devices, grids), "Phase maps", "Phase, modulo a turn."),
+            picture(maps.amplitude_figure(levels, devices, grids), "Amplitude maps", "Amplitude."),
         ),
         _section(
             "device",
@@ -175,8 +176,12 @@ def _example_caption(example: Example, classes: Sequence[str]) -> str:
     return f"Test image {example.index} shows “{shown}” {verdict}."
 
 
-def _device_caption(device: DeviceStates, devices: Sequence[DeviceStates]) -> str:
-    layers = [str(number) for number, other in enumerate(devices, start=1) if other.digest == device.digest]
+def _device_caption(device: DeviceStates, devices: Sequence[Device]) -> str:
+    layers = [
+        str(number)
+        for number, other in enumerate(devices, start=1)
+        if device.digest in {table.digest for table in figures.different_devices([other])}
+    ]
     if len(layers) == len(devices):
         return ""
     return f"On {'layer' if len(layers) == 1 else 'layers'} {', '.join(layers)}."
@@ -184,11 +189,27 @@ def _device_caption(device: DeviceStates, devices: Sequence[DeviceStates]) -> st
 
 def _subtitle(view: RunView, layers: list[CodesignLayer]) -> str:
     count = len(layers)
-    grid = view.model.grid
     return (
         f"{count} {'layer' if count == 1 else 'layers'} of {_devices(layers)} in free space, "
-        f"{grid.rows} × {grid.columns} pixels each"
+        f"{_sizes(view.model.grids[1:-1])} pixels each"
     )
+
+
+def _sizes(grids: Sequence[Grid]) -> str:
+    least, most = (f"{grid.rows} × {grid.columns}" for grid in _ends(grids, lambda grid: grid.rows * grid.columns))
+    return least if least == most else f"{least} to {most}"
+
+
+def _pitches(grids: Sequence[Grid]) -> str:
+    least, most = (
+        " × ".join(dict.fromkeys(f"{side * 1e6:.4g}" for side in grid.pitch))
+        for grid in _ends(grids, lambda grid: grid.pitch[0] * grid.pitch[1])
+    )
+    return least if least == most else f"{least} to {most}"
+
+
+def _ends(grids: Sequence[Grid], size: Callable[[Grid], float]) -> tuple[Grid, Grid]:
+    return min(grids, key=size), max(grids, key=size)
 
 
 def _devices(layers: list[CodesignLayer]) -> str:
@@ -198,14 +219,13 @@ def _devices(layers: list[CodesignLayer]) -> str:
 
 def _facts(view: RunView, layers: list[CodesignLayer]) -> list[tuple[str, str]]:
     summary, model, training = view.summary, view.model, view.config.training
-    pitch = " × ".join(dict.fromkeys(f"{side * 1e6:.4g}" for side in model.grid.pitch))
     distances = sorted(set(model.distances))
     gaps = f"{distances[0] * 1e3:.4g}" + (f" to {distances[-1] * 1e3:.4g}" if len(distances) > 1 else "") + " mm"
     facts = [
         ("training accuracy", _percent(summary["train_accuracy"]) if "train_accuracy" in summary else ""),
         ("data", f"{view.config.data.name}, {len(view.test)} test images"),
         ("device", _devices(layers)),
-        ("samples", f"{model.grid.rows} × {model.grid.columns}, pitch {pitch} µm"),
+        ("samples", f"{_sizes(model.grids)}, pitch {_pitches(model.grids)} µm"),
         ("layers", f"{len(layers)}, gaps of {gaps}"),
         ("wavelength", f"{model.wavelength * 1e9:.4g} nm"),
         ("light on the detector", figures.share(float(view.light.kept[-1]))),

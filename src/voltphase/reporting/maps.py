@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +12,7 @@ from matplotlib.colors import BoundaryNorm, Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from voltphase.devices import DeviceStates
+from voltphase.devices import Device, DevicePanel
 from voltphase.grid import Grid
 from voltphase.readout import Regions
 from voltphase.reporting import style
@@ -27,8 +27,12 @@ _MOST_LEVEL_TICKS = 9
 INTENSITY_POWER = 0.5
 
 
-def level_figure(levels: Sequence[np.ndarray], devices: Sequence[DeviceStates], grid: Grid) -> Figure:
-    """The level of each pixel of each layer, from integer ``rows x columns`` arrays."""
+def level_figure(levels: Sequence[np.ndarray], devices: Sequence[Device], grids: Sequence[Grid]) -> Figure:
+    """The level of each pixel of each layer, from integer ``rows x columns`` arrays; inactive pixels are left blank."""
+    maps = [
+        np.ma.masked_where(device.inactive, level) if isinstance(device, DevicePanel) else level
+        for level, device in zip(levels, devices, strict=True)
+    ]
 
     def norm(index: int) -> Normalize:
         return BoundaryNorm(np.arange(len(devices[index]) + 1) - 0.5, 256)
@@ -38,16 +42,15 @@ def level_figure(levels: Sequence[np.ndarray], devices: Sequence[DeviceStates], 
         return [float(level) for level in range(0, count, math.ceil(count / _MOST_LEVEL_TICKS))]
 
     return _layer_figure(
-        levels, grid, style.LEVEL_MAP, norm, "level", ticks=ticks, shared=len({len(device) for device in devices}) == 1
+        maps, grids, style.LEVEL_MAP, norm, "level", ticks=ticks, shared=len({len(device) for device in devices}) == 1
     )
 
 
-def phase_figure(levels: Sequence[np.ndarray], devices: Sequence[DeviceStates], grid: Grid) -> Figure:
+def phase_figure(levels: Sequence[np.ndarray], devices: Sequence[Device], grids: Sequence[Grid]) -> Figure:
     """The phase each layer adds to the light, modulo a turn."""
-    maps = [np.mod(device.phase, 2 * math.pi)[level] for level, device in zip(levels, devices, strict=True)]
     return _layer_figure(
-        maps,
-        grid,
+        [phase_map(level, device) for level, device in zip(levels, devices, strict=True)],
+        grids,
         style.PHASE_MAP,
         lambda _: Normalize(0, 2 * math.pi),
         "phase (rad)",
@@ -56,24 +59,43 @@ def phase_figure(levels: Sequence[np.ndarray], devices: Sequence[DeviceStates], 
     )
 
 
-def amplitude_figure(levels: Sequence[np.ndarray], devices: Sequence[DeviceStates], grid: Grid) -> Figure:
+def amplitude_figure(levels: Sequence[np.ndarray], devices: Sequence[Device], grids: Sequence[Grid]) -> Figure:
     """The factor each layer multiplies the light's amplitude by; a hard copy of the device, without gain."""
-    maps = [device.amplitude[level] for level, device in zip(levels, devices, strict=True)]
-    highest = max(1.0, *(float(device.amplitude.max()) for device in devices))
-    return _layer_figure(maps, grid, style.AMPLITUDE_MAP, lambda _: Normalize(0, highest), "amplitude")
+    maps = [amplitude_map(level, device) for level, device in zip(levels, devices, strict=True)]
+    tables = (table for device in devices for table in (device.tables if isinstance(device, DevicePanel) else [device]))
+    highest = max(1.0, *(float(table.amplitude.max()) for table in tables), *(float(values.max()) for values in maps))
+    return _layer_figure(maps, grids, style.AMPLITUDE_MAP, lambda _: Normalize(0, highest), "amplitude")
 
 
-def propagation_figure(example: Example, regions: Regions, grid: Grid, classes: Sequence[str]) -> Figure:
+def phase_map(levels: np.ndarray, device: Device) -> np.ndarray:
+    """The phase of each pixel in radians, modulo a turn: a ``rows x columns`` array."""
+    if isinstance(device, DevicePanel):
+        inactive = np.full(len(device), np.angle(device.inactive_value))
+        phases = np.stack([*(table.phase for table in device.tables), inactive])[device.regions, levels]
+    else:
+        phases = device.phase[levels]
+    return np.mod(phases, 2 * math.pi)
+
+
+def amplitude_map(levels: np.ndarray, device: Device) -> np.ndarray:
+    """The factor on the amplitude at each pixel, a ``rows x columns`` array."""
+    if isinstance(device, DevicePanel):
+        inactive = np.full(len(device), abs(device.inactive_value))
+        return np.stack([*(table.amplitude for table in device.tables), inactive])[device.regions, levels]
+    return device.amplitude[levels]
+
+
+def propagation_figure(example: Example, regions: Regions, grids: Mapping[str, Grid], classes: Sequence[str]) -> Figure:
     """A test image on its way: intensity on each plane, the detector with its regions, and the logits as bars."""
     planes = shown_planes(list(example.intensity))
-    ratio = _height_ratio(grid)
+    ratio = max(_height_ratio(grids[name]) for name in planes)
     figure = style.new_figure(1.3 * (len(planes) - 1) + 3.8, 0.62 + 1.62 * ratio)
     axes = figure.subplots(1, len(planes) + 1, width_ratios=[1] * (len(planes) - 1) + [1.36, 1.3])
     for position, (name, plane_axes) in enumerate(zip(planes, axes, strict=False)):
-        show_intensity(plane_axes, example.intensity[name], grid)
+        show_intensity(plane_axes, example.intensity[name], grids[name])
         plane_axes.set_title(name if name != "source" else "input")
         style.label_millimetres(plane_axes, y=position == 0)
-    draw_regions(axes[len(planes) - 1], regions, grid, example.prediction, example.label)
+    draw_regions(axes[len(planes) - 1], regions, grids[planes[-1]], example.prediction, example.label)
     draw_logits(axes[-1], example, classes)
     return figure
 
@@ -157,7 +179,7 @@ def _height_ratio(grid: Grid) -> float:
 
 def _layer_figure(
     maps: Sequence[np.ndarray],
-    grid: Grid,
+    grids: Sequence[Grid],
     colours: str,
     norm: Callable[[int], Normalize],
     meaning: str,
@@ -166,16 +188,19 @@ def _layer_figure(
     tick_labels: list[str] | None = None,
     shared: bool = True,
 ) -> Figure:
-    count = min(len(maps), _MOST_LAYERS)
+    count, alike = min(len(maps), _MOST_LAYERS), len(set(grids)) == 1
     columns = min(count, _PER_ROW)
     rows = math.ceil(count / columns)
     width, height = (2.1, 1.96) if shared else (2.2, 1.55)
-    figure = style.new_figure(width * columns + 1.0, (height * _height_ratio(grid) + 0.3) * rows + 0.3)
+    ratio = max(_height_ratio(grid) for grid in grids[:count])
+    figure = style.new_figure(width * columns + 1.0, (height * ratio + 0.3) * rows + 0.3)
     axes = np.asarray(figure.subplots(rows, columns, squeeze=False)).ravel()
     for index in range(count):
-        style.show_plane(axes[index], maps[index], grid, cmap=colours, norm=norm(index))
+        style.show_plane(axes[index], maps[index], grids[index], cmap=colours, norm=norm(index))
         axes[index].set_title(f"layer {index + 1}")
-        style.label_millimetres(axes[index], x=index + columns >= count, y=index % columns == 0)
+        last, first = index + columns >= count, index % columns == 0
+        # Numbers on the outer axes alone would be those of another plane where planes differ.
+        style.label_millimetres(axes[index], x=last or not alike, y=first or not alike)
     for empty in axes[count:]:
         empty.set_visible(False)
     for index in [0] if shared else range(count):

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from voltphase.files import atomic_path
 from voltphase.reporting import style
-from voltphase.reporting.figures import draw_accuracy, draw_states
-from voltphase.reporting.maps import draw_logits, draw_regions, show_intensity
+from voltphase.reporting.figures import different_devices, draw_accuracy, draw_states
+from voltphase.reporting.maps import draw_logits, draw_regions, phase_map, show_intensity
 from voltphase.reporting.view import RunView
 
 _MOST_LAYERS = 5
@@ -48,7 +48,7 @@ def save_overview(run: str | Path, path: str | Path, *, data_dir: str | Path | N
 
 def draw_overview(view: RunView) -> Figure:
     """The overview of a run that is loaded already."""
-    grid, example = view.model.grid, view.examples[min(1, len(view.examples) - 1)]
+    grids, example = view.grids, view.examples[min(1, len(view.examples) - 1)]
     layers = view.layers
     chosen = np.unique(np.linspace(0, len(layers) - 1, min(len(layers), _MOST_LAYERS)).round().astype(int))
     count = len(chosen)
@@ -56,13 +56,14 @@ def draw_overview(view: RunView) -> Figure:
     places = figure.add_gridspec(2, count + 3, width_ratios=[1] * (count + 2) + [1.15])
 
     states = figure.add_subplot(places[0, 0])
-    draw_states(states, layers[0].device_states, names=False)
-    states.set(title=f"{len(layers[0].device_states)} states", xlabel="", ylabel="")
+    device = different_devices([layers[0].device_states])[0]
+    draw_states(states, device, names=False)
+    states.set(title=f"{len(device)} states", xlabel="", ylabel="")
     turn, phase_axes = 2 * math.pi, []
     for column, index in enumerate(chosen, start=1):
         axes = figure.add_subplot(places[0, column])
-        phase = np.mod(layers[index].device_states.phase, turn)[layers[index].levels().cpu().numpy()]
-        style.show_plane(axes, phase, grid, cmap=style.PHASE_MAP, vmin=0, vmax=turn)
+        phase = phase_map(layers[index].levels().cpu().numpy(), layers[index].device_states)
+        style.show_plane(axes, phase, grids[f"layer {index + 1}"], cmap=style.PHASE_MAP, vmin=0, vmax=turn)
         axes.set_title(f"layer {index + 1}: phase")
         style.label_millimetres(axes, x=False, y=False)
         phase_axes.append(axes)
@@ -76,10 +77,10 @@ def draw_overview(view: RunView) -> Figure:
     planes = ["source", *(f"layer {index + 1}" for index in chosen), "detector"]
     for column, name in enumerate(planes):
         axes = figure.add_subplot(places[1, column])
-        show_intensity(axes, example.intensity[name], grid)
+        show_intensity(axes, example.intensity[name], grids[name])
         axes.set_title({"source": "input", "detector": "detector"}.get(name, f"light on {name}"))
         style.label_millimetres(axes, y=column == 0)
         if name == "detector":
-            draw_regions(axes, view.model.readout.regions, grid, example.prediction, example.label)
+            draw_regions(axes, view.model.readout.regions, grids[name], example.prediction, example.label)
     draw_logits(figure.add_subplot(places[1, -1]), example, view.test.classes)
     return figure

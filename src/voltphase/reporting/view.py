@@ -12,6 +12,7 @@ import torch
 
 from voltphase.codesign import CodesignLayer
 from voltphase.errors import DataError
+from voltphase.grid import Grid
 from voltphase.model import DONN
 
 if TYPE_CHECKING:
@@ -86,17 +87,26 @@ class RunView:
         """The network's layers, in the order light meets them."""
         return _layers(self.model)
 
+    @property
+    def grids(self) -> dict[str, Grid]:
+        """Where the samples of each plane lie, by the plane's name as in :attr:`Example.intensity`."""
+        grids = self.model.grids
+        layers = {f"layer {number}": grid for number, grid in enumerate(grids[1:-1], start=1)}
+        return {"source": grids[0], **layers, "detector": grids[-1]}
+
     @classmethod
     def of(cls, run: str | Path, data_dir: str | Path | None = None) -> RunView:
         """Load a run folder and its test set, and run the test set through the deployed states.
 
         Raises:
             DataError: if the folder is no finished run, its metrics are damaged, or its data cannot be had.
+            ConfigError: if the network's relaxation has no levels to show.
         """
         from voltphase.training import build_dataset, evaluate, load_run
 
         run = Path(run)
         model, config, summary = load_run(run)
+        model.levels()  # a network that has none is refused at once
         metrics = read_metrics(run / METRICS_NAME)
         test = build_dataset(config, "test", data_dir)
         evaluation = evaluate(model, test)
@@ -156,6 +166,9 @@ def measure_light(model: DONN, images: torch.Tensor, labels: torch.Tensor) -> Li
     gains = np.cumprod([1.0, *(layer.gain for layer in _layers(model))]) ** 2
     # The source, then each layer before and after, then the detector: gain enters with each "after".
     passed = np.concatenate([[0], np.repeat(np.arange(1, len(gains)), 2) - np.tile([1, 0], len(gains) - 1), [-1]])
+    # Light per sample goes with the sample's area.
+    areas = np.array([grid.pitch[0] * grid.pitch[1] for grid in model.grids])
+    areas = np.repeat(areas / areas[0], [1, *[2] * len(model.layers), 1])
     for part, part_labels in zip(images.split(_BATCH), labels.split(_BATCH), strict=True):
         planes = model.planes(part)
         powers.append(torch.stack([field.abs().square().sum((-2, -1)) for field in planes.values()], -1))
@@ -163,14 +176,14 @@ def measure_light(model: DONN, images: torch.Tensor, labels: torch.Tensor) -> Li
         sums = torch.stack([detector[:, r : r + h, c : c + w].sum((-2, -1)) for r, c, h, w in boxes], -1)
         regions.append(sums.sum(-1))
         right.append(sums.gather(-1, part_labels[:, None] * each).squeeze(-1))
-    power = torch.cat(powers).double().cpu().numpy() / gains[passed]
+    power = torch.cat(powers).double().cpu().numpy() / gains[passed] * areas
     source = power[:, 0].clip(min=np.finfo(np.float64).tiny)
     positions = np.cumsum(model.distances)
     return Light(
         distance=np.concatenate([[0], np.repeat(positions[:-1], 2), positions[-1:]]),
         kept=(power / source[:, None]).mean(0),
-        in_regions=float((torch.cat(regions).double().cpu().numpy() / gains[-1] / source).mean()),
-        in_right_region=float((torch.cat(right).double().cpu().numpy() / gains[-1] / source).mean()),
+        in_regions=float((torch.cat(regions).double().cpu().numpy() / gains[-1] * areas[-1] / source).mean()),
+        in_right_region=float((torch.cat(right).double().cpu().numpy() / gains[-1] * areas[-1] / source).mean()),
     )
 
 

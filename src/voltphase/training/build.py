@@ -13,50 +13,58 @@ from voltphase.codesign import (
     GumbelSoftmax,
     LinearSchedule,
     PiecewiseSchedule,
+    PostTraining,
     Proximity,
+    QuantizationAware,
     ReinMax,
     Relaxation,
     Schedule,
     Softmax,
     StaticSchedule,
+    Unconstrained,
 )
 from voltphase.config import Config, DeviceConfig, RelaxationConfig, ScheduleConfig
 from voltphase.data import ImageDataset, load
-from voltphase.devices import DeviceStates
+from voltphase.devices import Device, DevicePanel
 from voltphase.errors import ConfigError
 from voltphase.grid import Grid
 from voltphase.model import DONN
 from voltphase.readout import RegionReadout, Regions
 
 
-def build_devices(config: Config) -> list[DeviceStates]:
-    """The states of each layer's device, the chosen ones only.
+def build_devices(config: Config) -> list[Device]:
+    """The states of each layer's device, or its panel, the chosen ones only.
 
     Raises:
-        DeviceError: if a table is missing or malformed, a model unknown, or more levels asked for than there are.
+        DeviceError: if a table is missing or malformed, a model unknown, more levels asked for than there are, or a
+            border leaves no pixel active.
     """
-    made: dict[DeviceConfig, DeviceStates] = {}
-    for device in config.layer_devices:
-        if device not in made:
-            made[device] = _build_device(device)
-    return [made[device] for device in config.layer_devices]
+    made: dict[tuple[str, int], Device] = {}
+    wanted = [
+        (device.model_dump_json(), size, device)
+        for device, size in zip(config.layer_devices, config.optics.sizes[1:-1], strict=True)
+    ]
+    for settings, size, device in wanted:
+        if (settings, size) not in made:
+            made[settings, size] = _build_device(device, size)
+    return [made[settings, size] for settings, size, _ in wanted]
 
 
-def build_model(config: Config, devices: Sequence[DeviceStates], image_shape: tuple[int, int]) -> DONN:
+def build_model(config: Config, devices: Sequence[Device], image_shape: tuple[int, int]) -> DONN:
     """An untrained network.
 
     Args:
         config: What it is made of.
-        devices: The states of each layer's device.
+        devices: The states of each layer's device, or its panel.
         image_shape: (rows, columns) of the images it will see.
 
     Raises:
         GeometryError: if the detector regions do not fit the detector, or light cannot be propagated as asked.
-        ConfigError: if a part is not configured as it can be.
+        ConfigError: if a part is not configured as it can be, or a panel has another size than its layer.
     """
     optics = config.optics
     return DONN(
-        grid=Grid((optics.size, optics.size), pitch=optics.pitch),
+        grid=[Grid(size, pitch) for size, pitch in zip(optics.sizes, optics.pitches, strict=True)],
         wavelength=optics.wavelength,
         distances=optics.distances,
         devices=devices,
@@ -76,7 +84,7 @@ def build_readout(config: Config) -> RegionReadout:
     Raises:
         GeometryError: if a region is empty or reaches outside the detector, or one of a pair is missing.
     """
-    size, readout = config.optics.size, config.readout
+    size, readout = config.optics.sizes[-1], config.readout
     if isinstance(readout.regions, list):
         boxes = tuple((box[0], box[1], box[2], box[3]) for box in readout.regions)
         regions = Regions(boxes, (size, size), paired=readout.differential)
@@ -91,6 +99,11 @@ def build_relaxation(relaxation: RelaxationConfig) -> Relaxation:
         return ReinMax(relaxation.mix)
     if relaxation.name == "proximity":
         return Proximity(hard=relaxation.hard)
+    if relaxation.name == "unconstrained":
+        return Unconstrained()
+    if relaxation.name in ("ptq", "qat"):
+        rounded = PostTraining if relaxation.name == "ptq" else QuantizationAware
+        return rounded(relaxation.nearest, relaxation.order)
     kind = {"gumbel-softmax": GumbelSoftmax, "softmax": Softmax}[relaxation.name]
     return kind(hard=relaxation.hard, mix=relaxation.mix)
 
@@ -135,9 +148,21 @@ def build_dataset(config: Config, split: str, data_dir: str | Path | None = None
     return dataset if limit is None else dataset.take(limit)
 
 
-def _build_device(device: DeviceConfig) -> DeviceStates:
+def _build_device(device: DeviceConfig, size: int) -> Device:
+    if device.file is not None and device_library.is_panel(device.file):
+        if device.border != 0:
+            raise ConfigError(
+                f"expected no device.border for {device.file}, a panel whose map says which pixels are inactive, but "
+                f"got {device.border}"
+            )
+        panel = DevicePanel.load(device.file)
+        return panel if device.levels is None else panel.pick(device.levels, device.pick)
     if device.file is not None:
         states = device_library.load(device.file)
     else:
         states = device_library.models.MODELS[str(device.model)]()
-    return states if device.levels is None else states.pick(device.levels, by=device.pick)
+    states = states if device.levels is None else states.pick(device.levels, by=device.pick)
+    if device.border == 0:
+        return states
+    top, bottom, left, right = [device.border] * 4 if isinstance(device.border, int) else device.border
+    return DevicePanel.uniform(states, (size, size), border=(top, bottom, left, right))

@@ -14,13 +14,15 @@ import torch
 from torch import Tensor
 
 from voltphase.codesign import CodesignLayer
-from voltphase.devices import DeviceStates
+from voltphase.devices import Device, DevicePanel, DeviceStates
 from voltphase.errors import DataError, DeviceError
 from voltphase.files import atomic_path
 from voltphase.model import DONN
 
 _FORMAT = "voltphase-model-1"
 _DEVICE_KEY = "device {index} {column}"
+_TABLE_KEY = "device {index} table {table} {column}"
+_REGIONS = "regions"
 _IMAGE_SHAPE = "image shape"
 _COLUMNS = ("control", "amplitude", "phase")
 
@@ -35,18 +37,20 @@ def save_model(model: DONN, path: str | Path) -> None:
     tensors[_IMAGE_SHAPE] = torch.tensor(model.source.image_shape)
     about = []
     for index, layer in enumerate(model.layers):
-        states = cast("CodesignLayer", layer).device_states
-        for column in _COLUMNS:
-            key = _DEVICE_KEY.format(index=index, column=column)
-            tensors[key] = torch.tensor(getattr(states, column), dtype=torch.float64)
-        about.append(
-            {
-                "name": states.name,
-                "control_unit": states.control_unit,
-                "source": states.source,
-                "digest": states.digest,
-            }
-        )
+        device = cast("CodesignLayer", layer).device_states
+        known: dict[str, Any] = {"name": device.name, "digest": device.digest}
+        if isinstance(device, DevicePanel):
+            known["inactive_value"] = [device.inactive_value.real, device.inactive_value.imag]
+            known["tables"] = [_words(table) for table in device.tables]
+            tensors[_DEVICE_KEY.format(index=index, column=_REGIONS)] = torch.tensor(device.regions)
+            for table, states in enumerate(device.tables):
+                tensors |= {
+                    _TABLE_KEY.format(index=index, table=table, column=c): v for c, v in _columns(states).items()
+                }
+        else:
+            known |= _words(device)
+            tensors |= {_DEVICE_KEY.format(index=index, column=c): v for c, v in _columns(device).items()}
+        about.append(known)
     content = safetensors.torch.save(tensors, {"format": _FORMAT, "devices": json.dumps(about)})
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
@@ -57,12 +61,12 @@ class StoredModel:
     """What :func:`save_model` wrote.
 
     Attributes:
-        devices: The states of each layer's device.
+        devices: The states of each layer's device, or its panel.
         image_shape: (rows, columns) of the images the model takes.
         parameters: Its state dict.
     """
 
-    devices: list[DeviceStates]
+    devices: list[Device]
     image_shape: tuple[int, int]
     parameters: dict[str, Tensor]
 
@@ -119,18 +123,35 @@ def restore(model: DONN, parameters: dict[str, Tensor], path: str | Path) -> Non
     model.load_state_dict(parameters)
 
 
-def _device(index: int, known: dict[str, Any], tensors: dict[str, Tensor]) -> DeviceStates:
-    control, amplitude, phase = (
-        tensors.pop(_DEVICE_KEY.format(index=index, column=column)).numpy() for column in _COLUMNS
-    )
+def _device(index: int, known: dict[str, Any], tensors: dict[str, Tensor]) -> Device:
+    if "tables" not in known:
+        return _states(known, [tensors.pop(_DEVICE_KEY.format(index=index, column=column)) for column in _COLUMNS])
+    tables = [
+        _states(words, [tensors.pop(_TABLE_KEY.format(index=index, table=table, column=column)) for column in _COLUMNS])
+        for table, words in enumerate(known["tables"])
+    ]
+    regions = tensors.pop(_DEVICE_KEY.format(index=index, column=_REGIONS)).numpy()
+    return DevicePanel(tuple(tables), regions, complex(*known["inactive_value"]), known["name"])
+
+
+def _states(words: dict[str, str], columns: Sequence[Tensor]) -> DeviceStates:
+    control, amplitude, phase = (column.numpy() for column in columns)
     return DeviceStates(
         control=control,
         amplitude=amplitude,
         phase=phase,
-        name=known["name"],
-        control_unit=known["control_unit"],
-        source=known["source"],
+        name=words["name"],
+        control_unit=words["control_unit"],
+        source=words["source"],
     )
+
+
+def _words(states: DeviceStates) -> dict[str, str]:
+    return {"name": states.name, "control_unit": states.control_unit, "source": states.source}
+
+
+def _columns(states: DeviceStates) -> dict[str, Tensor]:
+    return {column: torch.tensor(getattr(states, column), dtype=torch.float64) for column in _COLUMNS}
 
 
 def _size(tensor: Tensor) -> str:
