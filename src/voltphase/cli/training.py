@@ -71,9 +71,10 @@ def train(
       seed
       data      name, dir, train_limit, test_limit
       optics    size, pitch, wavelength, distances, depth, method
-      device    file or model, levels, pick (devices: a list, one per layer)
+      device    file or model, levels, pick, border
+                (devices: a list, one per layer)
       codesign  gain, amplitude_grad_scale,
-                relaxation.{name, hard, mix},
+                relaxation.{name, hard, mix, nearest, order},
                 schedule.{name, start, end, temperatures, shares, per}
       readout   regions, differential, measure, scale
       training  epochs, batch_size, learning_rate, scale_learning_rate,
@@ -84,11 +85,14 @@ def train(
     if resume and not folder.exists():
         console().print(f"there is nothing in {folder} to resume: training from the start")
     summary = _train(settings, folder, resume=resume, overwrite=overwrite)
-    show = console().print
+    show, deployable = console().print, summary.get("deployable", True)
     show(
         f"test accuracy {summary['test_accuracy']:.4f}, training accuracy {summary['train_accuracy']:.4f} "
-        f"(of the deployed states), trained in {summary['seconds']:.0f} s"
+        f"(of {'the deployed states' if deployable else 'free phases'}), trained in {summary['seconds']:.0f} s"
     )
+    if not deployable:
+        show(f"results are in {folder}: a ceiling, which no device can be set to")
+        return
     show(f"results are in {folder}, next:")
     bench = folder.with_name(f"{folder.name}-bench")
     for command in (

@@ -13,8 +13,8 @@ import lightning
 import torch
 from rich.console import Console
 
+from voltphase.codesign import CodesignLayer, PostTraining, QuantizationAware
 from voltphase.config import Config
-from voltphase.devices import DeviceStates
 from voltphase.errors import ConfigError, DataError
 from voltphase.files import atomic_path
 from voltphase.model import DONN
@@ -52,8 +52,10 @@ def train(
             Ctrl-C does, and nothing is lost.
 
     Returns:
-        What ``summary.json`` holds: ``test_accuracy`` and ``train_accuracy`` of the deployed states, ``seed``,
-        ``epochs``, ``seconds`` and where and with what it was made.
+        What ``summary.json`` holds: ``test_accuracy`` and ``train_accuracy`` of the deployed states, or
+        of continuous phases where ``deployable`` is false; ``seed``, ``epochs``, ``seconds``; of each layer's device,
+        for the baselines that fit a response to it, the ``response``'s order and root mean square errors at the
+        states; and where and with what it was made.
 
     Raises:
         VoltphaseError: if something given does not fit; before training where it can be known before.
@@ -95,13 +97,14 @@ def train(
         summary = {
             "test_accuracy": test_accuracy,
             "train_accuracy": train_accuracy,
+            "deployable": all(layer.relaxation.discrete for layer in model.layers),
             "seed": config.seed,
             "epochs": epochs,
             "seconds": round(sum(row["seconds"] for row in module.history), 3),
             "train_images": len(train_set),
             "test_images": len(test_set),
             "data": config.data.name,
-            "devices": [_about(states) for states in devices],
+            "devices": [_about(layer) for layer in model.layers],
             "readout_scale": model.readout.scale,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "versions": provenance.versions(),
@@ -227,5 +230,11 @@ def _threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _about(states: DeviceStates) -> dict[str, Any]:
-    return {"name": states.name, "levels": len(states), "digest": states.digest}
+def _about(layer: CodesignLayer) -> dict[str, Any]:
+    states, relaxation = layer.device_states, layer.relaxation
+    about = {"name": states.name, "levels": len(states), "digest": states.digest}
+    if isinstance(relaxation, PostTraining | QuantizationAware):
+        response = relaxation.response(layer.table)
+        errors = {key: getattr(response, key) for key in ("amplitude_error", "phase_error", "error")}
+        about["response"] = {"order": response.order, **errors}
+    return about
