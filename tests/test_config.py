@@ -43,7 +43,11 @@ def test_the_small_presets_keep_the_fresnel_number_of_the_paper():
     for name in ("mnist-small", "fashion-small"):
         small = load_config(name).optics
         assert isinstance(small.distances, float)
+        assert isinstance(small.size, int)
+        assert isinstance(small.pitch, float)
         assert isinstance(paper.distances, float)
+        assert isinstance(paper.size, int)
+        assert isinstance(paper.pitch, float)
         # N² pitch² / (wavelength · distance): half width squared over wavelength and distance, up to a constant
         fresnel_number = (small.size * small.pitch) ** 2 / (small.wavelength * small.distances)
         assert fresnel_number == pytest.approx(
@@ -75,7 +79,7 @@ def test_a_resolved_file_says_everything():
     for section, model in Config.model_fields.items():
         if section != "devices":  # its place is taken by device
             assert section in content, model
-    assert content["device"] == {"file": None, "model": "tn-slm", "levels": 8, "pick": "even"}
+    assert content["device"] == {"file": None, "model": "tn-slm", "levels": 8, "pick": "even", "border": 0}
 
 
 # PyYAML folds exotic line ends into spaces; no path or name worth keeping holds one.
@@ -151,6 +155,42 @@ def test_a_measured_device_takes_the_place_of_the_modelled_one():
 def test_one_device_stands_for_every_layer():
     config = load_config("digits", ["optics.depth=3", "device.levels=4"])
     assert [device.levels for device in config.layer_devices] == [4, 4, 4]
+
+
+def test_each_plane_may_have_a_size_and_a_pitch_of_its_own():
+    optics = load_config("digits", ["optics.depth=2", "optics.size=[20, 24, 16, 30]"]).optics
+    assert optics.sizes == [20, 24, 16, 30]
+    assert optics.pitches == [optics.pitch] * 4
+    optics = load_config("digits", ["optics.depth=1", "optics.size=20", "optics.pitch=[1e-5, 8e-6, 1e-5]"]).optics
+    assert (optics.sizes, optics.pitches) == ([20, 20, 20], [1e-5, 8e-6, 1e-5])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "optics.size=[20, 20, 20]",
+            "expected optics.size to be a number or 4 numbers (source, the 2 layers of optics.depth, detector),"
+            " but got 3",
+        ),
+        (
+            "optics.pitch=[36e-6]",
+            "expected optics.pitch to be a number or 4 numbers (source, the 2 layers of optics.depth, detector)"
+            ", but got 1",
+        ),
+        ("optics.size=[20, 20, 9, 20]", "--set: expected optics.size.2 to be at least 10, but got 9"),
+        ("optics.size=large", "--set: expected optics.size to be a whole number, but got 'large'"),
+        (
+            "device.border=[1, 2]",
+            "--set: expected device.border to be a whole number of pixels, or [top, bottom, left, right], but got "
+            "[1, 2]",
+        ),
+    ],
+)
+def test_planes_and_borders_that_do_not_fit(override: str, message: str):
+    with pytest.raises(ConfigError) as caught:
+        load_config("digits", ["optics.depth=2", override])
+    assert str(caught.value) == message
 
 
 def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

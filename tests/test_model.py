@@ -52,6 +52,33 @@ def test_the_fast_path_sees_what_the_planes_show(images: torch.Tensor, measure) 
     torch.testing.assert_close(model(images), model.readout(model.planes(images)["detector"]), rtol=1e-10, atol=1e-14)
 
 
+def test_planes_of_different_sizes_are_met_one_after_another(images: torch.Tensor) -> None:
+    grids = [vp.Grid(16, 40e-6), vp.Grid((24, 20), 36e-6), vp.Grid(18, 30e-6, (1e-4, 0.0)), vp.Grid(22, 36e-6)]
+    distances, options = [0.01, 0.02, 0.03], {"wavelength": 532e-9, "method": "fresnel", "dtype": torch.complex128}
+    readout = vp.RegionReadout.paper(22, "sum", 2.0)
+    model = network(grid=grids, distances=distances, readout=readout, dtype=torch.complex128).eval()
+    assert [tuple(levels.shape) for levels in model.levels()] == [(24, 20), (18, 18)]
+    field = torch.nn.functional.interpolate(
+        images[:, None].double() / 255, size=(16, 16), mode="bilinear", align_corners=False
+    )[:, 0].to(torch.complex128)
+    for gap, distance in enumerate(distances):
+        field = vp.Propagator(grids[gap], grids[gap + 1], distance=distance, **options)(field)
+        if gap < 2:
+            field = field * model.layers[gap].values_at(model.levels()[gap])
+    torch.testing.assert_close(model(images), model.readout(field), rtol=1e-10, atol=1e-14)
+    torch.testing.assert_close(model.planes(images)["detector"], field)
+    model.train()(images).sum().backward()
+    assert all(layer.design.grad is not None and layer.design.grad.any() for layer in model.layers)
+
+
+def test_light_does_not_pass_a_dark_border(images: torch.Tensor) -> None:
+    panel = vp.devices.DevicePanel.uniform(device(8), (SIZE, SIZE), border=(2, 1, 3, 0))
+    model = network(devices=[panel, device(8)])
+    for mode in (True, False):
+        passed = model.train(mode).planes(images)["layer 1 out"].abs().amax(0) > 0
+        assert torch.equal(passed, torch.tensor(~panel.inactive))
+
+
 def test_planes_are_named_in_order(images: torch.Tensor) -> None:
     assert list(network().eval().planes(images)) == [
         *("source", "layer 1 in", "layer 1 out", "layer 2 in", "layer 2 out", "detector")
@@ -123,6 +150,16 @@ def test_training_lowers_the_loss(images: torch.Tensor) -> None:
             {"distances": [0.1, 0.1]},
             ConfigError,
             "expected 3 distances (one for each gap, source to detector)",
+        ),
+        (
+            {"grid": [vp.Grid(SIZE, 36e-6)] * 3},
+            ConfigError,
+            "expected 4 grids (source, 2 layers, detector) or a single one, but got 3",
+        ),
+        (
+            {"devices": [device(4), vp.devices.DevicePanel.uniform(device(8), (16, SIZE), border=1)]},
+            ConfigError,
+            "expected a panel of 20 x 20 pixels as its plane has, but random 8 has 16 x 20: change the size",
         ),
         ({"gain": [1.0, 2.0, 3.0]}, ConfigError, "expected 2 gains (one for each layer) or a single number"),
         (

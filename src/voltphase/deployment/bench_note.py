@@ -102,6 +102,13 @@ def _device_tables(manifest: Manifest) -> list[str]:
                 f"{device.control_unit}: {_listed(pairs)}.",
                 "  ",
             )
+        maps = [record.regions.name for record in layers if record.regions is not None]
+        if maps:
+            lines += _paragraph(
+                f"A panel: {', '.join(maps)} says which of its tables in {MANIFEST_NAME} each pixel follows. Where it "
+                "is -1 no driver reaches the pixel, and the image holds level 0.",
+                "  ",
+            )
     return lines
 
 
