@@ -66,6 +66,7 @@ def test_the_version():
         ["train"],
         ["presets"],
         ["evaluate"],
+        ["refine"],
         ["report"],
         ["deploy"],
         ["verify"],

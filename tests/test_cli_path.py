@@ -80,6 +80,30 @@ def test_deploy_and_verify_agree(run: Path, tmp_path: Path):
     assert str(bench) in again.stderr
 
 
+def test_a_refined_run_is_a_run_like_any_other(run: Path, tmp_path: Path):
+    out, bench = tmp_path / "refined", tmp_path / "bench"
+    result = call("refine", run, "--out", out, "--images", "80", "--evaluations", "12")
+    assert result.exit_code == 0, result.output
+    summary = json.loads((out / "summary.json").read_text())
+    refined = summary["refined"]
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith(
+        f"loss {refined['loss_before']:.4f} -> {refined['loss_after']:.4f} on 80 training images, "
+        f"{refined['changed_pixels']} pixels changed in "
+    )
+    assert lines[1] == f"test accuracy {refined['test_accuracy_before']:.4f} -> {summary['test_accuracy']:.4f}"
+    assert lines[-1] == f"  voltphase deploy {out} --out {out}-bench"
+    assert f"recorded when trained: {summary['test_accuracy']:.4f}" in call("evaluate", out).stdout
+    assert call("deploy", out, "--out", bench).exit_code == 0
+    assert call("verify", bench).stdout.splitlines()[-1] == "passed"
+    assert call("report", out).exit_code == 0
+    again = call("refine", run, "--out", out)
+    assert (again.exit_code, again.stderr) == (
+        2,
+        f"error: expected a new folder, but {out} exists already: choose another or remove it\n",
+    )
+
+
 def test_the_report_is_one_file(run: Path):
     result = call("report", run)
     assert result.exit_code == 0, result.output

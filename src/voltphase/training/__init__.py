@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from voltphase.training.build import build_dataset, build_datasets, build_devices, build_model
 from voltphase.training.evaluation import Evaluation, evaluate
+from voltphase.training.refined_run import refine_run
+from voltphase.training.refinement import Refinement, refine
 from voltphase.training.run import load_run, train
 from voltphase.training.runfolder import RunFolder
 from voltphase.training.weights import save_model
 
 __all__ = [
     "Evaluation",
+    "Refinement",
     "RunFolder",
     "build_dataset",
     "build_datasets",
@@ -17,6 +20,8 @@ __all__ = [
     "build_model",
     "evaluate",
     "load_run",
+    "refine",
+    "refine_run",
     "save_model",
     "train",
 ]
