@@ -150,8 +150,8 @@ def test_the_contrasts_gradient_is_exact(field: torch.Tensor) -> None:
 def test_pairs_are_calibrated_by_the_spread_over_classes(field: torch.Tensor) -> None:
     readout = RegionReadout(PAIRS, "mean")
     logits = readout(field)
-    assert logits.std(1).mean().item() == pytest.approx(1.0)
-    assert readout.scale == pytest.approx(1 / contrasts(field, "mean").std(1).mean().item())
+    assert logits.std(1).mean().item() == pytest.approx(0.3)
+    assert readout.scale == pytest.approx(0.3 / contrasts(field, "mean").std(1).mean().item())
     # Swapping for and against turns every logit's sign, and the scale must not care.
     swapped = RegionReadout(Regions(tuple(PAIRS.boxes[i] for i in (1, 0, 3, 2)), PAIRS.shape, paired=True), "mean")
     torch.testing.assert_close(swapped(field), -logits)

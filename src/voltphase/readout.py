@@ -27,8 +27,10 @@ _PAIR_COLUMNS = (22, 56, 90, 124, 158)
 
 # A mean logit of 3 starts training where the softmax of ten classes is neither flat nor saturated.
 _CALIBRATED_MEAN_LOGIT = 3.0
-# Signed contrasts average to nothing, so their spread over an image's classes is calibrated instead.
-_CALIBRATED_LOGIT_SPREAD = 1.0
+# Signed contrasts average to nothing, so their spread over an image's classes is calibrated instead. Measured on five
+# layers of 64 x 64, 8 states, 3 epochs of 10,000 digits of MNIST: 0.1, 0.3, 1 and 3 give 0.891, 0.918, 0.910 and 0.876
+# of the test images, with another seed 0.3 and 1 give 0.915 and 0.889.
+_CALIBRATED_LOGIT_SPREAD = 0.3
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class RegionReadout(nn.Module):
         measure: One of the above.
         scale: A fixed factor above zero, or ``"calibrated"``: set by the first batch seen in training, and learned
             from there as ``log_scale``. The mean logit becomes 3; with paired regions, where logits are signed and
-            their mean near zero, their standard deviation over the classes of an image becomes 1.
+            their mean near zero, their standard deviation over the classes of an image becomes 0.3.
 
     Source of differential detection: Li, Mengu, Luo, Rivenson, Ozcan, "Class-specific differential detection in
     diffractive optical neural networks improves inference accuracy", Advanced Photonics 1(4), 2019, eq. 1.
