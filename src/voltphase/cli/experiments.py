@@ -63,6 +63,16 @@ def reproduce(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--list", help="Only name the cells, and which are there.")] = False,
+    render_only: Annotated[bool, typer.Option("--render-only", help="Only draw what is there.")] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            "--page",
+            metavar="FILE",
+            help="The Markdown page to put tables and figures on. Default: DIR/PRESET/reproduction.md.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run the paper's experiments, from raw data to tables and figures.
 
@@ -70,43 +80,55 @@ def reproduce(
     DIR/PRESET/EXPERIMENT. A finished cell is never run again, an interrupted
     one goes on from its last epoch. Several processes or machines may share
     DIR, each takes the cells that nobody is at work on; several processes on
-    one GPU share it. To run a cell again remove its JSON file.
+    one GPU share it. To run a cell again remove its JSON file. Tables and
+    figures are made from these files alone, and put between marks on a page
+    whose other text stays.
 
     [bold]Examples[/bold]
 
       voltphase reproduce all --preset smoke
       voltphase reproduce table1 --only mnist --depth 5 --max-minutes 25
-      voltphase reproduce all --preset paper --out results/reproduce
+      voltphase reproduce all --preset paper
+      voltphase reproduce all --render-only --page docs/reproduction.md
     """
     import torch
 
     from voltphase.experiments import presets
     from voltphase.experiments.catalogue import choose
     from voltphase.experiments.figure4 import write_device
+    from voltphase.experiments.render import render
     from voltphase.experiments.results import ResultFolder
     from voltphase.experiments.runner import prepare, run_cells
 
-    chosen, folder = choose(experiment), ResultFolder(out / presets.get(preset).name)
-    show = console().print
-    prepare(folder)
-    scale = presets.get(preset).on(
-        _measured_device(device_file),
-        fine_device=write_device(folder.work),
-        data_dir=data_dir,
-        threads=threads,
-    )
+    chosen, scale = choose(experiment), presets.get(preset)
+    folder = ResultFolder(out / scale.name)
+    if not render_only:
+        prepare(folder)
+        scale = scale.on(
+            _measured_device(device_file),
+            fine_device=write_device(folder.work),
+            data_dir=data_dir,
+            threads=threads,
+        )
     cells = [cell for one in chosen for cell in one.cells(scale) if cell.fits(only or (), depth)]
+    show = console().print
     if dry_run:
         for cell in cells:
-            show(f"{'done' if folder.read(cell) else 'to do'}  {cell.experiment} {cell.name}", markup=False)
+            show(f"{'done ' if folder.read(cell) else 'to do'}  {cell.experiment} {cell.name}", markup=False)
         return
-    if "model" in scale.device:
-        show("no measured modulator given: using the modelled tn-slm")
-    if threads is not None:
-        torch.set_num_threads(threads)
-    tally = run_cells(cells, folder, preset=scale.name, say=lambda line: show(line, markup=False), minutes=max_minutes)
-    _tell(tally, len(cells))
-    if tally.failed:
+    tally = None
+    if not render_only:
+        if "model" in scale.device:
+            show("no measured modulator given: using the modelled tn-slm")
+        if threads is not None:
+            torch.set_num_threads(threads)
+        tally = run_cells(
+            cells, folder, preset=scale.name, say=lambda line: show(line, markup=False), minutes=max_minutes
+        )
+        _tell(tally, len(cells))
+    for file in render(page or folder.path / "reproduction.md", folder, scale, chosen):
+        show(f"written: {file}", markup=False)
+    if tally is not None and tally.failed:
         raise typer.Exit(FAILED)
 
 

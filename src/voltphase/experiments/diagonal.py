@@ -6,7 +6,7 @@ from typing import Final
 
 from voltphase.experiments import table1
 from voltphase.experiments.cells import Cell, cell
-from voltphase.experiments.markdown import DEPLOYED, TEST, TRAIN, difference, ours, paper, table
+from voltphase.experiments.markdown import TEST, TRAIN, difference, from_files, ours, paper, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
 
@@ -46,7 +46,7 @@ def report(outcomes: Outcomes) -> str:
                     difference(here, best, *TEST),
                     "–" if epochs is None else f"{epochs:.0f}",
                     ours(here, *TRAIN),
-                    ours(here, *DEPLOYED),
+                    from_files(here),
                 ]
             )
     heading = ["data", "depth", "paper's best, 100 epochs", "ours", "points", "epochs", "training", "from files"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from voltphase.experiments.cells import Cell, cell, paper_gain, paper_recipe
-from voltphase.experiments.markdown import DEPLOYED, MISSING, TEST, ours, table
+from voltphase.experiments.markdown import MISSING, TEST, from_files, ours, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
 
@@ -56,7 +56,7 @@ def report(outcomes: Outcomes) -> str:
                         *(ours(of, *TEST) for of in methods.values()),
                         lead,
                         told if data in PAPER_LEAD else "–",
-                        ours(methods["codesign"], *DEPLOYED),
+                        from_files(methods["codesign"]),
                     ]
                 )
     heading = ["data", "depth", "levels", *METHODS, "codesign ahead, points", "paper", "codesign from files"]

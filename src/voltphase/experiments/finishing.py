@@ -12,10 +12,11 @@ import torch
 
 from voltphase.deployment import Emulator, deploy
 from voltphase.deployment.export import evaluate as emulate
+from voltphase.devices import Device, DevicePanel
 from voltphase.experiments.cells import Cell
 from voltphase.experiments.confidence import CUTS, accuracy_when_cut
 from voltphase.experiments.results import public_settings
-from voltphase.training import build_dataset, evaluate, load_run
+from voltphase.training import build_dataset, build_devices, evaluate, load_run
 
 
 def finish(cell: Cell, run: Path, measured: dict[str, Any]) -> dict[str, Any]:
@@ -46,11 +47,10 @@ def finish(cell: Cell, run: Path, measured: dict[str, Any]) -> dict[str, Any]:
             "predictions_equal": int((predictions == answers.predictions).sum()),
             "images": len(dataset),
         }
-    files = [layer.file for layer in cell.config.layer_devices]
     return {
         "config": public_settings(cell.config),
         "seed": cell.config.seed,
-        "measured_device": all(file is not None for file in files),
+        "devices": list(dict.fromkeys(_origin(states) for states in build_devices(cell.config))),
         "summary": summary,
         "accuracy_when_cut": cuts,
         "deployed": deployed,
@@ -59,6 +59,11 @@ def finish(cell: Cell, run: Path, measured: dict[str, Any]) -> dict[str, Any]:
         "finishing_seconds": round(time.perf_counter() - started, 3),
         "epochs": _epochs(run),
     }
+
+
+def _origin(device: Device) -> str:
+    table = device.tables[0] if isinstance(device, DevicePanel) else device
+    return f"{'modelled' if table.source.startswith('modelled') else 'measured'} {device.name}"
 
 
 def _epochs(run: Path) -> list[dict[str, float]]:

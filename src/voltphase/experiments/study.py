@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from voltphase.experiments.cells import Cell, Label, cell, paper_recipe
-from voltphase.experiments.markdown import DEPLOYED, MISSING, TEST, ours, table
+from voltphase.experiments.markdown import MISSING, TEST, from_files, ours, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
 
@@ -134,11 +134,11 @@ def _ceiling(outcomes: Outcomes) -> str:
             [
                 data,
                 ours(default, *TEST),
-                ours(default, *DEPLOYED),
+                from_files(default),
                 ours(ceiling, *TEST),
                 gap,
                 ours(mixed, *TEST),
-                ours(mixed, *DEPLOYED),
+                from_files(mixed),
             ]
         )
     heading = ["data", "default", "from files", "free phases", "default, points", "mixed devices", "from files"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from voltphase.experiments.cells import Cell, cell, paper_recipe
-from voltphase.experiments.markdown import DEPLOYED, TEST, TRAIN, difference, ours, paper, table
+from voltphase.experiments.markdown import TEST, TRAIN, difference, from_files, ours, paper, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
 
@@ -88,7 +88,7 @@ def report(outcomes: Outcomes) -> str:
                         f"{paper(train)} / {paper(test)}",
                         f"{ours(here, *TRAIN)} / {ours(here, *TEST)}",
                         difference(here, test, *TEST),
-                        ours(here, *DEPLOYED),
+                        from_files(here),
                     ]
                 )
     heading = ["data", "depth", "variant", "paper: train / test", "ours: train / test", "test, points", "from files"]

@@ -1,0 +1,105 @@
+"""Tables and figures of experiments on a Markdown page, from their JSON files and nothing else."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from voltphase.errors import OutputError
+from voltphase.experiments.catalogue import Experiment
+from voltphase.experiments.drawings import DRAWINGS
+from voltphase.experiments.presets import Preset
+from voltphase.experiments.results import Outcomes, ResultFolder
+from voltphase.files import atomic_path, write_text
+from voltphase.reporting.style import house_style, png
+
+_NEW_PAGE = "# The paper, result by result\n"
+
+
+def render(page: Path, folder: ResultFolder, preset: Preset, experiments: Sequence[Experiment]) -> list[Path]:
+    """Write each experiment's table and figure into a page, between marks; what is written around them stays.
+
+    Figures go to ``figures/reproduce-PRESET-EXPERIMENT.png`` beside the page. A block that the page lacks is put at
+    its end.
+
+    Args:
+        page: A Markdown file, made if it is not there.
+        folder: Where the results are.
+        preset: Whose results.
+        experiments: Which to render.
+
+    Returns:
+        The files written.
+
+    Raises:
+        OutputError: if one cannot be written.
+    """
+    figures = page.parent / "figures"
+    try:
+        figures.mkdir(parents=True, exist_ok=True)
+        text = page.read_text(encoding="utf-8") if page.exists() else _NEW_PAGE
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(f"cannot write {page}: {reason}; choose a place that can be written") from error
+    written = [page]
+    for experiment in experiments:
+        outcomes = folder.outcomes(experiment.cells(preset))
+        picture = figures / f"reproduce-{preset.name}-{experiment.name}.png"
+        with house_style():
+            content = png(DRAWINGS[experiment.name](outcomes))
+        with atomic_path(picture) as temporary:
+            temporary.write_bytes(content)
+        written.append(picture)
+        text = _with_block(text, experiment, preset, _block(experiment, preset, outcomes, f"figures/{picture.name}"))
+    write_text(page, text)
+    return written
+
+
+def _block(experiment: Experiment, preset: Preset, outcomes: Outcomes, picture: str) -> str:
+    parts = [experiment.report(outcomes), _state(experiment, preset, outcomes)]
+    if outcomes.results:
+        parts += [_origin(outcomes), f"![{experiment.title}]({picture})"]
+    return "\n".join(part if part.endswith("\n") else f"{part}\n" for part in parts)
+
+
+def _state(experiment: Experiment, preset: Preset, outcomes: Outcomes) -> str:
+    command = f"`{shlex.join(['voltphase', 'reproduce', experiment.name, '--preset', preset.name])}`"
+    there, all_of_them = len(outcomes.results), len(outcomes)
+    if there == all_of_them:
+        return f"All {there} cells, by {command}."
+    return f"{there} of {all_of_them} cells are there; what is missing is one command away: {command}."
+
+
+def _origin(outcomes: Outcomes) -> str:
+    """With what the results were made."""
+    results = outcomes.results
+    machines, devices, commits = {}, {}, {}
+    for result in results:
+        summary = result["summary"]
+        hardware = summary["hardware"]
+        machine = hardware.get("gpu") or f"{hardware['processor']}, {_count(hardware['threads'], 'thread')}"
+        machines[f"{machine}, torch {summary['versions']['torch']}"] = None
+        devices |= dict.fromkeys(result["devices"])
+        commit = str(summary["commit"])
+        commits[f"{commit[:9]}{'+' if commit.endswith('+') else ''}"] = None
+    minutes = sum(result["summary"]["seconds"] + result["finishing_seconds"] for result in results) / 60
+    took = f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+    epochs = sorted({result["summary"]["epochs"] for result in results})
+    return (
+        f"Device: {', '.join(devices)}. Epochs: {', '.join(map(str, epochs))}. Made in {took} on "
+        f"{'; '.join(machines)}; commit {', '.join(commits)}."
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _with_block(text: str, experiment: Experiment, preset: Preset, block: str) -> str:
+    begin, end = (f"<!-- {preset.name} {experiment.name}: {mark} -->\n" for mark in ("begin", "end"))
+    if begin not in text or end not in text:
+        text = f"{text.rstrip()}\n\n## {experiment.title}, preset {preset.name}\n\n{begin}{end}"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}{block}{end}{after}"
