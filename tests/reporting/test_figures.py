@@ -156,6 +156,15 @@ def test_regions_are_drawn_on_their_samples():
     assert [label.get_text() for label in bars.get_yticklabels()] == ["a 0", "b 1", "c 2"]
 
 
+def test_a_pair_is_drawn_as_for_and_against_its_class():
+    pairs = Regions(((1, 1, 3, 3), (1, 9, 3, 4), (7, 5, 3, 3), (7, 10, 3, 3)), GRID.shape, paired=True)
+    figure = style.new_figure(2, 2)
+    axes = figure.subplots()
+    maps.draw_regions(axes, pairs, GRID, prediction=0, label=1)
+    assert [text.get_text() for text in axes.texts] == ["0+", "0−", "1+", "1−"]
+    assert [patch.get_linestyle() for patch in axes.patches] == ["-", "-", "--", "--"]
+
+
 def test_many_planes_keep_the_first_and_the_last():
     names = [f"plane {index}" for index in range(40)]
     kept = maps.shown_planes(names)
@@ -183,6 +192,22 @@ def test_light_is_what_the_devices_leave_whatever_the_gain(gain):
     np.testing.assert_allclose(light.kept[4] / light.kept[3], 0.25, rtol=1e-5)
     assert (np.diff(light.kept) <= 1e-6).all()
     assert 0 < light.in_right_region < light.in_regions < light.kept[-1]
+
+
+def test_of_a_pair_the_right_region_is_the_one_for_the_class():
+    boxes = ((1, 1, 3, 3), (1, 9, 3, 4), (7, 5, 3, 3), (7, 10, 3, 3))
+
+    def light(regions: Regions, labels: list[int]) -> Light:
+        readout = RegionReadout(regions, "sum", 1.0)
+        model = DONN(
+            grid=GRID, wavelength=532e-9, distances=1e-3, devices=[device(4)], readout=readout, image_shape=(6, 8)
+        )
+        images = torch.randint(0, 256, (2, 6, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        return measure_light(model.eval(), images, torch.tensor(labels))
+
+    pairs, singles = light(Regions(boxes, GRID.shape, paired=True), [0, 1]), light(Regions(boxes, GRID.shape), [0, 2])
+    assert pairs.in_right_region == singles.in_right_region
+    assert pairs.in_regions == singles.in_regions
 
 
 def test_a_png_keeps_size_and_colours_even_of_single_dots():

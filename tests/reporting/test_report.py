@@ -110,6 +110,14 @@ def test_the_page_tells_the_figures_of_the_run(view, page):
         assert words in text
 
 
+def test_the_page_tells_that_levels_were_refined(view, page, monkeypatch):
+    assert "refined after training" not in page.text
+    monkeypatch.setattr(html, "_sections", lambda *_: [])
+    refined = {"loss_before": 0.31, "loss_after": 0.25, "images": 60, "changed_pixels": 17}
+    monkeypatch.setitem(view.summary, "refined", refined)
+    assert "loss 0.3100 to 0.2500 on 60 training images, 17 pixels changed" in html.report_html(view)
+
+
 def test_names_cannot_break_the_page(view, monkeypatch):
     monkeypatch.setattr(html, "_sections", lambda *_: [])
     states = view.layers[0].device_states

@@ -230,9 +230,19 @@ def _facts(view: RunView, layers: list[CodesignLayer]) -> list[tuple[str, str]]:
         ("wavelength", f"{model.wavelength * 1e9:.4g} nm"),
         ("light on the detector", figures.share(float(view.light.kept[-1]))),
         ("training", f"{summary.get('epochs', training.epochs)} epochs, {_duration(summary.get('seconds'))}"),
+        ("refined after training", _refined(_mapping(summary.get("refined")))),
         ("seed", str(summary.get("seed", view.config.seed))),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _refined(refined: dict[str, Any]) -> str:
+    if not refined:
+        return ""
+    return (
+        f"loss {refined['loss_before']:.4f} to {refined['loss_after']:.4f} on {refined['images']} training images, "
+        f"{refined['changed_pixels']} pixels changed"
+    )
 
 
 def _versions(summary: dict[str, Any]) -> str:
