@@ -12,6 +12,7 @@ import torch
 
 from voltphase.codesign import CodesignLayer
 from voltphase.config import Config
+from voltphase.devices import DeviceStates
 from voltphase.errors import ConfigError, DataError, OutputError
 from voltphase.training import load_run, train
 
@@ -200,6 +201,7 @@ def test_a_run_does_not_need_the_table_it_was_trained_with(tmp_path: Path, tiny:
     layer = model.layers[0]
     assert isinstance(layer, CodesignLayer)
     states = layer.device_states
+    assert isinstance(states, DeviceStates)
     assert states.control.tolist() == [0, 80, 160, 255]
     assert states.phase.tolist() == [0, 1.5, 3.5, 5]
     assert config.layer_devices[0].file == str(table)

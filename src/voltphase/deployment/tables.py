@@ -91,9 +91,10 @@ def _parse_table(device: Reader) -> tuple[DeviceStates, Codes]:
 
 
 def _parse_panel(device: Reader, shape: tuple[int, int], record: FileRecord) -> tuple[DevicePanel, Codes]:
-    tables, codes = zip(*(_parse_table(table) for table in device.children("tables")), strict=True)
-    if len(set(codes)) != 1:
-        raise device.error("expected the same codes in all tables, since one image is for all of them")
+    parsed = [_parse_table(table) for table in device.children("tables")]
+    tables, codes = [table for table, _ in parsed], {codes for _, codes in parsed}
+    if len(codes) != 1:
+        raise device.error("expected at least one table, and the same codes in all: one image is for all of them")
     path = device.path.with_name(record.name)
     regions = read_array(path)
     if regions.shape != shape:
@@ -104,9 +105,9 @@ def _parse_panel(device: Reader, shape: tuple[int, int], record: FileRecord) -> 
     check_unchanged(path.parent, record)
     real, imaginary = device.numbers("inactive_value", 2)
     try:
-        panel = DevicePanel(tables, regions, complex(real, imaginary), device.text("name"))
+        panel = DevicePanel(tuple(tables), regions, complex(real, imaginary), device.text("name"))
     except VoltphaseError as error:
         raise in_manifest(device, error) from error
     if panel.digest != device.text("digest"):
         raise device.error("expected a panel with the digest written beside it, but it was changed")
-    return panel, codes[0]
+    return panel, codes.pop()

@@ -1,0 +1,131 @@
+"""Panels and planes of different sizes, from the model to the emulator by the files alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from voltphase.data import ImageDataset
+from voltphase.deployment import Emulator, deploy, verify
+from voltphase.deployment.manifest import Manifest
+from voltphase.devices import DevicePanel, DeviceStates
+from voltphase.errors import DeploymentError
+from voltphase.grid import Grid
+from voltphase.model import DONN
+from voltphase.readout import RegionReadout, Regions
+
+GRIDS = [Grid(14, 40e-6), Grid((18, 16), 36e-6), Grid((20, 22), (30e-6, 36e-6)), Grid((24, 20), 30e-6)]
+MAP = np.random.default_rng(0).integers(-1, 2, GRIDS[1].shape)
+
+
+@pytest.fixture
+def model(make_device: Callable[..., DeviceStates]) -> DONN:
+    """A panel of two tables, then a device within a border, on planes that are all different."""
+    panel = DevicePanel((make_device(6, seed=1), make_device(6, seed=2)), MAP, 0.5j, "two kinds of pixel")
+    bordered = DevicePanel.uniform(make_device(300, "V"), GRIDS[2].shape, border=(1, 2, 0, 3))
+    return DONN(
+        grid=GRIDS,
+        wavelength=532e-9,
+        distances=[0.02, 0.03, 0.025],
+        devices=[panel, bordered],
+        readout=RegionReadout(Regions(((2, 2, 6, 6), (2, 11, 6, 6), (14, 6, 6, 6)), GRIDS[-1].shape), "mean", 3.0),
+        image_shape=(7, 6),
+        gain=2.0,
+        seed=5,
+    ).eval()
+
+
+@pytest.fixture
+def bench(model: DONN, dataset: ImageDataset, tmp_path: Path) -> Path:
+    return deploy(model, tmp_path / "bench", dataset=dataset)
+
+
+def test_the_files_alone_give_what_the_model_gives(model: DONN, bench: Path, dataset: ImageDataset):
+    assert verify(bench, dataset).passed
+    emulator = Emulator.from_folder(bench)
+    for layer, states in zip(model.layers, emulator.modulations(), strict=True):
+        torch.testing.assert_close(states, layer.modulation().detach() / 2)
+    manifest = Manifest.read(bench)
+    assert [manifest.source, *(layer.grid for layer in manifest.layers), manifest.detector] == GRIDS
+    assert [layer.device.digest for layer in manifest.layers] == [layer.device_states.digest for layer in model.layers]
+
+
+def test_inactive_pixels_hold_level_0(model: DONN, bench: Path):
+    for number, layer in enumerate(model.layers, start=1):
+        assert isinstance(layer.device_states, DevicePanel)
+        inactive = layer.device_states.inactive
+        image = np.asarray(Image.open(bench / f"layer-{number}.png"))
+        assert set(image[inactive]) == {Manifest.read(bench).layers[number - 1].codes[0]}
+        np.testing.assert_array_equal(np.load(bench / f"layer-{number}-regions.npy"), layer.device_states.regions)
+        assert not np.load(bench / f"layer-{number}-levels.npy")[inactive].any()
+
+
+def test_the_note_names_the_maps(bench: Path):
+    note = " ".join((bench / "README.txt").read_text().split())
+    assert "A panel: layer-1-regions.npy says which of its tables in manifest.json each pixel follows." in note
+    assert "18 rows x 16 columns, pitch 36 um" in note
+
+
+def swap(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["layers"][0]["panel"]["tables"].reverse()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def brighten(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["layers"][0]["panel"]["inactive_value"] = [1, 0]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def recode(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    rows = manifest["layers"][0]["panel"]["tables"][1]["table"]
+    rows[1]["code"], manifest["layers"][0]["panel"]["tables"][1]["code_is_control"] = 1, False
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder: (folder / "layer-1-regions.npy").unlink(), "layer-1-regions.npy, but it is missing"),
+        (lambda folder: np.save(folder / "layer-1-regions.npy", MAP * 0), "layer-1-regions.npy as it was deployed"),
+        (
+            lambda folder: np.save(folder / "layer-1-regions.npy", MAP[1:]),
+            r"expected a map of 18 x 16 pixels in .*layer-1-regions.npy, but got one of shape \(17, 16\)",
+        ),
+        (swap, r"layers\[0\]\.panel: expected a panel with the digest written beside it"),
+        (brighten, r"layers\[0\]\.panel: expected a panel with the digest written beside it"),
+        (recode, r"layers\[0\]\.panel: expected at least one table, and the same codes in all"),
+    ],
+)
+def test_a_panel_that_was_changed_is_refused(bench: Path, change: Callable[[Path], object], message: str):
+    change(bench)
+    with pytest.raises(DeploymentError) as caught:
+        Emulator.from_folder(bench)
+    assert re.search(message, str(caught.value)), caught.value
+
+
+def test_wrong_json_is_a_deployment_error(bench: Path):
+    good = json.loads((bench / "manifest.json").read_text())
+    for key, value in [
+        ("tables", []),
+        ("tables", [1]),
+        ("inactive_value", [1]),
+        ("inactive_value", "dark"),
+        ("regions", {"file": "../map.npy", "sha256": ""}),
+        ("digest", 3),
+        ("name", None),
+    ]:
+        bad = json.loads(json.dumps(good))
+        bad["layers"][0]["panel"][key] = value
+        (bench / "manifest.json").write_text(json.dumps(bad))
+        with pytest.raises(DeploymentError):
+            Emulator.from_folder(bench)
