@@ -21,7 +21,8 @@ def reproduce(
         str,
         typer.Argument(
             metavar="EXPERIMENT",
-            help="table1, table2, figure2, figure3, figure4, all (these five), study or diagonal.",
+            help="table1, table2, figure2, figure3, figure4, all (these five), study, diagonal or "
+            "readings (what the paper leaves open).",
             show_default=False,
         ),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from voltphase.experiments import figure2, figure3, figure4, table1, table2
+from voltphase.experiments import figure2, figure3, figure4, readings, table1, table2
 from voltphase.experiments.confidence import CUTS
 from voltphase.experiments.markdown import TEST
 from voltphase.experiments.panels import COLOURS, below, curves_of, draw_curves, dumbbells, legend
@@ -78,6 +78,30 @@ def draw_table2(outcomes: Outcomes) -> Figure:
         axes.grid(axis="y")
         legend(axes)
     panels[0].set_ylabel("test accuracy")
+    return figure
+
+
+def draw_readings(outcomes: Outcomes) -> Figure:
+    """Test accuracies of the readings as colours, the paper's above."""
+    pairs, data = readings.grid(outcomes), outcomes.distinct("data")[0]
+    lines: dict[str, list[float | None]] = {"the paper, 100 epochs": [readings.known(data, *pair) for pair in pairs]}
+    for measure in outcomes.distinct("measure"):
+        for reading in outcomes.distinct("reading"):
+            here = outcomes.where(measure=measure, reading=reading)
+            lines[f"{measure}, λ scales the {reading}"] = [
+                here.where(depth=depth, lambda_=lambda_).mean(*TEST) for depth, lambda_ in pairs
+            ]
+    figure = new_figure(1.0 * len(pairs) + 2.6, 0.42 * len(lines) + 1.1)
+    axes = figure.subplots()
+    values = np.array([[np.nan if number is None else number for number in line] for line in lines.values()])
+    axes.imshow(values, vmin=0, vmax=1, cmap="YlGnBu", aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        text, colour = ("–", MUTED) if np.isnan(value) else (f"{value:.3f}", "white" if value > 0.55 else INK)
+        axes.text(column, row, text, ha="center", va="center", color=colour, size=8)
+    axes.set_xticks(range(len(pairs)), [f"depth {depth}\nλ = {lambda_:g}" for depth, lambda_ in pairs])
+    axes.set_yticks(range(len(lines)), list(lines))
+    axes.tick_params(length=0)
+    axes.set_title(f"test accuracy, {data}")
     return figure
 
 
@@ -165,5 +189,6 @@ DRAWINGS: Final[dict[str, Callable[[Outcomes], Figure]]] = {
     "figure3": draw_figure3,
     "figure4": draw_figure4,
     "diagonal": draw_diagonal,
+    "readings": draw_readings,
     "study": draw_study,
 }

@@ -24,12 +24,14 @@ class Preset:
         paper_epochs: Of the paper's recipe in the study.
         default_epochs: Of the default recipe in the study.
         diagonal_epochs: Of the default recipe on the diagonal of table 1.
+        reading_epochs: Of each reading of the paper.
         depths: Of table 1, with the paper's lambda for each.
         comparison_depths: Of figure 3.
         levels: Of figure 3.
         speed_levels: Of figure 4.
         study_levels: Of the study.
         lambdas: Of the study's sweep.
+        rates: Learning rates of the study's baselines.
         seeds: How often a result that is a mean and a spread is repeated.
         ptq_seeds: How often quantization after training is repeated; the paper takes the mean of ten.
         speed_images: Training images of an epoch whose time figure 4 takes.
@@ -47,12 +49,14 @@ class Preset:
     paper_epochs: int
     default_epochs: int
     diagonal_epochs: int
+    reading_epochs: int
     depths: Mapping[int, float]
     comparison_depths: tuple[int, ...]
     levels: tuple[int, ...]
     speed_levels: tuple[int, ...]
     study_levels: tuple[int, ...]
     lambdas: tuple[float, ...]
+    rates: tuple[float, ...]
     seeds: int
     ptq_seeds: int
     speed_images: int
@@ -85,6 +89,8 @@ _FULL: Final = {
     "levels": (8, 12, 16),
     "speed_levels": (2, 8, 32, 128, 256, 512, 784),
     "study_levels": (2, 4, 8, 16, 64, 256),
+    # What is learned is another quantity for each method: each is judged at its best rate.
+    "rates": (0.03, 0.1, 0.3, 1.0),
     "lambdas": (0.9, 1.8, 3.0, 5.0, 9.0, 20.0, 90.0),
     "seeds": 3,
     "systems": {"mnist": "mnist-small", "fashion-mnist": "fashion-small"},
@@ -109,12 +115,14 @@ PRESETS: Final[dict[str, Preset]] = {
             paper_epochs=2,
             default_epochs=2,
             diagonal_epochs=2,
+            reading_epochs=1,
             depths={1: 90.0, 2: 20.0},
             comparison_depths=(2,),
             levels=(2, 8),
             speed_levels=(2,),
             study_levels=(2, 8),
             lambdas=(1.0, 20.0),
+            rates=(0.1,),
             seeds=1,
             ptq_seeds=2,
             speed_images=60,
@@ -128,6 +136,7 @@ PRESETS: Final[dict[str, Preset]] = {
             paper_epochs=40,
             default_epochs=10,
             diagonal_epochs=20,
+            reading_epochs=3,
             ptq_seeds=3,
             speed_images=2000,
             **_FULL,
@@ -141,6 +150,7 @@ PRESETS: Final[dict[str, Preset]] = {
             paper_epochs=100,
             default_epochs=10,
             diagonal_epochs=20,
+            reading_epochs=20,
             ptq_seeds=10,
             speed_images=2000,
             **_FULL,

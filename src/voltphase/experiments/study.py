@@ -36,8 +36,6 @@ BASELINES: Final[dict[str, dict[str, Any]]] = {
     for method in ("ptq", "qat")
     for nearest in ("control", "complex")
 }
-# What is learned is another quantity for each method: each is judged at its best rate.
-RATES: Final = (0.03, 0.1, 0.3, 1.0)
 # Two decades around the gain that hardware has.
 GAINS: Final = (0.1, 0.3, 1.0, 3.0, 10.0)
 # One device per layer, used in turn by shallower and deeper systems: model and number of states.
@@ -75,7 +73,7 @@ def _of_seed(preset: Preset, seed: int) -> Iterator[tuple[str, Mapping[str, Labe
     ]
     yield "mixed", {"recipe": "default"}, {**default, "devices": devices}
     for method, settings in BASELINES.items():
-        for rate in RATES:
+        for rate in preset.rates:
             labels = {"method": method, "rate": rate}
             yield "baselines", labels, {**default, **settings, "training.learning_rate": rate}
     if seed > 0:
