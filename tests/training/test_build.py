@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from voltphase.codesign import GumbelSoftmax, ReinMax, Relaxation, Softmax
+from voltphase.codesign import GumbelSoftmax, Proximity, ReinMax, Relaxation, Softmax
 from voltphase.config import load_config
 from voltphase.errors import ConfigError
 from voltphase.readout import Regions
@@ -17,6 +17,8 @@ from voltphase.training.build import build_dataset, build_devices, build_model, 
         (["codesign.relaxation.name=softmax", "codesign.relaxation.hard=false"], Softmax()),
         (["codesign.relaxation.name=softmax"], Softmax(hard=True)),
         (["codesign.relaxation.name=reinmax", "codesign.relaxation.mix=polar"], ReinMax("polar")),
+        (["codesign.relaxation.name=proximity"], Proximity()),
+        (["codesign.relaxation.name=proximity", "codesign.relaxation.hard=false"], Proximity(hard=False)),
     ],
 )
 def test_a_relaxation_by_name(overrides: list[str], expected: Relaxation) -> None:
@@ -26,6 +28,11 @@ def test_a_relaxation_by_name(overrides: list[str], expected: Relaxation) -> Non
 def test_reinmax_is_never_soft() -> None:
     with pytest.raises(ConfigError, match=r"codesign\.relaxation\.hard to be true for reinmax"):
         load_config("digits", ["codesign.relaxation.name=reinmax", "codesign.relaxation.hard=false"])
+
+
+def test_proximity_mixes_on_the_complex_plane() -> None:
+    with pytest.raises(ConfigError, match=r"codesign\.relaxation\.mix to be complex for proximity, .* but got polar"):
+        load_config("digits", ["codesign.relaxation.name=proximity", "codesign.relaxation.mix=polar"])
 
 
 def test_gain_and_gradient_scale_reach_their_layers() -> None:
