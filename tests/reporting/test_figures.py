@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from voltphase import DONN, DeviceStates, Grid, RegionReadout, Regions
+from voltphase.devices import DevicePanel
 from voltphase.reporting import figures, maps, style
 from voltphase.reporting.view import Example, Light, choose_examples, measure_light
 
@@ -171,6 +172,48 @@ def test_many_planes_keep_the_first_and_the_last():
     assert len(kept) == 7
     assert (kept[0], kept[-1]) == ("plane 0", "plane 39")
     assert maps.shown_planes(names[:7]) == names[:7]
+
+
+def test_a_panel_is_drawn_pixel_by_pixel_and_its_dead_pixels_blank():
+    regions = np.random.default_rng(2).integers(-1, 2, GRID.shape)
+    panel = DevicePanel((device(4), device(4, amplitude=0.7)), regions, 0.5j)
+    levels = np.where(panel.inactive, 0, level_maps([device(4)])[0])
+    drawn = maps.level_figure([levels], [panel], [GRID]).axes[0].images[0].get_array()
+    assert isinstance(drawn, np.ma.MaskedArray)
+    np.testing.assert_array_equal(drawn.mask, panel.inactive)
+    (phase,), (amplitude,) = (
+        shown(make([levels], [panel], [GRID])) for make in (maps.phase_figure, maps.amplitude_figure)
+    )
+    np.testing.assert_allclose(amplitude * np.exp(1j * phase), panel.modulation(levels))
+    heights = [bar.get_height() for bar in rectangles(figures.level_use_figure([levels], [panel]).axes[0])]
+    np.testing.assert_allclose(heights, np.bincount(levels[~panel.inactive]) / (~panel.inactive).sum())
+    different = figures.different_devices([device(4), panel])
+    assert [table.digest for table in different] == [table.digest for table in panel.tables]
+
+
+def test_light_does_not_depend_on_how_finely_a_plane_is_sampled():
+    clear = DeviceStates(np.arange(2.0), np.ones(2), np.zeros(2), "clear")
+    images, labels = torch.full((1, 4, 4), 255, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64)
+
+    def light(detector: Grid) -> Light:
+        grid = Grid(40, 30e-6)
+        side = detector.rows // 4
+        regions = Regions(((side, 0, 2 * side, 2 * side), (side, 2 * side, 2 * side, 2 * side)), detector.shape)
+        model = DONN(
+            grid=[grid, grid, detector],
+            wavelength=532e-9,
+            distances=2e-2,
+            devices=[clear],
+            readout=RegionReadout(regions, "sum", 1.0),
+            image_shape=(4, 4),
+        )
+        return measure_light(model.eval(), images, labels)
+
+    coarse, fine = light(Grid(40, 30e-6)), light(Grid(120, 10e-6))
+    # Sums over samples differ from the integral by what the diffraction at the aperture's edge leaves between them.
+    np.testing.assert_allclose(fine.kept, coarse.kept, rtol=0.01)
+    assert fine.in_regions == pytest.approx(coarse.in_regions, rel=0.01)
+    assert fine.in_right_region == pytest.approx(coarse.in_right_region, rel=0.01)
 
 
 @pytest.mark.parametrize("gain", [1.0, [3.0, 0.2]])

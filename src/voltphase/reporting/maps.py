@@ -94,7 +94,7 @@ def propagation_figure(example: Example, regions: Regions, grids: Mapping[str, G
     for position, (name, plane_axes) in enumerate(zip(planes, axes, strict=False)):
         show_intensity(plane_axes, example.intensity[name], grids[name])
         plane_axes.set_title(name if name != "source" else "input")
-        style.label_millimetres(plane_axes, y=position == 0)
+        style.label_millimetres(plane_axes, y=position == 0 or grids[name].extent != grids[planes[0]].extent)
     draw_regions(axes[len(planes) - 1], regions, grids[planes[-1]], example.prediction, example.label)
     draw_logits(axes[-1], example, classes)
     return figure
