@@ -4,10 +4,12 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -123,7 +125,14 @@ def test_presets_are_listed():
     ("setting", "sentence"),
     [
         ("optics.pich=1", "--set: unknown key optics.pich: did you mean optics.pitch?"),
-        ("optics.pitch=0", "--set: expected optics.pitch to be a length in metres above 0, such as 36e-6, but got 0"),
+        (
+            "optics.pitch=0",
+            "--set: expected optics.pitch to be a length in metres above 0 and below 0.1, such as 36e-6, but got 0",
+        ),
+        (
+            "optics.pitch=36",
+            "--set: expected optics.pitch to be a length in metres above 0 and below 0.1, such as 36e-6, but got 36",
+        ),
         ("training.epochs=ten", "--set: expected training.epochs to be a whole number, but got 'ten'"),
         (
             "readout.regions=[[0, 0, 4, 4], [60, 60, 8, 8]]",
@@ -246,6 +255,39 @@ def test_a_device_is_shown_as_a_table_and_a_figure(tmp_path: Path):
     assert result.exit_code == 0, result.output
     assert ["2", "160", "0.9000", "3.5000", "1.114"] in [line.split() for line in result.stdout.splitlines()]
     assert (tmp_path / "slm.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_panel_is_checked_and_shown(tmp_path: Path):
+    from voltphase.devices import DevicePanel, dmd
+
+    tables = (replace(dmd(), name="left"), replace(dmd(), amplitude=np.array([0.1, 0.9]), name="right"))
+    DevicePanel(tables, np.array([[0, 1], [-1, 1]]), 0.5, "chip").save(tmp_path / "panel")
+    result = call("device", "check", tmp_path / "panel")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[:6] == [
+        f"{tmp_path}/panel is fine:",
+        "chip: a panel of 2 x 2 pixels",
+        " 25.00% follow table 0, left",
+        " 50.00% follow table 1, right",
+        " 25.00% are inactive, amplitude 0.500, phase 0.000 rad",
+        "left: 2 states, control 0 to 1 (mirror state), amplitude 0.000 to 1.000, phase 0.000 to 0.000 rad",
+    ]
+    result = call("device", "show", tmp_path / "panel", "--out", tmp_path / "panel.png")
+    assert result.exit_code == 0, result.output
+    assert ["1", "1", "0.9000", "0.0000", "0.000"] in [line.split() for line in result.stdout.splitlines()]
+    assert (tmp_path / "panel.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "panel" / "table-1.csv").unlink()
+    result = call("device", "check", tmp_path / "panel")
+    assert result.exit_code == 2
+    assert "table-1.csv" in result.stderr
+
+
+def test_a_figure_of_an_unknown_type(tmp_path: Path):
+    result = call("device", "show", "dmd", "--out", tmp_path / "dmd.xyz")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: expected a figure of type ")
+    assert result.stderr.endswith(f"but got {tmp_path}/dmd.xyz: name it .png, say\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("passed", "exit_code"), [(True, 0), (False, 1)])

@@ -224,9 +224,13 @@ def _list_folder(folder: Path) -> None:
 
 def _draw(device: Device, out: Path) -> None:
     from voltphase.devices import DevicePanel
+    from voltphase.errors import OutputError
     from voltphase.files import atomic_path
     from voltphase.reporting.device import device_figure, panel_figure
 
     figure = panel_figure(device) if isinstance(device, DevicePanel) else device_figure(device)
+    kind, known = out.suffix.removeprefix(".").lower() or "png", figure.canvas.get_supported_filetypes()
+    if kind not in known:
+        raise OutputError(f"expected a figure of type {', '.join(sorted(known))}, but got {out}: name it .png, say")
     with atomic_path(out) as temporary:
-        figure.savefig(temporary, format=out.suffix.removeprefix(".") or "png")
+        figure.savefig(temporary, format=kind)
