@@ -86,7 +86,7 @@ def test_the_same_levels_are_picked_of_every_table():
     assert picked.control.tolist() == [0, 1, 1.5]
     np.testing.assert_array_equal(picked.values(), made.values()[[0, 2, 3]])
     with pytest.raises(DeviceError, match=r"to be picked by even or control, .* but got 'spread'"):
-        made.pick(3, by="spread")  # pyright: ignore[reportArgumentType]
+        made.pick(3, by="spread")
     with pytest.raises(DeviceError, match="expected to pick from 2 to 4 states, as many as region 0 has, but got 5"):
         made.pick(5)
 
