@@ -17,7 +17,7 @@ from voltphase import DONN, Grid, RegionReadout
 from voltphase.codesign import GumbelSoftmax, Proximity, ReinMax, Relaxation, Softmax
 from voltphase.config import Config
 from voltphase.deployment import deploy_run, verify
-from voltphase.devices import DeviceStates
+from voltphase.devices import DevicePanel, DeviceStates
 from voltphase.errors import ConfigError, DataError, OutputError
 from voltphase.readout import Regions
 from voltphase.training import load_run, refine, refine_run
@@ -146,11 +146,27 @@ def test_the_same_call_gives_the_same_levels_and_batches_do_not_matter():
             assert torch.equal(one, other)
 
 
-def test_light_that_goes_step_by_step_is_refined_too():
+def test_it_does_not_matter_how_light_is_propagated():
     model = system([4], method="angular-spectrum")
-    assert model.cascade is None
     images, labels = batch()
     assert (result := refine(model, images, labels, loss=cross_entropy, evaluations=30)).loss_after < result.loss_before
+
+
+def test_pixels_that_cannot_be_set_are_left_alone():
+    panel = DevicePanel.uniform(device(4, 0), (3, 3), border=(1, 0, 0, 0))
+    model = DONN(
+        grid=Grid((3, 3), pitch=36e-6),
+        wavelength=532e-9,
+        distances=0.005,
+        devices=[panel],
+        readout=RegionReadout(REGIONS, "fraction", 8.0),
+        image_shape=(3, 3),
+    )
+    images, labels = batch()
+    result = refine(model, images, labels, loss=cross_entropy, evaluations=2000)
+    assert result.converged
+    assert 0 < result.changed <= 6
+    assert model.levels()[0][0].tolist() == [0, 0, 0]
 
 
 def test_nothing_but_the_levels_changes():
