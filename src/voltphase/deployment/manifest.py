@@ -159,11 +159,11 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: str | Path) -> Manifest:
-        """Read ``manifest.json`` of a deployed folder.
+        """Read ``manifest.json`` of a deployed folder, and the maps of the panels in it.
 
         Raises:
-            DeploymentError: if the folder or its manifest is missing, is not JSON, is of another format
-                version, or any part of it is missing, of the wrong type or contradicts another.
+            DeploymentError: if the folder, its manifest or a map is missing, is not JSON, is of another format version,
+                was changed, or any part of it is missing, of the wrong type or contradicts another.
         """
         path = Path(folder) / MANIFEST_NAME
         return cls._parse(Reader.of(path, _load(path)))
