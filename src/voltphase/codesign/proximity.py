@@ -31,10 +31,11 @@ class Proximity(Relaxation):
     the weights are ``w = softmax(score / temperature)``. With ``hard``, light sees the nearest state, as in
     evaluation, else the mix ``w . s``; the gradient is that of the mix.
 
-    Three numbers a pixel are kept for the backward pass, however many levels there are. There is no noise: with
-    Gumbel variables added to the scores, MNIST got 0.76 where it gets 0.89 without (8 levels, two epochs of 10,000
-    images). Nor is a point held back: confined to the disc of the largest amplitude it learned worse, 0.83 against
-    0.90 after three.
+    Three numbers a pixel are kept for the backward pass, however many levels there are.
+
+    There is no noise: with Gumbel variables added to the scores, 8 levels on 10,000 images of MNIST got 0.76 where
+    they get 0.89 without, after two epochs. Nor is a point kept from leaving the states behind, where its gradient
+    fades: confined to 1.5 times the largest amplitude, they got 0.929 where they get 0.930, after six.
     """
 
     hard: bool = True
