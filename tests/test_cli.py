@@ -73,6 +73,7 @@ def test_the_version():
         ["deploy"],
         ["verify"],
         ["validate"],
+        ["reproduce"],
         ["device", "show"],
         ["device", "check"],
         ["device", "list"],

@@ -94,6 +94,7 @@ def reproduce(
     """
     import torch
 
+    from voltphase.errors import ConfigError
     from voltphase.experiments import presets
     from voltphase.experiments.catalogue import choose
     from voltphase.experiments.figure4 import write_device
@@ -103,41 +104,44 @@ def reproduce(
 
     chosen, scale = choose(experiment), presets.get(preset)
     folder = ResultFolder(out / scale.name)
-    if not render_only:
-        prepare(folder)
-        scale = scale.on(
-            _measured_device(device_file),
-            fine_device=write_device(folder.work),
-            data_dir=data_dir,
-            threads=threads,
-        )
+    fine_device = folder.work / scale.fine_device
+    scale = scale.on(_measured_device(device_file), fine_device=fine_device, data_dir=data_dir, threads=threads)
     cells = [cell for one in chosen for cell in one.cells(scale) if cell.fits(only or (), depth)]
+    if not cells:
+        raise ConfigError(f"expected --only and --depth to leave cells of {experiment}, but none fits: see --list")
     show = console().print
     if dry_run:
         for cell in cells:
             show(f"{'done ' if folder.read(cell) else 'to do'}  {cell.experiment} {cell.name}", markup=False)
         return
-    tally = None
+    failed = False
     if not render_only:
         if "model" in scale.device:
             show("no measured modulator given: using the modelled tn-slm")
         if threads is not None:
             torch.set_num_threads(threads)
+        prepare(folder)
+        write_device(fine_device)
         tally = run_cells(
             cells, folder, preset=scale.name, say=lambda line: show(line, markup=False), minutes=max_minutes
         )
         _tell(tally, len(cells))
+        failed = bool(tally.failed)
     for file in render(page or folder.path / "reproduction.md", folder, scale, chosen):
         show(f"written: {file}", markup=False)
-    if tally is not None and tally.failed:
+    if failed:
         raise typer.Exit(FAILED)
 
 
 def _measured_device(given: Path | None) -> Path | None:
+    from voltphase.devices import load
+
+    if given is None:
+        data = os.environ.get("VOLTPHASE_DATA")
+        given = Path(data) / _MEASURED if data and (Path(data) / _MEASURED).is_file() else None
     if given is not None:
-        return given
-    data = os.environ.get("VOLTPHASE_DATA")
-    return Path(data) / _MEASURED if data and (Path(data) / _MEASURED).is_file() else None
+        load(given)  # what is wrong with it is said once, before any cell is begun
+    return given
 
 
 def _tell(tally: Tally, count: int) -> None:

@@ -24,15 +24,13 @@ _EPOCHS: Final = 3
 _EPOCH_IMAGES: Final = 60_000
 
 
-def write_device(folder: Path) -> Path:
-    """Write a modelled device of 1024 levels, for cells of up to 784, into ``folder``.
+def write_device(path: Path) -> None:
+    """Write the table of a modelled device of 1024 levels, for cells of up to 784.
 
     Raises:
         OutputError: if it cannot be written.
     """
-    path = folder / "lcos-1024.csv"
     lcos(1024).to_csv(path)
-    return path
 
 
 def cells(preset: Preset) -> list[Cell]:
