@@ -52,6 +52,37 @@ def test_the_fast_path_sees_what_the_planes_show(images: torch.Tensor, measure) 
     torch.testing.assert_close(model(images), model.readout(model.planes(images)["detector"]), rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.parametrize("measure", ["sum", "fraction"])
+@pytest.mark.parametrize(
+    ("method", "engine", "hop"),
+    [
+        ("fresnel", "matrix", "MatrixHop"),
+        ("fresnel", "fft", "ToeplitzHop"),
+        ("angular-spectrum", "fft", "TransferHop"),
+        ("fresnel-wrapped", "auto", "TransferHop"),
+        ("angular-spectrum", "matrix", None),
+    ],
+)
+def test_every_method_and_engine_gives_what_one_step_after_the_other_gives(
+    images: torch.Tensor, method: str, engine, hop: str | None, measure
+) -> None:
+    readout = vp.RegionReadout.paper(SIZE, measure, 2.0)
+    model = network(method=method, engine=engine, readout=readout, dtype=torch.complex128)
+    cascade, results = model.cascade, []
+    assert (None if cascade is None else type(cascade.hops[1]).__name__) == hop
+    for path in (cascade, None):
+        model.cascade, model.layers[0].draws, model.layers[1].draws = path, 0, 0
+        logits = model(images)
+        gradients = torch.autograd.grad(logits.square().sum(), [layer.design for layer in model.layers])
+        results.append((logits, *gradients))
+    torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-13)
+
+
+def test_an_engine_that_cannot_apply_the_method_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"expected an engine out of auto, fft for method 'fresnel-wrapped'"):
+        network(method="fresnel-wrapped", engine="matrix")
+
+
 def test_planes_of_different_sizes_are_met_one_after_another(images: torch.Tensor) -> None:
     grids = [vp.Grid(16, 40e-6), vp.Grid((24, 20), 36e-6), vp.Grid(18, 30e-6, (1e-4, 0.0)), vp.Grid(22, 36e-6)]
     distances, options = [0.01, 0.02, 0.03], {"wavelength": 532e-9, "method": "fresnel", "dtype": torch.complex128}

@@ -13,6 +13,7 @@ from voltphase.devices import Device
 from voltphase.errors import ConfigError, GeometryError
 from voltphase.grid import Grid
 from voltphase.optics import Cascade, ImageSource, Propagator, image_interpolation
+from voltphase.optics.planning import Engine, joined
 from voltphase.readout import RegionReadout
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -44,6 +45,10 @@ class DONN(nn.Module):
         amplitude_grad_scale: Its other reading, see :class:`CodesignLayer`; one for all layers or one each.
         seed: Of initial designs and draws.
         dtype: ``torch.complex64`` or ``torch.complex128``.
+        engine: What applies the kernels, ``"matrix"``, ``"fft"`` or ``"auto"``, the cheapest by estimate; the result is
+            the same to rounding.
+        tf32: Whether training on a CUDA GPU may round what its matrix products multiply, see
+            :class:`voltphase.optics.Cascade`.
 
     Raises:
         ConfigError: if there is no device, or the number of grids, distances or gains does not fit it, or a panel has
@@ -66,6 +71,8 @@ class DONN(nn.Module):
         amplitude_grad_scale: float | Sequence[float] = 1.0,
         seed: int = 0,
         dtype: torch.dtype = torch.complex64,
+        engine: Engine = "auto",
+        tf32: bool = False,
     ) -> None:
         super().__init__()
         depth = len(devices)
@@ -104,13 +111,19 @@ class DONN(nn.Module):
         gaps = list(zip(self.grids[:-1], self.grids[1:], self.distances, strict=True))
         alike = {
             (before, after, distance): Propagator(
-                before, after, wavelength=self.wavelength, distance=distance, method=method, dtype=dtype
+                before,
+                after,
+                wavelength=self.wavelength,
+                distance=distance,
+                method=method,
+                engine=engine,
+                dtype=dtype,
             )
             for before, after, distance in set(gaps)
         }
         self.propagators = _modules(alike[gap] for gap in gaps)
         self.readout = readout
-        self.cascade = self._cascade(image_shape, dtype)
+        self.cascade = self._cascade(image_shape, dtype, engine, tf32)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, a ``batch x classes`` tensor.
@@ -148,24 +161,33 @@ class DONN(nn.Module):
         planes["detector"] = self.propagators[-1](field)
         return planes
 
-    def _cascade(self, image_shape: tuple[int, int], dtype: torch.dtype) -> Cascade | None:
-        """All of it as one function, where every propagation is separable: several times faster than step by step.
+    def _cascade(self, image_shape: tuple[int, int], dtype: torch.dtype, engine: Engine, tf32: bool) -> Cascade | None:
+        """All of it as one function, where every propagation allows it: several times faster than step by step.
 
-        The interpolation of the images is folded into the first propagation, the choice of the detector's rows and
-        columns into the last.
+        The interpolation of the images is joined to the first propagation, the choice of the detector's rows and
+        columns to the last.
         """
-        kernels = [propagator.method.matrices(propagator.geometry) for propagator in self.propagators]
-        pairs = [kernel for kernel in kernels if kernel is not None]
-        if len(pairs) < len(kernels):
+        kernels = {propagator: propagator.kernel() for propagator in set(self.propagators)}
+        steps = [kernels[propagator] for propagator in self.propagators]
+        known = [step for step in steps if step is not None]
+        if len(known) < len(steps):
             return None
-        source = self.grids[0].shape
-        images = [image_interpolation(n, m).to(torch.complex128) for n, m in zip(image_shape, source, strict=True)]
-        rows, columns = self.readout.window_rows, self.readout.window_columns
+        source, detector = self.grids[0].shape, self.grids[-1].shape
+        rows, columns = (
+            image_interpolation(n, m).to(torch.complex128) for n, m in zip(image_shape, source, strict=True)
+        )
+        window_rows, window_columns = (
+            torch.eye(n, dtype=torch.complex128)[chosen.cpu()]
+            for n, chosen in zip(detector, (self.readout.window_rows, self.readout.window_columns), strict=True)
+        )
+        whole = (len(window_rows), len(window_columns)) == detector
         return Cascade(
-            first=(pairs[0][0] @ images[0], pairs[0][1] @ images[1]),
-            between=pairs[1:-1],
-            last=(pairs[-1][0][rows], pairs[-1][1][columns]),
+            first=joined((rows, columns), known[0]),
+            between=known[1:-1],
+            last=known[-1] if whole else joined(known[-1], (window_rows, window_columns)),
             dtype=dtype,
+            engine=engine,
+            tf32=tf32,
         )
 
     def levels(self) -> list[Tensor]:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
+import torch
 
 from voltphase.codesign import GumbelSoftmax, Proximity, ReinMax, Relaxation, Softmax
 from voltphase.config import load_config
@@ -33,6 +36,32 @@ def test_reinmax_is_never_soft() -> None:
 def test_proximity_mixes_on_the_complex_plane() -> None:
     with pytest.raises(ConfigError, match=r"codesign\.relaxation\.mix to be complex for proximity, .* but got polar"):
         load_config("digits", ["codesign.relaxation.name=proximity", "codesign.relaxation.mix=polar"])
+
+
+def test_engine_and_precision_reach_the_light() -> None:
+    config = load_config("digits", ["optics.size=16", "optics.engine=fft", "optics.precision=double"])
+    model = build_model(config, build_devices(config), (8, 8))
+    assert model.cascade is not None
+    assert type(model.cascade.hops[1]).__name__ == "ToeplitzHop"
+    assert model.cascade.dtype == model.layers[0].modulation().dtype == torch.complex128
+    assert not model.cascade.tf32
+
+
+def test_tf32_rounds_in_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def record(device: torch.device, *, tf32: bool) -> nullcontext[None]:
+        asked.append(tf32)
+        return nullcontext()
+
+    monkeypatch.setattr("voltphase.optics.cascade.matrix_products", record)
+    config = load_config("digits", ["optics.size=16", "optics.precision=tf32"])
+    model = build_model(config, build_devices(config), (8, 8))
+    images = torch.rand(2, 8, 8)
+    model(images).sum().backward()
+    assert asked == [True, True]
+    model.eval()(images)
+    assert asked == [True, True, False]
 
 
 def test_gain_and_gradient_scale_reach_their_layers() -> None:

@@ -248,6 +248,12 @@ def test_a_missing_gpu_is_found_before_anything_is_written(tmp_path: Path, tiny:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_tf32_on_a_cpu_is_refused_before_anything_is_written(tmp_path: Path, tiny: Make):
+    with pytest.raises(ConfigError, match=r"CUDA GPU to train on for optics\.precision tf32, but got the CPU"):
+        train(tiny("optics.precision=tf32", "training.accelerator=cpu"), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_it_trains_on_a_gpu(tmp_path: Path, tiny: Make):
     summary = train(tiny("training.accelerator=gpu"), tmp_path / "run")

@@ -70,7 +70,8 @@ def train(
                 readout and training
       seed
       data      name, dir, train_limit, test_limit
-      optics    size, pitch, wavelength, distances, depth, method
+      optics    size, pitch, wavelength, distances, depth, method,
+                engine, precision
       device    file or model, levels, pick, border
                 (devices: a list, one per layer)
       codesign  gain, amplitude_grad_scale,

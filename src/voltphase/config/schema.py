@@ -16,6 +16,8 @@ from voltphase.codesign import Mix, Nearest
 from voltphase.config.text import write_yaml
 from voltphase.devices.models import MODELS
 from voltphase.devices.states import Pick
+from voltphase.optics.planning import Engine
+from voltphase.optics.precision import Precision
 from voltphase.optics.propagator import METHODS
 from voltphase.readout import Measure
 
@@ -121,16 +123,22 @@ class OpticsConfig(_Section):
             all, or one more than there are layers.
         depth: Number of layers.
         method: How light is propagated.
+        engine: What applies the kernels: ``matrix``, ``fft``, or ``auto``, the cheapest by estimate; the result is the
+            same to rounding.
+        precision: ``single`` (complex64), ``double`` (complex128), or ``tf32``: training on a CUDA GPU rounds what it
+            multiplies to 10 bits, evaluation does not.
     """
 
     size: _OneOrEachSize = 64
-    pitch: _OneOrEachPitch = Field(default=36e-6, description="a length in metres above 0, such as 36e-6")
+    pitch: _OneOrEachPitch = Field(default=36e-6, description="a length in metres above 0 and below 0.1, such as 36e-6")
     wavelength: float = Field(
         default=532e-9, ge=1e-9, le=1e-2, description="a length in metres between 1e-9 and 1e-2, such as 532e-9"
     )
     distances: _OneOrEachDistance = Field(default=0.096, description=_DISTANCES)
     depth: int = Field(default=5, ge=1, le=1000)
     method: _Method = "fresnel"
+    engine: Engine = "auto"
+    precision: Precision = "single"
 
     @property
     def sizes(self) -> list[int]:

@@ -16,6 +16,7 @@ from voltphase.optics.hops import Hop
 from voltphase.optics.passes import Pass
 from voltphase.optics.planes import Plane
 from voltphase.optics.planning import Engine, Step, make_plan
+from voltphase.optics.precision import matrix_products
 
 
 class Cascade(nn.Module):
@@ -35,6 +36,8 @@ class Cascade(nn.Module):
         last: From the last modulated plane to the detector, or to those of its rows and columns that matter.
         dtype: ``torch.complex64`` or ``torch.complex128``.
         engine: ``"matrix"``, ``"fft"``, or ``"auto"`` for whichever is estimated to cost less.
+        tf32: Whether matrix products on a CUDA GPU may round to TF32 in training mode; never in evaluation, and a CPU
+            has no such products. See :func:`~voltphase.optics.precision.matrix_products` for what it costs.
 
     Raises:
         GeometryError: if the kernels do not fit one another.
@@ -49,8 +52,10 @@ class Cascade(nn.Module):
         last: Step,
         dtype: torch.dtype = torch.complex64,
         engine: Engine = "auto",
+        tf32: bool = False,
     ) -> None:
         super().__init__()
+        self.tf32 = tf32
         plan = make_plan([first, *between, last], dtype, engine)
         self.dtype, self.depth, self.cost = dtype, len(between) + 1, plan.cost
         self.hops, self.adjoints = nn.ModuleList(plan.hops), nn.ModuleList(plan.adjoints)
@@ -142,8 +147,9 @@ class _Field(torch.autograd.Function):
     def forward(ctx: Any, plan: Cascade, keep: bool, images: Tensor, *modulations: Tensor) -> Tensor:
         run, kept = _begin(ctx, plan, keep, images, modulations)
         fields = borrow((len(images), *plan.shapes[-1]), plan.dtype, images.device)
-        for part, field, _ in run.forward(images, kept):
-            fields[part] = plan.planes[-1].release(field)
+        with matrix_products(images.device, tf32=ctx.tf32):
+            for part, field, _ in run.forward(images, kept):
+                fields[part] = plan.planes[-1].release(field)
         _finish(ctx, run, kept)
         return fields
 
@@ -166,8 +172,9 @@ class _Sums(torch.autograd.Function):
         run, kept = _begin(ctx, plan, keep, images, modulations)
         ctx.masks = masks
         sums = images.new_empty(len(images), masks.rows.shape[2], dtype=plan.dtype.to_real())
-        for part, field, free in run.forward(images, kept):
-            sums[part] = masks.sums(field, free)
+        with matrix_products(images.device, tf32=ctx.tf32):
+            for part, field, free in run.forward(images, kept):
+                sums[part] = masks.sums(field, free)
         _finish(ctx, run, kept)
         return sums
 
@@ -187,6 +194,7 @@ def _begin(
 ) -> tuple[Pass, list[Tensor] | None]:
     held = [plane.hold(m[None]) for plane, m in zip(plan.planes, modulations, strict=False)]
     ctx.plan, ctx.batch, ctx.real = plan, len(images), not images.is_complex()
+    ctx.tf32 = plan.tf32 and plan.training
     return plan.go(held, ctx.batch), [] if keep else None
 
 
@@ -200,5 +208,6 @@ def _backward(
 ) -> tuple[Tensor | None, ...]:
     plan: Cascade = ctx.plan
     modulations, kept = ctx.saved_tensors[: plan.depth], ctx.saved_tensors[plan.depth :]
-    images, gradients = plan.go(modulations, ctx.batch).backward(kept, seed, wanted)
+    with matrix_products(modulations[0].device, tf32=ctx.tf32):
+        images, gradients = plan.go(modulations, ctx.batch).backward(kept, seed, wanted)
     return (images.real if ctx.real and images is not None else images), *gradients

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from voltphase.optics.hops import Bound, Hop, Kernel
+from voltphase.optics.lattice import good_size
 from voltphase.optics.planes import Held, Plane
 
 
@@ -18,18 +19,6 @@ def is_toeplitz(kernel: Tensor) -> bool:
         return True
     rounding = 64 * torch.finfo(kernel.dtype).eps * float(kernel.abs().max())
     return float((kernel[1:, 1:] - kernel[:-1, :-1]).abs().max()) <= rounding
-
-
-def good_size(n: int) -> int:
-    """The smallest size of at least ``n`` with no prime factor above 5, which an FFT is fast at."""
-    while True:
-        rest = n
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return n
-        n += 1
 
 
 @dataclass(frozen=True, eq=False)

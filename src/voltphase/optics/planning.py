@@ -60,6 +60,13 @@ def make_plan(steps: Sequence[Step], dtype: torch.dtype, engine: Engine) -> Plan
     return min(choices, key=lambda plan: plan.cost)
 
 
+def joined(kernel: Kernel | Transfer, following: Kernel | Transfer) -> Step:
+    """Two kernels straight upon one another as one step: one pair of matrices where both are pairs."""
+    if isinstance(kernel, Transfer) or isinstance(following, Transfer):
+        return [kernel, following]
+    return following[0] @ kernel[0], following[1] @ kernel[1]
+
+
 def shapes(kernel: Kernel | Transfer) -> tuple[tuple[int, int], tuple[int, int]]:
     """(rows, columns) of the planes a kernel starts from and leads to."""
     if isinstance(kernel, Transfer):

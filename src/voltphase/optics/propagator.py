@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from voltphase.errors import ConfigError, GeometryError
 from voltphase.grid import Grid
 from voltphase.optics.choice import METHODS, best_method, best_plan, find_method
+from voltphase.optics.convolution import Transfer
+from voltphase.optics.engines import ConvolutionEngine
 from voltphase.optics.explain import Explanation, explain
 from voltphase.optics.geometry import Geometry
+from voltphase.optics.hops import Kernel
 from voltphase.optics.methods import Method
+from voltphase.optics.planning import Engine
 from voltphase.optics.precision import require_complex
 from voltphase.optics.sampling import enforce
 
 __all__ = ["METHODS", "Propagator"]
-
-EngineName = Literal["auto", "matrix", "fft"]
 
 
 class Propagator(nn.Module):
@@ -76,7 +76,7 @@ class Propagator(nn.Module):
         wavelength: float,
         distance: float,
         method: str | Method = "auto",
-        engine: EngineName = "auto",
+        engine: Engine = "auto",
         dtype: torch.dtype = torch.complex64,
         check: bool = True,
     ) -> None:
@@ -137,6 +137,19 @@ class Propagator(nn.Module):
             return None
         device = next(self.buffers()).device
         return matrices[0].to(device, self.dtype), matrices[1].to(device, self.dtype)
+
+    def kernel(self) -> Kernel | Transfer | None:
+        """What a :class:`Cascade` takes, in complex128: a pair of matrices where the kernel separates.
+
+        Otherwise a transfer function where the engine is ``"fft"`` and both planes have the same pitch, or None.
+        """
+        pair = self.method.matrices(self.geometry)
+        if pair is not None or self._plan.engine != "fft":
+            return pair
+        engine = self._plan.build(torch.complex128)
+        if not isinstance(engine, ConvolutionEngine) or self.source.pitch != self.target.pitch:
+            return None
+        return Transfer(engine.transfer, self.source.shape, self.target.shape)
 
     def explain(self) -> Explanation:
         """What this does and why: method, engine and cost, sampling limits, Fresnel number, paraxial error."""

@@ -29,6 +29,7 @@ from voltphase.devices import Device, DevicePanel
 from voltphase.errors import ConfigError
 from voltphase.grid import Grid
 from voltphase.model import DONN
+from voltphase.optics.precision import complex_dtype
 from voltphase.readout import RegionReadout, Regions
 
 
@@ -75,6 +76,9 @@ def build_model(config: Config, devices: Sequence[Device], image_shape: tuple[in
         gain=config.codesign.gain,
         amplitude_grad_scale=config.codesign.amplitude_grad_scale,
         seed=config.seed,
+        dtype=complex_dtype(optics.precision),
+        engine=optics.engine,
+        tf32=optics.precision == "tf32",
     )
 
 

@@ -216,7 +216,13 @@ def _accelerator(config: Config) -> str:
     wanted, there = config.training.accelerator, torch.cuda.is_available()
     if wanted == "gpu" and not there:
         raise ConfigError("expected a CUDA GPU for training.accelerator gpu, but PyTorch finds none: use auto or cpu")
-    return "gpu" if there and wanted != "cpu" else "cpu"
+    chosen = "gpu" if there and wanted != "cpu" else "cpu"
+    if config.optics.precision == "tf32" and chosen == "cpu":
+        raise ConfigError(
+            "expected a CUDA GPU to train on for optics.precision tf32, but got the CPU, which does not know it: "
+            "use single"
+        )
+    return chosen
 
 
 @contextmanager
