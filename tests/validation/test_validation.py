@@ -51,7 +51,11 @@ def test_no_case_is_missing(written: tuple[list[Row], Path]) -> None:
         "engines: matrix against fft",
         "engines: halves against whole matrices",
         "engines: fft against the sum itself",
+        "engines: cascade by matrix against steps",
+        "engines: cascade by fft against steps",
         "adjoint dot product",
+        "adjoint dot product, cascade by matrix",
+        "adjoint dot product, cascade by fft",
         "gradcheck",
     ):
         assert case in named

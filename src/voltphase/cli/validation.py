@@ -27,7 +27,7 @@ def validate(
     from voltphase import validation
 
     rows = validation.run(out)
-    table = Table("case", "method", "error", "tolerance", "", box=None)
+    table = Table("case", "method", "error", "tolerance", "pass", box=None)
     for row in rows:
         table.add_row(
             row.case,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from voltphase.errors import OutputError
 from voltphase.files import atomic_path, write_json
-from voltphase.validation import agreement, apertures, beams, gratings, invariants
+from voltphase.validation import agreement, apertures, beams, cascades, gratings, invariants
 from voltphase.validation.rows import Curve, Outcome, Row
 
 CASES: tuple[Callable[[], Outcome], ...] = (
@@ -24,6 +24,7 @@ CASES: tuple[Callable[[], Outcome], ...] = (
     agreement.methods,
     agreement.engines,
     agreement.adjoints,
+    cascades.cascades,
 )
 
 
