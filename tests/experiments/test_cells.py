@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from voltphase.config import parse_config
 from voltphase.errors import ConfigError
 from voltphase.experiments import figure2, table1, table2
 from voltphase.experiments.catalogue import EXPERIMENTS, OF_THE_PAPER, choose
-from voltphase.experiments.cells import Cell, paper_gain
+from voltphase.experiments.cells import Cell, identity, paper_gain
 from voltphase.experiments.figure4 import write_device
 from voltphase.experiments.presets import PRESETS, Preset, get
 
@@ -64,6 +65,15 @@ def test_a_digest_tells_what_matters_from_what_does_not(ready: Preset, tmp_path:
     assert changed(training__threads=3, training__accelerator="cpu", data__dir=str(tmp_path)) == cell.digest
     for different in (changed(seed=1), changed(training__epochs=3), changed(device__levels=4)):
         assert different != cell.digest
+
+
+def test_a_setting_that_is_added_later_makes_no_run_another_one(ready: Preset):
+    config = table1.cells(ready)[0].config
+    before = config.model_dump()
+    del before["readout"]["differential"]
+    older = parse_config({key: value for key, value in before.items() if value is not None})
+    assert identity(older, ["device"]) == identity(config, ["device"])
+    assert identity(config, ["device"]) != identity(config, ["another"])
 
 
 def test_a_device_is_known_by_its_states_and_not_by_its_file(ready: Preset, tmp_path: Path):

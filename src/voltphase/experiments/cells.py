@@ -68,14 +68,18 @@ class Cell:
 
 
 def identity(config: Config, device_digests: Sequence[str]) -> str:
-    """A digest of all that decides how training ends: where data and tables lie and the machine's use do not."""
-    content = config.model_dump()
-    content["data"].pop("dir")
-    for key in ("threads", "accelerator"):
-        content["training"].pop(key)
+    """A digest of all that decides how training ends: where data and tables lie and the machine's use do not.
+
+    Only what differs from the defaults counts, so that a setting added to voltphase makes no finished run another one.
+    """
+    content = config.model_dump(exclude_defaults=True)
+    for section, key in (("data", "dir"), ("training", "threads"), ("training", "accelerator")):
+        content.get(section, {}).pop(key, None)
     for key in ("device", "devices"):
-        content.pop(key)
-    text = json.dumps([content, list(device_digests)], sort_keys=True)
+        content.pop(key, None)
+    # A section of which nothing is left is one that was never given.
+    given = {key: value for key, value in content.items() if value != {}}
+    text = json.dumps([given, list(device_digests)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
