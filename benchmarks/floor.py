@@ -26,15 +26,6 @@ def floor_calls(cascade: Cascade, batch: int) -> tuple[Call, Call]:
     return partial(_repeat, there, pieces), partial(_repeat, back, pieces)
 
 
-def flops(cascade: Cascade) -> tuple[float, float]:
-    """Floating-point operations of the matrix products per image, forward and backward; 0 for transforms."""
-    hops, adjoints = (cast(list[Hop], list(modules)) for modules in (cascade.hops, cascade.adjoints))
-    return (
-        sum(_flops(hop, real=index == 0) for index, hop in enumerate(hops)),
-        sum(_flops(hop) for hop in adjoints[1:]),
-    )
-
-
 def _repeat(calls: Iterable[Call], times: float) -> None:
     whole, part = divmod(times, 1)
     for _ in range(int(whole) + (part > 0)):
@@ -77,10 +68,3 @@ def _shapes(hop: MatrixHop, *, real: bool) -> tuple[int, int, int, int]:
         # The row kernels are repeated for each half of the columns.
         columns //= hop.source.halves[0]
     return rows, columns, hop.column_kernel.shape[-2], hop.row_kernel.shape[-1]
-
-
-def _flops(hop: Hop, *, real: bool = False) -> float:
-    if not isinstance(hop, MatrixHop):
-        return 0.0
-    rows, columns, _, _ = _shapes(hop, real=real)
-    return (4 if real else 8) * rows * hop.column_kernel.numel() + 8 * columns * hop.row_kernel.numel()

@@ -38,54 +38,45 @@ class StaticSchedule(Schedule):
 
 
 @dataclass(frozen=True)
-class LinearSchedule(Schedule):
+class _BetweenTwo(Schedule):
+    start: float
+    end: float
+
+    def __post_init__(self) -> None:
+        _check(start=self.start, end=self.end)
+
+
+@dataclass(frozen=True)
+class LinearSchedule(_BetweenTwo):
     """Straight from ``start`` to ``end`` (the paper's "linear" is 50 to 1).
 
     Raises:
         ConfigError: if a temperature is not above zero.
     """
 
-    start: float
-    end: float
-
-    def __post_init__(self) -> None:
-        _check(start=self.start, end=self.end)
-
     def temperature(self, progress: float) -> float:
         return self.start + (self.end - self.start) * _clamped(progress)
 
 
 @dataclass(frozen=True)
-class ExponentialSchedule(Schedule):
+class ExponentialSchedule(_BetweenTwo):
     """From ``start`` to ``end`` by the same factor in equal times.
 
     Raises:
         ConfigError: if a temperature is not above zero.
     """
 
-    start: float
-    end: float
-
-    def __post_init__(self) -> None:
-        _check(start=self.start, end=self.end)
-
     def temperature(self, progress: float) -> float:
         return self.start * (self.end / self.start) ** _clamped(progress)
 
 
 @dataclass(frozen=True)
-class CosineSchedule(Schedule):
+class CosineSchedule(_BetweenTwo):
     """From ``start`` to ``end`` along half a cosine: slow at both ends.
 
     Raises:
         ConfigError: if a temperature is not above zero.
     """
-
-    start: float
-    end: float
-
-    def __post_init__(self) -> None:
-        _check(start=self.start, end=self.end)
 
     def temperature(self, progress: float) -> float:
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * _clamped(progress))) / 2

@@ -301,7 +301,8 @@ class TrainingConfig(_Section):
         learning_rate: Of the designs, what is learned for each pixel (Adam).
         scale_learning_rate: Of the readout scale where it is learned.
         loss: Cross-entropy, or mean squared error between the softmax and the one-hot label (the paper).
-        threads: CPU threads; null leaves PyTorch's choice.
+        threads: CPU threads; null leaves PyTorch's choice. They wait for one another at every product: where other work
+            wants the same cores, one thread is faster than two.
         accelerator: ``auto`` takes a CUDA GPU if there is one.
     """
 

@@ -38,7 +38,6 @@ class ShowProgress(lightning.Callback):
     """
 
     def __init__(self, console: Console, epochs: int) -> None:
-        self._console = console
         self._epochs = epochs
         self._refreshed = 0.0
         self._bar = Progress(
