@@ -1,6 +1,6 @@
 """Whether a sum of separable kernels beats the FFT for kernels that do not separate.
 
-    python scripts/low_rank.py [--batch 16] [--threads 1] [--repeats 15]
+    python scripts/low_rank.py [--batch 16] [--threads 1] [--repeats 15] [--json FILE]
 
 For the angular spectrum over a range of sizes and of departures from the paraxial approximation: how many separable
 terms leave no more of the kernel than single precision rounds away, the error of either engine in complex64 against
@@ -13,16 +13,19 @@ import argparse
 import math
 import sys
 import time
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from voltphase.files import write_json
 from voltphase.grid import Grid
 from voltphase.optics import AngularSpectrum
 from voltphase.optics.angular import Frequencies
 from voltphase.optics.engines import Engine
 from voltphase.optics.geometry import Geometry
 from voltphase.optics.lattice import Lattice
+from voltphase.training.provenance import hardware, versions
 
 WAVELENGTH = 532e-9
 # What single precision rounds away.
@@ -71,11 +74,13 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     out = sys.stdout.write
     out(f"{'size':>5s}{'sine':>7s}{'paraxial error':>16s}{'terms':>7s}{'left':>9s}")
     out(f"{'error':>10s}{'fft error':>11s}{'ms':>9s}{'fft ms':>9s}{'fft / low-rank':>16s}\n")
+    rows = []
     for size in SIZES:
         for sine in SINES:
             pitch = WAVELENGTH / (2 * sine)
@@ -96,10 +101,27 @@ def main() -> None:
                 float(torch.linalg.vector_norm(engine(single) - expected) / torch.linalg.vector_norm(expected))
                 for engine in (low, fft)
             ]
+            rows.append(
+                {
+                    "size": size,
+                    "sine": sine,
+                    "paraxial_phase_error": geometry.paraxial_phase_error(),
+                    "terms": low.terms,
+                    "left": low.left,
+                    "low_rank_error": errors[0],
+                    "fft_error": errors[1],
+                    "low_rank_ms": times[low],
+                    "fft_ms": times[fft],
+                }
+            )
             out(f"{size:5d}{sine:7.2f}{geometry.paraxial_phase_error():12.3g} rad{low.terms:7d}{low.left:9.0e}")
             out(
                 f"{errors[0]:10.0e}{errors[1]:11.0e}{times[low]:9.4f}{times[fft]:9.4f}{times[fft] / times[low]:16.2f}\n"
             )
+    if options.json is not None:
+        settings = {"batch": options.batch, "threads": options.threads, "repeats": options.repeats}
+        about = {"settings": settings, "versions": versions(), "hardware": hardware(torch.device("cpu"))}
+        write_json(options.json, {"rows": rows, **about})
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ def table_plan(lattices: tuple[Lattice, Lattice], table: Callable[[], Tensor]) -
     """An FFT convolution with a kernel given as a complex128 table over the displacements of two lattices.
 
     Such a kernel is nearly a sum of a few separable ones, which could be applied as matrices. That was tried and left
-    out: with errors of the same 1e-7, two terms take 0.8 to 0.9 of the FFT's time up to 64 x 64, but are enough near
-    the paraxial limit only; the three to six that 0.1 to 8 rad of paraxial error need take more than the FFT from
-    32 x 32 on, and five times as much at 256 x 256 (``python scripts/low_rank.py``, one core).
+    out. With errors of a few 1e-7 either way, the FFT takes 1.2 to 2.1 times the time of the sum at 32 x 32 and 0.9 to
+    1.7 times at 48 x 48, but from 64 x 64 on it takes less wherever the paraxial error is above 0.05 rad: 0.4 to 0.8 of
+    the time at 64 x 64, 0.1 to 0.3 of it at 200 x 200, where the sum needs three to six terms. Sizes at which the sum
+    would pay cost next to nothing anyway (``python scripts/low_rank.py``, one core;
+    ``benchmarks/results/low-rank-cpu.json``).
 
     Args:
         lattices: Of rows and of columns.
