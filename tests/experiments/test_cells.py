@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from voltphase.config import parse_config
+from voltphase.devices.models import tn_slm
 from voltphase.errors import ConfigError
-from voltphase.experiments import figure2, table1, table2
+from voltphase.experiments import figure2, study, table1, table2
 from voltphase.experiments.catalogue import EXPERIMENTS, OF_THE_PAPER, choose
 from voltphase.experiments.cells import Cell, identity, paper_gain
 from voltphase.experiments.figure4 import write_device
 from voltphase.experiments.presets import PRESETS, Preset, get
+from voltphase.training import build_devices
 
 
 @pytest.fixture
@@ -77,8 +79,6 @@ def test_a_setting_that_is_added_later_makes_no_run_another_one(ready: Preset):
 
 
 def test_a_device_is_known_by_its_states_and_not_by_its_file(ready: Preset, tmp_path: Path):
-    from voltphase.devices.models import tn_slm
-
     tn_slm().to_csv(tmp_path / "mine.csv")
     assert table1.cells(ready.on(tmp_path / "mine.csv"))[0].digest == table1.cells(ready)[0].digest
 
@@ -100,6 +100,13 @@ def test_all_is_the_five_of_the_paper():
     assert sorted(OF_THE_PAPER) == ["figure2", "figure3", "figure4", "table1", "table2"]
     assert [one.name for one in choose("all")] == list(OF_THE_PAPER)
     assert [one.name for one in choose("study")] == ["study"]
+
+
+def test_every_cell_of_the_study_has_as_many_states_as_it_asks_for_on_a_modulator_of_86(tmp_path: Path):
+    tn_slm(86).to_csv(tmp_path / "measured.csv")
+    for cell in study.cells(get("cpu").on(tmp_path / "measured.csv")):
+        wanted = [device.levels for device in cell.config.layer_devices]
+        assert [len(states) for states in build_devices(cell.config)] == wanted
 
 
 def test_names_that_do_not_exist():

@@ -129,7 +129,7 @@ PRESETS: Final[dict[str, Preset]] = {
         ),
         Preset(
             name="cpu",
-            description="64 x 64, all images, 15 epochs (figure 3: 10): the paper's five in about 6 hours of two cores",
+            description="64 x 64, all images, 15 epochs (figure 3: 10): the paper's five in about 4 hours of two cores",
             settings={},
             epochs=15,
             comparison_epochs=10,
