@@ -206,6 +206,25 @@ def test_what_others_are_at_work_on_is_left_to_them(
     assert len(trained) == 1
 
 
+def test_what_others_have_finished_meanwhile_is_finished(
+    preset: Preset, folder: ResultFolder, run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    first, second = table1.cells(preset)[:2]
+    run([first])
+    result = folder.file(first).read_bytes()
+    folder.file(first).unlink()
+    whole = runner.finish
+
+    def finish_and_let_others_finish(*arguments: Any) -> Any:
+        folder.file(first).write_bytes(result)
+        return whole(*arguments)
+
+    monkeypatch.setattr(runner, "finish", finish_and_let_others_finish)
+    with claim(folder.work / f"{first.digest}.claim"):
+        tally = run([first, second])
+    assert (tally.finished, tally.elsewhere) == ([second, first], [])
+
+
 @pytest.mark.usefixtures("a_second_a_look")
 def test_a_begun_run_that_cannot_be_gone_on_with_starts_again(preset: Preset, folder: ResultFolder, run: Run):
     cell = table1.cells(preset)[0]

@@ -94,6 +94,9 @@ def run_cells(
         if line is not None:
             left = pace.remaining(todo[place + 1 :])
             say(f"[{len(tally.finished)}/{len(cells)}] {cell.experiment} {cell.name}: {line}{left}")
+    # Others have gone on meanwhile.
+    tally.finished += [cell for cell in tally.elsewhere if folder.finished(cell)]
+    tally.elsewhere = [cell for cell in tally.elsewhere if cell not in tally.finished]
     return tally
 
 
@@ -165,7 +168,7 @@ def _train_or_resume(cell: Cell, run: Path, watch: Callable[[object], None]) -> 
 def _line(result: dict[str, Any], shared: bool) -> str:
     summary, deployed = result["summary"], result["deployed"]["accuracy"]
     files = "not deployed" if deployed is None else f"{deployed:.4f} from its files"
-    took = "run for another experiment" if shared else f"{summary['seconds'] + result['finishing_seconds']:.0f} s"
+    took = "already run" if shared else f"{summary['seconds'] + result['finishing_seconds']:.0f} s"
     return f"test {summary['test_accuracy']:.4f}, {files}, {took}"
 
 
