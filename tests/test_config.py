@@ -127,11 +127,11 @@ def test_a_recipe_settles_what_is_not_said(tmp_path: Path):
     assert (small.readout, small.training.loss) == (paper.readout, "mse")
     assert (small.optics, small.data) == (load_config("mnist-small").optics, load_config("mnist-small").data)
     assert load_config(write(tmp_path / "mine.yaml", "recipe: default\n")) == Config()
-    assert list(recipes()) == ["default", "paper"]
+    assert list(recipes()) == ["default", "gumbel-softmax", "paper"]
 
 
 def test_an_unknown_recipe_is_refused(tmp_path: Path):
-    wanted = "expected recipe to be default or paper, but got 'papr'"
+    wanted = "expected recipe to be default, gumbel-softmax or paper, but got 'papr'"
     assert problem("recipe=papr") == f"--set: {wanted}"
     path = write(tmp_path / "p.yaml", "recipe: papr\n")
     assert problem(source=path) == f"{path}: {wanted}"
@@ -258,7 +258,7 @@ def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, m
         ),
         (
             "codesign.schedule.shares=[1]",
-            "--set: expected no codesign.schedule.temperatures and shares for the schedule linear, but got 0 and 1: "
+            "--set: expected no codesign.schedule.temperatures and shares for the schedule exponential, but got 0 and 1: "
             "they are for piecewise",
         ),
         ("readout.scale=auto", "--set: expected readout.scale to be calibrated or a number above 0, but got 'auto'"),

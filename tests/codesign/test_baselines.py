@@ -294,7 +294,7 @@ def test_baselines_by_name() -> None:
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
-        (["nearest=complex"], "expected no codesign.relaxation.nearest for gumbel-softmax, but got complex: it is for"),
+        (["nearest=complex"], "expected no codesign.relaxation.nearest for proximity, but got complex: it is for"),
         (["name=unconstrained", "order=3"], "expected no codesign.relaxation.order for unconstrained, but got 3: it"),
     ],
 )

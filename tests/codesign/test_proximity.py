@@ -52,7 +52,7 @@ def tables(draw: st.DrawFn) -> StateTable:
 @given(table=tables(), seed=st.integers(0, 1 << 30))
 @settings(max_examples=60, deadline=None)
 def test_a_hard_value_is_the_state_of_the_level(table: StateTable, seed: int) -> None:
-    relaxation = Proximity()
+    relaxation = Proximity(hard=True)
     design = relaxation.initial(table, (4, 5), generator(seed)).requires_grad_()
     drawn = relaxation.modulation(design, table, TEMPERATURE, generator())
     assert torch.equal(drawn, table.values[relaxation.levels(design, table)])

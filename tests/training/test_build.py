@@ -15,13 +15,14 @@ from voltphase.training.build import build_dataset, build_devices, build_model, 
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        ([], GumbelSoftmax()),
-        (["codesign.relaxation.mix=polar"], GumbelSoftmax(mix="polar")),
-        (["codesign.relaxation.name=softmax", "codesign.relaxation.hard=false"], Softmax()),
-        (["codesign.relaxation.name=softmax"], Softmax(hard=True)),
+        ([], Proximity()),
+        (["recipe=gumbel-softmax"], GumbelSoftmax()),
+        (["recipe=paper"], GumbelSoftmax(mix="polar")),
+        (["codesign.relaxation.name=gumbel-softmax", "codesign.relaxation.hard=false"], GumbelSoftmax(hard=False)),
+        (["codesign.relaxation.name=softmax"], Softmax()),
+        (["codesign.relaxation.name=softmax", "codesign.relaxation.hard=true"], Softmax(hard=True)),
         (["codesign.relaxation.name=reinmax", "codesign.relaxation.mix=polar"], ReinMax("polar")),
-        (["codesign.relaxation.name=proximity"], Proximity()),
-        (["codesign.relaxation.name=proximity", "codesign.relaxation.hard=false"], Proximity(hard=False)),
+        (["codesign.relaxation.hard=true"], Proximity(hard=True)),
     ],
 )
 def test_a_relaxation_by_name(overrides: list[str], expected: Relaxation) -> None:

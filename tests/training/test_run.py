@@ -73,7 +73,7 @@ def test_a_run_folder_holds_what_it_promises(trained: Trained):
     assert summary["versions"]["torch"] == torch.__version__
     assert [device["levels"] for device in summary["devices"]] == [4, 4]
     assert [row["epoch"] for row in metrics(out)] == ["1", "2", "3"]
-    assert [float(row["temperature"]) for row in metrics(out)][-1] == 1.0
+    assert [float(row["temperature"]) for row in metrics(out)][-1] == 0.1
 
 
 def test_the_accuracies_are_of_the_deployed_states(trained: Trained):
@@ -216,7 +216,7 @@ def test_away_from_a_terminal_progress_is_a_line_an_epoch(tmp_path: Path, tiny: 
     lines = text.getvalue().splitlines()
     assert len(lines) == 2
     assert lines[1].startswith("epoch 2/2  test 0.")
-    assert "τ 1.00" in lines[1]
+    assert "τ 0.10" in lines[1]
 
 
 def test_on_a_terminal_there_is_a_bar(tmp_path: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch):

@@ -174,7 +174,7 @@ def test_files_of_two_runs_do_not_mix(run: Path):
     config.write_text(whole)
     replace(config, "size: 16", "size: 20")
     assert damage(run) == (
-        f"expected {model} to fit its config.yaml, but layers.0.design is 4 x 16 x 16 instead of 4 x 20 x 20: "
+        f"expected {model} to fit its config.yaml, but layers.0.design is 2 x 16 x 16 instead of 2 x 20 x 20: "
         "one of them is of another run"
     )
 

@@ -66,8 +66,8 @@ def train(
 
     [bold]Settings[/bold], lengths in metres; any run's config.yaml shows all with values
 
-      recipe    default, or paper: settles what is not given of codesign,
-                readout and training
+      recipe    default, gumbel-softmax or paper: settles what is not
+                given of codesign, readout and training
       seed
       data      name, dir, train_limit, test_limit
       optics    size, pitch, wavelength, distances, depth, method,

@@ -183,23 +183,30 @@ class RelaxationConfig(_Section):
     """How one state per pixel is chosen differentiably.
 
     Attributes:
-        name: The relaxation; ``softmax`` is without noise; ``proximity`` learns a point of the complex plane for each
-            pixel, not a score for each level. Three are baselines: ``ptq`` learns a continuous control value for each
+        name: The relaxation; ``proximity`` learns a point of the complex plane for each pixel, the others a score for
+            each level, of which ``softmax`` is without noise. Three are baselines: ``ptq`` learns a continuous control value for each
             pixel and rounds it after training, ``qat`` rounds it in every step, ``unconstrained`` learns free phases
             with amplitude 1, which no device can be set to.
-        hard: Whether light sees the chosen state itself (the paper) or the weighted mix of all; ``reinmax`` is
-            always hard, baselines do not ask.
+        hard: Whether light sees the chosen state itself (the paper) or the weighted mix of all; if not given it does
+            where the state is drawn. ``reinmax`` is always hard, baselines do not ask.
         mix: What the soft weights mix: complex states, or amplitudes and phases apart (``polar``, the paper).
         nearest: What ``ptq`` and ``qat`` round to: the state nearest in control value (the paper), or on the complex
             plane.
         order: Of the polynomials that ``ptq`` and ``qat`` fit to the states; null chooses it by cross-validation.
     """
 
-    name: Literal["gumbel-softmax", "softmax", "reinmax", "proximity", "ptq", "qat", "unconstrained"] = "gumbel-softmax"
-    hard: bool = True
+    name: Literal["gumbel-softmax", "softmax", "reinmax", "proximity", "ptq", "qat", "unconstrained"] = "proximity"
+    hard: bool = False
     mix: Mix = "complex"
     nearest: Nearest = "control"
     order: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settle_hard(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "hard" not in values and values.get("name") in ("gumbel-softmax", "reinmax"):
+            return {**values, "hard": True}
+        return values
 
     @model_validator(mode="after")
     def _fit_together(self) -> RelaxationConfig:
@@ -234,9 +241,11 @@ class ScheduleConfig(_Section):
         per: Whether the temperature moves with every step or stays for an epoch.
     """
 
-    name: Literal["linear", "exponential", "cosine", "static", "piecewise", "paper-cosine", "paper-step"] = "linear"
+    name: Literal["linear", "exponential", "cosine", "static", "piecewise", "paper-cosine", "paper-step"] = (
+        "exponential"
+    )
     start: float = Field(default=10.0, gt=0)
-    end: float = Field(default=1.0, gt=0)
+    end: float = Field(default=0.1, gt=0)
     temperatures: list[_Positive] | None = None
     shares: list[_Positive] | None = None
     per: Literal["step", "epoch"] = "step"
@@ -308,7 +317,7 @@ class TrainingConfig(_Section):
 
     epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=500, ge=1)
-    learning_rate: float = Field(default=1.0, gt=0)
+    learning_rate: float = Field(default=0.1, gt=0)
     scale_learning_rate: float = Field(default=0.02, ge=0)
     loss: Literal["cross-entropy", "mse"] = "cross-entropy"
     threads: int | None = Field(default=None, ge=1, le=1024)

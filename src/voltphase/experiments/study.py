@@ -17,19 +17,29 @@ _LEVELS: Final = 8
 
 #: What the default recipe is compared with, as changes to it.
 ALTERNATIVES: Final[dict[str, dict[str, Any]]] = {
-    "softmax hard": {"codesign.relaxation.name": "softmax"},
-    "softmax soft": {"codesign.relaxation.name": "softmax", "codesign.relaxation.hard": False},
-    "reinmax": {"codesign.relaxation.name": "reinmax"},
-    "proximity": {"codesign.relaxation.name": "proximity"},
-    "polar mix": {"codesign.relaxation.mix": "polar"},
+    "gumbel-softmax": {"recipe": "gumbel-softmax"},
+    "gumbel-softmax, polar mix": {"recipe": "gumbel-softmax", "codesign.relaxation.mix": "polar"},
+    "softmax hard": {
+        "recipe": "gumbel-softmax",
+        "codesign.relaxation.name": "softmax",
+        "codesign.relaxation.hard": True,
+    },
+    "softmax soft": {
+        "codesign.relaxation.name": "softmax",
+        "codesign.schedule.name": "linear",
+        "codesign.schedule.start": 1.0,
+        "codesign.schedule.end": 0.05,
+    },
+    "reinmax": {"recipe": "gumbel-softmax", "codesign.relaxation.name": "reinmax"},
+    "proximity hard": {"codesign.relaxation.hard": True, "codesign.schedule.end": 0.5},
     "mse": {"training.loss": "mse"},
     "differential": {"readout.differential": True},
     "mean intensity": {"readout.measure": "mean"},
-    "static 1": {"codesign.schedule.name": "static", "codesign.schedule.start": 1},
-    "exponential": {"codesign.schedule.name": "exponential"},
+    "static 1": {"codesign.schedule.name": "static", "codesign.schedule.start": 1.0},
+    "linear": {"codesign.schedule.name": "linear"},
     "cosine": {"codesign.schedule.name": "cosine"},
+    "rate 0.03": {"training.learning_rate": 0.03},
     "rate 0.3": {"training.learning_rate": 0.3},
-    "rate 3": {"training.learning_rate": 3.0},
 }
 BASELINES: Final[dict[str, dict[str, Any]]] = {
     f"{method} {nearest}": {"codesign.relaxation.name": method, "codesign.relaxation.nearest": nearest}

@@ -100,8 +100,8 @@ def _sections(view: RunView, layers: list[CodesignLayer]) -> list[str]:
         _section(
             "learning",
             "Learning",
-            "Test accuracy is that of the deployed states: each pixel in the state of its highest score. Training "
-            "accuracy is sampled while states are still drawn at random, so it starts lower.",
+            "Test accuracy is that of the deployed states: one state for each pixel. Training accuracy is "
+            "of what light saw in training, states drawn at random or mixed: until the choice is settled the two differ.",
             drawing(figures.learning_figure(view.metrics), "Learning curves", ""),
         ),
         _section(

@@ -23,7 +23,7 @@ class TrainingModule(lightning.LightningModule):
     """Trains a :class:`voltphase.DONN`.
 
     After each epoch ``row`` holds its figures and ``history`` those of all epochs: ``epoch`` (from 1),
-    ``temperature`` (of its last step), ``train_loss`` and ``train_accuracy`` (of the sampled network while it
+    ``temperature`` (of its last step), ``train_loss`` and ``train_accuracy`` (of what light saw while it
     trains), ``test_accuracy`` (of the deployed states), ``seconds`` and ``images_per_second`` (of training alone).
 
     Args:

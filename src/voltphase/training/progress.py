@@ -20,11 +20,11 @@ _REFRESH_SECONDS = 0.25
 
 
 def describe_row(row: Row, epochs: int) -> str:
-    """An epoch's figures in a line: accuracies of the deployed and of the sampled states, loss, temperature, time."""
+    """An epoch's figures in a line: accuracies of the deployed states and of those light saw in training, loss, temperature, time."""
     width = len(str(epochs))
     return (
         f"epoch {int(row['epoch']):>{width}}/{epochs}  test {row['test_accuracy']:.4f} (deployed)  "
-        f"train {row['train_accuracy']:.4f} (sampled)  loss {row['train_loss']:.4f}  τ {row['temperature']:.2f}  "
+        f"train {row['train_accuracy']:.4f} (in training)  loss {row['train_loss']:.4f}  τ {row['temperature']:.2f}  "
         f"{row['seconds']:.1f} s"
     )
 
