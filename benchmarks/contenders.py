@@ -12,14 +12,12 @@ import types
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from unittest import mock
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 import voltphase as vp
-import voltphase.model
 from benchmarks.floor import floor_calls
 from voltphase.devices import DeviceStates
 from voltphase.optics.planning import Engine
@@ -76,18 +74,14 @@ def states(levels: int) -> DeviceStates:
 
 def voltphase_donn(setting: Setting, engine: Engine = "auto") -> Calls:
     """The network a user of voltphase trains, with its default readout."""
-    cascade = functools.partial(voltphase.model.Cascade, engine=engine)
-    with mock.patch.object(voltphase.model, "Cascade", cascade):
-        model = _donn(setting)
+    model = _donn(setting, engine)
     images = torch.randint(0, 256, (setting.batch, IMAGE, IMAGE), dtype=torch.uint8, device=setting.device)
     return _calls(model, images, setting)
 
 
 def floor(setting: Setting, engine: Engine = "auto") -> Calls:
     """The matrix products or Fourier transforms of :func:`voltphase_donn` and nothing else."""
-    cascade = functools.partial(voltphase.model.Cascade, engine=engine)
-    with mock.patch.object(voltphase.model, "Cascade", cascade):
-        model = _donn(setting)
+    model = _donn(setting, engine)
     assert model.cascade is not None
     there, back = floor_calls(model.cascade, setting.batch)
     return Calls(lambda: (there(), back()), there)
@@ -229,7 +223,7 @@ CONTENDERS: dict[str, Callable[[Setting], Calls]] = {
 DEFAULT = ("voltphase", "floor", "torch-fft", "lightridge-pad50", "lightridge-pad100", "torchoptics")
 
 
-def _donn(setting: Setting) -> vp.DONN:
+def _donn(setting: Setting, engine: Engine) -> vp.DONN:
     return vp.DONN(
         grid=vp.Grid(setting.size, pitch=PITCH),
         wavelength=WAVELENGTH,
@@ -238,6 +232,7 @@ def _donn(setting: Setting) -> vp.DONN:
         readout=vp.RegionReadout.paper(setting.size),
         image_shape=(IMAGE, IMAGE),
         seed=setting.seed,
+        engine=engine,
     ).to(setting.device)
 
 

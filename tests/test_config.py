@@ -258,8 +258,8 @@ def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, m
         ),
         (
             "codesign.schedule.shares=[1]",
-            "--set: expected no codesign.schedule.temperatures and shares for the schedule exponential, but got 0 and 1: "
-            "they are for piecewise",
+            "--set: expected no codesign.schedule.temperatures and shares for the schedule exponential, but got 0 and "
+            "1: they are for piecewise",
         ),
         ("readout.scale=auto", "--set: expected readout.scale to be calibrated or a number above 0, but got 'auto'"),
         (

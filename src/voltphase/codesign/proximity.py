@@ -38,8 +38,8 @@ class Proximity(Relaxation):
     images of MNIST (one seed, 64 x 64, five layers, 8 measured states).
 
     There is no noise: with Gumbel variables added to the scores, 8 levels on 10,000 images of MNIST got 0.76 where
-    they get 0.89 without, after two epochs of one seed. Nor is a point kept from leaving the states behind, where its gradient
-    fades: confined to 1.5 times the largest amplitude, they got 0.929 where they get 0.930, after six.
+    they get 0.89 without, after two epochs of one seed. Nor is a point kept from leaving the states behind, where its
+    gradient fades: confined to 1.5 times the largest amplitude, they got 0.929 where they get 0.930, after six.
     """
 
     hard: bool = False

@@ -184,9 +184,9 @@ class RelaxationConfig(_Section):
 
     Attributes:
         name: The relaxation; ``proximity`` learns a point of the complex plane for each pixel, the others a score for
-            each level, of which ``softmax`` is without noise. Three are baselines: ``ptq`` learns a continuous control value for each
-            pixel and rounds it after training, ``qat`` rounds it in every step, ``unconstrained`` learns free phases
-            with amplitude 1, which no device can be set to.
+            each level, of which ``softmax`` is without noise. Three are baselines: ``ptq`` learns a continuous control
+            value for each pixel and rounds it after training, ``qat`` rounds it in every step, ``unconstrained`` learns
+            free phases with amplitude 1, which no device can be set to.
         hard: Whether light sees the chosen state itself (the paper) or the weighted mix of all; if not given it does
             where the state is drawn. ``reinmax`` is always hard, baselines do not ask.
         mix: What the soft weights mix: complex states, or amplitudes and phases apart (``polar``, the paper).

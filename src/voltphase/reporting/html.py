@@ -101,7 +101,7 @@ def _sections(view: RunView, layers: list[CodesignLayer]) -> list[str]:
             "learning",
             "Learning",
             "Test accuracy is that of the deployed states: one state for each pixel. Training accuracy is "
-            "of what light saw in training, states drawn at random or mixed: until the choice is settled the two differ.",
+            "of what light saw in training, drawn at random or mixed: until the choice is settled the two differ.",
             drawing(figures.learning_figure(view.metrics), "Learning curves", ""),
         ),
         _section(
