@@ -20,7 +20,7 @@ _REFRESH_SECONDS = 0.25
 
 
 def describe_row(row: Row, epochs: int) -> str:
-    """An epoch's figures in a line: accuracies of the deployed states and of what light saw, loss, temperature, time."""
+    """An epoch's figures in a line: accuracies of the deployed and of the trained states, loss, temperature, time."""
     width = len(str(epochs))
     return (
         f"epoch {int(row['epoch']):>{width}}/{epochs}  test {row['test_accuracy']:.4f} (deployed)  "
