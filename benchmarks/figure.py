@@ -82,9 +82,11 @@ def _bars(axes: Axes, rows: list[Row]) -> None:
             alpha=[0.45, 0.7, 1.0][-len(batches) :][index],
         )
         for place, value, high in zip(places, values, (row["train_ms_highest"] for row in chosen), strict=True):
-            axes.text(high * 1.08, place, f"{value:.3g}  (batch {batch})", va="center", fontsize=7)
+            axes.text(
+                high * 1.08, place, f"{value:,.{2 if value < 10 else 0}f}  (batch {batch})", va="center", fontsize=7
+            )
     axes.set_xscale("log")
-    axes.set_xlim(1, axes.get_xlim()[1] * 5)
+    axes.set_xlim(1, axes.get_xlim()[1] * 9)
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel("ms per image (median; bars span all runs)")
@@ -123,10 +125,10 @@ def _sizes(axes: Axes, rows: list[Row]) -> None:
             label=name,
             zorder=3 if name == "voltphase" else 2,
         )
-    axes.set(xscale="log", yscale="log", xlabel="samples along each side", ylabel="ms per image")
+    axes.set(xscale="log", yscale="log", xlabel="samples along each side (batch)", ylabel="ms per image")
     sizes = sorted({row["size"] for row in rows})
     batch = {row["size"]: row["batch"] for row in rows}
-    axes.set_xticks(sizes, [f"{size}\nbatch {batch[size]}" for size in sizes])
+    axes.set_xticks(sizes, [f"{size}\n({batch[size]})" for size in sizes])
     axes.minorticks_off()
     axes.legend(fontsize=7)
 
