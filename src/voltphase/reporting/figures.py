@@ -31,7 +31,7 @@ def learning_figure(metrics: Mapping[str, np.ndarray]) -> Figure:
     draw_accuracy(axes[0], metrics)
     for name, chart in zip(present, axes[1:], strict=True):
         _curve(chart, metrics["epoch"], metrics[name], style.INK)
-        chart.set_title("loss on drawn states" if name == "train_loss" else "temperature τ")
+        chart.set_title("loss in training" if name == "train_loss" else "temperature τ")
         _epochs(chart)
         chart.set_ylim(0, 1.06 * max(float(np.nanmax(metrics[name])), 1e-9))
     return figure
@@ -42,7 +42,7 @@ def draw_accuracy(axes: Axes, metrics: Mapping[str, np.ndarray]) -> None:
     lowest = 1.0
     for name, label, colour in (
         ("test_accuracy", "test, deployed states", style.ACCENT),
-        ("train_accuracy", "training, drawn states", style.SECOND),
+        ("train_accuracy", "training, as light saw it", style.SECOND),
     ):
         if name in metrics:
             _curve(axes, metrics["epoch"], metrics[name], colour, label)
