@@ -10,14 +10,13 @@ tables between the marks in README.md. A number in the README is never typed by 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from voltphase.experiments.results import public_settings
 from voltphase.files import write_json, write_text
+from voltphase.training import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "results" / "runs"
@@ -27,17 +26,15 @@ SPEED_BATCH = 100
 
 def add(run: Path, command: str) -> Path:
     """Keep the figures of the run folder ``run``."""
-    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    # Where data lie on this machine is no part of the result.
-    config["data"]["dir"] = None
-    for device in [config.get("device"), *(config.get("devices") or [])]:
-        if device and device.get("file"):
-            device["file"] = Path(device["file"]).name
-    with (run / "metrics.csv").open(encoding="utf-8", newline="") as stream:
-        epochs = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
-    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    folder = RunFolder(run)
     path = RUNS / f"{run.name}.json"
-    write_json(path, {"command": command, "summary": summary, "config": config, "epochs": epochs})
+    kept = {
+        "command": command,
+        "summary": folder.read_summary(),
+        "config": public_settings(folder.read_config()),
+        "epochs": folder.read_metrics(),
+    }
+    write_json(path, kept)
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import tempfile
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ from voltphase.devices import Device, DevicePanel
 from voltphase.experiments.cells import Cell
 from voltphase.experiments.confidence import CUTS, accuracy_when_cut
 from voltphase.experiments.results import public_settings
-from voltphase.training import build_dataset, build_devices, evaluate, load_run
+from voltphase.training import RunFolder, build_dataset, build_devices, evaluate, load_run
 
 
 def finish(cell: Cell, run: Path, measured: dict[str, Any]) -> dict[str, Any]:
@@ -57,15 +56,10 @@ def finish(cell: Cell, run: Path, measured: dict[str, Any]) -> dict[str, Any]:
         "own_process": cell.own_process,
         "measured": measured,
         "finishing_seconds": round(time.perf_counter() - started, 3),
-        "epochs": _epochs(run),
+        "epochs": RunFolder(run).read_metrics(),
     }
 
 
 def _origin(device: Device) -> str:
     table = device.tables[0] if isinstance(device, DevicePanel) else device
     return f"{'modelled' if table.source.startswith('modelled') else 'measured'} {device.name}"
-
-
-def _epochs(run: Path) -> list[dict[str, float]]:
-    with (run / "metrics.csv").open(encoding="utf-8", newline="") as stream:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]

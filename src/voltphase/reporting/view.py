@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -11,15 +10,12 @@ import numpy as np
 import torch
 
 from voltphase.codesign import CodesignLayer
-from voltphase.errors import DataError
 from voltphase.grid import Grid
 from voltphase.model import DONN
 
 if TYPE_CHECKING:
     from voltphase.config import Config
     from voltphase.data import ImageDataset
-
-METRICS_NAME = "metrics.csv"
 
 _EXAMPLES = 4
 # Fields of all planes are kept for so many images at a time.
@@ -102,12 +98,12 @@ class RunView:
             DataError: if the folder is no finished run, its metrics are damaged, or its data cannot be had.
             ConfigError: if the network's relaxation has no levels to show.
         """
-        from voltphase.training import build_dataset, evaluate, load_run
+        from voltphase.training import RunFolder, build_dataset, evaluate, load_run
 
         run = Path(run)
         model, config, summary = load_run(run)
         model.levels()  # a network that has none is refused at once
-        metrics = read_metrics(run / METRICS_NAME)
+        epochs = RunFolder(run).read_metrics()
         test = build_dataset(config, "test", data_dir)
         evaluation = evaluate(model, test)
         predictions = evaluation.predictions.numpy()
@@ -117,34 +113,12 @@ class RunView:
             model=model,
             config=config,
             summary=summary,
-            metrics=metrics,
+            metrics={key: np.array([epoch[key] for epoch in epochs]) for key in epochs[0]},
             test=test,
             predictions=predictions,
             examples=[_example(model, test, index, evaluation.logits[index].numpy()) for index in chosen],
             light=measure_light(model, test.images[:_LIGHT_IMAGES], test.labels[:_LIGHT_IMAGES]),
         )
-
-
-def read_metrics(path: Path) -> dict[str, np.ndarray]:
-    """The columns of ``metrics.csv``, an array of a number per epoch each.
-
-    Raises:
-        DataError: if the file is missing, holds no epoch, or something that is no number.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-        columns = {key: np.array([float(row[key]) for row in rows]) for key in (rows[0] if rows else {})}
-    except OSError as error:
-        raise DataError(
-            f"expected the metrics of a run, but {path} cannot be read ({(error.strerror or 'no reason').lower()}): "
-            "train again"
-        ) from error
-    except (ValueError, TypeError, csv.Error) as error:
-        raise DataError(f"expected a table of numbers in {path}, but it is damaged: train again") from error
-    if "epoch" not in columns:
-        raise DataError(f"expected a row for each epoch in {path}, but there is none: train again")
-    return columns
 
 
 def choose_examples(predictions: np.ndarray, labels: np.ndarray, count: int = _EXAMPLES) -> list[int]:

@@ -108,6 +108,27 @@ class RunFolder:
             writer.writerow(int(row[key]) if key == "epoch" else f"{row[key]:.6g}" for key in _METRICS)
         write_text(self.metrics_file, text.getvalue())
 
+    def read_metrics(self) -> list[dict[str, float]]:
+        """The rows of ``metrics.csv``, one for each epoch.
+
+        Raises:
+            DataError: if the file is missing, holds no epoch, or something that is no number.
+        """
+        path = self.metrics_file
+        try:
+            with path.open(newline="", encoding="utf-8") as stream:
+                rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
+        except OSError as error:
+            raise DataError(
+                f"expected the metrics of a run, but {path} cannot be read "
+                f"({(error.strerror or 'no reason').lower()}): train again"
+            ) from error
+        except (ValueError, TypeError, csv.Error) as error:
+            raise DataError(f"expected a table of numbers in {path}, but it is damaged: train again") from error
+        if not rows or "epoch" not in rows[0]:
+            raise DataError(f"expected a row for each epoch in {path}, but there is none: train again")
+        return rows
+
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write ``summary.json``, whole or not at all."""
         write_json(self.summary_file, summary)
