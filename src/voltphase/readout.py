@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, get_args
 
 import torch
@@ -264,6 +265,21 @@ class RegionReadout(nn.Module):
     def extra_repr(self) -> str:
         pairs = ", paired" if self.regions.paired else ""
         return f"regions={len(self.regions)}{pairs}, measure={self.measure!r}, scale={self.scale:g}"
+
+
+@torch.no_grad()
+def all_logits(network: nn.Module, images: Tensor, batch_size: int = 64) -> Tensor:
+    """The logits of all ``images``, an ``images x classes`` tensor on the CPU, a batch at a time.
+
+    ``network`` is used in evaluation mode where it is, and left in the mode it was in.
+    """
+    device = next(chain(network.parameters(), network.buffers())).device
+    training = network.training
+    network.eval()
+    try:
+        return torch.cat([network(part.to(device)).cpu() for part in images.split(batch_size)])
+    finally:
+        network.train(training)
 
 
 def _note_calibration(module: nn.Module, _: object) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -34,15 +35,30 @@ def at(module: TrainingModule, monkeypatch: pytest.MonkeyPatch, **position: Any)
 
 def test_scores_and_scale_have_their_own_learning_rates(tiny: Make):
     module = module_for(tiny("training.learning_rate=0.7", "training.scale_learning_rate=0.03"))
-    scores, scale = module.configure_optimizers().param_groups
+    scores, scale = module.configure_optimizers()["optimizer"].param_groups
     assert (scores["lr"], scale["lr"]) == (0.7, 0.03)
     assert [id(p) for p in scores["params"]] == [id(layer.design) for layer in module.model.layers]
     assert [id(p) for p in scale["params"]] == [id(module.model.readout.log_scale)]
 
 
 def test_a_fixed_scale_is_not_trained(tiny: Make):
-    (scores,) = module_for(tiny("readout.scale=2.0")).configure_optimizers().param_groups
+    [scores] = module_for(tiny("readout.scale=2.0")).configure_optimizers()["optimizer"].param_groups
     assert len(scores["params"]) == 2
+
+
+def test_learning_rates_fall_to_zero_along_half_a_cosine_or_stay(tiny: Make):
+    # 150 images in batches of 40 are 4 steps, 3 epochs are 12.
+    found: Any = module_for(tiny("training.learning_rate=0.8")).configure_optimizers()
+    optimizer, decay = found["optimizer"], found["lr_scheduler"]
+    assert decay["interval"] == "step"
+    rates = []
+    for _ in range(12):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        decay["scheduler"].step()
+    assert rates == pytest.approx([0.4 * (1 + math.cos(math.pi * step / 12)) for step in range(12)])
+    assert optimizer.param_groups[1]["lr"] == pytest.approx(0, abs=1e-9)
+    assert list(module_for(tiny("training.learning_rate_decay=none")).configure_optimizers()) == ["optimizer"]
 
 
 def test_the_temperature_goes_from_start_to_end_with_the_steps(tiny: Make, monkeypatch: pytest.MonkeyPatch):

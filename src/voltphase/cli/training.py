@@ -79,7 +79,7 @@ def train(
                 schedule.{name, start, end, temperatures, shares, per}
       readout   regions, differential, measure, scale
       training  epochs, batch_size, learning_rate, scale_learning_rate,
-                loss, threads, accelerator
+                learning_rate_decay, loss, threads, accelerator
     """
     settings = _load(config, overrides, data_dir, seed)
     folder = out or _default_folder(config, resume)

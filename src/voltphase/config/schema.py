@@ -290,15 +290,23 @@ class ReadoutConfig(_Section):
         regions: ``paper`` (ten squares in rows of 3, 4, 3, scaled to the detector), or a list of
             ``[row, column, height, width]`` in samples, one per class.
         differential: Two regions per class, one for and one against it, read by their contrast (Li et al. 2019);
-            ``paper`` then means ten pairs in four rows of five, a list holds the two of each class in turn.
+            ``paper`` then means ten pairs in four rows of five, a list holds the two of each class in turn. If not
+            given it is so with ``paper``, and not with a list.
         measure: Summed or mean intensity, mean amplitude, or the region's fraction of all light.
         scale: What the measure is multiplied by; ``calibrated`` sets it on the first batch and learns it.
     """
 
     regions: _RegionLayout = Field(default="paper", description=_REGIONS)
-    differential: bool = False
+    differential: bool = True
     measure: Measure = "fraction"
     scale: _Scale = Field(default="calibrated", description=_SCALE)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settle_differential(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "differential" not in values and isinstance(values.get("regions"), list):
+            return {**values, "differential": False}
+        return values
 
 
 class TrainingConfig(_Section):
@@ -309,6 +317,7 @@ class TrainingConfig(_Section):
         batch_size: Images per step.
         learning_rate: Of the designs, what is learned for each pixel (Adam).
         scale_learning_rate: Of the readout scale where it is learned.
+        learning_rate_decay: Whether both learning rates fall to 0 over all steps, along half a ``cosine``, or stay.
         loss: Cross-entropy, or mean squared error between the softmax and the one-hot label (the paper).
         threads: CPU threads; null leaves PyTorch's choice. They wait for one another at every product: where other work
             wants the same cores, one thread is faster than two.
@@ -317,8 +326,9 @@ class TrainingConfig(_Section):
 
     epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=500, ge=1)
-    learning_rate: float = Field(default=0.1, gt=0)
+    learning_rate: float = Field(default=0.05, gt=0)
     scale_learning_rate: float = Field(default=0.02, ge=0)
+    learning_rate_decay: Literal["cosine", "none"] = "cosine"
     loss: Literal["cross-entropy", "mse"] = "cross-entropy"
     threads: int | None = Field(default=None, ge=1, le=1024)
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from voltphase.deployment.bench_note import bench_note
 from voltphase.deployment.manifest import (
@@ -24,6 +22,7 @@ from voltphase.deployment.records import FileRecord
 from voltphase.devices import Device, DevicePanel
 from voltphase.errors import DeploymentError, OutputError
 from voltphase.files import atomic_directory
+from voltphase.readout import all_logits
 
 if TYPE_CHECKING:
     from voltphase.codesign import CodesignLayer
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 REFERENCE_NAME = "expected-logits.npy"
 NOTE_NAME = "README.txt"
 
-_BATCH = 64
 # A tie between two regions may fall the other way on another machine; more than this is another network.
 _ACCURACY_TOLERANCE = 0.002
 
@@ -72,7 +70,7 @@ def deploy(
     model.levels()  # a network that has none is refused before the work
     logits = accuracy = None
     if dataset is not None:
-        logits = evaluate(model, dataset.images)
+        logits = all_logits(model, dataset.images)
         accuracy = float((logits.argmax(-1) == dataset.labels).double().mean())
         if expected_accuracy is not None and abs(accuracy - expected_accuracy) > _ACCURACY_TOLERANCE:
             raise DeploymentError(
@@ -124,18 +122,6 @@ def deploy_run(run: str | Path, out: str | Path, *, data_dir: str | Path | None 
     model, config, summary = load_run(run)
     dataset = build_dataset(config, "test", data_dir)
     return deploy(model, out, dataset=dataset, expected_accuracy=summary["test_accuracy"])
-
-
-@torch.no_grad()
-def evaluate(model: torch.nn.Module, images: Tensor, batch: int = _BATCH) -> Tensor:
-    """The logits of all ``images`` in evaluation mode, an ``images x regions`` tensor on the CPU."""
-    device = next(iter([*model.parameters(), *model.buffers()])).device
-    was_training = model.training
-    model.eval()
-    try:
-        return torch.cat([model(part.to(device)).cpu() for part in images.split(batch)])
-    finally:
-        model.train(was_training)
 
 
 def image_codes(states: Device) -> tuple[tuple[int, ...], int]:

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from voltphase.deployment.emulator import Emulator
-from voltphase.deployment.export import evaluate
 from voltphase.deployment.manifest import Manifest, ReferenceRecord, data_digest
 from voltphase.deployment.records import check_unchanged, read_array
 from voltphase.errors import DeploymentError
+from voltphase.readout import all_logits
 
 if TYPE_CHECKING:
     from voltphase.data import ImageDataset
@@ -86,7 +86,7 @@ def verify(
             f"was deployed with, but got others ({len(dataset)} images): point to the same data set or "
             "deploy again"
         )
-    logits = evaluate(emulator, dataset.images)
+    logits = all_logits(emulator, dataset.images)
     return compare(logits, expected, dataset.labels, reference.accuracy, _ROUNDING[emulator.manifest.precision])
 
 

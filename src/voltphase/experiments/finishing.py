@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from voltphase.deployment import Emulator, deploy
-from voltphase.deployment.export import evaluate as emulate
 from voltphase.devices import Device, DevicePanel
 from voltphase.experiments.cells import Cell
 from voltphase.experiments.confidence import CUTS, accuracy_when_cut
 from voltphase.experiments.results import public_settings
+from voltphase.readout import all_logits
 from voltphase.training import RunFolder, build_dataset, build_devices, evaluate, load_run
 
 
@@ -40,7 +40,7 @@ def finish(cell: Cell, run: Path, measured: dict[str, Any]) -> dict[str, Any]:
     if summary["deployable"]:
         with tempfile.TemporaryDirectory() as temporary:
             emulator = Emulator.from_folder(deploy(model, Path(temporary) / "bench")).to(device)
-        predictions = emulate(emulator, dataset.images).argmax(-1)
+        predictions = all_logits(emulator, dataset.images).argmax(-1)
         deployed = {
             "accuracy": float((predictions == answers.labels).double().mean()),
             "predictions_equal": int((predictions == answers.predictions).sum()),

@@ -33,8 +33,8 @@ ALTERNATIVES: Final[dict[str, dict[str, Any]]] = {
     "reinmax": {"recipe": "gumbel-softmax", "codesign.relaxation.name": "reinmax"},
     "proximity hard": {"codesign.relaxation.hard": True, "codesign.schedule.end": 0.5},
     "mse": {"training.loss": "mse"},
-    "differential": {"readout.differential": True},
-    "mean intensity": {"readout.measure": "mean"},
+    "one region a class": {"readout.differential": False},
+    "one region a class, mean intensity": {"readout.differential": False, "readout.measure": "mean"},
     "static 1": {"codesign.schedule.name": "static", "codesign.schedule.start": 1.0},
     "linear": {"codesign.schedule.name": "linear"},
     "cosine": {"codesign.schedule.name": "cosine"},
@@ -49,7 +49,12 @@ BASELINES: Final[dict[str, dict[str, Any]]] = {
 # The measured modulator has 86 states: more come from the modelled one of its kind, whatever is measured.
 _MOST_MEASURED: Final = 64
 # Two decades around the gain that hardware has.
-GAINS: Final = (0.1, 0.3, 1.0, 3.0, 10.0)
+GAINS: Final = (0.1, 1.0, 10.0)
+#: In a contrast the gain cancels; in a mean intensity, which a calibrated scale multiplies, it does not.
+READOUTS: Final[dict[str, dict[str, Any]]] = {
+    "contrast of pairs": {},
+    "mean intensity": {"readout.differential": False, "readout.measure": "mean"},
+}
 # One device per layer, used in turn by shallower and deeper systems: model and number of states.
 MIXED: Final[tuple[tuple[str | None, int], ...]] = (
     (None, 8),
@@ -91,12 +96,13 @@ def _of_seed(preset: Preset, seed: int) -> Iterator[tuple[str, Mapping[str, Labe
         for rate in preset.rates:
             labels = {"method": method, "rate": rate}
             yield "baselines", labels, {**default, **settings, "training.learning_rate": rate}
+    for readout, settings in READOUTS.items():
+        for gain in GAINS:
+            yield "flat", {"readout": readout, "lambda": gain}, {**default, **settings, "codesign.gain": gain}
     if seed > 0:
         return
     for name, settings in ALTERNATIVES.items():
         yield "alternatives", {"recipe": name}, {**default, **settings}
-    for gain in GAINS:
-        yield "flat", {"lambda": gain}, {**default, "codesign.gain": gain}
     for layers in preset.depths:
         for gain in preset.lambdas:
             yield "sweep", {"depth": layers, "lambda": gain}, paper_recipe(layers, gain, preset.default_epochs)
@@ -191,9 +197,11 @@ def _flat(outcomes: Outcomes) -> str:
     part = outcomes.where(part="flat")
     gains = part.distinct("lambda")
     rows = [
-        [data, *(ours(part.where(data=data, lambda_=gain), *TEST) for gain in gains)] for data in part.distinct("data")
+        [data, readout, *(ours(part.where(data=data, readout=readout, lambda_=gain), *TEST) for gain in gains)]
+        for data in part.distinct("data")
+        for readout in part.distinct("readout")
     ]
-    return table(["data", *(f"λ = {gain:g}" for gain in gains)], rows)
+    return table(["data", "readout", *(f"λ = {gain:g}" for gain in gains)], rows)
 
 
 def _sweep(outcomes: Outcomes) -> str:

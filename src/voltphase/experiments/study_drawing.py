@@ -79,7 +79,7 @@ def _against_lambda(axes: Axes, outcomes: Outcomes) -> None:
         automatic = here.where(variant="automatic").mean(*TEST)
         if automatic is not None:
             axes.axhline(automatic, color=colour, linestyle="--", linewidth=1.2)
-    _line(axes, outcomes.where(part="flat"), "lambda", MUTED, "default recipe")
+    _line(axes, outcomes.where(part="flat", readout="contrast of pairs"), "lambda", MUTED, "default recipe")
     axes.set_xscale("log")
     axes.set(title="λ by hand (dashed: calibrated instead)", xlabel="λ")
     legend(axes)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from voltphase.data import ImageDataset
 from voltphase.model import DONN
-from voltphase.training.batches import ImageBatches
+from voltphase.readout import all_logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +34,6 @@ class Evaluation:
         return float((self.predictions == self.labels).double().mean())
 
 
-@torch.no_grad()
 def evaluate(model: DONN, dataset: ImageDataset, batch_size: int = 250) -> Evaluation:
     """The answers of the deployed states: ``model`` is used in evaluation mode, and left in the mode it was in."""
-    training = model.training
-    model.eval()
-    device = next(model.parameters()).device
-    try:
-        logits = [model(images.to(device)).cpu() for images, _ in ImageBatches(dataset, batch_size)]
-    finally:
-        model.train(training)
-    return Evaluation(torch.cat(logits), dataset.labels.cpu())
+    return Evaluation(all_logits(model, dataset.images, batch_size), dataset.labels.cpu())

@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from voltphase.codesign import Schedule
@@ -68,7 +69,7 @@ class TrainingModule(lightning.LightningModule):
             done, last = self.global_step, self._training_config.epochs * len(self._batches) - 1
         return self._schedule.temperature(done / last if last > 0 else 1.0)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
         designs = [layer.design for layer in self.model.layers]
         groups: list[dict[str, Any]] = [{"params": designs, "lr": self._training_config.learning_rate}]
         others = [
@@ -76,7 +77,12 @@ class TrainingModule(lightning.LightningModule):
         ]
         if others:
             groups.append({"params": others, "lr": self._training_config.scale_learning_rate})
-        return torch.optim.Adam(groups, fused=self.device.type in ("cpu", "cuda"))
+        optimizer = torch.optim.Adam(groups, fused=self.device.type in ("cpu", "cuda"))
+        if self._training_config.learning_rate_decay == "none":
+            return {"optimizer": optimizer}
+        steps = self._training_config.epochs * len(self._batches)
+        decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
 
     def on_fit_start(self) -> None:
         self._batches.to(self.device)
