@@ -235,6 +235,17 @@ def test_a_begun_run_that_cannot_be_gone_on_with_starts_again(preset: Preset, fo
     assert not checkpoint.exists(), "it has served"
 
 
+@pytest.mark.usefixtures("a_second_a_look")
+def test_a_run_of_when_defaults_were_others_starts_again(preset: Preset, folder: ResultFolder, run: Run):
+    cell = table1.cells(preset)[0]
+    run([cell])
+    [config] = folder.work.glob("*/config.yaml")
+    config.write_text(config.read_text().replace("learning_rate: 0.5", "learning_rate: 0.25"))
+    folder.file(cell).unlink()
+    assert run([cell]).finished == [cell]
+    assert "learning_rate: 0.5" in config.read_text()
+
+
 def test_progress_is_a_line_a_cell_with_a_count_and_the_time_left(preset: Preset, run: Run):
     cells = table1.cells(preset)[:2]
     run(cells)

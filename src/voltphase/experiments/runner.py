@@ -159,9 +159,9 @@ def _train_or_resume(cell: Cell, run: Path, watch: Callable[[object], None]) -> 
     try:
         train(cell.config, run, resume=True, watch=watch)
     except (DataError, ConfigError) as error:
-        if isinstance(error, DeviceError) or not RunFolder(run).checkpoint_file.is_file():
+        if isinstance(error, DeviceError) or not RunFolder(run).config_file.is_file():
             raise
-        # What was begun cannot be gone on with: a checkpoint damaged, or of an older version.
+        # What was begun cannot be gone on with: damaged, of an older version, or of when defaults were others.
         train(cell.config, run, overwrite=True, watch=watch)
 
 
