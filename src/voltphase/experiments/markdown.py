@@ -16,10 +16,13 @@ def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def ours(outcomes: Outcomes, *path: str) -> str:
-    """Mean of a number over the results of one cell of a table, with spread and count where there are several."""
+    """Mean of a number over the results of one cell of a table, with spread and count where there are several.
+
+    A dash where nothing was to be run.
+    """
     mean, spread = outcomes.mean(*path), outcomes.spread(*path)
     if mean is None:
-        return MISSING
+        return MISSING if len(outcomes) else "–"
     count = len(outcomes.numbers(*path))
     of = f"{count} of {len(outcomes)}" if count < len(outcomes) else str(count)
     several = f" ({of})" if len(outcomes) > 1 else ""

@@ -23,6 +23,7 @@ class Preset:
         comparison_epochs: Of a cell of figure 3, which has most cells.
         paper_epochs: Of the paper's recipe in the study.
         default_epochs: Of the default recipe in the study.
+        sweep_epochs: Of the study's sweep of lambda.
         diagonal_epochs: Of the default recipe on the diagonal of table 1.
         reading_epochs: Of each reading of the paper.
         depths: Of table 1, with the paper's lambda for each.
@@ -48,6 +49,7 @@ class Preset:
     comparison_epochs: int
     paper_epochs: int
     default_epochs: int
+    sweep_epochs: int
     diagonal_epochs: int
     reading_epochs: int
     depths: Mapping[int, float]
@@ -114,6 +116,7 @@ PRESETS: Final[dict[str, Preset]] = {
             comparison_epochs=2,
             paper_epochs=2,
             default_epochs=2,
+            sweep_epochs=1,
             diagonal_epochs=2,
             reading_epochs=1,
             depths={1: 90.0, 2: 20.0},
@@ -122,7 +125,7 @@ PRESETS: Final[dict[str, Preset]] = {
             speed_levels=(2,),
             study_levels=(2, 8),
             lambdas=(1.0, 20.0),
-            rates=(0.1,),
+            rates=(0.03,),
             seeds=1,
             ptq_seeds=2,
             speed_images=60,
@@ -135,6 +138,7 @@ PRESETS: Final[dict[str, Preset]] = {
             comparison_epochs=10,
             paper_epochs=40,
             default_epochs=10,
+            sweep_epochs=5,
             diagonal_epochs=20,
             reading_epochs=3,
             ptq_seeds=3,
@@ -149,6 +153,7 @@ PRESETS: Final[dict[str, Preset]] = {
             comparison_epochs=100,
             paper_epochs=100,
             default_epochs=10,
+            sweep_epochs=20,
             diagonal_epochs=20,
             reading_epochs=20,
             ptq_seeds=10,
