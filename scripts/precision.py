@@ -69,7 +69,7 @@ def network(size: int, dtype: torch.dtype, *, tf32: bool = False) -> vp.DONN:
 
 def light(model: vp.DONN, images: Tensor, states: list[Tensor], device: torch.device) -> list[Tensor]:
     """What ``states`` on the layers send to each region, and the gradients of it."""
-    modulations = [state.to(device, model.layers[0].values.dtype).requires_grad_() for state in states]
+    modulations = [state.to(device, model.layers[0].table.values.dtype).requires_grad_() for state in states]
     model.to(device)
     with reduced(device) if model.cascade is not None and model.cascade.tf32 else nullcontext():
         sums = model.measured(images.to(device), modulations)

@@ -180,7 +180,7 @@ def test_levels_that_are_set_are_the_levels_in_use(k: int, seed: int, double: bo
     wanted = torch.from_numpy(np.random.default_rng(seed).integers(0, k, (5, 8)))
     layer.set_levels(wanted)
     assert torch.equal(layer.levels(), wanted)
-    assert torch.equal(layer.eval().modulation(), layer.values[wanted])
+    assert torch.equal(layer.eval().modulation(), layer.table.values[wanted])
 
 
 @settings(max_examples=25)
@@ -221,7 +221,7 @@ def test_the_response_is_fitted_once_for_each_table_and_again_when_it_changes(mo
             layer.eval().modulation()
     assert len(fits) == 2
     before = layers[0].train().modulation()
-    layers[0].amplitude.mul_(0.5)
+    layers[0].table.amplitude.mul_(0.5)
     torch.testing.assert_close(layers[0].modulation(), 0.5 * before)
     assert len(fits) == 3
 

@@ -45,7 +45,7 @@ def test_draws_follow_the_softmax_of_the_scores() -> None:
     layer = CodesignLayer((200, 200), states(4))
     wanted = torch.tensor([0.1, 0.2, 0.3, 0.4])
     layer.design.data.copy_(wanted.log()[:, None, None].expand(4, 200, 200))
-    drawn = (layer.modulation().detach()[..., None] - layer.values).abs().argmin(-1)
+    drawn = (layer.modulation().detach()[..., None] - layer.table.values).abs().argmin(-1)
     share = torch.bincount(drawn.flatten(), minlength=4) / drawn.numel()
     # 40,000 draws: four standard errors of the largest share are 0.0098.
     torch.testing.assert_close(share, wanted, rtol=0, atol=0.01)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from voltphase.codesign.pixels import PanelPixels
+from voltphase.codesign.pixels import PanelPixels, UniformPixels
 from voltphase.codesign.relaxations import GumbelSoftmax, Relaxation
 from voltphase.codesign.table import StateTable
 from voltphase.devices import Device, DevicePanel
@@ -40,11 +40,6 @@ class CodesignLayer(nn.Module):
         ConfigError: if the gain or the scale of the amplitude's gradient is not above zero, or a panel has another
             shape.
     """
-
-    control: Tensor
-    amplitude: Tensor
-    phase: Tensor
-    values: Tensor
 
     def __init__(
         self,
@@ -78,29 +73,22 @@ class CodesignLayer(nn.Module):
         self.temperature = 1.0
         self.seed = seed
         self.draws = 0
-        self.pixels = PanelPixels(device_states, dtype) if isinstance(device_states, DevicePanel) else None
-        table = StateTable.of(
-            device_states.tables[0] if isinstance(device_states, DevicePanel) else device_states, dtype
+        self.pixels = (
+            PanelPixels(device_states, dtype)
+            if isinstance(device_states, DevicePanel)
+            else UniformPixels(device_states, shape, dtype)
         )
-        for column in ("control", "amplitude", "phase", "values"):
-            self.register_buffer(column, getattr(table, column), persistent=False)
         generator = torch.Generator().manual_seed(self._stream(0))
-        self.design = nn.Parameter(
-            self.relaxation.initial(table, shape, generator)
-            if self.pixels is None
-            else self.pixels.initial(self.relaxation, generator)
-        )
+        self.design = nn.Parameter(self.pixels.initial(self.relaxation, generator))
 
     @property
     def table(self) -> StateTable:
         """The device's states, where and in the precision the layer computes; of a panel, those of its first table."""
-        return StateTable(self.control, self.amplitude, self.phase, self.values)
+        return self.pixels.table
 
     def levels(self) -> Tensor:
         """The level of each pixel, an int64 ``rows x columns`` tensor; 0 where a panel is inactive."""
-        if self.pixels is not None:
-            return self.pixels.levels(self.relaxation, self.design.detach())
-        return self.relaxation.levels(self.design.detach(), self.table)
+        return self.pixels.levels(self.relaxation, self.design.detach())
 
     def values_at(self, levels: Tensor) -> Tensor:
         """What light is multiplied by with these levels set, a complex ``rows x columns`` tensor without gain.
@@ -108,7 +96,7 @@ class CodesignLayer(nn.Module):
         Args:
             levels: An int64 ``rows x columns`` tensor; what it says of inactive pixels does not matter.
         """
-        return self.values[levels] if self.pixels is None else self.pixels.values_at(levels)
+        return self.pixels.values_at(levels)
 
     @torch.no_grad()
     def set_levels(self, levels: Tensor) -> None:
@@ -129,10 +117,7 @@ class CodesignLayer(nn.Module):
                 f"{int(levels.max())}"
             )
         levels = levels.to(self.design.device, torch.int64)
-        if self.pixels is None:
-            self.design.copy_(self.relaxation.holding(levels, self.table))
-        else:
-            self.design.copy_(self.pixels.holding(self.relaxation, levels))
+        self.design.copy_(self.pixels.holding(self.relaxation, levels))
 
     def modulation(self) -> Tensor:
         """The complex ``rows x columns`` map the light is multiplied by, gain included."""
@@ -140,10 +125,7 @@ class CodesignLayer(nn.Module):
             self.draws += 1
         if self.training or not self.relaxation.discrete:
             generator = torch.Generator(self.design.device).manual_seed(self._stream(self.draws))
-            if self.pixels is None:
-                modulation = self.relaxation.modulation(self.design, self.table, self.temperature, generator)
-            else:
-                modulation = self.pixels.modulation(self.relaxation, self.design, self.temperature, generator)
+            modulation = self.pixels.modulation(self.relaxation, self.design, self.temperature, generator)
             if self.amplitude_grad_scale != 1.0 and modulation.requires_grad:
                 modulation.register_hook(_amplitude_scaler(modulation.detach(), self.amplitude_grad_scale))
         else:

@@ -1,4 +1,4 @@
-"""The pixels of a panel, by the table they follow."""
+"""The pixels of a layer, by the table they follow: one for all, or one for each region of a panel."""
 
 from __future__ import annotations
 
@@ -10,11 +10,60 @@ from torch import Tensor, nn
 
 from voltphase.codesign.relaxations import Relaxation
 from voltphase.codesign.table import StateTable
-from voltphase.devices import DevicePanel
+from voltphase.devices import DevicePanel, DeviceStates
+
+
+class UniformPixels(nn.Module):
+    """Applies a relaxation to pixels that all have the same states.
+
+    Args:
+        states: The states.
+        shape: (rows, columns) of pixels.
+        dtype: Complex type of the modulation.
+    """
+
+    control: Tensor
+    amplitude: Tensor
+    phase: Tensor
+    values: Tensor
+
+    def __init__(self, states: DeviceStates, shape: tuple[int, int], dtype: torch.dtype) -> None:
+        super().__init__()
+        self.shape = shape
+        table = StateTable.of(states, dtype)
+        for column in ("control", "amplitude", "phase", "values"):
+            self.register_buffer(column, getattr(table, column), persistent=False)
+
+    @property
+    def table(self) -> StateTable:
+        """The states, where and in the precision they are computed with."""
+        return StateTable(self.control, self.amplitude, self.phase, self.values)
+
+    def initial(self, relaxation: Relaxation, generator: torch.Generator) -> Tensor:
+        """A design to start from; see :meth:`Relaxation.initial`."""
+        return relaxation.initial(self.table, self.shape, generator)
+
+    def modulation(
+        self, relaxation: Relaxation, design: Tensor, temperature: float, generator: torch.Generator
+    ) -> Tensor:
+        """The differentiable modulation, complex ``rows x columns``; see :meth:`Relaxation.modulation`."""
+        return relaxation.modulation(design, self.table, temperature, generator)
+
+    def levels(self, relaxation: Relaxation, design: Tensor) -> Tensor:
+        """The level of each pixel, int64 ``rows x columns``."""
+        return relaxation.levels(design, self.table)
+
+    def holding(self, relaxation: Relaxation, levels: Tensor) -> Tensor:
+        """A design whose :meth:`levels` are the given ``rows x columns`` ones."""
+        return relaxation.holding(levels, self.table)
+
+    def values_at(self, levels: Tensor) -> Tensor:
+        """The complex value of each pixel, ``rows x columns``, with these levels set."""
+        return self.values[levels]
 
 
 class PanelPixels(nn.Module):
-    """Applies a relaxation to a panel, whose pixels do not all have the same states.
+    """Applies a relaxation to a panel, whose pixels do not all have the same states, as :class:`UniformPixels` does.
 
     A relaxation knows one table and pixels that all follow it. Here it works on one region of the panel after another,
     whose pixels are gathered into a ``numbers x pixels x 1`` design, with one generator for all. Inactive pixels have
@@ -51,6 +100,11 @@ class PanelPixels(nn.Module):
             "places": torch.tensor(np.argsort(order)),
         }.items():
             self.register_buffer(name, tensor, persistent=False)
+
+    @property
+    def table(self) -> StateTable:
+        """The states of the first table, where and in the precision they are computed with."""
+        return self._tables()[0]
 
     def initial(self, relaxation: Relaxation, generator: torch.Generator) -> Tensor:
         """A design to start from, ``numbers x rows x columns``; see :meth:`Relaxation.initial`."""

@@ -178,7 +178,7 @@ def _layers(model: DONN) -> list[CodesignLayer]:
 def _describe(
     model: DONN, layers: tuple[LayerRecord, ...], reference: ReferenceRecord | None, classes: tuple[str, ...]
 ) -> Manifest:
-    dtype = _layers(model)[0].values.dtype
+    dtype = _layers(model)[0].table.values.dtype
     return Manifest(
         wavelength=model.wavelength,
         distances=tuple(model.distances),
