@@ -73,7 +73,7 @@ def noise(shape: tuple[int, ...] | torch.Size, generator: torch.Generator | None
         options: ``dtype`` and ``device`` of the scores.
     """
     gumbel = torch.empty(shape[0], torch.Size(shape[1:]).numel(), **options)
-    for part in _pieces(*gumbel.shape):
+    for part in pieces(*gumbel.shape):
         gumbel[:, part] = -_log_exponential(torch.empty_like(gumbel[:, part]), generator)
     return gumbel.view(shape)
 
@@ -85,20 +85,20 @@ def highest(scores: Tensor) -> Tensor:
     """
     flat = scores.detach().flatten(1)
     levels = torch.empty(flat.shape[1], dtype=torch.int64, device=flat.device)
-    for part in _pieces(*flat.shape):
+    for part in pieces(*flat.shape):
         piece = flat[:, part]
-        levels[part] = _first_highest(piece, piece.amax(0), torch.empty_like(piece))
+        levels[part] = first_highest(piece, piece.amax(0), torch.empty_like(piece))
     return levels.view(scores.shape[1:])
 
 
-def _first_highest(scores: Tensor, maximum: Tensor, free: Tensor) -> Tensor:
+def first_highest(scores: Tensor, maximum: Tensor, free: Tensor) -> Tensor:
     # Two amax, which are vectorised as argmax is not. Where a score is not a number, nothing is highest.
     count = len(scores)
     rank = torch.arange(count, 0, -1, dtype=free.dtype, device=free.device)[:, None]
     return (count - torch.eq(scores, maximum, out=free).mul_(rank).amax(0).long()).clamp_(max=count - 1)
 
 
-def _pieces(levels: int, pixels: int) -> Iterator[slice]:
+def pieces(levels: int, pixels: int) -> Iterator[slice]:
     # Of a fixed size, so that the draws do not depend on the machine.
     size = max(_PIECE // levels, 1)
     return (slice(start, min(start + size, pixels)) for start in range(0, pixels, size))
@@ -138,7 +138,7 @@ class _Draw(torch.autograd.Function):
         choice = torch.empty(flat.shape[1], dtype=torch.int64, device=flat.device)
         # How far each noisy score lies under its pixel's highest, one piece after another.
         below = borrow((flat.numel(),), flat.dtype, flat.device)
-        for part in _pieces(*flat.shape):
+        for part in pieces(*flat.shape):
             noisy = torch.empty_like(flat[:, part], memory_format=torch.contiguous_format)
             if sampled:
                 torch.sub(flat[:, part], _log_exponential(noisy, generator), out=noisy)
@@ -146,7 +146,7 @@ class _Draw(torch.autograd.Function):
                 noisy.copy_(flat[:, part])
             maximum = noisy.amax(0)
             torch.sub(noisy, maximum, out=below[levels * part.start : levels * part.stop].view_as(noisy))
-            choice[part] = _first_highest(noisy, maximum, noisy)
+            choice[part] = first_highest(noisy, maximum, noisy)
         values = torch.polar(amplitude, phase)
         drawn = values.index_select(0, choice)
         # What is mixed, two reals for each level, and the derivatives of m by the two mixtures, real unless None.
@@ -170,7 +170,7 @@ class _Draw(torch.autograd.Function):
         first, second = ((slope.conj() * by).real for by in derivatives) if derivatives else (slope.real, slope.imag)
         levels = ctx.shape[0]
         gradient = borrow((levels, below.numel() // levels), below.dtype, below.device)
-        for part in _pieces(*gradient.shape):
+        for part in pieces(*gradient.shape):
             piece = below[levels * part.start : levels * part.stop].view(levels, -1)
             weights = torch.mul(piece, 1 / ctx.temperature).exp_()
             mean_first, mean_second, total = table @ weights

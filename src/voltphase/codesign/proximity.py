@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from voltphase.codesign.fused import _first_highest, _pieces
+from voltphase.codesign.fused import first_highest, pieces
 from voltphase.codesign.relaxations import Relaxation
 from voltphase.codesign.table import StateTable
 from voltphase.errors import ConfigError
@@ -59,9 +59,9 @@ class Proximity(Relaxation):
     def levels(self, design: Tensor, table: StateTable) -> Tensor:
         flat = design.detach().flatten(1)
         levels = torch.empty(flat.shape[1], dtype=torch.int64, device=flat.device)
-        for part in _pieces(len(table), flat.shape[1]):
+        for part in pieces(len(table), flat.shape[1]):
             nearness = _square_distances(flat[:, part], table.values).neg_()
-            levels[part] = _first_highest(nearness, nearness.amax(0), nearness)
+            levels[part] = first_highest(nearness, nearness.amax(0), nearness)
         return levels.view(design.shape[1:])
 
     def holding(self, levels: Tensor, table: StateTable) -> Tensor:
@@ -115,10 +115,10 @@ class _Near(torch.autograd.Function):
         modulation = torch.empty(flat.shape[1], dtype=values.dtype, device=flat.device)
         jacobian = torch.empty((3, flat.shape[1]), dtype=flat.dtype, device=flat.device)
         steepness = 1 / (2 * width.square())
-        for part in _pieces(len(values), flat.shape[1]):
+        for part in pieces(len(values), flat.shape[1]):
             scores = _square_distances(flat[:, part], values).mul_(-steepness)
             best = scores.amax(0)
-            choice = _first_highest(scores, best, torch.empty_like(scores))
+            choice = first_highest(scores, best, torch.empty_like(scores))
             chosen = values[choice]
             weights = scores.sub_(best).mul_(1 / temperature).clamp_(min=_FAINTEST).exp_()
             # Moments about the chosen state, from the others alone: what they add may be far below the rounding of 1.
