@@ -92,6 +92,13 @@ def highest(scores: Tensor) -> Tensor:
 
 
 def first_highest(scores: Tensor, maximum: Tensor, free: Tensor) -> Tensor:
+    """The first level of the highest score, int64, of ``levels x pixels``; ``free`` of that shape is overwritten.
+
+    Args:
+        scores: Scores.
+        maximum: Their ``amax(0)``.
+        free: A tensor of the same shape and type, ``scores`` itself if they are needed no more.
+    """
     # Two amax, which are vectorised as argmax is not. Where a score is not a number, nothing is highest.
     count = len(scores)
     rank = torch.arange(count, 0, -1, dtype=free.dtype, device=free.device)[:, None]
@@ -99,7 +106,7 @@ def first_highest(scores: Tensor, maximum: Tensor, free: Tensor) -> Tensor:
 
 
 def pieces(levels: int, pixels: int) -> Iterator[slice]:
-    # Of a fixed size, so that the draws do not depend on the machine.
+    """Runs of pixels whose scores fit into the cache, in order; the same on every machine, as are the draws then."""
     size = max(_PIECE // levels, 1)
     return (slice(start, min(start + size, pixels)) for start in range(0, pixels, size))
 
