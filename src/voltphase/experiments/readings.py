@@ -71,4 +71,4 @@ def report(outcomes: Outcomes) -> str:
             ]
             distance = f"{100 * sum(apart) / len(apart):.1f}" if apart else "–"
             rows.append([f"{measure}, λ scales the {reading}", *(ours(cell, *TEST) for cell in each), distance])
-    return table(["reading", *(f"{depth} layers, λ = {lambda_:g}" for depth, lambda_ in pairs), "apart, points"], rows)
+    return table(["reading", *(f"depth {depth}, λ = {lambda_:g}" for depth, lambda_ in pairs), "apart, points"], rows)
