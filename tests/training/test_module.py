@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from voltphase.codesign.proximity import spacing
 from voltphase.config import Config
 from voltphase.training.batches import ImageBatches
 from voltphase.training.build import build_datasets, build_devices, build_model, build_schedule
@@ -35,15 +36,19 @@ def at(module: TrainingModule, monkeypatch: pytest.MonkeyPatch, **position: Any)
 
 def test_scores_and_scale_have_their_own_learning_rates(tiny: Make):
     module = module_for(tiny("training.learning_rate=0.7", "training.scale_learning_rate=0.03"))
-    scores, scale = module.configure_optimizers()["optimizer"].param_groups
-    assert (scores["lr"], scale["lr"]) == (0.7, 0.03)
-    assert [id(p) for p in scores["params"]] == [id(layer.design) for layer in module.model.layers]
+    *designs, scale = module.configure_optimizers()["optimizer"].param_groups
+    assert [id(p) for group in designs for p in group["params"]] == [id(layer.design) for layer in module.model.layers]
+    # In units of the spacing of each device's states.
+    assert [group["lr"] for group in designs] == pytest.approx(
+        [0.7 * float(spacing(layer.table.values)) for layer in module.model.layers]
+    )
+    assert scale["lr"] == 0.03
     assert [id(p) for p in scale["params"]] == [id(module.model.readout.log_scale)]
 
 
 def test_a_fixed_scale_is_not_trained(tiny: Make):
-    [scores] = module_for(tiny("readout.scale=2.0")).configure_optimizers()["optimizer"].param_groups
-    assert len(scores["params"]) == 2
+    module = module_for(tiny("readout.scale=2.0", "codesign.relaxation.name=softmax", "training.learning_rate=0.7"))
+    assert [group["lr"] for group in module.configure_optimizers()["optimizer"].param_groups] == [0.7, 0.7]
 
 
 def test_learning_rates_fall_to_zero_along_half_a_cosine_or_stay(tiny: Make):
@@ -56,8 +61,8 @@ def test_learning_rates_fall_to_zero_along_half_a_cosine_or_stay(tiny: Make):
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         decay["scheduler"].step()
-    assert rates == pytest.approx([0.4 * (1 + math.cos(math.pi * step / 12)) for step in range(12)])
-    assert optimizer.param_groups[1]["lr"] == pytest.approx(0, abs=1e-9)
+    assert rates == pytest.approx([rates[0] / 2 * (1 + math.cos(math.pi * step / 12)) for step in range(12)])
+    assert optimizer.param_groups[-1]["lr"] == pytest.approx(0, abs=1e-9)
     assert list(module_for(tiny("training.learning_rate_decay=none")).configure_optimizers()) == ["optimizer"]
 
 

@@ -64,6 +64,10 @@ class Proximity(Relaxation):
             levels[part] = first_highest(nearness, nearness.amax(0), nearness)
         return levels.view(design.shape[1:])
 
+    def unit(self, table: StateTable) -> float:
+        """The :func:`spacing`: one learning rate suits bright devices and dim ones, few levels and many."""
+        return float(spacing(table.values))
+
     def holding(self, levels: Tensor, table: StateTable) -> Tensor:
         return torch.view_as_real(table.values[levels]).movedim(-1, 0).contiguous()
 

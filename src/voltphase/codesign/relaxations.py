@@ -62,6 +62,14 @@ class Relaxation(ABC):
         """
         return highest(design)
 
+    def unit(self, table: StateTable) -> float:
+        """What a learning rate is measured in: a design's own units here, as scores do not depend on the table.
+
+        Args:
+            table: The device's states.
+        """
+        return 1.0
+
     def holding(self, levels: Tensor, table: StateTable) -> Tensor:
         """A design whose :meth:`levels` are the given ones.
 

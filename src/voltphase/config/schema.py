@@ -315,7 +315,9 @@ class TrainingConfig(_Section):
     Attributes:
         epochs: Passes over the training images.
         batch_size: Images per step.
-        learning_rate: Of the designs, what is learned for each pixel (Adam).
+        learning_rate: Of the designs, what is learned for each pixel (Adam). Its unit is the spacing of the device's
+            states for ``proximity``, a score's 1 for the others, half the control range for ``ptq`` and ``qat``, a
+            radian for ``unconstrained``.
         scale_learning_rate: Of the readout scale where it is learned.
         learning_rate_decay: Whether both learning rates fall to 0 over all steps, along half a ``cosine``, or stay.
         loss: Cross-entropy, or mean squared error between the softmax and the one-hot label (the paper).
@@ -326,7 +328,7 @@ class TrainingConfig(_Section):
 
     epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=500, ge=1)
-    learning_rate: float = Field(default=0.05, gt=0)
+    learning_rate: float = Field(default=0.25, gt=0)
     scale_learning_rate: float = Field(default=0.02, ge=0)
     learning_rate_decay: Literal["cosine", "none"] = "cosine"
     loss: Literal["cross-entropy", "mse"] = "cross-entropy"

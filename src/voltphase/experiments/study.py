@@ -28,6 +28,7 @@ ALTERNATIVES: Final[dict[str, dict[str, Any]]] = {
         "codesign.schedule.name": "linear",
         "codesign.schedule.start": 1.0,
         "codesign.schedule.end": 0.05,
+        "training.learning_rate": 0.1,
     },
     "reinmax": {"recipe": "gumbel-softmax", "codesign.relaxation.name": "reinmax"},
     "proximity hard": {"codesign.relaxation.hard": True, "codesign.schedule.end": 0.5},
@@ -35,8 +36,8 @@ ALTERNATIVES: Final[dict[str, dict[str, Any]]] = {
     "one region a class": {"readout.differential": False},
     "static 1": {"codesign.schedule.name": "static", "codesign.schedule.start": 1.0},
     "linear": {"codesign.schedule.name": "linear"},
-    "rate 0.02": {"training.learning_rate": 0.02},
     "rate 0.1": {"training.learning_rate": 0.1},
+    "rate 0.5": {"training.learning_rate": 0.5},
     "rate that stays": {"training.learning_rate_decay": "none"},
 }
 _CEILING: Final = "unconstrained"

@@ -70,11 +70,12 @@ class TrainingModule(lightning.LightningModule):
         return self._schedule.temperature(done / last if last > 0 else 1.0)
 
     def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
-        designs = [layer.design for layer in self.model.layers]
-        groups: list[dict[str, Any]] = [{"params": designs, "lr": self._training_config.learning_rate}]
-        others = [
-            parameter for parameter in self.model.parameters() if not any(parameter is design for design in designs)
+        rate = self._training_config.learning_rate
+        groups: list[dict[str, Any]] = [
+            {"params": [layer.design], "lr": rate * layer.relaxation.unit(layer.table)} for layer in self.model.layers
         ]
+        designs = {id(layer.design) for layer in self.model.layers}
+        others = [parameter for parameter in self.model.parameters() if id(parameter) not in designs]
         if others:
             groups.append({"params": others, "lr": self._training_config.scale_learning_rate})
         optimizer = torch.optim.Adam(groups, fused=self.device.type in ("cpu", "cuda"))
