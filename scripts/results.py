@@ -81,7 +81,7 @@ def _row(command: str, summary: dict[str, Any]) -> str:
         f"{summary['train_accuracy']:.4f}",
         str(summary["epochs"]),
         f"{summary['seconds'] / 60:.1f} min",
-        f"{hardware['processor']}, {hardware['threads']} threads",
+        f"{hardware['processor']}, {hardware['threads']} thread{'' if hardware['threads'] == 1 else 's'}",
     )
     return f"| {' | '.join(cells)} |"
 
