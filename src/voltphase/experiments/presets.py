@@ -20,7 +20,6 @@ class Preset:
         systems: The configuration each data set starts from, by the name of the data set.
         settings: Settings that all cells share, over those of the system.
         epochs: Of a cell of the paper's tables and figures, if the experiment names no other.
-        comparison_epochs: Of a cell of figure 3, which has most cells.
         paper_epochs: Of the paper's recipe in the study.
         default_epochs: Of the default recipe in the study.
         sweep_epochs: Of the study's sweep of lambda.
@@ -46,7 +45,6 @@ class Preset:
     systems: Mapping[str, str]
     settings: Mapping[str, Any]
     epochs: int
-    comparison_epochs: int
     paper_epochs: int
     default_epochs: int
     sweep_epochs: int
@@ -113,7 +111,6 @@ PRESETS: Final[dict[str, Preset]] = {
                 "training.batch_size": 30,
             },
             epochs=2,
-            comparison_epochs=2,
             paper_epochs=2,
             default_epochs=2,
             sweep_epochs=1,
@@ -132,10 +129,9 @@ PRESETS: Final[dict[str, Preset]] = {
         ),
         Preset(
             name="cpu",
-            description="64 x 64, all images, 15 epochs (figure 3: 10): the paper's five in about 4 hours of two cores",
+            description="64 x 64, all images, 10 epochs: the paper's five in about 4 hours of two cores",
             settings={},
-            epochs=15,
-            comparison_epochs=10,
+            epochs=10,
             paper_epochs=40,
             default_epochs=10,
             sweep_epochs=5,
@@ -150,7 +146,6 @@ PRESETS: Final[dict[str, Preset]] = {
             description="200 x 200, 100 epochs, as in the paper: for a GPU",
             settings={"optics.size": 200, "optics.distances": 0.30},
             epochs=100,
-            comparison_epochs=100,
             paper_epochs=100,
             default_epochs=10,
             sweep_epochs=20,
