@@ -21,6 +21,7 @@ class Preset:
         settings: Settings that all cells share, over those of the system.
         epochs: Of a cell of the paper's tables and figures, if the experiment names no other.
         paper_epochs: Of the paper's recipe in the study.
+        paper_lambda: Its lambda there, at the largest depth: the best of the study's sweep at this size.
         default_epochs: Of the default recipe in the study.
         sweep_epochs: Of the study's sweep of lambda.
         diagonal_epochs: Of the default recipe on the diagonal of table 1.
@@ -46,6 +47,7 @@ class Preset:
     settings: Mapping[str, Any]
     epochs: int
     paper_epochs: int
+    paper_lambda: float
     default_epochs: int
     sweep_epochs: int
     diagonal_epochs: int
@@ -112,6 +114,7 @@ PRESETS: Final[dict[str, Preset]] = {
             },
             epochs=2,
             paper_epochs=2,
+            paper_lambda=20.0,
             default_epochs=2,
             sweep_epochs=1,
             diagonal_epochs=2,
@@ -133,6 +136,7 @@ PRESETS: Final[dict[str, Preset]] = {
             settings={},
             epochs=10,
             paper_epochs=40,
+            paper_lambda=5.0,
             default_epochs=10,
             sweep_epochs=5,
             diagonal_epochs=20,
@@ -147,6 +151,7 @@ PRESETS: Final[dict[str, Preset]] = {
             settings={"optics.size": 200, "optics.distances": 0.30},
             epochs=100,
             paper_epochs=100,
+            paper_lambda=1.8,
             default_epochs=10,
             sweep_epochs=20,
             diagonal_epochs=20,

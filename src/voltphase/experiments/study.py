@@ -92,7 +92,7 @@ def cells(preset: Preset) -> list[Cell]:
 def _of_seed(preset: Preset, seed: int, *, first: bool) -> Iterator[tuple[str, Mapping[str, Label], dict[str, Any]]]:
     depth, searched = max(preset.depths), first and seed == 0
     default = {"optics.depth": depth, "training.epochs": preset.default_epochs}
-    paper = paper_recipe(depth, preset.depths[depth], preset.paper_epochs)
+    paper = paper_recipe(depth, preset.paper_lambda, preset.paper_epochs)
     for levels in preset.study_levels:
         yield "recipes", {"recipe": "default", "levels": levels}, {**default, **_device(levels)}
     yield "recipes", {"recipe": "paper", "levels": _LEVELS}, {**paper, **_device(_LEVELS)}
