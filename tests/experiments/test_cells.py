@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,9 @@ import pytest
 from voltphase.config import parse_config
 from voltphase.devices.models import tn_slm
 from voltphase.errors import ConfigError
-from voltphase.experiments import figure2, study, table1, table2
+from voltphase.experiments import study, table1, table2
 from voltphase.experiments.catalogue import EXPERIMENTS, OF_THE_PAPER, choose
-from voltphase.experiments.cells import Cell, identity, paper_gain
+from voltphase.experiments.cells import Cell, best_lambda, identity
 from voltphase.experiments.figure4 import write_device
 from voltphase.experiments.presets import PRESETS, Preset, get
 from voltphase.training import build_devices
@@ -40,8 +41,8 @@ def test_every_cell_is_a_configuration(name: str, ready: Preset):
         assert cell.config.optics.depth == cell.labels.get("depth", 5)
 
 
-def test_the_diagonal_of_table_1_is_the_papers_recipe_with_the_papers_lambda(ready: Preset):
-    diagonal = table1.cells(ready)[:6]
+def test_the_diagonal_of_table_1_is_the_papers_recipe_with_the_papers_lambda():
+    diagonal = table1.cells(get("paper"))[:6]
     assert [(c.config.optics.depth, c.config.codesign.gain) for c in diagonal] == 2 * [(1, 90.0), (3, 5.0), (5, 1.8)]
     config = diagonal[2].config
     assert (config.training.loss, config.training.learning_rate, config.training.batch_size) == ("mse", 0.5, 500)
@@ -50,11 +51,19 @@ def test_the_diagonal_of_table_1_is_the_papers_recipe_with_the_papers_lambda(rea
     assert config.device.levels == 8
 
 
+def test_at_another_size_the_best_lambda_of_a_depth_comes_first_and_the_papers_are_all_there(ready: Preset):
+    cells = table1.cells(replace(ready, best_lambdas={1: 90.0, 3: 5.0, 5: 4.0}))
+    assert [c.config.codesign.gain for c in cells[:3]] == [90.0, 5.0, 4.0]
+    deepest = [c.labels["variant"] for c in cells if c.fits(["mnist"], depth=5)]
+    assert {"lambda90", "lambda5", "lambda1.8", "lambda4"} < set(deepest)
+
+
 def test_a_run_that_two_experiments_need_is_one_run(ready: Preset):
     tables = {cell.digest for cell in table1.cells(ready)}
     assert {cell.digest for cell in table2.cells(ready)} < tables
-    shared = [cell.name for cell in figure2.cells(ready) if cell.digest in tables]
-    assert shared == ["mnist-linear-seed0", "fashion-mnist-linear-seed0"]
+    swept = [cell.name for cell in study.cells(ready) if cell.digest in tables]
+    assert len(swept) == 12
+    assert all(name.startswith("sweep-mnist") for name in swept)
 
 
 def test_a_digest_tells_what_matters_from_what_does_not(ready: Preset, tmp_path: Path):
@@ -92,8 +101,8 @@ def test_choosing_cells(ready: Preset):
 
 
 def test_a_depth_that_table_1_leaves_out_has_a_lambda_between_its_neighbours(ready: Preset):
-    assert paper_gain(ready, 3) == 5.0
-    assert paper_gain(ready, 4) == pytest.approx(3.0)
+    assert best_lambda(ready, 3) == 5.0
+    assert best_lambda(ready, 4) == pytest.approx((5.0 * ready.best_lambdas[5]) ** 0.5)
 
 
 def test_all_is_the_five_of_the_paper():

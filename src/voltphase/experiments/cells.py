@@ -107,10 +107,10 @@ def paper_recipe(depth: int, gain: float, epochs: int) -> dict[str, Any]:
     return {"recipe": "paper", "optics.depth": depth, "codesign.gain": gain, "training.epochs": epochs}
 
 
-def paper_gain(preset: Preset, depth: int) -> float:
-    """The paper's lambda for a depth; the geometric mean of its neighbours' for one that table 1 leaves out."""
-    if depth in preset.depths:
-        return preset.depths[depth]
-    below = max(known for known in preset.depths if known < depth)
-    above = min(known for known in preset.depths if known > depth)
-    return (preset.depths[below] * preset.depths[above]) ** 0.5
+def best_lambda(preset: Preset, depth: int) -> float:
+    """The best lambda for a depth; the geometric mean of its neighbours' for one that table 1 leaves out."""
+    known = preset.best_lambdas
+    if depth in known:
+        return known[depth]
+    below, above = max(other for other in known if other < depth), min(other for other in known if other > depth)
+    return (known[below] * known[above]) ** 0.5

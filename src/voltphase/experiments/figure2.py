@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from voltphase.experiments.cells import Cell, cell, paper_recipe
+from voltphase.experiments.cells import Cell, best_lambda, cell, paper_recipe
 from voltphase.experiments.markdown import TEST, TRAIN, difference, from_files, ours, paper, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
@@ -39,9 +39,9 @@ PAPER: Final[dict[tuple[str, str], tuple[float, float]]] = {
 
 
 def cells(preset: Preset) -> list[Cell]:
-    """The paper's recipe at its depth with each schedule; the linear one is a cell of table 1."""
+    """The paper's recipe at its depth with each schedule."""
     depth = max(preset.depths)
-    recipe = paper_recipe(depth, preset.depths[depth], preset.epochs)
+    recipe = paper_recipe(depth, best_lambda(preset, depth), preset.schedule_epochs)
     return [
         cell(preset, NAME, {"data": data, "schedule": name, "seed": 0}, {**recipe, **settings})
         for data in preset.systems

@@ -20,19 +20,21 @@ class Preset:
         systems: The configuration each data set starts from, by the name of the data set.
         settings: Settings that all cells share, over those of the system.
         epochs: Of a cell of the paper's tables and figures, if the experiment names no other.
+        schedule_epochs: Of figure 2, whose schedules need room to anneal.
         paper_epochs: Of the paper's recipe in the study.
-        paper_lambda: Its lambda there, at the largest depth: the best of the study's sweep at this size.
         default_epochs: Of the default recipe in the study.
-        sweep_epochs: Of the study's sweep of lambda.
+        search_epochs: Of what the study compares side by side: changes to the default recipe, lambdas, orders.
         diagonal_epochs: Of the default recipe on the diagonal of table 1.
         reading_epochs: Of each reading of the paper.
         depths: Of table 1, with the paper's lambda for each.
+        best_lambdas: By depth, the best at this size: by the study's sweep, or the paper's at the size it is for.
         comparison_depths: Of figure 3.
         levels: Of figure 3.
         speed_levels: Of figure 4.
         study_levels: Of the study.
         lambdas: Of the study's sweep.
-        rates: Learning rates of the study's baselines.
+        rates: Learning rates that the study tries for its baselines.
+        best_rates: By baseline, the best of these at this size.
         seeds: How often a result that is a mean and a spread is repeated.
         ptq_seeds: How often quantization after training is repeated; the paper takes the mean of ten.
         speed_images: Training images of an epoch whose time figure 4 takes.
@@ -46,19 +48,21 @@ class Preset:
     systems: Mapping[str, str]
     settings: Mapping[str, Any]
     epochs: int
+    schedule_epochs: int
     paper_epochs: int
-    paper_lambda: float
     default_epochs: int
-    sweep_epochs: int
+    search_epochs: int
     diagonal_epochs: int
     reading_epochs: int
     depths: Mapping[int, float]
+    best_lambdas: Mapping[int, float]
     comparison_depths: tuple[int, ...]
     levels: tuple[int, ...]
     speed_levels: tuple[int, ...]
     study_levels: tuple[int, ...]
     lambdas: tuple[float, ...]
     rates: tuple[float, ...]
+    best_rates: Mapping[str, float]
     seeds: int
     ptq_seeds: int
     speed_images: int
@@ -85,14 +89,16 @@ class Preset:
         )
 
 
+_PAPER_LAMBDAS: Final = {1: 90.0, 3: 5.0, 5: 1.8}
 _FULL: Final = {
-    "depths": {1: 90.0, 3: 5.0, 5: 1.8},
+    "depths": _PAPER_LAMBDAS,
     "comparison_depths": (3, 4, 5),
     "levels": (8, 12, 16),
     "speed_levels": (2, 8, 32, 128, 256, 512, 784),
     "study_levels": (2, 4, 8, 16, 64, 256),
     # What is learned is another quantity for each method: each is judged at its best rate.
     "rates": (0.03, 0.1, 0.3, 1.0),
+    "best_rates": {"unconstrained": 0.03, "ptq": 0.1, "qat": 0.1},
     "lambdas": (0.9, 1.8, 3.0, 5.0, 9.0, 20.0, 90.0),
     "seeds": 3,
     "systems": {"mnist": "mnist-small", "fashion-mnist": "fashion-small"},
@@ -113,34 +119,37 @@ PRESETS: Final[dict[str, Preset]] = {
                 "training.batch_size": 30,
             },
             epochs=2,
+            schedule_epochs=2,
             paper_epochs=2,
-            paper_lambda=20.0,
             default_epochs=2,
-            sweep_epochs=1,
+            search_epochs=1,
             diagonal_epochs=2,
             reading_epochs=1,
             depths={1: 90.0, 2: 20.0},
+            best_lambdas={1: 90.0, 2: 30.0},
             comparison_depths=(2,),
             levels=(2, 8),
             speed_levels=(2,),
             study_levels=(2, 8),
             lambdas=(1.0, 20.0),
             rates=(0.03, 0.1),
+            best_rates={"unconstrained": 0.03, "ptq": 0.1, "qat": 0.1},
             seeds=1,
             ptq_seeds=2,
             speed_images=60,
         ),
         Preset(
             name="cpu",
-            description="64 x 64, all images, 10 epochs: the paper's five in about 4 hours of two cores",
+            description="64 x 64, all images, 5 or 10 epochs: the paper's five in about 2 hours of two cores",
             settings={},
-            epochs=10,
+            epochs=5,
+            schedule_epochs=10,
             paper_epochs=40,
-            paper_lambda=5.0,
             default_epochs=10,
-            sweep_epochs=5,
+            search_epochs=5,
             diagonal_epochs=20,
             reading_epochs=3,
+            best_lambdas={1: 90.0, 3: 5.0, 5: 5.0},
             ptq_seeds=3,
             speed_images=2000,
             **_FULL,
@@ -150,12 +159,13 @@ PRESETS: Final[dict[str, Preset]] = {
             description="200 x 200, 100 epochs, as in the paper: for a GPU",
             settings={"optics.size": 200, "optics.distances": 0.30},
             epochs=100,
+            schedule_epochs=100,
             paper_epochs=100,
-            paper_lambda=1.8,
             default_epochs=10,
-            sweep_epochs=20,
+            search_epochs=20,
             diagonal_epochs=20,
             reading_epochs=20,
+            best_lambdas=_PAPER_LAMBDAS,
             ptq_seeds=10,
             speed_images=2000,
             **_FULL,

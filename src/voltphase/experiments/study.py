@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from voltphase.experiments.cells import Cell, Label, cell, paper_recipe
+from voltphase.experiments.cells import Cell, Label, best_lambda, cell, paper_recipe
 from voltphase.experiments.markdown import MISSING, TEST, from_files, ours, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
@@ -15,8 +15,9 @@ TITLE: Final = "A default worth having"
 
 _LEVELS: Final = 8
 
-#: What the default recipe is compared with, as changes to it.
+#: The default recipe and what it is compared with, as changes to it.
 ALTERNATIVES: Final[dict[str, dict[str, Any]]] = {
+    "default": {},
     "gumbel-softmax": {"recipe": "gumbel-softmax"},
     "softmax hard": {
         "recipe": "gumbel-softmax",
@@ -40,22 +41,15 @@ ALTERNATIVES: Final[dict[str, dict[str, Any]]] = {
     "rate 0.5": {"training.learning_rate": 0.5},
     "rate that stays": {"training.learning_rate_decay": "none"},
 }
-_CEILING: Final = "unconstrained"
-BASELINES: Final[dict[str, dict[str, Any]]] = {_CEILING: {"codesign.relaxation.name": "unconstrained"}} | {
-    f"{method} {nearest}": {"codesign.relaxation.name": method, "codesign.relaxation.nearest": nearest}
-    for method in ("ptq", "qat")
-    for nearest in ("control", "complex")
+#: Free phases, which no device has, and the two ways of the literature to get from them to states.
+BASELINES: Final[dict[str, dict[str, Any]]] = {
+    method: {"codesign.relaxation.name": method} for method in ("unconstrained", "ptq", "qat")
 }
-#: By the sweep of them on the first data set.
-BEST_RATES: Final = {
-    _CEILING: 0.03,
-    "ptq control": 0.1,
-    "ptq complex": 0.1,
-    "qat control": 0.1,
-    "qat complex": 0.1,
-}
+#: How the two find the nearest state: as the paper does it, and by what the light sees.
+NEAREST: Final = ("control", "complex")
 #: Of the fitted response, besides the one that cross-validation chooses.
 ORDERS: Final = (2, 5, 7)
+_CHOSEN: Final = "cross-validated"
 # The measured modulator has 86 states: more come from the modelled one of its kind, whatever is measured.
 _MOST_MEASURED: Final = 64
 # Two decades around the gain that hardware has.
@@ -78,7 +72,7 @@ MIXED: Final[tuple[tuple[str | None, int], ...]] = (
 def cells(preset: Preset) -> list[Cell]:
     """All of seed 0 first, then of the other seeds: a run cut short leaves comparisons that are whole.
 
-    What looks for a best value (learning rate, order, lambda) looks for it on the first data set with seed 0, as what
+    What looks for a best value (learning rate, order, lambda) looks for it on the first data set with seed 0; what
     shows that lambda does not matter is shown on the first data set.
     """
     return [
@@ -92,18 +86,26 @@ def cells(preset: Preset) -> list[Cell]:
 def _of_seed(preset: Preset, seed: int, *, first: bool) -> Iterator[tuple[str, Mapping[str, Label], dict[str, Any]]]:
     depth, searched = max(preset.depths), first and seed == 0
     default = {"optics.depth": depth, "training.epochs": preset.default_epochs}
-    paper = paper_recipe(depth, preset.paper_lambda, preset.paper_epochs)
+    search = {**default, "training.epochs": preset.search_epochs}
+    paper = paper_recipe(depth, best_lambda(preset, depth), preset.paper_epochs)
     for levels in preset.study_levels:
         yield "recipes", {"recipe": "default", "levels": levels}, {**default, **_device(levels)}
     yield "recipes", {"recipe": "paper", "levels": _LEVELS}, {**paper, **_device(_LEVELS)}
     yield "binary", {"recipe": "default"}, {**default, "device.model": "ferroelectric", "device.levels": 2}
     for method, settings in BASELINES.items():
-        part, label = ("ceiling", "recipe") if method == _CEILING else ("baselines", "method")
-        for rate in preset.rates if searched else (BEST_RATES[method],):
-            yield part, {label: method, "rate": rate}, {**default, **settings, "training.learning_rate": rate}
+        best = preset.best_rates[method]
+        for rate in preset.rates if searched else (best,):
+            at_rate = {**default, **settings, "training.learning_rate": rate}
+            if method == "unconstrained":
+                yield "ceiling", {"recipe": method, "rate": rate}, at_rate
+                continue
+            for nearest in NEAREST if seed == 0 and rate == best else NEAREST[:1]:
+                labels = {"method": f"{method} {nearest}", "rate": rate}
+                yield "baselines", labels, {**at_rate, "codesign.relaxation.nearest": nearest}
     for readout, settings in READOUTS.items() if first else ():
-        for gain in GAINS:
-            yield "flat", {"readout": readout, "lambda": gain}, {**default, **settings, "codesign.gain": gain}
+        # Where the gain cancels, chance has no part in it.
+        for gain in GAINS if seed == 0 or settings else ():
+            yield "flat", {"readout": readout, "lambda": gain}, {**search, **settings, "codesign.gain": gain}
     if seed > 0:
         return
     devices = [
@@ -112,17 +114,18 @@ def _of_seed(preset: Preset, seed: int, *, first: bool) -> Iterator[tuple[str, M
     ]
     yield "mixed", {"recipe": "default"}, {**default, "devices": devices}
     for name, settings in ALTERNATIVES.items():
-        yield "alternatives", {"recipe": name}, {**default, **settings}
+        yield "alternatives", {"recipe": name}, {**search, **settings}
     if not searched:
         return
     for method in ("ptq", "qat"):
+        fitted = {**search, **BASELINES[method], "training.learning_rate": preset.best_rates[method]}
+        yield "orders", {"method": method, "order": _CHOSEN}, fitted
         for order in ORDERS:
-            best = {"codesign.relaxation.name": method, "training.learning_rate": BEST_RATES[f"{method} control"]}
-            yield "orders", {"method": method, "order": order}, {**default, **best, "codesign.relaxation.order": order}
+            yield "orders", {"method": method, "order": order}, {**fitted, "codesign.relaxation.order": order}
     for layers in preset.depths:
         for gain in preset.lambdas:
-            yield "sweep", {"depth": layers, "lambda": gain}, paper_recipe(layers, gain, preset.sweep_epochs)
-        automatic = {**paper_recipe(layers, 1.0, preset.sweep_epochs), "readout.scale": "calibrated"}
+            yield "sweep", {"depth": layers, "lambda": gain}, paper_recipe(layers, gain, preset.search_epochs)
+        automatic = {**paper_recipe(layers, 1.0, preset.search_epochs), "readout.scale": "calibrated"}
         yield "sweep", {"depth": layers, "variant": "automatic"}, automatic
 
 
@@ -132,8 +135,9 @@ def _device(levels: int) -> dict[str, Any]:
 
 def report(outcomes: Outcomes) -> str:
     """A table for each part."""
+    search = outcomes.where(part="alternatives")[0].cell.settings["training.epochs"]
     return "\n".join(
-        f"{sentence}\n\n{part(outcomes)}"
+        f"{sentence.format(search=search)}\n\n{part(outcomes)}"
         for sentence, part in (
             ("Recipes by the number of states, all layers on one device:", _recipes),
             (
@@ -142,10 +146,10 @@ def report(outcomes: Outcomes) -> str:
                 _ceiling,
             ),
             ("Baselines at 8 states, at each learning rate:", _baselines),
-            ("PTQ and QAT by the order of the response they are trained with, at their best learning rate:", _orders),
-            ("Changes to the default recipe at 8 states, one at a time:", _alternatives),
-            ("λ over two decades with the readout's scale calibrated:", _flat),
-            ("λ by hand against a calibrated scale, the paper's recipe otherwise but for its epochs:", _sweep),
+            ("PTQ and QAT by the order of the response they are trained with, in {search} epochs:", _orders),
+            ("Changes to the default recipe at 8 states, one at a time, in {search} epochs:", _alternatives),
+            ("λ over two decades with the readout's scale calibrated, the default recipe in {search} epochs:", _flat),
+            ("λ by hand against a calibrated scale, the paper's recipe otherwise, in {search} epochs:", _sweep),
         )
     )
 
@@ -172,7 +176,7 @@ def _ceiling(outcomes: Outcomes) -> str:
         default = outcomes.where(part="recipes", recipe="default", levels=_LEVELS, data=data)
         mixed = outcomes.where(part="mixed", data=data)
         binary = outcomes.where(part="binary", data=data)
-        free = ceiling(outcomes.where(data=data))
+        free = at_best_rate(outcomes.where(part="ceiling", data=data))
         rows.append([data, ours(free, *TEST)])
         for here in (default, binary, mixed):
             reached, possible = here.mean(*TEST), free.mean(*TEST)
@@ -183,9 +187,10 @@ def _ceiling(outcomes: Outcomes) -> str:
     return table(heading, rows)
 
 
-def ceiling(outcomes: Outcomes) -> Outcomes:
-    """Free phases at their best learning rate."""
-    return outcomes.where(part="ceiling", rate=BEST_RATES[_CEILING])
+def at_best_rate(outcomes: Outcomes) -> Outcomes:
+    """Those at the learning rate that turned out best."""
+    by_rate = [outcomes.where(rate=rate) for rate in outcomes.distinct("rate")]
+    return max(by_rate, key=lambda here: here.mean(*TEST) or 0.0, default=outcomes)
 
 
 def _baselines(outcomes: Outcomes) -> str:
@@ -193,21 +198,28 @@ def _baselines(outcomes: Outcomes) -> str:
     rates = part.distinct("rate")
     rows = []
     for data in part.distinct("data"):
+        default = outcomes.where(part="recipes", recipe="default", levels=_LEVELS, data=data).mean(*TEST)
         for method in part.distinct("method"):
             here = part.where(data=data, method=method)
-            rows.append([data, method, *(ours(here.where(rate=rate), *TEST) for rate in rates)])
-    return table(["data", "method, nearest in", *(f"rate {rate:g}" for rate in rates)], rows)
+            best = at_best_rate(here).mean(*TEST)
+            ahead = MISSING if default is None or best is None else f"{100 * (default - best):+.2f}"
+            rows.append([data, method, *(ours(here.where(rate=rate), *TEST) for rate in rates), ahead])
+    return table(["data", "method, nearest in", *(f"rate {r:g}" for r in rates), "default ahead, points"], rows)
 
 
 def _orders(outcomes: Outcomes) -> str:
-    part, rows = outcomes.where(part="orders"), []
+    part = outcomes.where(part="orders")
     orders = part.distinct("order")
-    for method in part.distinct("method"):
-        name, data = f"{method} control", part.distinct("data")[0]
-        chosen = outcomes.where(part="baselines", method=name, rate=BEST_RATES[name], data=data, seed=0)
-        by_order = (ours(part.where(method=method, order=order), *TEST) for order in orders)
-        rows.append([method, *by_order, ours(chosen, *TEST), _chosen_order(chosen)])
-    return table(["method", *(f"order {order}" for order in orders), "cross-validated", "its order"], rows)
+    rows = [
+        [
+            method,
+            *(ours(part.where(method=method, order=order), *TEST) for order in orders),
+            _chosen_order(part.where(method=method, order=_CHOSEN)),
+        ]
+        for method in part.distinct("method")
+    ]
+    heading = [order if isinstance(order, str) else f"order {order}" for order in orders]
+    return table(["method", *heading, "which is order"], rows)
 
 
 def _chosen_order(outcomes: Outcomes) -> str:
@@ -216,11 +228,11 @@ def _chosen_order(outcomes: Outcomes) -> str:
 
 
 def _alternatives(outcomes: Outcomes) -> str:
-    part, sets = outcomes.where(part="alternatives"), outcomes.distinct("data")
-    default = outcomes.where(part="recipes", recipe="default", levels=_LEVELS, seed=0)
-    lines = [("default", default), *((recipe, part.where(recipe=recipe)) for recipe in part.distinct("recipe"))]
+    part = outcomes.where(part="alternatives")
+    sets, recipes = part.distinct("data"), part.distinct("recipe")
     return table(
-        ["change", *sets], ([name, *(ours(line.where(data=data), *TEST) for data in sets)] for name, line in lines)
+        ["change", *sets],
+        ([recipe, *(ours(part.where(recipe=recipe, data=data), *TEST) for data in sets)] for recipe in recipes),
     )
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from voltphase.experiments.markdown import TEST
 from voltphase.experiments.panels import COLOURS, curves_of, draw_curves, legend
 from voltphase.experiments.results import Outcomes
-from voltphase.experiments.study import ceiling
+from voltphase.experiments.study import at_best_rate
 from voltphase.reporting.style import MUTED, new_figure
 
 _LEVELS = 8
@@ -40,7 +40,7 @@ def _against_images(axes: Axes, outcomes: Outcomes) -> None:
         images = here.mean("summary", "train_images")
         if images is not None:
             draw_curves(axes, curves_of(here, "test_accuracy"), colour, recipe, per_epoch=images / 1e3)
-    free = ceiling(outcomes).mean(*TEST)
+    free = at_best_rate(outcomes.where(part="ceiling")).mean(*TEST)
     if free is not None:
         axes.axhline(free, color=MUTED, linestyle=":", linewidth=1.2, label="free phases, at the end")
     axes.set(title=f"Recipes, {_LEVELS} states", xlabel="training images seen, thousands")

@@ -52,10 +52,10 @@ def lambda_cell(preset: Preset, data: str, depth: int, gain: float, *, experimen
 
 
 def cells(preset: Preset) -> list[Cell]:
-    """The diagonal first, then what the paper says about wrong values, then what it is compared with."""
-    found = [lambda_cell(preset, data, *pair) for data in preset.systems for pair in preset.depths.items()]
+    """The best lambda of each depth first, then what lambda is compared with, then the paper's other values."""
+    found = [lambda_cell(preset, data, *pair) for data in preset.systems for pair in preset.best_lambdas.items()]
     for data in preset.systems:
-        for depth, right in preset.depths.items():
+        for depth, right in preset.best_lambdas.items():
             for variant, settings in _others().items():
                 labels = {"data": data, "depth": depth, "variant": variant, "seed": 0}
                 found.append(cell(preset, NAME, labels, {**paper_recipe(depth, 1.0, preset.epochs), **settings}))

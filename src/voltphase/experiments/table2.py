@@ -26,11 +26,11 @@ PAPER: Final[dict[tuple[str, int], tuple[float, ...]]] = {
 
 
 def cells(preset: Preset) -> list[Cell]:
-    """Those of table 1 with the lambda that suits the depth: the same runs."""
+    """Those of table 1 with the best lambda of each depth: the same runs."""
     return [
         table1.lambda_cell(preset, data, depth, gain, experiment=NAME)
         for data in preset.systems
-        for depth, gain in preset.depths.items()
+        for depth, gain in preset.best_lambdas.items()
     ]
 
 
