@@ -85,10 +85,10 @@ def test_confidence_beside_the_papers(preset: Preset, folder: ResultFolder, keep
     keep(folder, cells[2], 0.98)
     rows = lines_of(table2.report(folder.outcomes(cells)), "mnist", "5")
     assert [row[2:] for row in rows] == [
-        ["0%", "0.986", "0.9800", "-0.60"],
-        ["1%", "0.986", "0.8800", "-10.60"],
-        ["3%", "0.986", "0.7800", "-20.60"],
-        ["5%", "0.986", "0.6800", "-30.60"],
+        ["0%", "0.986", "0.9800", "-0.60", "equal (1)"],
+        ["1%", "0.986", "0.8800", "-10.60", "equal (1)"],
+        ["3%", "0.986", "0.7800", "-20.60", "equal (1)"],
+        ["5%", "0.986", "0.6800", "-30.60", "equal (1)"],
     ]
 
 
@@ -100,10 +100,11 @@ def test_mean_and_spread_over_seeds_and_the_lead_over_the_better_rival(
     for cell in cells[:5]:
         keep(folder, cell, accuracies[str(cell.labels["method"])][int(cell.labels["seed"])])
     [row] = lines_of(figure3.report(folder.outcomes(cells)), "mnist", "3", "8")
-    assert row[3:] == ["0.9500", "0.8000", "0.7400 ± 0.0400 (3)", "+15.00", "about +20", "0.9500"]
+    assert row[3:] == ["0.9500", "0.8000", "0.7400 ± 0.0400 (3)", "+15.00", "about +20", "equal (5)"]
     folder.file(cells[4]).unlink()
+    keep(folder, cells[1], 0.80, deployed={"accuracy": 0.7988})
     [row] = lines_of(figure3.report(folder.outcomes(cells)), "mnist", "3", "8")
-    assert row[5] == "0.7200 ± 0.0283 (2 of 3)"
+    assert (row[5], row[-1]) == ("0.7200 ± 0.0283 (2 of 3)", "up to 0.12 points apart (4)")
 
 
 def test_time_and_memory(preset: Preset, folder: ResultFolder, keep: Keep):

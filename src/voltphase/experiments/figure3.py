@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from voltphase.experiments.cells import Cell, best_lambda, cell, paper_recipe
-from voltphase.experiments.markdown import MISSING, TEST, from_files, ours, table
+from voltphase.experiments.markdown import MISSING, TEST, files_agree, ours, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
 
@@ -58,8 +58,8 @@ def report(outcomes: Outcomes) -> str:
                         *(ours(of, *TEST) for of in methods.values()),
                         lead,
                         told if data in PAPER_LEAD else "–",
-                        from_files(methods["codesign"]),
+                        files_agree(here),
                     ]
                 )
-    heading = ["data", "depth", "levels", *METHODS, "codesign ahead, points", "paper", "codesign from files"]
+    heading = ["data", "depth", "levels", *METHODS, "codesign ahead, points", "paper", "from files"]
     return table(heading, rows)

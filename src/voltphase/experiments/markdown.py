@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from voltphase.experiments.results import Outcomes
 
 MISSING = "missing"
+_ROUNDING = 1e-9
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -33,6 +34,19 @@ def from_files(outcomes: Outcomes) -> str:
     """Accuracy re-emulated from exported files; free phases fit no device and have no files."""
     found = ours(outcomes, "deployed", "accuracy")
     return "no device" if found == MISSING and outcomes.results else found
+
+
+def files_agree(outcomes: Outcomes) -> str:
+    """Whether exported files, re-emulated, have the accuracies that a line of a table gives, for all its cells."""
+    pairs = [
+        (deployed, result["summary"]["test_accuracy"])
+        for result in outcomes.results
+        if (deployed := result["deployed"]["accuracy"]) is not None
+    ]
+    if not pairs:
+        return "no device" if outcomes.results else MISSING
+    apart = max(abs(deployed - emulated) for deployed, emulated in pairs)
+    return f"equal ({len(pairs)})" if apart < _ROUNDING else f"up to {100 * apart:.2f} points apart ({len(pairs)})"
 
 
 def paper(number: float | None) -> str:

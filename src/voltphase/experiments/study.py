@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from voltphase.experiments.cells import Cell, Label, best_lambda, cell, paper_recipe
-from voltphase.experiments.markdown import MISSING, TEST, from_files, ours, table
+from voltphase.experiments.markdown import MISSING, TEST, files_agree, from_files, ours, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
 
@@ -161,8 +161,10 @@ def _recipes(outcomes: Outcomes) -> str:
     for data in part.distinct("data"):
         for recipe in part.distinct("recipe"):
             here = part.where(data=data, recipe=recipe)
-            rows.append([data, _recipe(here, recipe), *(ours(here.where(levels=k), *TEST) for k in levels)])
-    return table(["data", "recipe", *(f"{k} states{', modelled' if k > _MOST_MEASURED else ''}" for k in levels)], rows)
+            by_levels = (ours(here.where(levels=k), *TEST) for k in levels)
+            rows.append([data, _recipe(here, recipe), *by_levels, files_agree(here)])
+    heading = (f"{k} states{', modelled' if k > _MOST_MEASURED else ''}" for k in levels)
+    return table(["data", "recipe", *heading, "from files"], rows)
 
 
 def _recipe(outcomes: Outcomes, recipe: str) -> str:
@@ -203,8 +205,11 @@ def _baselines(outcomes: Outcomes) -> str:
             here = part.where(data=data, method=method)
             best = at_best_rate(here).mean(*TEST)
             ahead = MISSING if default is None or best is None else f"{100 * (default - best):+.2f}"
-            rows.append([data, method, *(ours(here.where(rate=rate), *TEST) for rate in rates), ahead])
-    return table(["data", "method, nearest in", *(f"rate {r:g}" for r in rates), "default ahead, points"], rows)
+            rows.append(
+                [data, method, *(ours(here.where(rate=rate), *TEST) for rate in rates), ahead, files_agree(here)]
+            )
+    heading = (f"rate {rate:g}" for rate in rates)
+    return table(["data", "method, nearest in", *heading, "default ahead, points", "from files"], rows)
 
 
 def _orders(outcomes: Outcomes) -> str:
@@ -215,11 +220,12 @@ def _orders(outcomes: Outcomes) -> str:
             method,
             *(ours(part.where(method=method, order=order), *TEST) for order in orders),
             _chosen_order(part.where(method=method, order=_CHOSEN)),
+            files_agree(part.where(method=method)),
         ]
         for method in part.distinct("method")
     ]
     heading = [order if isinstance(order, str) else f"order {order}" for order in orders]
-    return table(["method", *heading, "which is order"], rows)
+    return table(["method", *heading, "which is order", "from files"], rows)
 
 
 def _chosen_order(outcomes: Outcomes) -> str:
@@ -228,23 +234,23 @@ def _chosen_order(outcomes: Outcomes) -> str:
 
 
 def _alternatives(outcomes: Outcomes) -> str:
-    part = outcomes.where(part="alternatives")
-    sets, recipes = part.distinct("data"), part.distinct("recipe")
-    return table(
-        ["change", *sets],
-        ([recipe, *(ours(part.where(recipe=recipe, data=data), *TEST) for data in sets)] for recipe in recipes),
-    )
+    part, rows = outcomes.where(part="alternatives"), []
+    sets = part.distinct("data")
+    for recipe in part.distinct("recipe"):
+        here = part.where(recipe=recipe)
+        rows.append([recipe, *(ours(here.where(data=data), *TEST) for data in sets), files_agree(here)])
+    return table(["change", *sets, "from files"], rows)
 
 
 def _flat(outcomes: Outcomes) -> str:
-    part = outcomes.where(part="flat")
+    part, rows = outcomes.where(part="flat"), []
     gains = part.distinct("lambda")
-    rows = [
-        [data, readout, *(ours(part.where(data=data, readout=readout, lambda_=gain), *TEST) for gain in gains)]
-        for data in part.distinct("data")
-        for readout in part.distinct("readout")
-    ]
-    return table(["data", "readout", *(f"λ = {gain:g}" for gain in gains)], rows)
+    for data in part.distinct("data"):
+        for readout in part.distinct("readout"):
+            here = part.where(data=data, readout=readout)
+            by_gain = (ours(here.where(lambda_=gain), *TEST) for gain in gains)
+            rows.append([data, readout, *by_gain, files_agree(here)])
+    return table(["data", "readout", *(f"λ = {gain:g}" for gain in gains), "from files"], rows)
 
 
 def _sweep(outcomes: Outcomes) -> str:
@@ -255,5 +261,5 @@ def _sweep(outcomes: Outcomes) -> str:
         for depth in part.distinct("depth"):
             here = part.where(data=data, depth=depth)
             row = [data, str(depth), *(ours(here.where(lambda_=gain), *TEST) for gain in gains)]
-            rows.append([*row, ours(here.where(variant="automatic"), *TEST)])
-    return table(["data", "depth", *(f"λ = {gain:g}" for gain in gains), "automatic"], rows)
+            rows.append([*row, ours(here.where(variant="automatic"), *TEST), files_agree(here)])
+    return table(["data", "depth", *(f"λ = {gain:g}" for gain in gains), "automatic", "from files"], rows)

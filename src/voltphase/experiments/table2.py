@@ -7,7 +7,7 @@ from typing import Final
 from voltphase.experiments import table1
 from voltphase.experiments.cells import Cell
 from voltphase.experiments.confidence import CUTS
-from voltphase.experiments.markdown import difference, ours, paper, table
+from voltphase.experiments.markdown import difference, files_agree, ours, paper, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
 
@@ -51,6 +51,7 @@ def report(outcomes: Outcomes) -> str:
                         "0" if number == 0 else paper(number),
                         ours(here, *key),
                         difference(here, number, *key),
+                        files_agree(here),
                     ]
                 )
-    return table(["data", "depth", "cut", "paper", "ours", "points"], rows)
+    return table(["data", "depth", "cut", "paper", "ours", "points", "from files"], rows)
