@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -30,6 +31,8 @@ def draw_study(outcomes: Outcomes) -> Figure:
         row[0].set_ylabel(f"{data}\ntest accuracy, deployed states")
         for axes in row:
             axes.grid(axis="y")
+        if not here.where(part="sweep"):
+            row[3].remove()
     return figure
 
 
@@ -52,8 +55,7 @@ def _against_levels(axes: Axes, outcomes: Outcomes) -> None:
     levels = part.distinct("levels")
     for colour, recipe in zip(COLOURS, part.distinct("recipe"), strict=False):
         _line(axes, part.where(recipe=recipe), "levels", colour, recipe)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(levels, [str(count) for count in levels])
+    _log_axis(axes, levels)
     axes.set(title="Recipes", xlabel="states of the device")
     legend(axes)
 
@@ -66,7 +68,7 @@ def _against_rate(axes: Axes, outcomes: Outcomes) -> None:
     default = outcomes.where(part="recipes", recipe="default", levels=_LEVELS).mean(*TEST)
     if default is not None:
         axes.axhline(default, color=MUTED, linestyle="--", linewidth=1.2, label="default recipe")
-    axes.set_xscale("log")
+    _log_axis(axes, part.distinct("rate"))
     axes.set(title=f"Baselines, {_LEVELS} states", xlabel="learning rate")
     legend(axes)
 
@@ -80,9 +82,16 @@ def _against_lambda(axes: Axes, outcomes: Outcomes) -> None:
         if automatic is not None:
             axes.axhline(automatic, color=colour, linestyle="--", linewidth=1.2)
     _line(axes, outcomes.where(part="flat", readout="contrast of pairs"), "lambda", MUTED, "default recipe")
-    axes.set_xscale("log")
+    _log_axis(axes, part.distinct("lambda"))
     axes.set(title="λ by hand (dashed: calibrated instead)", xlabel="λ")
     legend(axes)
+
+
+def _log_axis(axes: Axes, ticks: Sequence[float]) -> None:
+    """Places by their logarithm, and no ticks but where something was run."""
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
 
 
 def _line(axes: Axes, outcomes: Outcomes, label: str, colour: str, name: str) -> None:
