@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from voltphase.experiments.cells import Cell, best_lambda, cell, paper_recipe
-from voltphase.experiments.markdown import TEST, TRAIN, difference, from_files, ours, paper, table
+from voltphase.experiments.markdown import TEST, TRAIN, claim, difference, from_files, ours, paper, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
 
@@ -67,4 +68,13 @@ def report(outcomes: Outcomes) -> str:
                 ]
             )
     heading = ["data", "schedule", "paper: train / test", "ours: train / test", "test, points", "from files"]
-    return table(heading, rows)
+    return table(heading, rows) + claim("annealing beats a static temperature", _ends(outcomes))
+
+
+def _ends(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:
+    for data in outcomes.distinct("data"):
+        reached = {name: outcomes.where(data=data, schedule=name).mean(*TEST) for name in SCHEDULES}
+        annealed = [mean for name, mean in reached.items() if "static" not in name and mean is not None]
+        static = [mean for name, mean in reached.items() if "static" in name and mean is not None]
+        yield f"{data}, the worst annealed", min(annealed, default=None)
+        yield "the best static", max(static, default=None)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from voltphase.devices.models import lcos
 from voltphase.experiments.cells import Cell, cell, paper_recipe
-from voltphase.experiments.markdown import MISSING, table
+from voltphase.experiments.markdown import MISSING, claim, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
 
@@ -84,7 +85,14 @@ def report(outcomes: Outcomes) -> str:
     images = outcomes[0].cell.settings["data.train_limit"] if len(outcomes) else 0
     note = (
         f"\nSeconds per epoch of 60,000 images, extrapolated from {images}; memory is the peak of a process of its own "
-        "beyond what it holds before training (on a GPU, PyTorch's peak). The paper reports time linear in the levels, "
-        "without a table.\n"
+        "beyond what it holds before training (on a GPU, PyTorch's peak).\n"
     )
-    return table(heading, rows) + note
+    return table(heading, rows) + note + claim("time is linear in the levels", _growth(outcomes))
+
+
+def _growth(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:
+    fewest, most = min(outcomes.distinct("levels")), max(outcomes.distinct("levels"))
+    for method in METHODS:
+        few, many = (outcomes.where(method=method, levels=levels).results for levels in (fewest, most))
+        times = seconds_per_epoch(many[0]) / seconds_per_epoch(few[0]) if few and many else None
+        yield f"{method}, {most} levels take so many times as long as {fewest}:", times

@@ -49,6 +49,12 @@ def files_agree(outcomes: Outcomes) -> str:
     return f"equal ({len(pairs)})" if apart < _ROUNDING else f"up to {100 * apart:.2f} points apart ({len(pairs)})"
 
 
+def claim(told: str, found: Iterable[tuple[str, float | None]], unit: str = "") -> str:
+    """A claim of the paper in words, and the numbers here that speak for it or against it."""
+    numbers = (f"{name} {MISSING if number is None else f'{number:.4g}{unit}'}" for name, number in found)
+    return f"\nThe paper: {told}. Here: {'; '.join(numbers)}.\n"
+
+
 def paper(number: float | None) -> str:
     """The paper's number, a dash where it gives none."""
     return "–" if number is None else f"{number:.4f}".rstrip("0")

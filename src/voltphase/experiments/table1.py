@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from voltphase.experiments.cells import Cell, cell, paper_recipe
-from voltphase.experiments.markdown import TEST, TRAIN, difference, from_files, ours, paper, table
+from voltphase.experiments.markdown import TEST, TRAIN, claim, difference, from_files, ours, paper, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
 
@@ -92,4 +93,18 @@ def report(outcomes: Outcomes) -> str:
                     ]
                 )
     heading = ["data", "depth", "variant", "paper: train / test", "ours: train / test", "test, points", "from files"]
-    return table(heading, rows)
+    return table(heading, rows) + claim("a wrong λ ruins training", _by_lambda(outcomes))
+
+
+def _by_lambda(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:
+    for data in outcomes.distinct("data"):
+        for depth in outcomes.distinct("depth"):
+            here = outcomes.where(data=data, depth=depth)
+            means = [
+                here.where(variant=variant).mean(*TEST)
+                for variant in here.distinct("variant")
+                if variant.startswith("lambda")
+            ]
+            known = [mean for mean in means if mean is not None]
+            yield f"{data}, depth {depth}, the best λ", max(known, default=None)
+            yield "the worst", min(known, default=None)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from voltphase.experiments import table1
 from voltphase.experiments.cells import Cell
 from voltphase.experiments.confidence import CUTS
-from voltphase.experiments.markdown import difference, files_agree, ours, paper, table
+from voltphase.experiments.markdown import claim, difference, files_agree, ours, paper, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
 
@@ -54,4 +55,13 @@ def report(outcomes: Outcomes) -> str:
                         files_agree(here),
                     ]
                 )
-    return table(["data", "depth", "cut", "paper", "ours", "points", "from files"], rows)
+    text = table(["data", "depth", "cut", "paper", "ours", "points", "from files"], rows)
+    return text + claim("confidence grows with depth", _kept(outcomes))
+
+
+def _kept(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:
+    cut = max(CUTS)
+    for data in outcomes.distinct("data"):
+        for depth in outcomes.distinct("depth"):
+            accuracy = outcomes.where(data=data, depth=depth).mean("accuracy_when_cut", f"{cut:g}")
+            yield f"{data}, accuracy under a cut of {cut:.0%} at depth {depth}", accuracy
