@@ -97,6 +97,21 @@ def test_the_loss_never_rises_and_is_that_of_states_the_devices_have(
     assert result.changed == sum(int((a != b).sum()) for a, b in zip(start, model.levels(), strict=True))
 
 
+def test_interrupted_it_keeps_what_it_has_found():
+    images, labels = batch(seed=2)
+    model = system([4, 4], seed=2)
+
+    def interrupt(evaluations: int, loss: float) -> None:
+        if evaluations > 12:
+            raise KeyboardInterrupt
+
+    result = refine(model, images, labels, loss=cross_entropy, evaluations=40, watch=interrupt)
+    assert result.evaluations < 40
+    assert not result.converged
+    assert result.loss_after < result.loss_before
+    assert loss_of(model, images, labels) == pytest.approx(result.loss_after, rel=1e-5)
+
+
 def test_it_ends_where_no_change_of_a_pixel_lowers_the_loss():
     model = system([4, 3], seed=1)
     images, labels = batch()

@@ -60,7 +60,7 @@ def refine(
     kept only if the loss of the discrete system, measured anew, has fallen:
     the loss on these training images never rises. Test images take no part;
     whether their accuracy rises too is told at the end. Few --images may be
-    learned by heart.
+    learned by heart. Ctrl-C ends the search and keeps what it has found.
 
     DIR is a finished run like any other, for evaluate, report, deploy and
     verify; its summary.json tells what refining did.

@@ -17,7 +17,7 @@ from voltphase.training.build import build_datasets
 from voltphase.training.evaluation import evaluate
 from voltphase.training.losses import LOSSES
 from voltphase.training.refinement import refine
-from voltphase.training.run import load_run
+from voltphase.training.run import cpu_threads, load_run
 from voltphase.training.runfolder import RunFolder
 from voltphase.training.weights import save_model
 
@@ -61,38 +61,39 @@ def refine_run(
     model, config, summary = load_run(run)
     train_set, test_set = build_datasets(config, data_dir)
     model.to("cuda" if torch.cuda.is_available() and config.training.accelerator != "cpu" else "cpu")
-    drawn = torch.randperm(len(train_set), generator=torch.Generator().manual_seed(config.seed))[:images]
-    started = time.perf_counter()
-    result = refine(
-        model,
-        train_set.images[drawn],
-        train_set.labels[drawn],
-        loss=LOSSES[config.training.loss],
-        evaluations=evaluations,
-        batch_size=config.training.batch_size,
-        watch=watch,
-    )
-    seconds = time.perf_counter() - started
-    before = {key: summary.get(key) for key in ("test_accuracy", "train_accuracy")}
-    summary = {
-        **summary,
-        **{
-            f"{split}_accuracy": evaluate(model, dataset, config.training.batch_size).accuracy
-            for split, dataset in (("test", test_set), ("train", train_set))
-        },
-        "refined": {
-            "loss_before": result.loss_before,
-            "loss_after": result.loss_after,
-            "test_accuracy_before": before["test_accuracy"],
-            "train_accuracy_before": before["train_accuracy"],
-            "images": len(drawn),
-            "evaluations": result.evaluations,
-            "changed_pixels": result.changed,
-            "converged": result.converged,
-            "seconds": round(seconds, 3),
-            "commit": provenance.commit(),
-        },
-    }
+    with cpu_threads(config.training.threads):
+        drawn = torch.randperm(len(train_set), generator=torch.Generator().manual_seed(config.seed))[:images]
+        started = time.perf_counter()
+        result = refine(
+            model,
+            train_set.images[drawn],
+            train_set.labels[drawn],
+            loss=LOSSES[config.training.loss],
+            evaluations=evaluations,
+            batch_size=config.training.batch_size,
+            watch=watch,
+        )
+        seconds = time.perf_counter() - started
+        before = {key: summary.get(key) for key in ("test_accuracy", "train_accuracy")}
+        summary = {
+            **summary,
+            **{
+                f"{split}_accuracy": evaluate(model, dataset, config.training.batch_size).accuracy
+                for split, dataset in (("test", test_set), ("train", train_set))
+            },
+            "refined": {
+                "loss_before": result.loss_before,
+                "loss_after": result.loss_after,
+                "test_accuracy_before": before["test_accuracy"],
+                "train_accuracy_before": before["train_accuracy"],
+                "images": len(drawn),
+                "evaluations": result.evaluations,
+                "changed_pixels": result.changed,
+                "converged": result.converged,
+                "seconds": round(seconds, 3),
+                "commit": provenance.commit(),
+            },
+        }
     with atomic_directory(out) as folder:
         target = RunFolder(folder)
         for original, copy in ((source.config_file, target.config_file), (source.metrics_file, target.metrics_file)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import torch
@@ -32,7 +33,8 @@ class Refinement:
         loss_after: Of those it ended with; never higher.
         changed: How many pixels ended at another level.
         evaluations: How often the batch went through the system; with gradients counts as twice.
-        converged: Whether no change of a single pixel lowers the loss any more; otherwise the evaluations ran out.
+        converged: Whether no change of a single pixel lowers the loss any more; otherwise the evaluations ran out,
+            or it was interrupted.
     """
 
     loss_before: float
@@ -59,7 +61,8 @@ def refine(
     largest at which as many pixels as the block holds gain by it, and each of these goes where its term is lowest. The
     block is kept only if the loss of the discrete system, computed anew, has fallen; otherwise half as many pixels
     are tried. Where no block helps, single pixels are tried one by one, every level of each, the most promising
-    first. Nothing is drawn at random: the same call gives the same levels.
+    first. Nothing is drawn at random: the same call gives the same levels. Interrupted, it ends with the lowest loss
+    so far.
 
     Args:
         model: Its levels are where the search starts and, afterwards, where it ended. The readout's scale stays.
@@ -131,8 +134,9 @@ class _Search:
         start = best = self._measure(self._model.levels(), gradients=True)
         self._watch(self._spent, best.loss)
         block = max(1, round(_FIRST_BLOCK * sum(levels.numel() for levels in best.levels)))
-        while (better := self._improve(best, block)) is not None:
-            best, block = better
+        with suppress(KeyboardInterrupt):
+            while (better := self._improve(best, block)) is not None:
+                best, block = better
         for layer, levels in zip(self._model.layers, best.levels, strict=True):
             layer.set_levels(levels)
         changed = sum(int((a != b).sum()) for a, b in zip(start.levels, best.levels, strict=True))

@@ -89,7 +89,7 @@ def train(
         identity=identity,
     )
     progress = ShowProgress(console, epochs) if console is not None else None
-    with _threads(config.training.threads):
+    with cpu_threads(config.training.threads):
         device = _fit(module, _Recorder(folder, progress, watch), progress, accelerator, epochs, checkpoint)
         model.to(device)  # Lightning takes it back to the CPU when it is done
         train_accuracy = evaluate(model, train_set, batch_size).accuracy
@@ -226,7 +226,8 @@ def _accelerator(config: Config) -> str:
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
+def cpu_threads(count: int | None) -> Iterator[None]:
+    """So many CPU threads while it lasts, or as many as before if None."""
     before = torch.get_num_threads()
     if count is not None:
         torch.set_num_threads(count)
