@@ -17,7 +17,12 @@ from voltphase.experiments.results import Outcomes
 from voltphase.experiments.study_drawing import draw_study
 from voltphase.reporting.style import ACCENT, INK, MUTED, SECOND, new_figure
 
-_PLAIN_METHOD_COLOURS: Final = {"codesign": ACCENT, "qat": SECOND, "ptq": "#b08900"}
+_METHODS: Final = {
+    "codesign": (ACCENT, "codesign"),
+    "qat": (SECOND, "QAT"),
+    "ptq": ("#b08900", "PTQ"),
+    "default": ("#3d5a98", "codesign, default recipe"),
+}
 
 
 def draw_table1(outcomes: Outcomes) -> Figure:
@@ -142,9 +147,9 @@ def draw_figure3(outcomes: Outcomes) -> Figure:
                     [cell.mean(*TEST) or 0.0 for cell in cells],
                     0.9 * width,
                     yerr=[cell.spread(*TEST) or 0.0 for cell in cells],
-                    color=_PLAIN_METHOD_COLOURS[method],
+                    color=_METHODS[method][0],
                     error_kw={"ecolor": INK, "elinewidth": 1},
-                    label={"codesign": "codesign", "qat": "QAT", "ptq": "PTQ"}[method],
+                    label=_METHODS[method][1],
                 )
                 for place, cell in zip(places, cells, strict=True):
                     if not cell.results:
@@ -155,7 +160,7 @@ def draw_figure3(outcomes: Outcomes) -> Figure:
         row[0].set_ylabel("test accuracy")
     for axes in panels[-1]:
         axes.set_xlabel("depth")
-    below(figure, panels[0][0], 3)
+    below(figure, panels[0][0], len(_METHODS))
     return figure
 
 
