@@ -59,6 +59,7 @@ def test_calibration_happens_once_on_the_first_batch_in_training(field: torch.Te
     assert readout(field).mean().item() == pytest.approx(3.0)
     assert readout.scale == pytest.approx(3.0 / by_slicing(field, "mean").mean().item())
     assert readout(2 * field).mean().item() == pytest.approx(12.0)
+    assert RegionReadout(TINY, "mean", mean_logit=20.0)(field).mean().item() == pytest.approx(20.0)
 
 
 def test_a_learned_scale_survives_a_state_dict(field: torch.Tensor) -> None:

@@ -26,8 +26,6 @@ _PAPER_CORNERS = (
 _PAIR_ROWS = (39, 73, 107, 141)
 _PAIR_COLUMNS = (22, 56, 90, 124, 158)
 
-# A mean logit of 3 starts training where the softmax of ten classes is neither flat nor saturated.
-_CALIBRATED_MEAN_LOGIT = 3.0
 # Signed contrasts average to nothing, so their spread over an image's classes is calibrated instead. Measured on five
 # layers of 64 x 64, 8 states, 3 epochs of 10,000 digits of MNIST: 0.1, 0.3, 1 and 3 give 0.891, 0.918, 0.910 and 0.876
 # of the test images, with another seed 0.3 and 1 give 0.915 and 0.889.
@@ -139,8 +137,10 @@ class RegionReadout(nn.Module):
         regions: Where the classes' regions lie.
         measure: One of the above.
         scale: A fixed factor above zero, or ``"calibrated"``: set by the first batch seen in training, and learned
-            from there as ``log_scale``. The mean logit becomes 3; with paired regions, where logits are signed and
-            their mean near zero, their standard deviation over the classes of an image becomes 0.3.
+            from there as ``log_scale``. The mean logit becomes ``mean_logit``; with paired regions, where logits are
+            signed and their mean near zero, their standard deviation over the classes of an image becomes 0.3.
+        mean_logit: What calibration makes of the mean logit. 3 starts training by cross-entropy where the softmax of
+            ten classes is neither flat nor saturated; other losses start best elsewhere.
 
     Source of differential detection: Li, Mengu, Luo, Rivenson, Ozcan, "Class-specific differential detection in
     diffractive optical neural networks improves inference accuracy", Advanced Photonics 1(4), 2019, eq. 1.
@@ -159,6 +159,7 @@ class RegionReadout(nn.Module):
         regions: Regions,
         measure: Measure = "fraction",
         scale: float | Literal["calibrated"] = "calibrated",
+        mean_logit: float = 3.0,
     ) -> None:
         super().__init__()
         if measure not in get_args(Measure):
@@ -167,6 +168,7 @@ class RegionReadout(nn.Module):
             raise ConfigError(f"expected a readout scale above zero or 'calibrated', but got {scale!r}")
         self.regions = regions
         self.measure: Measure = measure
+        self._mean_logit = mean_logit
         self.calibrated = scale != "calibrated"
         log_scale = torch.tensor(math.log(scale) if scale != "calibrated" else math.nan)
         if self.calibrated:
@@ -251,7 +253,7 @@ class RegionReadout(nn.Module):
         if not self.calibrated:
             if not self.training:
                 return measured
-            found, wanted = measured.detach().mean(), _CALIBRATED_MEAN_LOGIT
+            found, wanted = measured.detach().mean(), self._mean_logit
             if self.regions.paired:
                 found, wanted = measured.detach().std(-1).mean(), _CALIBRATED_LOGIT_SPREAD
             self.log_scale.data.copy_((wanted / found.clamp_min(torch.finfo(measured.dtype).tiny)).log())

@@ -94,6 +94,13 @@ def test_differential_detection_reads_pairs_of_regions() -> None:
     assert build_dataset(config, "test").classes[0] == "0"
 
 
+@pytest.mark.parametrize(("loss", "wanted"), [("cross-entropy", 3.0), ("mse", 20.0)])
+def test_the_readout_is_calibrated_as_suits_the_loss(loss: str, wanted: float) -> None:
+    readout = build_readout(load_config("digits", ["readout.differential=false", f"training.loss={loss}"]))
+    measured = torch.tensor([[0.1, 0.2, 0.6]])
+    assert readout.logits(measured).mean().item() == pytest.approx(wanted)
+
+
 def test_a_class_without_its_pair_is_refused() -> None:
     boxes = [[row, column, 3, 3] for row in range(0, 20, 4) for column in range(0, 16, 4)][:18]
     config = load_config("digits", ["readout.differential=true", f"readout.regions={boxes}"])

@@ -293,7 +293,8 @@ class ReadoutConfig(_Section):
             ``paper`` then means ten pairs in four rows of five, a list holds the two of each class in turn. If not
             given it is so with ``paper``, and not with a list.
         measure: Summed or mean intensity, mean amplitude, or the region's fraction of all light.
-        scale: What the measure is multiplied by; ``calibrated`` sets it on the first batch and learns it.
+        scale: What the measure is multiplied by; ``calibrated`` sets it on the first batch, as suits the loss, and
+            learns it.
     """
 
     regions: _RegionLayout = Field(default="paper", description=_REGIONS)
@@ -318,7 +319,8 @@ class TrainingConfig(_Section):
         learning_rate: Of the designs, what is learned for each pixel (Adam). Its unit is the spacing of the device's
             states for ``proximity``, a score's 1 for the others, half the control range for ``ptq`` and ``qat``, a
             radian for ``unconstrained``.
-        scale_learning_rate: Of the readout scale where it is learned.
+        scale_learning_rate: Of the readout scale where it is learned. 0 leaves it as calibrated, which loss ``mse``
+            wants: the scale learns to shrink before the design has learned anything.
         learning_rate_decay: Whether both learning rates fall to 0 over all steps, along half a ``cosine``, or stay.
         loss: Cross-entropy, or mean squared error between the softmax and the one-hot label (the paper).
         threads: CPU threads; null leaves PyTorch's choice. They wait for one another at every product: where other work

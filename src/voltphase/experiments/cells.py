@@ -107,6 +107,12 @@ def paper_recipe(depth: int, gain: float, epochs: int) -> dict[str, Any]:
     return {"recipe": "paper", "optics.depth": depth, "codesign.gain": gain, "training.epochs": epochs}
 
 
+def automatic(depth: int, epochs: int) -> dict[str, Any]:
+    """The paper's recipe with the readout's scale set by the first batch instead of a lambda."""
+    found = {"readout.scale": "calibrated", "training.scale_learning_rate": 0.0}
+    return {**paper_recipe(depth, 1.0, epochs), **found}
+
+
 def best_lambda(preset: Preset, depth: int) -> float:
     """The best lambda for a depth; the geometric mean of its neighbours' for one that table 1 leaves out."""
     known = preset.best_lambdas

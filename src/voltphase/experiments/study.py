@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from voltphase.experiments.cells import Cell, Label, best_lambda, cell, paper_recipe
+from voltphase.experiments.cells import Cell, Label, automatic, best_lambda, cell, paper_recipe
 from voltphase.experiments.markdown import MISSING, TEST, files_agree, from_files, ours, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
@@ -106,6 +106,11 @@ def _of_seed(preset: Preset, seed: int, *, first: bool) -> Iterator[tuple[str, M
         # Where the gain cancels, chance has no part in it.
         for gain in GAINS if seed == 0 or settings else ():
             yield "flat", {"readout": readout, "lambda": gain}, {**search, **settings, "codesign.gain": gain}
+    # Every lambda once; the best and what needs none by all seeds.
+    for layers in preset.depths if first else ():
+        for gain in preset.lambdas if seed == 0 else (preset.best_lambdas[layers],):
+            yield "sweep", {"depth": layers, "lambda": gain}, paper_recipe(layers, gain, preset.search_epochs)
+        yield "sweep", {"depth": layers, "variant": "automatic"}, automatic(layers, preset.search_epochs)
     if seed > 0:
         return
     devices = [
@@ -122,11 +127,6 @@ def _of_seed(preset: Preset, seed: int, *, first: bool) -> Iterator[tuple[str, M
         yield "orders", {"method": method, "order": _CHOSEN}, fitted
         for order in ORDERS:
             yield "orders", {"method": method, "order": order}, {**fitted, "codesign.relaxation.order": order}
-    for layers in preset.depths:
-        for gain in preset.lambdas:
-            yield "sweep", {"depth": layers, "lambda": gain}, paper_recipe(layers, gain, preset.search_epochs)
-        automatic = {**paper_recipe(layers, 1.0, preset.search_epochs), "readout.scale": "calibrated"}
-        yield "sweep", {"depth": layers, "variant": "automatic"}, automatic
 
 
 def _device(levels: int) -> dict[str, Any]:

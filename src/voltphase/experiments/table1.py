@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from voltphase.experiments.cells import Cell, cell, paper_recipe
+from voltphase.experiments.cells import Cell, automatic, cell, paper_recipe
 from voltphase.experiments.markdown import TEST, TRAIN, claim, difference, from_files, ours, paper, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
@@ -57,20 +57,17 @@ def cells(preset: Preset) -> list[Cell]:
     found = [lambda_cell(preset, data, *pair) for data in preset.systems for pair in preset.best_lambdas.items()]
     for data in preset.systems:
         for depth, right in preset.best_lambdas.items():
-            for variant, settings in _others().items():
+            plain = paper_recipe(depth, 1.0, preset.epochs)
+            for variant, settings in (
+                (NO_LAMBDA, plain),
+                (PHASE_ONLY, {**plain, "codesign.relaxation.name": "unconstrained"}),
+                (AUTOMATIC, automatic(depth, preset.epochs)),
+            ):
                 labels = {"data": data, "depth": depth, "variant": variant, "seed": 0}
-                found.append(cell(preset, NAME, labels, {**paper_recipe(depth, 1.0, preset.epochs), **settings}))
+                found.append(cell(preset, NAME, labels, settings))
             wrong = (gain for gain in preset.depths.values() if gain != right)
             found.extend(lambda_cell(preset, data, depth, gain) for gain in wrong)
     return found
-
-
-def _others() -> dict[str, dict[str, object]]:
-    return {
-        NO_LAMBDA: {},
-        PHASE_ONLY: {"codesign.relaxation.name": "unconstrained"},
-        AUTOMATIC: {"readout.scale": "calibrated"},
-    }
 
 
 def report(outcomes: Outcomes) -> str:

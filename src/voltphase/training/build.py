@@ -31,6 +31,7 @@ from voltphase.grid import Grid
 from voltphase.model import DONN
 from voltphase.optics.precision import complex_dtype
 from voltphase.readout import RegionReadout, Regions
+from voltphase.training.losses import CALIBRATED_LOGIT
 
 
 def build_devices(config: Config) -> list[Device]:
@@ -94,7 +95,7 @@ def build_readout(config: Config) -> RegionReadout:
         regions = Regions(boxes, (size, size), paired=readout.differential)
     else:
         regions = Regions.paper_pairs(size) if readout.differential else Regions.paper(size)
-    return RegionReadout(regions, readout.measure, readout.scale)
+    return RegionReadout(regions, readout.measure, readout.scale, CALIBRATED_LOGIT[config.training.loss])
 
 
 def build_relaxation(relaxation: RelaxationConfig) -> Relaxation:
