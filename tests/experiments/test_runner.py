@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import itertools
 import json
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 
 from voltphase.errors import OutputError
 from voltphase.experiments import runner, table1, table2
@@ -60,6 +62,16 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     monkeypatch.setattr(runner, "train", counted)
     return called
+
+
+def test_who_waits_sees_how_the_cell_at_work_gets_on(preset: Preset, folder: ResultFolder):
+    [cell, *_] = table2.cells(preset)
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=100)
+    run_cells([cell], folder, preset="smoke", say=lambda _: None, console=console)
+    shown = stream.getvalue()
+    assert shown.startswith(f"table2 {cell.name}\n")
+    assert "epoch 2/2" in shown
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -109,7 +109,8 @@ def reproduce(
     cells = [cell for one in chosen for cell in one.cells(scale) if cell.fits(only or (), depth)]
     if not cells:
         raise ConfigError(f"expected --only and --depth to leave cells of {experiment}, but none fits: see --list")
-    show = console().print
+    terminal = console()
+    show = terminal.print
     if dry_run:
         for cell in cells:
             show(f"{'done ' if folder.read(cell) else 'to do'}  {cell.experiment} {cell.name}", markup=False)
@@ -123,7 +124,12 @@ def reproduce(
         prepare(folder)
         write_device(fine_device)
         tally = run_cells(
-            cells, folder, preset=scale.name, say=lambda line: show(line, markup=False), minutes=max_minutes
+            cells,
+            folder,
+            preset=scale.name,
+            say=lambda line: show(line, markup=False),
+            minutes=max_minutes,
+            console=terminal if terminal.is_terminal else None,
         )
         _tell(tally, len(cells))
         failed = bool(tally.failed)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from voltphase.errors import ConfigError, DataError, DeviceError, OutputError, VoltphaseError
 from voltphase.experiments.cells import Cell
 from voltphase.experiments.claims import claim
@@ -43,7 +45,13 @@ class _TimeIsUp(Exception):
 
 
 def run_cells(
-    cells: Sequence[Cell], folder: ResultFolder, *, preset: str, say: Say, minutes: float | None = None
+    cells: Sequence[Cell],
+    folder: ResultFolder,
+    *,
+    preset: str,
+    say: Say,
+    minutes: float | None = None,
+    console: Console | None = None,
 ) -> Tally:
     """Run what is not there yet, one cell after the other.
 
@@ -56,6 +64,7 @@ def run_cells(
         preset: Its name, for the results.
         say: Where to write a line a cell.
         minutes: When to stop: no cell is begun after them, and the one at work ends with its epoch.
+        console: Where to show how the cell at work gets on, epoch by epoch; nowhere if None.
 
     Raises:
         OutputError: if the folder cannot be written to.
@@ -80,7 +89,7 @@ def run_cells(
             tally.left += todo[place:]
             break
         try:
-            line = _run_cell(cell, folder, preset, deadline, pace)
+            line = _run_cell(cell, folder, preset, deadline, pace, console)
         except _TimeIsUp:
             tally.left += todo[place:]
             break
@@ -114,7 +123,9 @@ def prepare(folder: ResultFolder) -> None:
     write_text(folder.work / ".gitignore", "*\n")
 
 
-def _run_cell(cell: Cell, folder: ResultFolder, preset: str, deadline: float | None, pace: _Pace) -> str | None:
+def _run_cell(
+    cell: Cell, folder: ResultFolder, preset: str, deadline: float | None, pace: _Pace, console: Console | None
+) -> str | None:
     """Run a cell, or take the result of the same run under another name; None if others are at work on it."""
     key = f"{cell.digest}{'-apart' if cell.own_process else ''}"
     with claim(folder.work / f"{key}.claim") as free:
@@ -124,7 +135,9 @@ def _run_cell(cell: Cell, folder: ResultFolder, preset: str, deadline: float | N
         shared = result is not None
         if result is None:
             started = time.monotonic()
-            result = _train(cell, folder.work / key, deadline)
+            if console is not None:
+                console.print(f"{cell.experiment} {cell.name}", markup=False, highlight=False)
+            result = _train(cell, folder.work / key, deadline, console)
             pace.note(cell, time.monotonic() - started)
         file = folder.file(cell)
         file.parent.mkdir(exist_ok=True)
@@ -135,7 +148,7 @@ def _run_cell(cell: Cell, folder: ResultFolder, preset: str, deadline: float | N
     return _line(result, shared)
 
 
-def _train(cell: Cell, run: Path, deadline: float | None) -> dict[str, Any]:
+def _train(cell: Cell, run: Path, deadline: float | None, console: Console | None) -> dict[str, Any]:
     if cell.own_process:
         return finish(cell, run, train_apart(cell.config, run))
     stopped = False
@@ -147,7 +160,7 @@ def _train(cell: Cell, run: Path, deadline: float | None) -> dict[str, Any]:
             raise KeyboardInterrupt
 
     try:
-        _train_or_resume(cell, run, stop_in_time)
+        _train_or_resume(cell, run, stop_in_time, console)
     except KeyboardInterrupt as interruption:
         if stopped:
             raise _TimeIsUp from interruption
@@ -155,14 +168,14 @@ def _train(cell: Cell, run: Path, deadline: float | None) -> dict[str, Any]:
     return finish(cell, run, {})
 
 
-def _train_or_resume(cell: Cell, run: Path, watch: Callable[[object], None]) -> None:
+def _train_or_resume(cell: Cell, run: Path, watch: Callable[[object], None], console: Console | None) -> None:
     try:
-        train(cell.config, run, resume=True, watch=watch)
+        train(cell.config, run, resume=True, console=console, watch=watch)
     except (DataError, ConfigError) as error:
         if isinstance(error, DeviceError) or not RunFolder(run).config_file.is_file():
             raise
         # What was begun cannot be gone on with: damaged, of an older version, or of when defaults were others.
-        train(cell.config, run, overwrite=True, watch=watch)
+        train(cell.config, run, overwrite=True, console=console, watch=watch)
 
 
 def _line(result: dict[str, Any], shared: bool) -> str:
