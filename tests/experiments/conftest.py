@@ -8,7 +8,7 @@ import pytest
 import sklearn.datasets
 
 from voltphase.experiments.cells import Cell
-from voltphase.experiments.results import ResultFolder
+from voltphase.experiments.results import ResultFolder, public_settings
 from voltphase.files import write_json
 
 Keep = Callable[..., dict[str, Any]]
@@ -29,7 +29,10 @@ def keep() -> Keep:
     def write(folder: ResultFolder, cell: Cell, accuracy: float, **more: Any) -> dict[str, Any]:
         path = folder.file(cell)
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = made_up(accuracy, int(cell.settings.get("training.epochs", 3))) | more
+        content = made_up(accuracy, int(cell.settings.get("training.epochs", 3))) | {
+            "config": public_settings(cell.config),
+            **more,
+        }
         write_json(path, content)
         return content
 
@@ -37,7 +40,7 @@ def keep() -> Keep:
 
 
 def made_up(accuracy: float, epochs: int) -> dict[str, Any]:
-    """What a cell leaves, without configuration."""
+    """What a cell leaves, but for its configuration."""
     rows = [
         {
             "epoch": epoch,

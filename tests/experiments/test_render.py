@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,14 @@ def test_the_papers_number_stands_beside_ours_with_the_difference(preset: Preset
     assert row[3:] == ["0.9691 / 0.9591", "0.9591 / 0.9491", "-1.00", "0.9491"]
     [row] = lines_of(table1.report(folder.outcomes(cells)), "mnist", "1", "λ = 5")
     assert row[3:] == ["0.0491 / 0.0466", "missing / missing", "–", "missing"]
+
+
+def test_a_result_of_other_settings_under_the_same_name_is_none(preset: Preset, folder: ResultFolder, keep: Keep):
+    cells = table1.cells(preset)
+    keep(folder, cells[0], 0.9491)
+    other = [replace(cells[0], settings={**cells[0].settings, "training.epochs": 77}), *cells[1:]]
+    [row] = lines_of(table1.report(folder.outcomes(other)), "mnist", "1", "λ = 90")
+    assert row[4] == "missing / missing"
 
 
 def test_what_cannot_be_deployed_is_not_called_missing(preset: Preset, folder: ResultFolder, keep: Keep):

@@ -147,7 +147,8 @@ def test_the_same_name_with_other_settings_is_another_run(
     run([cell])
     run([longer])
     assert len(trained) == 2
-    result = folder.read(cell)
+    assert folder.read(cell) is None
+    result = folder.read(longer)
     assert result is not None
     assert result["summary"]["epochs"] == 3
 

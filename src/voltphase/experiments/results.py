@@ -28,8 +28,13 @@ class ResultFolder:
         return self.path / cell.experiment / f"{cell.name}.json"
 
     def read(self, cell: Cell) -> dict[str, Any] | None:
-        """The result under the cell's name, if there is one that can be read."""
-        return _read(self.file(cell))
+        """The result under the cell's name, if it can be read and is of these settings, whatever the device's states.
+
+        Raises:
+            ConfigError: if the cell is not configured as it can be.
+        """
+        own = _read(self.file(cell))
+        return own if own is not None and _settings(own, []) == identity(cell.config, []) else None
 
     def finished(self, cell: Cell) -> bool:
         """Whether the result under the cell's name is of this very run, and not of one that was configured otherwise.
@@ -37,7 +42,7 @@ class ResultFolder:
         Raises:
             VoltphaseError: if the cell is not configured as it can be, or a device cannot be had.
         """
-        own = self.read(cell)
+        own = _read(self.file(cell))
         return own is not None and _is_of(own, cell)
 
     def same_run(self, cell: Cell) -> dict[str, Any] | None:
@@ -59,15 +64,18 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _is_of(content: dict[str, Any], cell: Cell) -> bool:
-    # Settings that came after a result was kept have their defaults in it: parsing fills them in.
-    config = content.get("config") or {}
-    if config.get("seed") != cell.config.seed or content.get("own_process", False) != cell.own_process:
+    if content.get("own_process", False) != cell.own_process:
         return False
+    return _settings(content, [device["digest"] for device in content["summary"]["devices"]]) == cell.digest
+
+
+def _settings(content: dict[str, Any], device_digests: Sequence[str]) -> str | None:
+    """The identity of a result's settings and these devices; None if they are not of today."""
     try:
-        stored = parse_config(config)
+        # Settings that came after a result was kept have their defaults in it: parsing fills them in.
+        return identity(parse_config(content.get("config") or {}), device_digests)
     except ConfigError:
-        return False
-    return identity(stored, [device["digest"] for device in content["summary"]["devices"]]) == cell.digest
+        return None
 
 
 def public_settings(config: Config) -> dict[str, Any]:
