@@ -27,12 +27,13 @@ def draw_study(outcomes: Outcomes) -> Figure:
         _against_images(row[0], here)
         _against_levels(row[1], here)
         _against_rate(row[2], here)
-        _against_lambda(row[3], here)
+        if here.where(part="sweep"):
+            _against_lambda(row[3], here)
+        else:
+            row[3].remove()
         row[0].set_ylabel(f"{data}\ntest accuracy, deployed states")
         for axes in row:
             axes.grid(axis="y")
-        if not here.where(part="sweep"):
-            row[3].remove()
     return figure
 
 
@@ -81,14 +82,17 @@ def _against_lambda(axes: Axes, outcomes: Outcomes) -> None:
         automatic = here.where(variant="automatic").mean(*TEST)
         if automatic is not None:
             axes.axhline(automatic, color=colour, linestyle="--", linewidth=1.2)
-    _line(axes, outcomes.where(part="flat", readout="contrast of pairs"), "lambda", MUTED, "default recipe")
-    _log_axis(axes, part.distinct("lambda"))
+    flat = outcomes.where(part="flat", readout="contrast of pairs")
+    _line(axes, flat, "lambda", MUTED, "default")
+    _log_axis(axes, (0.1, 1, 10, 100))
+    axes.set_xlim(0.04, 200)
     axes.set(title="λ by hand (dashed: calibrated instead)", xlabel="λ")
-    legend(axes)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower left")
 
 
 def _log_axis(axes: Axes, ticks: Sequence[float]) -> None:
-    """Places by their logarithm, and no ticks but where something was run."""
+    """Places by their logarithm, and no other ticks."""
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
