@@ -42,9 +42,7 @@ ALTERNATIVES: Final[dict[str, dict[str, Any]]] = {
     "rate that stays": {"training.learning_rate_decay": "none"},
 }
 #: Free phases, which no device has, and the two ways of the literature to get from them to states.
-BASELINES: Final[dict[str, dict[str, Any]]] = {
-    method: {"codesign.relaxation.name": method} for method in ("unconstrained", "ptq", "qat")
-}
+BASELINES: Final = ("ptq", "qat")
 #: How the two find the nearest state: as the paper does it, and by what the light sees.
 NEAREST: Final = ("control", "complex")
 #: Of the fitted response, besides the one that cross-validation chooses.
@@ -92,13 +90,13 @@ def _of_seed(preset: Preset, seed: int, *, first: bool) -> Iterator[tuple[str, M
         yield "recipes", {"recipe": "default", "levels": levels}, {**default, **_device(levels)}
     yield "recipes", {"recipe": "paper", "levels": _LEVELS}, {**paper, **_device(_LEVELS)}
     yield "binary", {"recipe": "default"}, {**default, "device.model": "ferroelectric", "device.levels": 2}
-    for method, settings in BASELINES.items():
+    for rate in preset.rates if searched else preset.ceiling_rates:
+        free = {"codesign.relaxation.name": "unconstrained", "training.learning_rate": rate}
+        yield "ceiling", {"recipe": "unconstrained", "rate": rate}, {**default, **free}
+    for method in BASELINES:
         best = preset.best_rates[method]
         for rate in preset.rates if searched else (best,):
-            at_rate = {**default, **settings, "training.learning_rate": rate}
-            if method == "unconstrained":
-                yield "ceiling", {"recipe": method, "rate": rate}, at_rate
-                continue
+            at_rate = {**default, "codesign.relaxation.name": method, "training.learning_rate": rate}
             for nearest in NEAREST if seed == 0 and rate == best else NEAREST[:1]:
                 labels = {"method": f"{method} {nearest}", "rate": rate}
                 yield "baselines", labels, {**at_rate, "codesign.relaxation.nearest": nearest}
@@ -122,8 +120,9 @@ def _of_seed(preset: Preset, seed: int, *, first: bool) -> Iterator[tuple[str, M
         yield "alternatives", {"recipe": name}, {**search, **settings}
     if not searched:
         return
-    for method in ("ptq", "qat"):
-        fitted = {**search, **BASELINES[method], "training.learning_rate": preset.best_rates[method]}
+    for method in BASELINES:
+        rate = preset.best_rates[method]
+        fitted = {**search, "codesign.relaxation.name": method, "training.learning_rate": rate}
         yield "orders", {"method": method, "order": _CHOSEN}, fitted
         for order in ORDERS:
             yield "orders", {"method": method, "order": order}, {**fitted, "codesign.relaxation.order": order}
@@ -141,10 +140,11 @@ def report(outcomes: Outcomes) -> str:
         for sentence, part in (
             ("Recipes by the number of states, all layers on one device:", _recipes),
             (
-                "The default recipe against free phases at their better learning rate: at 8 states, with binary phase "
+                "The default recipe against free phases at their best learning rate: at 8 states, with binary phase "
                 "(a ferroelectric device), and with a device of its own on each layer:",
                 _ceiling,
             ),
+            ("Free phases at each learning rate:", _free),
             ("Baselines at 8 states, at each learning rate:", _baselines),
             ("PTQ and QAT by the order of the response they are trained with, in {search} epochs:", _orders),
             ("Changes to the default recipe at 8 states, one at a time, in {search} epochs:", _alternatives),
@@ -187,6 +187,15 @@ def _ceiling(outcomes: Outcomes) -> str:
     beside = ("from files", "points from free phases")
     heading = ["data", "free phases", f"{_LEVELS} states", *beside, "binary phase", *beside, "mixed devices", *beside]
     return table(heading, rows)
+
+
+def _free(outcomes: Outcomes) -> str:
+    part = outcomes.where(part="ceiling")
+    rates = part.distinct("rate")
+    rows = [
+        [data, *(ours(part.where(data=data, rate=rate), *TEST) for rate in rates)] for data in part.distinct("data")
+    ]
+    return table(["data", *(f"rate {rate:g}" for rate in rates)], rows)
 
 
 def at_best_rate(outcomes: Outcomes) -> Outcomes:
