@@ -121,12 +121,12 @@ def draw_figure2(outcomes: Outcomes) -> Figure:
             draw_curves(loss, curves, colour, schedule, style="--" if "static" in schedule else "-")
         loss.set(title=data, xlabel="epoch", ylabel="training loss")
         loss.grid(axis="y")
-        legend(loss)
         pairs = [
             (outcomes.where(data=data, schedule=s), figure2.PAPER.get((data, s), (None, None))[1]) for s in schedules
         ]
         dumbbells(accuracy, schedules, pairs)
         accuracy.set_xlabel("test accuracy")
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside right upper")
     below(figure, panels[1][0], 2)
     return figure
 
