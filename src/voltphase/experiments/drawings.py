@@ -81,8 +81,8 @@ def draw_table2(outcomes: Outcomes) -> Figure:
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.set_xticks(CUTS)
         axes.grid(axis="y")
-        legend(axes)
     panels[0].set_ylabel("test accuracy")
+    below(figure, panels[0], 2 * len(depths))
     return figure
 
 
