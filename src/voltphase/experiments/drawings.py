@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from voltphase.experiments import figure2, figure3, figure4, readings, table1, table2
 from voltphase.experiments.confidence import CUTS
 from voltphase.experiments.markdown import TEST
-from voltphase.experiments.panels import COLOURS, below, curves_of, draw_curves, dumbbells, legend
+from voltphase.experiments.panels import COLOURS, below, curves_of, draw_curves, dumbbells, legend, shared_legend
 from voltphase.experiments.results import Outcomes
 from voltphase.experiments.study_drawing import draw_study
 from voltphase.reporting.style import ACCENT, INK, MUTED, SECOND, new_figure
@@ -82,7 +82,7 @@ def draw_table2(outcomes: Outcomes) -> Figure:
         axes.set_xticks(CUTS)
         axes.grid(axis="y")
     panels[0].set_ylabel("test accuracy")
-    below(figure, panels[0], 2 * len(depths))
+    shared_legend(figure, panels, "outside lower center", 2 * len(depths))
     return figure
 
 
@@ -126,7 +126,7 @@ def draw_figure2(outcomes: Outcomes) -> Figure:
         ]
         dumbbells(accuracy, schedules, pairs)
         accuracy.set_xlabel("test accuracy")
-    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside right upper")
+    shared_legend(figure, panels[0], "outside right upper")
     below(figure, panels[1][0], 2)
     return figure
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +16,8 @@ from voltphase.reporting.style import ACCENT, MUTED, RULE, SECOND
 
 # Told apart by people who see colours in other ways too.
 COLOURS: Final = (ACCENT, SECOND, "#3d5a98", "#b08900", "#8a3b76", MUTED)
+
+_Outside = Literal["outside lower center", "outside right upper"]
 
 
 def dumbbells(axes: Axes, names: Sequence[str], pairs: Sequence[tuple[Outcomes, float | None]]) -> None:
@@ -76,6 +78,11 @@ def legend(axes: Axes) -> None:
 
 def below(figure: Figure, axes: Axes, columns: int) -> None:
     """The legend of ``axes`` below all panels."""
-    handles, names = axes.get_legend_handles_labels()
+    shared_legend(figure, [axes], "outside lower center", columns)
+
+
+def shared_legend(figure: Figure, panels: Iterable[Axes], place: _Outside, columns: int = 1) -> None:
+    """One legend for panels that show the same things, from the one that shows most of them, if any does."""
+    handles, names = max((axes.get_legend_handles_labels() for axes in panels), key=lambda found: len(found[0]))
     if handles:
-        figure.legend(handles, names, loc="outside lower center", ncols=columns)
+        figure.legend(handles, names, loc=place, ncols=columns)

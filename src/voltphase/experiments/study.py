@@ -41,7 +41,7 @@ ALTERNATIVES: Final[dict[str, dict[str, Any]]] = {
     "rate 0.5": {"training.learning_rate": 0.5},
     "rate that stays": {"training.learning_rate_decay": "none"},
 }
-#: Free phases, which no device has, and the two ways of the literature to get from them to states.
+#: The two ways of the literature to get from free control values to states.
 BASELINES: Final = ("ptq", "qat")
 #: How the two find the nearest state: as the paper does it, and by what the light sees.
 NEAREST: Final = ("control", "complex")
