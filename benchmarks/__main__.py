@@ -24,15 +24,15 @@ BY_SIZE = ("voltphase", "voltphase-matrix", "voltphase-fft", "floor-matrix", "fl
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what the command line asks for."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args((sys.argv[1:] if arguments is None else arguments) or ["all"])
+    if options.threads:
+        torch.set_num_threads(options.threads)
     if options.command == "peak":
         print(own_peak(options.name, Setting(**json.loads(options.setting))))
         return 0
     if options.peers is not None:
         # Behind everything else, so that only what is not installed comes from there.
         sys.path.append(str(options.peers.resolve()))
-    if options.threads:
-        torch.set_num_threads(options.threads)
     if options.command == "figure":
         from benchmarks.figure import draw_figure
 
@@ -91,8 +91,7 @@ def _show(rows: list[Row]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    commands = parser.add_subparsers(dest="command")
-    parser.set_defaults(command="all")
+    commands = parser.add_subparsers(dest="command", required=True)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--size", type=int, default=200, help="samples along each side of a plane")
     shared.add_argument("--depth", type=int, default=5, help="number of layers")
@@ -100,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--batch", type=int, default=16, help="images in a step")
     shared.add_argument("--device", default="cpu")
     shared.add_argument("--seed", type=int, default=0)
-    shared.add_argument("--rounds", type=int, default=7, help="how often each contender is timed, in turns")
+    shared.add_argument("--rounds", type=_at_least_one, default=7, help="how often each contender is timed, in turns")
     shared.add_argument("--longest", type=float, default=60.0, help="seconds one contender's steps may take together")
     shared.add_argument("--threads", type=int, default=0, help="0: as many as torch takes")
     shared.add_argument("--memory", action=argparse.BooleanOptionalAction, default=True, help="measure peak memory")
@@ -111,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         ("step", "training step and inference of one cell"),
         ("sizes", "voltphase with each engine over sizes"),
         ("levels", "voltphase over numbers of levels, batch 500"),
-        ("all", "all of these, at batches 16, 100 and 500, into benchmarks/results"),
+        ("all", "all of these, at batches 16, 100 and 500, into benchmarks/results; the default"),
     ):
         commands.add_parser(name, parents=[shared], help=text)
     figure = commands.add_parser("figure", help="draw the committed results")
@@ -120,7 +119,15 @@ def _parser() -> argparse.ArgumentParser:
     peak = commands.add_parser("peak")
     peak.add_argument("name")
     peak.add_argument("setting")
+    peak.add_argument("--threads", type=int, default=0)
     return parser
+
+
+def _at_least_one(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, but got {count}")
+    return count
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def measure(names: Sequence[str], setting: Setting, *, rounds: int, longest: flo
     Args:
         names: Of :data:`CONTENDERS`.
         setting: The cell.
-        rounds: How often each is timed.
+        rounds: How often each is timed, at least once.
         longest: Seconds that one call may take; a contender whose step takes longer is timed once or left out.
         memory: Whether to measure peak memory too, in a process of its own.
     """
@@ -78,7 +78,8 @@ def peak_memory(name: str, setting: Setting) -> float | None:
     """Megabytes that two training steps need above what importing needs, measured in a process of its own."""
     if name.startswith("floor"):
         return None
-    command = [sys.executable, "-m", "benchmarks", "peak", name, json.dumps(asdict(setting))]
+    threads = str(torch.get_num_threads())
+    command = [sys.executable, "-m", "benchmarks", "peak", name, json.dumps(asdict(setting)), "--threads", threads]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     return float(done.stdout.split()[-1]) if done.returncode == 0 else None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -30,9 +31,31 @@ def test_one_number_means_square() -> None:
     assert hash(grid) == hash(Grid((4, 4), 36e-6))
 
 
+def test_scalars_of_numpy_are_numbers() -> None:
+    samples, pitch, offset = np.int64(4), np.float32(0.5), np.float64(1)
+    grid = Grid(samples, pitch, (offset, 2))  # pyright: ignore[reportArgumentType]
+    assert (grid.shape, grid.pitch, grid.offset) == ((4, 4), (0.5, 0.5), (1.0, 2.0))
+    assert {type(number) for number in (*grid.shape, *grid.pitch, *grid.offset)} == {int, float}
+    assert grid == Grid(torch.Size((4, 4)), [0.5, 0.5], (1, 2))  # pyright: ignore[reportArgumentType]
+
+
 @pytest.mark.parametrize(
     ("shape", "pitch", "offset", "message"),
     [
+        *(
+            (
+                shape,
+                1e-6,
+                (0, 0),
+                "expected whole numbers of samples as a grid's shape, one or (rows, columns), but got ",
+            )
+            for shape in (200.0, "64", (20.9, 30), (20, 30, 40), (20,), None)
+        ),
+        *(
+            (20, pitch, (0, 0), "expected numbers of metres as a grid's pitch, one or (y, x), but got ")
+            for pitch in ((1e-6, 2e-6, 3e-6), "36e-6", (1e-6, "2e-6"), None)
+        ),
+        (20, 1e-6, 1e-3, "expected numbers of metres as a grid's offset, (y, x), but got 0.001"),
         ((0, 4), 36e-6, (0, 0), "expected a grid of at least 1 x 1 samples, but got 0 x 4"),
         ((4, 4), 0, (0, 0), "expected a pitch in metres above zero, but got 0"),
         ((4, 4), (36e-6, -1), (0, 0), "expected a pitch in metres above zero, but got (3.6e-05, -1)"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ level,control,amplitude,phase
 3,2.3,0.71,3.60
 4,3.1,0.85,5.02
 """
-SIZES = [16, 16, 16, 24, 16, 16, 20]
+SIZES = [16, 16, 16, 16, 16, 24, 20]
 
 
 def call(*words: str | Path) -> str:
@@ -35,7 +36,7 @@ def test_mixed_devices_train_deploy_and_verify_like_any_other(tmp_path: Path):
     run, bench, table = tmp_path / "run", tmp_path / "bench", tmp_path / "slm.csv"
     table.write_text(MEASURED)
     settings = [
-        *(f"optics.size={SIZES}", "optics.pitch=36e-6", "optics.distances=0.02"),
+        *(f"optics.size={SIZES}", "optics.distances=0.02"),
         *(f"devices.0.file={table}", "devices.0.levels=null", "devices.1.border=[1, 0, 2, 0]"),
         *("data.train_limit=100", "data.test_limit=50", "training.epochs=2", "training.batch_size=50"),
     ]
@@ -58,13 +59,13 @@ def test_mixed_devices_train_deploy_and_verify_like_any_other(tmp_path: Path):
     assert [int(of_layer.max()) < k for of_layer, k in zip(levels, (5, 16, 2, 2, 4), strict=True)] == [True] * 5
     page = Path(call("report", run).removeprefix("report: ").strip()).read_text(encoding="utf-8")
     assert "5 layers of 5 different devices in free space, 16 × 16 to 24 × 24 pixels each" in page
-    assert "16 × 16 to 24 × 24, pitch 36 µm" in page
+    assert "16 × 16 to 24 × 24, pitch 24 to 36 µm" in page
 
 
 def test_the_example_says_what_it_is():
     # Its own sizes and borders, without training at them.
     from voltphase.config import load_config
-    from voltphase.training import build_devices
+    from voltphase.training import build_devices, build_model
 
     config = load_config(EXAMPLE)
     extents = {round(size * pitch, 9) for size, pitch in zip(config.optics.sizes, config.optics.pitches, strict=True)}
@@ -74,3 +75,7 @@ def test_the_example_says_what_it_is():
         *(("tn-slm", 8), ("lcos", 16), ("dmd", 2), ("ferroelectric", 2), ("phase-change", 4))
     ]
     assert [type(device) for device in devices] == [DeviceStates, DevicePanel, *[DeviceStates] * 3]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = build_model(config, devices, (8, 8))
+    assert [grid.pitch[0] for grid in model.grids] == [36e-6] * 5 + [24e-6, 36e-6]

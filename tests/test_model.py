@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -131,6 +134,37 @@ def test_single_and_double_precision_agree_and_neither_is_promoted(images: torch
     torch.testing.assert_close(single(images).double(), double(images), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:Casting complex values to real")
+@pytest.mark.parametrize(
+    ("part", "cast", "owner"),
+    [
+        ("", torch.float64, "ImageSource"),
+        ("", torch.float16, "ImageSource"),
+        ("", torch.float32, "CodesignLayer"),
+        ("source", torch.float64, "ImageSource"),
+        ("layers.1", torch.float32, "CodesignLayer"),
+        ("cascade", torch.float32, "Cascade"),
+    ],
+)
+def test_a_cast_is_refused_and_changes_nothing(images: torch.Tensor, part: str, cast: torch.dtype, owner: str) -> None:
+    model = network().eval()
+    before = model(images)
+    with pytest.raises(
+        ConfigError, match=rf"expected {owner} to keep the dtype it was made with, .* to {cast}: make it"
+    ):
+        model.get_submodule(part).to(cast)
+    assert torch.equal(model(images), before)
+
+
+def test_a_network_moves_and_is_copied_and_stored_whole(images: torch.Tensor) -> None:
+    model = network().eval()
+    torch.save(model, file := io.BytesIO())
+    file.seek(0)
+    for other in (copy.deepcopy(model), torch.load(file, weights_only=False), copy.deepcopy(model).float().cpu()):
+        assert torch.equal(other(images), model(images))
+    assert all(tensor.is_meta for tensor in (*other.to("meta").parameters(), *other.buffers()))
+
+
 def test_evaluation_does_not_draw(images: torch.Tensor) -> None:
     model = network()
     assert not torch.equal(model(images), model(images))
@@ -186,6 +220,11 @@ def test_training_lowers_the_loss(images: torch.Tensor) -> None:
             {"grid": [vp.Grid(SIZE, 36e-6)] * 3},
             ConfigError,
             "expected 4 grids (source, 2 layers, detector) or a single one, but got 3",
+        ),
+        (
+            {"grid": [vp.Grid(SIZE, 36e-6), vp.Grid(30, 24e-6), vp.Grid(SIZE, 36e-6), vp.Grid(SIZE, 36e-6)]},
+            GeometryError,
+            "the sampling of plane 3 of 4 is wrong here: expected a pitch of 24 µm or less in y",
         ),
         (
             {"devices": [device(4), vp.devices.DevicePanel.uniform(device(8), (16, SIZE), border=1)]},

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, TypeVar
 
 import torch
 
 from voltphase.errors import GeometryError
+
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class Grid:
         offset: Where the centre of the grid lies in metres, (y, x).
 
     Raises:
-        GeometryError: if a size is below 1, a pitch is not positive, or a number is not finite.
+        GeometryError: if the shape is not one or two whole numbers, the pitch not one or two numbers, the offset not
+            two, a size is below 1, a pitch is not positive, or a number is not finite.
     """
 
     shape: tuple[int, int]
@@ -36,19 +41,19 @@ class Grid:
         pitch: float | tuple[float, float],
         offset: tuple[float, float] = (0.0, 0.0),
     ) -> None:
-        shape = (shape, shape) if isinstance(shape, int) else (int(shape[0]), int(shape[1]))
-        pitch_pair = (
-            (float(pitch), float(pitch)) if isinstance(pitch, int | float) else (float(pitch[0]), float(pitch[1]))
-        )
-        offset = (float(offset[0]), float(offset[1]))
+        sizes = (shape, shape) if isinstance(shape, Integral) else shape
+        shape = _pair(sizes, int, "whole numbers of samples as a grid's shape, one or (rows, columns)")
+        pitches = (pitch, pitch) if isinstance(pitch, Real) else pitch
+        pitches = _pair(pitches, float, "numbers of metres as a grid's pitch, one or (y, x)")
+        offset = _pair(offset, float, "numbers of metres as a grid's offset, (y, x)")
         if min(shape) < 1:
             raise GeometryError(f"expected a grid of at least 1 x 1 samples, but got {shape[0]} x {shape[1]}")
-        if not all(math.isfinite(p) and p > 0 for p in pitch_pair):
+        if not all(math.isfinite(p) and p > 0 for p in pitches):
             raise GeometryError(f"expected a pitch in metres above zero, but got {pitch}: a typical one is 36e-6")
         if not all(math.isfinite(o) for o in offset):
             raise GeometryError(f"expected a finite offset in metres, but got {offset}")
         object.__setattr__(self, "shape", shape)
-        object.__setattr__(self, "pitch", pitch_pair)
+        object.__setattr__(self, "pitch", pitches)
         object.__setattr__(self, "offset", offset)
 
     @property
@@ -74,3 +79,14 @@ class Grid:
             axis(self.rows, self.pitch[0], self.offset[0]),
             axis(self.columns, self.pitch[1], self.offset[1]),
         )
+
+
+def _pair(given: Any, number: type[_Number], expected: str) -> tuple[_Number, _Number]:
+    kind = Integral if number is int else Real  # numpy's scalars are such too
+    try:
+        pair: tuple[Any, ...] = tuple(given)
+    except TypeError:
+        pair = ()
+    if len(pair) != 2 or not all(isinstance(one, kind) for one in pair):
+        raise GeometryError(f"expected {expected}, but got {given!r}")
+    return number(pair[0]), number(pair[1])

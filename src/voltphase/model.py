@@ -12,7 +12,8 @@ from voltphase.codesign import CodesignLayer, Relaxation
 from voltphase.devices import Device
 from voltphase.errors import ConfigError, GeometryError
 from voltphase.grid import Grid
-from voltphase.optics import Cascade, ImageSource, Propagator, image_interpolation
+from voltphase.optics import Cascade, ImageSource, image_interpolation
+from voltphase.optics.gaps import gap_propagators
 from voltphase.optics.planning import Engine, joined
 from voltphase.readout import RegionReadout
 
@@ -27,8 +28,9 @@ class DONN(nn.Module):
 
         source -> propagate -> modulate -> ... -> propagate -> read out
 
-    In training mode each layer draws its states by its relaxation; in evaluation mode (``model.eval()``) each
-    pixel has the state of its highest score, and the same images always give the same logits.
+    In training mode each layer modulates light as its relaxation says; in evaluation mode (``model.eval()``) each pixel
+    has the state of the level its design stands for, unless it stands for none (:class:`Unconstrained`), and the same
+    images always give the same logits.
 
     Args:
         grid: Samples of the planes: one grid for all, or one for each in the order light meets them, that is source,
@@ -54,6 +56,7 @@ class DONN(nn.Module):
         ConfigError: if there is no device, or the number of grids, distances or gains does not fit it, or a panel has
             another shape than its layer's grid.
         GeometryError: if the readout's regions are made for a detector of another shape.
+        SamplingError: if the method is wrong for a gap, or a layer's plane too coarse for the light that arrives.
     """
 
     def __init__(
@@ -108,20 +111,11 @@ class DONN(nn.Module):
             )
             for index, (plane, device) in enumerate(zip(self.grids[1:-1], devices, strict=True))
         )
-        gaps = list(zip(self.grids[:-1], self.grids[1:], self.distances, strict=True))
-        alike = {
-            (before, after, distance): Propagator(
-                before,
-                after,
-                wavelength=self.wavelength,
-                distance=distance,
-                method=method,
-                engine=engine,
-                dtype=dtype,
+        self.propagators = _modules(
+            gap_propagators(
+                self.grids, self.distances, wavelength=self.wavelength, method=method, engine=engine, dtype=dtype
             )
-            for before, after, distance in set(gaps)
-        }
-        self.propagators = _modules(alike[gap] for gap in gaps)
+        )
         self.readout = readout
         self.cascade = self._cascade(image_shape, dtype, engine, tf32)
 

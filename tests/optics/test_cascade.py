@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
@@ -193,6 +193,19 @@ def test_only_what_is_asked_for_has_a_gradient() -> None:
     images, first, last = (tensor.detach() for tensor in (images, modulations[0], modulations[2]))
     field = plan(images, [first, modulations[1], last])
     assert_same(torch.autograd.grad(field.abs().sum(), modulations[1])[0], wanted)
+
+
+def test_the_gradient_of_an_empty_batch_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dirty(sizes: Sequence[int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+        return torch.full(tuple(sizes), 7.0, dtype=dtype, device=device)
+
+    monkeypatch.setattr("voltphase.optics.passes.borrow", dirty)
+    planes = [(4, 4), (6, 5), (6, 5), (4, 3)]
+    images, modulations = inputs(planes, batch=0)
+    field = cascade(kernels(planes))(images, modulations)
+    gradients = torch.autograd.grad(field.abs().sum(), [images, *modulations])
+    assert [tuple(gradient.shape) for gradient in gradients] == [(0, 4, 4), (6, 5), (6, 5)]
+    assert not any(gradient.any() for gradient in gradients)
 
 
 def test_without_gradients_the_field_is_the_same_and_has_no_history() -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 import warnings
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from voltphase.errors import SamplingError
 from voltphase.grid import Grid
-from voltphase.optics import Propagator, SamplingWarning
+from voltphase.optics import FocalPlane, FresnelTransfer, Propagator, SamplingWarning, kernels
 from voltphase.optics.choice import best_method
 from voltphase.optics.cost import Cost, product_cost
+from voltphase.optics.gaps import gap_propagators
 from voltphase.optics.geometry import Geometry
+from voltphase.optics.methods import aliasing_limit
 
 GREEN = 532e-9
 PAPER = Grid(200, 36e-6)
@@ -34,12 +39,38 @@ def test_the_papers_system_needs_no_warning(size: int, distance: float, method: 
         (Grid(64, 36e-6), 0.0, "fresnel"),
         (Grid(64, 36e-6), 0.096, "fresnel"),
         (Grid(64, 1e-6), 3e-4, "angular-spectrum"),
+        # Evanescent light arrives, which Fresnel does not know to decay.
+        (Grid(64, 0.1e-6), 20e-9, "angular-spectrum"),
+        (Grid(64, 0.2e-6), 33e-9, "angular-spectrum"),
+        (Grid(2, 0.02e-6), 100e-9, "angular-spectrum"),
+        # It does not arrive, or has hardly decayed.
+        (Grid(16, 0.2e-6), 20e-6, "fresnel"),
+        (Grid(64, 0.2e-6), 5e-9, "fresnel"),
     ],
 )
 def test_auto_takes_the_cheapest_that_is_right(grid: Grid, distance: float, chosen: str) -> None:
     propagator = Propagator(grid, wavelength=GREEN, distance=distance)
     assert propagator.method.name == chosen
     assert all(limit.verdict == "good" for limit in propagator.explain().limits)
+
+
+@pytest.mark.parametrize(
+    ("pitch", "distance", "chosen"),
+    [
+        (400e-6, 0.03, "angular-spectrum"),
+        (400e-6, 0.3, "fresnel"),
+        (200e-6, 0.003, "angular-spectrum"),
+        (200e-6, 0.02, "rayleigh-sommerfeld"),
+        (200e-6, 0.2, "fresnel"),
+    ],
+)
+def test_terahertz_layers_with_pixels_near_half_a_wavelength_need_no_warning(
+    pitch: float, distance: float, chosen: str
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        propagator = Propagator(Grid(64, pitch), wavelength=400e-6, distance=distance)
+    assert propagator.method.name == chosen
 
 
 def test_auto_takes_the_integral_where_frequencies_would_be_cut() -> None:
@@ -64,6 +95,16 @@ def test_auto_takes_the_integral_where_frequencies_would_be_cut() -> None:
         (
             {"method": "fraunhofer"},
             "method 'fraunhofer' is wrong here: expected a distance of 758 m or more but got 0.3 m; use method",
+        ),
+        (
+            {"method": "fraunhofer", "source": Grid(32, 1e-6), "target": Grid((1, 105), 0.5e-3), "distance": 0.1},
+            "method 'fraunhofer' is wrong here: expected a paraxial phase error of at most 0.2 rad but got 613 rad at "
+            "the steepest angle; use method 'angular-spectrum'",
+        ),
+        (
+            {"method": "fresnel", "source": Grid(64, 0.1e-6), "distance": 200e-9},
+            "method 'fresnel' is wrong here: expected a paraxial phase error of at most 0.2 rad but got "
+            "16.7 rad at the steepest angle; use method 'angular-spectrum'",
         ),
         (
             {"method": "focal-plane"},
@@ -121,6 +162,71 @@ def test_a_method_that_is_borderline_is_warned_of(options: dict, message: str) -
     assert caught[0].filename == __file__
 
 
+def through_the_middle(middle: Grid, distance: float) -> torch.Tensor:
+    """Light from random phases on to a clear plane in the middle and as far again."""
+    source = Grid(32, 24e-6)
+    options = {"wavelength": GREEN, "distance": distance, "method": "fresnel", "dtype": torch.complex128}
+    phases = 2 * math.pi * torch.rand(32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return Propagator(middle, source, **options)(Propagator(source, middle, **options)(kernels.phasor(phases)))
+
+
+@pytest.mark.parametrize(
+    ("samples", "distance", "verdict"),
+    [
+        # Close by all light of the band arrives; far away what is as steep as a line from corner to corner.
+        *((40, 0.03, "good"), (32, 0.03, "good"), (30, 0.03, "borderline"), (24, 0.03, "wrong"), (16, 0.03, "wrong")),
+        *((16, 0.2, "good"), (8, 0.15, "wrong")),
+    ],
+)
+def test_a_plane_is_too_coarse_where_it_spoils_the_light_on_the_next(
+    samples: int, distance: float, verdict: str
+) -> None:
+    middle = Grid(samples, 32 * 24e-6 / samples)
+    assert aliasing_limit(FresnelTransfer(), Geometry(Grid(32, 24e-6), middle, GREEN, distance)).verdict == verdict
+    found, expected = (through_the_middle(grid, distance) for grid in (middle, Grid(128, 6e-6)))
+    error = float((found - expected).norm() / expected.norm())
+    # What the edge of the middle plane cuts sharply is resolved by no samples: 0.17 at the most.
+    assert error < 0.2 if verdict == "good" else error > (0.3 if verdict == "borderline" else 0.5)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    pitch=st.floats(1e-7, 1e-3), wavelength=st.floats(1e-7, 1e-3), distance=st.floats(0, 1), size=st.integers(1, 2000)
+)
+def test_planes_of_one_pitch_pass_on_all_light(pitch: float, wavelength: float, distance: float, size: int) -> None:
+    # Also where the pitch comes out of a division.
+    planes = Grid(size, pitch), Grid((size, 3), (pitch * size / size, 3 * pitch / 3), (1e-3, 0.0))
+    for source, target in (planes, planes[::-1]):
+        assert aliasing_limit(FresnelTransfer(), Geometry(source, target, wavelength, distance)).verdict == "good"
+
+
+def test_a_lens_turns_light_beyond_what_equal_pitches_carry() -> None:
+    # Half planes of 1.134 mm over 0.2 m, against 532 nm over twice 36 µm; what is in front of the lens arrives flat.
+    planes = Geometry(Grid(64, 36e-6), Grid(64, 36e-6), GREEN, 0.2)
+    assert aliasing_limit(FocalPlane(), planes).value == pytest.approx(2 * 1.134e-3 / 0.2 / (GREEN / 72e-6))
+    assert aliasing_limit(FocalPlane(front=0.2), planes).value == pytest.approx(1.134e-3 / 0.2 / (GREEN / 72e-6))
+
+
+def test_planes_too_coarse_to_go_on_from_are_refused_but_a_detector_is_not() -> None:
+    options = {"wavelength": GREEN, "method": "fresnel"}
+    fine, coarse, detector = Grid(96, 24e-6), Grid(64, 36e-6), Grid(32, 72e-6)
+    with pytest.raises(SamplingError) as caught:
+        gap_propagators([fine, coarse, detector], [0.096] * 2, **options)
+    assert str(caught.value) == (
+        "the sampling of plane 2 of 3 is wrong here: expected a pitch of 24 µm or less in y, so that samples carry the "
+        "light that arrives, but got 36 µm; use a finer pitch there, a coarser one on the plane before it, or a longer "
+        "distance"
+    )
+    oblong = Grid((96, 88), (24e-6, 26e-6))
+    with pytest.warns(SamplingWarning, match=r"plane 3 of 4 is borderline .* 24 µm or less in x, .* but got 26 µm;"):
+        gap_propagators([coarse, fine, oblong, detector], [0.096] * 3, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        there, here, last = gap_propagators([coarse, coarse, coarse, detector], [0.096] * 3, **options)
+        gap_propagators([fine, coarse, detector], [2.0, 0.096], **options)
+    assert there is here is not last
+
+
 def test_an_explanation_gives_the_figures() -> None:
     explanation = Propagator(PAPER, wavelength=GREEN, distance=0.3).explain()
     assert explanation.fresnel_number == pytest.approx(2 * (3.6e-3**2 / (GREEN * 0.3),))
@@ -140,10 +246,11 @@ def test_an_explanation_names_offsets_and_both_pitches() -> None:
     assert "4 x 4 samples, pitch 36 µm, centre at 1 mm (y), 0 m (x)\n" in text
 
 
-def test_the_paraxial_error_is_what_the_two_transfer_functions_differ_by() -> None:
-    geometry = Geometry(Grid(400, 4e-6), Grid(400, 4e-6), GREEN, 2e-3)
-    s = math.sqrt(2) * GREEN / 8e-6
-    turns = geometry.distance / GREEN * (math.sqrt(1 - s**2) - (1 - s**2 / 2))
+@pytest.mark.parametrize(("pitch", "distance"), [(4e-6, 2e-3), (0.2e-6, 20e-9)], ids=["travelling", "evanescent"])
+def test_the_paraxial_error_is_what_the_two_transfer_functions_differ_by(pitch: float, distance: float) -> None:
+    geometry = Geometry(Grid(400, pitch), Grid(400, pitch), GREEN, distance)
+    s = math.sqrt(2) * GREEN / (2 * pitch)
+    turns = geometry.distance / GREEN * (cmath.sqrt(1 - s**2) - (1 - s**2 / 2))
     assert geometry.paraxial_phase_error() == pytest.approx(abs(2 * math.pi * turns), rel=1e-6)
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voltphase.errors import GeometryError, SamplingError
+from voltphase.errors import ConfigError, GeometryError, SamplingError
 from voltphase.grid import Grid
 from voltphase.optics import Aperture, Element, ThinLens, circular_aperture, rectangular_aperture, thin_lens
 
@@ -65,6 +65,9 @@ def test_modules_multiply_and_do_not_promote() -> None:
     )
     hole = Aperture(grid, size=(2e-5, 2e-5), dtype=torch.complex128)
     assert hole(field.to(torch.complex128)).abs()[:, 0].sum() == 0
+    for element, other in ((lens, torch.complex128), (hole, torch.complex64), (hole, torch.float64)):
+        with pytest.raises(ConfigError, match=rf"field, but got {other}: cast the field, or make the element with"):
+            element(torch.ones(4, 4, dtype=other))
     assert torch.equal(Aperture(grid, diameter=1.0)(field), field)
 
 
@@ -80,6 +83,24 @@ def test_a_lens_too_strong_for_its_samples_is_refused() -> None:
     ("make", "message"),
     [
         (lambda grid: thin_lens(grid, wavelength=5e-7, focal_length=0), "expected a focal length other than zero"),
+        (
+            lambda grid: thin_lens(grid, wavelength=-5e-7, focal_length=1),
+            "expected a wavelength in metres, from 1 nm",
+        ),
+        (
+            lambda grid: thin_lens(grid, wavelength=5e-7, focal_length=1, centre=(0, math.nan)),
+            "expected a finite centre in metres, but got (0, nan)",
+        ),
+        (lambda grid: circular_aperture(grid, diameter=math.inf), "expected a finite diameter in metres, but got inf"),
+        (lambda grid: circular_aperture(grid, diameter=1, centre=(math.nan, 0)), "expected a finite centre in metres"),
+        (
+            lambda grid: rectangular_aperture(grid, size=(1, math.inf)),
+            "expected a finite size in metres, but got (1, inf)",
+        ),
+        (
+            lambda grid: rectangular_aperture(grid, size=(1, 1), centre=(0, math.inf)),
+            "expected a finite centre in metres, but got (0, inf)",
+        ),
         (lambda grid: circular_aperture(grid, diameter=0), "expected a diameter in metres above zero, but got 0"),
         (
             lambda grid: rectangular_aperture(grid, size=(1, -1)),

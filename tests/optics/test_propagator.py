@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import dataclass
 
@@ -56,8 +57,8 @@ def cases() -> list[Case]:
     found = []
     for name in METHODS_BY_NAME:
         target = SOURCE if name.endswith("wrapped") else TARGET
-        plans = Case(name, "auto", target).propagator()._plans
-        found.extend(Case(name, plan.engine, target) for plan in plans)
+        explained = Case(name, "auto", target).propagator().explain()
+        found.extend(Case(name, engine.name, target) for engine in (explained.engine, *explained.others))
     return found
 
 
@@ -115,6 +116,23 @@ def test_kernels_are_buffers_and_in_no_checkpoint(case: Case) -> None:
     assert list(propagator.state_dict()) == []
     assert list(propagator.parameters()) == []
     assert all(buffer.is_meta for buffer in propagator.to("meta").buffers())
+
+
+@pytest.mark.filterwarnings("ignore:Casting complex values to real")
+@every_case
+def test_a_propagator_survives_pickling_and_refuses_a_cast(case: Case) -> None:
+    propagator = case.propagator(torch.complex64)
+    u = noise(*SOURCE.shape, dtype=torch.complex64)
+    torch.save(propagator, file := io.BytesIO())
+    file.seek(0)
+    again = torch.load(file, weights_only=False)
+    assert torch.equal(again(u), propagator(u))
+    assert str(again.explain()) == str(propagator.explain())
+    with pytest.raises(
+        ConfigError, match="expected Propagator to keep the dtype it was made with, but got a cast from"
+    ):
+        again.to(torch.float32)
+    assert torch.equal(again(u), propagator(u))
 
 
 @every_case
@@ -262,6 +280,15 @@ def test_backwards_undoes_forwards_and_parts_add_up(method: str) -> None:
     assert relative(through(0.0)(u), u) < 1e-12
 
 
+@pytest.mark.parametrize("method", [*STATIONARY, "angular-spectrum"])
+def test_between_equal_pitches_the_way_back_is_the_adjoint_of_the_way_there(method: str) -> None:
+    common = {"wavelength": WAVELENGTH, "method": method, "dtype": torch.complex128, "check": False}
+    one, other = Grid((12, 9), 12e-6, (1e-5, -2e-5)), Grid((7, 16), 12e-6, (0.0, 5e-5))
+    u = noise(*other.shape)
+    there, back = Propagator(one, other, distance=0.01, **common), Propagator(other, one, distance=-0.01, **common)
+    assert relative(back(u), there.adjoint(u)) < ENGINES_AGREE
+
+
 @pytest.mark.parametrize("name", ["fresnel-wrapped", "angular-spectrum-wrapped"])
 def test_the_wrapped_methods_are_the_plain_fourier_code_others_write(name: str) -> None:
     u, pitch, z = noise(10, 13), 15e-6, 0.02
@@ -311,7 +338,8 @@ def test_the_focal_plane_of_a_lens_is_that_of_a_far_field() -> None:
             ConfigError,
             "expected an engine out of auto, matrix, fft for method 'fresnel' here, but got 'magic'",
         ),
-        ({"wavelength": 0}, GeometryError, "expected a wavelength in metres above zero, but got 0"),
+        ({"wavelength": 0}, GeometryError, "expected a wavelength in metres, from 1 nm to 10 mm, but got 0"),
+        ({"wavelength": 532}, GeometryError, "expected a wavelength in metres, from 1 nm to 10 mm, but got 532"),
         ({"distance": math.inf}, GeometryError, "expected a finite distance in metres, but got inf"),
         ({"dtype": torch.float32}, ConfigError, "expected dtype torch.complex64 or torch.complex128"),
         (
@@ -328,6 +356,16 @@ def test_the_focal_plane_of_a_lens_is_that_of_a_far_field() -> None:
             {"method": "fresnel-impulse", "distance": 0},
             GeometryError,
             "expected a distance other than zero for method 'fresnel-impulse', but got 0",
+        ),
+        *(
+            (
+                {"method": method, "distance": distance, "check": False},
+                GeometryError,
+                f"expected a distance above zero for method {method!r}, but got {distance:g} m: for the way back use "
+                "the adjoint of the way there",
+            )
+            for method in ("fraunhofer", "focal-plane")
+            for distance in (-0.1, 0)
         ),
     ],
 )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import cmath
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -47,6 +48,8 @@ def test_a_tilted_plane_wave_advances_along_its_direction() -> None:
     wave = plane_wave(grid, wavelength=WAVELENGTH, tilt=(0.02, -0.05), dtype=torch.complex128)
     path = y[:, None] * math.sin(0.02) + x * math.sin(-0.05)
     torch.testing.assert_close(wave, torch.exp(2j * math.pi / WAVELENGTH * path))
+    # Along the plane, where the sines are those of a direction but for rounding.
+    assert plane_wave(Grid(4, 1e-7), wavelength=WAVELENGTH, tilt=(math.asin(0.6), math.asin(0.8))).isfinite().all()
 
 
 def test_a_gaussian_beam_obeys_the_textbook() -> None:
@@ -86,6 +89,40 @@ def test_a_point_source_is_a_spherical_wave(distance: float) -> None:
             lambda grid: point_source(grid, wavelength=WAVELENGTH, distance=1e-3),
             SamplingError,
             "expected the rim of a spherical wave no steeper than 0.0266 rad",
+        ),
+        *(
+            (
+                make,
+                GeometryError,
+                f"expected a wavelength in metres, from 1 nm to 10 mm, but got {wavelength}: green light has 532e-9",
+            )
+            for wavelength in (0, -532e-9, math.nan, math.inf)
+            for make in (
+                partial(plane_wave, wavelength=wavelength),
+                partial(gaussian_beam, wavelength=wavelength, waist=1e-4),
+                partial(point_source, wavelength=wavelength, distance=1.0),
+            )
+        ),
+        *(
+            (partial(make, wavelength=WAVELENGTH), GeometryError, f"expected a finite {what}")
+            for what, make in {
+                "tilt in radians, but got (0, nan)": partial(plane_wave, tilt=(0, math.nan)),
+                "waist in metres, but got inf": partial(gaussian_beam, waist=math.inf),
+                "distance in metres, but got nan": partial(gaussian_beam, waist=1e-4, distance=math.nan),
+                "distance in metres, but got inf": partial(point_source, distance=math.inf),
+                "centre in metres, but got (nan, 0)": partial(gaussian_beam, waist=1e-4, centre=(math.nan, 0)),
+                "position in metres, but got (0, nan)": partial(point_source, distance=1.0, position=(0, math.nan)),
+            }.items()
+        ),
+        (
+            lambda grid: ImageSource(grid, (3, 3), encoding="phase", phase_range=math.inf),
+            GeometryError,
+            "expected a finite phase range in radians, but got inf",
+        ),
+        (
+            lambda grid: plane_wave(Grid(4, 1e-7), wavelength=WAVELENGTH, tilt=(1.2, 1.2)),
+            GeometryError,
+            "expected tilts whose squared sines add up to at most 1, as a direction's do, but got (1.2, 1.2)",
         ),
         (
             lambda grid: point_source(grid, wavelength=WAVELENGTH, distance=0),

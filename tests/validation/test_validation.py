@@ -9,7 +9,9 @@ import pytest
 
 from voltphase import validation
 from voltphase.errors import OutputError
-from voltphase.validation import Row, table
+from voltphase.optics import FresnelTransfer
+from voltphase.optics.engines import ConvolutionEngine
+from voltphase.validation import Row, agreement, table
 from voltphase.validation.rows import ADJOINT, CLOSED_FORM, ROUNDING
 
 
@@ -87,6 +89,13 @@ def test_a_row_beyond_its_tolerance_fails() -> None:
     broken = Row("a", "b", math.nan, 1e-3, "c")
     assert not broken.passed
     assert broken.as_json()["error"] is None
+
+
+def test_a_broken_engine_is_not_hidden_by_a_sound_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreement, "METHODS_BY_NAME", {"fresnel": FresnelTransfer})
+    adjoint = ConvolutionEngine.adjoint
+    monkeypatch.setattr(ConvolutionEngine, "adjoint", lambda self, field: adjoint(self, field) * math.nan)
+    assert [row.case for row in agreement.adjoints().rows if not row.passed] == ["adjoint dot product"]
 
 
 def test_a_place_that_cannot_be_written_is_found_before_the_work(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from voltphase.dtypes import FixedDtype
 from voltphase.errors import GeometryError
 from voltphase.memory import borrow
 from voltphase.optics.detection import AmplitudeMasks, IntensityMasks, Masks
@@ -19,7 +20,7 @@ from voltphase.optics.planning import Engine, Step, make_plan
 from voltphase.optics.precision import matrix_products
 
 
-class Cascade(nn.Module):
+class Cascade(FixedDtype):
     """Images through modulated planes to a detector, at once.
 
     Computes ``u = first(images)``, then ``u = between[l](modulations[l] * u)`` from plane to plane, and at the end

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from voltphase.dtypes import FixedDtype
 from voltphase.errors import GeometryError, SamplingError
 from voltphase.grid import Grid
 from voltphase.optics.kernels import phasor
-from voltphase.optics.precision import require_complex
-from voltphase.optics.units import metres
+from voltphase.optics.precision import require_complex, require_dtype
+from voltphase.optics.units import metres, require_finite, require_wavelength
 
 
 def thin_lens(
@@ -34,9 +35,12 @@ def thin_lens(
         centre: Of the lens (y, x), in metres.
 
     Raises:
-        GeometryError: if the focal length is zero or the diameter not positive.
+        GeometryError: if the wavelength is none that light has, the focal length is zero, the diameter not positive, or
+            a number not finite.
         SamplingError: if the phase turns by more than pi from sample to sample inside the lens.
     """
+    require_wavelength(wavelength)
+    require_finite("centre in metres", *centre)
     if focal_length == 0 or not math.isfinite(focal_length):
         raise GeometryError(f"expected a focal length other than zero, but got {focal_length}")
     y, x = (c - middle for c, middle in zip(grid.coordinates(), centre, strict=True))
@@ -63,8 +67,10 @@ def circular_aperture(grid: Grid, *, diameter: float, centre: tuple[float, float
         centre: (y, x) in metres.
 
     Raises:
-        GeometryError: if the diameter is not positive.
+        GeometryError: if the diameter is not positive, or a number is not finite.
     """
+    require_finite("diameter in metres", diameter)
+    require_finite("centre in metres", *centre)
     if not diameter > 0:
         raise GeometryError(f"expected a diameter in metres above zero, but got {diameter}")
     y, x = (_edges(c - middle, pitch) for c, middle, pitch in zip(grid.coordinates(), centre, grid.pitch, strict=True))
@@ -81,8 +87,10 @@ def rectangular_aperture(grid: Grid, *, size: tuple[float, float], centre: tuple
         centre: (y, x) in metres.
 
     Raises:
-        GeometryError: if the size is not positive.
+        GeometryError: if the size is not positive, or a number is not finite.
     """
+    require_finite("size in metres", *size)
+    require_finite("centre in metres", *centre)
     if not min(size) > 0:
         raise GeometryError(f"expected a size in metres above zero, but got {size}")
     rows, columns = (
@@ -92,7 +100,7 @@ def rectangular_aperture(grid: Grid, *, size: tuple[float, float], centre: tuple
     return rows[:, None] * columns
 
 
-class Element(nn.Module):
+class Element(FixedDtype):
     """Multiplies light by a fixed transmission.
 
     Args:
@@ -111,8 +119,10 @@ class Element(nn.Module):
         """A complex ``... x rows x columns`` field behind the element.
 
         Raises:
-            GeometryError: if the field is of another shape.
+            ConfigError: if the field is of another dtype: nothing is cast without a word.
+            GeometryError: if it is of another shape.
         """
+        require_dtype(field, self.transmission.dtype, "element")
         if field.shape[-2:] != self.transmission.shape:
             rows, columns = self.transmission.shape
             raise GeometryError(
@@ -149,7 +159,8 @@ class Aperture(Element):
         dtype: Complex type of the fields it takes and gives.
 
     Raises:
-        GeometryError: if not exactly one of ``diameter`` and ``size`` is given, or it is not positive.
+        GeometryError: if not exactly one of ``diameter`` and ``size`` is given, it is not positive, or a number is not
+            finite.
     """
 
     def __init__(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from voltphase.errors import GeometryError
 from voltphase.grid import Grid
+from voltphase.optics.units import require_finite, require_wavelength
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Geometry:
         distance: From source to target in metres; negative propagates backwards.
 
     Raises:
-        GeometryError: if the wavelength is not positive or the distance not finite.
+        GeometryError: if the wavelength is none that light has, or the distance not finite.
     """
 
     source: Grid
@@ -31,12 +32,8 @@ class Geometry:
     distance: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.wavelength) and self.wavelength > 0):
-            raise GeometryError(
-                f"expected a wavelength in metres above zero, but got {self.wavelength}: green light has 532e-9"
-            )
-        if not math.isfinite(self.distance):
-            raise GeometryError(f"expected a finite distance in metres, but got {self.distance}")
+        require_wavelength(self.wavelength)
+        require_finite("distance in metres", self.distance)
 
     def displacement(self, axis: int) -> Tensor:
         """Target minus source coordinates along an axis in metres, ``target x source``, float64."""
@@ -65,6 +62,15 @@ class Geometry:
         across = self.reach(axis)
         return across / math.hypot(across, self.distance) if across else 0.0
 
+    def arriving_sine(self, axis: int) -> float:
+        """The sine of the steepest angle of light from the source's samples on the target, above 1 if it is evanescent.
+
+        No steeper than the samples can carry, nor than a line from corner to corner.
+        """
+        carried = self.wavelength / (2 * self.source.pitch[axis])
+        # Within a wavelength light does not go in rays, and what decays is not gone.
+        return carried if abs(self.distance) < self.wavelength else min(carried, self.ray_sine(axis))
+
     def fresnel_number(self, axis: int) -> float:
         """a^2 / (wavelength z) with a half the width of the source; infinite at distance zero."""
         spread = self.wavelength * abs(self.distance)
@@ -74,15 +80,15 @@ class Geometry:
         """The largest error in radians that the Fresnel approximation makes in the phase of a wave.
 
         Over all plane waves that can go from the source to the target: no steeper than a line from corner to corner,
-        nor (``band_limited``) than what the samples can carry.
+        nor (``band_limited``) than what the samples can carry. The decay of evanescent waves, which it leaves out,
+        counts as an imaginary phase.
         """
         squared = 0.0
         for axis in (0, 1):
-            sine = self.ray_sine(axis)
-            squared += min(sine, self.nyquist_sine(axis)) ** 2 if band_limited else sine**2
-        squared = min(squared, 1.0)
-        # (1 - sqrt(1 - s)) - s / 2 = s^2 / (2 (1 + sqrt(1 - s))^2), which does not cancel for small s.
-        turns = abs(self.distance) / self.wavelength * squared**2 / (2 * (1 + math.sqrt(1 - squared)) ** 2)
+            sine = self.arriving_sine(axis) if band_limited else self.ray_sine(axis)
+            squared += sine * sine
+        # abs(sqrt(1 - s) - 1 + s / 2) = abs(s / (1 + sqrt(1 - s)))^2 / 2, which does not cancel for small s.
+        turns = abs(self.distance) / self.wavelength * abs(squared / (1 + cmath.sqrt(1 - squared))) ** 2 / 2
         return 2 * math.pi * turns
 
     @staticmethod

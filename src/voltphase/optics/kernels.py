@@ -2,7 +2,8 @@
 
 All are built in double precision. Time dependence is exp(-i omega t), so free space over a distance z adds the
 phase 2 pi z / wavelength. That common factor, the carrier, is left out of every function here but
-:func:`carrier`. Propagating backwards (a negative distance) is the adjoint of propagating forwards.
+:func:`carrier`. Propagating backwards (a negative distance) is, between equal pitches, the adjoint of propagating
+forwards.
 """
 
 from __future__ import annotations
@@ -114,14 +115,13 @@ def far_field(
         target, source: Coordinates in metres, 1-D.
         pitch: Of the source samples, in metres.
         wavelength: In metres.
-        distance: Or focal length, in metres; not zero.
+        distance: Or focal length, in metres; above zero.
         curvature: Of the phase across the target, 1 for free space.
     """
     x, at = source.double()[None, :], target.double()[:, None]
-    spread = wavelength * abs(distance)
+    spread = wavelength * distance
     phase = math.pi * curvature * at**2 / spread - 2 * math.pi * at * x / spread - math.pi / 4
-    kernel = phasor(phase) * (pitch / math.sqrt(spread))
-    return kernel if distance > 0 else kernel.conj().resolve_conj()
+    return phasor(phase) * (pitch / math.sqrt(spread))
 
 
 def angular_spectrum(frequency_y: Tensor, frequency_x: Tensor, wavelength: float, distance: float) -> Tensor:

@@ -44,6 +44,10 @@ class Method(ABC):
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
         """What bounds the method here, as figures."""
 
+    def arriving_sine(self, geometry: Geometry, axis: int) -> float:
+        """The sine of the steepest angle of light on the target."""
+        return geometry.arriving_sine(axis)
+
     @abstractmethod
     def plans(self, geometry: Geometry) -> list[Plan]:
         """The engines that can apply it.
@@ -162,9 +166,9 @@ class Fraunhofer(Method):
     title: ClassVar[str] = "Fraunhofer diffraction"
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
-        require_distance(self, geometry)
+        require_forwards(self, geometry)
         squared = sum(float(x.abs().max()) ** 2 for x in geometry.source.coordinates())
-        phase = math.pi * squared / (geometry.wavelength * abs(geometry.distance))
+        phase = math.pi * squared / (geometry.wavelength * geometry.distance)
         nearest = math.pi * squared / (geometry.wavelength * PARAXIAL_GOOD)
         far = Limit(
             "phase of the neglected curvature",
@@ -173,9 +177,9 @@ class Fraunhofer(Method):
             PARAXIAL_WRONG,
             " rad",
             f"a distance of {metres(nearest)} or more",
-            metres(abs(geometry.distance)),
+            metres(geometry.distance),
         )
-        return (far, replica_limit(geometry))
+        return (paraxial_limit(geometry), far, replica_limit(geometry))
 
     def matrices(self, geometry: Geometry) -> tuple[Tensor, Tensor]:
         return _far_field(geometry, curvature=1.0, length=geometry.distance)
@@ -198,8 +202,13 @@ class FocalPlane(Method):
     title: ClassVar[str] = "far field behind a lens"
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
-        require_distance(self, geometry)
+        require_forwards(self, geometry)
         return (paraxial_limit(geometry), replica_limit(geometry))
+
+    def arriving_sine(self, geometry: Geometry, axis: int) -> float:
+        # Behind the lens it is the place of a source that tilts its light, not the angle at which it sent it out.
+        source, target = (float(grid.coordinates()[axis].abs().max()) for grid in (geometry.source, geometry.target))
+        return (source + abs(1 - self.front / geometry.distance) * target) / geometry.distance
 
     def matrices(self, geometry: Geometry) -> tuple[Tensor, Tensor]:
         curvature = 1 - self.front / geometry.distance
@@ -270,12 +279,12 @@ def replica_limit(geometry: Geometry) -> Limit:
             float(geometry.target.coordinates()[axis].abs().max())
             * 2
             * geometry.source.pitch[axis]
-            / (geometry.wavelength * abs(geometry.distance)),
+            / (geometry.wavelength * geometry.distance),
             axis,
         )
         for axis in (0, 1)
     )
-    half = geometry.wavelength * abs(geometry.distance) / (2 * geometry.source.pitch[axis])
+    half = geometry.wavelength * geometry.distance / (2 * geometry.source.pitch[axis])
     return Limit(
         "target's half width over that of one far field",
         ratio,
@@ -284,6 +293,26 @@ def replica_limit(geometry: Geometry) -> Limit:
         "",
         f"a target within {metres(half)} of the axis, beyond which the far field of samples repeats,",
         f"one that reaches {metres(ratio * half)}",
+    )
+
+
+def aliasing_limit(method: Method, geometry: Geometry) -> Limit:
+    """That the target's samples carry the light that arrives, which matters where they are propagated from again."""
+    ratio, pitch, name = max(
+        # Rounded, so that pitches of one length computed in two ways are equal.
+        (round(method.arriving_sine(geometry, axis) / (geometry.wavelength / (2 * pitch)), 9), pitch, name)
+        for axis, (pitch, name) in enumerate(zip(geometry.target.pitch, "yx", strict=True))
+    )
+    needed = metres(pitch / ratio if ratio else math.inf)
+    return Limit(
+        "sine of the steepest angle that arrives, over what the target's samples carry",
+        ratio,
+        1.0,
+        # Light from random phases, which fills the band, is by then out by 0.4 to 0.75 of itself one plane further.
+        ALIASED_WRONG,
+        "",
+        f"a pitch of {needed} or less in {name}, so that samples carry the light that arrives,",
+        metres(pitch),
     )
 
 
@@ -304,6 +333,15 @@ def require_distance(method: Method, geometry: Geometry) -> None:
     """Refuse a distance of zero for a method whose kernel is singular there."""
     if geometry.distance == 0:
         raise GeometryError(f"expected a distance other than zero for method {method.name!r}, but got 0")
+
+
+def require_forwards(method: Method, geometry: Geometry) -> None:
+    """Refuse a far field at a distance that is not ahead: on the way back the near plane is the target."""
+    if geometry.distance <= 0:
+        raise GeometryError(
+            f"expected a distance above zero for method {method.name!r}, but got {metres(geometry.distance)}: "
+            "for the way back use the adjoint of the way there"
+        )
 
 
 def _far_field(geometry: Geometry, curvature: float, length: float) -> tuple[Tensor, Tensor]:

@@ -78,6 +78,10 @@ class Pass:
             wanted: Whether the gradient is wanted of the images, and of each modulation.
         """
         sums = [self._borrow(*plane.sizes(self.step)) for plane in self.planes[:-1]]
+        if self.batch == 0:
+            # There is no first micro-batch to write them.
+            for total in sums:
+                total.zero_()
         source = self.hops[0].source
         images = self._borrow(self.batch, *source.natural_shape) if wanted[0] else None
         # Nothing before the first thing wanted needs light.

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from voltphase.errors import ConfigError
 
@@ -36,21 +37,45 @@ def require_complex(dtype: torch.dtype) -> None:
         raise ConfigError(f"expected dtype torch.complex64 or torch.complex128, but got {dtype}")
 
 
+def require_dtype(field: Tensor, dtype: torch.dtype, owner: str) -> None:
+    """Refuse a field that would be promoted, or promote: nothing is cast without a word.
+
+    Args:
+        field: That comes.
+        dtype: That it should have.
+        owner: What takes it, as a message names it.
+
+    Raises:
+        ConfigError: if it has another dtype.
+    """
+    if field.dtype != dtype:
+        raise ConfigError(
+            f"expected a {dtype} field, but got {field.dtype}: cast the field, or make the {owner} with that dtype"
+        )
+
+
 @contextmanager
 def matrix_products(device: torch.device, *, tf32: bool) -> Iterator[None]:
     """Let matrix products of a CUDA GPU round to TF32, or not, whatever the process has set; elsewhere do nothing.
 
     TF32 keeps 10 bits after the leading one of every factor and adds in single precision. Behind five layers of
     200 x 200 the light of a detector region is then off by 2e-4 of the brightest and the gradients by 1e-3, where
-    single precision is off by 1e-7 and 3e-7 (``python scripts/precision.py``, which imitates the rounding where there
-    is no GPU; ``benchmarks/results/precision-cpu.json``).
+    matrix products in single precision are off by 1e-7 and 3e-7 (``python scripts/precision.py``, which imitates the
+    rounding where there is no GPU; ``benchmarks/results/precision-cpu.json``), and FFTs, which TF32 leaves as they are,
+    by less than 1e-6.
     """
     if device.type != "cuda":
         yield
         return
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = tf32
+    matmul = torch.backends.cuda.matmul
+    # From torch 2.9 on, products go by fp32_precision, and allow_tf32 cannot be read where the two differ.
+    if hasattr(matmul, "fp32_precision"):
+        name, wanted = "fp32_precision", "tf32" if tf32 else "ieee"
+    else:
+        name, wanted = "allow_tf32", tf32
+    before = getattr(matmul, name)
+    setattr(matmul, name, wanted)
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        setattr(matmul, name, before)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from voltphase.errors import ConfigError, GeometryError
+from voltphase.dtypes import FixedDtype
+from voltphase.errors import GeometryError
 from voltphase.grid import Grid
 from voltphase.optics.choice import METHODS, best_method, best_plan, find_method
 from voltphase.optics.convolution import Transfer
@@ -13,15 +14,15 @@ from voltphase.optics.engines import ConvolutionEngine
 from voltphase.optics.explain import Explanation, explain
 from voltphase.optics.geometry import Geometry
 from voltphase.optics.hops import Kernel
-from voltphase.optics.methods import Method
+from voltphase.optics.methods import Method, Plan
 from voltphase.optics.planning import Engine
-from voltphase.optics.precision import require_complex
+from voltphase.optics.precision import require_complex, require_dtype
 from voltphase.optics.sampling import enforce
 
 __all__ = ["METHODS", "Propagator"]
 
 
-class Propagator(nn.Module):
+class Propagator(FixedDtype):
     """Takes the field on one plane to the field on another, a distance of free space away.
 
     Light that leaves a grid is gone: convolutions are linear, nothing wraps around. The grids may differ in size, pitch
@@ -50,7 +51,8 @@ class Propagator(nn.Module):
         source: Where the field is given.
         target: Where it is wanted; ``source`` by default.
         wavelength: In metres.
-        distance: In metres; negative propagates backwards, as the adjoint of forwards.
+        distance: In metres; negative propagates backwards, between equal pitches as the adjoint of forwards. Far fields
+            (``"fraunhofer"``, ``"focal-plane"``) have no negative distance: their way back is :meth:`adjoint`.
         method: The mathematics, as above.
         engine: What applies it: ``"matrix"`` (one matrix per axis; for a kernel that does not separate, between
             matrix Fourier transforms), ``"fft"``, or ``"auto"``, the cheapest by a measured cost model. The result
@@ -87,10 +89,9 @@ class Propagator(nn.Module):
         self.method, self._reason = find_method(method, self.geometry)
         self._limits = self.method.limits(self.geometry)
         if check:
-            enforce(self.method.name, self._limits, _advice(self.geometry, self.method))
-        self._plans = self.method.plans(self.geometry)
-        self._plan = best_plan(self._plans, engine, self.method)
-        self.engine = self._plan.build(dtype)
+            enforce(f"method {self.method.name!r}", self._limits, _advice(self.geometry, self.method))
+        self._wanted_engine: Engine = engine
+        self.engine = self._plans()[0].build(dtype)
 
     @property
     def source(self) -> Grid:
@@ -144,26 +145,25 @@ class Propagator(nn.Module):
         Otherwise a transfer function where the engine is ``"fft"`` and both planes have the same pitch, or None.
         """
         pair = self.method.matrices(self.geometry)
-        if pair is not None or self._plan.engine != "fft":
+        if pair is not None or not isinstance(self.engine, ConvolutionEngine) or self.source.pitch != self.target.pitch:
             return pair
-        engine = self._plan.build(torch.complex128)
-        if not isinstance(engine, ConvolutionEngine) or self.source.pitch != self.target.pitch:
-            return None
-        return Transfer(engine.transfer, self.source.shape, self.target.shape)
+        exact = self._plans()[0].build(torch.complex128)
+        return Transfer(exact.get_buffer("transfer"), self.source.shape, self.target.shape)
 
     def explain(self) -> Explanation:
         """What this does and why: method, engine and cost, sampling limits, Fresnel number, paraxial error."""
-        return explain(self.geometry, self.method, self._reason, self._limits, self._plan, self._plans)
+        return explain(self.geometry, self.method, self._reason, self._limits, *self._plans())
 
     def extra_repr(self) -> str:
         return f"{self.method.name!r}, wavelength={self.wavelength:g}, distance={self.distance:g}"
 
+    def _plans(self) -> tuple[Plan, list[Plan]]:
+        """The plan that is carried out, and all there are: not kept, as what they build with cannot be pickled."""
+        plans = self.method.plans(self.geometry)
+        return best_plan(plans, self._wanted_engine, self.method), plans
+
     def _check(self, field: Tensor, grid: Grid, which: str) -> None:
-        if field.dtype != self.dtype:
-            raise ConfigError(
-                f"expected a {self.dtype} field, but got {field.dtype}: "
-                "cast the field, or make the propagator with that dtype"
-            )
+        require_dtype(field, self.dtype, "propagator")
         if field.shape[-2:] != grid.shape:
             raise GeometryError(
                 f"expected a field of {grid.rows} x {grid.columns} samples on the {which} plane, "

@@ -48,23 +48,21 @@ class Limit:
         return f"{self.what} {self.value:.3g}{self.unit} (good up to {self.good:.3g}{self.unit}): {self.verdict}"
 
 
-def enforce(name: str, limits: Sequence[Limit], advice: str) -> None:
-    """Refuse a method that is wrong, and warn of one that is borderline.
+def enforce(what: str, limits: Sequence[Limit], advice: str) -> None:
+    """Refuse what is wrong, a method or a sampling, and warn of what is borderline.
 
     Args:
-        name: Of the method.
+        what: Its name.
         limits: Its limits in the geometry at hand.
-        advice: What to use instead, with the reason.
+        advice: What to do instead.
 
     Raises:
         SamplingError: if a limit is exceeded by so much that the result means nothing.
     """
     for limit in limits:
         if limit.verdict == "wrong":
-            raise SamplingError(
-                f"method {name!r} is wrong here: expected {limit.expected} but got {limit.got}; {advice}"
-            )
+            raise SamplingError(f"{what} is wrong here: expected {limit.expected} but got {limit.got}; {advice}")
     for limit in limits:
         if limit.verdict == "borderline":
-            message = f"method {name!r} is borderline here: expected {limit.expected} but got {limit.got}; {advice}"
+            message = f"{what} is borderline here: expected {limit.expected} but got {limit.got}; {advice}"
             warnings.warn(message, SamplingWarning, stacklevel=3)

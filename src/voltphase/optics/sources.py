@@ -8,13 +8,17 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from voltphase.dtypes import FixedDtype
 from voltphase.errors import ConfigError, GeometryError, SamplingError
 from voltphase.grid import Grid
 from voltphase.optics.kernels import carrier, phasor
 from voltphase.optics.precision import require_complex
-from voltphase.optics.units import metres
+from voltphase.optics.units import metres, require_finite, require_wavelength
 
 Encoding = Literal["amplitude", "phase", "both"]
+
+# A wave right at the edge of the band, or along the plane, is allowed to be there but for rounding.
+_ROUNDING = 1e-9
 
 
 def plane_wave(
@@ -33,13 +37,21 @@ def plane_wave(
         dtype: Complex type of the field.
 
     Raises:
+        GeometryError: if the wavelength is none that light has, a tilt not finite, or the sines those of no direction.
         SamplingError: if it is steeper than the grid's pitch can carry.
     """
     require_complex(dtype)
+    require_wavelength(wavelength)
+    require_finite("tilt in radians", *tilt)
+    sines = [math.sin(angle) for angle in tilt]
+    if math.hypot(*sines) > 1 + _ROUNDING:
+        raise GeometryError(
+            f"expected tilts whose squared sines add up to at most 1, as a direction's do, but got {tilt}"
+        )
     turns = []
-    for angle, x, pitch in zip(tilt, grid.coordinates(), grid.pitch, strict=True):
-        _require_sampled(abs(math.sin(angle)), pitch, wavelength, "a plane wave")
-        turns.append(2 * math.pi / wavelength * math.sin(angle) * x)
+    for sine, x, pitch in zip(sines, grid.coordinates(), grid.pitch, strict=True):
+        _require_sampled(abs(sine), pitch, wavelength, "a plane wave")
+        turns.append(2 * math.pi / wavelength * sine * x)
     return (phasor(turns[0])[:, None] * phasor(turns[1])).to(dtype)
 
 
@@ -65,9 +77,14 @@ def gaussian_beam(
         dtype: Complex type of the field.
 
     Raises:
+        GeometryError: if the wavelength is none that light has, or a number not finite.
         SamplingError: if the waist is below the pitch.
     """
     require_complex(dtype)
+    require_wavelength(wavelength)
+    require_finite("waist in metres", waist)
+    require_finite("distance in metres", distance)
+    require_finite("centre in metres", *centre)
     if not waist >= max(grid.pitch):
         raise SamplingError(
             f"expected a waist of {metres(max(grid.pitch))}, the pitch, or more, but got {metres(waist)}: "
@@ -99,10 +116,13 @@ def point_source(
         dtype: Complex type of the field.
 
     Raises:
-        GeometryError: if the distance is zero.
+        GeometryError: if the wavelength is none that light has, the distance zero, or a number not finite.
         SamplingError: if the wave is steeper anywhere than the grid's pitch can carry.
     """
     require_complex(dtype)
+    require_wavelength(wavelength)
+    require_finite("distance in metres", distance)
+    require_finite("position in metres", *position)
     if distance == 0:
         raise GeometryError("expected a point source in front of or behind the plane, but got a distance of 0")
     y, x = (c - at for c, at in zip(grid.coordinates(), position, strict=True))
@@ -126,7 +146,7 @@ def image_interpolation(size_in: int, size_out: int) -> Tensor:
     return columns[0].T.contiguous()
 
 
-class ImageSource(nn.Module):
+class ImageSource(FixedDtype):
     """A plane wave that carries an image, interpolated bilinearly to the grid.
 
     Args:
@@ -138,7 +158,7 @@ class ImageSource(nn.Module):
 
     Raises:
         ConfigError: if the encoding or dtype is none of those.
-        GeometryError: if the images have no pixels.
+        GeometryError: if the images have no pixels, or the range of the phase is not finite.
     """
 
     rows: Tensor
@@ -159,6 +179,7 @@ class ImageSource(nn.Module):
             raise ConfigError(f"expected an encoding out of amplitude, phase, both, but got {encoding!r}")
         if min(image_shape) < 1:
             raise GeometryError(f"expected images of at least 1 x 1, but got {image_shape[0]} x {image_shape[1]}")
+        require_finite("phase range in radians", phase_range)
         self.grid, self.image_shape, self.dtype = grid, (int(image_shape[0]), int(image_shape[1])), dtype
         self.encoding, self.phase_range = encoding, float(phase_range)
         rows, columns = (image_interpolation(*sizes) for sizes in zip(image_shape, grid.shape, strict=True))
@@ -193,8 +214,7 @@ class ImageSource(nn.Module):
 
 def _require_sampled(sine: float, pitch: float, wavelength: float, what: str) -> None:
     steepest = min(1.0, wavelength / (2 * pitch))
-    # A wave right at the edge of the band is allowed to be there but for rounding.
-    if sine > steepest * (1 + 1e-9):
+    if sine > steepest * (1 + _ROUNDING):
         raise SamplingError(
             f"expected {what} no steeper than {math.asin(steepest):.3g} rad, which a pitch of {metres(pitch)} "
             f"can carry, but got {math.asin(min(sine, 1.0)):.3g} rad: choose a finer grid"

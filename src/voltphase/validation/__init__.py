@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from voltphase.validation.rows import Row
-from voltphase.validation.table import run, run_validation, write_validation
+from voltphase.validation.table import run
 
-__all__ = ["Row", "run", "run_validation", "write_validation"]
+__all__ = ["Row", "run"]

@@ -10,7 +10,7 @@ from voltphase.optics import Propagator, gaussian_beam, kernels, thin_lens
 from voltphase.optics.choice import METHODS_BY_NAME
 from voltphase.optics.engines import MatrixEngine, MirroredEngine
 from voltphase.optics.geometry import Geometry
-from voltphase.validation.rows import ADJOINT, CLOSED_FORM, ROUNDING, Outcome, Row, relative
+from voltphase.validation.rows import ADJOINT, CLOSED_FORM, ROUNDING, Outcome, Row, largest, relative
 
 WAVELENGTH = 532e-9
 DOUBLE = torch.complex128
@@ -79,7 +79,7 @@ def adjoints() -> Outcome:
             )
             size = torch.linalg.vector_norm(engine(u)) * torch.linalg.vector_norm(v)
             dots.append(float((there - back).abs() / size))
-        rows.append(Row("adjoint dot product", name, max(dots), ADJOINT, "rounding"))
+        rows.append(Row("adjoint dot product", name, largest(dots), ADJOINT, "rounding"))
     return Outcome([*rows, *(_gradient(name) for name in METHODS_BY_NAME)])
 
 
@@ -102,7 +102,7 @@ def _gradient(name: str) -> Row:
         slope = torch.vdot(gradient.flatten(), direction.flatten()).real
         ahead, behind = (intensity(field.detach() + sign * step * direction).sum() for sign in (1, -1))
         errors.append(float(((ahead - behind) / (2 * step) - slope).abs() / slope.abs()))
-    return Row("gradcheck", name, max(errors), GRADIENT, "rounding in a difference of intensities")
+    return Row("gradcheck", name, largest(errors), GRADIENT, "rounding in a difference of intensities")
 
 
 # A central difference of a parabola is exact but for rounding, 1e-16 over the step of 1e-4, with some cancellation.

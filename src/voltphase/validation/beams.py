@@ -45,7 +45,7 @@ def gaussian() -> Outcome:
 def _through(distance: float, method: str) -> Tensor:
     waist = gaussian_beam(GRID, wavelength=WAVELENGTH, waist=WAIST, dtype=torch.complex128)
     propagate = Propagator(GRID, wavelength=WAVELENGTH, distance=distance, method=method, dtype=torch.complex128)
-    return propagate(waist) * carrier(WAVELENGTH, -distance) if distance < 0 else propagate(waist)
+    return propagate(waist)
 
 
 def _width(field: Tensor) -> float:

@@ -11,7 +11,7 @@ from torch import Tensor
 from voltphase.grid import Grid
 from voltphase.optics import Cascade, Propagator
 from voltphase.optics.planning import Engine
-from voltphase.validation.rows import ADJOINT, ROUNDING, Outcome, Row, relative
+from voltphase.validation.rows import ADJOINT, ROUNDING, Outcome, Row, largest, relative
 
 WAVELENGTH = 532e-9
 DOUBLE = torch.complex128
@@ -61,10 +61,11 @@ def _dot_products(cascade: Cascade, fields: Tensor, modulations: Sequence[Tensor
     # The gradient of the real part of a dot product with what is linear in x is the adjoint's answer.
     backs = torch.autograd.grad(there.real, inputs)
     size = torch.linalg.vector_norm(out.detach()) * torch.linalg.vector_norm(probe)
-    return max(
+    errors = [
         float((torch.vdot(back.flatten(), x.flatten()) - there).detach().abs() / size)
         for back, x in zip(backs, inputs, strict=True)
-    )
+    ]
+    return largest(errors)
 
 
 def _noise(shape: tuple[int, ...], seed: int = 0) -> Tensor:

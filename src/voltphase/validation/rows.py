@@ -85,6 +85,11 @@ def relative(found: Tensor, expected: Tensor) -> float:
     return float(torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected))
 
 
+def largest(errors: Sequence[float]) -> float:
+    """The largest error, or NaN if there is one: Python's ``max`` drops it, and a broken case would pass."""
+    return float(np.max(errors))
+
+
 def array(values: Tensor) -> NDArray[np.float64]:
     """A real tensor for a curve."""
     return values.detach().double().numpy()

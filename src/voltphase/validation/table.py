@@ -41,27 +41,12 @@ def run(out: Path | None = None) -> list[Row]:
         OutputError: if the folder cannot be made or written. It is tried before anything is computed.
     """
     if out is not None:
-        _make_folder(Path(out))
-    rows, curves = _run()
-    if out is not None:
-        _write(Path(out), rows, curves)
-    return rows
-
-
-def run_validation() -> list[Row]:
-    """Run every case and give the table's rows."""
-    return run(None)
-
-
-def write_validation(out: str | Path) -> list[Row]:
-    """Run every case and write ``validation.json`` and ``validation.png`` to a folder; see :func:`run`."""
-    return run(Path(out))
-
-
-def _run() -> tuple[list[Row], list[Curve]]:
+        _make_folder(out)
     outcomes = [case() for case in CASES]
     rows = [row for outcome in outcomes for row in outcome.rows]
-    return rows, [curve for outcome in outcomes for curve in outcome.curves]
+    if out is not None:
+        _write(out, rows, [curve for outcome in outcomes for curve in outcome.curves])
+    return rows
 
 
 def _make_folder(out: Path) -> None:

@@ -1,0 +1,52 @@
+"""Free space in all gaps of a system, from plane to plane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from voltphase.grid import Grid
+from voltphase.optics.methods import Method, aliasing_limit
+from voltphase.optics.planning import Engine
+from voltphase.optics.propagator import Propagator
+from voltphase.optics.sampling import enforce
+
+
+def gap_propagators(
+    grids: Sequence[Grid],
+    distances: Sequence[float],
+    *,
+    wavelength: float,
+    method: str | Method,
+    engine: Engine = "auto",
+    dtype: torch.dtype = torch.complex64,
+) -> list[Propagator]:
+    """What takes light from each plane to the next; gaps that are alike share it.
+
+    Args:
+        grids: Samples of the planes in the order light meets them; from all but the last, the detector, it goes on.
+        distances: From each plane to the next, in metres.
+        wavelength, method, engine, dtype: As for :class:`Propagator`.
+
+    Raises: as :class:`Propagator`, and
+        SamplingError: if a plane before the last is too coarse for the light that arrives.
+
+    Warns:
+        SamplingWarning: if a method or a plane is borderline.
+    """
+    gaps = list(zip(grids[:-1], grids[1:], distances, strict=True))
+    alike = {
+        (source, target, distance): Propagator(
+            source, target, wavelength=wavelength, distance=distance, method=method, engine=engine, dtype=dtype
+        )
+        for source, target, distance in dict.fromkeys(gaps)
+    }
+    propagators = [alike[gap] for gap in gaps]
+    for number, propagator in enumerate(propagators[:-1], start=2):
+        enforce(
+            f"the sampling of plane {number} of {len(grids)}",
+            [aliasing_limit(propagator.method, propagator.geometry)],
+            "use a finer pitch there, a coarser one on the plane before it, or a longer distance",
+        )
+    return propagators
