@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,22 @@ def test_a_file_appears_only_when_the_block_succeeds(tmp_path: Path) -> None:
         assert not target.exists()
     assert target.read_text() == "whole"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_permissions_are_those_of_any_new_file_and_the_umask_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # To read the umask is to set it for all threads, and whatever these write meanwhile.
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask was set"))
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with atomic_path(tmp_path / "a.txt") as temporary:
+        (tmp_path / "private").touch(0o600)
+        (tmp_path / "private").replace(temporary)
+    with atomic_directory(tmp_path / "b"):
+        pass
+    for written, plain in (("a.txt", "file"), ("b", "folder")):
+        assert (tmp_path / written).stat().st_mode == (tmp_path / plain).stat().st_mode
 
 
 def test_a_full_disk_is_one_sentence_and_keeps_the_old_file(tmp_path: Path) -> None:

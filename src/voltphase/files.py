@@ -1,40 +1,39 @@
-"""Writing files so that nothing half-written is ever left under its final name."""
+"""Writing files so that nothing half-written is ever left under its final name, and reading them without trust."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from voltphase.errors import OutputError
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from voltphase.errors import OutputError, VoltphaseError
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary sibling of ``path`` to write to, and rename it to ``path`` if the block succeeds.
+    """Give a temporary path beside ``path`` to write to, and rename it to ``path`` if the block succeeds.
 
     Raises:
         OutputError: if the file cannot be written (missing folder, no permission, full disk).
     """
     path = Path(path)
-    temporary: Path | None = None
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-        os.close(descriptor)
-        temporary = Path(name)
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        with _beside(path) as temporary:
+            temporary.touch()
+            mode = temporary.stat().st_mode
+            yield temporary
+            # Some writers put a file there that is private.
+            temporary.chmod(mode)
+            temporary.replace(path)
     except OSError as error:
         raise _cannot_write(path, error) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -47,18 +46,14 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if path.exists():
         raise OutputError(f"expected a new folder, but {path} exists already: choose another or remove it")
-    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-        yield temporary
-        temporary.chmod(0o777 & ~_umask())
-        temporary.replace(path)
+        with _beside(path) as temporary:
+            temporary.mkdir()
+            yield temporary
+            temporary.replace(path)
     except OSError as error:
         raise _cannot_write(path, error) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -72,12 +67,43 @@ def write_json(path: str | Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
+def load_array(path: Path) -> NDArray[Any]:
+    """The array of an ``.npy`` file; never one that holds Python objects.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is no such array.
+    """
+    try:
+        # Mapped rather than read: a header that promises more than the file holds is found out before memory is asked
+        # for.
+        return np.array(open_memmap(path, mode="r"))
+    except OSError:
+        raise
+    except Exception as error:  # a damaged header is parsed as Python, and may fail in any way that this can
+        raise ValueError("no plain array as numpy.save writes it") from error
+
+
+def expanded(path: str | Path, error: type[VoltphaseError]) -> Path:
+    """The path with ``~`` replaced by the home folder.
+
+    Raises:
+        VoltphaseError: the given one, if there is no such home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as cause:
+        raise error(f"expected a path, but there is no home folder for {path}: write it in full") from cause
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    # In a folder of its own, where it is made like any file and so with the permissions of new files: the umask that
+    # says what these are cannot be read without setting it, for all threads.
+    with TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent, ignore_cleanup_errors=True) as folder:
+        yield Path(folder, path.name)
+
+
 def _cannot_write(path: Path, error: OSError) -> OutputError:
     reason = error.strerror or str(error)
     return OutputError(f"cannot write {path}: {reason.lower()}; choose a place that can be written")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -186,17 +186,44 @@ def test_levels_that_are_set_are_the_levels_in_use(k: int, seed: int, double: bo
 @settings(max_examples=25)
 @given(k=st.integers(2, 40), seed=st.integers(0, 2**32 - 1))
 def test_on_the_complex_plane_levels_are_held_or_refused(k: int, seed: int) -> None:
-    table = StateTable.of(random_states(k, seed))
-    relaxation = PostTraining("complex")
-    for level in {0, k // 2, k - 1}:
-        wanted = torch.full((1, 1), level)
-        try:
-            design = relaxation.holding(wanted, table)
-        except ConfigError as error:
-            message = f"expected levels that a control value can stand for, but that of level {level} is nearest on the"
-            assert str(error).startswith(message)  # noqa: PT017 -- either outcome is right, for levels of its own
+    layer = CodesignLayer((2, 3), random_states(k, seed), relaxation=PostTraining("complex"), seed=seed)
+    for level, attainable in enumerate(layer.attainable()[:, 0, 0]):
+        wanted = torch.full((2, 3), level)
+        if attainable:
+            layer.set_levels(wanted)
+            assert torch.equal(layer.levels(), wanted)
         else:
-            assert torch.equal(relaxation.levels(design, table), wanted)
+            with pytest.raises(ConfigError) as caught:
+                layer.set_levels(wanted)
+            assert str(caught.value) == (
+                f"expected levels that a design can stand for, but PostTraining(nearest='complex', order=None) finds "
+                f"none for level {level}: set other levels, or train with another relaxation"
+            )
+
+
+@pytest.mark.parametrize("relaxation", [PostTraining(), QuantizationAware("complex", 3)], ids=repr)
+@pytest.mark.parametrize(
+    "control",
+    [8e7 + np.arange(8), 1e-46 * np.arange(8), np.array([0, 1e-9, *range(1, 7)])],
+    ids=["far from zero", "near zero", "near one another"],
+)
+def test_control_values_may_be_nearer_to_one_another_than_single_precision_tells(
+    relaxation: PostTraining, control: np.ndarray
+) -> None:
+    wanted = torch.arange(8).view(2, 4)
+    layer = CodesignLayer((2, 4), DeviceStates(control, SLM.amplitude, SLM.phase, "counter"), relaxation=relaxation)
+    layer.set_levels(wanted)
+    assert torch.equal(layer.levels(), wanted)
+
+
+def test_a_level_that_a_pixel_is_at_may_be_set_whether_or_not_it_is_known_how_to_get_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layer = CodesignLayer((20, 20), SLM, relaxation=PostTraining("complex"))
+    monkeypatch.setattr(PostTraining, "holding", lambda *_: torch.full((1, 20, 20), torch.nan))
+    before = layer.levels()
+    layer.set_levels(before)
+    assert torch.equal(layer.levels(), before)
 
 
 def test_every_level_of_a_response_that_is_followed_closely_is_held_on_the_complex_plane() -> None:

@@ -100,6 +100,16 @@ def test_evaluation_has_the_states_of_the_levels_and_the_fixed_value(relaxation:
     assert torch.equal(made.modulation(), torch.tensor(device.modulation(wanted.numpy())))
 
 
+def test_levels_that_no_design_stands_for_are_those_of_each_region() -> None:
+    device, relaxation = panel(), PostTraining("complex", order=1)
+    attainable = layer(device, relaxation).attainable()
+    for index in (0, 2):
+        alone = layer(device.tables[index], relaxation).attainable()
+        assert not alone.all()
+        where = torch.tensor(device.regions == index)
+        assert torch.equal(attainable[:, where], alone[:, where])
+
+
 def test_gain_is_of_the_whole_plane_and_the_amplitudes_gradient_of_its_pixels() -> None:
     device = panel(1)
     for mode in (True, False):

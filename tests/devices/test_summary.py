@@ -33,6 +33,14 @@ def test_monotonic_is_meant_along_the_control_value():
     assert summary(device([1.0, 0.5, 0.5], [0, 1, 2])).amplitude_monotonic
 
 
+def test_a_jump_of_the_phase_is_one_along_the_control_value():
+    assert not summary(device([1, 1, 1, 1], [0, 6, 2, 4], control=[0, 3, 1, 2])).warnings
+    (warning,) = summary(device([1, 1, 1, 1], [2, 6, 0, 1], control=[2, 3, 0, 1])).warnings
+    assert warning.startswith("The phase jumps by more than pi between levels 0 and 1: wrapped")
+    (warning,) = summary(device([1, 1, 1, 1], [5, 1, 0, 7], control=[2, 1, 0, 3])).warnings
+    assert warning.startswith("The phase jumps by more than pi between levels 1 and 0: wrapped")
+
+
 def test_the_gap_is_around_the_circle_and_only_light_counts():
     assert summary(device([1, 1, 1], [-0.1, 0.1, 2 * math.pi + 0.2])).largest_gap == pytest.approx(2 * math.pi - 0.3)
     assert summary(device([1, 1, 0], [0, math.pi, 1])).largest_gap == pytest.approx(math.pi)

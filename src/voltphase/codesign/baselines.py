@@ -64,50 +64,35 @@ class _Rounded(Relaxation):
         Of states equally near on the complex plane it is the one nearest in control value; of two equally near in
         control value the lower one.
         """
-        return self._levels(_folded(design[0]), table, _curve(_Table.of(table), self.order))
-
-    def holding(self, levels: Tensor, table: StateTable) -> Tensor:
-        """The levels' own control values, or the nearest ones that stand for them.
-
-        Raises:
-            ConfigError: if the fitted response comes nearest to some level's state nowhere.
-        """
-        curve = _curve(_Table.of(table), self.order)
-        held = curve.control
-        if self.nearest == "complex":
-            held = self._holders(table, curve)
-            lost = levels[held.isnan()[levels]].flatten()
-            if len(lost):
-                raise ConfigError(
-                    f"expected levels that a control value can stand for, but that of level {int(lost[0])} is nearest "
-                    "on the complex plane to no point of the fitted response: round in control value instead"
-                )
-        return held[levels][None]
-
-    def _levels(self, x: Tensor, table: StateTable, curve: _Curve) -> Tensor:
+        x, curve = _folded(design[0]), _curve(_Table.of(table), self.order)
         if self.nearest == "control":
             return curve.sorting[torch.searchsorted(curve.midpoints, x.contiguous())]
         parts = x.flatten().split(max(_PIECE // len(table), 1))
         return torch.cat([self._on_the_plane(part, table, curve) for part in parts]).view(x.shape)
+
+    @torch.no_grad()
+    def holding(self, levels: Tensor, table: StateTable) -> Tensor:
+        """The levels' own control values, or else ones that stand for them; NaN where there is none.
+
+        There is none where the fitted response comes nearest to a level's state nowhere on the complex plane, or where
+        in the precision of the table three control values are one.
+        """
+        curve = _curve(_Table.of(table), self.order)
+        own = self.levels(curve.control[None], table)
+        held = torch.where(own == torch.arange(len(own), device=own.device), curve.control, torch.nan)
+        x = torch.linspace(-1, 1, _LOOKED_AT, dtype=held.dtype, device=held.device)
+        there, at = self.levels(x[None], table), curve.at(x)
+        for level in held.isnan().nonzero().flatten().tolist():
+            places = (there == level).nonzero().flatten()
+            if len(places):
+                held[level] = x[places[(at[places] - table.values[level]).abs().argmin()]]
+        return held[levels][None]
 
     def _on_the_plane(self, x: Tensor, table: StateTable, curve: _Curve) -> Tensor:
         apart = (table.values[:, None] - curve.at(x)).abs()
         rounding = _ROUNDING * torch.finfo(apart.dtype).eps * table.amplitude.max()
         along = (curve.control[:, None] - x).abs()
         return torch.where(apart <= apart.amin(0) + rounding, along, torch.inf).argmin(0)
-
-    @torch.no_grad()
-    def _holders(self, table: StateTable, curve: _Curve) -> Tensor:
-        """For each level a normalised control value that stands for it: its own if that does; NaN if none does."""
-        own = self._levels(curve.control, table, curve)
-        held = torch.where(own == torch.arange(len(own), device=own.device), curve.control, torch.nan)
-        x = torch.linspace(-1, 1, _LOOKED_AT, dtype=held.dtype, device=held.device)
-        there, at = self._levels(x, table, curve), curve.at(x)
-        for level in held.isnan().nonzero().flatten().tolist():
-            places = (there == level).nonzero().flatten()
-            if len(places):
-                held[level] = x[places[(at[places] - table.values[level]).abs().argmin()]]
-        return held
 
 
 @dataclass(frozen=True)

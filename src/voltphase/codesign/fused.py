@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from voltphase.codesign.table import StateTable
 from voltphase.errors import ConfigError
 from voltphase.memory import borrow
 
@@ -24,8 +25,7 @@ _PIECE = 1 << 18
 
 def draw(
     scores: Tensor,
-    amplitude: Tensor,
-    phase: Tensor,
+    table: StateTable,
     temperature: float,
     generator: torch.Generator | None,
     mix: Mix = "complex",
@@ -34,17 +34,15 @@ def draw(
 ) -> Tensor:
     """Draw one state per pixel: the straight-through Gumbel-Softmax.
 
-    Forward: ``level = argmax(scores + g)`` and ``m = amplitude[level] * exp(1j * phase[level])`` with one
-    ``g ~ Gumbel(0, 1)`` per score. Backward: as if the one-hot choice ``w`` had been
-    ``softmax((scores + g) / temperature)``. The two mixes agree on every one-hot ``w`` but not on how ``m`` changes
-    with it: ``"complex"`` takes ``m = w . (amplitude * exp(1j * phase))``, ``"polar"``, the paper's, ``m =
-    (w . amplitude) * exp(1j * w . phase)``. ``log softmax(scores)`` differs from ``scores`` by a constant per pixel,
-    which neither argmax nor softmax can see.
+    Forward: ``level = argmax(scores + g)`` and ``m = values[level]`` with one ``g ~ Gumbel(0, 1)`` per score.
+    Backward: as if the one-hot choice ``w`` had been ``softmax((scores + g) / temperature)``. The two mixes agree on
+    every one-hot ``w`` but not on how ``m`` changes with it: ``"complex"`` takes ``m = w . values``, ``"polar"``, the
+    paper's, ``m = (w . amplitude) * exp(1j * w . phase)``. ``log softmax(scores)`` differs from ``scores`` by a
+    constant per pixel, which neither argmax nor softmax can see.
 
     Args:
         scores: A real ``levels x rows x columns`` tensor.
-        amplitude: The states' amplitudes, ``levels``.
-        phase: The states' phases in radians, ``levels``.
+        table: The device's states.
         temperature: How soft the backward pass is, above zero.
         generator: Where the noise comes from, on the device of ``scores``; the default one if None.
         mix: What the backward pass mixes by the soft weights.
@@ -61,7 +59,7 @@ def draw(
     """
     if not temperature > 0:
         raise ConfigError(f"expected a temperature above zero, but got {temperature}")
-    return _Draw.apply(scores, amplitude, phase, float(temperature), generator, mix, sampled)
+    return _Draw.apply(scores, table, float(temperature), generator, mix, sampled)
 
 
 def noise(shape: tuple[int, ...] | torch.Size, generator: torch.Generator | None, **options: Any) -> Tensor:
@@ -134,8 +132,7 @@ class _Draw(torch.autograd.Function):
     def forward(
         ctx: Any,
         scores: Tensor,
-        amplitude: Tensor,
-        phase: Tensor,
+        table: StateTable,
         temperature: float,
         generator: torch.Generator | None,
         mix: Mix,
@@ -154,16 +151,17 @@ class _Draw(torch.autograd.Function):
             maximum = noisy.amax(0)
             torch.sub(noisy, maximum, out=below[levels * part.start : levels * part.stop].view_as(noisy))
             choice[part] = first_highest(noisy, maximum, noisy)
-        values = torch.polar(amplitude, phase)
-        drawn = values.index_select(0, choice)
+        # What evaluation sees. Amplitude and phase, put together again, would be off by the rounding of a large phase.
+        drawn = table.values.index_select(0, choice)
+        ones = torch.ones_like(table.phase)
         # What is mixed, two reals for each level, and the derivatives of m by the two mixtures, real unless None.
         if mix == "polar":
-            table = torch.stack((amplitude, phase, torch.ones_like(phase)))
-            by_first = torch.polar(torch.ones_like(phase), phase).index_select(0, choice)
-            ctx.save_for_backward(below, table, by_first, 1j * drawn)
+            mixed = torch.stack((table.amplitude, table.phase, ones))
+            by_first = torch.polar(ones, table.phase).index_select(0, choice)
+            ctx.save_for_backward(below, mixed, by_first, 1j * drawn)
         else:
-            table = torch.stack((values.real, values.imag, torch.ones_like(phase)))
-            ctx.save_for_backward(below, table)
+            mixed = torch.stack((table.values.real, table.values.imag, ones))
+            ctx.save_for_backward(below, mixed)
         ctx.temperature = temperature
         ctx.shape = scores.shape
         return drawn.view(scores.shape[1:])
@@ -171,8 +169,8 @@ class _Draw(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         if not ctx.needs_input_grad[0]:
-            return (None,) * 7
-        below, table, *derivatives = ctx.saved_tensors
+            return (None,) * 6
+        below, mixed, *derivatives = ctx.saved_tensors
         slope = gradients[0].reshape(-1)
         first, second = ((slope.conj() * by).real for by in derivatives) if derivatives else (slope.real, slope.imag)
         levels = ctx.shape[0]
@@ -180,11 +178,11 @@ class _Draw(torch.autograd.Function):
         for part in pieces(*gradient.shape):
             piece = below[levels * part.start : levels * part.stop].view(levels, -1)
             weights = torch.mul(piece, 1 / ctx.temperature).exp_()
-            mean_first, mean_second, total = table @ weights
+            mean_first, mean_second, total = mixed @ weights
             # dL/dscore_j = s_j (c_j - sum_k s_k c_k) / temperature, c_j = first . t_1j + second . t_2j.
             scale = 1 / (ctx.temperature * total)
             alpha, beta = first[part] * scale, second[part] * scale
             mean = -(alpha * mean_first + beta * mean_second) / total
-            torch.mm(table.T, torch.stack((alpha, beta, mean)), out=gradient[:, part])
+            torch.mm(mixed.T, torch.stack((alpha, beta, mean)), out=gradient[:, part])
             gradient[:, part].mul_(weights)
-        return gradient.view(ctx.shape), *(None,) * 6
+        return gradient.view(ctx.shape), *(None,) * 5

@@ -13,10 +13,11 @@ from voltphase.codesign.pixels import PanelPixels, UniformPixels
 from voltphase.codesign.relaxations import GumbelSoftmax, Relaxation
 from voltphase.codesign.table import StateTable
 from voltphase.devices import Device, DevicePanel
+from voltphase.dtypes import FixedDtype
 from voltphase.errors import ConfigError
 
 
-class CodesignLayer(nn.Module):
+class CodesignLayer(FixedDtype):
     """A device in the beam, its state per pixel chosen by training.
 
     ``design`` (a real ``numbers x rows x columns`` parameter, for most relaxations a score for each level) is what
@@ -102,8 +103,11 @@ class CodesignLayer(nn.Module):
     def set_levels(self, levels: Tensor) -> None:
         """Put each pixel into a state: the design becomes one that stands for ``levels``, except at inactive pixels.
 
+        Where several levels have the same state, it may stand for another of these.
+
         Raises:
-            ConfigError: if they are not whole numbers of the device's levels, one for each pixel.
+            ConfigError: if they are not whole numbers of the device's levels, one for each pixel, or one of them is not
+                :meth:`attainable` and its pixel is not there already.
         """
         shape = tuple(self.design.shape[1:])
         if tuple(levels.shape) != shape or levels.is_floating_point() or levels.is_complex():
@@ -117,7 +121,19 @@ class CodesignLayer(nn.Module):
                 f"{int(levels.max())}"
             )
         levels = levels.to(self.design.device, torch.int64)
-        self.design.copy_(self.pixels.holding(self.relaxation, levels))
+        held = self.pixels.holding(self.relaxation, levels)
+        unknown = held.isnan().any(0)
+        lost = levels[unknown & (levels != self.levels())]
+        if len(lost):
+            raise ConfigError(
+                f"expected levels that a design can stand for, but {self.relaxation} finds none for level "
+                f"{int(lost[0])}: set other levels, or train with another relaxation"
+            )
+        self.design.copy_(torch.where(unknown, self.design, held))
+
+    def attainable(self) -> Tensor:
+        """Which levels each pixel can be set to from any other, a boolean ``levels x rows x columns`` tensor."""
+        return self.pixels.attainable(self.relaxation)
 
     def modulation(self) -> Tensor:
         """The complex ``rows x columns`` map the light is multiplied by, gain included."""
@@ -148,7 +164,8 @@ class CodesignLayer(nn.Module):
 
     def _stream(self, draw: int) -> int:
         # A generator seeded anew for each draw needs no state in a checkpoint; SeedSequence keeps streams apart,
-        # which neighbouring seeds of the Mersenne twister would not promise.
+        # which neighbouring seeds of the Mersenne twister would not promise. Not from those of the batches: with the
+        # seed 0, draw e and the shuffle of epoch e make different things out of the same stream.
         return int(np.random.SeedSequence([self.seed, draw]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 

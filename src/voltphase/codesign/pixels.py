@@ -22,7 +22,6 @@ class UniformPixels(nn.Module):
         dtype: Complex type of the modulation.
     """
 
-    control: Tensor
     amplitude: Tensor
     phase: Tensor
     values: Tensor
@@ -31,7 +30,9 @@ class UniformPixels(nn.Module):
         super().__init__()
         self.shape = shape
         table = StateTable.of(states, dtype)
-        for column in ("control", "amplitude", "phase", "values"):
+        # Not a buffer, which would move with the module.
+        self.control = table.control
+        for column in ("amplitude", "phase", "values"):
             self.register_buffer(column, getattr(table, column), persistent=False)
 
     @property
@@ -57,6 +58,10 @@ class UniformPixels(nn.Module):
         """A design whose :meth:`levels` are the given ``rows x columns`` ones."""
         return relaxation.holding(levels, self.table)
 
+    def attainable(self, relaxation: Relaxation) -> Tensor:
+        """Which levels :meth:`holding` knows a design for at each pixel, boolean ``levels x rows x columns``."""
+        return _attainable(relaxation, self.table)[:, None, None].expand(-1, *self.shape)
+
     def values_at(self, levels: Tensor) -> Tensor:
         """The complex value of each pixel, ``rows x columns``, with these levels set."""
         return self.values[levels]
@@ -74,7 +79,6 @@ class PanelPixels(nn.Module):
         dtype: Complex type of the modulation.
     """
 
-    control: Tensor
     amplitude: Tensor
     phase: Tensor
     values: Tensor
@@ -89,8 +93,9 @@ class PanelPixels(nn.Module):
         order = np.argsort(panel.regions, axis=None, kind="stable")
         inactive, *self.counts = np.bincount(panel.regions.ravel() + 1, minlength=len(tables) + 1).tolist()
         self.inactive_count, self.shape = inactive, panel.shape
+        # Not a buffer, which would move with the module.
+        self.control = tables[0].control
         for name, tensor in {
-            "control": tables[0].control,
             "amplitude": torch.stack([table.amplitude for table in tables]),
             "phase": torch.stack([table.phase for table in tables]),
             # The last row is that of -1, the inactive pixels.
@@ -139,6 +144,10 @@ class PanelPixels(nn.Module):
             if len(part)
         )
 
+    def attainable(self, relaxation: Relaxation) -> Tensor:
+        """As :meth:`UniformPixels.attainable`; what it says of inactive pixels does not matter."""
+        return torch.stack([_attainable(relaxation, table) for table in self._tables()])[self.regions].movedim(-1, 0)
+
     def values_at(self, levels: Tensor) -> Tensor:
         """The complex value of each pixel, ``rows x columns``, with these levels set."""
         return self.values[self.regions, levels]
@@ -161,3 +170,8 @@ class PanelPixels(nn.Module):
         made = [part.flatten(1) for part in parts]
         inactive = made[0].new_zeros(len(made[0]), self.inactive_count)
         return torch.cat([inactive, *made], dim=1).index_select(1, self.places).view(-1, *self.shape)
+
+
+def _attainable(relaxation: Relaxation, table: StateTable) -> Tensor:
+    levels = torch.arange(len(table), device=table.values.device)
+    return ~relaxation.holding(levels[:, None], table).isnan().any(0)[:, 0]

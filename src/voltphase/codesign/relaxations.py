@@ -71,7 +71,7 @@ class Relaxation(ABC):
         return 1.0
 
     def holding(self, levels: Tensor, table: StateTable) -> Tensor:
-        """A design whose :meth:`levels` are the given ones.
+        """A design whose :meth:`levels` are the given ones, or others of the same states; NaN where none is known.
 
         Args:
             levels: An int64 ``rows x columns`` tensor.
@@ -104,7 +104,7 @@ class GumbelSoftmax(Relaxation):
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
         if self.hard:
-            return draw(design, table.amplitude, table.phase, temperature, generator, self.mix)
+            return draw(design, table, temperature, generator, self.mix)
         gumbel = noise(design.shape, generator, dtype=design.dtype, device=design.device)
         return _mixed(torch.softmax((design + gumbel) / temperature, dim=0), table, self.mix)
 
@@ -128,7 +128,7 @@ class Softmax(Relaxation):
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
         if self.hard:
-            return draw(design, table.amplitude, table.phase, temperature, generator, self.mix, sampled=False)
+            return draw(design, table, temperature, generator, self.mix, sampled=False)
         return _mixed(torch.softmax(design / temperature, dim=0), table, self.mix)
 
 
@@ -151,8 +151,11 @@ class ReinMax(Relaxation):
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
         noisy = design.detach() + noise(design.shape, generator, dtype=design.dtype, device=design.device)
-        drawn = torch.zeros_like(design).scatter_(0, highest(noisy)[None], 1.0)
-        return _mixed(_SecondOrder.apply(design, drawn, float(temperature)), table, self.mix)
+        level = highest(noisy)
+        drawn = torch.zeros_like(design).scatter_(0, level[None], 1.0)
+        mixed = _mixed(_SecondOrder.apply(design, drawn, float(temperature)), table, self.mix)
+        # The difference is zero, exactly, and carries the gradient.
+        return table.values[level] + (mixed - mixed.detach())
 
 
 class _SecondOrder(torch.autograd.Function):

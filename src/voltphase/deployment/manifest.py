@@ -25,6 +25,9 @@ FORMAT_VERSION = 1
 #: Names of the complex types the light may be computed in.
 PRECISIONS: dict[str, torch.dtype] = {"complex64": torch.complex64, "complex128": torch.complex128}
 
+# Pixels a side: to make the matrix that interpolates images takes memory as their square, here 128 MiB.
+_LARGEST_IMAGE = 4096
+
 # The gain multiplies the field of every layer; a reading goes with this power of the field.
 _POWER_OF_FIELD = {"sum": 2, "mean": 2, "amplitude": 1, "fraction": 0}
 
@@ -204,7 +207,7 @@ class Manifest:
             distances=distances,
             method=propagation.text("method"),
             precision=precision,
-            image_shape=source.pair("image_shape"),
+            image_shape=_parse_image_shape(source),
             source=_parse_grid(source.child("grid")),
             detector=detector,
             layers=layers,
@@ -291,6 +294,13 @@ def _parse_grid(grid: Reader) -> Grid:
         return Grid(grid.pair("shape"), (pitch[0], pitch[1]), (offset[0], offset[1]))
     except VoltphaseError as error:
         raise in_manifest(grid, error) from error
+
+
+def _parse_image_shape(source: Reader) -> tuple[int, int]:
+    shape = source.pair("image_shape")
+    if max(shape) > _LARGEST_IMAGE:
+        raise source.error(f"expected image_shape of at most {_LARGEST_IMAGE} a side, but got {max(shape)}")
+    return shape
 
 
 def _parse_file(file: Reader) -> FileRecord:

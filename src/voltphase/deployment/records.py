@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from voltphase.errors import DeploymentError
+from voltphase.files import load_array
 
 MANIFEST_NAME = "manifest.json"
 
@@ -56,11 +57,8 @@ def read_array(path: Path) -> np.ndarray:
     Raises:
         DeploymentError: if the file is missing or is no such array.
     """
-    with reading(path), path.open("rb") as stream:
-        array = np.load(stream, allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        raise DeploymentError(f"expected one array in {path}, but got an archive: restore the file or deploy again")
-    return array
+    with reading(path):
+        return load_array(path)
 
 
 @contextmanager

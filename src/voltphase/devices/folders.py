@@ -7,6 +7,7 @@ from pathlib import Path
 from voltphase.devices.io import load
 from voltphase.devices.lines import read_table
 from voltphase.devices.pairs import find_pair, is_half_of_pair
+from voltphase.devices.paths import given_path
 from voltphase.devices.states import DeviceStates
 from voltphase.errors import DeviceError
 
@@ -24,15 +25,17 @@ def load_folder(path: str | Path) -> dict[str, DeviceStates]:
     Raises:
         DeviceError: if there is no such folder, no table in it, a table and a pair of one name, or a malformed table.
     """
-    folder = Path(path).expanduser()
+    with given_path(path) as folder:
+        found = _found(folder)
+    return {name: load(made_of[0]) for name, made_of in sorted(found.items())}
+
+
+def _found(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """The files that each device in a folder is made of."""
     if not folder.is_dir():
         what = "a file" if folder.exists() else "not there"
         raise DeviceError(f"expected a folder of device tables, but {folder} is {what}: check the path")
-    try:
-        files = sorted(entry for entry in folder.iterdir() if entry.suffix.lower() == ".csv" and entry.is_file())
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DeviceError(f"cannot read the folder {folder}: {reason}; check its permissions") from error
+    files = sorted(entry for entry in folder.iterdir() if entry.suffix.lower() == ".csv" and entry.is_file())
     found: dict[str, tuple[Path, ...]] = {}
     for file in files:
         if file.name.startswith("."):
@@ -49,7 +52,7 @@ def load_folder(path: str | Path) -> dict[str, DeviceStates]:
             f"expected device tables in the folder {folder}, but there is no file NAME.csv: check the path, or write "
             "the tables there"
         )
-    return {name: load(made_of[0]) for name, made_of in sorted(found.items())}
+    return found
 
 
 def _device(file: Path) -> tuple[str, tuple[Path, ...]]:

@@ -18,6 +18,7 @@ from voltphase.devices.checks import (
 )
 from voltphase.devices.lines import Row, TextTable, missing, read_table
 from voltphase.devices.pairs import find_pair, is_half_of_pair, load_pair, only_pair
+from voltphase.devices.paths import given_path
 from voltphase.devices.repeats import mean_of_repeats
 from voltphase.devices.states import DeviceStates
 from voltphase.errors import DeviceError
@@ -48,20 +49,20 @@ def load(path: str | Path) -> DeviceStates:
     Raises:
         DeviceError: if the table is missing or malformed; it names file and line, and what to do.
     """
-    path = Path(path).expanduser()
-    if path.is_dir():
-        return load_pair(only_pair(path))
-    if not path.exists():
-        pair = find_pair(path)
-        if pair is None:
-            raise missing(path)
-        return load_pair(pair)
-    table = read_table(path)
-    if is_half_of_pair(path) and not table.has_header:
-        pair = find_pair(path)
-        if pair is not None:
+    with given_path(path) as path:
+        if path.is_dir():
+            return load_pair(only_pair(path))
+        if not path.exists():
+            pair = find_pair(path)
+            if pair is None:
+                raise missing(path)
             return load_pair(pair)
-    return _one_file(table)
+        table = read_table(path)
+        if is_half_of_pair(path) and not table.has_header:
+            pair = find_pair(path)
+            if pair is not None:
+                return load_pair(pair)
+        return _one_file(table)
 
 
 def _one_file(table: TextTable) -> DeviceStates:

@@ -68,7 +68,8 @@ def read_table(path: Path) -> TextTable:
     """Read a file of comma-separated rows; blank lines and comments (``#``) are left out.
 
     Raises:
-        DeviceError: if it is missing, cannot be read, is not text or holds no rows.
+        DeviceError: if it is missing, is not text or holds no rows.
+        OSError: if it cannot be read.
     """
     text = _text(path)
     rows: list[Row] = []
@@ -113,11 +114,6 @@ def _text(path: Path) -> str:
         data = path.read_bytes()
     except FileNotFoundError:
         raise missing(path) from None
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DeviceError(
-            f"cannot read the device table {path}: {reason}; check the file and its permissions"
-        ) from error
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

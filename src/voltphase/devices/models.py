@@ -18,6 +18,7 @@ from voltphase.devices.films import continuous_phase, film_transmission, lorentz
 from voltphase.devices.io import load
 from voltphase.devices.jones import extraordinary_index, linear, molecular_tilt, twisted_nematic
 from voltphase.devices.pairs import find_pair
+from voltphase.devices.paths import given_path
 from voltphase.devices.states import DeviceStates
 from voltphase.errors import DeviceError
 
@@ -318,9 +319,9 @@ def get(name_or_path: str | Path) -> DeviceStates:
     text = str(name_or_path)
     if text in MODELS:
         return MODELS[text]()
-    path = Path(name_or_path).expanduser()
-    if path.name != text or path.suffix or path.exists() or find_pair(path) is not None:
-        return load(path)
+    with given_path(name_or_path) as path:
+        if path.name != text or path.suffix or path.exists() or find_pair(path) is not None:
+            return load(path)
     close = difflib.get_close_matches(text.lower().replace("_", "-"), MODELS, n=1)
     advice = f"did you mean {close[0]}?" if close else f"use one of {', '.join(MODELS)}, or the path of a table"
     raise DeviceError(f"expected a modelled device or a file, but {text!r} is neither: {advice}")

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voltphase.devices.io import load
+from voltphase.devices.paths import given_path
 from voltphase.devices.picking import Pick
 from voltphase.devices.states import DeviceStates
 from voltphase.errors import DeviceError
-from voltphase.files import atomic_directory, write_json
+from voltphase.files import atomic_directory, expanded, load_array, write_json
 
 # In the map of a panel: a pixel that no driver reaches.
 INACTIVE = -1
@@ -213,7 +214,7 @@ class DevicePanel:
         Raises:
             DeviceError: if a file is missing or malformed, or together they are no panel; it names the file.
         """
-        folder = Path(path).expanduser()
+        folder = expanded(path, DeviceError)
         content = _content(folder / _PANEL)
         tables = tuple(load(folder / name) for name in _names(content.get("tables"), folder / _PANEL))
         value = content.get("inactive_value", [0, 0])
@@ -258,8 +259,13 @@ Device = DeviceStates | DevicePanel
 
 
 def is_panel(path: str | Path) -> bool:
-    """Whether ``path`` is the folder of a panel."""
-    return (Path(path).expanduser() / _PANEL).is_file()
+    """Whether ``path`` is the folder of a panel.
+
+    Raises:
+        DeviceError: if that cannot be seen, as it may not be searched, say.
+    """
+    with given_path(path) as folder:
+        return (folder / _PANEL).is_file()
 
 
 def _regions(given: object, tables: int, name: str) -> NDArray[np.int64]:
@@ -313,14 +319,12 @@ def _names(given: object, path: Path) -> Sequence[str]:
 
 def _map(path: Path) -> NDArray[Any]:
     try:
-        # Mapped rather than read: a header that promises more than the file holds is found out before memory is asked
-        # for.
-        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+        return load_array(path)
     except FileNotFoundError as error:
         raise DeviceError(
             f"expected the map of the panel at {path}, but there is no such file: save it again"
         ) from error
-    except (OSError, ValueError, EOFError, OverflowError, MemoryError, SyntaxError) as error:
+    except (OSError, ValueError) as error:
         raise DeviceError(
             f"expected the map of the panel as a plain array of whole numbers, but {path} cannot be read as one: write "
             "it with numpy.save"

@@ -80,11 +80,12 @@ def _warnings(states: DeviceStates, figures: Summary) -> list[str]:
             f"The largest amplitude is {figures.amplitude_range[1]:.4g}, above 1: a device that does not amplify has "
             "been scaled, or the column holds something else."
         )
-    if np.abs(np.diff(states.phase)).max() > math.pi:
-        level = int(np.abs(np.diff(states.phase)).argmax())
+    order = np.argsort(states.control)
+    jumps = np.abs(np.diff(states.phase[order]))
+    if jumps.max() > math.pi:
+        below, above = order[jumps.argmax() :][:2]
         warnings.append(
-            f"The phase jumps by more than pi between levels {level} and {level + 1}: wrapped, or too few levels "
-            "measured."
+            f"The phase jumps by more than pi between levels {below} and {above}: wrapped, or too few levels measured."
         )
     if states.spread is not None and np.nanmax(states.spread) > _UNSTEADY * figures.amplitude_range[1]:
         level = int(np.nanargmax(states.spread))

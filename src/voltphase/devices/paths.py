@@ -1,0 +1,27 @@
+"""Paths as users give them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from voltphase.errors import DeviceError
+from voltphase.files import expanded
+
+
+@contextmanager
+def given_path(path: str | Path) -> Iterator[Path]:
+    """The path with ``~`` replaced; what the system refuses to do with it in here becomes a DeviceError.
+
+    Raises:
+        DeviceError: if it does, or if there is no such home folder.
+    """
+    path = expanded(path, DeviceError)
+    try:
+        yield path
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DeviceError(
+            f"cannot read {error.filename or path}: {reason}; check the path and its permissions"
+        ) from error
