@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from voltphase.errors import ConfigError, GeometryError
+from voltphase.errors import ConfigError, GeometryError, TrainingError
 from voltphase.readout import Measure, RegionReadout, Regions
 
 MEASURES: tuple[Measure, ...] = ("sum", "mean", "amplitude", "fraction")
@@ -60,6 +60,18 @@ def test_calibration_happens_once_on_the_first_batch_in_training(field: torch.Te
     assert readout.scale == pytest.approx(3.0 / by_slicing(field, "mean").mean().item())
     assert readout(2 * field).mean().item() == pytest.approx(12.0)
     assert RegionReadout(TINY, "mean", mean_logit=20.0)(field).mean().item() == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize("regions", [TINY, PAIRS])
+def test_without_light_there_is_nothing_to_calibrate_by(regions: Regions) -> None:
+    readout = RegionReadout(regions, "sum")
+    with pytest.raises(TrainingError) as caught:
+        readout(torch.zeros(3, 5, 4, dtype=torch.complex64))
+    assert str(caught.value) == (
+        "expected light in the detector's regions to calibrate the readout's scale by, but it measures 0: check the "
+        "amplitudes of the devices, or give readout.scale a number"
+    )
+    assert not readout.calibrated
 
 
 def test_a_learned_scale_survives_a_state_dict(field: torch.Tensor) -> None:

@@ -30,6 +30,10 @@ class DataError(VoltphaseError):
     """A data set that is missing, damaged or cannot be had."""
 
 
+class TrainingError(VoltphaseError):
+    """A training that comes to nothing: no light to learn from, or numbers that are finite no longer."""
+
+
 class OutputError(VoltphaseError):
     """A place to write results that exists already or cannot be written."""
 

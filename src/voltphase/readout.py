@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from voltphase.errors import ConfigError, GeometryError
+from voltphase.errors import ConfigError, GeometryError, TrainingError
 
 Measure = Literal["sum", "mean", "amplitude", "fraction"]
 
@@ -249,14 +249,23 @@ class RegionReadout(nn.Module):
         return (first - second) / (first + second).clamp_min(tiny)
 
     def logits(self, measured: Tensor) -> Tensor:
-        """Logits, ``batch x classes``, calibrating the scale first if this is the first batch in training."""
+        """Logits, ``batch x classes``, calibrating the scale first if this is the first batch in training.
+
+        Raises:
+            TrainingError: if there is no light to calibrate the scale with.
+        """
         if not self.calibrated:
             if not self.training:
                 return measured
             found, wanted = measured.detach().mean(), self._mean_logit
             if self.regions.paired:
                 found, wanted = measured.detach().std(-1).mean(), _CALIBRATED_LOGIT_SPREAD
-            self.log_scale.data.copy_((wanted / found.clamp_min(torch.finfo(measured.dtype).tiny)).log())
+            if not torch.finfo(measured.dtype).tiny < found < math.inf:
+                raise TrainingError(
+                    "expected light in the detector's regions to calibrate the readout's scale by, but it measures "
+                    f"{found:g}: check the amplitudes of the devices, or give readout.scale a number"
+                )
+            self.log_scale.data.copy_((wanted / found).log())
             self.calibrated = True
         return self.log_scale.exp().to(measured.dtype) * measured
 

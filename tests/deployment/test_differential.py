@@ -48,6 +48,29 @@ def test_the_files_alone_give_the_same_contrasts(folder: Path, model: DONN, data
     assert verify(folder, dataset).passed
 
 
+def test_rounding_explains_more_in_the_dark_and_no_more_in_the_light(
+    tmp_path: Path, make_device, monkeypatch: pytest.MonkeyPatch
+):
+    regions = Regions(((2, 1, 4, 4), (12, 1, 4, 4), (2, 19, 4, 4), (12, 19, 4, 4)), SHAPE, paired=True)
+    model = DONN(
+        grid=Grid(SHAPE, pitch=36e-6),
+        wavelength=532e-9,
+        distances=1e-4,
+        devices=[make_device(8), make_device(3, seed=1)],
+        readout=RegionReadout(regions, "fraction", 5.0),
+        image_shape=(7, 6),
+    ).eval()
+    images = torch.randint(0, 256, (30, 7, 6), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)
+    images[:, :, 2:] = 0  # at this distance the second pair is dark
+    dataset = ImageDataset(images, torch.arange(30) % 2, "half noise", ("left", "right"))
+    result = verify(deploy(model, tmp_path / "bench", dataset=dataset), dataset)
+    assert result.passed
+    assert result.max_logit_difference > 1e-4  # 2e-5 of the largest logit there can be
+    shifted = model(images).detach() + torch.tensor([2e-4, 0])
+    monkeypatch.setattr("voltphase.deployment.export.all_logits", lambda *_: shifted)
+    assert verify(deploy(model, tmp_path / "shifted", dataset=dataset), dataset).logits_different == 30
+
+
 def test_the_manifest_says_that_regions_are_paired_and_that_gain_cancels(folder: Path):
     readout = json.loads((folder / "manifest.json").read_text())["readout"]
     assert readout["differential"] is True

@@ -150,6 +150,13 @@ def pickled(folder: Path) -> None:
     np.save(folder / "layer-1-levels.npy", np.array([{}], dtype=object), allow_pickle=True)
 
 
+def promising(count: int) -> Callable[[Path], object]:
+    """Levels whose header promises more of them than there are."""
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": (count,)})
+    return overwrite("layer-1-levels.npy", stream.getvalue())
+
+
 def archive() -> bytes:
     stream = io.BytesIO()
     np.savez(stream, np.zeros(3))
@@ -163,7 +170,13 @@ CONTRADICTIONS = {
     "not an image": (overwrite("layer-1.png", b"GIF89a"), r"read .*layer-1\.png, but it is damaged"),
     "empty image": (overwrite("layer-1.png", b""), r"read .*layer-1\.png, but it is damaged"),
     "not an array": (overwrite("layer-1-levels.npy", b"1 2 3"), r"read .*layer-1-levels\.npy, but it is damaged"),
-    "an archive": (overwrite("layer-1-levels.npy", archive()), r"one array in .*layer-1-levels\.npy, but got an arch"),
+    "an archive": (overwrite("layer-1-levels.npy", archive()), r"read .*layer-1-levels\.npy, but it is damaged"),
+    "endless array": (promising(10**15), r"read .*layer-1-levels\.npy, but it is damaged"),
+    "unheard-of array": (promising(10**30), r"read .*layer-1-levels\.npy, but it is damaged"),
+    "endless images": (
+        change_manifest(lambda m: m["input"].update(image_shape=[65536, 28])),
+        r"manifest\.json, input: expected image_shape of at most 4096 a side, but got 65536",
+    ),
     "pickled": (pickled, r"read .*layer-1-levels\.npy, but it is damaged"),
     "cropped": (change_image(lambda a: a[1:]), r"expected 20 rows x 24 columns in .*layer-1\.png, but got 19 x 24"),
     "turned": (change_image(lambda a: a.T), r"expected 20 rows x 24 columns in .*layer-1\.png, but got 24 x 20"),
@@ -218,6 +231,10 @@ CONTRADICTIONS = {
     "impossible pitch": (
         change_manifest(lambda m: m["layers"][0]["grid"].update(pitch_m=[0, 1e-6])),
         r"manifest\.json, layers\[0\]\.grid: expected a pitch in metres above zero",
+    ),
+    "coarse pitch": (
+        change_manifest(lambda m: m["layers"][1]["grid"].update(pitch_m=[72e-6, 30e-6])),
+        r"manifest\.json: the sampling of plane 3 of 5 is wrong here: expected a pitch of 36 µm or less in y",
     ),
     "unknown method": (
         change_manifest(lambda m: m["propagation"].update(method="teleport")),

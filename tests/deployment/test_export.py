@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from voltphase.data import ImageDataset
 from voltphase.deployment import deploy
 from voltphase.deployment.export import image_codes
 from voltphase.deployment.manifest import Manifest
@@ -121,6 +122,18 @@ def test_an_existing_folder_is_left_alone(tmp_path, make):
 def test_an_accuracy_the_model_does_not_reach_is_refused(tmp_path, make, dataset):
     with pytest.raises(DeploymentError, match=r"expected the model to reach an accuracy of 0\.9900 on noise"):
         deploy(make(), tmp_path / "bench", dataset=dataset, expected_accuracy=0.99)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("classes", [("left", "right", "low", "high"), ("left", "right")])
+def test_a_data_set_of_other_classes_is_refused(tmp_path, make, dataset, classes):
+    other = ImageDataset(dataset.images, dataset.labels.clamp_max(1), "noise", classes)
+    with pytest.raises(DeploymentError) as caught:
+        deploy(make(), tmp_path / "bench", dataset=other)
+    assert str(caught.value) == (
+        f"expected a data set of 3 classes, those the detector tells apart, but noise has {len(classes)}: deploy with "
+        "data as the model was trained on"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -31,8 +31,11 @@ def test_what_was_deployed_passes(tmp_path, make, dataset):
     assert result.passed
     assert result.accuracy == result.expected_accuracy == accuracy
     assert result.images == result.predictions_equal == 30
-    assert result.max_logit_difference <= result.tolerance < 1e-3
-    assert str(result).startswith(f"passed: accuracy {accuracy:.4f} from the files, {accuracy:.4f} expected; 30 of 30")
+    assert result.max_logit_difference < 1e-4
+    assert str(result) == (
+        f"passed: accuracy {accuracy:.4f} from the files, {accuracy:.4f} expected; 30 of 30 predictions equal; logits "
+        f"differ by at most {result.max_logit_difference:.1e}, 0 of them by more than rounding explains"
+    )
 
 
 def test_other_logits_fail(deployed, dataset):
@@ -41,6 +44,7 @@ def test_other_logits_fail(deployed, dataset):
     result = verify(deployed, dataset)
     assert not result.passed
     assert result.predictions_equal < result.images
+    assert result.logits_different == 60  # the middle one of three stays
     assert str(result).startswith("FAILED: ")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from voltphase.codesign.proximity import spacing
 from voltphase.config import Config
+from voltphase.errors import TrainingError
 from voltphase.training.batches import ImageBatches
 from voltphase.training.build import build_datasets, build_devices, build_model, build_schedule
 from voltphase.training.module import TrainingModule
@@ -91,6 +92,19 @@ def test_every_layer_gets_the_temperature(tiny: Make, monkeypatch: pytest.Monkey
     batch = next(iter(module.train_dataloader()))
     module.on_train_batch_start(batch, 0)
     assert {layer.temperature for layer in module.model.layers} == {10.0}
+
+
+def test_an_epoch_whose_last_step_spoilt_a_parameter_has_diverged(tiny: Make):
+    module = module_for(tiny("readout.scale=2.0"))
+    module.close_epoch()
+    module.model.layers[1].design.data[0, 3, 4] = math.nan
+    with pytest.raises(TrainingError) as caught:
+        module.close_epoch()
+    assert str(caught.value) == (
+        "expected a finite loss and finite parameters, but training diverged in epoch 2, loss 0: lower "
+        "training.learning_rate, or check the amplitudes of the devices"
+    )
+    assert len(module.history) == 1
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,15 @@ def test_a_run_holds_its_panel(folder: Path, tmp_path: Path, tiny: Make):
         assert torch.equal(layer.modulation().detach(), expected)
 
 
+def test_a_finished_run_of_a_panel_without_regions_is_left_as_it_is(tmp_path: Path, tiny: Make):
+    panel = DevicePanel.uniform(tn_slm().pick(4), (16, 16))
+    panel.save(tmp_path / "panel")
+    config = tiny(f"device.file={tmp_path / 'panel'}", "training.epochs=1")
+    summary = train(config, tmp_path / "run")
+    assert summary["devices"][0]["digest"] == panel.digest
+    assert train(config, tmp_path / "run", resume=True) == summary
+
+
 def test_a_panel_that_was_altered_is_refused(folder: Path, tmp_path: Path, tiny: Make):
     config = tiny(f"device.file={folder}")
     model = build_model(config, build_devices(config), (8, 8))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from voltphase import DONN, Grid, RegionReadout
-from voltphase.codesign import GumbelSoftmax, Proximity, ReinMax, Relaxation, Softmax
+from voltphase.codesign import GumbelSoftmax, PostTraining, Proximity, QuantizationAware, ReinMax, Relaxation, Softmax
 from voltphase.config import Config
 from voltphase.deployment import deploy_run, verify
 from voltphase.devices import DevicePanel, DeviceStates
@@ -68,7 +68,9 @@ def loss_of(model: DONN, images: Tensor, labels: Tensor) -> float:
     levels=st.lists(st.integers(2, 9), min_size=1, max_size=3),
     seed=st.integers(0, 10_000),
     evaluations=st.integers(3, 40),
-    relaxation=st.sampled_from([GumbelSoftmax(), Softmax(), ReinMax(), Proximity()]),
+    relaxation=st.sampled_from(
+        [GumbelSoftmax(), Softmax(), ReinMax(), Proximity(), PostTraining(), QuantizationAware("complex")]
+    ),
     gain=st.sampled_from([1.0, 2.5]),
     mse=st.booleans(),
 )
@@ -182,6 +184,17 @@ def test_pixels_that_cannot_be_set_are_left_alone():
     assert result.converged
     assert 0 < result.changed <= 6
     assert model.levels()[0][0].tolist() == [0, 0, 0]
+
+
+def test_levels_that_no_design_stands_for_are_left_alone():
+    model = system([8], relaxation=PostTraining("complex", order=1))
+    images, labels = batch()
+    (layer,) = model.layers
+    assert not layer.attainable().all()
+    result = refine(model, images, labels, loss=cross_entropy, evaluations=2000)
+    assert result.converged
+    assert result.loss_after < result.loss_before
+    assert loss_of(model, images, labels) == pytest.approx(result.loss_after, rel=1e-5)
 
 
 def test_nothing_but_the_levels_changes():

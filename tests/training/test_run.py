@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 
 from voltphase.config import Config, load_config, parse_config
-from voltphase.errors import ConfigError, OutputError
+from voltphase.errors import ConfigError, OutputError, TrainingError
 from voltphase.training import build_dataset, evaluate, load_run, train
 from voltphase.training.module import TrainingModule
 
@@ -174,8 +174,20 @@ def test_a_run_cut_off_after_its_last_epoch_is_completed(
         patch.setattr("voltphase.training.run.evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             train(tiny(), out)
+    # Or even between its last checkpoint and the row of metrics.
+    *kept, _ = (out / "metrics.csv").read_text().splitlines(keepends=True)
+    (out / "metrics.csv").write_text("".join(kept))
     train(tiny(), out, resume=True)
     assert same_result(trained[0], out)
+
+
+def test_a_run_that_diverges_is_never_finished_but_can_be_replaced(tmp_path: Path, tiny: Make):
+    out = tmp_path / "run"
+    for resume in (False, True):
+        with pytest.raises(TrainingError, match=r"but training diverged in epoch 1, loss nan: lower"):
+            train(tiny("training.learning_rate=1e38"), out, resume=resume)
+        assert {file.name for file in out.rglob("*")} == {"config.yaml", "checkpoints"}
+    assert train(tiny("training.epochs=1"), out, overwrite=True)["epochs"] == 1
 
 
 def test_resuming_a_finished_run_changes_nothing(trained: Trained, tiny: Make):

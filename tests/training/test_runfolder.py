@@ -13,7 +13,7 @@ import torch
 from voltphase.codesign import CodesignLayer
 from voltphase.config import Config
 from voltphase.devices import DeviceStates
-from voltphase.errors import ConfigError, DataError, OutputError
+from voltphase.errors import ConfigError, DataError, OutputError, TrainingError
 from voltphase.training import load_run, train
 
 Make = Callable[..., Config]
@@ -50,11 +50,14 @@ def test_a_run_that_is_there_is_kept(run: Path, tiny: Make):
 
 
 def test_files_that_are_no_run_are_never_replaced(tmp_path: Path, tiny: Make):
-    (tmp_path / "thesis.tex").write_text("years of work")
+    (tmp_path / "config.yaml").write_text("model: bert\n")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").write_text("years of work")
     for resume, overwrite in ((False, False), (True, False), (False, True)):
         with pytest.raises(OutputError, match="holds files that are no training run: choose another"):
             train(tiny(), tmp_path, resume=resume, overwrite=overwrite)
-    assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+    assert (tmp_path / "config.yaml").read_text() == "model: bert\n"
+    assert (tmp_path / "checkpoints" / "last.ckpt").read_text() == "years of work"
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path, tiny: Make):
@@ -72,11 +75,13 @@ def test_resume_and_overwrite_exclude_each_other(run: Path, tiny: Make):
 
 
 def test_overwriting_replaces_the_run_and_spares_what_is_not_its_own(run: Path, tiny: Make):
-    (run / "notes.txt").write_text("mine")
+    notes = (run / "notes.txt", run / "checkpoints" / "best.ckpt")
+    for file in notes:
+        file.write_text("mine")
     summary = train(tiny("training.epochs=1", "seed=5"), run, overwrite=True)
     assert (summary["epochs"], summary["seed"]) == (1, 5)
     assert len((run / "metrics.csv").read_text().splitlines()) == 2
-    assert (run / "notes.txt").read_text() == "mine"
+    assert [file.read_text() for file in notes] == ["mine", "mine"]
     assert load_run(run)[2] == summary
 
 
@@ -96,7 +101,7 @@ def test_resuming_with_another_configuration_is_refused(run: Path, tiny: Make):
         train(tiny("training.epochs=4"), run, resume=True)
     assert str(caught.value) == (
         f"expected the configuration {run} was started with, but training.epochs is 4 instead of 3: resume with "
-        f"voltphase train {run}/config.yaml"
+        f"voltphase train {run}/config.yaml --out {run} --resume"
     )
 
 
@@ -116,14 +121,31 @@ def test_resuming_from_a_damaged_checkpoint_is_refused(run: Path, tiny: Make):
     )
 
 
-def test_resuming_with_a_changed_device_is_refused(run: Path, tiny: Make):
+def test_resuming_what_an_earlier_version_let_diverge_is_refused(run: Path, tiny: Make):
     (run / "summary.json").unlink()
     checkpoint = run / "checkpoints" / "last.ckpt"
     content = torch.load(checkpoint, weights_only=True)
-    content["voltphase"]["identity"][1] = "another table"
+    content["state_dict"]["model.readout.log_scale"].fill_(torch.nan)
     torch.save(content, checkpoint)
-    with pytest.raises(ConfigError, match="a device's table has changed since: restore it, or start again"):
+    with pytest.raises(TrainingError, match=r"but training diverged in epoch 3, loss \d"):
         train(tiny(), run, resume=True)
+
+
+def test_resuming_with_a_changed_device_is_refused_before_the_end_and_after(tmp_path: Path, tiny: Make):
+    run, table = tmp_path / "run", tmp_path / "slm.csv"
+    table.write_text("level,control,amplitude,phase\n0,0,1,0\n1,80,0.7,1.5\n2,160,0.9,3.5\n3,255,0.5,5\n")
+    config = tiny(f"device.file={table}", "training.epochs=1")
+    assert train(config, run) == train(config, run, resume=True)
+    replace(table, "0.7,1.5", "0.7,1.6")
+    for finished in (True, False):
+        if not finished:
+            (run / "summary.json").unlink()
+        with pytest.raises(ConfigError) as caught:
+            train(config, run, resume=True)
+        assert str(caught.value) == (
+            f"expected the devices that {run} was started with, but a device's table has changed since: restore it, or "
+            "start again with --overwrite"
+        )
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path):

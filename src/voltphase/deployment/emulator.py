@@ -17,7 +17,8 @@ from voltphase.deployment.manifest import (
 from voltphase.deployment.records import MANIFEST_NAME, check_unchanged, read_array, reading
 from voltphase.devices import DevicePanel
 from voltphase.errors import DeploymentError, VoltphaseError
-from voltphase.optics import ImageSource, Propagator
+from voltphase.optics import ImageSource
+from voltphase.optics.gaps import gap_propagators
 
 _PNG_MODES = {8: ("L",), 16: ("I;16", "I;16B", "I")}
 
@@ -44,19 +45,11 @@ class Emulator(nn.Module):
         grids = [manifest.source, *(layer.grid for layer in manifest.layers), manifest.detector]
         try:
             self.source = ImageSource(manifest.source, manifest.image_shape, dtype=dtype)
-            gaps = list(zip(grids, grids[1:], manifest.distances, strict=False))
-            alike = {
-                (before, after, distance): Propagator(
-                    before,
-                    after,
-                    wavelength=manifest.wavelength,
-                    distance=distance,
-                    method=manifest.method,
-                    dtype=dtype,
+            self.propagators = nn.ModuleList(
+                gap_propagators(
+                    grids, manifest.distances, wavelength=manifest.wavelength, method=manifest.method, dtype=dtype
                 )
-                for before, after, distance in set(gaps)
-            }
-            self.propagators = nn.ModuleList(alike[gap] for gap in gaps)
+            )
             self.readout = manifest.make_readout()
         except VoltphaseError as error:
             raise DeploymentError(f"{MANIFEST_NAME}: {error}") from error
@@ -96,6 +89,10 @@ class Emulator(nn.Module):
         """The measure of each class, a real ``batch x classes`` tensor, from a detector field."""
         return self.readout.measured(self.readout.window(field))
 
+    def logits(self, field: Tensor) -> Tensor:
+        """Logits, a ``batch x classes`` tensor, from a detector field."""
+        return self.readout.logits(self.manifest.reading_factor * self.readings(field))
+
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Logits, a ``batch x classes`` tensor.
@@ -103,8 +100,7 @@ class Emulator(nn.Module):
         Args:
             images: A ``batch x height x width`` tensor, uint8 or real in 0 to 1.
         """
-        readings = self.readings(self.detector_field(images))
-        return self.readout.logits(self.manifest.reading_factor * readings)
+        return self.logits(self.detector_field(images))
 
 
 def read_levels(folder: Path, layer: LayerRecord) -> np.ndarray:

@@ -63,13 +63,20 @@ def deploy(
 
     Raises:
         OutputError: if ``out`` exists already or cannot be written.
-        DeploymentError: if the model does not reach ``expected_accuracy``, or a device has too many levels.
+        DeploymentError: if ``dataset`` has other classes than the detector tells apart, the model does not reach
+            ``expected_accuracy``, or a device has too many levels.
         ConfigError: if the model's relaxation has no levels to deploy.
     """
     out = Path(out)
     model.levels()  # a network that has none is refused before the work
     logits = accuracy = None
     if dataset is not None:
+        classes = model.readout.regions.classes
+        if len(dataset.classes) != classes:
+            raise DeploymentError(
+                f"expected a data set of {classes} classes, those the detector tells apart, but {dataset.name} has "
+                f"{len(dataset.classes)}: deploy with data as the model was trained on"
+            )
         logits = all_logits(model, dataset.images)
         accuracy = float((logits.argmax(-1) == dataset.labels).double().mean())
         if expected_accuracy is not None and abs(accuracy - expected_accuracy) > _ACCURACY_TOLERANCE:

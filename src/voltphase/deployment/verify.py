@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.manifest import Manifest, ReferenceRecord, data_digest
 from voltphase.deployment.records import check_unchanged, read_array
 from voltphase.errors import DeploymentError
-from voltphase.readout import all_logits
+from voltphase.readout import RegionReadout, Regions
 
 if TYPE_CHECKING:
     from voltphase.data import ImageDataset
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 # Largest difference of logits, relative to the largest logit of the set, that rounding explains: the model
 # and the emulator add the same terms in another order.
 _ROUNDING = {"complex64": 2e-5, "complex128": 1e-12}
+_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,7 @@ class VerifyResult:
         images: Number of test images.
         predictions_equal: For how many of them both name the same class.
         max_logit_difference: The largest difference between two logits.
-        tolerance: The largest difference that rounding explains.
-        passed: Whether all logits agree within ``tolerance``, and all predictions that it leaves no doubt
-            about.
+        logits_different: How many logits differ by more than rounding explains.
     """
 
     accuracy: float
@@ -43,15 +43,19 @@ class VerifyResult:
     images: int
     predictions_equal: int
     max_logit_difference: float
-    tolerance: float
-    passed: bool
+    logits_different: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether all logits agree but for rounding, and with them all predictions that it leaves no doubt about."""
+        return self.logits_different == 0
 
     def __str__(self) -> str:
         verdict = "passed" if self.passed else "FAILED"
         return (
             f"{verdict}: accuracy {self.accuracy:.4f} from the files, {self.expected_accuracy:.4f} expected; "
             f"{self.predictions_equal} of {self.images} predictions equal; logits differ by at most "
-            f"{self.max_logit_difference:.1e} (rounding explains {self.tolerance:.1e})"
+            f"{self.max_logit_difference:.1e}, {self.logits_different} of them by more than rounding explains"
         )
 
 
@@ -86,39 +90,62 @@ def verify(
             f"was deployed with, but got others ({len(dataset)} images): point to the same data set or "
             "deploy again"
         )
-    logits = all_logits(emulator, dataset.images)
-    return compare(logits, expected, dataset.labels, reference.accuracy, _ROUNDING[emulator.manifest.precision])
+    logits, sensitivity = _answers(emulator, dataset.images)
+    tolerance = _ROUNDING[emulator.manifest.precision] * sensitivity.clamp_min(float(expected.abs().max()))
+    return compare(logits, expected, dataset.labels, reference.accuracy, tolerance)
 
 
 def compare(
-    logits: torch.Tensor, expected: torch.Tensor, labels: torch.Tensor, expected_accuracy: float, rounding: float
+    logits: Tensor, expected: Tensor, labels: Tensor, expected_accuracy: float, tolerance: Tensor | float
 ) -> VerifyResult:
-    """Compare ``images x regions`` logits with those expected, prediction by prediction.
+    """Compare ``images x classes`` logits with those expected.
 
     Args:
         logits: Of the rebuilt system.
         expected: Of the model.
         labels: The class of each image.
         expected_accuracy: Of the model.
-        rounding: Largest difference that rounding explains, relative to the largest expected logit.
+        tolerance: Largest difference that rounding explains, of all logits or of each.
     """
-    predictions, intended = logits.argmax(-1), expected.argmax(-1)
-    difference = float((logits - expected).abs().max())
-    tolerance = rounding * float(expected.abs().max())
-    best, second = expected.topk(2, dim=-1).values.unbind(-1)
-    undecided = best - second <= 2 * tolerance
+    predictions, difference = logits.argmax(-1), (logits - expected).abs()
     return VerifyResult(
         accuracy=float((predictions == labels).double().mean()),
         expected_accuracy=expected_accuracy,
         images=len(labels),
-        predictions_equal=int((predictions == intended).sum()),
-        max_logit_difference=difference,
-        tolerance=tolerance,
-        passed=difference <= tolerance and bool(((predictions == intended) | undecided).all()),
+        predictions_equal=int((predictions == expected.argmax(-1)).sum()),
+        max_logit_difference=float(difference.max()),
+        logits_different=int((~(difference <= tolerance)).sum()),  # one that is no number differs
     )
 
 
-def _expected_logits(folder: Path, manifest: Manifest, reference: ReferenceRecord) -> torch.Tensor:
+@torch.no_grad()
+def _answers(emulator: Emulator, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits of all images and how sensitive to rounding they are, two ``images x classes`` tensors."""
+    logits, sensitivity = [], []
+    for part in images.split(_BATCH):
+        field = emulator.detector_field(part)
+        logits.append(emulator.logits(field))
+        sensitivity.append(_sensitivity(emulator.readout, field))
+    return torch.cat(logits), torch.cat(sensitivity)
+
+
+def _sensitivity(readout: RegionReadout, field: Tensor) -> Tensor:
+    """How far a unit of relative rounding of ``field`` moves each logit, ``batch x classes``; 0 without contrasts.
+
+    A field's rounding is as large in the dark as in the light, and moves the contrast of a dark pair by as much more as
+    the pair is darker in amplitude: by ``sqrt(I / I_pair)``, of the mean intensities of the detector and of the pair.
+    Where that is 1 and where it is 12,000, contrasts of a model and its emulator were found to differ by 3 to 6 units
+    in the last place of it.
+    """
+    regions = readout.regions
+    if not regions.paired:
+        return field.new_zeros(len(field), regions.classes, dtype=field.real.dtype)
+    light = RegionReadout(Regions((*regions.boxes, (0, 0, *regions.shape)), regions.shape), "mean", 1.0).measured(field)
+    pairs = light[:, :-1].unflatten(1, (-1, 2)).mean(2)
+    return readout.scale * (light[:, -1:] / pairs.clamp_min(torch.finfo(pairs.dtype).tiny)).sqrt()
+
+
+def _expected_logits(folder: Path, manifest: Manifest, reference: ReferenceRecord) -> Tensor:
     path, shape = folder / reference.logits.name, (reference.images, manifest.regions.classes)
     expected = read_array(path)
     if expected.dtype.kind != "f" or expected.shape != shape or not np.isfinite(expected).all():

@@ -50,6 +50,7 @@ class ImageBatches:
         if self._seed is None:
             yield from zip(self._images.split(self.batch_size), self._labels.split(self.batch_size), strict=True)
             return
+        # With the seed 0 the first layer's draws have these streams too, and make different things out of them.
         stream = np.random.SeedSequence([self._seed, self._epoch()]).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(stream >> np.uint64(1)))
         order = torch.randperm(self.images, generator=generator).to(self._images.device)

@@ -25,8 +25,8 @@ from voltphase.codesign import (
 )
 from voltphase.config import Config, DeviceConfig, RelaxationConfig, ScheduleConfig
 from voltphase.data import ImageDataset, load
-from voltphase.devices import Device, DevicePanel
-from voltphase.errors import ConfigError
+from voltphase.devices import Device, DevicePanel, DeviceStates
+from voltphase.errors import ConfigError, DataError, DeviceError
 from voltphase.grid import Grid
 from voltphase.model import DONN
 from voltphase.optics.precision import complex_dtype
@@ -134,7 +134,7 @@ def build_datasets(config: Config, data_dir: str | Path | None = None) -> tuple[
 
     Raises:
         DataError: if they are missing and cannot be had, are damaged, or are fewer than asked for.
-        ConfigError: if there are more classes than detector regions.
+        ConfigError: if ``readout.regions`` lists other than one region, or a pair, for each class.
     """
     return build_dataset(config, "train", data_dir), build_dataset(config, "test", data_dir)
 
@@ -150,6 +150,11 @@ def build_dataset(config: Config, split: str, data_dir: str | Path | None = None
             f"expected readout.regions to list {each * len(dataset.classes)} regions, {'one' if each == 1 else 'two'} "
             f"for each class of {data.name}, but got {len(regions)}"
         )
+    if limit is not None and limit > len(dataset):
+        raise DataError(
+            f"expected data.{split}_limit to be at most {len(dataset)}, or null for all images of {data.name}, but got "
+            f"{limit}"
+        )
     return dataset if limit is None else dataset.take(limit)
 
 
@@ -161,13 +166,23 @@ def _build_device(device: DeviceConfig, size: int) -> Device:
                 f"got {device.border}"
             )
         panel = DevicePanel.load(device.file)
+        _check_levels(device, panel.tables[0], panel.name)
         return panel if device.levels is None else panel.pick(device.levels, device.pick)
     if device.file is not None:
         states = device_library.load(device.file)
     else:
         states = device_library.models.MODELS[str(device.model)]()
+    _check_levels(device, states, states.name)
     states = states if device.levels is None else states.pick(device.levels, by=device.pick)
     if device.border == 0:
         return states
     top, bottom, left, right = [device.border] * 4 if isinstance(device.border, int) else device.border
     return DevicePanel.uniform(states, (size, size), border=(top, bottom, left, right))
+
+
+def _check_levels(device: DeviceConfig, states: DeviceStates, name: str) -> None:
+    if device.levels is not None and device.levels > len(states):
+        raise DeviceError(
+            f"expected device.levels to be at most {len(states)}, or null for all states of {name}, but got "
+            f"{device.levels}"
+        )

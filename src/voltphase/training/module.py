@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from voltphase.codesign import Schedule
 from voltphase.config import TrainingConfig
+from voltphase.errors import TrainingError
 from voltphase.model import DONN
 from voltphase.training.batches import ImageBatches
 from voltphase.training.losses import LOSSES
@@ -86,6 +88,8 @@ class TrainingModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
 
     def on_fit_start(self) -> None:
+        if self.history:  # resumed: an earlier version kept epochs that had diverged
+            self._check_finite(self.history[-1])
         self._batches.to(self.device)
         self._test_batches.to(self.device)
 
@@ -128,7 +132,11 @@ class TrainingModule(lightning.LightningModule):
         }
 
     def close_epoch(self) -> Row:
-        """Take down the figures of the epoch that has just ended, and give them."""
+        """Take down the figures of the epoch that has just ended, and give them.
+
+        Raises:
+            TrainingError: if the loss or a parameter is finite no longer.
+        """
         running = self.running()
         row: Row = {
             "epoch": len(self.history) + 1,
@@ -139,6 +147,7 @@ class TrainingModule(lightning.LightningModule):
             "seconds": time.perf_counter() - self._started,
             "images_per_second": self._seen / self._train_seconds,
         }
+        self._check_finite(row)
         self.history.append(row)
         return row
 
@@ -147,6 +156,14 @@ class TrainingModule(lightning.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.history = list(checkpoint["voltphase"]["history"])
+
+    def _check_finite(self, row: Row) -> None:
+        # The loss of an epoch does not show what its last step did to the parameters.
+        if not (math.isfinite(row["train_loss"]) and all(bool(p.isfinite().all()) for p in self.model.parameters())):
+            raise TrainingError(
+                f"expected a finite loss and finite parameters, but training diverged in epoch {row['epoch']:g}, loss "
+                f"{row['train_loss']:g}: lower training.learning_rate, or check the amplitudes of the devices"
+            )
 
     def _reset_sums(self) -> None:
         self._started = time.perf_counter()

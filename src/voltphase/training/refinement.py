@@ -33,8 +33,8 @@ class Refinement:
         loss_after: Of those it ended with; never higher.
         changed: How many pixels ended at another level.
         evaluations: How often the batch went through the system; with gradients counts as twice.
-        converged: Whether no change of a single pixel lowers the loss any more; otherwise the evaluations ran out,
-            or it was interrupted.
+        converged: Whether no change of a single pixel to an attainable level lowers the loss any more; otherwise the
+            evaluations ran out, or it was interrupted.
     """
 
     loss_before: float
@@ -61,8 +61,8 @@ def refine(
     largest at which as many pixels as the block holds gain by it, and each of these goes where its term is lowest. The
     block is kept only if the loss of the discrete system, computed anew, has fallen; otherwise half as many pixels
     are tried. Where no block helps, single pixels are tried one by one, every level of each, the most promising
-    first. Nothing is drawn at random: the same call gives the same levels. Interrupted, it ends with the lowest loss
-    so far.
+    first. Levels that are not attainable (:meth:`CodesignLayer.attainable`) are left out. Nothing is drawn at random:
+    the same call gives the same levels. Interrupted, it ends with the lowest loss so far.
 
     Args:
         model: Its levels are where the search starts and, afterwards, where it ended. The readout's scale stays.
@@ -219,13 +219,14 @@ def _states(layer: CodesignLayer, levels: Tensor) -> Tensor:
 def _changes(layer: CodesignLayer, levels: Tensor, gradient: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
     """For each level what the gradient foretells of going there, and how far it is, squared; ``rows x columns``.
 
-    Where the state stays the same, infinitely bad and infinitely far.
+    Where the state stays the same or the level is not attainable, infinitely bad and infinitely far.
     """
     here = _states(layer, levels)
-    for level in range(len(layer.device_states)):
+    for level, attainable in enumerate(layer.attainable()):
         change = _states(layer, torch.full_like(levels, level)) - here
         slope, squared = (gradient.conj() * change).real, change.abs().square()
-        yield level, slope.masked_fill(squared == 0, math.inf), squared.masked_fill(squared == 0, math.inf)
+        barred = (squared == 0) | ~attainable
+        yield level, slope.masked_fill(barred, math.inf), squared.masked_fill(barred, math.inf)
 
 
 def _slopes(layer: CodesignLayer, levels: Tensor, gradient: Tensor) -> Tensor:

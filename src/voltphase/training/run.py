@@ -15,6 +15,7 @@ from rich.console import Console
 
 from voltphase.codesign import CodesignLayer, PostTraining, QuantizationAware
 from voltphase.config import Config
+from voltphase.devices import Device
 from voltphase.errors import ConfigError, DataError
 from voltphase.files import atomic_path
 from voltphase.model import DONN
@@ -45,7 +46,7 @@ def train(
         config: What to train and how.
         out: The run folder; see :class:`RunFolder` for its files.
         resume: Continue an interrupted run from its last whole epoch, to the result it would have had. A run that is
-            finished already is left as it is.
+            finished already is left as it is, if its devices are those of ``config``.
         overwrite: Replace a run that is there.
         console: Where to show progress; nowhere if None.
         watch: Called with the figures of each epoch once they are kept. A KeyboardInterrupt it raises ends training as
@@ -59,22 +60,25 @@ def train(
 
     Raises:
         VoltphaseError: if something given does not fit; before training where it can be known before.
+        TrainingError: if training diverges; the epochs before are kept, and ``resume`` comes to the same end.
         KeyboardInterrupt: if interrupted; every whole epoch is kept for ``resume``.
     """
     folder = RunFolder(out)
     folder.check(config, resume=resume, overwrite=overwrite)
     resume = resume and folder.config_file.is_file()
-    if resume and folder.finished:
-        return folder.read_summary()
-    accelerator = _accelerator(config)
     devices = build_devices(config)
+    identity = [device.digest for device in devices]
+    if resume and folder.finished:
+        summary = folder.read_summary()
+        _check_devices([about["digest"] for about in summary["devices"]], identity, folder)
+        return summary
+    accelerator = _accelerator(config)
     build_readout(config)  # regions that do not fit are found before data are downloaded
-    identity = [states.digest for states in devices]
     train_set, test_set = build_datasets(config)
     model = build_model(config, devices, train_set.image_shape)
     checkpoint = folder.checkpoint_file if resume and folder.checkpoint_file.is_file() else None
     if checkpoint is not None:
-        _check_checkpoint(checkpoint, identity)
+        _check_devices(_checkpoint_identity(checkpoint), identity, folder)
     folder.prepare(config, overwrite=overwrite)
 
     batch_size, epochs = config.training.batch_size, config.training.epochs
@@ -104,13 +108,14 @@ def train(
             "train_images": len(train_set),
             "test_images": len(test_set),
             "data": config.data.name,
-            "devices": [_about(layer) for layer in model.layers],
+            "devices": [_about(device, layer) for device, layer in zip(devices, model.layers, strict=True)],
             "readout_scale": model.readout.scale,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "versions": provenance.versions(),
             "commit": provenance.commit(),
             "hardware": provenance.hardware(device),
         }
+    folder.write_metrics(module.history)  # a run cut off between its last checkpoint and metrics lacks a row
     save_model(model, folder.model_file)
     folder.write_summary(summary)
     return summary
@@ -126,6 +131,9 @@ def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
     """
     folder = RunFolder(path)
     config = folder.read_config()
+    if config.data.dir is not None and not Path(config.data.dir).is_dir():
+        # The data have moved since the run was trained: they are where data are by default, or nowhere.
+        config = config.model_copy(update={"data": config.data.model_copy(update={"dir": None})})
     summary = folder.read_summary()
     stored = read_model(folder.model_file)
     if len(stored.devices) != config.optics.depth:
@@ -197,17 +205,19 @@ def _fit(
         return trainer.strategy.root_device
 
 
-def _check_checkpoint(path: Path, identity: list[str]) -> None:
+def _checkpoint_identity(path: Path) -> list[str]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        stored = content["voltphase"]["identity"]
+        return torch.load(path, map_location="cpu", weights_only=True)["voltphase"]["identity"]
     except Exception as error:
         raise DataError(
             f"expected a checkpoint to resume from in {path}, but it is damaged: start again with --overwrite"
         ) from error
-    if stored != identity:
+
+
+def _check_devices(stored: list[str], given: list[str], folder: RunFolder) -> None:
+    if stored != given:
         raise ConfigError(
-            f"expected the devices that the run of {path} was started with, but a device's table has changed since: "
+            f"expected the devices that {folder.path} was started with, but a device's table has changed since: "
             "restore it, or start again with --overwrite"
         )
 
@@ -237,9 +247,10 @@ def cpu_threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _about(layer: CodesignLayer) -> dict[str, Any]:
-    states, relaxation = layer.device_states, layer.relaxation
-    about = {"name": states.name, "levels": len(states), "digest": states.digest}
+def _about(device: Device, layer: CodesignLayer) -> dict[str, Any]:
+    # The device as configured: of a panel that is uniform, the layer keeps the table alone.
+    relaxation = layer.relaxation
+    about = {"name": device.name, "levels": len(device), "digest": device.digest}
     if isinstance(relaxation, PostTraining | QuantizationAware):
         response = relaxation.response(layer.table)
         errors = {key: getattr(response, key) for key in ("amplitude_error", "phase_error", "error")}

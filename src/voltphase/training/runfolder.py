@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -57,7 +56,8 @@ class RunFolder:
         """Refuse a folder that must not be written to, before any work is done; nothing is changed.
 
         Raises:
-            OutputError: if the folder holds something and neither ``resume`` nor ``overwrite`` applies to it.
+            OutputError: if the folder holds something that is no run, or a run and neither ``resume`` nor ``overwrite``
+                is asked for.
             ConfigError: if ``resume`` is asked for with another configuration than the run's own.
         """
         if resume and overwrite:
@@ -72,7 +72,7 @@ class RunFolder:
             raise OutputError(f"cannot read {self.path}: {(error.strerror or str(error)).lower()}") from error
         if not occupied:
             return
-        if not self.config_file.is_file():
+        if not self._is_run():
             raise OutputError(
                 f"expected a new or empty folder, but {self.path} holds files that are no training run: choose another"
             )
@@ -85,7 +85,7 @@ class RunFolder:
             )
 
     def prepare(self, config: Config, *, overwrite: bool) -> None:
-        """Make the folder and write ``config.yaml``, after removing an earlier run if ``overwrite``.
+        """Make the folder and write ``config.yaml``, after removing an earlier run's files if ``overwrite``.
 
         Raises:
             OutputError: if it cannot be written.
@@ -175,21 +175,29 @@ class RunFolder:
         except OSError as error:
             raise OutputError(f"cannot use {self.path}: {(error.strerror or str(error)).lower()}") from error
 
+    def _is_run(self) -> bool:
+        # Other projects have a config.yaml too, but no such section. A run whose settings an earlier or a later version
+        # wrote, which may not be read today, is one still.
+        try:
+            return "\ncodesign:\n" in self.config_file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return False
+
     def _check_same(self, config: Config) -> None:
         stored, given = _settings(self.read_config().model_dump()), _settings(config.model_dump())
         for key in sorted(stored.keys() | given.keys()):
             if stored.get(key) != given.get(key):
                 raise ConfigError(
                     f"expected the configuration {self.path} was started with, but {key} is {given.get(key)!r} "
-                    f"instead of {stored.get(key)!r}: resume with voltphase train {self.config_file}"
+                    f"instead of {stored.get(key)!r}: resume with "
+                    f"voltphase train {self.config_file} --out {self.path} --resume"
                 )
 
     def _remove_run(self) -> None:
         try:
-            for file in (self.summary_file, self.model_file, self.metrics_file, self.path / "report.html"):
+            for file in (self.summary_file, self.model_file, self.metrics_file, self.checkpoint_file):
                 file.unlink(missing_ok=True)
-            if self.checkpoint_file.parent.is_dir():
-                shutil.rmtree(self.checkpoint_file.parent)
+            (self.path / "report.html").unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(
                 f"cannot replace the run in {self.path}: {(error.strerror or str(error)).lower()}"
