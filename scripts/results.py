@@ -1,10 +1,12 @@
 """Keep the figures of training runs, and render the README's tables from them and from the benchmarks.
 
     python scripts/results.py add runs/mnist-small --command "voltphase train mnist-small --out runs/mnist-small"
+    python scripts/results.py overview runs/mnist-small
     python scripts/results.py render
 
-``add`` copies a run's summary, settings and figures of every epoch to ``results/runs/NAME.json``; ``render`` writes the
-tables between the marks in README.md. A number in the README is never typed by hand.
+``add`` copies a run's summary, settings and figures of every epoch to ``results/runs/NAME.json``; ``overview`` draws a
+run as the picture at the top of README.md; ``render`` writes the tables between its marks, which the others do as well.
+A number in the README is never typed by hand.
 """
 
 from __future__ import annotations
@@ -14,11 +16,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+from voltphase.config import parse_config
+from voltphase.errors import VoltphaseError
+from voltphase.experiments.markdown import replace_block
 from voltphase.experiments.results import public_settings
 from voltphase.files import write_json, write_text
+from voltphase.reporting import save_overview
 from voltphase.training import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+OVERVIEW = ROOT / "docs" / "figures" / "overview.png"
 RUNS = ROOT / "results" / "runs"
 SPEED = ROOT / "benchmarks" / "results" / "step-cpu.json"
 SPEED_BATCH = 100
@@ -46,7 +54,7 @@ def accuracy_table(runs: Path = RUNS) -> str:
     ]
     for path in sorted(runs.glob("*.json")):
         kept = json.loads(path.read_text(encoding="utf-8"))
-        lines.append(_row(kept["command"], kept["summary"]))
+        lines.append(_row(kept["command"], kept["summary"], kept["config"]))
     return "\n".join(lines) + "\n"
 
 
@@ -71,8 +79,12 @@ def speed_table(path: Path = SPEED) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(command: str, summary: dict[str, Any]) -> str:
-    devices = dict.fromkeys(f"{device['name']}, {device['levels']} states" for device in summary["devices"])
+def _row(command: str, summary: dict[str, Any], config: dict[str, Any]) -> str:
+    # A measured device may have the name of a modelled one.
+    devices = dict.fromkeys(
+        f"{'modelled' if given.file is None else 'measured'} {device['name']}, {device['levels']} states"
+        for device, given in zip(summary["devices"], parse_config(config).layer_devices, strict=True)
+    )
     hardware = summary["hardware"]
     cells = (
         f"`{command}`",
@@ -89,10 +101,7 @@ def _row(command: str, summary: dict[str, Any]) -> str:
 def rendered(readme: str) -> str:
     """The README's text with the tables of today."""
     for name, table in (("accuracy", accuracy_table()), ("speed", speed_table())):
-        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
-        before, _, rest = readme.partition(begin)
-        _, _, after = rest.partition(end)
-        readme = f"{before}{begin}{table}{end}{after}"
+        readme = replace_block(readme, name, table, README)
     return readme
 
 
@@ -102,12 +111,18 @@ def main() -> None:
     adding = actions.add_parser("add", help="keep the figures of a run folder")
     adding.add_argument("run", type=Path)
     adding.add_argument("--command", required=True, help="what was typed to train it")
+    drawing = actions.add_parser("overview", help="draw a run folder as the picture at the README's top")
+    drawing.add_argument("run", type=Path)
     actions.add_parser("render", help="write the tables into README.md")
     arguments = parser.parse_args()
-    if arguments.action == "add":
-        add(arguments.run, arguments.command)
-    readme = ROOT / "README.md"
-    write_text(readme, rendered(readme.read_text(encoding="utf-8")))
+    try:
+        if arguments.action == "add":
+            add(arguments.run, arguments.command)
+        elif arguments.action == "overview":
+            save_overview(arguments.run, OVERVIEW)
+        write_text(README, rendered(README.read_text(encoding="utf-8")))
+    except VoltphaseError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -93,6 +93,14 @@ def test_the_help_of_train_is_enough_to_use_it():
         assert word in text
 
 
+def test_the_help_of_reproduce_says_what_its_presets_are():
+    from voltphase.experiments.presets import PRESETS
+
+    text = " ".join(call("reproduce", "--help").stdout.replace("│", " ").split())
+    for preset in PRESETS.values():
+        assert f"{preset.name}: {preset.description}" in text
+
+
 def test_the_help_of_train_names_every_setting():
     from voltphase.config import Config
 
@@ -142,7 +150,11 @@ def test_presets_are_listed():
         ),
         (
             "data.train_limit=1000000",
-            "expected between 1 and 1438 images of digits, but got 1000000",
+            "expected data.train_limit to be at most 1438, or null for all images of digits, but got 1000000",
+        ),
+        (
+            "device.model=dmd",
+            "expected device.levels to be at most 2, or null for all states of dmd, but got 8",
         ),
     ],
 )
@@ -198,10 +210,14 @@ def test_a_missing_device_table(refused: Callable[..., str], tmp_path: Path):
 
 
 def test_more_levels_than_the_device_has(refused: Callable[..., str], tmp_path: Path):
+    from voltphase.devices import DevicePanel, load
+
     (tmp_path / "slm.csv").write_text(GOOD_TABLE)
-    sentence = refused("train", "digits", "--set", "device.file=slm.csv", "--set", "device.levels=5")
-    assert "4" in sentence
-    assert "5" in sentence
+    DevicePanel((load(tmp_path / "slm.csv"),), np.zeros((64, 64), dtype=int), 0, "chip").save(tmp_path / "panel")
+    for file, name in (("slm.csv", "slm"), ("panel", "chip")):
+        assert refused("train", "digits", "--set", f"device.file={file}", "--set", "device.levels=5") == (
+            f"expected device.levels to be at most 4, or null for all states of {name}, but got 5"
+        )
 
 
 def test_an_unknown_device_model(refused: Callable[..., str]):
@@ -283,11 +299,13 @@ def test_a_panel_is_checked_and_shown(tmp_path: Path):
     assert "table-1.csv" in result.stderr
 
 
-def test_a_figure_of_an_unknown_type(tmp_path: Path):
-    result = call("device", "show", "dmd", "--out", tmp_path / "dmd.xyz")
+@pytest.mark.parametrize("kind", ["xyz", "pgf"])
+def test_a_figure_of_a_type_that_cannot_be_drawn(kind: str, tmp_path: Path):
+    result = call("device", "show", "dmd", "--out", tmp_path / f"dmd.{kind}")
     assert result.exit_code == 2
-    assert result.stderr.startswith("error: expected a figure of type ")
-    assert result.stderr.endswith(f"but got {tmp_path}/dmd.xyz: name it .png, say\n")
+    assert result.stderr == (
+        f"error: expected a figure of type png, svg, pdf, jpg, webp, but got {tmp_path}/dmd.{kind}: name it .png, say\n"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -133,6 +134,31 @@ def test_an_existing_run_is_kept_resumed_or_replaced(run: Path):
     assert (run / "model.safetensors").read_bytes() == kept
     assert call(*words, "--overwrite").exit_code == 0
     assert load_run(run)[2]["epochs"] == 2
+
+
+def test_a_runs_own_file_begins_no_run_under_another_name(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    shutil.copytree(run, tmp_path / "runs" / "mine")
+    monkeypatch.chdir(tmp_path)
+    assert "runs/mine holds a training run already" in call("train", "runs/mine/config.yaml").stderr
+    monkeypatch.chdir(tmp_path / "runs" / "mine")
+    assert call("train", "config.yaml", "--set", "optics.size=no").exit_code == 2  # a file that has no folder in it
+
+
+def test_a_run_whose_data_have_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    raw = tmp_path / "old" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for prefix, count in (("train", 100), ("t10k", 50)):
+        images, labels = (torch.randint(high, shape) for high, shape in ((256, (count, 28, 28)), (10, (count,))))
+        for kind, values in (("images-idx3", images), ("labels-idx1", labels)):
+            header = struct.pack(f">4B{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
+            (raw / f"{prefix}-{kind}-ubyte").write_bytes(header + values.to(torch.uint8).numpy().tobytes())
+    run, new = tmp_path / "run", tmp_path / "new"
+    words = ["--set", "data.name=mnist", "--set", "training.epochs=1", "--data-dir", tmp_path / "old"]
+    assert call("train", "digits", *TINY, *words, "--out", run).exit_code == 0
+    (tmp_path / "old").rename(new)
+    assert call("report", run, "--data-dir", new).exit_code == 0
+    monkeypatch.setenv("VOLTPHASE_DATA", str(new))
+    assert call("evaluate", run).exit_code == 0
 
 
 def test_runs_have_a_place_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

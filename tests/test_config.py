@@ -135,6 +135,16 @@ def test_an_unknown_recipe_is_refused(tmp_path: Path):
     assert problem("recipe=papr") == f"--set: {wanted}"
     path = write(tmp_path / "p.yaml", "recipe: papr\n")
     assert problem(source=path) == f"{path}: {wanted}"
+    assert problem("recipe=[paper]") == f"--set: {wanted.replace(repr('papr'), repr(['paper']))}"
+
+
+@pytest.mark.parametrize(("one", "other"), [("default", "paper"), ("paper", "default"), ("paper", "gumbel-softmax")])
+def test_a_recipe_by_set_is_over_what_the_file_says_of_learning(one: str, other: str, tmp_path: Path):
+    """A run's own file gives everything, and would leave a recipe nothing to settle."""
+    own = ["optics.size=32", "training.epochs=3", "training.batch_size=20", "device.levels=4"]
+    file = write(tmp_path / "config.yaml", load_config("digits", [*own, f"recipe={one}"]).to_yaml())
+    assert load_config(file, [f"recipe={other}"]) == load_config("digits", [*own, f"recipe={other}"])
+    assert load_config(file, ["codesign.gain=3", f"recipe={other}"]).codesign.gain == 3
 
 
 def test_devices_of_a_file_replace_the_device_of_its_preset(tmp_path: Path):
@@ -271,7 +281,13 @@ def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, m
             "devices=[{levels: 4}]",
             "expected devices to list 5 devices, one for each of optics.depth layers, but got 1",
         ),
-        ("device.levels=1", "--set: expected device.levels to be at least 2, but got 1"),
+        *(
+            (
+                f"device.levels={value}",
+                f"--set: expected device.levels to be a whole number from 2, or null for all, but got {shown}",
+            )
+            for value, shown in (("1", "1"), ("all", "'all'"))
+        ),
         ("seed", "expected --set KEY=VALUE such as training.epochs=5, but got 'seed'"),
         ("training.epochs.x=1", "--set training.epochs.x: training.epochs holds no keys, it is 20"),
         (
@@ -301,6 +317,27 @@ def test_the_line_is_named_where_yaml_is_broken(tmp_path: Path):
     assert problem(source=file).startswith(f"{file}, line 3: this cannot be read as YAML: ")
     file = write(tmp_path / "twice.yaml", "seed: 1\nseed: 2\n")
     assert problem(source=file) == f"{file}, line 2: this cannot be read as YAML: the key seed appears twice"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("preset: [digits]", ": expected preset to be digits, fashion-small, mnist-small or paper, but got ['digits']"),
+        ("device: {{file}}", ", line 1: this cannot be read as YAML: found unhashable key"),
+        ("5: 3", ": unknown key 5: expected seed, data, "),
+        ("~: 3", ": unknown key null: expected seed, data, "),
+        ("optics: {1.5: 3}", ": unknown key optics.1.5: expected optics.size, optics.pitch, "),
+        ("a.b: 3", ": unknown key a.b: expected seed, data, "),
+    ],
+)
+def test_keys_and_names_that_are_no_words_are_refused(text: str, message: str, tmp_path: Path):
+    file = write(tmp_path / "my.yaml", text)
+    assert problem(source=file).startswith(f"{file}{message}")
+
+
+def test_a_home_folder_that_is_not_there_is_refused():
+    sentence = "expected a path, but there is no home folder for ~nobody-has-this/x: write it in full"
+    assert problem("device.file=~nobody-has-this/x") == problem(source="~nobody-has-this/x") == sentence
 
 
 def test_a_mistyped_preset_or_path_gets_suggestions(tmp_path: Path):

@@ -2,17 +2,50 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from voltphase.errors import OutputError
 
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_readme_shows_the_results_that_are_kept() -> None:
+@pytest.fixture
+def results() -> ModuleType:
     spec = importlib.util.spec_from_file_location("results", ROOT / "scripts" / "results.py")
     assert spec is not None
     assert spec.loader is not None
-    results = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(results)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_readme_shows_the_results_that_are_kept(results: ModuleType) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert readme == results.rendered(readme), "run python scripts/results.py render"
     assert results.accuracy_table().count("\n") > 2
     assert "| voltphase |" in results.speed_table()
+
+
+def test_a_measured_device_is_told_from_the_modelled_one_of_its_name(results: ModuleType) -> None:
+    assert "| measured tn-slm, 8 states |" in results.accuracy_table()
+
+
+def test_a_readme_without_its_marks_is_left_alone(results: ModuleType) -> None:
+    with pytest.raises(OutputError, match=r"expected <!-- accuracy: begin --> once in .*README\.md and after it "):
+        results.rendered("# Mine\n\n<!-- accuracy: begin -->\nMine.\n")
+
+
+def test_the_picture_at_the_top_of_the_readme_is_drawn_by_a_command(
+    results: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    drawn: list[tuple[Path, Path]] = []
+    readme = tmp_path / "README.md"
+    readme.write_bytes((ROOT / "README.md").read_bytes())
+    monkeypatch.setattr(results, "README", readme)
+    monkeypatch.setattr(results, "save_overview", lambda *paths: drawn.append(paths))
+    monkeypatch.setattr("sys.argv", ["results.py", "overview", "runs/mine"])
+    results.main()
+    assert drawn == [(Path("runs/mine"), ROOT / "docs" / "figures" / "overview.png")]
+    assert "](docs/figures/overview.png)" in readme.read_text(encoding="utf-8")

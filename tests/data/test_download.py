@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -140,12 +141,13 @@ def test_no_network_is_one_sentence_with_the_ways_out(
     assert caplog.records == []
 
 
-def test_a_progress_bar_is_shown_when_asked_for(
-    tmp_path: Path, mirror: Mirror, capfd: pytest.CaptureFixture[str]
+def test_a_progress_bar_is_shown_to_whoever_waits_at_a_terminal(
+    tmp_path: Path, mirror: Mirror, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source(mirror.address).load("test", tmp_path / "silent")
     assert capfd.readouterr() == ("", "")
-    source(mirror.address).load("test", tmp_path / "shown", progress=True)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    source(mirror.address).load("test", tmp_path / "shown")
     assert "100%" in capfd.readouterr().err
 
 

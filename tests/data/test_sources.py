@@ -152,6 +152,11 @@ def test_missing_files_name_the_place_and_the_ways_out(tmp_path: Path) -> None:
     )
 
 
+def test_a_home_folder_that_is_not_there_is_one_sentence() -> None:
+    with pytest.raises(DataError, match="but there is no home folder for ~nobody-has-this: write it in full"):
+        load("mnist", "train", "~nobody-has-this")
+
+
 def test_unknown_names_and_splits_are_answered_with_the_known_ones() -> None:
     with pytest.raises(DataError, match="among digits, mnist, fashion-mnist, but got 'cifar'"):
         load("cifar", "train")

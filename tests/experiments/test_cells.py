@@ -9,7 +9,7 @@ import pytest
 from voltphase.config import parse_config
 from voltphase.devices.models import tn_slm
 from voltphase.errors import ConfigError
-from voltphase.experiments import study, table1, table2
+from voltphase.experiments import figure2, readings, study, table1, table2
 from voltphase.experiments.catalogue import EXPERIMENTS, OF_THE_PAPER, choose
 from voltphase.experiments.cells import Cell, best_lambda, identity
 from voltphase.experiments.figure4 import write_device
@@ -98,6 +98,9 @@ def test_choosing_cells(ready: Preset):
     assert {cell.labels["depth"] for cell in cells if cell.fits([], depth=5)} == {5}
     assert [c.name for c in cells if c.fits(["mnist", "*lambda90*"], 1)] == ["mnist-depth1-lambda90-seed0"]
     assert {cell.labels["depth"] for cell in cells if cell.fits(["depth=3"])} == {3}
+    assert [cell for cell in figure2.cells(ready) if cell.fits([], depth=1)] == [], "no label says its depth, 5"
+    assert all(cell.fits([], depth=5) for cell in figure2.cells(ready))
+    assert {cell.labels["lambda"] for cell in readings.cells(ready) if cell.fits(["lambda=90"])} == {90.0}
 
 
 def test_a_depth_that_table_1_leaves_out_has_a_lambda_between_its_neighbours(ready: Preset):

@@ -185,6 +185,38 @@ def test_what_is_written_around_a_block_stays(preset: Preset, folder: ResultFold
     assert "0.9600" in text
 
 
+BEGIN, END = "<!-- cpu diagonal: begin -->", "<!-- cpu diagonal: end -->"
+
+
+@pytest.mark.parametrize("marks", [[BEGIN], [END], [END, BEGIN], [BEGIN, BEGIN, END]])
+def test_a_page_without_its_pair_of_marks_is_left_alone(
+    marks: list[str], preset: Preset, folder: ResultFolder, tmp_path: Path
+):
+    page, text = tmp_path / "page.md", "\n\nMine.\n\n".join(["# Page", *marks, "End."])
+    page.write_text(text)
+    with pytest.raises(OutputError) as caught:
+        render(page, folder, preset, [EXPERIMENTS["diagonal"]])
+    assert str(caught.value) == (
+        f"expected {BEGIN} once in {page} and after it {END} once, but got {marks.count(BEGIN)} and {marks.count(END)} "
+        "of them: put them around what may be replaced"
+    )
+    assert page.read_text() == text
+
+
+def test_a_page_may_end_with_its_mark(preset: Preset, folder: ResultFolder, tmp_path: Path):
+    page = tmp_path / "page.md"
+    page.write_text(f"{BEGIN}\n{END}")
+    render(page, folder, preset, [EXPERIMENTS["diagonal"]])
+    text = page.read_text()
+    assert (text.count(BEGIN), text.endswith(END)) == (1, True)
+
+
+def test_a_page_that_is_no_text(preset: Preset, folder: ResultFolder, tmp_path: Path):
+    (tmp_path / "page.md").write_bytes(b"\xff\xfe\x00\xd8")
+    with pytest.raises(OutputError, match=r"expected .*page\.md to be a Markdown page, but it is not UTF-8 text"):
+        render(tmp_path / "page.md", folder, preset, [EXPERIMENTS["diagonal"]])
+
+
 def test_rendering_twice_changes_nothing(preset: Preset, folder: ResultFolder, keep: Keep, tmp_path: Path):
     keep(folder, diagonal.cells(preset)[0], 0.96)
     before = [file.read_bytes() for file in render(tmp_path / "p.md", folder, preset, [EXPERIMENTS["diagonal"]])]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from voltphase.cli import app
+from voltphase.experiments import presets, table2
+from voltphase.experiments.results import ResultFolder
+
+Keep = Callable[..., dict[str, Any]]
 
 
 def call(*words: str | Path) -> Result:
@@ -32,6 +38,33 @@ def test_from_data_to_a_page(tmp_path: Path):
     assert picture == "written: out/smoke/figures/reproduce-smoke-table2.png"
     assert "Device: modelled tn-slm." in (tmp_path / "out/smoke/reproduction.md").read_text()
     assert "1 of 1 cells are there already" in call(*words).stdout
+    assert call(*words, "--list").stdout == "done  table2 digits-depth1-lambda90-seed0\n"
+
+
+def test_what_was_made_with_another_device_is_never_replaced(tmp_path: Path, keep: Keep):
+    cell = table2.cells(presets.get("smoke"))[0]
+    folder = ResultFolder(tmp_path / "out" / "smoke")
+    keep(folder, cell, 0.9)
+    before = folder.file(cell).read_bytes()
+    words = ["table2", "--preset", "smoke", "--out", "out", "--depth", "1"]
+    assert call(*words, "--list").stdout == f"other device  table2 {cell.name}\n"
+    result = call(*words)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"error: expected out/smoke/table2/{cell.name}.json to be of the device to run with, but it was made with "
+        "measured tn-slm: name that one with --device-file, choose another --out, or remove the file\n"
+    )
+    assert folder.file(cell).read_bytes() == before
+
+
+def test_the_measured_modulator_is_looked_for_beside_the_data(tmp_path: Path):
+    devices = tmp_path / "data" / "devices"
+    devices.mkdir(parents=True)
+    for kind, values in (("phase", (0, 3)), ("intensity", (1, 1))):
+        (devices / f"tn-slm-{kind}.csv").write_text(f"0,0,{values[0]}\n9,0,{values[1]}\n")
+    words = ["table1", "--preset", "smoke", "--out", "out", "--max-minutes", "0"]
+    assert "using the modelled tn-slm" in call(*words).stdout
+    assert "using the modelled tn-slm" not in call(*words, "--data-dir", "data").stdout
 
 
 def test_time_that_is_up_is_no_failure():
@@ -72,7 +105,8 @@ def test_a_cell_that_fails_is_reported_at_the_end(tmp_path: Path):
         (["table1", "--preset", "gpu"], "expected a preset out of smoke, cpu, paper, but got 'gpu'"),
         (
             ["table1", "--only", "cifar"],
-            "expected --only and --depth to leave cells of table1, but none fits: see --list",
+            "expected --only and --depth to leave cells of table1, but none fits: voltphase reproduce table1 --list "
+            "names them all",
         ),
         (["table1", "--device-file", "absent.csv"], "absent.csv"),
         (["table1", "--preset", "smoke", "--out", "file"], "cannot write file/smoke: "),

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # A longer table than a screen or two is looked at as a figure.
 _ROWS_SHOWN = 64
+# Of what matplotlib knows, what it needs no other program for.
+_FIGURE_TYPES = ("png", "svg", "pdf", "jpg", "webp")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -229,8 +231,8 @@ def _draw(device: Device, out: Path) -> None:
     from voltphase.reporting.device import device_figure, panel_figure
 
     figure = panel_figure(device) if isinstance(device, DevicePanel) else device_figure(device)
-    kind, known = out.suffix.removeprefix(".").lower() or "png", figure.canvas.get_supported_filetypes()
-    if kind not in known:
-        raise OutputError(f"expected a figure of type {', '.join(sorted(known))}, but got {out}: name it .png, say")
+    kind = out.suffix.removeprefix(".").lower() or "png"
+    if kind not in _FIGURE_TYPES:
+        raise OutputError(f"expected a figure of type {', '.join(_FIGURE_TYPES)}, but got {out}: name it .png, say")
     with atomic_path(out) as temporary:
         figure.savefig(temporary, format=kind)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from voltphase.cli.common import FAILED, DataDirOption, console, say_error
+from voltphase.experiments import presets
 
 if TYPE_CHECKING:
+    from voltphase.experiments.cells import Cell
+    from voltphase.experiments.results import ResultFolder
     from voltphase.experiments.runner import Tally
 
 _MEASURED = Path("devices") / "tn-slm-phase.csv"
+_PRESETS = "; ".join(f"{preset.name}: {preset.description}" for preset in presets.PRESETS.values())
 
 
 def reproduce(
@@ -26,7 +30,7 @@ def reproduce(
             show_default=False,
         ),
     ],
-    preset: Annotated[str, typer.Option("--preset", help="smoke (seconds), cpu (hours) or paper (a GPU).")] = "cpu",
+    preset: Annotated[str, typer.Option("--preset", help=_PRESETS)] = "cpu",
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where results are kept.")] = Path(
         "results/reproduce"
     ),
@@ -58,8 +62,8 @@ def reproduce(
         typer.Option(
             "--device-file",
             metavar="FILE",
-            help="The measured modulator. Default: devices/tn-slm-phase.csv in VOLTPHASE_DATA, else the modelled "
-            "tn-slm.",
+            help="The measured modulator. Default: devices/tn-slm-phase.csv in --data-dir or VOLTPHASE_DATA, else "
+            "the modelled tn-slm.",
             show_default=False,
         ),
     ] = None,
@@ -81,9 +85,9 @@ def reproduce(
     DIR/PRESET/EXPERIMENT. A finished cell is never run again, an interrupted
     one goes on from its last epoch. Several processes or machines may share
     DIR, each takes the cells that nobody is at work on; several processes on
-    one GPU share it. To run a cell again remove its JSON file. Tables and
-    figures are made from these files alone, and put between marks on a page
-    whose other text stays.
+    one GPU share it. To run a cell again remove its JSON file; one made with
+    another device is never replaced. Tables and figures are made from these
+    files alone, and put between marks on a page whose other text stays.
 
     [bold]Examples[/bold]
 
@@ -95,56 +99,66 @@ def reproduce(
     import torch
 
     from voltphase.errors import ConfigError
-    from voltphase.experiments import presets
     from voltphase.experiments.catalogue import choose
     from voltphase.experiments.figure4 import write_device
     from voltphase.experiments.render import render
     from voltphase.experiments.results import ResultFolder
-    from voltphase.experiments.runner import prepare, run_cells
+    from voltphase.experiments.runner import run_cells
 
     chosen, scale = choose(experiment), presets.get(preset)
     folder = ResultFolder(out / scale.name)
-    fine_device = folder.work / scale.fine_device
-    scale = scale.on(_measured_device(device_file), fine_device=fine_device, data_dir=data_dir, threads=threads)
-    cells = [cell for one in chosen for cell in one.cells(scale) if cell.fits(only or (), depth)]
-    if not cells:
-        raise ConfigError(f"expected --only and --depth to leave cells of {experiment}, but none fits: see --list")
     terminal = console()
     show = terminal.print
-    if dry_run:
-        for cell in cells:
-            show(f"{'done ' if folder.read(cell) else 'to do'}  {cell.experiment} {cell.name}", markup=False)
-        return
     failed = False
-    if not render_only:
-        if "model" in scale.device:
-            show("no measured modulator given: using the modelled tn-slm")
-        if threads is not None:
-            torch.set_num_threads(threads)
-        prepare(folder)
+    with TemporaryDirectory() as temporary:
+        fine_device = Path(temporary) / scale.fine_device
         write_device(fine_device)
-        tally = run_cells(
-            cells,
-            folder,
-            preset=scale.name,
-            say=lambda line: show(line, markup=False),
-            minutes=max_minutes,
-            console=terminal if terminal.is_terminal else None,
-        )
-        _tell(tally, len(cells))
-        failed = bool(tally.failed)
+        measured = _measured_device(device_file, data_dir)
+        scale = scale.on(measured, fine_device=fine_device, data_dir=data_dir, threads=threads)
+        cells = [cell for one in chosen for cell in one.cells(scale) if cell.fits(only or (), depth)]
+        if not cells:
+            raise ConfigError(
+                f"expected --only and --depth to leave cells of {experiment}, but none fits: "
+                f"voltphase reproduce {experiment} --list names them all"
+            )
+        if dry_run:
+            for cell in cells:
+                show(f"{_standing(cell, folder)}  {cell.experiment} {cell.name}", markup=False)
+            return
+        if not render_only:
+            if measured is None:
+                show("no measured modulator given: using the modelled tn-slm")
+            if threads is not None:
+                torch.set_num_threads(threads)
+            tally = run_cells(
+                cells,
+                folder,
+                preset=scale.name,
+                say=lambda line: show(line, markup=False),
+                minutes=max_minutes,
+                console=terminal if terminal.is_terminal else None,
+            )
+            _tell(tally, len(cells))
+            failed = bool(tally.failed)
     for file in render(page or folder.path / "reproduction.md", folder, scale, chosen):
         show(f"written: {file}", markup=False)
     if failed:
         raise typer.Exit(FAILED)
 
 
-def _measured_device(given: Path | None) -> Path | None:
+def _standing(cell: Cell, folder: ResultFolder) -> str:
+    if folder.other_devices(cell):
+        return "other device"
+    return "done" if folder.finished(cell) else "to do"
+
+
+def _measured_device(given: Path | None, data_dir: Path | None) -> Path | None:
+    from voltphase.data import default_data_dir
     from voltphase.devices import load
 
     if given is None:
-        data = os.environ.get("VOLTPHASE_DATA")
-        given = Path(data) / _MEASURED if data and (Path(data) / _MEASURED).is_file() else None
+        places = [place / _MEASURED for place in (data_dir, default_data_dir()) if place is not None]
+        given = next((file for file in places if file.is_file()), None)
     if given is not None:
         load(given)  # what is wrong with it is said once, before any cell is begun
     return given

@@ -107,7 +107,7 @@ def refine(
     terminal.print(f"  {shell('voltphase', 'deploy', out, '--out', out.with_name(f'{out.name}-bench'))}")
 
 
-def report(run: RunArgument) -> None:
+def report(run: RunArgument, data_dir: DataDirOption = None) -> None:
     """Draw a run: one HTML page of pictures that needs nothing beside it.
 
     Learning curves, maps of levels, phase and amplitude, the device's states,
@@ -119,7 +119,7 @@ def report(run: RunArgument) -> None:
     """
     from voltphase.reporting import write_report
 
-    console().print(f"report: {write_report(run)}")
+    console().print(f"report: {write_report(run, data_dir=data_dir)}")
 
 
 def deploy(

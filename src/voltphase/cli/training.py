@@ -67,12 +67,13 @@ def train(
     [bold]Settings[/bold], lengths in metres; any run's config.yaml shows all with values
 
       recipe    default, gumbel-softmax or paper: settles what is not
-                given of codesign, readout and training
+                given of codesign, readout and training; with --set also
+                what CONFIG gives, but regions, epochs and batch_size
       seed
       data      name, dir, train_limit, test_limit
       optics    size, pitch, wavelength, distances, depth, method,
                 engine, precision
-      device    file or model, levels, pick, border
+      device    file or model, levels (null for all), pick, border
                 (devices: a list, one per layer)
       codesign  gain, amplitude_grad_scale,
                 relaxation.{name, hard, mix, nearest, order},
@@ -164,9 +165,10 @@ def _load(config: str, overrides: list[str] | None, data_dir: Path | None, seed:
 
 def _default_folder(config: str, resume: bool) -> Path:
     path = Path(config)
-    if resume and path.name == "config.yaml":
-        return path.parent
-    return Path("runs") / path.stem
+    if path.name != "config.yaml":
+        return Path("runs") / path.stem
+    # Every run's file has this name: it is the folder's that tells one from another.
+    return path.parent if resume else Path("runs") / path.resolve().parent.name
 
 
 def _train(config: Config, folder: Path, *, resume: bool, overwrite: bool) -> dict[str, Any]:

@@ -15,9 +15,17 @@ from voltphase.config.problems import describe, enumerate_words, nearest
 from voltphase.config.schema import Config
 from voltphase.config.text import read_yaml
 from voltphase.errors import ConfigError
+from voltphase.files import expanded
 
 # Two spellings of one thing: a file that gives one replaces the other of the preset it starts from.
 _EXCLUSIVE = {"device": "devices", "devices": "device"}
+
+# What a recipe leaves alone in the sections it settles: where on the detector, how long, on which machine.
+_LEFT_BY_RECIPES = {
+    "codesign": (),
+    "readout": ("regions",),
+    "training": ("epochs", "batch_size", "threads", "accelerator"),
+}
 
 
 @dataclass(frozen=True)
@@ -64,8 +72,9 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
 
     A file may start from a preset by ``preset: NAME`` and give only what differs. ``recipe: NAME`` (see
     :func:`recipes`) settles how the design is learned where nothing else is said; what is given nowhere has its
-    default. Relative paths in a file are taken from the file's folder, those in ``overrides`` from the
-    current one.
+    default. A recipe in ``overrides`` wins over the file, as all of them do: of what the file itself says of codesign,
+    readout and training only the detector's regions, epochs, batch size and the machine's use stay. Relative paths in
+    a file are taken from the file's folder, those in ``overrides`` from the current one.
 
     Args:
         source: A preset's name (see :func:`presets`) or the path of a YAML file.
@@ -76,6 +85,8 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
         ConfigError: if there is no such preset or file, it is not YAML, or a key or value does not fit.
     """
     raw, place = _read(source)
+    if any(override.partition("=")[0].strip() == "recipe" for override in overrides):
+        raw = _without_recipe(raw)
     keys = [_override(raw, override) for override in overrides]
     _settle_paths(raw, Path.cwd())
     if "recipe" in raw:
@@ -107,7 +118,7 @@ def parse_config(raw: Any, place: str = "", overridden: Sequence[str] = ()) -> C
 
 def _read(source: str | Path) -> tuple[dict[str, Any], str]:
     known = presets()
-    name, path = str(source), Path(source).expanduser()
+    name, path = str(source), expanded(source, ConfigError)
     if name in known:
         return _mapping(read_yaml(known[name].text, f"preset {name}"), name), f"preset {name}"
     if path.is_dir():
@@ -125,7 +136,7 @@ def _read(source: str | Path) -> tuple[dict[str, Any], str]:
     _settle_paths(raw, path.resolve().parent)
     if "preset" in raw:
         base = raw.pop("preset")
-        if base not in known:
+        if not isinstance(base, str) or base not in known:
             raise ConfigError(f"{name}: expected preset to be {enumerate_words(list(known))}, but got {base!r}")
         raw = _merge(_mapping(read_yaml(known[base].text, base), base), raw)
     return raw, name
@@ -133,10 +144,19 @@ def _read(source: str | Path) -> tuple[dict[str, Any], str]:
 
 def _with_recipe(raw: dict[str, Any], place: str) -> dict[str, Any]:
     known, name = recipes(), raw["recipe"]
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise ConfigError(f"{place}: expected recipe to be {enumerate_words(list(known))}, but got {name!r}")
     rest = {key: value for key, value in raw.items() if key != "recipe"}
     return _merge(_mapping(read_yaml(known[name].text, f"recipe {name}"), name), rest)
+
+
+def _without_recipe(raw: dict[str, Any]) -> dict[str, Any]:
+    return {
+        section: {key: value for key, value in content.items() if key in _LEFT_BY_RECIPES[section]}
+        if section in _LEFT_BY_RECIPES and isinstance(content, dict)
+        else content
+        for section, content in raw.items()
+    }
 
 
 def _mapping(raw: Any, place: str) -> dict[str, Any]:
@@ -219,4 +239,4 @@ def _settle_paths(raw: dict[str, Any], folder: Path) -> None:
         *((device, "file") for device in (raw.get("device"), *devices)),
     ]:
         if isinstance(section, dict) and isinstance(section.get(key), str):
-            section[key] = str(folder / Path(section[key]).expanduser())
+            section[key] = str(folder / expanded(section[key], ConfigError))

@@ -22,6 +22,8 @@ _EXPECTED = {
     "model_attributes_type": "a group of keys",
     "dict_type": "a group of keys",
 }
+# The second is of keys that are no words: YAML has numbers, dates and nothing at all for keys.
+_UNKNOWN = ("extra_forbidden", "invalid_key")
 
 
 def describe(error: ValidationError, schema: type[BaseModel], given: Any) -> tuple[str, str]:
@@ -34,12 +36,12 @@ def describe(error: ValidationError, schema: type[BaseModel], given: Any) -> tup
     """
     problems = error.errors(include_url=False)
     # An unknown key is most often a misspelt one, and the cause of what else is wrong.
-    first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
-    path = ".".join(_path(first, given))
-    sentence = _sentence(first, path, schema)
+    first = min(problems, key=lambda problem: problem["type"] not in _UNKNOWN)
+    steps = list(_path(first, given))
+    sentence = _sentence(first, steps, schema)
     if len(problems) > 1:
         sentence += f" (and {len(problems) - 1} more problem{'s' if len(problems) > 2 else ''})"
-    return sentence, path
+    return sentence, ".".join(steps)
 
 
 def nearest(word: str, choices: list[str]) -> str | None:
@@ -53,10 +55,10 @@ def enumerate_words(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def _sentence(problem: ErrorDetails, path: str, schema: type[BaseModel]) -> str:
-    kind, context, value = problem["type"], problem.get("ctx", {}), problem["input"]
-    if kind == "extra_forbidden":
-        return _unknown_key(path, schema)
+def _sentence(problem: ErrorDetails, steps: list[str], schema: type[BaseModel]) -> str:
+    kind, context, value, path = problem["type"], problem.get("ctx", {}), problem["input"], ".".join(steps)
+    if kind in _UNKNOWN:
+        return _unknown_key(steps, schema)
     if kind == "misfit":
         return str(context["message"])
     if kind == "missing":
@@ -98,12 +100,12 @@ def _description(path: str, schema: type[BaseModel]) -> str | None:
     return model.model_fields[plain.rpartition(".")[2]].description if model is not None else None
 
 
-def _unknown_key(path: str, schema: type[BaseModel]) -> str:
-    parent, _, name = path.rpartition(".")
-    known = dict(_keys(schema))
-    plain_parent = ".".join(part for part in parent.split(".") if not part.isdigit())
+def _unknown_key(steps: list[str], schema: type[BaseModel]) -> str:
+    *parents, name = steps
+    known, path = dict(_keys(schema)), ".".join(steps)
+    plain_parent = ".".join(part for part in parents if not part.isdigit())
     siblings = [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == plain_parent]
-    prefix = f"{parent}." if parent else ""
+    prefix = "".join(f"{part}." for part in parents)
     elsewhere = [key for key in known if key.rpartition(".")[2] == name]
     if (close := nearest(name, siblings)) is not None:
         return f"unknown key {path}: did you mean {prefix}{close}?"
@@ -127,12 +129,18 @@ def _path(problem: ErrorDetails, given: Any) -> Iterator[str]:
     steps = problem["loc"]
     for index, step in enumerate(steps):
         last = index == len(steps) - 1
-        if isinstance(given, Mapping) and (step in given or (last and problem["type"] == "missing")):
+        if (
+            isinstance(given, Mapping)
+            and isinstance(step, str)
+            and (step in given or (last and problem["type"] == "missing"))
+        ):
             given = given.get(step)
-            yield str(step)
+            yield step
         elif isinstance(given, list | tuple) and isinstance(step, int):
             given = given[step] if step < len(given) else None
             yield str(step)
+    if problem["type"] == "invalid_key":
+        yield _shown(problem["input"])
 
 
 def _keys(schema: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, type[BaseModel]]]:

@@ -19,6 +19,7 @@ from voltphase.devices.states import Pick
 from voltphase.optics.planning import Engine
 from voltphase.optics.precision import Precision
 from voltphase.optics.propagator import METHODS
+from voltphase.optics.units import LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH
 from voltphase.readout import Measure
 
 DEFAULT_DEVICE_MODEL = "tn-slm"
@@ -31,6 +32,7 @@ def _kind(value: Any) -> str:
 _DISTANCES = "a distance in metres above 0 and at most 1000, or a list of them"
 _GAIN = "a number above 0, or a list of them"
 _SCALE = "calibrated or a number above 0"
+_LEVELS = "a whole number from 2, or null for all"
 _BORDER = "a whole number of pixels, or [top, bottom, left, right]"
 _REGIONS = "paper or a list of [row, column, height, width] in whole samples"
 
@@ -132,7 +134,10 @@ class OpticsConfig(_Section):
     size: _OneOrEachSize = 64
     pitch: _OneOrEachPitch = Field(default=36e-6, description="a length in metres above 0 and below 0.1, such as 36e-6")
     wavelength: float = Field(
-        default=532e-9, ge=1e-9, le=1e-2, description="a length in metres between 1e-9 and 1e-2, such as 532e-9"
+        default=532e-9,
+        ge=SHORTEST_WAVELENGTH,
+        le=LONGEST_WAVELENGTH,
+        description="a length in metres between 1e-9 and 1e-2, such as 532e-9",
     )
     distances: _OneOrEachDistance = Field(default=0.096, description=_DISTANCES)
     depth: int = Field(default=5, ge=1, le=1000)
@@ -165,7 +170,7 @@ class DeviceConfig(_Section):
 
     file: str | None = None
     model: _DeviceModel | None = None
-    levels: int | None = Field(default=8, ge=2)
+    levels: int | None = Field(default=8, ge=2, description=_LEVELS)
     pick: Pick = "even"
     border: _Border = Field(default=0, description=_BORDER)
 

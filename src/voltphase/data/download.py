@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,17 @@ _SECONDS_BETWEEN_BYTES = 30
 _CHUNK_BYTES = 1 << 16
 
 
-def fetch(path: Path, mirrors: Sequence[str], md5: str, *, advice: str, progress: bool = False) -> None:
+def fetch(path: Path, mirrors: Sequence[str], md5: str, *, advice: str) -> None:
     """Download ``path.name`` from the first of ``mirrors`` that gives it whole, and write it to ``path``.
 
-    Nothing is left behind when it fails, not even the folders made for it.
+    Nothing is left behind when it fails, not even the folders made for it. Where standard error is a terminal, it shows
+    a progress bar.
 
     Args:
         path: Where the file goes; its folder is made if need be.
         mirrors: Addresses of folders that hold the file, each ending in a slash, tried in order.
         md5: Checksum of the file as the mirrors serve it.
         advice: What the user can do when nothing comes, the end of the error's sentence.
-        progress: Whether to show a progress bar on standard error.
 
     Raises:
         DataError: if no mirror can be reached or none gives a file with this checksum.
@@ -35,21 +36,21 @@ def fetch(path: Path, mirrors: Sequence[str], md5: str, *, advice: str, progress
     with _folder(path.parent), atomic_path(path) as temporary:
         complaints = []
         for mirror in mirrors:
-            complaint = _try(mirror + path.name, temporary, md5, progress)
+            complaint = _try(mirror + path.name, temporary, md5)
             if complaint is None:
                 return
             complaints.append(f"{mirror} {complaint}")
         raise DataError(f"cannot download {path.name} ({'; '.join(complaints)}): {advice}")
 
 
-def _try(url: str, target: Path, md5: str, progress: bool) -> str | None:
+def _try(url: str, target: Path, md5: str) -> str | None:
     """Download ``url`` over ``target``; on failure the reason, as the predicate of a sentence."""
     import pooch
     import requests
 
     # Any, because the protocol that pooch declares for downloaders is not the one its own downloaders follow.
     downloader: Any = pooch.HTTPDownloader(
-        progressbar=progress,
+        progressbar=sys.stderr.isatty(),
         chunk_size=_CHUNK_BYTES,
         timeout=(_SECONDS_TO_CONNECT, _SECONDS_BETWEEN_BYTES),
     )

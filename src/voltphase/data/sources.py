@@ -14,6 +14,7 @@ from voltphase.data.dataset import ImageDataset
 from voltphase.data.download import fetch
 from voltphase.data.idx import read_idx
 from voltphase.errors import DataError
+from voltphase.files import expanded
 
 ENVIRONMENT_VARIABLE: Final = "VOLTPHASE_DATA"
 SPLITS: Final = ("train", "test")
@@ -45,7 +46,7 @@ class IdxSource:
     mirrors: tuple[str, ...]
     md5: dict[str, str]
 
-    def load(self, split: str, data_dir: Path, *, download: bool = True, progress: bool = False) -> ImageDataset:
+    def load(self, split: str, data_dir: Path, *, download: bool = True) -> ImageDataset:
         """Read one split, downloading first the files that are not there if ``download``.
 
         Files that are there are held to their structure, not to a checksum: people repack them.
@@ -57,8 +58,7 @@ class IdxSource:
         raw = data_dir / self.folder / "raw"
         prefix = _FILE_PREFIX[split]
         images_file, labels_file = (
-            self._file(raw, f"{prefix}-{kind}-ubyte", download=download, progress=progress)
-            for kind in ("images-idx3", "labels-idx1")
+            self._file(raw, f"{prefix}-{kind}-ubyte", download=download) for kind in ("images-idx3", "labels-idx1")
         )
         images = read_idx(images_file, dimensions=3)
         labels = read_idx(labels_file, dimensions=1)
@@ -74,7 +74,7 @@ class IdxSource:
             )
         return ImageDataset(images, labels.to(torch.int64), self.name, self.classes)
 
-    def _file(self, raw: Path, stem: str, *, download: bool, progress: bool) -> Path:
+    def _file(self, raw: Path, stem: str, *, download: bool) -> Path:
         compressed = raw / f"{stem}.gz"
         for candidate in (raw / stem, compressed):
             if candidate.is_file():
@@ -85,7 +85,7 @@ class IdxSource:
         )
         if not download:
             raise DataError(f"expected {compressed.name} in {raw}, but it is not there: {advice}")
-        fetch(compressed, self.mirrors, self.md5[compressed.name], advice=advice, progress=progress)
+        fetch(compressed, self.mirrors, self.md5[compressed.name], advice=advice)
         return compressed
 
 
@@ -136,14 +136,7 @@ _IDX_SOURCES: Final = {source.name: source for source in (MNIST, FASHION_MNIST)}
 NAMES: Final = ("digits", *_IDX_SOURCES)
 
 
-def load(
-    name: str,
-    split: str,
-    data_dir: str | Path | None = None,
-    download: bool = True,
-    *,
-    progress: bool = False,
-) -> ImageDataset:
+def load(name: str, split: str, data_dir: str | Path | None = None, download: bool = True) -> ImageDataset:
     """Load one split of a data set by name.
 
     ``digits`` comes with scikit-learn: 8 x 8 images, values 0 to 16 scaled to 0 to 255, one in five held out.
@@ -154,7 +147,6 @@ def load(
         split: ``train`` or ``test``.
         data_dir: The folder that holds ``MNIST/raw`` and ``FashionMNIST/raw``; see `default_data_dir`.
         download: Whether to fetch files that are not there.
-        progress: Whether to show a progress bar on standard error while fetching.
 
     Raises:
         DataError: if there is no such data set or split, or its files are missing and cannot be fetched, or
@@ -167,14 +159,14 @@ def load(
         return _digits(split)
     if name not in _IDX_SOURCES:
         raise DataError(f"expected a data set among {', '.join(NAMES)}, but got {name!r}")
-    folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
-    return _IDX_SOURCES[name].load(split, folder, download=download, progress=progress)
+    folder = default_data_dir() if data_dir is None else expanded(data_dir, DataError)
+    return _IDX_SOURCES[name].load(split, folder, download=download)
 
 
 def default_data_dir() -> Path:
     """The folder named by the environment variable ``VOLTPHASE_DATA``, else ``~/.cache/voltphase``."""
     named = os.environ.get(ENVIRONMENT_VARIABLE)
-    return Path(named or "~/.cache/voltphase").expanduser()
+    return expanded(named or "~/.cache/voltphase", DataError)
 
 
 def _digits(split: str) -> ImageDataset:

@@ -38,7 +38,7 @@ class Cell:
     @property
     def name(self) -> str:
         """File name of its result, without suffix: its labels, one after the other."""
-        words = (value if isinstance(value, str) else f"{key}{value:g}" for key, value in self.labels.items())
+        words = (value if isinstance(value, str) else f"{key}{_word(value)}" for key, value in self.labels.items())
         return "-".join(words).replace(" ", "-")
 
     @cached_property
@@ -52,19 +52,37 @@ class Cell:
         return load_config(self.system, overrides)
 
     @cached_property
-    def digest(self) -> str:
-        """What tells runs apart that may end differently; cells of the same digest are one run.
+    def device_digests(self) -> list[str]:
+        """What tells the devices of its layers apart.
 
         Raises:
             VoltphaseError: if it is not configured as it can be, or a device cannot be had.
         """
-        return identity(self.config, [states.digest for states in build_devices(self.config)])
+        return [states.digest for states in build_devices(self.config)]
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells runs apart that may end differently; cells of the same digest are one run.
+
+        Raises:
+            VoltphaseError: as ``device_digests`` does.
+        """
+        return identity(self.config, self.device_digests)
 
     def fits(self, words: Iterable[str], depth: int | None = None) -> bool:
-        """Whether each word is one of its labels or a pattern its name follows, and the depth is its own."""
-        own = {str(value) for value in self.labels.values()} | {f"{key}={value}" for key, value in self.labels.items()}
-        right_depth = depth is None or self.labels.get("depth", depth) == depth
-        return right_depth and all(word in own or fnmatch.fnmatchcase(self.name, word) for word in words)
+        """Whether each word is one of its labels or a pattern its name follows, and it has so many layers.
+
+        Raises:
+            ConfigError: if a depth is asked for and it is not configured as it can be.
+        """
+        labels = {key: _word(value) for key, value in self.labels.items()}
+        own = {*labels.values(), *(f"{key}={value}" for key, value in labels.items())}
+        fitting = all(word in own or fnmatch.fnmatchcase(self.name, word) for word in words)
+        return fitting and (depth is None or self.config.optics.depth == depth)
+
+
+def _word(value: Label) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def identity(config: Config, device_digests: Sequence[str]) -> str:

@@ -1,9 +1,11 @@
-"""Tables in Markdown, the paper's number beside ours."""
+"""Tables in Markdown, the paper's number beside ours, and their places on a page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+from voltphase.errors import OutputError
 from voltphase.experiments.results import Outcomes
 
 MISSING = "missing"
@@ -14,6 +16,28 @@ def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table; every row has as many cells as the heading."""
     lines = [heading, ["---"] * len(heading), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def marks(name: str) -> tuple[str, str]:
+    """What stands on a page before and after the block of that name."""
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+
+
+def replace_block(text: str, name: str, block: str, page: Path) -> str:
+    """The text of ``page`` with ``block`` between the marks of that name, in place of what is there.
+
+    Raises:
+        OutputError: if each mark is not there once, the end after the begin.
+    """
+    begin, end = marks(name)
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    if not text.count(begin) == text.count(end) == rest.count(end) == 1:
+        raise OutputError(
+            f"expected {begin} once in {page} and after it {end} once, but got {text.count(begin)} and "
+            f"{text.count(end)} of them: put them around what may be replaced"
+        )
+    return f"{before}{begin}\n{block}{end}{after}"
 
 
 def ours(outcomes: Outcomes, *path: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from voltphase.errors import OutputError
 from voltphase.experiments.catalogue import Experiment
 from voltphase.experiments.drawings import DRAWINGS
+from voltphase.experiments.markdown import marks, replace_block
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes, ResultFolder
 from voltphase.files import atomic_path, write_text
@@ -33,7 +34,7 @@ def render(page: Path, folder: ResultFolder, preset: Preset, experiments: Sequen
         The files written.
 
     Raises:
-        OutputError: if one cannot be written.
+        OutputError: if one cannot be written, or the page is no text or lacks one of two marks.
     """
     figures = page.parent / "figures"
     try:
@@ -42,6 +43,8 @@ def render(page: Path, folder: ResultFolder, preset: Preset, experiments: Sequen
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise OutputError(f"cannot write {page}: {reason}; choose a place that can be written") from error
+    except UnicodeDecodeError as error:
+        raise OutputError(f"expected {page} to be a Markdown page, but it is not UTF-8 text: choose another") from error
     written = [page]
     for experiment in experiments:
         outcomes = folder.outcomes(experiment.cells(preset))
@@ -51,7 +54,8 @@ def render(page: Path, folder: ResultFolder, preset: Preset, experiments: Sequen
         with atomic_path(picture) as temporary:
             temporary.write_bytes(content)
         written.append(picture)
-        text = _with_block(text, experiment, preset, _block(experiment, preset, outcomes, f"figures/{picture.name}"))
+        block = _block(experiment, preset, outcomes, f"figures/{picture.name}")
+        text = _with_block(page, text, experiment, preset, block)
     write_text(page, text)
     return written
 
@@ -96,10 +100,9 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _with_block(text: str, experiment: Experiment, preset: Preset, block: str) -> str:
-    begin, end = (f"<!-- {preset.name} {experiment.name}: {mark} -->\n" for mark in ("begin", "end"))
-    if begin not in text or end not in text:
-        text = f"{text.rstrip()}\n\n## {experiment.title}, preset {preset.name}\n\n{begin}{end}"
-    before, _, rest = text.partition(begin)
-    _, _, after = rest.partition(end)
-    return f"{before}{begin}{block}{end}{after}"
+def _with_block(page: Path, text: str, experiment: Experiment, preset: Preset, block: str) -> str:
+    name = f"{preset.name} {experiment.name}"
+    begin, end = marks(name)
+    if begin not in text and end not in text:
+        text = f"{text.rstrip()}\n\n## {experiment.title}, preset {preset.name}\n\n{begin}\n{end}\n"
+    return replace_block(text, name, block, page)

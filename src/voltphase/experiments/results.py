@@ -45,6 +45,15 @@ class ResultFolder:
         own = _read(self.file(cell))
         return own is not None and _is_of(own, cell)
 
+    def other_devices(self, cell: Cell) -> list[str]:
+        """What the result under the cell's name was made with if that is not the cell's own; empty if there is none.
+
+        Raises:
+            VoltphaseError: as ``finished`` does.
+        """
+        own = _read(self.file(cell))
+        return [] if own is None or _device_digests(own) == cell.device_digests else own["devices"]
+
     def same_run(self, cell: Cell) -> dict[str, Any] | None:
         """The result of this very run under whatever name, as two experiments may have a cell in common."""
         everything = (_read(path) for path in sorted(self.path.glob("*/*.json")) if path.parent.name != WORK)
@@ -66,7 +75,11 @@ def _read(path: Path) -> dict[str, Any] | None:
 def _is_of(content: dict[str, Any], cell: Cell) -> bool:
     if content.get("own_process", False) != cell.own_process:
         return False
-    return _settings(content, [device["digest"] for device in content["summary"]["devices"]]) == cell.digest
+    return _settings(content, _device_digests(content)) == cell.digest
+
+
+def _device_digests(content: dict[str, Any]) -> list[str]:
+    return [device["digest"] for device in content["summary"]["devices"]]
 
 
 def _settings(content: dict[str, Any], device_digests: Sequence[str]) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from voltphase.errors import ConfigError, DataError, DeviceError, OutputError, VoltphaseError
+from voltphase.errors import ConfigError, DataError, OutputError, VoltphaseError
 from voltphase.experiments.cells import Cell
 from voltphase.experiments.claims import claim
 from voltphase.experiments.finishing import finish
@@ -56,7 +56,8 @@ def run_cells(
     """Run what is not there yet, one cell after the other.
 
     A cell that others have claimed is left to them, and one that fails does not keep the others from being run. What
-    was interrupted goes on from its last whole epoch.
+    was interrupted goes on from its last whole epoch. A result of the same name is replaced if its settings are others,
+    and never if its device is: it may be one that only its owner has.
 
     Args:
         cells: What to run.
@@ -67,7 +68,7 @@ def run_cells(
         console: Where to show how the cell at work gets on, epoch by epoch; nowhere if None.
 
     Raises:
-        OutputError: if the folder cannot be written to.
+        OutputError: if the folder cannot be written to, or holds one of these results made with another device.
         KeyboardInterrupt: if interrupted; the cell at work goes on next time.
     """
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
@@ -76,11 +77,16 @@ def run_cells(
     todo = []
     for cell in cells:
         try:
-            done = folder.finished(cell)
+            done, made_with = folder.finished(cell), folder.other_devices(cell)
         except VoltphaseError as error:
             tally.failed.append((cell, str(error)))
             say(f"FAILED {cell.experiment} {cell.name}: {error}")
             continue
+        if made_with:
+            raise OutputError(
+                f"expected {folder.file(cell)} to be of the device to run with, but it was made with "
+                f"{', '.join(made_with)}: name that one with --device-file, choose another --out, or remove the file"
+            )
         (tally.finished if done else todo).append(cell)
     if tally.finished:
         say(f"{len(tally.finished)} of {len(cells)} cells are there already")
@@ -171,8 +177,8 @@ def _train(cell: Cell, run: Path, deadline: float | None, console: Console | Non
 def _train_or_resume(cell: Cell, run: Path, watch: Callable[[object], None], console: Console | None) -> None:
     try:
         train(cell.config, run, resume=True, console=console, watch=watch)
-    except (DataError, ConfigError) as error:
-        if isinstance(error, DeviceError) or not RunFolder(run).config_file.is_file():
+    except (DataError, ConfigError):
+        if not RunFolder(run).config_file.is_file():
             raise
         # What was begun cannot be gone on with: damaged, of an older version, or of when defaults were others.
         train(cell.config, run, overwrite=True, console=console, watch=watch)

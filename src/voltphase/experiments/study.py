@@ -147,7 +147,7 @@ def report(outcomes: Outcomes) -> str:
             ("Free phases at each learning rate:", _free),
             ("Baselines at 8 states, at each learning rate:", _baselines),
             ("PTQ and QAT by the order of the response they are trained with, in {search} epochs:", _orders),
-            ("Changes to the default recipe at 8 states, one at a time, in {search} epochs:", _alternatives),
+            ("The default recipe at 8 states and others beside it, in {search} epochs:", _alternatives),
             ("λ over two decades with the readout's scale calibrated, the default recipe in {search} epochs:", _flat),
             ("λ by hand against a calibrated scale, the paper's recipe otherwise, in {search} epochs:", _sweep),
         )
