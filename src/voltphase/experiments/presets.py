@@ -144,7 +144,7 @@ PRESETS: Final[dict[str, Preset]] = {
         ),
         Preset(
             name="cpu",
-            description="64 x 64, all images, 5 or 10 epochs: the paper's five in about 2 hours of two cores",
+            description="64 x 64, all images, 5 or 10 epochs: the paper's five in about 2.5 hours of two cores",
             settings={},
             epochs=5,
             schedule_epochs=10,
