@@ -118,6 +118,10 @@ def _of_seed(preset: Preset, seed: int, *, first: bool) -> Iterator[tuple[str, M
     yield "mixed", {"recipe": "default"}, {**default, "devices": devices}
     for name, settings in ALTERNATIVES.items():
         yield "alternatives", {"recipe": name}, {**search, **settings}
+    for method in BASELINES:
+        # Figure 3's, but for lambda, which is codesign's there.
+        settings = {"codesign.relaxation.name": method, "training.learning_rate": preset.best_rates[method]}
+        yield "calibrated", {"method": method}, {**automatic(depth, preset.search_epochs), **settings}
     if not searched:
         return
     for method in BASELINES:
@@ -146,6 +150,7 @@ def report(outcomes: Outcomes) -> str:
             ),
             ("Free phases at each learning rate:", _free),
             ("Baselines at 8 states, at each learning rate:", _baselines),
+            ("PTQ and QAT as in figure 3 with a calibrated scale in place of λ, in {search} epochs:", _calibrated),
             ("PTQ and QAT by the order of the response they are trained with, in {search} epochs:", _orders),
             ("The default recipe at 8 states and others beside it, in {search} epochs:", _alternatives),
             ("λ over two decades with the readout's scale calibrated, the default recipe in {search} epochs:", _flat),
@@ -219,6 +224,14 @@ def _baselines(outcomes: Outcomes) -> str:
             )
     heading = (f"rate {rate:g}" for rate in rates)
     return table(["data", "method, nearest in", *heading, "default ahead, points", "from files"], rows)
+
+
+def _calibrated(outcomes: Outcomes) -> str:
+    part, rows = outcomes.where(part="calibrated"), []
+    for data in part.distinct("data"):
+        here = part.where(data=data)
+        rows.append([data, *(ours(here.where(method=method), *TEST) for method in BASELINES), files_agree(here)])
+    return table(["data", *BASELINES, "from files"], rows)
 
 
 def _orders(outcomes: Outcomes) -> str:
