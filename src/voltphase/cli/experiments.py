@@ -147,9 +147,9 @@ def reproduce(
 
 
 def _standing(cell: Cell, folder: ResultFolder) -> str:
-    if folder.other_devices(cell):
-        return "other device"
-    return "done" if folder.finished(cell) else "to do"
+    if folder.finished(cell):
+        return "done"
+    return "other device" if folder.other_devices(cell) else "to do"
 
 
 def _measured_device(given: Path | None, data_dir: Path | None) -> Path | None:

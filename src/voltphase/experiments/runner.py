@@ -77,7 +77,8 @@ def run_cells(
     todo = []
     for cell in cells:
         try:
-            done, made_with = folder.finished(cell), folder.other_devices(cell)
+            done = folder.finished(cell)
+            made_with = [] if done else folder.other_devices(cell)
         except VoltphaseError as error:
             tally.failed.append((cell, str(error)))
             say(f"FAILED {cell.experiment} {cell.name}: {error}")

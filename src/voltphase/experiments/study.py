@@ -119,17 +119,14 @@ def _of_seed(preset: Preset, seed: int, *, first: bool) -> Iterator[tuple[str, M
     for name, settings in ALTERNATIVES.items():
         yield "alternatives", {"recipe": name}, {**search, **settings}
     for method in BASELINES:
+        at_best = {"codesign.relaxation.name": method, "training.learning_rate": preset.best_rates[method]}
         # Figure 3's, but for lambda, which is codesign's there.
-        settings = {"codesign.relaxation.name": method, "training.learning_rate": preset.best_rates[method]}
-        yield "calibrated", {"method": method}, {**automatic(depth, preset.search_epochs), **settings}
-    if not searched:
-        return
-    for method in BASELINES:
-        rate = preset.best_rates[method]
-        fitted = {**search, "codesign.relaxation.name": method, "training.learning_rate": rate}
-        yield "orders", {"method": method, "order": _CHOSEN}, fitted
-        for order in ORDERS:
-            yield "orders", {"method": method, "order": order}, {**fitted, "codesign.relaxation.order": order}
+        yield "calibrated", {"method": method}, {**automatic(depth, preset.search_epochs), **at_best}
+        if searched:
+            fitted = {**search, **at_best}
+            yield "orders", {"method": method, "order": _CHOSEN}, fitted
+            for order in ORDERS:
+                yield "orders", {"method": method, "order": order}, {**fitted, "codesign.relaxation.order": order}
 
 
 def _device(levels: int) -> dict[str, Any]:
