@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,34 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="exists already"), atomic_directory(target):
         pass
     assert list((tmp_path / "deep").iterdir()) == [target]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_ctrl_c_at_any_moment_leaves_the_old_file_or_the_new_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    outcomes = set()
+    for moment in count():
+        target.write_text("old")
+        calls = count()
+
+        # Python looks for signals before and after calls.
+        def interrupt(_frame: object, event: str, _argument: object, moment: int = moment, calls: count = calls):
+            if event in ("c_call", "c_return") and next(calls) == moment:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+        interrupted = True
+        try:
+            sys.setprofile(interrupt)
+            with atomic_path(target) as temporary:
+                temporary.write_text("new")
+            interrupted = next(calls) > moment
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.setprofile(None)
+        assert list(tmp_path.iterdir()) == [target], f"interrupted at call {moment}"
+        outcomes.add(target.read_text())
+        if not interrupted:
+            break
+    assert outcomes == {"old", "new"}

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from secrets import token_hex
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -99,9 +100,19 @@ def expanded(path: str | Path, error: type[VoltphaseError]) -> Path:
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
     # In a folder of its own, where it is made like any file and so with the permissions of new files: the umask that
-    # says what these are cannot be read without setting it, for all threads.
-    with TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent, ignore_cleanup_errors=True) as folder:
-        yield Path(folder, path.name)
+    # says what these are cannot be read without setting it, for all threads. Not a TemporaryDirectory: Ctrl-C while
+    # that is being made or removed leaves it behind.
+    folder = path.parent / f".{path.stem}-{token_hex(8)}"
+    try:
+        folder.mkdir()
+        yield folder / path.name
+    finally:
+        try:
+            rmtree(folder, ignore_errors=True)
+        except (KeyboardInterrupt, OSError):
+            # Ctrl-C is all it does not ignore, and may make it close a folder twice, which is an OSError.
+            rmtree(folder, ignore_errors=True)
+            raise KeyboardInterrupt from None
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:
