@@ -25,8 +25,8 @@ def reproduce(
         str,
         typer.Argument(
             metavar="EXPERIMENT",
-            help="table1, table2, figure2, figure3, figure4, all (these five), study, diagonal or "
-            "readings (what the paper leaves open).",
+            help="table1, table2, figure2, figure3, figure4, all (these five), study, diagonal, "
+            "reach (one layer by its pitch) or readings (what the paper leaves open).",
             show_default=False,
         ),
     ],

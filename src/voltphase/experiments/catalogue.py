@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Final
 
 from voltphase.errors import ConfigError
-from voltphase.experiments import diagonal, figure2, figure3, figure4, readings, study, table1, table2
+from voltphase.experiments import diagonal, figure2, figure3, figure4, reach, readings, study, table1, table2
 from voltphase.experiments.cells import Cell
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
@@ -36,7 +36,7 @@ def _of(module: ModuleType) -> Experiment:
 
 
 EXPERIMENTS: Final[dict[str, Experiment]] = {
-    one.name: one for one in map(_of, (table1, table2, figure2, figure3, figure4, study, diagonal, readings))
+    one.name: one for one in map(_of, (table1, table2, figure2, figure3, figure4, study, diagonal, reach, readings))
 }
 #: What ``all`` stands for: the paper's own, in the order in which a run cut short is worth most.
 OF_THE_PAPER: Final = ("table1", "table2", "figure2", "figure4", "figure3")

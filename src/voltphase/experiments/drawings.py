@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from voltphase.experiments import figure2, figure3, figure4, readings, table1, table2
+from voltphase.experiments import figure2, figure3, figure4, reach, readings, table1, table2
 from voltphase.experiments.confidence import CUTS
 from voltphase.experiments.markdown import TEST
 from voltphase.experiments.panels import COLOURS, below, curves_of, draw_curves, dumbbells, legend, shared_legend
@@ -60,6 +60,25 @@ def draw_diagonal(outcomes: Outcomes) -> Figure:
         axes.set(title=f"{data} (dotted: the paper's best)", xlabel="epoch", ylabel="test accuracy, deployed states")
         axes.grid(axis="y")
         legend(axes)
+    return figure
+
+
+def draw_reach(outcomes: Outcomes) -> Figure:
+    """Test accuracy of one layer against its pitch; the paper's best dotted."""
+    figure = new_figure(5.2, 3.4)
+    axes = figure.subplots()
+    for colour, data in zip(COLOURS, outcomes.distinct("data"), strict=False):
+        means = {
+            pitch: mean
+            for pitch in outcomes.distinct("pitch")
+            if (mean := outcomes.where(data=data, pitch=pitch).mean(*TEST)) is not None
+        }
+        axes.plot(list(means), list(means.values()), "o-", color=colour, label=data)
+        if (best := reach.best(data)) is not None:
+            axes.axhline(best, color=colour, linewidth=1, linestyle=":")
+    axes.set(title="one layer (dotted: the paper's best)", xlabel="pitch, µm", ylabel="test accuracy, deployed states")
+    axes.grid(axis="y")
+    legend(axes)
     return figure
 
 
@@ -194,6 +213,7 @@ DRAWINGS: Final[dict[str, Callable[[Outcomes], Figure]]] = {
     "figure3": draw_figure3,
     "figure4": draw_figure4,
     "diagonal": draw_diagonal,
+    "reach": draw_reach,
     "readings": draw_readings,
     "study": draw_study,
 }

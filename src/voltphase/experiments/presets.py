@@ -24,10 +24,11 @@ class Preset:
         paper_epochs: Of the paper's recipe in the study.
         default_epochs: Of the default recipe in the study.
         search_epochs: Of what the study compares side by side: changes to the default recipe, lambdas, orders.
-        diagonal_epochs: Of the default recipe on the diagonal of table 1.
+        diagonal_epochs: Of the default recipe on the diagonal of table 1, and of one layer by its pitch.
         reading_epochs: Of each reading of the paper.
         depths: Of table 1, with the paper's lambda for each.
         best_lambdas: By depth, the best at this size: by the study's sweep, or the paper's at the size it is for.
+        pitches: That one layer is tried at, in metres.
         comparison_depths: Of figure 3.
         levels: Of figure 3.
         speed_levels: Of figure 4.
@@ -57,6 +58,7 @@ class Preset:
     reading_epochs: int
     depths: Mapping[int, float]
     best_lambdas: Mapping[int, float]
+    pitches: tuple[float, ...]
     comparison_depths: tuple[int, ...]
     levels: tuple[int, ...]
     speed_levels: tuple[int, ...]
@@ -94,6 +96,7 @@ class Preset:
 _PAPER_LAMBDAS: Final = {1: 90.0, 3: 5.0, 5: 1.8}
 _FULL: Final = {
     "depths": _PAPER_LAMBDAS,
+    "pitches": (36e-6, 28e-6, 20e-6, 14e-6),
     "comparison_depths": (3, 4, 5),
     "levels": (8, 12, 16),
     "speed_levels": (2, 8, 32, 128, 256, 512, 784),
@@ -130,6 +133,7 @@ PRESETS: Final[dict[str, Preset]] = {
             reading_epochs=1,
             depths={1: 90.0, 2: 20.0},
             best_lambdas={1: 90.0, 2: 30.0},
+            pitches=(36e-6, 20e-6),
             comparison_depths=(2,),
             levels=(2, 8),
             speed_levels=(2,),

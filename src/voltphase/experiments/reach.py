@@ -1,0 +1,69 @@
+"""One layer by its pitch, which the paper does not give: the finer it is, the further samples can send light."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from voltphase.config import Config
+from voltphase.experiments import table1
+from voltphase.experiments.cells import Cell, cell
+from voltphase.experiments.markdown import TEST, TRAIN, difference, from_files, ours, paper, table
+from voltphase.experiments.presets import Preset
+from voltphase.experiments.results import Outcomes
+
+NAME: Final = "reach"
+TITLE: Final = "One layer by its pitch, with the default recipe"
+
+
+def cells(preset: Preset) -> list[Cell]:
+    """One layer on each data set at each pitch."""
+    return [
+        cell(
+            preset,
+            NAME,
+            {"data": data, "depth": 1, "pitch": round(pitch * 1e6), "seed": 0},
+            {"optics.depth": 1, "optics.pitch": pitch, "training.epochs": preset.diagonal_epochs},
+        )
+        for data in preset.systems
+        for pitch in preset.pitches
+    ]
+
+
+def samples(config: Config) -> float:
+    """How many samples to either side light of the highest spatial frequency goes, ``wavelength * z / (2 * pitch**2)``.
+
+    A cell's size, pitch and distance are single numbers.
+    """
+    optics = config.optics
+    assert isinstance(optics.pitch, float)
+    assert isinstance(optics.distances, float)
+    return optics.wavelength * optics.distances / (2 * optics.pitch**2)
+
+
+def best(data: str) -> float | None:
+    """The paper's best test accuracy with one layer."""
+    known = [test for (name, depth, _), (_, test) in table1.PAPER.items() if (name, depth) == (data, 1)]
+    return max(known, default=None)
+
+
+def report(outcomes: Outcomes) -> str:
+    """Test accuracy by pitch beside the paper's, and how far light goes."""
+    rows = []
+    for data in outcomes.distinct("data"):
+        for pitch in outcomes.distinct("pitch"):
+            here = outcomes.where(data=data, pitch=pitch)
+            config = here[0].cell.config
+            rows.append(
+                [
+                    data,
+                    str(pitch),
+                    f"{samples(config):.0f} of {config.optics.size}",
+                    paper(best(data)),
+                    ours(here, *TEST),
+                    difference(here, best(data), *TEST),
+                    ours(here, *TRAIN),
+                    from_files(here),
+                ]
+            )
+    heading = ["data", "pitch, µm", "samples light goes to either side", "paper's best, 100 epochs", "ours", "points"]
+    return table([*heading, "training", "from files"], rows)
