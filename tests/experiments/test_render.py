@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from voltphase.errors import OutputError
-from voltphase.experiments import diagonal, figure2, figure3, figure4, readings, study, table1, table2
+from voltphase.experiments import diagonal, figure2, figure3, figure4, reach, readings, study, table1, table2
 from voltphase.experiments.catalogue import EXPERIMENTS
 from voltphase.experiments.presets import Preset, get
 from voltphase.experiments.render import render
@@ -165,6 +165,20 @@ def test_how_far_a_reading_is_from_the_paper(preset: Preset, folder: ResultFolde
     [row] = lines_of(readings.report(folder.outcomes(cells)), "sum, λ scales the gain")
     assert row[1:4] == ["0.5000", "0.5000", "missing"]
     assert float(row[-1]) == pytest.approx(100 * (0.9591 - 0.5 + 0.5 - 0.0466) / 2, abs=0.05)
+
+
+def test_one_layer_by_its_pitch_with_how_far_light_goes_and_the_ceiling(
+    preset: Preset, folder: ResultFolder, keep: Keep
+):
+    cells = reach.cells(preset)
+    for cell, accuracy in zip(cells[:6], (0.5, 0.6, 0.7, 0.9691, 0.55, 0.54), strict=True):
+        keep(folder, cell, accuracy)
+    report = reach.report(folder.outcomes(cells))
+    # 532 nm times 96 mm over twice the square of the pitch.
+    [coarse] = lines_of(report, "mnist", "36", "20 of 64")
+    assert coarse[3:] == ["0.9591", "0.5000", "-45.91", "0.5100", "0.5000", "0.5500"]
+    [fine] = lines_of(report, "mnist", "14", "130 of 64")
+    assert fine[3:] == ["0.9591", "0.9691", "+1.00", "0.9791", "0.9691", "–"]
 
 
 def test_what_is_written_around_a_block_stays(preset: Preset, folder: ResultFolder, keep: Keep, tmp_path: Path):

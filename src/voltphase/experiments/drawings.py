@@ -71,7 +71,7 @@ def draw_reach(outcomes: Outcomes) -> Figure:
         means = {
             pitch: mean
             for pitch in outcomes.distinct("pitch")
-            if (mean := outcomes.where(data=data, pitch=pitch).mean(*TEST)) is not None
+            if (mean := outcomes.where(data=data, pitch=pitch, states="device").mean(*TEST)) is not None
         }
         axes.plot(list(means), list(means.values()), "o-", color=colour, label=data)
         if (best := reach.best(data)) is not None:
