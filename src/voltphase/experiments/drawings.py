@@ -52,8 +52,9 @@ def draw_diagonal(outcomes: Outcomes) -> Figure:
     panels = figure.subplots(1, len(sets), squeeze=False)[0]
     for axes, data in zip(panels, sets, strict=True):
         for colour, depth in zip(COLOURS, depths, strict=False):
-            curves = curves_of(outcomes.where(data=data, depth=depth), "test_accuracy")
-            draw_curves(axes, curves, colour, f"depth {depth}")
+            for style, epochs in zip(("-", "--"), outcomes.distinct("epochs"), strict=False):
+                curves = curves_of(outcomes.where(data=data, depth=depth, epochs=epochs), "test_accuracy")
+                draw_curves(axes, curves, colour, f"depth {depth}, {epochs} epochs", style=style)
             known = [t for (name, layers, _), (_, t) in table1.PAPER.items() if (name, layers) == (data, depth)]
             if known:
                 axes.axhline(max(known), color=colour, linewidth=1, linestyle=":")

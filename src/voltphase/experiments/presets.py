@@ -24,7 +24,7 @@ class Preset:
         paper_epochs: Of the paper's recipe in the study.
         default_epochs: Of the default recipe in the study.
         search_epochs: Of what the study compares side by side: changes to the default recipe, lambdas, orders.
-        diagonal_epochs: Of the default recipe on the diagonal of table 1, and of one layer by its pitch.
+        diagonal_epochs: Of the default recipe on the diagonal of table 1; the first also of one layer by its pitch.
         reading_epochs: Of each reading of the paper.
         depths: Of table 1, with the paper's lambda for each.
         best_lambdas: By depth, the best at this size: by the study's sweep, or the paper's at the size it is for.
@@ -54,7 +54,7 @@ class Preset:
     paper_epochs: int
     default_epochs: int
     search_epochs: int
-    diagonal_epochs: int
+    diagonal_epochs: tuple[int, ...]
     reading_epochs: int
     depths: Mapping[int, float]
     best_lambdas: Mapping[int, float]
@@ -129,7 +129,7 @@ PRESETS: Final[dict[str, Preset]] = {
             paper_epochs=2,
             default_epochs=2,
             search_epochs=1,
-            diagonal_epochs=2,
+            diagonal_epochs=(2,),
             reading_epochs=1,
             depths={1: 90.0, 2: 20.0},
             best_lambdas={1: 90.0, 2: 30.0},
@@ -155,7 +155,7 @@ PRESETS: Final[dict[str, Preset]] = {
             paper_epochs=40,
             default_epochs=10,
             search_epochs=5,
-            diagonal_epochs=20,
+            diagonal_epochs=(20,),
             reading_epochs=3,
             best_lambdas={1: 90.0, 3: 5.0, 5: 5.0},
             ptq_seeds=3,
@@ -171,7 +171,7 @@ PRESETS: Final[dict[str, Preset]] = {
             paper_epochs=100,
             default_epochs=10,
             search_epochs=20,
-            diagonal_epochs=8,
+            diagonal_epochs=(8, 20),
             reading_epochs=20,
             best_lambdas=_PAPER_LAMBDAS,
             ptq_seeds=10,

@@ -23,7 +23,7 @@ def cells(preset: Preset) -> list[Cell]:
             preset,
             NAME,
             {"data": data, "depth": 1, "pitch": round(pitch * 1e6), **labels, "seed": 0},
-            {"optics.depth": 1, "optics.pitch": pitch, "training.epochs": preset.diagonal_epochs, **settings},
+            {"optics.depth": 1, "optics.pitch": pitch, "training.epochs": preset.diagonal_epochs[0], **settings},
         )
         for data in preset.systems
         for pitch, labels, settings in [
