@@ -64,17 +64,20 @@ def draw_diagonal(outcomes: Outcomes) -> Figure:
     return figure
 
 
+_STATES: Final = {"even": ("o-", ""), "spread": ("s", ", states picked by spread"), "free": ("^", ", free phases")}
+
+
 def draw_reach(outcomes: Outcomes) -> Figure:
-    """Test accuracy of one layer against its pitch; the paper's best dotted."""
-    figure = new_figure(5.2, 3.4)
+    """Test accuracy of one layer against its pitch, with the states named; the paper's best dotted."""
+    figure = new_figure(5.6, 3.6)
     axes = figure.subplots()
     for colour, data in zip(COLOURS, outcomes.distinct("data"), strict=False):
-        means = {
-            pitch: mean
-            for pitch in outcomes.distinct("pitch")
-            if (mean := outcomes.where(data=data, pitch=pitch, states="device").mean(*TEST)) is not None
-        }
-        axes.plot(list(means), list(means.values()), "o-", color=colour, label=data)
+        for states, (style, name) in _STATES.items():
+            here = outcomes.where(data=data, states=states)
+            found = {pitch: here.where(pitch=pitch).numbers(*TEST) for pitch in here.distinct("pitch")}
+            known = {pitch: max(numbers) for pitch, numbers in found.items() if numbers}
+            if known:
+                axes.plot(list(known), list(known.values()), style, color=colour, label=f"{data}{name}")
         if (best := reach.best(data)) is not None:
             axes.axhline(best, color=colour, linewidth=1, linestyle=":")
     axes.set(title="one layer (dotted: the paper's best)", xlabel="pitch, µm", ylabel="test accuracy, deployed states")

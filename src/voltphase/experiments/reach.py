@@ -7,7 +7,7 @@ from typing import Any, Final
 from voltphase.config import Config
 from voltphase.experiments import table1
 from voltphase.experiments.cells import Cell, cell
-from voltphase.experiments.markdown import TEST, TRAIN, difference, from_files, ours, paper, table
+from voltphase.experiments.markdown import TEST, difference, files_agree, ours, paper, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
 
@@ -16,8 +16,8 @@ TITLE: Final = "One layer by its pitch, with the default recipe"
 
 
 def cells(preset: Preset) -> list[Cell]:
-    """One layer on each data set at each pitch, and at the first of these with free phases, as a ceiling."""
-    coarsest = preset.pitches[0]
+    """One layer on each data set at each pitch; at the coarsest and the finest with other states, too."""
+    ends = (preset.pitches[0], preset.pitches[-1])
     return [
         cell(
             preset,
@@ -27,8 +27,9 @@ def cells(preset: Preset) -> list[Cell]:
         )
         for data in preset.systems
         for pitch, labels, settings in [
-            *((pitch, {"states": "device"}, {}) for pitch in preset.pitches),
-            *((coarsest, {"states": "free", "rate": rate}, _free(rate)) for rate in preset.ceiling_rates),
+            *((pitch, {"states": "even"}, {}) for pitch in preset.pitches),
+            *((pitch, {"states": "spread"}, {"device.pick": "spread"}) for pitch in ends),
+            *((ends[0], {"states": "free", "rate": rate}, _free(rate)) for rate in preset.ceiling_rates),
         ]
     ]
 
@@ -55,12 +56,12 @@ def best(data: str) -> float | None:
 
 
 def report(outcomes: Outcomes) -> str:
-    """Test accuracy by pitch beside the paper's, and how far light goes."""
+    """Test accuracy by pitch beside the paper's, how far light goes, and what other states would reach."""
     rows = []
     for data in outcomes.distinct("data"):
         for pitch in outcomes.distinct("pitch"):
-            here = outcomes.where(data=data, pitch=pitch, states="device")
-            free = outcomes.where(data=data, pitch=pitch, states="free")
+            here = outcomes.where(data=data, pitch=pitch)
+            even, spread, free = (here.where(states=states) for states in ("even", "spread", "free"))
             config = here[0].cell.config
             rows.append(
                 [
@@ -68,12 +69,15 @@ def report(outcomes: Outcomes) -> str:
                     str(pitch),
                     f"{samples(config):.0f} of {config.optics.size}",
                     paper(best(data)),
-                    ours(here, *TEST),
-                    difference(here, best(data), *TEST),
-                    ours(here, *TRAIN),
-                    from_files(here),
+                    ours(even, *TEST),
+                    difference(even, best(data), *TEST),
+                    ours(spread, *TEST),
+                    difference(spread, best(data), *TEST),
+                    files_agree(here),
                     f"{max(found):.4f}" if (found := free.numbers(*TEST)) else ours(free, *TEST),
                 ]
             )
-    heading = ["data", "pitch, µm", "samples light goes to either side", "paper's best, 100 epochs", "ours", "points"]
-    return table([*heading, "training", "from files", "free phases, at their best rate"], rows)
+    heading = ["data", "pitch, µm", "samples light goes to either side", "paper's best, 100 epochs"]
+    heading += ["states picked evenly", "points", "picked by spread", "points", "from files"]
+    heading += ["free phases, at their best rate"]
+    return table(heading, rows)
