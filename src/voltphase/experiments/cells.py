@@ -114,7 +114,7 @@ def cell(
     The device is the preset's, with 8 levels, unless ``settings`` say otherwise.
     """
     chosen = {**preset.settings, **preset.run}
-    if not any(key.partition(".")[0] in ("device", "devices") for key in settings if key != "device.levels"):
+    if not any(key in ("device.file", "device.model") or key.startswith("devices") for key in settings):
         chosen |= {f"device.{key}": value for key, value in preset.device.items()}
     chosen |= {"seed": int(labels.get("seed", 0)), **settings}
     return Cell(experiment, labels, preset.systems[str(labels["data"])], chosen, own_process)
