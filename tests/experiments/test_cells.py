@@ -9,7 +9,7 @@ import pytest
 from voltphase.config import parse_config
 from voltphase.devices.models import tn_slm
 from voltphase.errors import ConfigError
-from voltphase.experiments import figure2, readings, study, table1, table2
+from voltphase.experiments import figure2, reach, readings, study, table1, table2
 from voltphase.experiments.catalogue import EXPERIMENTS, OF_THE_PAPER, choose
 from voltphase.experiments.cells import Cell, best_lambda, identity
 from voltphase.experiments.figure4 import write_device
@@ -49,6 +49,12 @@ def test_the_diagonal_of_table_1_is_the_papers_recipe_with_the_papers_lambda():
     assert (config.codesign.schedule.start, config.codesign.schedule.end) == (50, 1)
     assert config.device is not None
     assert config.device.levels == 8
+
+
+def test_other_states_of_a_device_are_still_the_presets_device(ready: Preset):
+    cells = reach.cells(replace(ready, device={"model": "lcos"}))
+    devices = [cell.config.device for cell in cells if cell.labels["states"] == "spread"]
+    assert [(device.model, device.levels, device.pick) for device in devices if device] == 4 * [("lcos", 8, "spread")]
 
 
 def test_at_another_size_the_best_lambda_of_a_depth_comes_first_and_the_papers_are_all_there(ready: Preset):
