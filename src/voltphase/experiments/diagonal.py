@@ -34,8 +34,7 @@ def report(outcomes: Outcomes) -> str:
     rows = []
     for data in outcomes.distinct("data"):
         for depth in outcomes.distinct("depth"):
-            known = [numbers for (name, layers, _), numbers in table1.PAPER.items() if (name, layers) == (data, depth)]
-            best = max((test for _, test in known), default=None)
+            best = table1.best(data, depth)
             for epochs in outcomes.distinct("epochs"):
                 here = outcomes.where(data=data, depth=depth, epochs=epochs)
                 rows.append(

@@ -9,11 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from voltphase.experiments import figure2, figure3, figure4, reach, readings, table1, table2
+from voltphase.experiments import figure2, figure3, figure4, readings, table1, table2
 from voltphase.experiments.confidence import CUTS
 from voltphase.experiments.markdown import TEST
 from voltphase.experiments.panels import COLOURS, below, curves_of, draw_curves, dumbbells, legend, shared_legend
 from voltphase.experiments.results import Outcomes
+from voltphase.experiments.study import at_best_rate
 from voltphase.experiments.study_drawing import draw_study
 from voltphase.reporting.style import ACCENT, INK, MUTED, SECOND, new_figure
 
@@ -23,6 +24,7 @@ _METHODS: Final = {
     "ptq": ("#b08900", "PTQ"),
     "default": ("#3d5a98", "codesign, default recipe"),
 }
+_STATES: Final = {"even": ("o-", ""), "spread": ("s", ", states picked by spread"), "free": ("^", ", free phases")}
 
 
 def draw_table1(outcomes: Outcomes) -> Figure:
@@ -55,16 +57,12 @@ def draw_diagonal(outcomes: Outcomes) -> Figure:
             for style, epochs in zip(("-", "--"), outcomes.distinct("epochs"), strict=False):
                 curves = curves_of(outcomes.where(data=data, depth=depth, epochs=epochs), "test_accuracy")
                 draw_curves(axes, curves, colour, f"depth {depth}, {epochs} epochs", style=style)
-            known = [t for (name, layers, _), (_, t) in table1.PAPER.items() if (name, layers) == (data, depth)]
-            if known:
-                axes.axhline(max(known), color=colour, linewidth=1, linestyle=":")
+            if (best := table1.best(data, depth)) is not None:
+                axes.axhline(best, color=colour, linewidth=1, linestyle=":")
         axes.set(title=f"{data} (dotted: the paper's best)", xlabel="epoch", ylabel="test accuracy, deployed states")
         axes.grid(axis="y")
         legend(axes)
     return figure
-
-
-_STATES: Final = {"even": ("o-", ""), "spread": ("s", ", states picked by spread"), "free": ("^", ", free phases")}
 
 
 def draw_reach(outcomes: Outcomes) -> Figure:
@@ -74,11 +72,11 @@ def draw_reach(outcomes: Outcomes) -> Figure:
     for colour, data in zip(COLOURS, outcomes.distinct("data"), strict=False):
         for states, (style, name) in _STATES.items():
             here = outcomes.where(data=data, states=states)
-            found = {pitch: here.where(pitch=pitch).numbers(*TEST) for pitch in here.distinct("pitch")}
-            known = {pitch: max(numbers) for pitch, numbers in found.items() if numbers}
+            means = {pitch: at_best_rate(here.where(pitch=pitch)).mean(*TEST) for pitch in here.distinct("pitch")}
+            known = {pitch: mean for pitch, mean in means.items() if mean is not None}
             if known:
                 axes.plot(list(known), list(known.values()), style, color=colour, label=f"{data}{name}")
-        if (best := reach.best(data)) is not None:
+        if (best := table1.best(data, 1)) is not None:
             axes.axhline(best, color=colour, linewidth=1, linestyle=":")
     axes.set(title="one layer (dotted: the paper's best)", xlabel="pitch, µm", ylabel="test accuracy, deployed states")
     axes.grid(axis="y")

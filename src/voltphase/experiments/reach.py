@@ -10,6 +10,7 @@ from voltphase.experiments.cells import Cell, cell
 from voltphase.experiments.markdown import TEST, difference, files_agree, ours, paper, table
 from voltphase.experiments.presets import Preset
 from voltphase.experiments.results import Outcomes
+from voltphase.experiments.study import at_best_rate
 
 NAME: Final = "reach"
 TITLE: Final = "One layer by its pitch, with the default recipe"
@@ -49,16 +50,11 @@ def samples(config: Config) -> float:
     return optics.wavelength * optics.distances / (2 * optics.pitch**2)
 
 
-def best(data: str) -> float | None:
-    """The paper's best test accuracy with one layer."""
-    known = [test for (name, depth, _), (_, test) in table1.PAPER.items() if (name, depth) == (data, 1)]
-    return max(known, default=None)
-
-
 def report(outcomes: Outcomes) -> str:
     """Test accuracy by pitch beside the paper's, how far light goes, and what other states would reach."""
     rows = []
     for data in outcomes.distinct("data"):
+        best = table1.best(data, 1)
         for pitch in outcomes.distinct("pitch"):
             here = outcomes.where(data=data, pitch=pitch)
             even, spread, free = (here.where(states=states) for states in ("even", "spread", "free"))
@@ -68,13 +64,13 @@ def report(outcomes: Outcomes) -> str:
                     data,
                     str(pitch),
                     f"{samples(config):.0f} of {config.optics.size}",
-                    paper(best(data)),
+                    paper(best),
                     ours(even, *TEST),
-                    difference(even, best(data), *TEST),
+                    difference(even, best, *TEST),
                     ours(spread, *TEST),
-                    difference(spread, best(data), *TEST),
+                    difference(spread, best, *TEST),
                     files_agree(here),
-                    f"{max(found):.4f}" if (found := free.numbers(*TEST)) else ours(free, *TEST),
+                    ours(at_best_rate(free), *TEST),
                 ]
             )
     heading = ["data", "pitch, µm", "samples light goes to either side", "paper's best, 100 epochs"]

@@ -46,6 +46,13 @@ PAPER: Final[dict[tuple[str, int, str], tuple[float | None, float]]] = {
 }
 
 
+def best(data: str, depth: int) -> float | None:
+    """The paper's best test accuracy at a depth; None where it gives none."""
+    return max(
+        (test for (name, layers, _), (_, test) in PAPER.items() if (name, layers) == (data, depth)), default=None
+    )
+
+
 def lambda_cell(preset: Preset, data: str, depth: int, gain: float, *, experiment: str = NAME) -> Cell:
     """The paper's recipe at a depth with a lambda."""
     labels = {"data": data, "depth": depth, "variant": f"lambda{gain:g}", "seed": 0}
