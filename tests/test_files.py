@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from voltphase.errors import OutputError
-from voltphase.files import atomic_directory, atomic_path, write_json
+from voltphase.errors import DataError, OutputError
+from voltphase.files import atomic_directory, atomic_path, checked_path, read_json, write_json
 
 
 def test_a_file_appears_only_when_the_block_succeeds(tmp_path: Path) -> None:
@@ -99,3 +99,38 @@ def test_ctrl_c_at_any_moment_leaves_the_old_file_or_the_new_and_nothing_else(tm
         if not interrupted:
             break
     assert outcomes == {"old", "new"}
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "a\0b", "a\ud800b", "~nobody-has-this/a", None, 3, b"bytes"])
+def test_a_path_that_cannot_exist_is_one_printable_sentence(path: object) -> None:
+    with pytest.raises(DataError) as caught:
+        checked_path(path, DataError)  # type: ignore[arg-type]
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500
+
+
+def test_a_path_that_can_exist_passes(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "none" / "there", tmp_path / "file" / "below a file"):
+        assert checked_path(path, DataError) == path
+    assert checked_path("~", DataError) == Path.home()
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"a": ' * 20_000, "9" * 5000, "NaN", '{"a": 1, "a": 2}', "", "\ufeff{}", "{"]
+)
+def test_json_that_is_none_is_one_sentence(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"^expected JSON in .*a\.json, but"):
+        read_json(path, DataError)
+
+
+def test_a_json_file_is_bounded_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # sparse: no disk is used
+    with pytest.raises(DataError, match="at most 64 MiB"):
+        read_json(path, DataError)
+    with pytest.raises(DataError, match="no regular file"):
+        read_json(tmp_path, DataError)

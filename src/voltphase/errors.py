@@ -10,6 +10,13 @@ class VoltphaseError(Exception):
     """Base of every error a user of voltphase can cause and mend."""
 
 
+class VoltphaseWarning(UserWarning):
+    """Base of every warning: advice about something that was given and will be used as it is.
+
+    In Python it is an ordinary warning; the command line prints it as one line that begins with "warning:".
+    """
+
+
 class GeometryError(VoltphaseError):
     """Grids, distances, regions or shapes that cannot exist or do not fit together."""
 

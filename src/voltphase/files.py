@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from os import PathLike
 from pathlib import Path
 from secrets import token_hex
 from shutil import rmtree
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from voltphase.errors import OutputError, VoltphaseError
+
+# Far more than any JSON file that voltphase writes.
+_LARGEST_JSON: Final = 64 << 20
+_LONGEST_SHOWN: Final = 200
 
 
 @contextmanager
@@ -85,16 +91,101 @@ def load_array(path: Path) -> NDArray[Any]:
         raise ValueError("no plain array as numpy.save writes it") from error
 
 
-def expanded(path: str | Path, error: type[VoltphaseError]) -> Path:
-    """The path with ``~`` replaced by the home folder.
+def checked_path(path: str | PathLike[str], error: type[VoltphaseError]) -> Path:
+    """Return ``path`` with ``~`` replaced by the home folder, after asking the system whether such a path can exist.
+
+    Every path that a user gives goes through here first, so that one that cannot be used at all (too long, with a NUL
+    or a lone surrogate, below a folder that may not be searched) is one sentence and never a traceback.
+
+    Args:
+        path: The path as it was given; nothing needs to exist there.
+        error: Class of the error to raise.
 
     Raises:
-        VoltphaseError: the given one, if there is no such home folder.
+        VoltphaseError: the given class, if ``path`` is no path, names an unknown home folder, or the system refuses it.
     """
+    if not isinstance(path, str | PathLike):
+        raise error(f"expected a path, but got {path!r:.60}: give a text or a pathlib.Path")
     try:
-        return Path(path).expanduser()
+        checked = Path(path).expanduser()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            checked.lstat()
     except RuntimeError as cause:
         raise error(f"expected a path, but there is no home folder for {path}: write it in full") from cause
+    except (OSError, ValueError) as cause:
+        reason = (
+            (cause.strerror or str(cause)).lower()
+            if isinstance(cause, OSError)
+            else "it holds a character that no path may"
+        )
+        raise error(f"cannot use the path {_shortened(path)}: {reason}; check it and its permissions") from cause
+    return checked
+
+
+@contextmanager
+def read_errors(path: str | PathLike[str], error: type[VoltphaseError]) -> Iterator[None]:
+    """Turn what the system says against reading ``path`` in this block into one sentence.
+
+    Args:
+        path: The file or folder being read, to name in the sentence where the system does not.
+        error: Class of the error to raise.
+
+    Raises:
+        VoltphaseError: the given class, if the block raises an OSError or finds that a text is not UTF-8.
+    """
+    try:
+        yield
+    except OSError as cause:
+        reason = (cause.strerror or str(cause)).lower()
+        named = _shortened(cause.filename or path)
+        raise error(f"cannot read {named}: {reason}; check the path and its permissions") from cause
+    except UnicodeDecodeError as cause:
+        raise error(f"cannot read {_shortened(path)}: it is not UTF-8 text") from cause
+
+
+def read_json(path: Path, error: type[VoltphaseError]) -> Any:
+    """Return the content of a JSON file, which is bounded in size and holds no numbers that JSON does not know.
+
+    Args:
+        path: The file.
+        error: Class of the error to raise.
+
+    Raises:
+        VoltphaseError: the given class, if the file cannot be read, is no regular file or larger than 64 MiB, or is
+            not JSON: nested too deep, an integer of thousands of digits, NaN or a key that comes twice.
+    """
+    with read_errors(path, error):
+        if path.exists() and not path.is_file():
+            raise error(f"expected a JSON file at {path}, but it is no regular file")
+        size = path.stat().st_size
+        if size > _LARGEST_JSON:
+            raise error(f"expected a JSON file of at most {_LARGEST_JSON >> 20} MiB, but {path} has {size >> 20} MiB")
+        text = path.read_text(encoding="utf-8")
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
+    except RecursionError as cause:
+        raise error(f"expected JSON in {path}, but it is nested too deep") from cause
+    except ValueError as cause:
+        raise error(f"expected JSON in {path}, but it is damaged: {cause!s:.200}") from cause
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        repeated = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
+        raise ValueError(f"the key {repeated!r} comes twice")
+    return content
+
+
+def _shortened(path: object) -> str:
+    """Return a path as a sentence can show it: not longer than a few lines, with printable characters only."""
+    text = os.fsdecode(path) if isinstance(path, str | bytes | PathLike) else str(path)
+    text = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 @contextmanager

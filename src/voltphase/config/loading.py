@@ -15,7 +15,7 @@ from voltphase.config.problems import describe, enumerate_words, nearest
 from voltphase.config.schema import Config
 from voltphase.config.text import read_yaml
 from voltphase.errors import ConfigError
-from voltphase.files import expanded
+from voltphase.files import checked_path
 
 # Two spellings of one thing: a file that gives one replaces the other of the preset it starts from.
 _EXCLUSIVE = {"device": "devices", "devices": "device"}
@@ -118,7 +118,7 @@ def parse_config(raw: Any, place: str = "", overridden: Sequence[str] = ()) -> C
 
 def _read(source: str | Path) -> tuple[dict[str, Any], str]:
     known = presets()
-    name, path = str(source), expanded(source, ConfigError)
+    name, path = str(source), checked_path(source, ConfigError)
     if name in known:
         return _mapping(read_yaml(known[name].text, f"preset {name}"), name), f"preset {name}"
     if path.is_dir():
@@ -239,4 +239,4 @@ def _settle_paths(raw: dict[str, Any], folder: Path) -> None:
         *((device, "file") for device in (raw.get("device"), *devices)),
     ]:
         if isinstance(section, dict) and isinstance(section.get(key), str):
-            section[key] = str(folder / expanded(section[key], ConfigError))
+            section[key] = str(folder / checked_path(section[key], ConfigError))

@@ -14,7 +14,7 @@ from voltphase.data.dataset import ImageDataset
 from voltphase.data.download import fetch
 from voltphase.data.idx import read_idx
 from voltphase.errors import DataError
-from voltphase.files import expanded
+from voltphase.files import checked_path
 
 ENVIRONMENT_VARIABLE: Final = "VOLTPHASE_DATA"
 SPLITS: Final = ("train", "test")
@@ -159,14 +159,14 @@ def load(name: str, split: str, data_dir: str | Path | None = None, download: bo
         return _digits(split)
     if name not in _IDX_SOURCES:
         raise DataError(f"expected a data set among {', '.join(NAMES)}, but got {name!r}")
-    folder = default_data_dir() if data_dir is None else expanded(data_dir, DataError)
+    folder = default_data_dir() if data_dir is None else checked_path(data_dir, DataError)
     return _IDX_SOURCES[name].load(split, folder, download=download)
 
 
 def default_data_dir() -> Path:
     """The folder named by the environment variable ``VOLTPHASE_DATA``, else ``~/.cache/voltphase``."""
     named = os.environ.get(ENVIRONMENT_VARIABLE)
-    return expanded(named or "~/.cache/voltphase", DataError)
+    return checked_path(named or "~/.cache/voltphase", DataError)
 
 
 def _digits(split: str) -> ImageDataset:

@@ -18,7 +18,7 @@ from voltphase.devices.paths import given_path
 from voltphase.devices.picking import Pick
 from voltphase.devices.states import DeviceStates
 from voltphase.errors import DeviceError
-from voltphase.files import atomic_directory, expanded, load_array, write_json
+from voltphase.files import atomic_directory, checked_path, load_array, write_json
 
 # In the map of a panel: a pixel that no driver reaches.
 INACTIVE = -1
@@ -214,7 +214,7 @@ class DevicePanel:
         Raises:
             DeviceError: if a file is missing or malformed, or together they are no panel; it names the file.
         """
-        folder = expanded(path, DeviceError)
+        folder = checked_path(path, DeviceError)
         content = _content(folder / _PANEL)
         tables = tuple(load(folder / name) for name in _names(content.get("tables"), folder / _PANEL))
         value = content.get("inactive_value", [0, 0])

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from voltphase.errors import DeviceError
-from voltphase.files import expanded
+from voltphase.files import checked_path, read_errors
 
 
 @contextmanager
@@ -17,11 +17,6 @@ def given_path(path: str | Path) -> Iterator[Path]:
     Raises:
         DeviceError: if it does, or if there is no such home folder.
     """
-    path = expanded(path, DeviceError)
-    try:
+    path = checked_path(path, DeviceError)
+    with read_errors(path, DeviceError):
         yield path
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DeviceError(
-            f"cannot read {error.filename or path}: {reason}; check the path and its permissions"
-        ) from error

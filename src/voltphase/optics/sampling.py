@@ -6,13 +6,13 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voltphase.errors import SamplingError
+from voltphase.errors import SamplingError, VoltphaseWarning
 
 # A wave out by a thirtieth of a turn interferes as it should to 2 %; one out by half a turn has the wrong sign.
 PARAXIAL_GOOD, PARAXIAL_WRONG = 0.2, 3.2
 
 
-class SamplingWarning(UserWarning):
+class SamplingWarning(VoltphaseWarning):
     """A propagation method used where it is borderline."""
 
 
