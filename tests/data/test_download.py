@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import gzip
 import hashlib
@@ -10,6 +11,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -52,7 +54,22 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
 
         def do_GET(self) -> None:
             requests.append(self.path)
-            super().do_GET()
+            if self.path.startswith("/cut/"):
+                self.send_response(200)
+                self.send_header("Content-Length", "1000")
+                self.end_headers()
+                self.wfile.write(b"half")
+                self.close_connection = True
+            elif self.path.startswith("/page/"):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"<html>Please log in</html>")
+            elif self.path.startswith("/round/"):
+                self.send_response(302)
+                self.send_header("Location", self.path)
+                self.end_headers()
+            else:
+                super().do_GET()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -73,7 +90,7 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def source(*mirrors: str, md5: dict[str, str] = MD5) -> IdxSource:
-    return IdxSource("tiny", "Tiny", tuple("0123456789"), mirrors, md5)
+    return IdxSource("tiny", ("Tiny",), tuple("0123456789"), mirrors, md5)
 
 
 def test_what_is_missing_is_fetched_once(tmp_path: Path, mirror: Mirror) -> None:
@@ -139,6 +156,79 @@ def test_no_network_is_one_sentence_with_the_ways_out(
     assert not (tmp_path / "data").exists()
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("place", "complaint"),
+    [
+        ("cut/", "broke off"),
+        ("page/", "gave a file with another checksum"),
+        ("round/", "cannot be reached"),
+        ("gone/", "answered 404"),
+    ],
+)
+def test_an_answer_that_is_no_whole_file_leaves_nothing(
+    tmp_path: Path, mirror: Mirror, place: str, complaint: str
+) -> None:
+    root = tmp_path / "data"
+    with pytest.raises(DataError, match=rf"{IMAGES_FILE} \({mirror.address}{place} {complaint}\): "):
+        source(f"{mirror.address}{place}").load("test", root)
+    assert not root.exists()
+    assert len(source(f"{mirror.address}{place}", mirror.address).load("test", root)) == 2, "the next mirror has it"
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://127.0.0.1:1", "nonsense:nonsense", "http://me:secret[@host", "socks9://127.0.0.1:1", "http://.x"]
+)
+def test_a_proxy_of_the_environment_that_does_not_work_is_named(
+    tmp_path: Path, mirror: Mirror, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(DataError, match=r"cannot be reached through the proxy that HTTP_PROXY, .*--data-dir") as caught:
+        source(mirror.address).load("test", tmp_path / "data")
+    assert "secret" not in str(caught.value)
+    assert not (tmp_path / "data").exists()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert len(source(mirror.address).load("test", tmp_path / "data")) == 2
+
+
+def test_certificates_that_are_not_there_are_one_sentence(
+    tmp_path: Path, unreachable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
+    with pytest.raises(DataError, match=r"cannot be asked \(.*/no/such/bundle\.pem\)"):
+        source(unreachable.replace("http:", "https:")).load("test", tmp_path / "data")
+
+
+def test_what_pooch_reads_from_the_environment_changes_nothing(
+    tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("POOCH_BASE_URL", "POOCH_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, "/no/such/place")
+    monkeypatch.delenv("HOME")
+    assert len(source(mirror.address).load("test", tmp_path / "data")) == 2
+
+
+def test_a_disk_that_is_full_is_one_sentence_and_leaves_nothing(
+    tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pooch.HTTPDownloader.__call__", full)
+    with pytest.raises(OutputError, match=rf"cannot write .*{IMAGES_FILE}: no space left on device"):
+        source(mirror.address).load("test", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_several_downloads_at_once_all_get_whole_files(tmp_path: Path, mirror: Mirror) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        loaded = list(pool.map(lambda _: source(mirror.address).load("test", tmp_path / "data"), range(4)))
+    assert [one.labels.tolist() for one in loaded] == [[9, 1]] * 4
+    raw = tmp_path / "data" / "Tiny" / "raw"
+    assert {path.name: path.read_bytes() for path in raw.iterdir()} == FILES
 
 
 def test_a_progress_bar_is_shown_to_whoever_waits_at_a_terminal(

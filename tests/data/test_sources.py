@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import struct
 from collections.abc import Callable
@@ -109,9 +110,31 @@ DAMAGED = {
     "cut in the header": (idx_bytes(IMAGES)[:9], "to begin with 16 bytes of header, but it has 9"),
     "empty": (b"", "3-dimensional bytes (magic 00000803), but it begins with nothing"),
     "no images": (idx_bytes(IMAGES[:0]), "to hold values, but it is empty"),
-    "labels in place of images": (idx_bytes(LABELS), "(magic 00000803), but it begins with 00000801"),
-    "a web page": (b"<html>Not found</html>", "but it begins with 3c68746d"),
+    "labels in place of images": (idx_bytes(LABELS), "(magic 00000803), but it holds labels (magic 00000801)"),
+    "a web page": (b"<html>Not found</html>", "but it is a web page"),
     "gzip cut short": (gzip.compress(idx_bytes(IMAGES))[:-9], "to be a whole gzip file, but it is damaged"),
+    "a colour image": (
+        idx_bytes(IMAGES[..., None].expand(-1, -1, -1, 3).contiguous()),
+        "but it holds colour images (magic 00000804)",
+    ),
+    "compressed twice": (gzip.compress(gzip.compress(idx_bytes(IMAGES))), "but it is compressed twice"),
+    "an archive": (b"PK\x03\x04" + bytes(60), "but it is a ZIP archive"),
+    "gzip that holds less": (
+        gzip.compress(idx_bytes(IMAGES)[:-1]),
+        "to hold 3 x 2 x 4 = 24 values, but it holds 23: it is damaged",
+    ),
+    "gzip that holds more": (
+        gzip.compress(idx_bytes(IMAGES) + bytes(1)),
+        "to hold 3 x 2 x 4 = 24 values, but it holds more: it is damaged",
+    ),
+    "gzip with something behind": (
+        gzip.compress(idx_bytes(IMAGES)) + b"behind",
+        "to be a whole gzip file, but it is damaged",
+    ),
+    "an absurd header": (
+        bytes((0, 0, 8, 3)) + struct.pack(">3I", *(3 * [2**32 - 1])),
+        "to hold at most 1073741824 values, but its header promises 4294967295 x 4294967295 x 4294967295 = ",
+    ),
     "gzip damaged": (
         bytes(b ^ (0xFF if i == 25 else 0) for i, b in enumerate(gzip.compress(idx_bytes(IMAGES)))),
         "to be a whole gzip file, but it is damaged",
@@ -126,6 +149,121 @@ def test_damaged_images_are_one_sentence_with_the_file(tmp_path: Path, content: 
         load("mnist", "test", tmp_path)
     assert str(raw / "t10k-images-idx3-ubyte") in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("promised", [24, 1 << 20])
+def test_a_small_gzip_file_that_holds_a_lot_is_expanded_no_further_than_its_header_says(
+    tmp_path: Path, promised: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 256 MB of zeros in 250 kB, as 16 members: a gzip file may have several.
+    bomb = gzip.compress(bytes((0, 0, 8, 3)) + struct.pack(">3I", 1, 1, promised)) + 16 * gzip.compress(bytes(16 << 20))
+    path = tmp_path / "bomb"
+    path.write_bytes(bomb)
+    read: list[int] = []
+    whole = gzip.GzipFile.read
+
+    def counted(self: gzip.GzipFile, size: int | None = -1) -> bytes:
+        content = whole(self, size)
+        read.append(len(content))
+        return content
+
+    monkeypatch.setattr(gzip.GzipFile, "read", counted)
+    with pytest.raises(DataError, match=f"to hold 1 x 1 x {promised} = {promised} values, but it holds more"):
+        read_idx(path, dimensions=3)
+    assert promised < sum(read) < promised + (1 << 20)
+
+
+def test_a_header_that_promises_too_much_is_refused_before_anything_is_expanded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(bytes((0, 0, 8, 3)) + struct.pack(">3I", 10_000, 1000, 1000)))
+    with pytest.raises(DataError, match="promises 10000 x 1000 x 1000 = 10000000000 values"):
+        read_idx(path, dimensions=3)
+    path.write_bytes(gzip.compress(bytes((0, 0, 8, 3)) + struct.pack(">3I", 1000, 1000, 1000)))
+    monkeypatch.setattr("voltphase.limits.available_memory", lambda: 1_500_000_000)
+    with pytest.raises(DataError, match=r"reading .*images\.gz needs about 2 GB, but this machine has 1\.5 GB free"):
+        read_idx(path, dimensions=3)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="no regular file"):
+        read_idx(tmp_path / "pipe", dimensions=3)
+
+
+SPELLINGS = [
+    "MNIST/raw/t10k-{}.idx{}-ubyte",
+    "MNIST/raw/T10K-{}-IDX{}-UBYTE.GZ",
+    "MNIST/raw/t10k_{}_idx{}_ubyte",
+    "MNIST/raw/t10k-{}-idx{}-ubyte (1).gz",
+    "MNIST/raw/t10k-{}-idx{}-ubyte.gz.gz",
+    "MNIST/raw/t10k-{}-idx{}-ubyte.gz.txt",
+    "MNIST/raw/test-{}-idx{}-ubyte",
+    "MNIST/raw/t10k-{0}-idx{1}-ubyte/t10k-{0}-idx{1}-ubyte",
+    "MNIST/t10k-{}-idx{}-ubyte.gz",
+    "MNIST/MNIST/raw/t10k-{}-idx{}-ubyte.gz",
+    "mnist/t10k-{}.idx{}-ubyte",
+    "MNIST_data/t10k-{}-idx{}-ubyte.gz",
+    "mnist-dataset/t10k-{0}-idx{1}-ubyte/t10k-{0}-idx{1}-ubyte",
+]
+
+
+def put_as(root: Path, spelling: str, images: bytes = idx_bytes(IMAGES), labels: bytes = idx_bytes(LABELS)) -> None:
+    for kind, dimensions, content in (("images", 3, images), ("labels", 1, labels)):
+        file = root / spelling.format(kind, dimensions)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_files_spelled_otherwise_are_read(tmp_path: Path, spelling: str) -> None:
+    put_as(tmp_path, spelling)
+    assert load("mnist", "test", tmp_path, download=False).labels.tolist() == [7, 0, 9]
+
+
+@pytest.mark.parametrize("folder", ["MNIST", "MNIST/raw", "MNIST/MNIST"])
+def test_the_folder_of_the_data_set_itself_may_be_named(tmp_path: Path, folder: str) -> None:
+    put_as(tmp_path, "MNIST/MNIST/raw/t10k-{}-idx{}-ubyte" if folder == "MNIST/MNIST" else SPELLINGS[0])
+    assert len(load("mnist", "test", tmp_path / folder, download=False)) == 3
+
+
+@pytest.mark.parametrize(
+    "folder", ["fashion-mnist", "Fashion_MNIST", "fashionmnist/raw", "fashion-mnist-master/data/fashion", "Fashion"]
+)
+def test_folders_spelled_otherwise_are_read_and_relatives_are_told_apart(tmp_path: Path, folder: str) -> None:
+    put_as(tmp_path, f"{folder}/t10k-{{}}-idx{{}}-ubyte.gz")
+    # What macOS leaves in archives, and others whose files are called the same.
+    put_as(tmp_path, f"{folder}/._t10k-{{}}-idx{{}}-ubyte", b"", b"")
+    for other in ("EMNIST", "KMNIST/raw", f"{folder}/mnist", "QMNIST"):
+        put_as(tmp_path, f"{other}/t10k-{{}}-idx{{}}-ubyte", b"", b"")
+    assert len(load("fashion-mnist", "test", tmp_path, download=False)) == 3
+    with pytest.raises(DataError, match="it is not there"):
+        load("mnist", "test", tmp_path, download=False)
+
+
+@pytest.mark.parametrize("spelling", ["t10k-{}.idx{}-ubyte", "raw/T10K-{}-idx{}-ubyte.gz"])
+def test_files_that_may_be_of_any_data_set_are_named_with_the_place_for_them(tmp_path: Path, spelling: str) -> None:
+    put_as(tmp_path, spelling)
+    for name, folder in (("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")):
+        with pytest.raises(DataError) as caught:
+            load(name, "test", tmp_path)
+        assert str(tmp_path / spelling.format("images", 3)) in str(caught.value)
+        assert f"move it to {tmp_path / folder / 'raw'}" in str(caught.value)
+
+
+def test_files_in_the_folder_of_another_data_set_are_not_taken(tmp_path: Path) -> None:
+    put_as(tmp_path, "Fashion-MNIST/t10k-{}-idx{}-ubyte.gz")
+    with pytest.raises(DataError, match="it is not there"):
+        load("mnist", "test", tmp_path / "Fashion-MNIST", download=False)
+    assert len(load("fashion-mnist", "test", tmp_path / "Fashion-MNIST", download=False)) == 3
+
+
+def test_the_official_spelling_comes_first(tmp_path: Path) -> None:
+    for spelling in SPELLINGS[1:6]:
+        put_as(tmp_path, spelling, b"", b"")
+    put_mnist(tmp_path, idx_bytes(IMAGES), idx_bytes(LABELS))
+    assert len(load("mnist", "test", tmp_path, download=False)) == 3
 
 
 def test_labels_that_do_not_belong_are_refused(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import logging
+import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -48,32 +48,35 @@ def _try(url: str, target: Path, md5: str) -> str | None:
     import pooch
     import requests
 
-    # Any, because the protocol that pooch declares for downloaders is not the one its own downloaders follow.
-    downloader: Any = pooch.HTTPDownloader(
+    # Any, because the protocol that pooch declares for downloaders is not the one its own downloaders follow. Its
+    # `retrieve` is not used: it raises a ValueError for another checksum and for a malformed proxy alike.
+    download: Any = pooch.HTTPDownloader(
         progressbar=sys.stderr.isatty(),
         chunk_size=_CHUNK_BYTES,
         timeout=(_SECONDS_TO_CONNECT, _SECONDS_BETWEEN_BYTES),
     )
     try:
-        with _silence(pooch.get_logger()):
-            pooch.retrieve(url, f"md5:{md5}", target.name, target.parent, downloader=downloader)
+        download(url, str(target), None)
     except requests.HTTPError as error:
         return f"answered {error}" if error.response is None else f"answered {error.response.status_code}"
-    except requests.RequestException:
-        return "cannot be reached"
-    except ValueError:
-        return "gave a file with another checksum"
-    return None
-
-
-@contextlib.contextmanager
-def _silence(logger: logging.Logger) -> Iterator[None]:
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+    except requests.exceptions.SSLError:
+        return "shows no certificate that this machine trusts (see REQUESTS_CA_BUNDLE)"
+    except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
+        return "broke off"
+    except (requests.RequestException, ValueError):
+        # A ValueError is of a malformed proxy: our addresses are right. Its own address may hold a password.
+        proxies = requests.utils.get_environ_proxies(url)
+        through = " through the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names" if proxies else ""
+        return f"cannot be reached{through}"
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        # Of requests, which has no error of its own for a REQUESTS_CA_BUNDLE that is not there.
+        return f"cannot be asked ({' '.join(str(error).split()):.200})"
+    with target.open("rb") as stream:
+        # MD5 tells a whole file from a damaged one here, and no friend from foe.
+        found = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    return None if found == md5 else "gave a file with another checksum"
 
 
 @contextlib.contextmanager

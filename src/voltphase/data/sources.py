@@ -12,6 +12,7 @@ import torch
 
 from voltphase.data.dataset import ImageDataset
 from voltphase.data.download import fetch
+from voltphase.data.folders import find, stray
 from voltphase.data.idx import read_idx
 from voltphase.errors import DataError
 from voltphase.files import checked_path
@@ -30,18 +31,20 @@ _DIGITS_SPLIT_SEED = 20220209
 
 @dataclass(frozen=True)
 class IdxSource:
-    """A data set of four IDX files in torchvision's layout, ``<data_dir>/<folder>/raw/<file>``.
+    """A data set of four IDX files in torchvision's layout, ``<data_dir>/<folder>/raw/<file>``, or one near to it.
+
+    See :func:`voltphase.data.folders.find` for the other places and spellings.
 
     Args:
         name: What the data set is called here.
-        folder: Its folder in torchvision's layout.
+        folders: What its folder is called, torchvision's name first; case and punctuation do not matter.
         classes: The name of each class.
         mirrors: Addresses of folders that hold the gzip files, each ending in a slash, tried in order.
         md5: Checksum of each gzip file by its name, as the mirrors serve it.
     """
 
     name: str
-    folder: str
+    folders: tuple[str, ...]
     classes: tuple[str, ...]
     mirrors: tuple[str, ...]
     md5: dict[str, str]
@@ -55,10 +58,9 @@ class IdxSource:
             DataError: if a file is missing and cannot be had, or is damaged.
             OutputError: if a downloaded file cannot be written.
         """
-        raw = data_dir / self.folder / "raw"
         prefix = _FILE_PREFIX[split]
         images_file, labels_file = (
-            self._file(raw, f"{prefix}-{kind}-ubyte", download=download) for kind in ("images-idx3", "labels-idx1")
+            self._file(data_dir, f"{prefix}-{kind}-ubyte", download=download) for kind in ("images-idx3", "labels-idx1")
         )
         images = read_idx(images_file, dimensions=3)
         labels = read_idx(labels_file, dimensions=1)
@@ -74,24 +76,32 @@ class IdxSource:
             )
         return ImageDataset(images, labels.to(torch.int64), self.name, self.classes)
 
-    def _file(self, raw: Path, stem: str, *, download: bool) -> Path:
-        compressed = raw / f"{stem}.gz"
-        for candidate in (raw / stem, compressed):
-            if candidate.is_file():
-                return candidate
+    def _file(self, data_dir: Path, stem: str, *, download: bool) -> Path:
+        found = find(data_dir, self.folders, stem)
+        if found is not None:
+            return found
+        folder = self.folders[0]
+        raw, compressed = data_dir / folder / "raw", f"{stem}.gz"
+        others = [name for source in _IDX_SOURCES.values() if source is not self for name in source.folders]
+        nearby = stray(data_dir, others, stem)
+        if nearby is not None:
+            raise DataError(
+                f"expected {compressed} of {self.name} in {raw}, but got {nearby}, which may be of any data set whose "
+                f"files are called so: move it to {raw} if it is of {self.name}, or choose another --data-dir"
+            )
         advice = (
-            f"put the files of {self.name} into {raw}, or name the folder that holds {self.folder}/raw "
+            f"put the files of {self.name} into {raw}, or name the folder that holds {folder}/raw "
             f"with --data-dir or {ENVIRONMENT_VARIABLE}"
         )
         if not download:
-            raise DataError(f"expected {compressed.name} in {raw}, but it is not there: {advice}")
-        fetch(compressed, self.mirrors, self.md5[compressed.name], advice=advice)
-        return compressed
+            raise DataError(f"expected {compressed} in {raw}, but it is not there: {advice}")
+        fetch(raw / compressed, self.mirrors, self.md5[compressed], advice=advice)
+        return raw / compressed
 
 
 MNIST: Final = IdxSource(
     name="mnist",
-    folder="MNIST",
+    folders=("MNIST",),
     classes=_DIGIT_NAMES,
     mirrors=(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -107,7 +117,7 @@ MNIST: Final = IdxSource(
 
 FASHION_MNIST: Final = IdxSource(
     name="fashion-mnist",
-    folder="FashionMNIST",
+    folders=("FashionMNIST", "fashion", "f-mnist"),
     classes=(
         "T-shirt/top",
         "Trouser",
@@ -132,7 +142,7 @@ FASHION_MNIST: Final = IdxSource(
     },
 )
 
-_IDX_SOURCES: Final = {source.name: source for source in (MNIST, FASHION_MNIST)}
+_IDX_SOURCES: Final[dict[str, IdxSource]] = {source.name: source for source in (MNIST, FASHION_MNIST)}
 NAMES: Final = ("digits", *_IDX_SOURCES)
 
 
