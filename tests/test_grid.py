@@ -32,11 +32,11 @@ def test_one_number_means_square() -> None:
 
 
 def test_scalars_of_numpy_are_numbers() -> None:
-    samples, pitch, offset = np.int64(4), np.float32(0.5), np.float64(1)
-    grid = Grid(samples, pitch, (offset, 2))  # pyright: ignore[reportArgumentType]
-    assert (grid.shape, grid.pitch, grid.offset) == ((4, 4), (0.5, 0.5), (1.0, 2.0))
+    samples, pitch, offset = np.int64(4), np.float32(2**-10), np.float64(0.25)
+    grid = Grid(samples, pitch, (offset, 0.5))  # pyright: ignore[reportArgumentType]
+    assert (grid.shape, grid.pitch, grid.offset) == ((4, 4), (2**-10, 2**-10), (0.25, 0.5))
     assert {type(number) for number in (*grid.shape, *grid.pitch, *grid.offset)} == {int, float}
-    assert grid == Grid(torch.Size((4, 4)), [0.5, 0.5], (1, 2))  # pyright: ignore[reportArgumentType]
+    assert grid == Grid(torch.Size((4, 4)), [2**-10, 2**-10], (0.25, 0.5))  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def test_printed_heights_delay_and_absorb():
         (lambda: tn_slm(2.5), r"expected a whole number of levels, but got 2\.5"),  # pyright: ignore[reportArgumentType]
         (lambda: tn_slm(thickness=0), "expected thickness above zero, but got 0"),
         (lambda: tn_slm(birefringence=-0.1), r"expected birefringence above zero, but got -0\.1"),
-        (lambda: tn_slm(wavelength=math.nan), "expected wavelength above zero, but got nan"),
+        (lambda: tn_slm(wavelength=math.nan), "expected a wavelength in metres, from 1 nm to 10 mm, but got nan"),
         (lambda: tn_slm(twist=math.inf), "expected twist to be a finite number, but got inf"),
         (lambda: tn_slm(voltage=(1, math.inf)), "expected voltage to be a finite number"),
         (

@@ -122,9 +122,9 @@ def test_auto_takes_the_integral_where_frequencies_would_be_cut() -> None:
             "resolve the kernel's peak, but got 50 nm; use method 'angular-spectrum'",
         ),
         (
-            {"method": "angular-spectrum", "distance": 1e5},
+            {"method": "angular-spectrum", "source": Grid(50, 36e-6), "distance": 1e3},
             "method 'angular-spectrum' is wrong here: expected a distance short enough that 48 frequencies or more "
-            "resolve the transfer function but got 100 km, which leaves 1; use method 'fresnel'",
+            "resolve the transfer function but got 1 km, which leaves 1; use method 'fresnel'",
         ),
     ],
 )

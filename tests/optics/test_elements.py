@@ -28,16 +28,16 @@ def test_a_circle_covers_its_area(rows: int, columns: int, radius: float, centre
 
 
 def test_a_circle_covers_each_pixel_as_counted_by_points() -> None:
-    covered = circular_aperture(Grid((5, 6), 1.0), diameter=4.3, centre=(0.3, -0.2))
+    covered = circular_aperture(Grid((5, 6), 1e-3), diameter=4.3e-3, centre=(0.3e-3, -0.2e-3))
     fine = 200
-    y, x = Grid((5 * fine, 6 * fine), 1 / fine).coordinates()
-    inside = ((y[:, None] - 0.3) ** 2 + (x + 0.2) ** 2 <= 2.15**2).double()
+    y, x = Grid((5 * fine, 6 * fine), 1e-3 / fine).coordinates()
+    inside = ((y[:, None] - 0.3e-3) ** 2 + (x + 0.2e-3) ** 2 <= 2.15e-3**2).double()
     counted = inside.reshape(5, fine, 6, fine).mean((1, 3))
     torch.testing.assert_close(covered, counted, rtol=0, atol=2e-3)
 
 
 def test_a_rectangle_covers_parts_of_pixels() -> None:
-    covered = rectangular_aperture(Grid((3, 4), (1.0, 2.0)), size=(2.0, 4.0), centre=(0.0, 1.0))
+    covered = rectangular_aperture(Grid((3, 4), (1e-3, 2e-3)), size=(2e-3, 4e-3), centre=(0.0, 1e-3))
     torch.testing.assert_close(covered[:, 0], torch.zeros(3, dtype=torch.float64))
     torch.testing.assert_close(covered[1], torch.tensor([0.0, 0.5, 1.0, 0.5], dtype=torch.float64))
     torch.testing.assert_close(covered[0], covered[1] / 2)

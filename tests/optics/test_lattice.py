@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from voltphase.grid import Grid
 from voltphase.optics.geometry import Geometry
 from voltphase.optics.lattice import good_size, lattice
-from voltphase.optics.units import metres
+from voltphase.units import metres
 
 sizes = st.integers(1, 12)
 

@@ -19,8 +19,8 @@ from voltphase.devices.states import Pick
 from voltphase.optics.planning import Engine
 from voltphase.optics.precision import Precision
 from voltphase.optics.propagator import METHODS
-from voltphase.optics.units import LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH
 from voltphase.readout import Measure
+from voltphase.units import LARGEST_PITCH, LONGEST_DISTANCE, LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH
 
 DEFAULT_DEVICE_MODEL = "tn-slm"
 
@@ -49,7 +49,7 @@ def _one_of(names: Iterable[str]) -> AfterValidator:
 # A field's description is what an error says was expected. A tag per alternative, so that a wrong value gives
 # one message about the alternative meant, not one about each.
 _Positive = Annotated[float, Field(gt=0)]
-_Distance = Annotated[float, Field(gt=0, le=1000)]
+_Distance = Annotated[float, Field(gt=0, le=LONGEST_DISTANCE)]
 _OneOrEachDistance = Annotated[
     Annotated[_Distance, Tag("one")] | Annotated[_Distance, Tag("word")] | Annotated[list[_Distance], Tag("each")],
     Discriminator(_kind),
@@ -63,7 +63,7 @@ _OneOrEachSize = Annotated[
     Annotated[_Size, Tag("one")] | Annotated[_Size, Tag("word")] | Annotated[list[_Size], Tag("each")],
     Discriminator(_kind),
 ]
-_Pitch = Annotated[float, Field(gt=0, lt=0.1)]
+_Pitch = Annotated[float, Field(gt=0, lt=LARGEST_PITCH)]
 _OneOrEachPitch = Annotated[
     Annotated[_Pitch, Tag("one")] | Annotated[_Pitch, Tag("word")] | Annotated[list[_Pitch], Tag("each")],
     Discriminator(_kind),

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 from voltphase.devices.lines import Row, TextTable
 from voltphase.errors import DeviceError
-
-# A phase measured in radians stays within a few cycles; eight cycles and more are what degrees look like.
-_LARGEST_PHASE = 50.0
+from voltphase.units import LARGEST_PHASE
 
 
 def check_count(table: TextTable, rows: Sequence[Row]) -> None:
@@ -88,7 +86,7 @@ def check_phases(table: TextTable, rows: Sequence[Row], phases: Sequence[float])
             "and the line with it"
         )
     worst = max(range(len(phases)), key=lambda i: abs(phases[i]))
-    if abs(phases[worst]) > _LARGEST_PHASE:
+    if abs(phases[worst]) > LARGEST_PHASE:
         raise rows[worst].error(
             f"expected phases in radians, but {phases[worst]:g} looks like degrees: convert the column, or add the "
             "line '# phase_unit: rad' if these are radians"

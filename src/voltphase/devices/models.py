@@ -21,6 +21,7 @@ from voltphase.devices.pairs import find_pair
 from voltphase.devices.paths import given_path
 from voltphase.devices.states import DeviceStates
 from voltphase.errors import DeviceError
+from voltphase.units import require_angles, require_thickness, require_wavelength
 
 # Steps of a model's control value at which its phase is followed, over its whole range.
 _FINE = 4096
@@ -70,11 +71,12 @@ def tn_slm(
     _positive(
         birefringence=birefringence,
         ordinary_index=ordinary_index,
-        thickness=thickness,
-        wavelength=wavelength,
         saturation=saturation,
     )
-    _finite(twist=twist, polariser=polariser, analyser=analyser, threshold=threshold)
+    require_wavelength(wavelength, DeviceError)
+    require_thickness(thickness, wavelength, "thickness", DeviceError)
+    require_angles(DeviceError, twist=twist, polariser=polariser, analyser=analyser)
+    _finite(threshold=threshold)
     low, high = voltage
     _finite(voltage=low - high)
     step = math.ceil(_FINE / (count - 1))
@@ -231,7 +233,9 @@ def phase_change(
         DeviceError: if a parameter is out of its range.
     """
     count = _count(levels)
-    _positive(thickness=thickness, wavelength=wavelength, before=before, substrate=substrate)
+    _positive(before=before, substrate=substrate)
+    require_wavelength(wavelength, DeviceError)
+    require_thickness(thickness, wavelength, "thickness", DeviceError)
     for name, index in (("amorphous", complex(amorphous)), ("crystalline", complex(crystalline))):
         _absorbing(name, index)
     step = math.ceil(_FINE / (count - 1))
@@ -278,7 +282,8 @@ def printed(
     count = _count(levels)
     material = complex(index)
     _absorbing("index", material)
-    _positive(surroundings=surroundings, wavelength=wavelength)
+    _positive(surroundings=surroundings)
+    require_wavelength(wavelength, DeviceError)
     contrast = material.real - surroundings
     if contrast == 0:
         raise DeviceError(
@@ -286,7 +291,7 @@ def printed(
             "change the phase"
         )
     greatest = wavelength / abs(contrast) * (count - 1) / count if height is None else height
-    _positive(height=greatest)
+    require_thickness(greatest, wavelength, "height", DeviceError)
     heights = np.linspace(0.0, greatest, count)
     return DeviceStates(
         control=heights,

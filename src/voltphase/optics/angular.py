@@ -18,7 +18,7 @@ from voltphase.optics.lattice import good_size, lattice
 from voltphase.optics.methods import Method, Plan, lit_limits
 from voltphase.optics.sampling import Limit
 from voltphase.optics.tabulated import table_plan
-from voltphase.optics.units import metres
+from voltphase.units import metres
 
 # A period half as long again as the farthest light of the band goes: against Rayleigh-Sommerfeld the error of a
 # square aperture then is what the sampling of the aperture leaves, 1e-3; at the bare period it is ten times that.

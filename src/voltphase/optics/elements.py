@@ -12,7 +12,7 @@ from voltphase.errors import GeometryError, SamplingError
 from voltphase.grid import Grid
 from voltphase.optics.kernels import phasor
 from voltphase.optics.precision import require_complex, require_dtype
-from voltphase.optics.units import metres, require_finite, require_wavelength
+from voltphase.units import FOCAL_LENGTH, OFFSET, SIZE, metres, require_finite, require_length, require_wavelength
 
 
 def thin_lens(
@@ -41,8 +41,11 @@ def thin_lens(
     """
     require_wavelength(wavelength)
     require_finite("centre in metres", *centre)
+    if diameter is None:  # of one with an edge, the aperture's centre is looked at
+        require_length(OFFSET, *centre, what="centre")
     if focal_length == 0 or not math.isfinite(focal_length):
         raise GeometryError(f"expected a focal length other than zero, but got {focal_length}")
+    require_length(FOCAL_LENGTH, focal_length)
     y, x = (c - middle for c, middle in zip(grid.coordinates(), centre, strict=True))
     for beside, pitch in ((y, grid.pitch[0]), (x, grid.pitch[1])):
         rim = float(beside.abs().max())
@@ -73,6 +76,8 @@ def circular_aperture(grid: Grid, *, diameter: float, centre: tuple[float, float
     require_finite("centre in metres", *centre)
     if not diameter > 0:
         raise GeometryError(f"expected a diameter in metres above zero, but got {diameter}")
+    require_length(SIZE, diameter, what="diameter")
+    require_length(OFFSET, *centre, what="centre")
     y, x = (_edges(c - middle, pitch) for c, middle, pitch in zip(grid.coordinates(), centre, grid.pitch, strict=True))
     corners = _disc_corner(y[:, None], x[None, :], diameter / 2)
     return corners.diff(dim=0).diff(dim=1) / (grid.pitch[0] * grid.pitch[1])
@@ -93,6 +98,8 @@ def rectangular_aperture(grid: Grid, *, size: tuple[float, float], centre: tuple
     require_finite("centre in metres", *centre)
     if not min(size) > 0:
         raise GeometryError(f"expected a size in metres above zero, but got {size}")
+    require_length(SIZE, *size)
+    require_length(OFFSET, *centre, what="centre")
     rows, columns = (
         _edges(c - middle, pitch).clamp(-width / 2, width / 2).diff() / pitch
         for c, middle, width, pitch in zip(grid.coordinates(), centre, size, grid.pitch, strict=True)

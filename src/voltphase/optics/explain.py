@@ -10,7 +10,7 @@ from voltphase.grid import Grid
 from voltphase.optics.geometry import Geometry
 from voltphase.optics.methods import Method, Plan
 from voltphase.optics.sampling import Limit
-from voltphase.optics.units import metres
+from voltphase.units import metres
 
 
 @dataclass(frozen=True)

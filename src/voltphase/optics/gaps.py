@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from voltphase.advice import once
 from voltphase.grid import Grid
 from voltphase.optics.methods import Method, aliasing_limit
 from voltphase.optics.planning import Engine
@@ -34,14 +35,16 @@ def gap_propagators(
 
     Warns:
         SamplingWarning: if a method or a plane is borderline.
+        UnitWarning: if lengths look to be in different units.
     """
     gaps = list(zip(grids[:-1], grids[1:], distances, strict=True))
-    alike = {
-        (source, target, distance): Propagator(
-            source, target, wavelength=wavelength, distance=distance, method=method, engine=engine, dtype=dtype
-        )
-        for source, target, distance in dict.fromkeys(gaps)
-    }
+    with once():
+        alike = {
+            (source, target, distance): Propagator(
+                source, target, wavelength=wavelength, distance=distance, method=method, engine=engine, dtype=dtype
+            )
+            for source, target, distance in dict.fromkeys(gaps)
+        }
     propagators = [alike[gap] for gap in gaps]
     for number, propagator in enumerate(propagators[:-1], start=2):
         enforce(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from voltphase.grid import Grid
-from voltphase.optics.units import require_finite, require_wavelength
+from voltphase.units import check_gap, require_finite, require_wavelength
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,17 @@ class Geometry:
     def __post_init__(self) -> None:
         require_wavelength(self.wavelength)
         require_finite("distance in metres", self.distance)
+
+    def check_units(self) -> None:
+        """Refuse a distance no bench has, and warn of lengths that look to be in another unit.
+
+        Raises:
+            GeometryError: if the distance is more than 1000 m.
+
+        Warns:
+            UnitWarning: if pitch or distance is unlikely for the wavelength.
+        """
+        check_gap(self.wavelength, self.distance, self.source.pitch, self.source.extent, self.target.extent)
 
     def displacement(self, axis: int) -> Tensor:
         """Target minus source coordinates along an axis in metres, ``target x source``, float64."""

@@ -18,7 +18,7 @@ from voltphase.optics.engines import ConvolutionEngine, Engine, MatrixEngine, Mi
 from voltphase.optics.geometry import Geometry
 from voltphase.optics.lattice import Lattice, lattice
 from voltphase.optics.sampling import PARAXIAL_GOOD, PARAXIAL_WRONG, Limit
-from voltphase.optics.units import metres
+from voltphase.units import metres
 
 # Kernels turning up to a quarter too fast are aliased for one pair of samples in 25 along an axis, the farthest apart.
 ALIASED_WRONG = 1.25

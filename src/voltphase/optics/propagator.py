@@ -58,7 +58,8 @@ class Propagator(FixedDtype):
             matrix Fourier transforms), ``"fft"``, or ``"auto"``, the cheapest by a measured cost model. The result
             is the same to rounding.
         dtype: Complex type of the kernels and of the fields taken and given.
-        check: Whether to refuse a method where it is wrong and to warn where it is borderline.
+        check: Whether to refuse a method where it is wrong and distances beyond 1000 m, and to warn where a method is
+            borderline or a length looks to be in another unit.
 
     Raises:
         ConfigError: if the method or engine is unknown, the engine cannot apply the method, or the dtype is none of
@@ -68,6 +69,7 @@ class Propagator(FixedDtype):
 
     Warns:
         SamplingWarning: if it is borderline.
+        UnitWarning: if pitch or distance is unlikely for the wavelength, as in another unit.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Propagator(FixedDtype):
         self.method, self._reason = find_method(method, self.geometry)
         self._limits = self.method.limits(self.geometry)
         if check:
+            self.geometry.check_units()
             enforce(f"method {self.method.name!r}", self._limits, _advice(self.geometry, self.method))
         self._wanted_engine: Engine = engine
         self.engine = self._plans()[0].build(dtype)

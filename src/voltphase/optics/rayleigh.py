@@ -15,7 +15,7 @@ from voltphase.optics.lattice import LARGEST_STRIDE, lattice
 from voltphase.optics.methods import Method, Plan, require_distance, step_limit
 from voltphase.optics.sampling import Limit
 from voltphase.optics.tabulated import table_plan
-from voltphase.optics.units import metres
+from voltphase.units import metres
 
 # Distances in pitches from which on samples resolve the kernel's peak, and below which they miss it.
 NEAREST_GOOD, NEAREST = 2.0, 0.5

@@ -13,7 +13,17 @@ from voltphase.errors import ConfigError, GeometryError, SamplingError
 from voltphase.grid import Grid
 from voltphase.optics.kernels import carrier, phasor
 from voltphase.optics.precision import require_complex
-from voltphase.optics.units import metres, require_finite, require_wavelength
+from voltphase.units import (
+    DISTANCE,
+    LARGEST_PHASE,
+    OFFSET,
+    SIZE,
+    metres,
+    require_angles,
+    require_finite,
+    require_length,
+    require_wavelength,
+)
 
 Encoding = Literal["amplitude", "phase", "both"]
 
@@ -43,6 +53,10 @@ def plane_wave(
     require_complex(dtype)
     require_wavelength(wavelength)
     require_finite("tilt in radians", *tilt)
+    if max(abs(angle) for angle in tilt) > math.pi / 2:
+        raise GeometryError(
+            f"expected tilts in radians, at most a quarter of a turn, but got {tilt}: give degrees as math.radians(...)"
+        )
     sines = [math.sin(angle) for angle in tilt]
     if math.hypot(*sines) > 1 + _ROUNDING:
         raise GeometryError(
@@ -85,6 +99,9 @@ def gaussian_beam(
     require_finite("waist in metres", waist)
     require_finite("distance in metres", distance)
     require_finite("centre in metres", *centre)
+    require_length(SIZE, waist, what="waist")
+    require_length(DISTANCE, distance)
+    require_length(OFFSET, *centre, what="centre")
     if not waist >= max(grid.pitch):
         raise SamplingError(
             f"expected a waist of {metres(max(grid.pitch))}, the pitch, or more, but got {metres(waist)}: "
@@ -125,6 +142,8 @@ def point_source(
     require_finite("position in metres", *position)
     if distance == 0:
         raise GeometryError("expected a point source in front of or behind the plane, but got a distance of 0")
+    require_length(DISTANCE, distance)
+    require_length(OFFSET, *position, what="position")
     y, x = (c - at for c, at in zip(grid.coordinates(), position, strict=True))
     for beside, pitch in ((y, grid.pitch[0]), (x, grid.pitch[1])):
         reach = float(beside.abs().max())
@@ -180,6 +199,7 @@ class ImageSource(FixedDtype):
         if min(image_shape) < 1:
             raise GeometryError(f"expected images of at least 1 x 1, but got {image_shape[0]} x {image_shape[1]}")
         require_finite("phase range in radians", phase_range)
+        require_angles(GeometryError, most=LARGEST_PHASE, phase_range=phase_range)
         self.grid, self.image_shape, self.dtype = grid, (int(image_shape[0]), int(image_shape[1])), dtype
         self.encoding, self.phase_range = encoding, float(phase_range)
         rows, columns = (image_interpolation(*sizes) for sizes in zip(image_shape, grid.shape, strict=True))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from voltphase import devices as device_library
+from voltphase.advice import once
 from voltphase.codesign import (
     PAPER_SCHEDULES,
     CosineSchedule,
@@ -52,6 +53,7 @@ def build_devices(config: Config) -> list[Device]:
     return [made[settings, size] for settings, size, _ in wanted]
 
 
+@once()
 def build_model(config: Config, devices: Sequence[Device], image_shape: tuple[int, int]) -> DONN:
     """An untrained network.
 

@@ -13,6 +13,7 @@ import lightning
 import torch
 from rich.console import Console
 
+from voltphase.advice import once
 from voltphase.codesign import CodesignLayer, PostTraining, QuantizationAware
 from voltphase.config import Config
 from voltphase.devices import Device
@@ -29,6 +30,7 @@ from voltphase.training.runfolder import RunFolder
 from voltphase.training.weights import read_model, restore, save_model
 
 
+@once()
 def train(
     config: Config,
     out: str | Path,

@@ -112,7 +112,7 @@ GRADIENT = 1e-9
 def _far_field() -> Row:
     grid, distance = Grid(128, 6e-6), 200.0
     beam = gaussian_beam(grid, wavelength=WAVELENGTH, waist=120e-6, dtype=DOUBLE)
-    target = Grid(65, 15e-3)
+    target = Grid(195, 5e-3)
     far, near = (
         Propagator(grid, target, wavelength=WAVELENGTH, distance=distance, method=method, dtype=DOUBLE)(beam)
         for method in ("fraunhofer", "fresnel")

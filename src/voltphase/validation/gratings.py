@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from voltphase.codesign import CodesignLayer
 from voltphase.devices import DeviceStates
 from voltphase.grid import Grid
 from voltphase.optics import FresnelPixels, Propagator, gaussian_beam
+from voltphase.units import UnitWarning
 from voltphase.validation.rows import CLOSED_FORM, Curve, Outcome, Row, array, worst
 
 WAVELENGTH = 532e-9
@@ -173,8 +175,10 @@ def _first_order(count: int) -> float:
 
 def _at(source: Grid, point: tuple[float, float], distance: float, method: FresnelPixels, light: Tensor) -> Tensor:
     """The field at one point (y, x) of a far plane."""
-    target = Grid(1, 1e-3, offset=point)
     # Unchecked: the point is kilometres off the axis, where the paraxial far field is still the closed form's.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnitWarning)
+        target = Grid(1, 1e-3, offset=point)
     propagate = Propagator(
         source, target, wavelength=WAVELENGTH, distance=distance, method=method, dtype=DOUBLE, check=False
     )
