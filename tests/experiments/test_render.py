@@ -129,7 +129,7 @@ def test_the_papers_claims_stand_beside_the_numbers_for_or_against_them(
     assert (
         "The paper: annealing beats a static temperature. Here: mnist, the worst annealed 0.96; the best static 0.9; "
         "fashion-mnist, the worst annealed missing; the best static missing.\n"
-    ) in figure2.report(folder.outcomes(cells))
+    ) in figure2.conclusion(folder.outcomes(cells))
 
 
 def test_time_and_memory(preset: Preset, folder: ResultFolder, keep: Keep):

@@ -30,13 +30,17 @@ def test_from_data_to_a_page(tmp_path: Path):
     words = ["table2", "--preset", "smoke", "--out", "out", "--depth", "1", "--threads", "1"]
     result = call(*words)
     assert result.exit_code == 0, result.output
-    first, line, count, page, picture = result.stdout.splitlines()
+    first, line, count, note, page, picture = result.stdout.splitlines()
     assert first == "no measured modulator given: using the modelled tn-slm"
     assert line.startswith("[1/1] table2 digits-depth1-lambda90-seed0: test 0.")
     assert count == "1 of 1 cells are done"
+    assert note == presets.INCONCLUSIVE
     assert page == "written: out/smoke/reproduction.md"
     assert picture == "written: out/smoke/figures/reproduce-smoke-table2.png"
-    assert "Device: modelled tn-slm." in (tmp_path / "out/smoke/reproduction.md").read_text()
+    text = (tmp_path / "out/smoke/reproduction.md").read_text()
+    assert "Device: modelled tn-slm." in text
+    assert presets.INCONCLUSIVE in text
+    assert "The paper:" not in text
     assert "1 of 1 cells are there already" in call(*words).stdout
     assert call(*words, "--list").stdout == "done  table2 digits-depth1-lambda90-seed0\n"
 

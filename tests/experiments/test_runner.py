@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import importlib
 import io
 import itertools
 import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +17,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from voltphase.errors import OutputError
-from voltphase.experiments import runner, table1, table2
+from voltphase.errors import OutputError, TrainingError
+from voltphase.experiments import measuring, runner, table1, table2
 from voltphase.experiments.catalogue import EXPERIMENTS
 from voltphase.experiments.cells import Cell
 from voltphase.experiments.claims import claim
@@ -194,6 +200,7 @@ def test_ctrl_c_ends_it_all_and_leaves_no_claim(
     with pytest.raises(KeyboardInterrupt):
         run(table1.cells(preset)[:2])
     assert not list(folder.work.glob("*.claim"))
+    assert run.said == ["interrupted: the same command goes on, with the cell at work from its last whole epoch"]
 
 
 def test_a_cell_that_fails_does_not_keep_the_others_from_being_run(preset: Preset, folder: ResultFolder, run: Run):
@@ -246,6 +253,68 @@ def test_a_begun_run_that_cannot_be_gone_on_with_starts_again(preset: Preset, fo
     checkpoint.write_bytes(b"half")
     assert run([cell]).finished == [cell]
     assert not checkpoint.exists(), "it has served"
+
+
+def test_a_run_that_was_killed_before_it_was_begun_starts_again(preset: Preset, folder: ResultFolder, run: Run):
+    cell = table1.cells(preset)[0]
+    (folder.work / cell.digest / "checkpoints").mkdir(parents=True)
+    assert run([cell]).finished == [cell]
+
+
+def test_a_finished_run_that_is_damaged_starts_again(preset: Preset, folder: ResultFolder, run: Run):
+    cell = table1.cells(preset)[0]
+    run([cell])
+    [model] = folder.work.glob("*/model.safetensors")
+    model.write_bytes(b"half")
+    folder.file(cell).unlink()
+    assert run([cell]).finished == [cell]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 5000, '{"summary": {}}', '{"summary": {"devices": [1]}}'])
+def test_a_result_that_is_not_whole_is_said_and_run_again(
+    preset: Preset, folder: ResultFolder, run: Run, content: str, monkeypatch: pytest.MonkeyPatch
+):
+    cell = table1.cells(preset)[0]
+    folder.file(cell).parent.mkdir(parents=True)
+    folder.file(cell).write_text(content)
+    assert "missing" in table1.report(folder.outcomes([cell]))
+    monkeypatch.setattr(runner, "_run_cell", lambda *_: "ran")
+    assert run([cell]).finished == [cell]
+    assert run.said[0] == f"{folder.file(cell)} is no whole result: its cell is run again"
+
+
+@pytest.fixture
+def instead_of_training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """Lets a process of its own do something else than train; from a module that a fresh process can import."""
+
+    def do(line: str) -> None:
+        (tmp_path / "instead.py").write_text(f"import os, time\n\ndef work(*_):\n    {line}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(measuring, "_work", importlib.import_module("instead").work)
+
+    yield do
+    sys.modules.pop("instead", None)
+
+
+def test_a_process_of_its_own_that_is_killed_is_one_sentence(
+    instead_of_training: Callable[[str], None], tmp_path: Path
+):
+    instead_of_training("os.kill(os.getpid(), 9)")
+    with pytest.raises(TrainingError, match=r"ended with code -9: .*more memory"):
+        measuring.train_apart(None, tmp_path)  # pyright: ignore[reportArgumentType]
+
+
+def test_ctrl_c_ends_a_process_of_its_own_at_once(instead_of_training: Callable[[str], None], tmp_path: Path):
+    before = signal.getsignal(signal.SIGINT)
+    instead_of_training("time.sleep(60)")
+    started = time.monotonic()
+    main = threading.main_thread().ident
+    assert main is not None
+    threading.Timer(0.5, signal.pthread_kill, [main, signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        measuring.train_apart(None, tmp_path)  # pyright: ignore[reportArgumentType]
+    assert time.monotonic() - started < 30
+    assert signal.getsignal(signal.SIGINT) == before
 
 
 @pytest.mark.usefixtures("a_second_a_look")

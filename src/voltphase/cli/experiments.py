@@ -139,6 +139,8 @@ def reproduce(
                 console=terminal if terminal.is_terminal else None,
             )
             _tell(tally, len(cells))
+            if not scale.conclusive:
+                show(presets.INCONCLUSIVE)
             failed = bool(tally.failed)
     for file in render(page or folder.path / "reproduction.md", folder, scale, chosen):
         show(f"written: {file}", markup=False)

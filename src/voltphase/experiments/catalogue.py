@@ -23,16 +23,19 @@ class Experiment:
         title: What it is called on a page.
         cells: Its cells, for a preset.
         report: Its table in Markdown.
+        conclusion: What the paper claims of it in words, and the numbers for it or against it; may be empty.
     """
 
     name: str
     title: str
     cells: Callable[[Preset], list[Cell]]
     report: Callable[[Outcomes], str]
+    conclusion: Callable[[Outcomes], str]
 
 
 def _of(module: ModuleType) -> Experiment:
-    return Experiment(module.NAME, module.TITLE, module.cells, module.report)
+    conclusion = getattr(module, "conclusion", lambda _: "")
+    return Experiment(module.NAME, module.TITLE, module.cells, module.report, conclusion)
 
 
 EXPERIMENTS: Final[dict[str, Experiment]] = {

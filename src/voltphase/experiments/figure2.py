@@ -68,7 +68,12 @@ def report(outcomes: Outcomes) -> str:
                 ]
             )
     heading = ["data", "schedule", "paper: train / test", "ours: train / test", "test, points", "from files"]
-    return table(heading, rows) + claim("annealing beats a static temperature", _ends(outcomes))
+    return table(heading, rows)
+
+
+def conclusion(outcomes: Outcomes) -> str:
+    """The paper's claim and the numbers here."""
+    return claim("annealing beats a static temperature", _ends(outcomes))
 
 
 def _ends(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:

@@ -87,7 +87,12 @@ def report(outcomes: Outcomes) -> str:
         f"\nSeconds per epoch of 60,000 images, extrapolated from {images}; memory is the peak of a process of its own "
         "beyond what it holds before training (on a GPU, PyTorch's peak).\n"
     )
-    return table(heading, rows) + note + claim("time is linear in the levels", _growth(outcomes))
+    return table(heading, rows) + note
+
+
+def conclusion(outcomes: Outcomes) -> str:
+    """The paper's claim and the numbers here."""
+    return claim("time is linear in the levels", _growth(outcomes))
 
 
 def _growth(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:

@@ -43,6 +43,7 @@ class Preset:
         device: Section ``device`` of all cells but those of figure 4 and of mixed devices.
         fine_device: Table of figure 4's device.
         run: Settings of the machine, which no result depends on.
+        conclusive: Whether its results can speak for the paper's claims, or against them.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Preset:
     device: Mapping[str, str] = field(default_factory=lambda: {"model": "tn-slm"})
     fine_device: str = "lcos-1024.csv"
     run: Mapping[str, Any] = field(default_factory=dict)
+    conclusive: bool = True
 
     def on(
         self,
@@ -93,6 +95,11 @@ class Preset:
         )
 
 
+#: What is said in place of conclusions where there can be none.
+INCONCLUSIVE: Final = (
+    "This is a smoke run: a toy system, trained for a moment. It shows that all of it runs; its accuracies are near "
+    "chance and speak neither for the paper nor against it."
+)
 _PAPER_LAMBDAS: Final = {1: 90.0, 3: 5.0, 5: 1.8}
 _FULL: Final = {
     "depths": _PAPER_LAMBDAS,
@@ -145,6 +152,7 @@ PRESETS: Final[dict[str, Preset]] = {
             seeds=1,
             ptq_seeds=2,
             speed_images=60,
+            conclusive=False,
         ),
         Preset(
             name="cpu",

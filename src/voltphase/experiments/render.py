@@ -10,9 +10,9 @@ from voltphase.errors import OutputError
 from voltphase.experiments.catalogue import Experiment
 from voltphase.experiments.drawings import DRAWINGS
 from voltphase.experiments.markdown import marks, replace_block
-from voltphase.experiments.presets import Preset
+from voltphase.experiments.presets import INCONCLUSIVE, Preset
 from voltphase.experiments.results import Outcomes, ResultFolder
-from voltphase.files import atomic_path, write_text
+from voltphase.files import atomic_path, checked_path, write_text
 from voltphase.reporting.style import house_style, png
 
 _NEW_PAGE = "# The paper, result by result\n"
@@ -36,6 +36,7 @@ def render(page: Path, folder: ResultFolder, preset: Preset, experiments: Sequen
     Raises:
         OutputError: if one cannot be written, or the page is no text or lacks one of two marks.
     """
+    page = checked_path(page, OutputError)
     figures = page.parent / "figures"
     try:
         figures.mkdir(parents=True, exist_ok=True)
@@ -61,7 +62,8 @@ def render(page: Path, folder: ResultFolder, preset: Preset, experiments: Sequen
 
 
 def _block(experiment: Experiment, preset: Preset, outcomes: Outcomes, picture: str) -> str:
-    parts = [experiment.report(outcomes), _state(experiment, preset, outcomes)]
+    conclusion = experiment.conclusion(outcomes) if preset.conclusive else f"\n{INCONCLUSIVE}\n"
+    parts = [experiment.report(outcomes) + conclusion, _state(experiment, preset, outcomes)]
     if outcomes.results:
         parts += [_origin(outcomes), f"![{experiment.title}]({picture})"]
     return "\n".join(part if part.endswith("\n") else f"{part}\n" for part in parts)

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from voltphase.config import Config, parse_config
-from voltphase.errors import ConfigError
+from voltphase.errors import ConfigError, DataError, OutputError
 from voltphase.experiments.cells import Cell, Label, identity
+from voltphase.files import checked_path, read_json
 
 WORK = ".work"
 
 
 class ResultFolder:
-    """The results of a preset: ``EXPERIMENT/CELL.json``, and what is in progress below ``.work``."""
+    """The results of a preset: ``EXPERIMENT/CELL.json``, and what is in progress below ``.work``.
+
+    Raises:
+        OutputError: if there can be no such path.
+    """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = checked_path(path, OutputError)
         self.work = self.path / WORK
 
     def file(self, cell: Cell) -> Path:
         """Where the result of a cell belongs."""
         return self.path / cell.experiment / f"{cell.name}.json"
+
+    def damaged(self, cell: Cell) -> bool:
+        """Whether there is a file under the cell's name that is no result."""
+        return self.file(cell).exists() and _read(self.file(cell)) is None
 
     def read(self, cell: Cell) -> dict[str, Any] | None:
         """The result under the cell's name, if it can be read and is of these settings, whatever the device's states.
@@ -64,12 +74,55 @@ class ResultFolder:
         return Outcomes([Outcome(cell, self.read(cell)) for cell in cells])
 
 
+class _DeviceContent(BaseModel):
+    digest: str
+
+
+class _HardwareContent(BaseModel):
+    gpu: str | None = None
+    processor: str = ""
+    threads: int = 0
+
+
+class _VersionsContent(BaseModel):
+    torch: str
+
+
+class _SummaryContent(BaseModel):
+    test_accuracy: float
+    train_accuracy: float
+    epochs: int
+    seconds: float
+    hardware: _HardwareContent
+    versions: _VersionsContent
+    commit: str | None
+    devices: list[_DeviceContent]
+
+
+class _DeployedContent(BaseModel):
+    accuracy: float | None
+
+
+class _Content(BaseModel):
+    """What a result holds at least: somebody may have edited it."""
+
+    config: dict[str, Any]
+    summary: _SummaryContent
+    devices: list[str]
+    accuracy_when_cut: dict[str, float]
+    deployed: _DeployedContent
+    measured: dict[str, Any]
+    finishing_seconds: float
+    epochs: list[dict[str, float]]
+
+
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(path, DataError)
+        _Content.model_validate(content)
+    except (DataError, ValidationError):
         return None
-    return content if isinstance(content, dict) and isinstance(content.get("summary"), dict) else None
+    return content
 
 
 def _is_of(content: dict[str, Any], cell: Cell) -> bool:
@@ -86,7 +139,7 @@ def _settings(content: dict[str, Any], device_digests: Sequence[str]) -> str | N
     """The identity of a result's settings and these devices; None if they are not of today."""
     try:
         # Settings that came after a result was kept have their defaults in it: parsing fills them in.
-        return identity(parse_config(content.get("config") or {}), device_digests)
+        return identity(parse_config(content["config"]), device_digests)
     except ConfigError:
         return None
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from voltphase.errors import ConfigError, DataError, OutputError, VoltphaseError
 from voltphase.experiments.cells import Cell
-from voltphase.experiments.claims import claim
+from voltphase.experiments.claims import claim, sweep
 from voltphase.experiments.finishing import finish
 from voltphase.experiments.measuring import train_apart
 from voltphase.experiments.results import ResultFolder
@@ -79,6 +79,8 @@ def run_cells(
         try:
             done = folder.finished(cell)
             made_with = [] if done else folder.other_devices(cell)
+            if folder.damaged(cell):
+                say(f"{folder.file(cell)} is no whole result: its cell is run again")
         except VoltphaseError as error:
             tally.failed.append((cell, str(error)))
             say(f"FAILED {cell.experiment} {cell.name}: {error}")
@@ -101,6 +103,9 @@ def run_cells(
             tally.left += todo[place:]
             break
         except OutputError:
+            raise
+        except KeyboardInterrupt:
+            say("interrupted: the same command goes on, with the cell at work from its last whole epoch")
             raise
         except Exception as error:
             tally.failed.append((cell, str(error) or type(error).__name__))
@@ -127,7 +132,9 @@ def prepare(folder: ResultFolder) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise OutputError(f"cannot write {folder.path}: {reason}; choose a place that can be written") from error
-    write_text(folder.work / ".gitignore", "*\n")
+    ignored = folder.work / ".gitignore"
+    write_text(ignored, "*\n")
+    sweep(folder.work, ignored.stat().st_mtime)
 
 
 def _run_cell(
@@ -166,23 +173,27 @@ def _train(cell: Cell, run: Path, deadline: float | None, console: Console | Non
             stopped = True
             raise KeyboardInterrupt
 
-    try:
-        _train_or_resume(cell, run, stop_in_time, console)
-    except KeyboardInterrupt as interruption:
-        if stopped:
-            raise _TimeIsUp from interruption
-        raise
-    return finish(cell, run, {})
+    if run.exists() and not RunFolder(run).config_file.is_file():
+        # Killed before it was begun. Nobody else writes here.
+        shutil.rmtree(run, ignore_errors=True)
+    begun = run.exists()
 
+    def whole(**options: bool) -> dict[str, Any]:
+        try:
+            train(cell.config, run, console=console, watch=stop_in_time, **options)
+        except KeyboardInterrupt as interruption:
+            if stopped:
+                raise _TimeIsUp from interruption
+            raise
+        return finish(cell, run, {})
 
-def _train_or_resume(cell: Cell, run: Path, watch: Callable[[object], None], console: Console | None) -> None:
     try:
-        train(cell.config, run, resume=True, console=console, watch=watch)
+        return whole(resume=True)
     except (DataError, ConfigError):
-        if not RunFolder(run).config_file.is_file():
+        if not begun:
             raise
         # What was begun cannot be gone on with: damaged, of an older version, or of when defaults were others.
-        train(cell.config, run, overwrite=True, console=console, watch=watch)
+        return whole(overwrite=True)
 
 
 def _line(result: dict[str, Any], shared: bool) -> str:

@@ -55,8 +55,12 @@ def report(outcomes: Outcomes) -> str:
                         files_agree(here),
                     ]
                 )
-    text = table(["data", "depth", "cut", "paper", "ours", "points", "from files"], rows)
-    return text + claim("confidence grows with depth", _kept(outcomes))
+    return table(["data", "depth", "cut", "paper", "ours", "points", "from files"], rows)
+
+
+def conclusion(outcomes: Outcomes) -> str:
+    """The paper's claim and the numbers here."""
+    return claim("confidence grows with depth", _kept(outcomes))
 
 
 def _kept(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:
