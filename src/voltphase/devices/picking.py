@@ -16,6 +16,8 @@ RULES: tuple[Pick, ...] = get_args(Pick)
 
 # Distances closer than this are equal: the last digits of sines differ between machines, the choice should not.
 _TIE = 1e-9
+# More states than this lie so close that an exchange changes nothing that light could tell, and takes long.
+_MOST_EXCHANGED = 64
 
 
 def pick_levels(
@@ -88,6 +90,39 @@ def _over_range(control: NDArray[np.float64], k: int) -> NDArray[np.int64]:
 
 
 def _spread(values: NDArray[np.complex128], k: int) -> NDArray[np.int64]:
+    """Positions of ``k`` states whose smallest mutual distance is as large as exchanging single states makes it."""
+    if k > _MOST_EXCHANGED:
+        return np.sort(_farthest_points(values, k))
+    chosen = [_exchanged(values, start) for start in (_farthest_points(values, k), _even(len(values), k))]
+    closest = np.array([min(_clearance(values, picked, i) for i in range(k)) for picked in chosen])
+    return np.sort(chosen[_first_largest(closest)])
+
+
+def _exchanged(values: NDArray[np.complex128], start: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Move each state in turn to where it is farthest from all others, until none can do better.
+
+    It ends: a move replaces the smallest distance of one state by a larger one and leaves all pairs of others alone.
+    """
+    chosen = start.copy()
+    moved = True
+    while moved:
+        moved = False
+        for i in range(len(chosen)):
+            others = np.delete(chosen, i)
+            nearest = np.full(len(values), np.inf)
+            for other in values[others]:
+                np.minimum(nearest, np.abs(values - other), out=nearest)
+            best = _first_largest(nearest)
+            if nearest[best] > nearest[chosen[i]] * (1 + _TIE):
+                chosen[i], moved = best, True
+    return chosen
+
+
+def _clearance(values: NDArray[np.complex128], chosen: NDArray[np.int64], i: int) -> float:
+    return float(np.abs(values[np.delete(chosen, i)] - values[chosen[i]]).min())
+
+
+def _farthest_points(values: NDArray[np.complex128], k: int) -> NDArray[np.int64]:
     """Farthest-point choice from the farthest pair on; ties go to the lowest control value."""
     farthest, pair = 0.0, (0, 1)
     for i in range(len(values) - 1):
@@ -102,7 +137,7 @@ def _spread(values: NDArray[np.complex128], k: int) -> NDArray[np.int64]:
         following = _first_largest(nearest)
         chosen.append(following)
         nearest = np.minimum(nearest, np.abs(values - values[following]))
-    return np.sort(np.array(chosen, dtype=np.int64))
+    return np.array(chosen, dtype=np.int64)
 
 
 def _first_largest(distances: NDArray[np.float64]) -> int:

@@ -79,9 +79,10 @@ class DeviceStates:
             k: How many, from 2 to ``len(self)``.
             by: ``"even"`` spaces them evenly by position and ``"control"`` evenly over the range of control values (the
                 measured states nearest to that), both with the lowest and the highest control value among them.
-                ``"spread"`` spreads them on the complex plane: the two farthest apart first, then always the one
-                farthest from those chosen (Gonzalez 1985, "Clustering to minimize the maximum intercluster
-                distance"), whatever their control values.
+                ``"spread"`` spreads them on the complex plane, whatever their control values: the two farthest apart
+                first, then always the one farthest from those chosen (Gonzalez 1985, "Clustering to minimize the
+                maximum intercluster distance"), then, up to 64 states, single ones are exchanged as long as that takes
+                the closest of them further apart.
 
         Raises:
             DeviceError: if ``k`` is not a whole number in that range, ``by`` is none of these words, or all states it

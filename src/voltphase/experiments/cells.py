@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from voltphase.config import Config, load_config
 from voltphase.experiments.presets import Preset
@@ -81,6 +81,10 @@ class Cell:
         return fitting and (depth is None or self.config.optics.depth == depth)
 
 
+# Said rather than left to the default, which has become another since most results were made.
+_PICK: Final = {"device.pick": "even"}
+
+
 def _word(value: Label) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
@@ -111,9 +115,9 @@ def cell(
 ) -> Cell:
     """A cell of the preset's system for the data set and the seed that ``labels`` name, changed by ``settings``.
 
-    The device is the preset's, with 8 levels, unless ``settings`` say otherwise.
+    The device is the preset's, with 8 levels picked evenly, unless ``settings`` say otherwise.
     """
-    chosen = {**preset.settings, **preset.run}
+    chosen = {**preset.settings, **preset.run, **_PICK}
     if not any(key in ("device.file", "device.model") or key.startswith("devices") for key in settings):
         chosen |= {f"device.{key}": value for key, value in preset.device.items()}
     chosen |= {"seed": int(labels.get("seed", 0)), **settings}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from voltphase.devices.states import Pick
 from voltphase.experiments.cells import Cell, Label, automatic, best_lambda, cell, paper_recipe
 from voltphase.experiments.markdown import MISSING, TEST, files_agree, from_files, ours, table
 from voltphase.experiments.presets import Preset
@@ -41,6 +42,8 @@ ALTERNATIVES: Final[dict[str, dict[str, Any]]] = {
     "rate 0.5": {"training.learning_rate": 0.5},
     "rate that stays": {"training.learning_rate_decay": "none"},
 }
+#: How the states that are used are picked from those measured.
+PICKS: Final[tuple[Pick, ...]] = ("even", "spread")
 #: The two ways of the literature to get from free control values to states.
 BASELINES: Final = ("ptq", "qat")
 #: How the two find the nearest state: as the paper does it, and by what the light sees.
@@ -88,6 +91,9 @@ def _of_seed(preset: Preset, seed: int, *, first: bool) -> Iterator[tuple[str, M
     paper = paper_recipe(depth, best_lambda(preset, depth), preset.paper_epochs)
     for levels in preset.study_levels:
         yield "recipes", {"recipe": "default", "levels": levels}, {**default, **_device(levels)}
+    for layers in (1, depth):
+        for pick in PICKS:
+            yield "picks", {"depth": layers, "pick": pick}, {**default, "optics.depth": layers, "device.pick": pick}
     yield "recipes", {"recipe": "paper", "levels": _LEVELS}, {**paper, **_device(_LEVELS)}
     yield "binary", {"recipe": "default"}, {**default, "device.model": "ferroelectric", "device.levels": 2}
     for rate in preset.rates if searched else preset.ceiling_rates:
@@ -112,7 +118,7 @@ def _of_seed(preset: Preset, seed: int, *, first: bool) -> Iterator[tuple[str, M
     if seed > 0:
         return
     devices = [
-        {"model": model, "levels": levels} if model else {**preset.device, "levels": levels}
+        {**({"model": model} if model else preset.device), "levels": levels, "pick": "even"}
         for model, levels in (MIXED * depth)[:depth]
     ]
     yield "mixed", {"recipe": "default"}, {**default, "devices": devices}
@@ -144,6 +150,10 @@ def report(outcomes: Outcomes) -> str:
                 "The default recipe against free phases at their best learning rate: at 8 states, with binary phase "
                 "(a ferroelectric device), and with a device of its own on each layer:",
                 _ceiling,
+            ),
+            (
+                "The default recipe with one layer and with all, by how its 8 states are picked from those measured:",
+                _picks,
             ),
             ("Free phases at each learning rate:", _free),
             ("Baselines at 8 states, at each learning rate:", _baselines),
@@ -189,6 +199,18 @@ def _ceiling(outcomes: Outcomes) -> str:
     beside = ("from files", "points from free phases")
     heading = ["data", "free phases", f"{_LEVELS} states", *beside, "binary phase", *beside, "mixed devices", *beside]
     return table(heading, rows)
+
+
+def _picks(outcomes: Outcomes) -> str:
+    part, rows = outcomes.where(part="picks"), []
+    for data in part.distinct("data"):
+        for depth in part.distinct("depth"):
+            here = part.where(data=data, depth=depth)
+            even, spread = (here.where(pick=pick) for pick in PICKS)
+            before, after = even.mean(*TEST), spread.mean(*TEST)
+            ahead = MISSING if before is None or after is None else f"{100 * (after - before):+.2f}"
+            rows.append([data, str(depth), ours(even, *TEST), ours(spread, *TEST), ahead, files_agree(here)])
+    return table(["data", "depth", *PICKS, "spread ahead, points", "from files"], rows)
 
 
 def _free(outcomes: Outcomes) -> str:
