@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -82,12 +83,16 @@ def test_a_uniform_panel_within_a_border():
 
 def test_the_same_levels_are_picked_of_every_table():
     made = panel(inactive_value=0.5)
-    picked = made.pick(3)
+    picked = made.pick(3, by="even")
     assert picked.control.tolist() == [0, 1, 1.5]
     np.testing.assert_array_equal(picked.values(), made.values()[[0, 2, 3]])
-    with pytest.raises(DeviceError, match=r"to be picked by even or control, .* but got 'spread'"):
-        made.pick(3, by="spread")
-    with pytest.raises(DeviceError, match="expected to pick from 2 to 4 states, as many as region 0 has, but got 5"):
+    spread = made.pick(2)
+    apart = [
+        sum(abs(v[i] - v[j]) ** 2 for v in map(DeviceStates.values, made.tables)) for i, j in combinations(range(4), 2)
+    ]
+    first, second = list(combinations(range(4), 2))[int(np.argmax(apart))]
+    np.testing.assert_array_equal(spread.values(), made.values()[[first, second]])
+    with pytest.raises(DeviceError, match=r"expected to pick from 2 to 4 states, as many as .* has, but got 5"):
         made.pick(5)
 
 

@@ -140,7 +140,7 @@ def test_spreading_leaves_no_state_farther_off_than_twice_the_best(states, data)
 
 def test_even_picking_is_even_by_position_and_control_picking_by_value():
     states = table(control=(0, 1, 2, 3, 4, 5, 50, 60, 100), amplitude=np.ones(9), phase=np.arange(9))
-    assert states.pick(3).control.tolist() == [0, 4, 100]
+    assert states.pick(3, by="even").control.tolist() == [0, 4, 100]
     assert states.pick(3, by="control").control.tolist() == [0, 50, 100]
     assert states.pick(9) is states
 
@@ -204,12 +204,12 @@ def test_picking_from_784_levels_is_quick_and_right(by):
 def test_picked_states_without_any_light_are_refused():
     states = table(control=np.arange(4), amplitude=(0, 1, 0, 0), phase=np.zeros(4))
     with pytest.raises(DeviceError, match="but 2 of 4 states, picked by even, are all dark"):
-        states.pick(2)
+        states.pick(2, by="even")
     assert states.pick(2, by="spread").amplitude.tolist() == [0, 1]
 
 
 def test_what_was_picked_is_said():
-    assert table(source="measured").pick(2).source == "measured; 2 of 3 states, picked by even"
+    assert table(source="measured").pick(2).source == "measured; 2 of 3 states, picked by spread"
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,8 @@ class DeviceConfig(_Section):
         file: A measured table, or the folder of a panel, see ``voltphase device check``.
         model: A modelled device, see ``voltphase device list``; used where ``file`` is null.
         levels: How many of the device's states to use; null for all.
-        pick: How they are chosen: by even spacing, by control value, or spread over the complex plane.
+        pick: How they are chosen: ``spread`` over the complex plane, ``even``ly by level, or evenly by ``control``
+            value.
         border: Width in pixels of a dark border, inactive on all sides alike or by ``[top, bottom, left, right]``, of a
             device that covers less than its plane.
     """
@@ -171,7 +172,7 @@ class DeviceConfig(_Section):
     file: str | None = None
     model: _DeviceModel | None = None
     levels: int | None = Field(default=8, ge=2, description=_LEVELS)
-    pick: Pick = "even"
+    pick: Pick = "spread"
     border: _Border = Field(default=0, description=_BORDER)
 
     @model_validator(mode="before")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from voltphase.devices.io import load
 from voltphase.devices.paths import given_path
-from voltphase.devices.picking import Pick
+from voltphase.devices.picking import Pick, pick_levels
 from voltphase.devices.states import DeviceStates
 from voltphase.errors import DeviceError
 from voltphase.files import atomic_directory, checked_path, load_array, write_json
@@ -171,19 +171,22 @@ class DevicePanel:
             )
         return self.table_values()[self.regions, levels]
 
-    def pick(self, k: int, by: Pick = "even") -> DevicePanel:
-        """The same panel with ``k`` of its levels, the same ones of every table; see `DeviceStates.pick`.
+    def pick(self, k: int, by: Pick = "spread") -> DevicePanel:
+        """Choose ``k`` of the levels, the same ones of every table; see `DeviceStates.pick`.
+
+        Picked by ``"spread"``, two levels are as far apart as their states of all tables together, in the root of the
+        summed squares.
+
+        Args:
+            k: How many, from 2 to ``len(self)``.
+            by: The rule, as for `DeviceStates.pick`.
 
         Raises:
-            DeviceError: if ``by`` is another rule, such as spread, which would pick other levels of each table; or as
-                `DeviceStates.pick`.
+            DeviceError: as `DeviceStates.pick` does, for any of the tables.
         """
-        if by not in ("even", "control"):
-            raise DeviceError(
-                f"expected levels of the panel {self.name} to be picked by even or control, which pick the same ones "
-                f"of every table, but got {by!r}"
-            )
-        return replace(self, tables=tuple(table.pick(k, by) for table in self.tables))
+        values = np.stack([table.values() for table in self.tables], axis=-1)
+        levels = pick_levels(self.control, values, k, by, self.name)
+        return replace(self, tables=tuple(table.taking(levels, by) for table in self.tables))
 
     def save(self, path: str | Path) -> None:
         """Write a new folder: ``panel.json``, a CSV for each table and the map as ``regions.npy``.

@@ -27,7 +27,8 @@ def pick_levels(
 
     Args:
         control: Control values, distinct, in any order.
-        values: The complex states.
+        values: The complex states, ``K`` of them or, for several tables of one panel, ``K x T``; the distance of two
+            levels is then taken over all tables together.
         k: How many to choose.
         by: One of `RULES`; see `voltphase.devices.DeviceStates.pick`.
         name: Of the device, for errors.
@@ -52,7 +53,7 @@ def pick_levels(
     elif by == "control":
         chosen = _over_range(control[order], wanted)
     else:
-        chosen = _spread(values[order], wanted)
+        chosen = _spread(values.reshape(count, -1)[order], wanted)
     return order[chosen].astype(np.int64)
 
 
@@ -111,7 +112,7 @@ def _exchanged(values: NDArray[np.complex128], start: NDArray[np.int64]) -> NDAr
             others = np.delete(chosen, i)
             nearest = np.full(len(values), np.inf)
             for other in values[others]:
-                np.minimum(nearest, np.abs(values - other), out=nearest)
+                np.minimum(nearest, _distances(values, other), out=nearest)
             best = _first_largest(nearest)
             if nearest[best] > nearest[chosen[i]] * (1 + _TIE):
                 chosen[i], moved = best, True
@@ -119,25 +120,29 @@ def _exchanged(values: NDArray[np.complex128], start: NDArray[np.int64]) -> NDAr
 
 
 def _clearance(values: NDArray[np.complex128], chosen: NDArray[np.int64], i: int) -> float:
-    return float(np.abs(values[np.delete(chosen, i)] - values[chosen[i]]).min())
+    return float(_distances(values[np.delete(chosen, i)], values[chosen[i]]).min())
 
 
 def _farthest_points(values: NDArray[np.complex128], k: int) -> NDArray[np.int64]:
     """Farthest-point choice from the farthest pair on; ties go to the lowest control value."""
     farthest, pair = 0.0, (0, 1)
     for i in range(len(values) - 1):
-        distances = np.abs(values[i + 1 :] - values[i])
+        distances = _distances(values[i + 1 :], values[i])
         j = _first_largest(distances)
         if distances[j] > farthest * (1 + _TIE):
             farthest, pair = float(distances[j]), (i, i + 1 + j)
     chosen = [*pair]
-    nearest = np.minimum(np.abs(values - values[pair[0]]), np.abs(values - values[pair[1]]))
+    nearest = np.minimum(_distances(values, values[pair[0]]), _distances(values, values[pair[1]]))
     while len(chosen) < k:
         nearest[chosen] = -1.0  # a duplicate of a chosen state may be taken, the chosen one itself not twice
         following = _first_largest(nearest)
         chosen.append(following)
-        nearest = np.minimum(nearest, np.abs(values - values[following]))
+        nearest = np.minimum(nearest, _distances(values, values[following]))
     return np.array(chosen, dtype=np.int64)
+
+
+def _distances(values: NDArray[np.complex128], one: NDArray[np.complex128]) -> NDArray[np.float64]:
+    return np.linalg.norm(values - one, axis=-1)
 
 
 def _first_largest(distances: NDArray[np.float64]) -> int:

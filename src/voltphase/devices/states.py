@@ -72,23 +72,34 @@ class DeviceStates:
         """The states as ``K`` complex numbers, amplitude times exp(i phase)."""
         return (self.amplitude * np.exp(1j * self.phase)).astype(np.complex128)
 
-    def pick(self, k: int, by: Pick = "even") -> DeviceStates:
+    def pick(self, k: int, by: Pick = "spread") -> DeviceStates:
         """Choose ``k`` of the states, in ascending order of control; states are never interpolated.
 
         Args:
             k: How many, from 2 to ``len(self)``.
-            by: ``"even"`` spaces them evenly by position and ``"control"`` evenly over the range of control values (the
-                measured states nearest to that), both with the lowest and the highest control value among them.
-                ``"spread"`` spreads them on the complex plane, whatever their control values: the two farthest apart
+            by: ``"spread"`` spreads them on the complex plane, whatever their control values: the two farthest apart
                 first, then always the one farthest from those chosen (Gonzalez 1985, "Clustering to minimize the
                 maximum intercluster distance"), then, up to 64 states, single ones are exchanged as long as that takes
-                the closest of them further apart.
+                the closest of them further apart. ``"even"`` spaces them evenly by position and ``"control"`` evenly
+                over the range of control values (the measured states nearest to that), both with the lowest and the
+                highest control value among them.
 
         Raises:
             DeviceError: if ``k`` is not a whole number in that range, ``by`` is none of these words, or all states it
                 picks are dark.
         """
-        levels = pick_levels(self.control, self.values(), k, by, self.name)
+        return self.taking(pick_levels(self.control, self.values(), k, by, self.name), by)
+
+    def taking(self, levels: NDArray[np.int64], by: str) -> DeviceStates:
+        """Keep the given levels only, with a note on it in ``source``.
+
+        Args:
+            levels: Which of the levels to keep, in the order they get.
+            by: How they were picked, for the note.
+
+        Raises:
+            DeviceError: if all of them are dark.
+        """
         if len(levels) == len(self) and bool(np.all(np.diff(levels) == 1)):
             return self
         note = f"{len(levels)} of {len(self)} states, picked by {by}"

@@ -39,6 +39,7 @@ class Preset:
         ceiling_rates: Of free phases, the best of these at this size on one data set or another.
         seeds: How often a result that is a mean and a spread is repeated.
         ptq_seeds: How often quantization after training is repeated; the paper takes the mean of ten.
+        pick_seeds: Number of seeds with which the study compares how states are picked, which differ by little.
         speed_images: Training images of an epoch whose time figure 4 takes.
         device: Section ``device`` of all cells but those of figure 4 and of mixed devices.
         fine_device: Table of figure 4's device.
@@ -70,6 +71,7 @@ class Preset:
     ceiling_rates: tuple[float, ...]
     seeds: int
     ptq_seeds: int
+    pick_seeds: int
     speed_images: int
     device: Mapping[str, str] = field(default_factory=lambda: {"model": "tn-slm"})
     fine_device: str = "lcos-1024.csv"
@@ -151,6 +153,7 @@ PRESETS: Final[dict[str, Preset]] = {
             ceiling_rates=(0.03,),
             seeds=1,
             ptq_seeds=2,
+            pick_seeds=1,
             speed_images=60,
             conclusive=False,
         ),
@@ -167,6 +170,7 @@ PRESETS: Final[dict[str, Preset]] = {
             reading_epochs=3,
             best_lambdas={1: 90.0, 3: 5.0, 5: 5.0},
             ptq_seeds=3,
+            pick_seeds=8,
             speed_images=2000,
             **_FULL,
         ),
@@ -183,6 +187,7 @@ PRESETS: Final[dict[str, Preset]] = {
             reading_epochs=20,
             best_lambdas=_PAPER_LAMBDAS,
             ptq_seeds=10,
+            pick_seeds=3,
             speed_images=2000,
             **_FULL,
         ),

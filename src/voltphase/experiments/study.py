@@ -81,6 +81,17 @@ def cells(preset: Preset) -> list[Cell]:
         for seed in range(preset.seeds)
         for place, data in enumerate(preset.systems)
         for part, labels, settings in _of_seed(preset, seed, first=place == 0)
+    ] + [
+        cell(
+            preset,
+            NAME,
+            {"part": "picks", "data": data, "depth": depth, "pick": pick, "seed": seed},
+            {"optics.depth": depth, "training.epochs": preset.default_epochs, "device.pick": pick},
+        )
+        for seed in range(preset.pick_seeds)
+        for data in preset.systems
+        for depth in (1, max(preset.depths))
+        for pick in PICKS
     ]
 
 
@@ -91,9 +102,6 @@ def _of_seed(preset: Preset, seed: int, *, first: bool) -> Iterator[tuple[str, M
     paper = paper_recipe(depth, best_lambda(preset, depth), preset.paper_epochs)
     for levels in preset.study_levels:
         yield "recipes", {"recipe": "default", "levels": levels}, {**default, **_device(levels)}
-    for layers in (1, depth):
-        for pick in PICKS:
-            yield "picks", {"depth": layers, "pick": pick}, {**default, "optics.depth": layers, "device.pick": pick}
     yield "recipes", {"recipe": "paper", "levels": _LEVELS}, {**paper, **_device(_LEVELS)}
     yield "binary", {"recipe": "default"}, {**default, "device.model": "ferroelectric", "device.levels": 2}
     for rate in preset.rates if searched else preset.ceiling_rates:
