@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
@@ -13,6 +17,7 @@ from shutil import rmtree
 from typing import Any, Final
 
 import numpy as np
+import psutil
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
@@ -21,6 +26,11 @@ from voltphase.errors import OutputError, VoltphaseError
 # Far more than any JSON file that voltphase writes.
 _LARGEST_JSON: Final = 64 << 20
 _LONGEST_SHOWN: Final = 200
+
+# Where something is written before it has its name: machine, process and a token. Nothing takes a day to write.
+_TEMPORARY: Final = re.compile(r"\.voltphase-([0-9a-f]{8})-([0-9]+)-[0-9a-f]{16}")
+_ABANDONED_SECONDS: Final = 86_400
+_in_use: set[str] = set()
 
 
 @contextmanager
@@ -31,16 +41,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         OutputError: if the file cannot be written (missing folder, no permission, full disk).
     """
     path = Path(path)
-    try:
-        with _beside(path) as temporary:
-            temporary.touch()
-            mode = temporary.stat().st_mode
-            yield temporary
-            # Some writers put a file there that is private.
-            temporary.chmod(mode)
-            temporary.replace(path)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
+    with write_errors(path), _beside(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        yield temporary
+        # Some writers put a file there that is private.
+        temporary.chmod(mode)
+        temporary.replace(path)
 
 
 @contextmanager
@@ -53,14 +60,48 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if path.exists():
         raise OutputError(f"expected a new folder, but {path} exists already: choose another or remove it")
-    try:
+    with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _beside(path) as temporary:
             temporary.mkdir()
             yield temporary
             temporary.replace(path)
+
+
+@contextmanager
+def write_errors(path: str | PathLike[str]) -> Iterator[None]:
+    """Turn what the system says against writing ``path`` in this block into one sentence.
+
+    Raises:
+        OutputError: if the block raises an OSError.
+    """
+    try:
+        yield
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(f"cannot write {_shortened(path)}: {reason}; choose a place that can be written") from error
+
+
+def is_temporary(path: Path) -> bool:
+    """Return whether a path is named like a folder in which something is written before it has its name."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the temporary folders in ``folder`` of processes that were killed while they wrote there.
+
+    Of those made on this machine, all whose process has ended; of those made on others, which cannot be asked, all
+    that are older than a day. What cannot be removed stays.
+    """
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
+            made_by = _TEMPORARY.fullmatch(path.name)
+            if made_by is None or path.name in _in_use:
+                continue
+            machine, process = made_by[1], int(made_by[2])
+            ended = machine == _machine() and (process == os.getpid() or not psutil.pid_exists(process))
+            if ended or time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                rmtree(path, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -193,8 +234,10 @@ def _beside(path: Path) -> Iterator[Path]:
     # In a folder of its own, where it is made like any file and so with the permissions of new files: the umask that
     # says what these are cannot be read without setting it, for all threads. Not a TemporaryDirectory: Ctrl-C while
     # that is being made or removed leaves it behind.
-    folder = path.parent / f".{path.stem}-{token_hex(8)}"
+    remove_abandoned(path.parent)
+    folder = path.parent / f".voltphase-{_machine()}-{os.getpid()}-{token_hex(8)}"
     try:
+        _in_use.add(folder.name)
         folder.mkdir()
         yield folder / path.name
     finally:
@@ -204,8 +247,13 @@ def _beside(path: Path) -> Iterator[Path]:
             # Ctrl-C is all it does not ignore, and may make it close a folder twice, which is an OSError.
             rmtree(folder, ignore_errors=True)
             raise KeyboardInterrupt from None
+        finally:
+            _in_use.discard(folder.name)
 
 
-def _cannot_write(path: Path, error: OSError) -> OutputError:
-    reason = error.strerror or str(error)
-    return OutputError(f"cannot write {path}: {reason.lower()}; choose a place that can be written")
+def _machine() -> str:
+    """Return what stands for this machine, or for this container on it: where a process number means one process."""
+    about = socket.gethostname()
+    with suppress(OSError):  # not on Linux
+        about += str(Path("/proc/self/ns/pid").readlink())
+    return hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:8]

@@ -177,9 +177,9 @@ def test_damaged_files_are_named(run: Path):
     model.write_bytes(whole)
     summary = run / "summary.json"
     summary.write_text("{")
-    assert damage(run).startswith(f"expected JSON in {summary}, but it cannot be read: ")
+    assert damage(run).startswith(f"expected JSON in {summary}, but it is damaged: ")
     summary.write_text(json.dumps({"seed": 1}))
-    assert damage(run) == f"expected test_accuracy in {summary}, but it is missing: train again"
+    assert damage(run).startswith(f"expected test_accuracy in {summary}, but it is missing: ")
     (run / "config.yaml").write_text("optics: {size: none}\n")
     assert damage(run) == (
         f"the training run is damaged: {run}/config.yaml: expected optics.size to be a whole number, but got 'none'"

@@ -229,10 +229,12 @@ def _draw(device: Device, out: Path) -> None:
     from voltphase.errors import OutputError
     from voltphase.files import atomic_path
     from voltphase.reporting.device import device_figure, panel_figure
+    from voltphase.reporting.style import drawing, house_style
 
-    figure = panel_figure(device) if isinstance(device, DevicePanel) else device_figure(device)
     kind = out.suffix.removeprefix(".").lower() or "png"
     if kind not in _FIGURE_TYPES:
         raise OutputError(f"expected a figure of type {', '.join(_FIGURE_TYPES)}, but got {out}: name it .png, say")
+    with house_style():
+        content = drawing(panel_figure(device) if isinstance(device, DevicePanel) else device_figure(device), kind)
     with atomic_path(out) as temporary:
-        figure.savefig(temporary, format=kind)
+        temporary.write_bytes(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import voltphase.surroundings  # noqa: F401 - before anything here imports matplotlib
 from voltphase.reporting.html import write_report
 from voltphase.reporting.overview import overview_figure, save_overview
 

@@ -88,9 +88,15 @@ def png(figure: Figure, *, dots_per_inch: float = 150) -> bytes:
     return stream.getvalue()
 
 
+def drawing(figure: Figure, kind: str) -> bytes:
+    """The figure in a format of matplotlib's, the same bytes for the same figure: no date, no version."""
+    left_out = {"svg": ("Date", "Creator"), "pdf": ("CreationDate", "Creator", "Producer"), "png": ("Software",)}
+    return _save(figure, kind, metadata=dict.fromkeys(left_out[kind]) if kind in left_out else None)
+
+
 def svg(figure: Figure) -> bytes:
     """The figure as an SVG drawing."""
-    return _save(figure, "svg", metadata={"Date": None, "Creator": None})
+    return drawing(figure, "svg")
 
 
 def extent(grid: Grid) -> tuple[float, float, float, float]:

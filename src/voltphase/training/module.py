@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightning
 import torch
-from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from voltphase.codesign import Schedule
@@ -18,8 +15,20 @@ from voltphase.errors import TrainingError
 from voltphase.model import DONN
 from voltphase.training.batches import ImageBatches
 from voltphase.training.losses import LOSSES
+from voltphase.training.trainer import lightning
+
+if TYPE_CHECKING:
+    from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedulerConfig
 
 Row = dict[str, float]
+
+
+def diverged(row: Row) -> TrainingError:
+    """Return the error for a loss or a parameter that is not finite, in the epoch with these figures."""
+    return TrainingError(
+        f"expected a finite loss and finite parameters, but training diverged in epoch {row['epoch']:g}, loss "
+        f"{row['train_loss']:g}: lower training.learning_rate, or check the amplitudes of the devices"
+    )
 
 
 class TrainingModule(lightning.LightningModule):
@@ -36,7 +45,7 @@ class TrainingModule(lightning.LightningModule):
         batches: The training images.
         test_batches: The test images; watched, never used to choose anything.
         temperature_per_epoch: Whether the temperature stays for an epoch instead of moving with every step.
-        identity: What a checkpoint must agree with to be resumed, such as the digests of the devices.
+        about: What a checkpoint is to say of the run, such as its settings and the digests of its devices.
     """
 
     def __init__(
@@ -48,7 +57,7 @@ class TrainingModule(lightning.LightningModule):
         test_batches: ImageBatches,
         *,
         temperature_per_epoch: bool = False,
-        identity: Sequence[str] = (),
+        about: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -58,7 +67,7 @@ class TrainingModule(lightning.LightningModule):
         self._batches = batches
         self._test_batches = test_batches
         self._temperature_per_epoch = temperature_per_epoch
-        self._identity = list(identity)
+        self._about = about or {}
         self._loss = LOSSES[training.loss]
         self._reset_sums()
 
@@ -88,8 +97,6 @@ class TrainingModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
 
     def on_fit_start(self) -> None:
-        if self.history:  # resumed: an earlier version kept epochs that had diverged
-            self._check_finite(self.history[-1])
         self._batches.to(self.device)
         self._test_batches.to(self.device)
 
@@ -152,7 +159,7 @@ class TrainingModule(lightning.LightningModule):
         return row
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["voltphase"] = {"history": self.history, "identity": self._identity}
+        checkpoint["voltphase"] = {"history": self.history, **self._about}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.history = list(checkpoint["voltphase"]["history"])
@@ -160,10 +167,7 @@ class TrainingModule(lightning.LightningModule):
     def _check_finite(self, row: Row) -> None:
         # The loss of an epoch does not show what its last step did to the parameters.
         if not (math.isfinite(row["train_loss"]) and all(bool(p.isfinite().all()) for p in self.model.parameters())):
-            raise TrainingError(
-                f"expected a finite loss and finite parameters, but training diverged in epoch {row['epoch']:g}, loss "
-                f"{row['train_loss']:g}: lower training.learning_rate, or check the amplitudes of the devices"
-            )
+            raise diverged(row)
 
     def _reset_sums(self) -> None:
         self._started = time.perf_counter()

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import lightning
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from voltphase.training.module import Row, TrainingModule
+from voltphase.training.trainer import lightning
 
 # Reading the running loss makes a GPU wait for its queue; four times a second is still alive to the eye.
 _REFRESH_SECONDS = 0.25

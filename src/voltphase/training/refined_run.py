@@ -59,6 +59,7 @@ def refine_run(
     if images < 1:
         raise ConfigError(f"expected at least one image to refine with, but got {images}")
     model, config, summary = load_run(run)
+    source.read_metrics()
     train_set, test_set = build_datasets(config, data_dir)
     model.to("cuda" if torch.cuda.is_available() and config.training.accelerator != "cpu" else "cpu")
     with cpu_threads(config.training.threads):

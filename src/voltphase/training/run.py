@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 from rich.console import Console
 
@@ -17,16 +16,18 @@ from voltphase.advice import once
 from voltphase.codesign import CodesignLayer, PostTraining, QuantizationAware
 from voltphase.config import Config
 from voltphase.devices import Device
-from voltphase.errors import ConfigError, DataError
+from voltphase.errors import ConfigError, DataError, VoltphaseError
 from voltphase.files import atomic_path
 from voltphase.model import DONN
 from voltphase.training import provenance
 from voltphase.training.batches import ImageBatches
 from voltphase.training.build import build_datasets, build_devices, build_model, build_readout, build_schedule
+from voltphase.training.checkpoint import Checkpoints, read_checkpoint
 from voltphase.training.evaluation import evaluate
 from voltphase.training.module import Row, TrainingModule
 from voltphase.training.progress import ShowProgress, quiet_lightning
-from voltphase.training.runfolder import RunFolder
+from voltphase.training.runfolder import RunFolder, settings
+from voltphase.training.trainer import lightning, make_trainer
 from voltphase.training.weights import read_model, restore, save_model
 
 
@@ -69,18 +70,19 @@ def train(
     folder.check(config, resume=resume, overwrite=overwrite)
     resume = resume and folder.config_file.is_file()
     devices = build_devices(config)
-    identity = [device.digest for device in devices]
+    digests = [device.digest for device in devices]
     if resume and folder.finished:
-        summary = folder.read_summary()
-        _check_devices([about["digest"] for about in summary["devices"]], identity, folder)
+        folder.read_metrics()
+        summary = load_run(folder.path)[2]
+        _check_devices([about["digest"] for about in summary["devices"]], digests, folder)
         return summary
     accelerator = _accelerator(config)
     build_readout(config)  # regions that do not fit are found before data are downloaded
+    checkpoint = read_checkpoint(folder.checkpoint_file, settings(config)) if resume and folder.begun else None
+    if checkpoint is not None:
+        _check_devices(checkpoint["voltphase"]["devices"], digests, folder)
     train_set, test_set = build_datasets(config)
     model = build_model(config, devices, train_set.image_shape)
-    checkpoint = folder.checkpoint_file if resume and folder.checkpoint_file.is_file() else None
-    if checkpoint is not None:
-        _check_devices(_checkpoint_identity(checkpoint), identity, folder)
     folder.prepare(config, overwrite=overwrite)
 
     batch_size, epochs = config.training.batch_size, config.training.epochs
@@ -92,7 +94,7 @@ def train(
         ImageBatches(train_set, batch_size, seed=config.seed, epoch=lambda: module.current_epoch),
         ImageBatches(test_set, batch_size),
         temperature_per_epoch=config.codesign.schedule.per == "epoch",
-        identity=identity,
+        about={"devices": digests, "settings": settings(config)},
     )
     progress = ShowProgress(console, epochs) if console is not None else None
     with cpu_threads(config.training.threads):
@@ -154,16 +156,20 @@ class _Recorder(lightning.Callback):
     def __init__(
         self, folder: RunFolder, progress: ShowProgress | None, watch: Callable[[Row], None] | None = None
     ) -> None:
-        self._folder = folder
+        self.folder = folder
         self._progress = progress
         self._watch = watch
+        self.started = False
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.started = True
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, TrainingModule)
         row = pl_module.close_epoch()
-        with atomic_path(self._folder.checkpoint_file) as temporary:
+        with atomic_path(self.folder.checkpoint_file) as temporary:
             trainer.save_checkpoint(temporary)
-        self._folder.write_metrics(pl_module.history)
+        self.folder.write_metrics(pl_module.history)
         if self._progress is not None:
             self._progress.show(row)
         if self._watch is not None:
@@ -176,44 +182,31 @@ def _fit(
     progress: ShowProgress | None,
     accelerator: str,
     epochs: int,
-    checkpoint: Path | None,
+    checkpoint: dict[str, Any] | None,
 ) -> torch.device:
     callbacks = [recorder] if progress is None else [recorder, progress]
     main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT) if main_thread else None
     with quiet_lightning():
-        trainer = lightning.Trainer(
-            accelerator=accelerator,
-            devices=1,
-            max_epochs=epochs,
-            callbacks=list(callbacks),
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            default_root_dir=recorder._folder.path,
-        )
+        trainer = make_trainer(accelerator, Checkpoints(checkpoint), max_epochs=epochs, callbacks=list(callbacks))
         module.train()
         try:
-            trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+            # The name is for Lightning's log only: what was read and checked is what it is given.
+            trainer.fit(module, ckpt_path="checkpoint" if checkpoint is not None else None, weights_only=True)
         except SystemExit as error:
             # Lightning turns Ctrl-C and SIGTERM into an exit of its own, with Ctrl-C ignored from then on.
             raise KeyboardInterrupt from error
+        except Exception as error:
+            if checkpoint is None or recorder.started or isinstance(error, VoltphaseError):
+                raise
+            raise DataError(
+                f"expected a checkpoint that can be gone on with in {recorder.folder.path}, but Lightning "
+                f"{lightning.__version__} does not take it: start again with --overwrite"
+            ) from error
         finally:
             if main_thread:
                 signal.signal(signal.SIGINT, handler)
         return trainer.strategy.root_device
-
-
-def _checkpoint_identity(path: Path) -> list[str]:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)["voltphase"]["identity"]
-    except Exception as error:
-        raise DataError(
-            f"expected a checkpoint to resume from in {path}, but it is damaged: start again with --overwrite"
-        ) from error
 
 
 def _check_devices(stored: list[str], given: list[str], folder: RunFolder) -> None:
@@ -228,7 +221,7 @@ def _accelerator(config: Config) -> str:
     wanted, there = config.training.accelerator, torch.cuda.is_available()
     if wanted == "gpu" and not there:
         raise ConfigError("expected a CUDA GPU for training.accelerator gpu, but PyTorch finds none: use auto or cpu")
-    chosen = "gpu" if there and wanted != "cpu" else "cpu"
+    chosen = "cuda" if there and wanted != "cpu" else "cpu"
     if config.optics.precision == "tf32" and chosen == "cpu":
         raise ConfigError(
             "expected a CUDA GPU to train on for optics.precision tf32, but got the CPU, which does not know it: "

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-from collections.abc import Sequence
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from voltphase.config import Config, load_config
 from voltphase.errors import ConfigError, DataError, OutputError
-from voltphase.files import write_json, write_text
+from voltphase.files import is_temporary, read_errors, read_json, remove_abandoned, write_errors, write_json, write_text
 
 _METRICS: Final[tuple[str, ...]] = (
     "epoch",
@@ -22,6 +23,54 @@ _METRICS: Final[tuple[str, ...]] = (
     "seconds",
     "images_per_second",
 )
+
+# More than a run of a million epochs writes.
+_LARGEST_TABLE: Final = 1 << 27
+# More than the settings and regions of a thousand layers.
+_LARGEST_CONFIG: Final = 1 << 24
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_fraction(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= 1
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_device(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("digest"), str)
+
+
+# Of what a summary holds, that which is read again, in words and as a test.
+_SUMMARY: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
+    "test_accuracy": ("a number from 0 to 1", _is_fraction),
+    "train_accuracy": ("a number from 0 to 1", _is_fraction),
+    "deployable": ("true or false", lambda value: isinstance(value, bool)),
+    "seed": ("a whole number", _is_count),
+    "epochs": ("a whole number", _is_count),
+    "seconds": ("a number", _is_number),
+    "devices": (
+        "a device for each layer, with its digest",
+        lambda value: isinstance(value, list) and all(map(_is_device, value)),
+    ),
+    "versions": ("a group of texts", lambda value: isinstance(value, dict)),
+    "hardware": ("a group of texts", lambda value: isinstance(value, dict)),
+    "refined": (
+        "a group of figures",
+        lambda value: (
+            isinstance(value, dict)
+            and all(
+                map(_is_number, (value.get(key) for key in ("loss_before", "loss_after", "images", "changed_pixels")))
+            )
+        ),
+    ),
+}
+_REQUIRED: Final = ("test_accuracy", "train_accuracy", "seed", "epochs", "seconds", "devices")
 
 # Where the data lie and how the machine is used are no part of the experiment: a run may go on elsewhere.
 _NOT_THE_EXPERIMENT = {
@@ -52,6 +101,11 @@ class RunFolder:
         """Whether training has come to its end here."""
         return self.summary_file.is_file() and self.model_file.is_file()
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is, or was, a whole epoch to resume from."""
+        return os.path.lexists(self.checkpoint_file) or os.path.lexists(self.metrics_file)
+
     def check(self, config: Config, *, resume: bool, overwrite: bool) -> None:
         """Refuse a folder that must not be written to, before any work is done; nothing is changed.
 
@@ -66,12 +120,9 @@ class RunFolder:
             return
         if not self.path.is_dir():
             raise OutputError(f"expected {self.path} to be a folder to write to, but it is a file: choose another")
-        try:
-            occupied = any(self.path.iterdir())
-        except OSError as error:
-            raise OutputError(f"cannot read {self.path}: {(error.strerror or str(error)).lower()}") from error
-        if not occupied:
-            return
+        with read_errors(self.path, OutputError):
+            if not any(self._occupying()):
+                return
         if not self._is_run():
             raise OutputError(
                 f"expected a new or empty folder, but {self.path} holds files that are no training run: choose another"
@@ -92,12 +143,12 @@ class RunFolder:
         """
         if overwrite:
             self._remove_run()
-        try:
-            self.checkpoint_file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise OutputError(f"cannot write {self.path}: {reason}; choose a place that can be written") from error
-        write_text(self.config_file, config.to_yaml())
+        with write_errors(self.path):
+            # In this order: whatever moment a process is killed at, the folder is empty or is known to be a run.
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_text(self.config_file, config.to_yaml())
+            self.checkpoint_file.parent.mkdir(exist_ok=True)
+        remove_abandoned(self.checkpoint_file.parent)
 
     def write_metrics(self, history: Sequence[dict[str, float]]) -> None:
         """Write ``metrics.csv``, whole or not at all."""
@@ -114,19 +165,31 @@ class RunFolder:
         Raises:
             DataError: if the file is missing, holds no epoch, or something that is no number.
         """
-        path = self.metrics_file
+        path, again = self.metrics_file, self._made_again()
         try:
-            with path.open(newline="", encoding="utf-8") as stream:
-                rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
+            if path.exists() and not path.is_file():
+                raise DataError(f"expected the metrics of a run in {path}, but it is no regular file: {again}")
+            if path.stat().st_size > _LARGEST_TABLE:
+                raise DataError(f"expected a row for each epoch in {path}, but it is too large for that: {again}")
+            text = path.read_bytes()
         except OSError as error:
             raise DataError(
                 f"expected the metrics of a run, but {path} cannot be read "
-                f"({(error.strerror or 'no reason').lower()}): train again"
+                f"({(error.strerror or 'no reason').lower()}): {again}"
             ) from error
-        except (ValueError, TypeError, csv.Error) as error:
-            raise DataError(f"expected a table of numbers in {path}, but it is damaged: train again") from error
-        if not rows or "epoch" not in rows[0]:
-            raise DataError(f"expected a row for each epoch in {path}, but there is none: train again")
+        try:
+            header, *lines = list(csv.reader(text.decode("utf-8").splitlines(), strict=True)) or [[]]
+            rows = [dict(zip(header, map(float, line), strict=True)) for line in lines]
+        except (ValueError, csv.Error) as error:
+            raise DataError(f"expected a table of numbers in {path}, but it is damaged: {again}") from error
+        if tuple(header) != _METRICS or not rows:
+            raise DataError(f"expected a row for each epoch in {path}, but there is none: {again}")
+        for number, row in enumerate(rows, start=1):
+            if row["epoch"] != number or not all(map(math.isfinite, row.values())):
+                raise DataError(
+                    f"expected finite numbers for the epochs 1, 2, 3 and so on in {path}, but row {number} is damaged: "
+                    f"{again}"
+                )
         return rows
 
     def write_summary(self, summary: dict[str, Any]) -> None:
@@ -143,6 +206,12 @@ class RunFolder:
             raise DataError(
                 f"expected the folder of a training run, but {self.path} "
                 f"{'holds no config.yaml' if self.path.is_dir() else 'does not exist'}: train one with voltphase train"
+            )
+        size = self.config_file.stat().st_size
+        if size > _LARGEST_CONFIG:
+            raise DataError(
+                f"expected the settings of a run in {self.config_file}, but it has {size} bytes, too many for that: "
+                "train again"
             )
         try:
             return load_config(self.config_file)
@@ -161,13 +230,25 @@ class RunFolder:
                 f"expected a finished training run, but {self.path} holds no {missing}: finish it with "
                 f"voltphase train {self.config_file} --out {self.path} --resume"
             )
+        file, again = self.summary_file, self._made_again()
         try:
-            summary = json.loads(self.summary_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"expected JSON in {self.summary_file}, but it cannot be read: {error}") from error
-        if not isinstance(summary, dict) or not isinstance(summary.get("test_accuracy"), float):
-            raise DataError(f"expected test_accuracy in {self.summary_file}, but it is missing: train again")
+            summary = read_json(file, DataError)
+        except DataError as error:
+            raise DataError(f"{error}; {again}") from error
+        if not isinstance(summary, dict):
+            raise DataError(f"expected a group of figures in {file}, but got {str(summary)[:60]!r}: {again}")
+        for key, (what, fits) in _SUMMARY.items():
+            if key not in summary and key in _REQUIRED:
+                raise DataError(f"expected {key} in {file}, but it is missing: {again}")
+            if key in summary and not fits(summary[key]):
+                raise DataError(f"expected {key} in {file} to be {what}, but got {str(summary[key])[:60]!r}: {again}")
         return summary
+
+    def _made_again(self) -> str:
+        return (
+            f"train again, or remove {self.summary_file} and have all made anew from the last checkpoint with "
+            f"voltphase train {self.config_file} --out {self.path} --resume"
+        )
 
     def _exists(self) -> bool:
         try:
@@ -175,16 +256,20 @@ class RunFolder:
         except OSError as error:
             raise OutputError(f"cannot use {self.path}: {(error.strerror or str(error)).lower()}") from error
 
+    def _occupying(self) -> Iterator[Path]:
+        # A process that is killed early leaves temporary folders; an earlier version, an empty folder for checkpoints.
+        for path in self.path.iterdir():
+            mine = path == self.checkpoint_file.parent and path.is_dir() and not any(path.iterdir())
+            if not mine and not is_temporary(path):
+                yield path
+
     def _is_run(self) -> bool:
         # Other projects have a config.yaml too, but no such section. A run whose settings an earlier or a later version
-        # wrote, which may not be read today, is one still.
-        try:
-            return "\ncodesign:\n" in self.config_file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            return False
+        # wrote, which may not be read today, is one still, and so is one whose config.yaml is damaged.
+        return _holds(self.config_file, "\ncodesign:\n") or _holds(self.metrics_file, ",".join(_METRICS))
 
     def _check_same(self, config: Config) -> None:
-        stored, given = _settings(self.read_config().model_dump()), _settings(config.model_dump())
+        stored, given = settings(self.read_config()), settings(config)
         for key in sorted(stored.keys() | given.keys()):
             if stored.get(key) != given.get(key):
                 raise ConfigError(
@@ -194,14 +279,31 @@ class RunFolder:
                 )
 
     def _remove_run(self) -> None:
-        try:
-            for file in (self.summary_file, self.model_file, self.metrics_file, self.checkpoint_file):
+        with write_errors(self.path):
+            for file in (
+                self.summary_file,
+                self.model_file,
+                self.metrics_file,
+                self.checkpoint_file,
+                self.path / "report.html",
+            ):
                 file.unlink(missing_ok=True)
-            (self.path / "report.html").unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"cannot replace the run in {self.path}: {(error.strerror or str(error)).lower()}"
-            ) from error
+
+
+def _holds(file: Path, words: str) -> bool:
+    """Return whether the words are in the first 64 KiB of a file; not where it cannot be read."""
+    try:
+        if not file.is_file():
+            return False
+        with file.open("rb") as stream:
+            return words.encode() in stream.read(1 << 16).replace(b"\r\n", b"\n")
+    except OSError:
+        return False
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """Return what defines the experiment, by dotted names: not where the data lie, nor how the machine is used."""
+    return _settings(config.model_dump())
 
 
 def _settings(content: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:

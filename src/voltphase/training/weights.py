@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from torch import Tensor
 
 from voltphase.codesign import CodesignLayer
 from voltphase.devices import Device, DevicePanel, DeviceStates
-from voltphase.errors import DataError, DeviceError
-from voltphase.files import atomic_path
+from voltphase.errors import DataError, VoltphaseError
+from voltphase.files import atomic_path, read_errors
+from voltphase.limits import require_memory
 from voltphase.model import DONN
 
 _FORMAT = "voltphase-model-1"
@@ -51,9 +53,27 @@ def save_model(model: DONN, path: str | Path) -> None:
             known |= _words(device)
             tensors |= {_DEVICE_KEY.format(index=index, column=c): v for c, v in _columns(device).items()}
         about.append(known)
-    content = safetensors.torch.save(tensors, {"format": _FORMAT, "devices": json.dumps(about)})
+    described = json.dumps(about)
+    metadata = {"format": _FORMAT, "devices": described, "digest": _digest(tensors, described)}
+    content = _in_order(safetensors.torch.save(tensors, metadata))
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _in_order(content: bytes) -> bytes:
+    """Return the bytes of a safetensors file with sorted keys: the library writes metadata in a random order."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # tensors begin at a multiple of 8 bytes
+    return len(header).to_bytes(8, "little") + header + content[8 + size :]
+
+
+def _digest(tensors: dict[str, Tensor], described: str) -> str:
+    digest = hashlib.sha256(described.encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +97,12 @@ def read_model(path: str | Path) -> StoredModel:
     Raises:
         DataError: if the file is damaged, or not one of ours.
     """
+    path = Path(path)
+    with read_errors(path, DataError):
+        if path.exists() and not path.is_file():
+            raise DataError(f"expected a trained model in {path}, but it is no regular file: train again")
+        size = path.stat().st_size
+    require_memory(size, f"the trained model {path}", DataError, "use a machine with more")
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
@@ -86,10 +112,11 @@ def read_model(path: str | Path) -> StoredModel:
     if metadata.get("format") != _FORMAT:
         raise DataError(f"expected a model of the format {_FORMAT} in {path}, but got {metadata.get('format')!r}")
     try:
+        digest = _digest(tensors, metadata["devices"])
         about: Sequence[dict[str, Any]] = json.loads(metadata["devices"])
         devices = [_device(index, known, tensors) for index, known in enumerate(about)]
         rows, columns = tensors.pop(_IMAGE_SHAPE).tolist()
-    except (KeyError, TypeError, ValueError, DeviceError) as error:
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError, VoltphaseError) as error:
         raise DataError(
             f"expected device tables and the shape of images in {path}, but they are damaged: {error}"
         ) from error
@@ -99,6 +126,9 @@ def read_model(path: str | Path) -> StoredModel:
                 f"expected the device of layer {index + 1} in {path} to have the digest "
                 f"{str(known.get('digest'))[:12]}, but it has {states.digest[:12]}: the file was altered"
             )
+    # Models of earlier versions have no digest.
+    if metadata.get("digest", digest) != digest:
+        raise DataError(f"expected the trained model in {path} to be as it was saved, but the file was altered")
     return StoredModel(devices, (rows, columns), tensors)
 
 
@@ -115,6 +145,13 @@ def restore(model: DONN, parameters: dict[str, Tensor], path: str | Path) -> Non
                 f"expected {path} to fit its config.yaml, but {name} is {'missing' if name in wanted else 'too much'}: "
                 "one of them is of another run"
             )
+        if wanted[name].dtype != parameters[name].dtype:
+            raise DataError(
+                f"expected {path} to fit its config.yaml, but {name} is of {parameters[name].dtype} instead of "
+                f"{wanted[name].dtype}: one of them is of another run"
+            )
+        if not bool(parameters[name].isfinite().all()):
+            raise DataError(f"expected finite parameters in {path}, but {name} has others: train again")
         if wanted[name].shape != parameters[name].shape:
             raise DataError(
                 f"expected {path} to fit its config.yaml, but {name} is {_size(parameters[name])} instead of "
