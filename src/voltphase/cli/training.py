@@ -76,7 +76,7 @@ def train(
       device    file or model, levels (null for all), pick, border
                 (devices: a list, one per layer)
       codesign  gain, amplitude_grad_scale,
-                relaxation.{name, hard, mix, nearest, order},
+                relaxation.{name, hard, mix, nearest, order, spread},
                 schedule.{name, start, end, temperatures, shares, per}
       readout   regions, differential, measure, scale
       training  epochs, batch_size, learning_rate, scale_learning_rate,

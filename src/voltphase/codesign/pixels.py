@@ -25,6 +25,7 @@ class UniformPixels(nn.Module):
     amplitude: Tensor
     phase: Tensor
     values: Tensor
+    spread: Tensor | None
 
     def __init__(self, states: DeviceStates, shape: tuple[int, int], dtype: torch.dtype) -> None:
         super().__init__()
@@ -32,13 +33,13 @@ class UniformPixels(nn.Module):
         table = StateTable.of(states, dtype)
         # Not a buffer, which would move with the module.
         self.control = table.control
-        for column in ("amplitude", "phase", "values"):
+        for column in ("amplitude", "phase", "values", "spread"):
             self.register_buffer(column, getattr(table, column), persistent=False)
 
     @property
     def table(self) -> StateTable:
         """The states, where and in the precision they are computed with."""
-        return StateTable(self.control, self.amplitude, self.phase, self.values)
+        return StateTable(self.control, self.amplitude, self.phase, self.values, self.spread)
 
     def initial(self, relaxation: Relaxation, generator: torch.Generator) -> Tensor:
         """A design to start from; see :meth:`Relaxation.initial`."""
@@ -82,6 +83,7 @@ class PanelPixels(nn.Module):
     amplitude: Tensor
     phase: Tensor
     values: Tensor
+    spread: Tensor | None
     regions: Tensor
     order: Tensor
     places: Tensor
@@ -95,7 +97,9 @@ class PanelPixels(nn.Module):
         self.inactive_count, self.shape = inactive, panel.shape
         # Not a buffer, which would move with the module.
         self.control = tables[0].control
+        spreads = [table.spread for table in tables if table.spread is not None]
         for name, tensor in {
+            "spread": torch.stack(spreads) if len(spreads) == len(tables) else None,
             "amplitude": torch.stack([table.amplitude for table in tables]),
             "phase": torch.stack([table.phase for table in tables]),
             # The last row is that of -1, the inactive pixels.
@@ -153,8 +157,9 @@ class PanelPixels(nn.Module):
         return self.values[self.regions, levels]
 
     def _tables(self) -> list[StateTable]:
-        columns = zip(self.amplitude, self.phase, self.values[:-1], strict=True)
-        return [StateTable(self.control, amplitude, phase, values) for amplitude, phase, values in columns]
+        spreads = [None] * len(self.amplitude) if self.spread is None else self.spread
+        columns = zip(self.amplitude, self.phase, self.values[:-1], spreads, strict=True)
+        return [StateTable(self.control, *column) for column in columns]
 
     def _each(self, design: Tensor, fixed: Tensor, make: Callable[[Tensor, StateTable], Tensor]) -> Tensor:
         # One permutation there and one back: indices are unique, so that the gradient is one too.

@@ -198,6 +198,8 @@ class RelaxationConfig(_Section):
         mix: What the soft weights mix: complex states, or amplitudes and phases apart (``polar``, the paper).
         nearest: What ``ptq`` and ``qat`` round to: the state nearest in control value (the paper), or on the complex
             plane.
+        spread: Whether the spread of a state's repeated readings counts against it, for ``proximity`` and devices whose
+            tables have it.
         order: Of the polynomials that ``ptq`` and ``qat`` fit to the states; null chooses it by cross-validation.
     """
 
@@ -206,6 +208,7 @@ class RelaxationConfig(_Section):
     mix: Mix = "complex"
     nearest: Nearest = "control"
     order: int | None = Field(default=None, ge=1)
+    spread: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -225,6 +228,8 @@ class RelaxationConfig(_Section):
                 "expected codesign.relaxation.mix to be complex for proximity, whose points lie on the complex plane, "
                 f"but got {self.mix}"
             )
+        if self.name != "proximity" and self.spread:
+            raise _misfit(f"expected no codesign.relaxation.spread for {self.name}, but got true: it is for proximity")
         if self.name not in ("ptq", "qat") and (self.nearest != "control" or self.order is not None):
             key, value = ("nearest", self.nearest) if self.nearest != "control" else ("order", self.order)
             raise _misfit(

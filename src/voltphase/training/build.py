@@ -105,7 +105,7 @@ def build_relaxation(relaxation: RelaxationConfig) -> Relaxation:
     if relaxation.name == "reinmax":
         return ReinMax(relaxation.mix)
     if relaxation.name == "proximity":
-        return Proximity(hard=relaxation.hard)
+        return Proximity(hard=relaxation.hard, spread=relaxation.spread)
     if relaxation.name == "unconstrained":
         return Unconstrained()
     if relaxation.name in ("ptq", "qat"):

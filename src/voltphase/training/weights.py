@@ -27,6 +27,7 @@ _TABLE_KEY = "device {index} table {table} {column}"
 _REGIONS = "regions"
 _IMAGE_SHAPE = "image shape"
 _COLUMNS = ("control", "amplitude", "phase")
+_SPREAD = "spread"  # of tables that have one
 
 
 def save_model(model: DONN, path: str | Path) -> None:
@@ -162,21 +163,26 @@ def restore(model: DONN, parameters: dict[str, Tensor], path: str | Path) -> Non
 
 def _device(index: int, known: dict[str, Any], tensors: dict[str, Tensor]) -> Device:
     if "tables" not in known:
-        return _states(known, [tensors.pop(_DEVICE_KEY.format(index=index, column=column)) for column in _COLUMNS])
+        return _states(known, {c: tensors.pop(key, None) for c, key in _keys(_DEVICE_KEY, index=index).items()})
     tables = [
-        _states(words, [tensors.pop(_TABLE_KEY.format(index=index, table=table, column=column)) for column in _COLUMNS])
+        _states(words, {c: tensors.pop(key, None) for c, key in _keys(_TABLE_KEY, index=index, table=table).items()})
         for table, words in enumerate(known["tables"])
     ]
     regions = tensors.pop(_DEVICE_KEY.format(index=index, column=_REGIONS)).numpy()
     return DevicePanel(tuple(tables), regions, complex(*known["inactive_value"]), known["name"])
 
 
-def _states(words: dict[str, str], columns: Sequence[Tensor]) -> DeviceStates:
-    control, amplitude, phase = (column.numpy() for column in columns)
+def _keys(pattern: str, **numbers: int) -> dict[str, str]:
+    return {column: pattern.format(column=column, **numbers) for column in (*_COLUMNS, _SPREAD)}
+
+
+def _states(words: dict[str, str], columns: dict[str, Tensor | None]) -> DeviceStates:
+    read = {column: None if tensor is None else tensor.numpy() for column, tensor in columns.items()}
+    for column in _COLUMNS:
+        if read[column] is None:
+            raise KeyError(column)
     return DeviceStates(
-        control=control,
-        amplitude=amplitude,
-        phase=phase,
+        **read,  # pyright: ignore[reportArgumentType] -- only the spread may be None
         name=words["name"],
         control_unit=words["control_unit"],
         source=words["source"],
@@ -188,7 +194,8 @@ def _words(states: DeviceStates) -> dict[str, str]:
 
 
 def _columns(states: DeviceStates) -> dict[str, Tensor]:
-    return {column: torch.tensor(getattr(states, column), dtype=torch.float64) for column in _COLUMNS}
+    columns = _COLUMNS if states.spread is None else (*_COLUMNS, _SPREAD)
+    return {column: torch.tensor(getattr(states, column), dtype=torch.float64) for column in columns}
 
 
 def _size(tensor: Tensor) -> str:
