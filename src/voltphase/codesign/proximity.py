@@ -41,9 +41,9 @@ class Proximity(Relaxation):
     With ``spread``, a state counts as farther away the less its repeated readings agree: by ``|z - s_k|^2 +
     spread_k^2``, what the square of the distance is on average where a setting of the level is off by as much as one
     reading is. So a level that noise put into a good place is the best for fewer pixels (six levels of 256 read four
-    times with a spread of 0.3, the others of 0.02, digits at 48 x 48: 0.2 % of all pixels instead of 5.7 %). Where all levels spread
-    alike it changes nothing: smooth such a table. To widen the score of an unsteady state instead, ``-|z - s_k|^2 /
-    (2 (width^2 temperature + spread_k^2))``, made it win more pixels, not fewer.
+    times with a spread of 0.3, the others of 0.02, digits at 48 x 48: 0.2 % of all pixels instead of 5.7 %). Where all
+    levels spread alike it changes nothing: smooth such a table. To widen the score of an unsteady state instead,
+    ``-|z - s_k|^2 / (2 (width^2 temperature + spread_k^2))``, made it win more pixels, not fewer.
 
     Args:
         hard: Whether light sees the nearest state in training.
