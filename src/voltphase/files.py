@@ -22,6 +22,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from voltphase.errors import OutputError, VoltphaseError
+from voltphase.words import printable
 
 # Far more than any JSON file that voltphase writes.
 _LARGEST_JSON: Final = 64 << 20
@@ -40,7 +41,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     Raises:
         OutputError: if the file cannot be written (missing folder, no permission, full disk).
     """
-    path = Path(path)
+    path = checked_path(path, OutputError)
+    with write_errors(path):
+        # What is not a file is not replaced, whoever may: a folder, or a device.
+        require_file(path, OutputError)
     with write_errors(path), _beside(path) as temporary:
         temporary.touch()
         mode = temporary.stat().st_mode
@@ -57,7 +61,7 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
     Raises:
         OutputError: if ``path`` exists already or cannot be written.
     """
-    path = Path(path)
+    path = checked_path(path, OutputError)
     if path.exists():
         raise OutputError(f"expected a new folder, but {path} exists already: choose another or remove it")
     with write_errors(path):
@@ -78,8 +82,9 @@ def write_errors(path: str | PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"cannot write {_shortened(path)}: {reason}; choose a place that can be written") from error
+        raise OutputError(
+            f"cannot write {_shortened(path)}: {reason_of(error)}; choose a place that can be written"
+        ) from error
 
 
 def is_temporary(path: Path) -> bool:
@@ -107,7 +112,8 @@ def remove_abandoned(folder: Path) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` to ``path``, whole or not at all."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # A name that is no text, as file names may be, is written with escapes rather than not at all.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: str | Path, content: Any) -> None:
@@ -147,18 +153,21 @@ def checked_path(path: str | PathLike[str], error: type[VoltphaseError]) -> Path
     """
     if not isinstance(path, str | PathLike):
         raise error(f"expected a path, but got {path!r:.60}: give a text or a pathlib.Path")
+    text = os.fsdecode(path)
+    if not text:
+        raise error("expected a path, but got an empty text: name a file or a folder, the current one by a dot")
     try:
-        checked = Path(path).expanduser()
+        checked = Path(text)
+        if text.startswith("~"):
+            checked = checked.expanduser()
+        elif str(checked).startswith("~"):  # Path drops the ./ that tells a name from a home folder
+            checked = Path.cwd() / checked
         with suppress(FileNotFoundError, NotADirectoryError):
             checked.lstat()
     except RuntimeError as cause:
-        raise error(f"expected a path, but there is no home folder for {path}: write it in full") from cause
+        raise error(f"expected a path, but there is no home folder for {_shortened(path)}: write it in full") from cause
     except (OSError, ValueError) as cause:
-        reason = (
-            (cause.strerror or str(cause)).lower()
-            if isinstance(cause, OSError)
-            else "it holds a character that no path may"
-        )
+        reason = reason_of(cause) if isinstance(cause, OSError) else "it holds a character that no path may"
         raise error(f"cannot use the path {_shortened(path)}: {reason}; check it and its permissions") from cause
     return checked
 
@@ -177,11 +186,43 @@ def read_errors(path: str | PathLike[str], error: type[VoltphaseError]) -> Itera
     try:
         yield
     except OSError as cause:
-        reason = (cause.strerror or str(cause)).lower()
         named = _shortened(cause.filename or path)
-        raise error(f"cannot read {named}: {reason}; check the path and its permissions") from cause
+        raise error(f"cannot read {named}: {reason_of(cause)}; check the path and its permissions") from cause
     except UnicodeDecodeError as cause:
         raise error(f"cannot read {_shortened(path)}: it is not UTF-8 text") from cause
+
+
+def read_text(path: Path, error: type[VoltphaseError], largest: int) -> str:
+    """Return the text of a regular file in UTF-8, which is bounded in size.
+
+    Args:
+        path: The file.
+        error: Class of the error to raise.
+        largest: Most bytes that it may have.
+
+    Raises:
+        VoltphaseError: the given class, if the file cannot be read, is no regular file, is larger or no such text.
+    """
+    with read_errors(path, error):
+        require_file(path, error)
+        with path.open("rb") as stream:
+            content = stream.read(largest + 1)
+        if len(content) > largest:
+            size = f"{largest >> 20} MiB" if largest >> 20 else f"{largest >> 10} KiB"
+            raise error(f"expected a file of at most {size}, but {_shortened(path)} is larger")
+        return content.decode("utf-8")
+
+
+def require_file(path: Path, error: type[VoltphaseError]) -> None:
+    """Refuse what is there but no regular file: a folder, or a pipe or device that is read without end.
+
+    Raises:
+        VoltphaseError: the given class, if it is.
+        OSError: if the system does not say.
+    """
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise error(f"expected a file at {_shortened(path)}, but it is {what}: check the path")
 
 
 def read_json(path: Path, error: type[VoltphaseError]) -> Any:
@@ -195,19 +236,18 @@ def read_json(path: Path, error: type[VoltphaseError]) -> Any:
         VoltphaseError: the given class, if the file cannot be read, is no regular file or larger than 64 MiB, or is
             not JSON: nested too deep, an integer of thousands of digits, NaN or a key that comes twice.
     """
-    with read_errors(path, error):
-        if path.exists() and not path.is_file():
-            raise error(f"expected a JSON file at {path}, but it is no regular file")
-        size = path.stat().st_size
-        if size > _LARGEST_JSON:
-            raise error(f"expected a JSON file of at most {_LARGEST_JSON >> 20} MiB, but {path} has {size >> 20} MiB")
-        text = path.read_text(encoding="utf-8")
+    text = read_text(path, error, _LARGEST_JSON)
     try:
         return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
     except RecursionError as cause:
         raise error(f"expected JSON in {path}, but it is nested too deep") from cause
     except ValueError as cause:
         raise error(f"expected JSON in {path}, but it is damaged: {cause!s:.200}") from cause
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says against it, as a part of a sentence."""
+    return (error.strerror or str(error)).lower()
 
 
 def _refuse_constant(name: str) -> float:
@@ -224,8 +264,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _shortened(path: object) -> str:
     """Return a path as a sentence can show it: not longer than a few lines, with printable characters only."""
-    text = os.fsdecode(path) if isinstance(path, str | bytes | PathLike) else str(path)
-    text = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    text = printable(os.fsdecode(path) if isinstance(path, str | bytes | PathLike) else str(path))
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 

@@ -2,24 +2,55 @@
 
 from __future__ import annotations
 
-import shlex
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, NoReturn
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 from typer.core import TyperGroup
 
 from voltphase.advice import once
-from voltphase.errors import VoltphaseError
+from voltphase.cli.process import BAD_INPUT, BROKEN_PIPE, FAILED, INTERRUPTED
+from voltphase.errors import ConfigError, VoltphaseError
+from voltphase.files import checked_path
+from voltphase.words import printable, shell
 
-FAILED: Final = 1
-BAD_INPUT: Final = 2
-INTERRUPTED: Final = 130
+__all__ = [
+    "FAILED",
+    "INTERRUPTED",
+    "Commands",
+    "DataDirOption",
+    "RunArgument",
+    "SetOption",
+    "console",
+    "given_path",
+    "say",
+    "say_error",
+    "say_table",
+    "shell",
+]
+
+# What a command used wrongly raises, in whichever module the installed Typer has it.
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
+
+def given_path(text: str) -> Path:
+    """The path of an argument or option, if the system can have such a path at all.
+
+    Raises:
+        ConfigError: if it cannot.
+    """
+    return checked_path(text, ConfigError)
+
 
 RunArgument = Annotated[
-    Path, typer.Argument(metavar="RUN", help="The folder of a finished training run.", show_default=False)
+    Path,
+    typer.Argument(metavar="RUN", help="The folder of a finished training run.", show_default=False, parser=given_path),
 ]
 DataDirOption = Annotated[
     Path | None,
@@ -29,6 +60,7 @@ DataDirOption = Annotated[
         help="Folder with MNIST/raw and FashionMNIST/raw (torchvision's layout). Default: VOLTPHASE_DATA, else "
         "~/.cache/voltphase; what is missing is downloaded there.",
         show_default=False,
+        parser=given_path,
     ),
 ]
 SetOption = Annotated[
@@ -37,36 +69,93 @@ SetOption = Annotated[
         "--set",
         "-s",
         metavar="KEY=VALUE",
-        help="Override a setting, such as training.epochs=5; may be given several times.",
+        help="Override a setting, such as training.epochs=5; may be given several times. A name or path is all that "
+        "follows the =; null is none.",
         show_default=False,
     ),
 ]
 
 
+class _PlainConsole(Console):
+    """A console that prints every text as it is: nothing in it is markup, an emoji's code, or a command to it."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return Text("\n".join(printable(line) for line in text.split("\n")))
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console() -> Console:
-    """Where results go."""
-    return Console(highlight=False, soft_wrap=True)
+    """Where progress is shown."""
+    return _PlainConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
-def say_error(message: str) -> None:
-    """Write one line to standard error."""
-    Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(message)
+def say(line: str) -> None:
+    """Write one line to standard output, whatever it holds."""
+    typer.echo(printable(line))
+
+
+def say_error(line: str) -> None:
+    """Write one line to standard error, whatever it holds."""
+    typer.echo(printable(line), err=True)
+
+
+def say_table(rows: Sequence[Sequence[str]], right: bool = False) -> None:
+    """Write aligned columns, as plain lines that a narrow terminal wraps: it would cut the cells of a table.
+
+    Args:
+        rows: The cells of each line, equally many.
+        right: Whether cells are moved to the right of their column.
+    """
+    shown = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        padded = []
+        for cell, width in zip(row, widths, strict=True):
+            padding = " " * (width - cell_len(cell))
+            padded.append(padding + cell if right else cell + padding)
+        say("  ".join(padded).rstrip())
 
 
 class Commands(TyperGroup):
     """A group of commands whose known failures are a sentence and an exit code, never a traceback."""
 
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        with _sentences():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
-            with once(), warnings.catch_warnings():
-                warnings.showwarning = _show_warning
-                return super().invoke(ctx)
-        except VoltphaseError as error:
-            say_error(f"error: {error}")
-            raise typer.Exit(BAD_INPUT) from error
-        except KeyboardInterrupt as error:
-            say_error("interrupted")
-            raise typer.Exit(INTERRUPTED) from error
+        with _sentences(), once(), warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """End the process with a sentence for what a user can cause."""
+    try:
+        yield
+    except VoltphaseError as error:
+        _end(f"error: {error}", BAD_INPUT, error)
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            raise SystemExit(BAD_INPUT) from error
+        hint = f" (see {error.ctx.command_path} --help)" if error.ctx is not None else ""
+        _end(f"error: {error.format_message()}{hint}", BAD_INPUT, error)
+    except KeyboardInterrupt as error:
+        _end("interrupted", INTERRUPTED, error)
+    except BrokenPipeError as error:
+        raise SystemExit(BROKEN_PIPE) from error
+    except OSError as error:
+        # Of files that voltphase reads and writes there are sentences of their own: this is the terminal, or a library.
+        about = f"{error.filename}: " if error.filename is not None else ""
+        _end(f"error: cannot read or write: {about}{(error.strerror or str(error)).lower()}", BAD_INPUT, error)
+
+
+def _end(line: str, code: int, cause: BaseException) -> NoReturn:
+    say_error(line)
+    raise SystemExit(code) from cause
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
@@ -74,8 +163,3 @@ def _show_warning(message: Warning | str, category: type[Warning], *where: Any) 
     # Those of libraries are not for whoever types a command.
     if category.__module__.startswith("voltphase"):
         say_error(f"warning: {message}")
-
-
-def shell(*words: str | Path) -> str:
-    """A command as it can be typed."""
-    return shlex.join(str(word) for word in words)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voltphase.cli.common import console
+from voltphase.cli.common import given_path, say, say_table
 
 if TYPE_CHECKING:
     from voltphase.devices import Device, DevicePanel, DeviceStates
@@ -29,7 +29,7 @@ app = typer.Typer(
 def list_devices(
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="FOLDER", help="Of measured tables.", show_default=False),
+        typer.Argument(metavar="FOLDER", help="Of measured tables.", show_default=False, parser=given_path),
     ] = None,
 ) -> None:
     """List the modelled devices, or those measured into a folder.
@@ -48,10 +48,9 @@ def list_devices(
         return
     from voltphase.devices import models
 
-    show = console().print
     for name, model in models.MODELS.items():
         lines = (model.__doc__ or "").strip().splitlines()
-        show(f"{name:<14} {lines[0] if lines else ''}", markup=False)
+        say(f"{name:<14} {lines[0] if lines else ''}")
 
 
 @app.command("show")
@@ -72,6 +71,7 @@ def show_device(
             metavar="PNG",
             help="Draw amplitude and phase against control, and the states on the complex plane.",
             show_default=False,
+            parser=given_path,
         ),
     ] = None,
     levels: Annotated[
@@ -100,18 +100,15 @@ def show_device(
         _show_states(states)
     if out is not None:
         _draw(shown, out)
-        console().print(f"figure: {out}")
+        say(f"figure: {out}")
 
 
 def _show_states(states: DeviceStates) -> None:
-    from rich.table import Table
-
     from voltphase.devices import fit_response, summary
 
-    table = Table(title=states.name, box=None)
-    headings = ["level", states.control_unit, "amplitude", "phase (rad)", "phase (π)"]
-    for heading in headings if states.spread is None else [*headings, "spread"]:
-        table.add_column(heading, justify="right")
+    rows = [["level", states.control_unit, "amplitude", "phase (rad)", "phase (π)"]]
+    if states.spread is not None:
+        rows[0].append("spread")
     step = math.ceil(len(states) / _ROWS_SHOWN)
     for level in range(0, len(states), step):
         control, amplitude, phase = (
@@ -121,18 +118,18 @@ def _show_states(states: DeviceStates) -> None:
         if states.spread is not None:
             spread = float(states.spread[level])
             cells.append("" if math.isnan(spread) else f"{spread:.4f}")
-        table.add_row(*cells)
-    terminal = console()
-    terminal.print(table)
+        rows.append(cells)
+    say(states.name)
+    say_table(rows, right=True)
     if step > 1:
-        terminal.print(f"levels 0, {step}, {2 * step}, … of {len(states)}")
+        say(f"levels 0, {step}, {2 * step}, … of {len(states)}")
     fit = fit_response(states)
-    terminal.print(
+    say(
         f"fitted response: polynomials of order {fit.order}, off at the states by {fit.error:.3f} on the complex plane "
         f"(amplitude {fit.amplitude_error:.3f}, phase {fit.phase_error:.3f} rad, root mean square)"
     )
     for warning in summary(states).warnings:
-        terminal.print(f"note: {warning}", markup=False)
+        say(f"note: {warning}")
 
 
 @app.command("check")
@@ -140,7 +137,10 @@ def check(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="A CSV, one file of a measured pair, or the folder of a panel.", show_default=False
+            metavar="FILE",
+            help="A CSV, one file of a measured pair, or the folder of a panel.",
+            show_default=False,
+            parser=given_path,
         ),
     ],
 ) -> None:
@@ -160,20 +160,18 @@ def check(
     from voltphase.devices import DevicePanel, is_panel, load, summary
 
     device = DevicePanel.load(file) if is_panel(file) else load(file)
-    show = console().print
     if isinstance(device, DevicePanel):
-        show(f"{file} is fine:", markup=False)
+        say(f"{file} is fine:")
         _show_panel(device)
     for states in _tables(device):
         low, high = summary(states).amplitude_range
-        show(
+        say(
             f"{states.name if isinstance(device, DevicePanel) else f'{file} is fine'}: {len(states)} states, "
             f"control {states.control.min():g} to {states.control.max():g} ({states.control_unit}), "
-            f"amplitude {low:.3f} to {high:.3f}, phase {states.phase.min():.3f} to {states.phase.max():.3f} rad",
-            markup=False,
+            f"amplitude {low:.3f} to {high:.3f}, phase {states.phase.min():.3f} to {states.phase.max():.3f} rad"
         )
         for warning in summary(states).warnings:
-            show(f"note: {warning}", markup=False)
+            say(f"note: {warning}")
 
 
 def _tables(device: Device) -> tuple[DeviceStates, ...]:
@@ -184,13 +182,12 @@ def _tables(device: Device) -> tuple[DeviceStates, ...]:
 
 def _show_panel(panel: DevicePanel) -> None:
     rows, columns = panel.shape
-    show = console().print
-    show(f"{panel.name}: a panel of {rows} x {columns} pixels", markup=False)
+    say(f"{panel.name}: a panel of {rows} x {columns} pixels")
     for index, table in enumerate(panel.tables):
-        show(f"{(panel.regions == index).mean():7.2%} follow table {index}, {table.name}", markup=False)
+        say(f"{(panel.regions == index).mean():7.2%} follow table {index}, {table.name}")
     if panel.inactive.any():
         value = panel.inactive_value
-        show(
+        say(
             f"{panel.inactive.mean():7.2%} are inactive, amplitude {abs(value):.3f}, "
             f"phase {math.atan2(value.imag, value.real):.3f} rad"
         )
@@ -215,13 +212,9 @@ def _list_folder(folder: Path) -> None:
             ]
         )
         notes += [f"note: {name}: {warning}" for warning in figures.warnings]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    show = console().print
-    # Plain lines, which a narrow terminal wraps: a table would cut the names that one came for.
-    for row in rows:
-        show("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), markup=False)
+    say_table(rows)
     for note in notes:
-        show(note, markup=False)
+        say(note)
 
 
 def _draw(device: Device, out: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voltphase.cli.common import FAILED, DataDirOption, console, say_error
+from voltphase.cli.common import FAILED, DataDirOption, console, given_path, say, say_error
 from voltphase.experiments import presets
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def reproduce(
         ),
     ],
     preset: Annotated[str, typer.Option("--preset", help=_PRESETS)] = "cpu",
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where results are kept.")] = Path(
-        "results/reproduce"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Where results are kept.", parser=given_path)
+    ] = Path("results/reproduce"),
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,6 +65,7 @@ def reproduce(
             help="The measured modulator. Default: devices/tn-slm-phase.csv in --data-dir or VOLTPHASE_DATA, else "
             "the modelled tn-slm.",
             show_default=False,
+            parser=given_path,
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--list", help="Only name the cells, and which are there.")] = False,
@@ -76,6 +77,7 @@ def reproduce(
             metavar="FILE",
             help="The Markdown page to put tables and figures on. Default: DIR/PRESET/reproduction.md.",
             show_default=False,
+            parser=given_path,
         ),
     ] = None,
 ) -> None:
@@ -108,7 +110,6 @@ def reproduce(
     chosen, scale = choose(experiment), presets.get(preset)
     folder = ResultFolder(out / scale.name)
     terminal = console()
-    show = terminal.print
     failed = False
     with TemporaryDirectory() as temporary:
         fine_device = Path(temporary) / scale.fine_device
@@ -123,18 +124,18 @@ def reproduce(
             )
         if dry_run:
             for cell in cells:
-                show(f"{_standing(cell, folder)}  {cell.experiment} {cell.name}", markup=False)
+                say(f"{_standing(cell, folder)}  {cell.experiment} {cell.name}")
             return
         if not render_only:
             if measured is None:
-                show("no measured modulator given: using the modelled tn-slm")
+                say("no measured modulator given: using the modelled tn-slm")
             if threads is not None:
                 torch.set_num_threads(threads)
             tally = run_cells(
                 cells,
                 folder,
                 preset=scale.name,
-                say=lambda line: show(line, markup=False),
+                say=say,
                 minutes=max_minutes,
                 console=terminal if terminal.is_terminal else None,
             )
@@ -143,7 +144,7 @@ def reproduce(
                 show(presets.INCONCLUSIVE)
             failed = bool(tally.failed)
     for file in render(page or folder.path / "reproduction.md", folder, scale, chosen):
-        show(f"written: {file}", markup=False)
+        say(f"written: {file}")
     if failed:
         raise typer.Exit(FAILED)
 
@@ -167,11 +168,10 @@ def _measured_device(given: Path | None, data_dir: Path | None) -> Path | None:
 
 
 def _tell(tally: Tally, count: int) -> None:
-    show = console().print
-    show(f"{len(tally.finished)} of {count} cells are done")
+    say(f"{len(tally.finished)} of {count} cells are done")
     if tally.elsewhere:
-        show(f"{len(tally.elsewhere)} are being run by others")
+        say(f"{len(tally.elsewhere)} are being run by others")
     if tally.left:
-        show(f"{len(tally.left)} are left: the same command goes on with them")
+        say(f"{len(tally.left)} are left: the same command goes on with them")
     for cell, reason in tally.failed:
         say_error(f"failed: {cell.experiment} {cell.name}: {reason}")

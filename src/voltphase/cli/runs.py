@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from voltphase.cli.common import FAILED, DataDirOption, RunArgument, console, shell
+from voltphase.cli.common import FAILED, DataDirOption, RunArgument, console, given_path, say, shell
 
 
 def evaluate(
@@ -29,19 +29,25 @@ def evaluate(
     result = answer(model, dataset)
     right = int((result.predictions == result.labels).sum())
     recorded = summary.get(f"{split}_accuracy")
-    show = console().print
-    show(f"{split} accuracy {result.accuracy:.4f}: {right} of {len(dataset)} images of {config.data.name}")
+    say(f"{split} accuracy {result.accuracy:.4f}: {right} of {len(dataset)} images of {config.data.name}")
     if not summary.get("deployable", True):
-        show("of free phases: a ceiling, which no device can be set to")
+        say("of free phases: a ceiling, which no device can be set to")
     if isinstance(recorded, float):
-        show(f"recorded when trained: {recorded:.4f}")
+        say(f"recorded when trained: {recorded:.4f}")
 
 
 def refine(
     run: RunArgument,
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="DIR", help="The run folder to make; must not exist.", show_default=False),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="The run folder to make; must not exist.",
+            show_default=False,
+            parser=given_path,
+        ),
     ],
     images: Annotated[
         int, typer.Option("--images", min=1, help="How many of the run's training images to lower the loss on.")
@@ -76,9 +82,9 @@ def refine(
 
     terminal = console()
     bar = Progress(
-        TextColumn("evaluation {task.completed}/{task.total}"),
+        TextColumn("evaluation {task.completed}/{task.total}", markup=False),
         BarColumn(),
-        TextColumn("{task.fields[figures]}"),
+        TextColumn("{task.fields[figures]}", markup=False),
         TimeRemainingColumn(),
         console=terminal,
         transient=True,
@@ -96,15 +102,15 @@ def refine(
         )
     refined = summary["refined"]
     end = "no single pixel can lower it further" if refined["converged"] else "more --evaluations may lower it further"
-    terminal.print(
+    say(
         f"loss {refined['loss_before']:.4f} -> {refined['loss_after']:.4f} on {refined['images']} training images, "
         f"{refined['changed_pixels']} pixels changed in {refined['seconds']:.0f} s; {end}"
     )
     for split in ("test", "train"):
         before, after = refined[f"{split}_accuracy_before"], summary[f"{split}_accuracy"]
-        terminal.print(f"{split} accuracy {before:.4f} -> {after:.4f}")
-    terminal.print(f"results are in {out}, next:")
-    terminal.print(f"  {shell('voltphase', 'deploy', out, '--out', out.with_name(f'{out.name}-bench'))}")
+        say(f"{split} accuracy {before:.4f} -> {after:.4f}")
+    say(f"results are in {out}, next:")
+    say(f"  {shell('voltphase', 'deploy', out, '--out', out.with_name(f'{out.name}-bench'))}")
 
 
 def report(run: RunArgument, data_dir: DataDirOption = None) -> None:
@@ -119,14 +125,21 @@ def report(run: RunArgument, data_dir: DataDirOption = None) -> None:
     """
     from voltphase.reporting import write_report
 
-    console().print(f"report: {write_report(run, data_dir=data_dir)}")
+    say(f"report: {write_report(run, data_dir=data_dir)}")
 
 
 def deploy(
     run: RunArgument,
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="DIR", help="The folder to make; must not exist.", show_default=False),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="The folder to make; must not exist.",
+            show_default=False,
+            parser=given_path,
+        ),
     ],
     data_dir: DataDirOption = None,
 ) -> None:
@@ -143,14 +156,14 @@ def deploy(
     from voltphase.deployment import deploy_run
 
     folder = deploy_run(run, out, data_dir=data_dir)
-    show = console().print
-    show(f"deployed to {folder}, next:")
-    show(f"  {shell('voltphase', 'verify', folder)}")
+    say(f"deployed to {folder}, next:")
+    say(f"  {shell('voltphase', 'verify', folder)}")
 
 
 def verify(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A folder made by voltphase deploy.", show_default=False)
+        Path,
+        typer.Argument(metavar="DIR", help="A folder made by voltphase deploy.", show_default=False, parser=given_path),
     ],
     data_dir: DataDirOption = None,
 ) -> None:
@@ -167,10 +180,9 @@ def verify(
     from voltphase.deployment import verify as verify_folder
 
     result = verify_folder(folder, data_dir=data_dir)
-    show = console().print
-    show(f"accuracy {result.accuracy:.4f} from the files, {result.expected_accuracy:.4f} expected")
-    show(f"{result.predictions_equal} of {result.images} predictions equal")
-    show(f"logits differ by at most {result.max_logit_difference:.1e}")
-    show("passed" if result.passed else "FAILED: the files do not give what was trained")
+    say(f"accuracy {result.accuracy:.4f} from the files, {result.expected_accuracy:.4f} expected")
+    say(f"{result.predictions_equal} of {result.images} predictions equal")
+    say(f"logits differ by at most {result.max_logit_difference:.1e}")
+    say("passed" if result.passed else "FAILED: the files do not give what was trained")
     if not result.passed:
         raise typer.Exit(FAILED)

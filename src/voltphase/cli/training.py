@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from voltphase.cli.common import FAILED, INTERRUPTED, DataDirOption, SetOption, console, say_error, shell
+from voltphase.cli.common import (
+    FAILED,
+    INTERRUPTED,
+    DataDirOption,
+    SetOption,
+    console,
+    given_path,
+    say,
+    say_error,
+    shell,
+)
 
 if TYPE_CHECKING:
     from voltphase.config import Config
@@ -27,7 +36,14 @@ def train(
     overrides: SetOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="The run folder. Default: runs/NAME.", show_default=False),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="The run folder. Default: runs/NAME.",
+            show_default=False,
+            parser=given_path,
+        ),
     ] = None,
     data_dir: DataDirOption = None,
     seed: Annotated[
@@ -85,24 +101,24 @@ def train(
     settings = _load(config, overrides, data_dir, seed)
     folder = out or _default_folder(config, resume)
     if resume and not folder.exists():
-        console().print(f"there is nothing in {folder} to resume: training from the start")
+        say(f"there is nothing in {folder} to resume: training from the start")
     summary = _train(settings, folder, resume=resume, overwrite=overwrite)
-    show, deployable = console().print, summary.get("deployable", True)
-    show(
+    deployable = summary.get("deployable", True)
+    say(
         f"test accuracy {summary['test_accuracy']:.4f}, training accuracy {summary['train_accuracy']:.4f} "
         f"(of {'the deployed states' if deployable else 'free phases'}), trained in {summary['seconds']:.0f} s"
     )
     if not deployable:
-        show(f"results are in {folder}: a ceiling, which no device can be set to")
+        say(f"results are in {folder}: a ceiling, which no device can be set to")
         return
-    show(f"results are in {folder}, next:")
+    say(f"results are in {folder}, next:")
     bench = folder.with_name(f"{folder.name}-bench")
     for command in (
         shell("voltphase", "report", folder),
         shell("voltphase", "deploy", folder, "--out", bench),
         shell("voltphase", "verify", bench),
     ):
-        show(f"  {command}")
+        say(f"  {command}")
 
 
 def presets() -> None:
@@ -113,14 +129,20 @@ def presets() -> None:
     """
     from voltphase.config import presets as known
 
-    show = console().print
     for preset in known().values():
-        show(f"{preset.name:<14} {preset.description}")
+        say(f"{preset.name:<14} {preset.description}")
 
 
 def demo(
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Where to put it; an earlier demo is replaced.")
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Where to put it; an earlier demo is replaced.",
+            parser=given_path,
+        ),
     ] = Path("demo"),
     overrides: SetOption = None,
 ) -> None:
@@ -135,7 +157,6 @@ def demo(
     from voltphase.deployment import verify as verify_folder
     from voltphase.reporting import write_report
 
-    show = console().print
     run, bench = out / "run", out / "bench"
     summary = _train(_load("digits", overrides, None, None), run, resume=False, overwrite=True)
     if (bench / "manifest.json").is_file():
@@ -143,11 +164,11 @@ def demo(
     deploy_run(run, bench)
     result = verify_folder(bench)
     page = write_report(run)
-    show(f"maps to load on the devices: {bench}")
-    show(f"accuracy emulated:               {summary['test_accuracy']:.4f}")
+    say(f"maps to load on the devices: {bench}")
+    say(f"accuracy emulated:               {summary['test_accuracy']:.4f}")
     equal = "equal" if result.passed and result.accuracy == summary["test_accuracy"] else "NOT equal"
-    show(f"accuracy re-emulated from files: {result.accuracy:.4f} ({equal})")
-    show(f"report: {page}")
+    say(f"accuracy re-emulated from files: {result.accuracy:.4f} ({equal})")
+    say(f"report: {page}")
     if equal != "equal":
         raise typer.Exit(FAILED)
 
@@ -155,12 +176,10 @@ def demo(
 def _load(config: str, overrides: list[str] | None, data_dir: Path | None, seed: int | None) -> Config:
     from voltphase.config import load_config
 
-    settings = list(overrides or [])
-    if data_dir is not None:
-        settings.append(f"data.dir={json.dumps(str(data_dir))}")
-    if seed is not None:
-        settings.append(f"seed={seed}")
-    return load_config(config, settings)
+    given = {"data.dir": None if data_dir is None else str(data_dir), "seed": seed}
+    return load_config(
+        config, overrides or (), values={key: value for key, value in given.items() if value is not None}
+    )
 
 
 def _default_folder(config: str, resume: bool) -> Path:

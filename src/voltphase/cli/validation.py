@@ -7,13 +7,20 @@ from typing import Annotated
 
 import typer
 
-from voltphase.cli.common import FAILED, console
+from voltphase.cli.common import FAILED, given_path, say, say_table
 
 
 def validate(
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="Also write the results and figures here.", show_default=False),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Also write the results and figures here.",
+            show_default=False,
+            parser=given_path,
+        ),
     ] = None,
 ) -> None:
     """Compare the propagation of light with closed forms; exits 1 if it is off.
@@ -22,23 +29,15 @@ def validate(
 
       voltphase validate --out validation
     """
-    from rich.table import Table
-
     from voltphase import validation
 
     rows = validation.run(out)
-    table = Table("case", "method", "error", "tolerance", "pass", box=None)
+    lines = [["case", "method", "error", "tolerance", "pass"]]
     for row in rows:
-        table.add_row(
-            row.case,
-            row.method,
-            f"{row.error:.1e}",
-            f"{row.tolerance:.1e}",
-            "passed" if row.passed else "FAILED",
-        )
-    terminal = console()
-    terminal.print(table)
+        passed = "passed" if row.passed else "FAILED"
+        lines.append([row.case, row.method, f"{row.error:.1e}", f"{row.tolerance:.1e}", passed])
+    say_table(lines)
     failed = sum(not row.passed for row in rows)
-    terminal.print(f"{len(rows) - failed} of {len(rows)} comparisons passed")
+    say(f"{len(rows) - failed} of {len(rows)} comparisons passed")
     if failed:
         raise typer.Exit(FAILED)

@@ -11,14 +11,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from voltphase.config.kinds import kind_at
 from voltphase.config.problems import describe, enumerate_words, nearest
 from voltphase.config.schema import Config
-from voltphase.config.text import read_yaml
+from voltphase.config.text import read_value, read_yaml
 from voltphase.errors import ConfigError
-from voltphase.files import checked_path
+from voltphase.files import checked_path, read_text
 
 # Two spellings of one thing: a file that gives one replaces the other of the preset it starts from.
 _EXCLUSIVE = {"device": "devices", "devices": "device"}
+
+# Far more than any configuration has, and no more than is read in a second or two.
+_LARGEST = 128 << 10
 
 # What a recipe leaves alone in the sections it settles: where on the detector, how long, on which machine.
 _LEFT_BY_RECIPES = {
@@ -67,7 +71,9 @@ def _shipped(path: str) -> dict[str, Preset]:
     return found
 
 
-def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
+def load_config(
+    source: str | Path, overrides: Sequence[str] = (), *, values: Mapping[str, Any] | None = None
+) -> Config:
     """The configuration of a preset or a file, with single settings overridden.
 
     A file may start from a preset by ``preset: NAME`` and give only what differs. ``recipe: NAME`` (see
@@ -78,8 +84,10 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
 
     Args:
         source: A preset's name (see :func:`presets`) or the path of a YAML file.
-        overrides: ``"training.epochs=5"`` and the like; the value is read as YAML, and an item of a list is
-            named by its number: ``"devices.0.levels=4"``.
+        overrides: ``"training.epochs=5"`` and the like; an item of a list is named by its number:
+            ``"devices.0.levels=4"``. A setting that is a text, such as a file's name, is all that follows the ``=``,
+            unless that is in quotes as a whole; ``null`` is none. Other values are read as YAML.
+        values: Settings that win over all of these, by their dotted keys, as they are.
 
     Raises:
         ConfigError: if there is no such preset or file, it is not YAML, or a key or value does not fit.
@@ -88,6 +96,9 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     if any(override.partition("=")[0].strip() == "recipe" for override in overrides):
         raw = _without_recipe(raw)
     keys = [_override(raw, override) for override in overrides]
+    for key, value in (values or {}).items():
+        _set(raw, key, value)
+        keys.append(key)
     _settle_paths(raw, Path.cwd())
     if "recipe" in raw:
         raw = _with_recipe(raw, "--set" if "recipe" in keys else place)
@@ -120,26 +131,25 @@ def _read(source: str | Path) -> tuple[dict[str, Any], str]:
     known = presets()
     name, path = str(source), checked_path(source, ConfigError)
     if name in known:
-        return _mapping(read_yaml(known[name].text, f"preset {name}"), name), f"preset {name}"
+        return _mapping(_read_yaml(known[name].text, f"preset {name}"), name), f"preset {name}"
     if path.is_dir():
         raise ConfigError(
             f"expected a preset or a YAML file, but {source} is a folder: a run's file is config.yaml in it"
         )
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise _no_such_config(source, path, list(known)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"expected a preset or a YAML file, but {source} cannot be read: {reason}") from error
-    raw = _mapping(read_yaml(text, name), name)
+    if not path.exists():
+        raise _no_such_config(source, path, list(known))
+    raw = _mapping(_read_yaml(read_text(path, ConfigError, _LARGEST), name), name)
     _settle_paths(raw, path.resolve().parent)
     if "preset" in raw:
         base = raw.pop("preset")
         if not isinstance(base, str) or base not in known:
             raise ConfigError(f"{name}: expected preset to be {enumerate_words(list(known))}, but got {base!r}")
-        raw = _merge(_mapping(read_yaml(known[base].text, base), base), raw)
+        raw = _merge(_mapping(_read_yaml(known[base].text, base), base), raw)
     return raw, name
+
+
+def _read_yaml(text: str, source: str) -> Any:
+    return read_yaml(text, source, kind_at)
 
 
 def _with_recipe(raw: dict[str, Any], place: str) -> dict[str, Any]:
@@ -147,7 +157,7 @@ def _with_recipe(raw: dict[str, Any], place: str) -> dict[str, Any]:
     if not isinstance(name, str) or name not in known:
         raise ConfigError(f"{place}: expected recipe to be {enumerate_words(list(known))}, but got {name!r}")
     rest = {key: value for key, value in raw.items() if key != "recipe"}
-    return _merge(_mapping(read_yaml(known[name].text, f"recipe {name}"), name), rest)
+    return _merge(_mapping(_read_yaml(known[name].text, f"recipe {name}"), name), rest)
 
 
 def _without_recipe(raw: dict[str, Any]) -> dict[str, Any]:
@@ -191,11 +201,17 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _override(raw: dict[str, Any], override: str) -> str:
-    key, equals, text = override.partition("=")
-    key = key.strip()
+    given, equals, text = override.partition("=")
+    key = given.strip()
     if not equals or not key:
-        raise ConfigError(f"expected --set KEY=VALUE such as training.epochs=5, but got {override!r}")
-    value = read_yaml(text, f"--set {key}")
+        raise ConfigError(f"expected --set KEY=VALUE such as training.epochs=5, but got {override!r:.100}")
+    if given.endswith(" "):  # spaces around the sign are no part of a name
+        text = text.lstrip()
+    _set(raw, key, read_value(text, f"--set {key}", tuple(key.split(".")), kind_at))
+    return key
+
+
+def _set(raw: dict[str, Any], key: str, value: Any) -> None:
     *parents, last = key.split(".")
     at: Any = raw
     for depth, step in enumerate(parents):
@@ -208,7 +224,6 @@ def _override(raw: dict[str, Any], override: str) -> str:
         raise _no_keys(key, ".".join(parents), at)
     if key in _EXCLUSIVE and value is not None:
         raw.pop(_EXCLUSIVE[key], None)
-    return key
 
 
 def _step(at: Any, step: str, key: str, where: str) -> Any:
@@ -222,13 +237,13 @@ def _step(at: Any, step: str, key: str, where: str) -> Any:
 
 
 def _index(at: list[Any], step: str, key: str, where: str) -> int:
-    if not step.isdigit() or int(step) >= len(at):
+    if not step.isdecimal() or len(step) > 9 or int(step) >= len(at):
         raise ConfigError(f"--set {key}: expected a number from 0 to {len(at) - 1} after {where}, but got {step!r}")
     return int(step)
 
 
 def _no_keys(key: str, where: str, at: Any) -> ConfigError:
-    return ConfigError(f"--set {key}: {where} holds no keys, it is {at!r}")
+    return ConfigError(f"--set {key}: {where} holds no keys, it is {at!r:.60}")
 
 
 def _settle_paths(raw: dict[str, Any], folder: Path) -> None:

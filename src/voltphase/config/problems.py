@@ -96,13 +96,13 @@ def _split_items(path: str) -> tuple[str, str]:
 
 def _description(path: str, schema: type[BaseModel]) -> str | None:
     plain = ".".join(part for part in path.split(".") if not part.isdigit())
-    model = dict(_keys(schema)).get(plain)
+    model = dict(keys(schema)).get(plain)
     return model.model_fields[plain.rpartition(".")[2]].description if model is not None else None
 
 
 def _unknown_key(steps: list[str], schema: type[BaseModel]) -> str:
     *parents, name = steps
-    known, path = dict(_keys(schema)), ".".join(steps)
+    known, path = dict(keys(schema)), ".".join(steps)
     plain_parent = ".".join(part for part in parents if not part.isdigit())
     siblings = [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == plain_parent]
     prefix = "".join(f"{part}." for part in parents)
@@ -143,11 +143,12 @@ def _path(problem: ErrorDetails, given: Any) -> Iterator[str]:
         yield _shown(problem["input"])
 
 
-def _keys(schema: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+def keys(schema: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """Each dotted key there is, without the numbers of lists, and the model whose field its last word is."""
     for name, field in schema.model_fields.items():
         yield f"{prefix}{name}", schema
         for model in _models(field.annotation):
-            yield from _keys(model, f"{prefix}{name}.")
+            yield from keys(model, f"{prefix}{name}.")
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -55,8 +55,3 @@ def _root(
 
     Start with [bold]voltphase demo --out demo[/bold], then [bold]voltphase train --help[/bold].
     """
-
-
-def main() -> None:
-    """Run the command line; exits 2 after one sentence on standard error when something given does not fit."""
-    app()
