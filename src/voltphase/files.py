@@ -221,7 +221,7 @@ def require_file(path: Path, error: type[VoltphaseError]) -> None:
         OSError: if the system does not say.
     """
     if path.exists() and not path.is_file():
-        what = "a folder" if path.is_dir() else "no regular file"
+        what = "a folder and no regular file" if path.is_dir() else "no regular file"
         raise error(f"expected a file at {_shortened(path)}, but it is {what}: check the path")
 
 

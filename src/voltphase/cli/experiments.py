@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voltphase.cli.common import FAILED, DataDirOption, console, given_path, say, say_error
+from voltphase.cli.common import FAILED, INTERRUPTED, DataDirOption, console, given_path, say, say_error
 from voltphase.experiments import presets
 
 if TYPE_CHECKING:
@@ -131,17 +131,21 @@ def reproduce(
                 say("no measured modulator given: using the modelled tn-slm")
             if threads is not None:
                 torch.set_num_threads(threads)
-            tally = run_cells(
-                cells,
-                folder,
-                preset=scale.name,
-                say=say,
-                minutes=max_minutes,
-                console=terminal if terminal.is_terminal else None,
-            )
+            try:
+                tally = run_cells(
+                    cells,
+                    folder,
+                    preset=scale.name,
+                    say=say,
+                    minutes=max_minutes,
+                    console=terminal if terminal.is_terminal else None,
+                )
+            except KeyboardInterrupt:
+                say_error("interrupted: the same command goes on from the last whole epoch")
+                raise typer.Exit(INTERRUPTED) from None
             _tell(tally, len(cells))
             if not scale.conclusive:
-                show(presets.INCONCLUSIVE)
+                say(presets.INCONCLUSIVE)
             failed = bool(tally.failed)
     for file in render(page or folder.path / "reproduction.md", folder, scale, chosen):
         say(f"written: {file}")

@@ -196,7 +196,7 @@ def _train(config: Config, folder: Path, *, resume: bool, overwrite: bool) -> di
 
     try:
         return run_training(config, folder, resume=resume, overwrite=overwrite, console=console())
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):
         file = RunFolder(folder).config_file
         again = shell("voltphase", "train", file, "--out", folder, "--resume")
         say_error(f"interrupted: continue with {again}" if file.is_file() else "interrupted before training began")
