@@ -77,6 +77,7 @@ def test_the_version():
         ["device", "show"],
         ["device", "check"],
         ["device", "list"],
+        ["device", "calibrate"],
     ],
 )
 def test_every_command_explains_itself(command: list[str]):

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from voltphase.cli import app
-from voltphase.devices import lcos, load_folder, tn_slm
+from voltphase.devices import lcos, load_folder, read_folder, tn_slm
 from voltphase.errors import DeviceError
 
 LONG = "a-device-with-[red]-a-name-not-to-be-cut-however-narrow-the-terminal-may-be-that-it-is-listed-in"
@@ -52,8 +52,9 @@ def test_folders_that_cannot_be_read(tmp_path: Path):
     assert "expected one device of the name pair" in str(error.value)
     (tmp_path / "pair.csv").write_text("level,control,amplitude,phase\n0,0,1,0\n1,1,x,0\n")
     (tmp_path / "pair-phase.csv").unlink()
-    with pytest.raises(DeviceError, match=r"expected pair-phase\.csv beside"):
+    with pytest.raises(DeviceError, match=r"2 of 6 are not \(pair, pair-intensity\); the first: \S+pair\.csv:3"):
         load_folder(tmp_path)
+    assert "expected pair-phase.csv beside" in str(read_folder(tmp_path)[1]["pair-intensity"])
     (tmp_path / "pair-intensity.csv").unlink()
     with pytest.raises(DeviceError, match=r"pair\.csv:3: expected a number as amplitude, but got 'x'"):
         load_folder(tmp_path)
@@ -71,6 +72,54 @@ def test_the_devices_of_a_folder_are_listed(tmp_path: Path):
     assert lines["pair"] == ["pair", "3", "0.500", "to", "1.000", "0.955", "-", "0", "to", "2", "grey", "level"]
     assert {"slm-8", LONG} <= set(lines)
     assert "note: pair: The phase stroke is 3.00 rad" in out
+
+
+def bad_ones(folder: Path) -> dict[str, str]:
+    """Writes tables that cannot be used; by their names, what is said of each."""
+    (folder / "letters.csv").write_text("level,control,amplitude,phase\n0,0,1,0\n1,1,x,0\n")
+    (folder / "empty.csv").write_text("")
+    (folder / "binary.csv").write_bytes(bytes(range(256)))
+    (folder / "half-phase.csv").write_text("0,7,0\n1,8,1.5\n")
+    (folder / "binary-phase.csv").write_bytes(bytes(range(256)))
+    (folder / "gone.csv").symlink_to(folder / "nowhere.csv")
+    (folder / "gone-phase.csv").symlink_to(folder / "nowhere.csv")
+    (folder / "twice.csv").write_text("level,control,amplitude,phase\n0,0,1,0\n1,1,1,3\n")
+    (folder / "twice-phase.csv").write_text("0,7,0\n1,8,1.5\n2,9,3\n")
+    (folder / "twice-amplitude.csv").write_text("0,100,1\n1,50,0.5\n2,25,0.25\n")
+    (folder / "[red] sheet.CSV").write_bytes(b"PK\x03\x04")
+    return {
+        "letters": "letters.csv:3: expected a number as amplitude, but got 'x'",
+        "empty": "there is nothing in it",
+        "binary": "is binary",
+        "half-phase": "expected half-intensity.csv or half-amplitude.csv beside",
+        "binary-phase": "is binary",
+        "gone": "no such file",
+        "gone-phase": "no such file",
+        "twice": "expected one device of the name twice",
+        "[red] sheet": "is a spreadsheet",
+    }
+
+
+def test_bad_files_do_not_spoil_a_folder(tmp_path: Path):
+    bad = bad_ones(filled(tmp_path))
+    devices, errors = read_folder(tmp_path)
+    assert list(devices) == [LONG, "one-phase", "pair", "slm-4", "slm-8"]
+    assert errors.keys() == bad.keys()
+    code, out, err = run("list", tmp_path)
+    assert (code, err) == (0, "")
+    assert {"pair", "slm-8", LONG} <= {line.split()[0] for line in out.splitlines()}
+    for name, said in bad.items():
+        assert said in str(errors[name])
+        assert [line for line in out.splitlines() if line.startswith(f"{name}  cannot be used: ") and said in line]
+
+
+def test_a_folder_of_bad_files_alone_is_an_error(tmp_path: Path):
+    bad = bad_ones(tmp_path)
+    code, out, err = run("list", tmp_path)
+    assert code == 2
+    assert len(out.splitlines()) == len(bad)
+    assert err.startswith("error: expected a device table in the folder")
+    assert err.count("\n") == 1
 
 
 def test_a_folder_without_devices_is_an_error(tmp_path: Path):

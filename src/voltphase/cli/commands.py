@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from voltphase.cli import devices, experiments, runs, training, validation
+from voltphase.cli import calibrate, devices, experiments, runs, training, validation
 from voltphase.cli.common import Commands
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("refine")(runs.refine)
 app.command("report")(runs.report)
 app.command("deploy")(runs.deploy)
 app.command("verify")(runs.verify)
+devices.app.command("calibrate")(calibrate.calibrate)
 app.add_typer(devices.app, name="device")
 app.command("validate")(validation.validate)
 app.command("reproduce")(experiments.reproduce)

@@ -36,7 +36,8 @@ def list_devices(
 
     The names of the modelled ones are for device.model. Of measured ones, each
     FOLDER/NAME.csv and each pair NAME-phase.csv, NAME-intensity.csv (or
-    NAME-amplitude.csv), a line says what it is like.
+    NAME-amplitude.csv), a line says what it is like, or what is wrong with
+    it. Exits 2 only if none can be used.
 
     [bold]Examples[/bold]
 
@@ -157,21 +158,29 @@ def check(
 
       voltphase device check slm.csv
     """
-    from voltphase.devices import DevicePanel, is_panel, load, summary
+    from voltphase.devices import DevicePanel, is_panel, load
 
     device = DevicePanel.load(file) if is_panel(file) else load(file)
     if isinstance(device, DevicePanel):
         say(f"{file} is fine:")
         _show_panel(device)
     for states in _tables(device):
-        low, high = summary(states).amplitude_range
-        say(
-            f"{states.name if isinstance(device, DevicePanel) else f'{file} is fine'}: {len(states)} states, "
-            f"control {states.control.min():g} to {states.control.max():g} ({states.control_unit}), "
-            f"amplitude {low:.3f} to {high:.3f}, phase {states.phase.min():.3f} to {states.phase.max():.3f} rad"
-        )
-        for warning in summary(states).warnings:
-            say(f"note: {warning}")
+        describe(states.name if isinstance(device, DevicePanel) else f"{file} is fine", states)
+
+
+def describe(title: str, states: DeviceStates) -> None:
+    """Say in a line what a device's states are like, and in another each thing worth a look."""
+    from voltphase.devices import summary
+
+    figures = summary(states)
+    low, high = figures.amplitude_range
+    say(
+        f"{title}: {len(states)} states, "
+        f"control {states.control.min():g} to {states.control.max():g} ({states.control_unit}), "
+        f"amplitude {low:.3f} to {high:.3f}, phase {states.phase.min():.3f} to {states.phase.max():.3f} rad"
+    )
+    for warning in figures.warnings:
+        say(f"note: {warning}")
 
 
 def _tables(device: Device) -> tuple[DeviceStates, ...]:
@@ -194,11 +203,13 @@ def _show_panel(panel: DevicePanel) -> None:
 
 
 def _list_folder(folder: Path) -> None:
-    from voltphase.devices import load_folder, summary
+    from voltphase.devices import read_folder, summary
+    from voltphase.errors import DeviceError
 
+    devices, bad = read_folder(folder)
     rows = [["name", "states", "amplitude", "stroke (π)", "spread", "control"]]
     notes = []
-    for name, states in load_folder(folder).items():
+    for name, states in devices.items():
         figures = summary(states)
         low, high = figures.amplitude_range
         rows.append(
@@ -212,9 +223,17 @@ def _list_folder(folder: Path) -> None:
             ]
         )
         notes += [f"note: {name}: {warning}" for warning in figures.warnings]
-    say_table(rows)
+    if devices:
+        say_table(rows)
+    for name, error in bad.items():
+        say(f"{name}  cannot be used: {error}")
     for note in notes:
         say(note)
+    if not devices:
+        raise DeviceError(
+            f"expected a device table in the folder {folder} that can be used, but none of {len(bad)} can: mend one as "
+            "its line says"
+        )
 
 
 def _draw(device: Device, out: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voltphase.devices import calibration, models
-from voltphase.devices.folders import load_folder
+from voltphase.devices.folders import load_folder, read_folder
 from voltphase.devices.io import load
 from voltphase.devices.models import MODELS, dmd, ferroelectric, get, lcos, phase_change, printed, tn_slm
 from voltphase.devices.panel import Device, DevicePanel, is_panel
@@ -30,6 +30,7 @@ __all__ = [
     "models",
     "phase_change",
     "printed",
+    "read_folder",
     "summary",
     "tn_slm",
 ]

@@ -45,6 +45,22 @@ def from_readings(
         DeviceError: if the readings are not numbers, their counts differ, a reference is not above the dark reading,
             or the states cannot be a device's.
     """
+    amplitude, note = amplitude_of(intensity, reference, dark, name)
+    states = DeviceStates(np.asarray(control), amplitude, np.asarray(phase), name, control_unit, source)
+    return states.noting(note)
+
+
+def amplitude_of(
+    intensity: Sequence[float] | NDArray[np.float64],
+    reference: float | Sequence[float] | NDArray[np.float64],
+    dark: float,
+    name: str,
+) -> tuple[NDArray[np.float64], str]:
+    """The amplitudes that `from_readings` makes of intensities, and what was done.
+
+    Raises:
+        DeviceError: as `from_readings`.
+    """
     readings = _numbers(intensity, "intensity", name)
     references = _numbers(reference, "reference", name)
     if readings.ndim != 1 or references.shape not in ((), readings.shape):
@@ -63,8 +79,7 @@ def from_readings(
     note = f"amplitude is the square root of intensity relative to {to}, both less {dark:g} dark"
     if below:
         note += f"; {below} of {len(readings)} readings below that taken as dark"
-    states = DeviceStates(np.asarray(control), amplitude, np.asarray(phase), name, control_unit, source)
-    return states.noting(note)
+    return amplitude, note
 
 
 def normalise(

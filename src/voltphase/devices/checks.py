@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from voltphase.devices.lines import Row, TextTable
+from voltphase.devices.lines import Row, TextTable, cure
 from voltphase.errors import DeviceError
 from voltphase.units import LARGEST_PHASE
 
@@ -76,18 +76,10 @@ def check_amplitudes(table: TextTable, rows: Sequence[Row], amplitudes: Sequence
 
 
 def check_phases(table: TextTable, rows: Sequence[Row], phases: Sequence[float]) -> None:
-    """Refuse phases evidently in degrees: above 50 without a line ``# phase_unit: rad``, or another unit in it."""
-    unit = table.notes.get("phase_unit", "")
-    if unit.lower() in ("rad", "radian", "radians"):
-        return
-    if unit:
-        raise DeviceError(
-            f"expected phases in radians, but {table.path} says '# phase_unit: {unit}': convert the column to radians, "
-            "and the line with it"
-        )
+    """Refuse phases evidently in degrees, above 50, where nothing says that they are in radians."""
     worst = max(range(len(phases)), key=lambda i: abs(phases[i]))
     if abs(phases[worst]) > LARGEST_PHASE:
         raise rows[worst].error(
-            f"expected phases in radians, but {phases[worst]:g} looks like degrees: convert the column, or add the "
-            "line '# phase_unit: rad' if these are radians"
+            f"expected phases in radians, but {phases[worst]:g} looks like degrees: run "
+            f"{cure(table.path, '--phase-unit', 'deg')}, or add the line '# phase_unit: rad' if these are radians"
         )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voltphase.devices.checks import check_amplitudes, check_count, check_phases, check_unique, check_width
-from voltphase.devices.lines import Row, TextTable, read_table
+from voltphase.devices.checks import check_amplitudes, check_count, check_unique, check_width
+from voltphase.devices.lines import Row, TableFormat, TextTable, check_decimals, read_table
+from voltphase.devices.phases import in_radians
 from voltphase.devices.states import DeviceStates
 from voltphase.errors import DeviceError
 
@@ -103,28 +105,39 @@ def only_pair(folder: Path) -> Pair:
     return pairs[0]
 
 
-def load_pair(pair: Pair) -> DeviceStates:
+def load_pair(
+    pair: Pair,
+    form: TableFormat | None = None,
+    phase_unit: str | None = None,
+    given: Mapping[str, str] | None = None,
+) -> DeviceStates:
     """The states of a device measured into two files, joined by control value, in ascending order of it.
+
+    Args:
+        pair: The files.
+        form: How they are written, where one knows better than can be seen.
+        phase_unit: Unit of the phases, as `in_radians` takes it.
+        given: Name, unit or source, where they are not what the files say.
 
     Raises:
         DeviceError: if a file is malformed, the control values of the two differ, or values named an intensity are
             neither that nor an amplitude by their readings.
     """
-    phase_table, light_table = read_table(pair.phase), read_table(pair.light)
+    phase_table, light_table = read_table(pair.phase, form), read_table(pair.light, form)
     phases = _columns(phase_table, "phase")
     light = _columns(light_table, pair.kind)
     _same_controls(phase_table, phases, light_table, light)
-    check_phases(phase_table, phase_table.rows, phases["value"].tolist())
+    phase, turned = in_radians(phase_table, phase_table.rows, phases["value"], given=phase_unit)
     check_amplitudes(light_table, light_table.rows, light["value"].tolist(), pair.kind)
     amplitude, decision = _amplitude(light["raw reading"], light["value"], pair)
     by_phase, by_light = np.argsort(phases["control"]), np.argsort(light["control"])
-    notes = light_table.notes | phase_table.notes
+    notes = {**light_table.notes, **phase_table.notes, **(given or {})}
     own = notes.get("source")
-    made_of = f"{pair.phase.name} and {pair.light.name}; {decision}"
+    made_of = f"{pair.phase.name} and {pair.light.name}; {decision}" + (f"; {turned}" if turned else "")
     return DeviceStates(
         control=phases["control"][by_phase],
         amplitude=amplitude[by_light],
-        phase=phases["value"][by_phase],
+        phase=phase[by_phase],
         name=notes.get("name", pair.prefix),
         control_unit=notes.get("control_unit", "grey level"),
         source=f"{own}; {made_of}" if own else made_of,
@@ -132,8 +145,15 @@ def load_pair(pair: Pair) -> DeviceStates:
 
 
 def _columns(table: TextTable, value: str) -> dict[str, NDArray[np.float64]]:
+    # A spreadsheet may have left empty columns between the others.
+    filled = sorted({index for row in table.rows for index, cell in enumerate(row.fields) if cell})
+    if filled != list(range(len(filled))):
+        fields = [tuple(row.fields[index] for index in filled if index < len(row.fields)) for row in table.rows]
+        rows = tuple(replace(row, fields=cells) for row, cells in zip(table.rows, fields, strict=True))
+        table = replace(table, rows=rows)
     check_width(table.rows, _COLUMNS)
     check_count(table, table.rows)
+    check_decimals(table, range(len(_COLUMNS)))
     whats = ("control value", "raw reading", value)
     columns = [[row.number(i, what) for row in table.rows] for i, what in enumerate(whats)]
     check_unique(table.rows, columns[0], "control value")

@@ -18,7 +18,7 @@ from voltphase.devices.paths import given_path
 from voltphase.devices.picking import Pick, pick_levels
 from voltphase.devices.states import DeviceStates
 from voltphase.errors import DeviceError
-from voltphase.files import atomic_directory, checked_path, load_array, write_json
+from voltphase.files import atomic_directory, checked_path, load_array, read_json, write_json
 
 # In the map of a panel: a pixel that no driver reaches.
 INACTIVE = -1
@@ -219,7 +219,9 @@ class DevicePanel:
         """
         folder = checked_path(path, DeviceError)
         content = _content(folder / _PANEL)
-        tables = tuple(load(folder / name) for name in _names(content.get("tables"), folder / _PANEL))
+        names = _names(content.get("tables"), folder / _PANEL)
+        loaded = {name: load(folder / name) for name in dict.fromkeys(names)}
+        tables = tuple(loaded[name] for name in names)
         value = content.get("inactive_value", [0, 0])
         if not (isinstance(value, list) and len(value) == 2 and all(type(part) in (int, float) for part in value)):
             raise DeviceError(
@@ -293,15 +295,7 @@ def _regions(given: object, tables: int, name: str) -> NDArray[np.int64]:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DeviceError(f"cannot read the panel {path}: {reason}; name a folder that a panel was saved to") from error
-    except json.JSONDecodeError as error:
-        raise DeviceError(f"{path}:{error.lineno}: expected JSON, but {error.msg.lower()}: mend the file") from error
-    except (ValueError, RecursionError) as error:
-        raise DeviceError(f"expected a panel as JSON text, but {path} is something else: save it again") from error
+    content = read_json(path, DeviceError)
     if not isinstance(content, dict) or content.get("voltphase-panel") != VERSION:
         version = content.get("voltphase-panel") if isinstance(content, dict) else None
         raise DeviceError(

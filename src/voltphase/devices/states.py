@@ -127,10 +127,10 @@ class DeviceStates:
         """
         lines = [
             "# voltphase-device: 1",
-            f"# name: {self.name}",
-            f"# control_unit: {self.control_unit}",
+            _comment(f"# name: {self.name}"),
+            _comment(f"# control_unit: {self.control_unit}"),
             "# phase_unit: rad",
-            f"# source: {self.source}",
+            _comment(f"# source: {self.source}"),
             "level,control,amplitude,phase" + ("" if self.spread is None else ",spread"),
         ]
         columns = [self.control, self.amplitude, self.phase, *([] if self.spread is None else [self.spread])]
@@ -211,6 +211,12 @@ def _column(given: object, column: str, name: str) -> NDArray[np.float64]:
     values += 0.0
     values.setflags(write=False)
     return values
+
+
+def _comment(text: str) -> str:
+    """A comment as one cell of a CSV, which a spreadsheet neither cuts at its commas nor takes for several values."""
+    quoted = text.replace('"', '""')
+    return f'"{quoted}"' if any(mark in text for mark in ',;"') else text
 
 
 def _one_line(text: str) -> str:
