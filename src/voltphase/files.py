@@ -128,10 +128,20 @@ def load_array(path: Path) -> NDArray[Any]:
         OSError: if the file cannot be read.
         ValueError: if it is no such array.
     """
+    return np.array(map_array(path))
+
+
+def map_array(path: Path) -> NDArray[Any]:
+    """The array of an ``.npy`` file as it lies on the disk, to look at its shape and type before memory is asked for.
+
+    A header that promises more than the file holds is found out here.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is no plain array.
+    """
     try:
-        # Mapped rather than read: a header that promises more than the file holds is found out before memory is asked
-        # for.
-        return np.array(open_memmap(path, mode="r"))
+        return open_memmap(path, mode="r")
     except OSError:
         raise
     except Exception as error:  # a damaged header is parsed as Python, and may fail in any way that this can

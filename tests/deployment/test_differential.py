@@ -11,7 +11,8 @@ import torch
 from voltphase import DONN, Grid, RegionReadout
 from voltphase.data import ImageDataset
 from voltphase.deployment import Emulator, deploy, verify
-from voltphase.deployment.manifest import Manifest
+from voltphase.deployment.formulas import readout_formula
+from voltphase.deployment.manifest import Manifest, manifest_digest
 from voltphase.errors import DeploymentError
 from voltphase.readout import Regions
 
@@ -82,7 +83,11 @@ def test_the_manifest_says_that_regions_are_paired_and_that_gain_cancels(folder:
 
 def test_a_manifest_whose_classes_are_no_pairs_is_refused(folder: Path):
     path = folder / "manifest.json"
-    path.write_text(path.read_text().replace('"differential": true', '"differential": false'))
+    content = json.loads(path.read_text())
+    content["readout"]["differential"] = False
+    content["readout"]["formula"] = readout_formula("mean", differential=False)
+    content["manifest_sha256"] = manifest_digest(content)
+    path.write_text(json.dumps(content))
     with pytest.raises(DeploymentError, match="expected names of 6 classes for 6 regions, but got 3"):
         Manifest.read(folder)
 

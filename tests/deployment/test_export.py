@@ -78,7 +78,7 @@ def test_manifest_reads_back_to_what_was_written(deployed):
 
 def test_manifest_describes_the_system(deployed, dataset):
     manifest = json.loads((deployed / "manifest.json").read_text())
-    assert manifest["format_version"] == 1
+    assert manifest["format_version"] == 2
     assert manifest["wavelength_m"] == 532e-9
     assert manifest["propagation"]["distances_m"] == [0.02, 0.03, 0.025, 0.04]
     assert manifest["layers"][0]["grid"] == {"shape": [20, 24], "pitch_m": [36e-6, 30e-6], "offset_m": [0, 0]}

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from PIL import Image
 
 from voltphase.data import ImageDataset
 from voltphase.deployment import Emulator, deploy, verify
-from voltphase.deployment.manifest import Manifest
+from voltphase.deployment.manifest import Manifest, manifest_digest
 from voltphase.devices import DevicePanel, DeviceStates
 from voltphase.errors import DeploymentError
 from voltphase.grid import Grid
@@ -73,33 +74,42 @@ def test_the_note_names_the_maps(bench: Path):
     assert "18 rows x 16 columns, pitch 36 um" in note
 
 
+def write_manifest(folder: Path, content: dict[str, Any]) -> None:
+    """Write a manifest with a checksum that fits it."""
+    content["manifest_sha256"] = manifest_digest(content)
+    (folder / "manifest.json").write_text(json.dumps(content))
+
+
 def swap(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["layers"][0]["panel"]["tables"].reverse()
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    write_manifest(folder, manifest)
 
 
 def brighten(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["layers"][0]["panel"]["inactive_value"] = [1, 0]
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    write_manifest(folder, manifest)
 
 
 def recode(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     rows = manifest["layers"][0]["panel"]["tables"][1]["table"]
     rows[1]["code"], manifest["layers"][0]["panel"]["tables"][1]["code_is_control"] = 1, False
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    write_manifest(folder, manifest)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda folder: (folder / "layer-1-regions.npy").unlink(), "layer-1-regions.npy, but it is missing"),
-        (lambda folder: np.save(folder / "layer-1-regions.npy", MAP * 0), "layer-1-regions.npy as it was deployed"),
+        (
+            lambda folder: np.save(folder / "layer-1-regions.npy", (MAP * 0).astype("<i4")),
+            "layer-1-regions.npy as it was deployed",
+        ),
         (
             lambda folder: np.save(folder / "layer-1-regions.npy", MAP[1:]),
-            r"expected a map of 18 x 16 pixels in .*layer-1-regions.npy, but got one of shape \(17, 16\)",
+            r"expected whole numbers of shape \(18, 16\) in .*layer-1-regions.npy.*, but got .* of shape \(17, 16\)",
         ),
         (swap, r"layers\[0\]\.panel: expected a panel with the digest written beside it"),
         (brighten, r"layers\[0\]\.panel: expected a panel with the digest written beside it"),
@@ -126,6 +136,6 @@ def test_wrong_json_is_a_deployment_error(bench: Path):
     ]:
         bad = json.loads(json.dumps(good))
         bad["layers"][0]["panel"][key] = value
-        (bench / "manifest.json").write_text(json.dumps(bad))
+        write_manifest(bench, bad)
         with pytest.raises(DeploymentError):
             Emulator.from_folder(bench)

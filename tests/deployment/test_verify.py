@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,17 @@ import torch
 from voltphase import DONN, Grid, RegionReadout
 from voltphase.data import ImageDataset, load
 from voltphase.deployment import deploy, verify
-from voltphase.deployment.verify import compare
-from voltphase.errors import DeploymentError
+from voltphase.deployment.manifest import manifest_digest
+from voltphase.deployment.verify import Comparison, compare
+from voltphase.errors import DataError, DeploymentError
 
 
 def replace_logits(folder: Path, logits: np.ndarray) -> None:
     np.save(folder / "expected-logits.npy", logits)
     manifest = json.loads((folder / "manifest.json").read_text())
     digest = hashlib.sha256((folder / "expected-logits.npy").read_bytes()).hexdigest()
-    manifest["reference"]["logits"]["sha256"] = digest
+    manifest["reference"]["logits"] |= {"sha256": digest, "dtype": logits.dtype.str}
+    manifest["manifest_sha256"] = manifest_digest(manifest)
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -32,10 +35,13 @@ def test_what_was_deployed_passes(tmp_path, make, dataset):
     assert result.accuracy == result.expected_accuracy == accuracy
     assert result.images == result.predictions_equal == 30
     assert result.max_logit_difference < 1e-4
-    assert str(result) == (
-        f"passed: accuracy {accuracy:.4f} from the files, {accuracy:.4f} expected; 30 of 30 predictions equal; logits "
-        f"differ by at most {result.max_logit_difference:.1e}, 0 of them by more than rounding explains"
-    )
+    assert [(check.what, check.verdict) for check in result.checks] == [
+        ("files", "passed"),
+        ("manifest", "passed"),
+        *[(what, "passed") for what in ("readings", "predictions", "accuracy", "logits", "predictions", "accuracy")],
+    ]
+    assert f"accuracy {accuracy:.4f} from the files, {accuracy:.4f} expected" in str(result)
+    assert str(result).splitlines()[-1] == "passed"
 
 
 def test_other_logits_fail(deployed, dataset):
@@ -45,7 +51,9 @@ def test_other_logits_fail(deployed, dataset):
     assert not result.passed
     assert result.predictions_equal < result.images
     assert result.logits_different == 60  # the middle one of three stays
-    assert str(result).startswith("FAILED: ")
+    failed = [check.what for check in result.checks if check.passed is False]
+    assert failed == ["logits", "predictions", "accuracy"]
+    assert str(result).splitlines()[-1].startswith("FAILED: ")
 
 
 def test_other_images_are_refused(deployed, dataset):
@@ -60,15 +68,73 @@ def test_other_labels_are_refused(deployed, dataset):
         verify(deployed, others)
 
 
-def test_a_data_set_without_a_known_name_must_be_passed(deployed):
-    with pytest.raises(DeploymentError, match="was deployed with 'noise': pass the data set"):
-        verify(deployed)
+def test_other_names_of_classes_are_refused(deployed, dataset):
+    others = ImageDataset(dataset.images, dataset.labels, "noise", ("right", "left", "low"))
+    with pytest.raises(DeploymentError, match="expected the classes left, right, low of"):
+        verify(deployed, others)
 
 
-def test_without_a_test_set_there_is_nothing_to_verify(tmp_path, make):
+def test_without_the_data_set_the_inputs_that_travel_along_are_verified(deployed):
+    result = verify(deployed)
+    assert result.passed
+    assert result.images == result.predictions_equal == 20
+    assert result.checks[-1].verdict == "not checked"
+    assert "'noise', no data set known by name" in result.checks[-1].figures
+
+
+def test_a_data_set_that_is_not_at_hand_is_left_out_with_a_word_and_wanted_where_a_folder_is_named(
+    deployed, tmp_path, monkeypatch
+):
+    manifest = json.loads((deployed / "manifest.json").read_text())
+    manifest["reference"]["data"] = "mnist"
+    manifest["manifest_sha256"] = manifest_digest(manifest)
+    (deployed / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setenv("VOLTPHASE_DATA", str(tmp_path / "none"))
+    monkeypatch.setattr("voltphase.data.sources.fetch", lambda *_, **__: pytest.fail("downloads without being asked"))
+    result = verify(deployed)
+    assert result.passed
+    assert (result.checks[-1].what, result.checks[-1].passed) == ("test set", None)
+    assert "t10k-images-idx3-ubyte.gz" in result.checks[-1].figures
+
+    def fail(*_: object, **__: object) -> None:
+        raise DataError("no such server")
+
+    monkeypatch.setattr("voltphase.data.sources.fetch", fail)
+    with pytest.raises(DataError, match="no such server"):
+        verify(deployed, data_dir=tmp_path / "none")
+
+
+def test_without_a_test_set_inputs_of_noise_travel_along(tmp_path, make, dataset):
     folder = deploy(make(), tmp_path / "bench")
-    with pytest.raises(DeploymentError, match="it was deployed without one: deploy again with a data set"):
-        verify(folder)
+    result = verify(folder)
+    assert result.passed
+    assert result.images == result.predictions_equal == 20
+    assert math.isnan(result.accuracy)
+    assert "of 20 images of noise" in str(result)
+    with pytest.raises(DeploymentError, match="expected no data set"):
+        verify(folder, dataset)
+
+
+def test_other_readings_fail(deployed):
+    readings = np.load(deployed / "sample-readings.npy")
+    readings[3, 1] *= 1.001
+    np.save(deployed / "sample-readings.npy", readings)
+    manifest = json.loads((deployed / "manifest.json").read_text())
+    digest = hashlib.sha256((deployed / "sample-readings.npy").read_bytes()).hexdigest()
+    manifest["samples"]["readings"]["sha256"] = digest
+    manifest["manifest_sha256"] = manifest_digest(manifest)
+    (deployed / "manifest.json").write_text(json.dumps(manifest))
+    result = verify(deployed)
+    assert not result.passed
+    assert result.logits_different == 1
+    assert [check.what for check in result.checks if check.passed is False] == ["readings"]
+
+
+def test_a_changed_note_is_noticed(deployed):
+    with (deployed / "README.txt").open("a") as note:
+        note.write("Turn everything upside down.\n")
+    with pytest.raises(DeploymentError, match=r"README\.txt as it was deployed, .*changed after deployment"):
+        verify(deployed)
 
 
 def test_changed_logits_are_noticed(deployed, dataset):
@@ -88,20 +154,46 @@ def test_logits_of_another_kind_are_refused(deployed, dataset, logits):
 
 def test_a_tie_within_rounding_may_fall_either_way():
     expected = torch.tensor([[1.0, 1.0 - 1e-7], [0.0, 1.0]])
-    result = compare(expected.flip(1), expected, torch.tensor([0, 1]), 1.0, 1e-6)
-    assert not result.passed
+    labels = torch.tensor([0, 1])
+    assert not passed(compare(expected.flip(1), expected, labels, 1e-6))
     near = expected.clone()
     near[0] = near[0].flip(0)
-    result = compare(near, expected, torch.tensor([0, 1]), 1.0, 1e-6)
-    assert result.passed
-    assert (result.predictions_equal, result.accuracy) == (1, 0.5)
+    result = compare(near, expected, labels, 1e-6)
+    assert passed(result)
+    assert (result.equal, result.accuracy) == (1, 0.5)
+
+
+def test_more_ties_than_one_in_five_hundred_are_no_ties():
+    expected = torch.tensor([[1.0, 1.0 - 1e-7]]).repeat(1000, 1)
+    lost = expected.clone()
+    for count, verdict in ((2, True), (3, False)):
+        lost[:count] = expected[:count].flip(1)
+        assert passed(compare(lost, expected, None, 1e-6)) is verdict
+
+
+def test_a_large_tolerance_does_not_make_another_class_a_tie():
+    expected = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    result = compare(expected.flip(1) * 1e-3, expected, None, torch.full((2, 2), 0.4))
+    assert (result.equal, result.unexplained) == (0, 2)
+    assert not passed(result)
+
+
+def test_a_recorded_accuracy_that_the_expected_logits_do_not_have_fails():
+    expected = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    labels = torch.tensor([0, 1])
+    assert passed(compare(expected, expected, labels, 1e-6, 1.0))
+    assert not passed(compare(expected, expected, labels, 1e-6, 0.999))
 
 
 def test_a_small_shift_that_rounding_does_not_explain_fails():
     expected = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    result = compare(expected + 1e-4, expected, torch.tensor([0, 1]), 1.0, 1e-6)
-    assert result.predictions_equal == 2
-    assert not result.passed
+    result = compare(expected + 1e-4, expected, torch.tensor([0, 1]), 1e-6)
+    assert result.equal == 2
+    assert not passed(result)
+
+
+def passed(comparison: Comparison) -> bool:
+    return all(check.passed for check in comparison.checks())
 
 
 def test_digits_are_found_by_name(tmp_path, make_device):

@@ -146,8 +146,9 @@ def deploy(
     """Export the map to load on each device, and all about the system.
 
     Per layer a grey PNG of control values and an .npy of levels;
-    manifest.json holds geometry, wavelength, device tables and hashes,
-    readout and expected accuracy.
+    manifest.json and README.txt hold geometry, wavelength, device tables,
+    hashes, readout, expected accuracy and every formula; 20 test images with
+    the readings expected of them travel along.
 
     [bold]Example[/bold]
 
@@ -165,13 +166,25 @@ def verify(
         Path,
         typer.Argument(metavar="DIR", help="A folder made by voltphase deploy.", show_default=False, parser=given_path),
     ],
-    data_dir: DataDirOption = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--data-dir",
+            metavar="DIR",
+            help="Folder with MNIST/raw and FashionMNIST/raw (torchvision's layout); what is missing is downloaded "
+            "there. Without it the test set is used if it is where VOLTPHASE_DATA says or in ~/.cache/voltphase.",
+            show_default=False,
+            parser=given_path,
+        ),
+    ] = None,
 ) -> None:
     """Rebuild the system from a deployed folder alone and compare answers.
 
-    Every test image is answered by the system rebuilt from the files and
-    compared with the answer recorded when it was deployed. Exits 1 if they
-    differ by more than rounding explains.
+    The test images in the folder, and every image of the test set where that
+    is at hand, are answered by the system rebuilt from the files and compared
+    with the answers recorded when it was deployed. Exits 1 if readings or
+    logits differ by more than rounding explains, or predictions or accuracy
+    do; 2 if a file is missing, was changed or contradicts another.
 
     [bold]Example[/bold]
 
@@ -180,9 +193,6 @@ def verify(
     from voltphase.deployment import verify as verify_folder
 
     result = verify_folder(folder, data_dir=data_dir)
-    say(f"accuracy {result.accuracy:.4f} from the files, {result.expected_accuracy:.4f} expected")
-    say(f"{result.predictions_equal} of {result.images} predictions equal")
-    say(f"logits differ by at most {result.max_logit_difference:.1e}")
-    say("passed" if result.passed else "FAILED: the files do not give what was trained")
+    say(str(result))
     if not result.passed:
         raise typer.Exit(FAILED)

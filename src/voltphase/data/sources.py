@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Final
 
@@ -146,7 +147,7 @@ _IDX_SOURCES: Final[dict[str, IdxSource]] = {source.name: source for source in (
 NAMES: Final = ("digits", *_IDX_SOURCES)
 
 
-def load(name: str, split: str, data_dir: str | Path | None = None, download: bool = True) -> ImageDataset:
+def load(name: str, split: str, data_dir: str | PathLike[str] | None = None, download: bool = True) -> ImageDataset:
     """Load one split of a data set by name.
 
     ``digits`` comes with scikit-learn: 8 x 8 images, values 0 to 16 scaled to 0 to 255, one in five held out.

@@ -5,7 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
-from voltphase.deployment.manifest import MANIFEST_NAME, LayerRecord, Manifest
+from voltphase.deployment.formulas import CONVENTIONS, FORMULAS, readout_formula
+from voltphase.deployment.manifest import LayerRecord, Manifest
+from voltphase.deployment.propagation import method_json, sampling_json
+from voltphase.deployment.records import MANIFEST_NAME
 from voltphase.grid import Grid
 
 _LONGEST_LIST = 16
@@ -17,6 +20,13 @@ _MEASURES = {
     "mean": "the mean of the intensity",
     "amplitude": "the mean of the square root of the intensity",
     "fraction": "the sum of the intensity, divided by that over the whole detector",
+}
+
+# What each file holds, by the place of its record.
+_FILES = {
+    "image": "the picture to load on the device of layer {}",
+    "levels": "the level of each pixel of layer {}, [row, column]",
+    "regions": "the table that each pixel of layer {} follows, [row, column], -1 where inactive",
 }
 
 _DECISIONS = {
@@ -49,16 +59,18 @@ def bench_note(manifest: Manifest) -> str:
             f"An optical network: a source that carries an image as its amplitude, {count} and a detector, along one "
             f"axis. All of this is in {MANIFEST_NAME} too, for programs."
         ),
-        *_paragraph(f"Light: {manifest.wavelength * 1e9:.6g} nm, coherent ({manifest.method} propagation)."),
+        *_paragraph(f"Light: {manifest.wavelength * 1e9:.9g} nm, coherent ({_methods(manifest)} propagation)."),
         *_paragraph(
             f"Input: {shape} images, their brightness the amplitude of a plane wave, interpolated bilinearly to the "
-            "samples of the source."
+            "samples of the source (Computing the readings, below, says how)."
         ),
         *_planes(manifest),
         *_device_tables(manifest),
         *_heading("Orientation"),
         *(line for text in _ORIENTATION for line in _paragraph(text)),
         *_detector(manifest),
+        *_formulas(manifest),
+        *_files(manifest),
         *_check(manifest),
     ]
     return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
@@ -142,18 +154,90 @@ def _detector(manifest: Manifest) -> list[str]:
     ]
 
 
-def _check(manifest: Manifest) -> list[str]:
-    reference = manifest.reference
-    if reference is None:
-        return [*_heading("Check"), "Deployed without a test set."]
-    return [
-        *_heading("Check"),
+def _formulas(manifest: Manifest) -> list[str]:
+    lines = [
+        *_heading("Computing the readings"),
         *_paragraph(
-            f"The design gets {reference.accuracy:.2%} of the {reference.images} {reference.split} images of "
-            f"{reference.data} right; its logits for each are in {reference.logits.name}. `voltphase verify` on this "
-            "folder rebuilds the system from these files alone and compares."
+            f"Everything below is in {MANIFEST_NAME} too, each number to its last digit. The field on the source goes "
+            "to the first layer, is multiplied by the state of each pixel, goes on to the next layer, and so on to the "
+            "detector. The states are in the tables there: code is the value of a pixel of the picture, level that in "
+            "the array of levels, amplitude and phase_rad the state."
         ),
     ]
+    for key in ("time", "state", "coordinates", "arrays", "input", "interpolation"):
+        lines += _paragraph(f"{key.capitalize()}: {CONVENTIONS[key]}")
+    if any(layer.regions is not None for layer in manifest.layers):
+        lines += _paragraph(f"Panels: {CONVENTIONS['inactive_value']}")
+    for name in dict.fromkeys(method.name for method in manifest.methods):
+        lines += _paragraph(f"From plane to plane ({name}): {FORMULAS[name]}")
+    for number, (method, geometry) in enumerate(zip(manifest.methods, manifest.geometries, strict=True), start=1):
+        figures = {**method_json(method)["parameters"], **sampling_json(method, geometry)}
+        known = {name: value for name, value in figures.items() if value is not None}
+        if known:
+            words = "; ".join(f"{name} = {_figure(value)}" for name, value in known.items())
+            lines += _paragraph(f"Gap {number} ({method.name}): {words}.")
+    lines += _paragraph(f"Regions: {CONVENTIONS['regions']}")
+    formula = readout_formula(manifest.measure, differential=manifest.regions.paired)
+    lines += _paragraph(
+        f"Readout: {formula} Here scale = {manifest.scale!r} and digital_factor = {manifest.reading_factor!r}."
+    )
+    return lines
+
+
+def _files(manifest: Manifest) -> list[str]:
+    rows = []
+    for number, layer in enumerate(manifest.layers, start=1):
+        for record, what in ((layer.image, "image"), (layer.levels, "levels"), (layer.regions, "regions")):
+            if record is not None:
+                kind = record.dtype or f"PNG, {layer.image_bits}-bit grey"
+                rows.append((record.name, kind, _FILES[what].format(number)))
+    samples, reference = manifest.samples, manifest.reference
+    if samples is not None:
+        rows.append((samples.images.name, samples.images.dtype, f"{samples.origin}, [image, row, column]"))
+        if samples.labels is not None:
+            rows.append((samples.labels.name, samples.labels.dtype, "the class of each of them"))
+        rows.append(
+            (samples.readings.name, samples.readings.dtype, "what the detector reads for each, [image, region]")
+        )
+    if reference is not None:
+        what = f"the logits of all {reference.images} {reference.split} images, [image, class]"
+        rows.append((reference.logits.name, reference.logits.dtype, what))
+    return [
+        *_heading("Files"),
+        *(f"{name:<22}{kind:<18}{what}" for name, kind, what in (("file", "dtype", "what it holds"), *rows)),
+        "",
+        *_paragraph(CONVENTIONS["files"]),
+        *_paragraph(f"data_sha256 in {MANIFEST_NAME}: {CONVENTIONS['data_sha256']}"),
+        *_paragraph(f"manifest_sha256 in {MANIFEST_NAME}: {CONVENTIONS['manifest_sha256']}"),
+    ]
+
+
+def _check(manifest: Manifest) -> list[str]:
+    samples, reference = manifest.samples, manifest.reference
+    lines = _heading("Check")
+    if samples is not None:
+        lines += _paragraph(
+            f"{samples.images.name} holds {samples.origin}. Whoever sends them through the system has to find the "
+            f"readings in {samples.readings.name}: a program to rounding, a bench but for noise and a common factor."
+        )
+    if reference is None:
+        lines += _paragraph("Deployed without a test set.")
+    else:
+        lines += _paragraph(
+            f"The design gets {reference.accuracy:.2%} of the {reference.images} {reference.split} images of "
+            f"{reference.data} right; its logits for each are in {reference.logits.name}."
+        )
+    return lines + _paragraph(
+        "`voltphase verify` on this folder rebuilds the system from these files alone and compares."
+    )
+
+
+def _methods(manifest: Manifest) -> str:
+    return ", ".join(dict.fromkeys(method.name for method in manifest.methods))
+
+
+def _figure(value: float | list[float]) -> str:
+    return f"{value!r} for [y, x]" if isinstance(value, list) else repr(value)
 
 
 def _heading(title: str) -> list[str]:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
-from voltphase.deployment.manifest import (
-    PRECISIONS,
-    LayerRecord,
-    Manifest,
-)
-from voltphase.deployment.records import MANIFEST_NAME, check_unchanged, read_array, reading
+from voltphase.deployment.manifest import PRECISIONS, LayerRecord, Manifest
+from voltphase.deployment.records import MANIFEST_NAME, read_array, read_image
 from voltphase.devices import DevicePanel
 from voltphase.errors import DeploymentError, VoltphaseError
+from voltphase.files import checked_path
 from voltphase.optics import ImageSource
 from voltphase.optics.gaps import gap_propagators
-
-_PNG_MODES = {8: ("L",), 16: ("I;16", "I;16B", "I")}
 
 
 class Emulator(nn.Module):
@@ -35,19 +30,23 @@ class Emulator(nn.Module):
         levels: The level of each pixel, an integer array of shape (rows, columns) per layer.
 
     Raises:
-        DeploymentError: if the parts do not fit together.
+        DeploymentError: if the parts do not fit together, or need more memory than there is.
     """
 
     def __init__(self, manifest: Manifest, levels: list[np.ndarray]) -> None:
         super().__init__()
+        manifest.require_memory()
         self.manifest = manifest
         dtype = PRECISIONS[manifest.precision]
-        grids = [manifest.source, *(layer.grid for layer in manifest.layers), manifest.detector]
         try:
             self.source = ImageSource(manifest.source, manifest.image_shape, dtype=dtype)
             self.propagators = nn.ModuleList(
                 gap_propagators(
-                    grids, manifest.distances, wavelength=manifest.wavelength, method=manifest.method, dtype=dtype
+                    manifest.grids,
+                    manifest.distances,
+                    wavelength=manifest.wavelength,
+                    method=manifest.methods,
+                    dtype=dtype,
                 )
             )
             self.readout = manifest.make_readout()
@@ -64,14 +63,16 @@ class Emulator(nn.Module):
         self.eval()
 
     @classmethod
-    def from_folder(cls, folder: str | Path) -> Emulator:
+    def from_folder(cls, folder: str | PathLike[str]) -> Emulator:
         """Rebuild the system of a deployed folder.
 
         Raises:
-            DeploymentError: if a file is missing, cannot be read, was changed, or contradicts another.
+            DeploymentError: if a file is missing, cannot be read, was changed, or contradicts another, or the system
+                needs more memory than there is.
         """
-        folder = Path(folder)
+        folder = checked_path(folder, DeploymentError)
         manifest = Manifest.read(folder)
+        manifest.require_memory()
         return cls(manifest, [read_levels(folder, layer) for layer in manifest.layers])
 
     def modulations(self) -> list[Tensor]:
@@ -111,7 +112,7 @@ def read_levels(folder: Path, layer: LayerRecord) -> np.ndarray:
             holds a value that the device table lacks, differs from the other, or was changed since it was
             written.
     """
-    codes = _read_image(folder / layer.image.name, layer)
+    codes = read_image(folder, layer.image, layer.grid.shape, layer.image_bits)
     of_code = np.full(2**layer.image_bits, -1, dtype=np.int64)
     of_code[list(layer.codes)] = np.arange(len(layer.codes))
     levels = of_code[codes]
@@ -121,12 +122,7 @@ def read_levels(folder: Path, layer: LayerRecord) -> np.ndarray:
             f"expected only grey values of the device table in {folder / layer.image.name}, but got "
             f"{codes[row, column]} at row {row}, column {column}: restore the file or deploy again"
         )
-    stored = read_array(folder / layer.levels.name)
-    if stored.dtype.kind != "u" or stored.shape != layer.grid.shape:
-        raise DeploymentError(
-            f"expected unsigned integers of shape {layer.grid.shape} in {folder / layer.levels.name}, but "
-            f"got {stored.dtype} of shape {stored.shape}: restore the file or deploy again"
-        )
+    stored = read_array(folder, layer.levels, layer.grid.shape, "u", "unsigned integers")
     if (different := stored != levels).any():
         row, column = np.argwhere(different)[0]
         raise DeploymentError(
@@ -134,22 +130,4 @@ def read_levels(folder: Path, layer: LayerRecord) -> np.ndarray:
             f"{row}, column {column} they are {levels[row, column]} and {stored[row, column]}: restore "
             "both or deploy again"
         )
-    check_unchanged(folder, layer.image)
-    check_unchanged(folder, layer.levels)
     return levels
-
-
-def _read_image(path: Path, layer: LayerRecord) -> np.ndarray:
-    rows, columns = layer.grid.shape
-    with reading(path), Image.open(path, formats=["PNG"]) as image:
-        if image.size != (columns, rows):
-            raise DeploymentError(
-                f"expected {rows} rows x {columns} columns in {path}, but got {image.height} x "
-                f"{image.width}: restore the file or deploy again"
-            )
-        if image.mode not in _PNG_MODES[layer.image_bits]:
-            raise DeploymentError(
-                f"expected a grey image of {layer.image_bits} bits in {path}, but its mode is {image.mode}: "
-                "restore the file or deploy again"
-            )
-        return np.asarray(image).astype(np.int64)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
+import torch
 from PIL import Image
 
 from voltphase.deployment.bench_note import bench_note
@@ -15,22 +19,26 @@ from voltphase.deployment.manifest import (
     LayerRecord,
     Manifest,
     ReferenceRecord,
+    SamplesRecord,
     data_digest,
     write_manifest,
 )
-from voltphase.deployment.records import FileRecord
+from voltphase.deployment.reading import LARGEST_PLANE
+from voltphase.deployment.records import FileRecord, write_array
 from voltphase.devices import Device, DevicePanel
-from voltphase.errors import DeploymentError, OutputError
-from voltphase.files import atomic_directory
-from voltphase.readout import all_logits
+from voltphase.errors import DataError, DeploymentError, OutputError
+from voltphase.files import atomic_directory, checked_path
+from voltphase.readout import RegionReadout, Regions, all_logits
 
 if TYPE_CHECKING:
     from voltphase.codesign import CodesignLayer
     from voltphase.data import ImageDataset
     from voltphase.model import DONN
 
-REFERENCE_NAME = "expected-logits.npy"
-NOTE_NAME = "README.txt"
+REFERENCE_NAME: Final = "expected-logits.npy"
+NOTE_NAME: Final = "README.txt"
+# Test inputs that travel in the folder.
+_SAMPLES: Final = 20
 
 # A tie between two regions may fall the other way on another machine; more than this is another network.
 _ACCURACY_TOLERANCE = 0.002
@@ -38,7 +46,7 @@ _ACCURACY_TOLERANCE = 0.002
 
 def deploy(
     model: DONN,
-    out: str | Path,
+    out: str | PathLike[str],
     *,
     dataset: ImageDataset | None = None,
     split: str = "test",
@@ -48,15 +56,17 @@ def deploy(
 
     The folder holds, per layer, ``layer-N.png`` (the grey value of each pixel) and ``layer-N-levels.npy`` (its
     level), where it is a panel ``layer-N-regions.npy`` (the table each pixel follows, -1 where it is inactive; the
-    image holds level 0 there), and ``manifest.json``, ``README.txt`` and, with a data set, ``expected-logits.npy``:
-    what the model gives for every image, to verify against.
+    image holds level 0 there). ``manifest.json`` and ``README.txt`` say all about the system around them, formulas and
+    conventions included. ``sample-images.npy``, ``sample-labels.npy`` and ``sample-readings.npy`` are 20 inputs, the
+    first of the data set or noise without one, and what the detector reads for each. With a data set
+    ``expected-logits.npy`` holds what the model gives for every image, to verify against.
 
     Args:
-        model: Its argmax states are deployed, those it is evaluated with.
-        out: The folder to make.
-        dataset: The test set to judge the deployed system by.
+        model: Trained network; its argmax states are deployed, those it is evaluated with.
+        out: Folder to make.
+        dataset: Test set to judge the deployed system by.
         split: Which part of the data set that is.
-        expected_accuracy: What the model is known to reach on ``dataset``, a fraction.
+        expected_accuracy: Accuracy that the model is known to reach on ``dataset``, a fraction.
 
     Returns:
         ``out`` as a path.
@@ -64,11 +74,18 @@ def deploy(
     Raises:
         OutputError: if ``out`` exists already or cannot be written.
         DeploymentError: if ``dataset`` has other classes than the detector tells apart, the model does not reach
-            ``expected_accuracy``, or a device has too many levels.
+            ``expected_accuracy``, a device has too many levels, a plane too many samples, or the model holds what
+            cannot be rebuilt from files, such as a method of propagation of its own.
         ConfigError: if the model's relaxation has no levels to deploy.
     """
-    out = Path(out)
+    out = checked_path(out, OutputError)
     model.levels()  # a network that has none is refused before the work
+    for grid in model.grids:
+        if grid.rows * grid.columns > LARGEST_PLANE:
+            raise DeploymentError(
+                f"expected planes of at most {LARGEST_PLANE} samples, which pictures can be opened with, but got "
+                f"{grid.rows} x {grid.columns}"
+            )
     logits = accuracy = None
     if dataset is not None:
         classes = model.readout.regions.classes
@@ -90,28 +107,33 @@ def deploy(
         )
         reference = None
         if dataset is not None and logits is not None and accuracy is not None:
-            np.save(folder / REFERENCE_NAME, logits.numpy(), allow_pickle=False)
             reference = ReferenceRecord(
                 data=dataset.name,
                 split=split,
                 images=len(dataset),
                 digest=data_digest(dataset.images, dataset.labels),
                 accuracy=accuracy,
-                logits=FileRecord.of(folder / REFERENCE_NAME),
+                logits=write_array(folder / REFERENCE_NAME, logits.numpy()),
             )
-        manifest = _describe(model, layers, reference, tuple(dataset.classes) if dataset is not None else ())
-        write_manifest(folder, manifest)
-        (folder / NOTE_NAME).write_text(bench_note(manifest), encoding="utf-8")
+        samples = _write_samples(folder, model, dataset, split)
+        manifest = _describe(model, layers, reference, samples, tuple(dataset.classes) if dataset is not None else ())
+        # A name may hold what no UTF-8 can, half of a pair.
+        (folder / NOTE_NAME).write_bytes(bench_note(manifest).encode("utf-8", "backslashreplace"))
+        write_manifest(folder, replace(manifest, note=FileRecord.of(folder / NOTE_NAME)))
+        # What cannot be read again is refused now, not on the bench.
+        Manifest.read(folder)
     return out
 
 
-def deploy_run(run: str | Path, out: str | Path, *, data_dir: str | Path | None = None) -> Path:
+def deploy_run(
+    run: str | PathLike[str], out: str | PathLike[str], *, data_dir: str | PathLike[str] | None = None
+) -> Path:
     """Deploy the model of a run folder, with the test set and the accuracy of that run.
 
     Args:
-        run: As training left it.
-        out: The folder to make.
-        data_dir: Where data sets lie; where the run's configuration says by default.
+        run: Folder of a run, as training left it.
+        out: Folder to make.
+        data_dir: Folder where data sets lie; where the run's configuration says by default.
 
     Returns:
         ``out`` as a path.
@@ -123,7 +145,9 @@ def deploy_run(run: str | Path, out: str | Path, *, data_dir: str | Path | None 
     """
     from voltphase.training import build_dataset, load_run
 
-    out = Path(out)
+    out, run = checked_path(out, OutputError), checked_path(run, DataError)
+    if data_dir is not None:
+        data_dir = checked_path(data_dir, DataError)
     if out.exists():
         raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
     model, config, summary = load_run(run)
@@ -157,7 +181,7 @@ def _write_layer(folder: Path, number: int, layer: CodesignLayer, model: DONN) -
     image_path, levels_path = folder / f"layer-{number}.png", folder / f"layer-{number}-levels.npy"
     image = np.array(codes, dtype=np.uint8 if bits == 8 else np.uint16)[levels]
     Image.fromarray(image).save(image_path, format="PNG", optimize=True)
-    np.save(levels_path, levels.astype(np.min_scalar_type(len(codes) - 1)), allow_pickle=False)
+    levels_record = write_array(levels_path, levels.astype(np.min_scalar_type(len(codes) - 1)))
     return LayerRecord(
         grid=model.grids[number],
         device=layer.device_states,
@@ -165,7 +189,7 @@ def _write_layer(folder: Path, number: int, layer: CodesignLayer, model: DONN) -
         codes=codes,
         image_bits=bits,
         image=FileRecord.of(image_path),
-        levels=FileRecord.of(levels_path),
+        levels=levels_record,
         digital_gain=layer.gain,
     )
 
@@ -173,9 +197,40 @@ def _write_layer(folder: Path, number: int, layer: CodesignLayer, model: DONN) -
 def _write_regions(folder: Path, number: int, device: Device) -> FileRecord | None:
     if not isinstance(device, DevicePanel):
         return None
-    path = folder / f"layer-{number}-regions.npy"
-    np.save(path, device.regions.astype("<i4"), allow_pickle=False)
-    return FileRecord.of(path)
+    return write_array(folder / f"layer-{number}-regions.npy", device.regions.astype(np.int32))
+
+
+def _write_samples(folder: Path, model: DONN, dataset: ImageDataset | None, split: str) -> SamplesRecord:
+    if dataset is None:
+        shape = (_SAMPLES, *model.source.image_shape)
+        images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+        labels, origin = None, f"{_SAMPLES} images of noise"
+    else:
+        images, labels = dataset[:_SAMPLES]
+        origin = f"the first {len(images)} {split} images of {dataset.name}"
+    return SamplesRecord(
+        origin=origin,
+        count=len(images),
+        images=write_array(folder / "sample-images.npy", images.cpu().numpy()),
+        labels=None if labels is None else write_array(folder / "sample-labels.npy", labels.cpu().numpy()),
+        readings=write_array(folder / "sample-readings.npy", _readings(model, images).numpy()),
+    )
+
+
+@torch.no_grad()
+def _readings(model: DONN, images: torch.Tensor) -> torch.Tensor:
+    """The reading of each region, ``images x regions``, as a bench has it: of the light without gain."""
+    regions = model.readout.regions
+    readout = RegionReadout(Regions(regions.boxes, regions.shape), model.readout.measure, 1.0)
+    gain = math.prod(layer.gain for layer in _layers(model))
+    device, training = next(model.buffers()).device, model.training
+    model.eval()
+    try:
+        # One at a time: every plane is kept.
+        fields = (model.planes(image[None].to(device))["detector"].cpu() / gain for image in images)
+        return torch.cat([readout.measured(readout.window(field)) for field in fields])
+    finally:
+        model.train(training)
 
 
 def _layers(model: DONN) -> list[CodesignLayer]:
@@ -183,13 +238,17 @@ def _layers(model: DONN) -> list[CodesignLayer]:
 
 
 def _describe(
-    model: DONN, layers: tuple[LayerRecord, ...], reference: ReferenceRecord | None, classes: tuple[str, ...]
+    model: DONN,
+    layers: tuple[LayerRecord, ...],
+    reference: ReferenceRecord | None,
+    samples: SamplesRecord,
+    classes: tuple[str, ...],
 ) -> Manifest:
     dtype = _layers(model)[0].table.values.dtype
     return Manifest(
         wavelength=model.wavelength,
         distances=tuple(model.distances),
-        method=model.method,
+        methods=tuple(propagator.method for propagator in model.propagators),
         precision=next(name for name, kind in PRECISIONS.items() if kind == dtype),
         image_shape=model.source.image_shape,
         source=model.grids[0],
@@ -201,6 +260,7 @@ def _describe(
         classes=classes,
         reference=reference,
         version=_version(),
+        samples=samples,
     )
 
 

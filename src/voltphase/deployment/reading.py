@@ -12,6 +12,9 @@ from voltphase.errors import DeploymentError
 
 _LONGEST_SHOWN = 60
 _LARGEST_SIDE = 65536
+#: Samples of a plane: no more than pictures are opened with, and 2 GB of states while they are made.
+LARGEST_PLANE = 2**26
+_DIGEST_LENGTH = 64
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Reader:
 
     def optional_child(self, key: str) -> Reader | None:
         """The object under ``key``, or None where ``null`` stands there."""
-        return None if self._value(key) is None else self.child(key)
+        return None if self.value(key) is None else self.child(key)
 
     def children(self, key: str) -> list[Reader]:
         """The objects of the list under ``key``."""
@@ -88,20 +91,29 @@ class Reader:
             raise self.error(f"expected {key} to name a file of the same folder, but got {value!r}")
         return value
 
+    def digest(self, key: str) -> str:
+        """The SHA-256 under ``key``, in hexadecimal."""
+        value = self.text(key)
+        if len(value) != _DIGEST_LENGTH or set(value) - set("0123456789abcdef"):
+            raise self.error(
+                f"expected a SHA-256 of {_DIGEST_LENGTH} hexadecimal digits as {key}, but got {value!r:.80}"
+            )
+        return value
+
     def boolean(self, key: str) -> bool:
         """The truth value under ``key``."""
         return self._typed(key, bool, "true or false")
 
     def integer(self, key: str) -> int:
         """The integer under ``key``."""
-        value = self._value(key)
+        value = self.value(key)
         if not _is_integer(value):
             raise self._unexpected(key, "an integer", value)
         return value
 
     def integers(self, key: str, count: int, *, of: Any = None) -> tuple[int, ...]:
         """A list of ``count`` integers: the one under ``key``, or ``of``, an entry of it."""
-        value = self._value(key) if of is None else of
+        value = self.value(key) if of is None else of
         if not isinstance(value, list) or len(value) != count or not all(map(_is_integer, value)):
             raise self._unexpected(key, f"{count} integers", value)
         return tuple(value)
@@ -111,39 +123,53 @@ class Reader:
         first, second = self.integers(key, 2)
         if not (0 < first <= _LARGEST_SIDE and 0 < second <= _LARGEST_SIDE):
             raise self.error(f"expected {key} of 1 to {_LARGEST_SIDE} samples a side, but got {_kind([first, second])}")
+        if first * second > LARGEST_PLANE:
+            raise self.error(f"expected {key} of at most {LARGEST_PLANE} samples, but got {first} x {second}")
         return first, second
+
+    def count(self, key: str, most: int) -> int:
+        """The integer under ``key``, from 1 to ``most``."""
+        value = self.integer(key)
+        if not 1 <= value <= most:
+            raise self.error(f"expected {key} of 1 to {most}, but got {_kind(value)}")
+        return value
 
     def number(self, key: str) -> float:
         """The finite number under ``key``."""
-        value = self._value(key)
+        value = self.value(key)
         if not _is_number(value):
             raise self._unexpected(key, "a number", value)
         return float(value)
 
-    def positive(self, key: str) -> float:
-        """The number above zero under ``key``."""
-        value = self.number(key)
-        if value <= 0:
-            raise self.error(f"expected {key} above zero, but got {value:g}")
-        return value
+    def within(self, key: str, low: float, high: float) -> float:
+        """The number under ``key``, from ``low`` to ``high``."""
+        return self._bounded(key, self.number(key), low, high)
 
-    def numbers(self, key: str, count: int | None = None) -> tuple[float, ...]:
-        """The list of numbers under ``key``, ``count`` of them if given."""
+    def numbers(
+        self, key: str, count: int | None = None, low: float = -math.inf, high: float = math.inf
+    ) -> tuple[float, ...]:
+        """The list of numbers under ``key``, ``count`` of them if given, each from ``low`` to ``high``."""
         entries = self.entries(key)
         if not all(map(_is_number, entries)) or count not in (None, len(entries)):
             raise self._unexpected(key, "a list of numbers" if count is None else f"{count} numbers", entries)
-        return tuple(float(entry) for entry in entries)
+        return tuple(self._bounded(key, float(entry), low, high) for entry in entries)
+
+    def _bounded(self, key: str, value: float, low: float, high: float) -> float:
+        if not low <= value <= high:
+            raise self.error(f"expected {key} from {low:g} to {high:g}, but got {value:g}")
+        return value
 
     def _place(self, key: str) -> str:
         return f"{self.where}.{key}" if self.where else key
 
-    def _value(self, key: str) -> Any:
+    def value(self, key: str) -> Any:
+        """Whatever stands under ``key``."""
         if key not in self.content:
             raise DeploymentError(f"{self.path}: expected the key {self._place(key)}, but it is missing: deploy again")
         return self.content[key]
 
     def _typed(self, key: str, kind: type, words: str) -> Any:
-        value = self._value(key)
+        value = self.value(key)
         if not isinstance(value, kind):
             raise self._unexpected(key, words, value)
         return value

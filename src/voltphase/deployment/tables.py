@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from voltphase.deployment.reading import Reader
-from voltphase.deployment.records import FileRecord, check_unchanged, read_array
+from voltphase.deployment.records import FileRecord, read_array
 from voltphase.devices import Device, DevicePanel, DeviceStates
 from voltphase.errors import DeploymentError, VoltphaseError
 
@@ -95,17 +95,10 @@ def _parse_panel(device: Reader, shape: tuple[int, int], record: FileRecord) -> 
     tables, codes = [table for table, _ in parsed], {codes for _, codes in parsed}
     if len(codes) != 1:
         raise device.error("expected at least one table, and the same codes in all: one image is for all of them")
-    path = device.path.with_name(record.name)
-    regions = read_array(path)
-    if regions.shape != shape:
-        raise DeploymentError(
-            f"expected a map of {shape[0]} x {shape[1]} pixels in {path}, but got one of shape {regions.shape}: "
-            "restore the file or deploy again"
-        )
-    check_unchanged(path.parent, record)
+    regions = read_array(device.path.parent, record, shape, "i", "whole numbers")
     real, imaginary = device.numbers("inactive_value", 2)
     try:
-        panel = DevicePanel(tuple(tables), regions, complex(real, imaginary), device.text("name"))
+        panel = DevicePanel(tuple(tables), regions.astype(np.int64), complex(real, imaginary), device.text("name"))
     except VoltphaseError as error:
         raise in_manifest(device, error) from error
     if panel.digest != device.text("digest"):

@@ -19,7 +19,7 @@ def gap_propagators(
     distances: Sequence[float],
     *,
     wavelength: float,
-    method: str | Method,
+    method: str | Method | Sequence[str | Method],
     engine: Engine = "auto",
     dtype: torch.dtype = torch.complex64,
 ) -> list[Propagator]:
@@ -28,7 +28,8 @@ def gap_propagators(
     Args:
         grids: Samples of the planes in the order light meets them; from all but the last, the detector, it goes on.
         distances: From each plane to the next, in metres.
-        wavelength, method, engine, dtype: As for :class:`Propagator`.
+        wavelength, engine, dtype: As for :class:`Propagator`.
+        method: As for :class:`Propagator`, one for all gaps or one for each.
 
     Raises: as :class:`Propagator`, and
         SamplingError: if a plane before the last is too coarse for the light that arrives.
@@ -37,13 +38,14 @@ def gap_propagators(
         SamplingWarning: if a method or a plane is borderline.
         UnitWarning: if lengths look to be in different units.
     """
-    gaps = list(zip(grids[:-1], grids[1:], distances, strict=True))
+    methods = [method] * len(distances) if isinstance(method, str | Method) else method
+    gaps = list(zip(grids[:-1], grids[1:], distances, methods, strict=True))
     with once():
         alike = {
-            (source, target, distance): Propagator(
-                source, target, wavelength=wavelength, distance=distance, method=method, engine=engine, dtype=dtype
+            (source, target, distance, chosen): Propagator(
+                source, target, wavelength=wavelength, distance=distance, method=chosen, engine=engine, dtype=dtype
             )
-            for source, target, distance in dict.fromkeys(gaps)
+            for source, target, distance, chosen in dict.fromkeys(gaps)
         }
     propagators = [alike[gap] for gap in gaps]
     for number, propagator in enumerate(propagators[:-1], start=2):

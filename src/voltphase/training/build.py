@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
 from voltphase import devices as device_library
@@ -141,10 +142,12 @@ def build_datasets(config: Config, data_dir: str | Path | None = None) -> tuple[
     return build_dataset(config, "train", data_dir), build_dataset(config, "test", data_dir)
 
 
-def build_dataset(config: Config, split: str, data_dir: str | Path | None = None) -> ImageDataset:
-    """One split, ``train`` or ``test``, of the data set; see `build_datasets`."""
+def build_dataset(
+    config: Config, split: str, data_dir: str | PathLike[str] | None = None, *, download: bool = True
+) -> ImageDataset:
+    """One split, ``train`` or ``test``, of the data set, downloaded if it may be; see `build_datasets`."""
     data = config.data
-    dataset = load(data.name, split, data_dir=data_dir or data.dir)
+    dataset = load(data.name, split, data_dir=data_dir or data.dir, download=download)
     limit = data.train_limit if split == "train" else data.test_limit
     regions, each = config.readout.regions, 2 if config.readout.differential else 1
     if isinstance(regions, list) and len(regions) != each * len(dataset.classes):

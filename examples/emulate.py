@@ -1,0 +1,280 @@
+"""A deployed folder computed with numpy alone: no voltphase, no torch, only what manifest.json and README.txt say.
+
+    python examples/emulate.py bench
+
+rebuilds the system from the files, sends the test inputs that travel in the folder through it and compares what the
+detector reads. `Emulator(folder).logits(images)` answers other images. Arithmetic is in double precision; voltphase's
+own is in single by default, so that readings differ by about 1e-6 of the light on the detector.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+# Nodes of the quadrature of an oscillating integral over one or two turns of its phase: exact to rounding.
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
+
+
+class Emulator:
+    """The system of a deployed folder.
+
+    Args:
+        folder: Folder that `voltphase deploy` wrote.
+        phase_sign: Sign of a state's phase: +1 is the files' convention, and -1 is there to see that it matters.
+    """
+
+    def __init__(self, folder: str | Path, phase_sign: int = 1) -> None:
+        self.folder = Path(folder)
+        self.manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
+        layers, readout = self.manifest["layers"], self.manifest["readout"]
+        grids = [self.manifest["input"]["grid"], *(layer["grid"] for layer in layers), readout["grid"]]
+        self.states = [self._layer_states(layer, phase_sign) for layer in layers]
+        propagation = self.manifest["propagation"]
+        self.gaps = [
+            propagator(method, source, target, self.manifest["wavelength_m"], distance)
+            for method, source, target, distance in zip(
+                propagation["methods"], grids[:-1], grids[1:], propagation["distances_m"], strict=True
+            )
+        ]
+
+    def detector_field(self, image: Array) -> Array:
+        """The complex field on the detector, `rows x columns`, of one image (bytes, or numbers from 0 to 1)."""
+        values = image / 255 if image.dtype == np.uint8 else image
+        rows, columns = self.manifest["input"]["grid"]["shape"]
+        down, across = interpolation(values.shape[0], rows), interpolation(values.shape[1], columns)
+        field = (down @ values @ across.T).astype(complex)
+        for states, gap in zip(self.states, self.gaps, strict=False):
+            field = states * gap(field)
+        return self.gaps[-1](field)
+
+    def readings(self, images: Array) -> Array:
+        """What the detector reads, `images x regions`."""
+        return np.array([self._read(self.detector_field(image)) for image in images])
+
+    def logits(self, images: Array) -> Array:
+        """Logits, `images x classes`; the highest names the class."""
+        return self.logits_of(self.readings(images))
+
+    def logits_of(self, readings: Array) -> Array:
+        """Logits, `images x classes`, that follow from readings, `images x regions`."""
+        readout = self.manifest["readout"]
+        if readout["differential"]:
+            speaks_for, against = readings[:, 0::2], readings[:, 1::2]
+            total = speaks_for + against
+            readings = (speaks_for - against) / np.where(total > 0, total, 1)
+        return readout["scale"] * readout["digital_factor"] * readings
+
+    def _layer_states(self, layer: dict[str, Any], phase_sign: int) -> Array:
+        levels = np.load(self.folder / layer["levels"]["file"])
+        if "device" in layer:
+            return table_states(layer["device"], phase_sign)[levels]
+        panel = layer["panel"]
+        regions = np.load(self.folder / panel["regions"]["file"])
+        states = np.full(levels.shape, complex(*panel["inactive_value"]))
+        for index, table in enumerate(panel["tables"]):
+            states[regions == index] = table_states(table, phase_sign)[levels[regions == index]]
+        return states
+
+    def _read(self, field: Array) -> list[float]:
+        readout = self.manifest["readout"]
+        light = np.abs(field) if readout["measure"] == "amplitude" else np.abs(field) ** 2
+        parts = [
+            light[row : row + height, column : column + width] for row, column, height, width in readout["regions"]
+        ]
+        if readout["measure"] in ("mean", "amplitude"):
+            return [float(part.mean()) for part in parts]
+        total = light.sum() if readout["measure"] == "fraction" else 1.0
+        return [float(part.sum() / (total or 1.0)) for part in parts]
+
+
+def table_states(table: dict[str, Any], phase_sign: int) -> Array:
+    """The complex state of each level of a device table."""
+    rows = table["table"]
+    return np.array([row["amplitude"] * np.exp(1j * phase_sign * row["phase_rad"]) for row in rows])
+
+
+def interpolation(pixels: int, samples: int) -> Array:
+    """Bilinear interpolation of one axis with half-pixel centres, a `samples x pixels` matrix."""
+    at = np.clip((np.arange(samples) + 0.5) * pixels / samples - 0.5, 0, pixels - 1)
+    left = np.floor(at).astype(int)
+    matrix = np.zeros((samples, pixels))
+    matrix[np.arange(samples), left] = 1 - (at - left)
+    matrix[np.arange(samples), np.minimum(left + 1, pixels - 1)] += at - left
+    return matrix
+
+
+def coordinates(grid: dict[str, Any], axis: int) -> Array:
+    """Where samples lie along an axis, 0 for y and 1 for x, in metres."""
+    n = grid["shape"][axis]
+    return (np.arange(n) - (n - 1) / 2) * grid["pitch_m"][axis] + grid["offset_m"][axis]
+
+
+def propagator(
+    method: dict[str, Any], source: dict[str, Any], target: dict[str, Any], wavelength: float, z: float
+) -> Callable[[Array], Array]:
+    """What takes a field from one plane to the next, as the formula of the method says."""
+    name, parameters = method["name"], method["parameters"]
+    carrier = np.exp(2j * math.pi * (z / wavelength))
+    if name in ("fraunhofer", "focal-plane"):
+        front = parameters.get("front", 0.0)
+        curvature = 1 - front / z
+        carrier = np.exp(2j * math.pi * ((z + front) / wavelength))
+        rows, columns = (far_field(source, target, axis, wavelength, z, curvature) for axis in (0, 1))
+        return lambda field: carrier * (rows @ field @ columns.T)
+    if name in KERNELS:
+        rows, columns = (
+            KERNELS[name](displacements(source, target, axis), source["pitch_m"][axis], wavelength, z, parameters)
+            for axis in (0, 1)
+        )
+        return lambda field: carrier * (rows @ field @ columns.T)
+    if name == "angular-spectrum":
+        return angular_spectrum(method["sampling"], source, target, wavelength, z)
+    if name == "rayleigh-sommerfeld":
+        return rayleigh_sommerfeld(source, target, wavelength, z)
+    g, f = (np.fft.fftfreq(n, pitch) for n, pitch in zip(source["shape"], source["pitch_m"], strict=True))
+    if name == "angular-spectrum-wrapped":
+        transfer = plane_waves(g[:, None], f, wavelength, z)
+    elif name == "fresnel-wrapped":
+        transfer = np.exp(-1j * math.pi * wavelength * z * (g[:, None] ** 2 + f**2))
+    else:
+        raise ValueError(f"the method {name!r} is not known here")
+    return lambda field: carrier * np.fft.ifft2(transfer * np.fft.fft2(field))
+
+
+def displacements(source: dict[str, Any], target: dict[str, Any], axis: int) -> Array:
+    """Target minus source coordinate along an axis, `target x source`."""
+    return coordinates(target, axis)[:, None] - coordinates(source, axis)
+
+
+def fresnel(d: Array, pitch: float, wavelength: float, z: float, _: dict[str, Any]) -> Array:
+    """One axis of the Fresnel transfer function, integrated over the band of the samples."""
+
+    def integrand(f: Array, d: Array) -> Array:
+        return pitch * np.exp(2j * math.pi * f * d - 1j * math.pi * wavelength * z * f**2)
+
+    turns = np.abs(d).max() / pitch + wavelength * z / (4 * pitch**2)
+    return integral(integrand, d, -1 / (2 * pitch), 1 / (2 * pitch), turns)
+
+
+def fresnel_pixels(d: Array, pitch: float, wavelength: float, z: float, parameters: dict[str, Any]) -> Array:
+    """One axis of the Fresnel diffraction of square pixels."""
+    half = pitch * math.sqrt(parameters["fill_factor"]) / 2
+
+    def integrand(u: Array, d: Array) -> Array:
+        return np.exp(-0.25j * math.pi + 1j * math.pi * (d + u) ** 2 / (wavelength * z)) / math.sqrt(wavelength * z)
+
+    turns = 2 * half * (np.abs(d).max() + half) / (wavelength * z)
+    return integral(integrand, d, -half, half, turns)
+
+
+def fresnel_impulse(d: Array, pitch: float, wavelength: float, z: float, _: dict[str, Any]) -> Array:
+    """One axis of the Fresnel impulse response, sampled."""
+    return pitch * np.exp(-0.25j * math.pi + 1j * math.pi * d**2 / (wavelength * z)) / math.sqrt(wavelength * z)
+
+
+KERNELS = {"fresnel": fresnel, "fresnel-pixels": fresnel_pixels, "fresnel-impulse": fresnel_impulse}
+
+
+def integral(f: Callable[[Array, Array], Array], d: Array, low: float, high: float, turns: float) -> Array:
+    """The integral of f(u, d) over u for every d, by quadrature of pieces of about a turn of its phase."""
+    displacement, place = np.unique(np.round(d, 15), return_inverse=True)
+    edges = np.linspace(low, high, math.ceil(turns) + 2)
+    result = np.zeros(displacement.shape, dtype=complex)
+    for left, right in pairwise(edges):
+        u = (left + right) / 2 + (right - left) / 2 * NODES
+        result += f(u, displacement[:, None]) @ (WEIGHTS * (right - left) / 2)
+    return result[place].reshape(d.shape)
+
+
+def far_field(
+    source: dict[str, Any], target: dict[str, Any], axis: int, wavelength: float, z: float, curvature: float
+) -> Array:
+    """One axis of a far field, a `target x source` matrix."""
+    at, x = coordinates(target, axis)[:, None], coordinates(source, axis)
+    phase = math.pi * curvature * at**2 / (wavelength * z) - 2 * math.pi * at * x / (wavelength * z) - math.pi / 4
+    return source["pitch_m"][axis] * np.exp(1j * phase) / math.sqrt(wavelength * z)
+
+
+def angular_spectrum(
+    sampling: dict[str, Any], source: dict[str, Any], target: dict[str, Any], wavelength: float, z: float
+) -> Callable[[Array], Array]:
+    """The band-limited angular spectrum, at the frequencies that the manifest says."""
+    frequencies, analysis, synthesis = [], [], []
+    for axis in (0, 1):
+        pitch, period, flat = source["pitch_m"][axis], sampling["period_m"][axis], sampling["flat"][axis]
+        count = round(period / pitch)
+        m = np.arange(-count, count + 1)
+        m = m[(2 * m * pitch >= -period * (1 + 1e-12)) & (2 * m * pitch < period * (1 - 1e-12))]
+        f = m / period
+        sine = wavelength * f
+        travels = np.abs(sine) < 1
+        across = z * sine / np.sqrt(np.where(travels, 1 - sine**2, 1)) - (
+            target["offset_m"][axis] - source["offset_m"][axis]
+        )
+        b = np.where(travels, np.abs(across) / (period / 2), 0)
+        window = np.where(b <= 1, 1.0, 0.0)
+        if flat < 1:
+            window *= np.array([math.erfc(10 * ((at - flat) / (1 - flat) - 0.7)) / 2 for at in b])
+        f, window = f[window > 0], window[window > 0]
+        frequencies.append(f)
+        analysis.append(np.exp(-2j * math.pi * f[:, None] * coordinates(source, axis)))
+        synthesis.append(np.exp(2j * math.pi * coordinates(target, axis)[:, None] * f) * (window * pitch / period))
+    transfer = plane_waves(frequencies[0][:, None], frequencies[1], wavelength, z)
+    transfer = transfer * np.exp(2j * math.pi * (z / wavelength))
+    return lambda field: synthesis[0] @ (transfer * (analysis[0] @ field @ analysis[1].T)) @ synthesis[1].T
+
+
+def plane_waves(g: Array, f: Array, wavelength: float, z: float) -> Array:
+    """The phase that plane waves gain over a distance, beyond that of one along the axis; evanescent ones decay."""
+    s = wavelength**2 * (g**2 + f**2)
+    turns = z / wavelength * -np.minimum(s, 1) / (1 + np.sqrt(np.maximum(1 - s, 0)))
+    return np.exp(2j * math.pi * turns - 2 * math.pi * z / wavelength * np.sqrt(np.maximum(s - 1, 0)))
+
+
+def rayleigh_sommerfeld(
+    source: dict[str, Any], target: dict[str, Any], wavelength: float, z: float
+) -> Callable[[Array], Array]:
+    """The first Rayleigh-Sommerfeld integral, summed sample by sample: simple, and slow where planes are large."""
+    down, across = displacements(source, target, 0), displacements(source, target, 1)
+    area, k = source["pitch_m"][0] * source["pitch_m"][1], 2 * math.pi / wavelength
+
+    def propagate(field: Array) -> Array:
+        result = np.zeros((len(down), len(across)), dtype=complex)
+        for row, dy in enumerate(down):
+            beside = dy[:, None, None] ** 2 + across**2  # source rows x target columns x source columns
+            r = np.sqrt(beside + z**2)
+            h = z / (2 * math.pi * r**2) * (1 / r - 1j * k) * np.exp(1j * k * (beside / (r + z)))
+            result[row] = np.einsum("ytx,yx->t", h, field)
+        return area * np.exp(2j * math.pi * (z / wavelength)) * result
+
+    return propagate
+
+
+def main() -> None:
+    """Compare the readings of the test inputs in a folder with those expected."""
+    emulator = Emulator(sys.argv[1])
+    samples = emulator.manifest["samples"]
+    images = np.load(emulator.folder / samples["images"]["file"])
+    expected = np.load(emulator.folder / samples["readings"]["file"])
+    readings = emulator.readings(images)
+    predictions, wanted = (emulator.logits_of(values).argmax(1) for values in (readings, expected))
+    print(f"{samples['origin']}:")
+    print(f"  {int((predictions == wanted).sum())} of {len(images)} predictions equal")
+    print(f"  readings differ by at most {np.abs(readings - expected).max() / expected.max():.1e} of the largest")
+    if samples["labels"] is not None:
+        labels = np.load(emulator.folder / samples["labels"]["file"])
+        print(f"  {int((predictions == labels).sum())} of {len(images)} right")
+
+
+if __name__ == "__main__":
+    main()

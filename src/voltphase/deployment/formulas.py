@@ -1,0 +1,110 @@
+"""What a stranger needs to compute the readings: conventions and formulas, as the manifest and README.txt say them.
+
+They are part of the format: a change of a word here is a change of the format's version.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: How every number of a folder is meant, whatever the system.
+CONVENTIONS: Final = {
+    "arrays": "Arrays are [row, column] = [y, x], in C order. Row 0 is the top row, column 0 the left column.",
+    "coordinates": "Sample j of n along an axis lies at (j - (n - 1) / 2) * pitch + offset, counted from 0, in metres. "
+    "pitch_m and offset_m are [y, x].",
+    "time": "Fields go as exp(-i omega t), so that light that travels a distance z gains the phase "
+    "+2 pi z / wavelength. For exp(+i omega t) take the complex conjugate of everything, states included.",
+    "state": "A pixel multiplies the field by amplitude * exp(+i * phase_rad). The amplitude is that of the field, not "
+    "of the intensity.",
+    "inactive_value": "inactive_value is [real part, imaginary part] of the factor at inactive pixels of a panel, "
+    "those whose entry in the map of regions is -1.",
+    "input": "A pixel value of an image of bytes (uint8) is divided by 255. The field on the source is the "
+    "interpolated value as a real amplitude, of phase 0.",
+    "interpolation": "Bilinear with half-pixel centres (align_corners=False), no smoothing before it. Sample j of n, "
+    "of an axis of m image pixels, takes s = (j + 1/2) * m / n - 1/2, limited to 0 ... m - 1, and the value "
+    "(1 - t) * image[k] + t * image[min(k + 1, m - 1)] with k = floor(s) and t = s - k; so along each axis.",
+    "regions": "A region is [row, column, height, width], row and column those of its first sample. Of a differential "
+    "readout regions 2 c and 2 c + 1 are those for and against class c.",
+    "files": "Arrays are .npy files. Their dtype is written as numpy does: < is little-endian, u an unsigned and i a "
+    "signed integer, f a floating-point number, and then the bytes of each.",
+    "data_sha256": "SHA-256 of the text ((N, H, W), 'torch.uint8') of the shape of the images, in ASCII, followed by "
+    "the N * H * W bytes of the images and the N labels as 8-byte little-endian integers.",
+    "manifest_sha256": "SHA-256 of this object without manifest_sha256, as JSON in ASCII with sorted keys, no spaces "
+    'and numbers as Python writes them: json.dumps(content, sort_keys=True, separators=(",", ":")).',
+}
+
+_TERMS = (
+    "U is the field on the plane that light leaves, V that on the next one, a distance z away; y, x are coordinates of "
+    "samples of the one, Y, X of the other, p_y and p_x the pitches of the plane left, lambda the wavelength. "
+)
+_SEPARABLE = (
+    "V(Y, X) = C * sum over y and x of k_y(Y - y) k_x(X - x) U(y, x), with C = exp(2 pi i z / lambda), and for each "
+    "axis, with p its pitch: "
+)
+
+#: How light goes from plane to plane, by the name of the method.
+FORMULAS: Final = {
+    "fresnel": _TERMS
+    + _SEPARABLE
+    + "k(d) = p * integral from f = -1 / (2 p) to 1 / (2 p) of exp(2 pi i f d - i pi lambda z f^2) df. In closed form, "
+    "with s = sqrt(2 lambda z), E(t) = integral from u = 0 to t of exp(i pi u^2 / 2) du and a = d / (lambda z): k(d) = "
+    "p / s * exp(i pi d^2 / (lambda z)) * conj(E(s * (1 / (2 p) - a)) - E(s * (-1 / (2 p) - a))).",
+    "fresnel-impulse": _TERMS + _SEPARABLE + "k(d) = p * exp(-i pi / 4) / sqrt(lambda z) * exp(i pi d^2 / (lambda z)).",
+    "fresnel-pixels": _TERMS
+    + _SEPARABLE
+    + "k(d) = exp(-i pi / 4) / sqrt(lambda z) * integral from u = d - b / 2 to d + b / 2 of exp(i pi u^2 / (lambda z)) "
+    "du, where b = p * sqrt(fill_factor).",
+    "fraunhofer": _TERMS
+    + "V(Y, X) = C * sum over y and x of m_y(Y, y) m_x(X, x) U(y, x), with C = exp(2 pi i z / lambda), and for each "
+    "axis, with p its pitch: m(Y, y) = p * exp(-i pi / 4) / sqrt(lambda z) * exp(i pi Y^2 / (lambda z)) * "
+    "exp(-2 pi i Y y / (lambda z)).",
+    "focal-plane": _TERMS
+    + "z is the focal length. V(Y, X) = C * sum over y and x of m_y(Y, y) m_x(X, x) U(y, x), with C = "
+    "exp(2 pi i (z + front) / lambda), and for each axis, with p its pitch: m(Y, y) = p * exp(-i pi / 4) / "
+    "sqrt(lambda z) * exp(i pi (1 - front / z) Y^2 / (lambda z)) * exp(-2 pi i Y y / (lambda z)).",
+    "angular-spectrum": _TERMS
+    + "V(Y, X) = C * sum over frequencies g and f of W_y(g) W_x(f) p_y p_x / (P_y P_x) * exp(2 pi i (g Y + f X)) * "
+    "H(g, f) * (sum over y and x of exp(-2 pi i (g y + f x)) U(y, x)), with C = exp(2 pi i z / lambda). Along an axis "
+    "the frequencies are m / P with whole m for which -1 / (2 p) <= m / P < 1 / (2 p), where P is that axis' period_m. "
+    "H(g, f) = exp(2 pi i z (sqrt(1 / lambda^2 - g^2 - f^2) - 1 / lambda)), and where the root is imaginary, "
+    "exp(-2 pi i z / lambda - 2 pi z sqrt(g^2 + f^2 - 1 / lambda^2)). W(f) cuts what the frequencies do not resolve: "
+    "with b = abs(z lambda f / sqrt(1 - (lambda f)^2) - shift) / (P / 2), where shift is the target's offset minus the "
+    "source's, or b = 0 where abs(lambda f) >= 1, W is 0 where b > 1; elsewhere it is 1 if flat, which stands beside "
+    "period_m, is 1 or more, and else erfc(10 * ((b - flat) / (1 - flat) - 0.7)) / 2.",
+    "rayleigh-sommerfeld": _TERMS
+    + "V(Y, X) = C * p_y p_x * sum over y and x of h(Y - y, X - x) U(y, x), with C = exp(2 pi i z / lambda), "
+    "h(dy, dx) = z / (2 pi r^2) * (1 / r - i k) * exp(i k (r - z)), r = sqrt(dy^2 + dx^2 + z^2), k = 2 pi / lambda.",
+    "fresnel-wrapped": _TERMS
+    + "V = C * IDFT(H * DFT(U)) without padding, so that light wraps around the edges, with C = "
+    "exp(2 pi i z / lambda), frequencies g, f those of the DFT (numpy.fft.fftfreq(n, p)) and H = "
+    "exp(-i pi lambda z (g^2 + f^2)).",
+    "angular-spectrum-wrapped": _TERMS
+    + "V = C * IDFT(H * DFT(U)) without padding, so that light wraps around the edges, with C = "
+    "exp(2 pi i z / lambda), frequencies g, f those of the DFT (numpy.fft.fftfreq(n, p)) and H = "
+    "exp(2 pi i z (sqrt(1 / lambda^2 - g^2 - f^2) - 1 / lambda)), where the root is imaginary "
+    "exp(-2 pi i z / lambda - 2 pi z sqrt(g^2 + f^2 - 1 / lambda^2)).",
+}
+
+#: The reading of a region, by its measure.
+READINGS: Final = {
+    "sum": "the sum of abs(V)^2 over the samples of the region",
+    "mean": "the mean of abs(V)^2 over the samples of the region",
+    "amplitude": "the mean of abs(V) over the samples of the region",
+    "fraction": "the sum of abs(V)^2 over the samples of the region, divided by its sum over all samples of the "
+    "detector (0 where that is 0)",
+}
+
+
+def readout_formula(measure: str, *, differential: bool) -> str:
+    """Say how readings, logits and the prediction follow from the field V on the detector."""
+    words = f"The reading of a region is {READINGS[measure]}, without any gain. "
+    if differential:
+        return words + (
+            "The contrast of class c is (P - N) / (P + N), where P and N are the readings of the regions for and "
+            "against it (0 where both are 0). Its logit is scale * digital_factor * contrast. The class with the "
+            "highest logit is the prediction."
+        )
+    return words + (
+        "The logit of class c is scale * digital_factor * reading of region c. The class with the highest logit is the "
+        "prediction."
+    )

@@ -1,0 +1,190 @@
+"""Whatever is changed in a manifest, the folder is refused, or fails, or is the same system."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from voltphase import DONN, Grid, RegionReadout
+from voltphase.data import ImageDataset, load
+from voltphase.deployment import Emulator, deploy, verify
+from voltphase.deployment.manifest import Manifest, manifest_digest
+from voltphase.devices import DevicePanel
+from voltphase.errors import DeploymentError
+from voltphase.optics import FresnelPixels
+from voltphase.readout import Regions
+
+#: A folder of voltphase 0.1.0: no checksum, a method's name only, no inputs that travel along.
+FORMAT_1 = Path(__file__).parent / "format-1"
+SHAPE = (10, 12)
+HOSTILE = ["", "x" * 5000, "../x", "a\0b", "\ud800", "angular-spectrum"]
+
+
+@pytest.fixture
+def images() -> ImageDataset:
+    images = torch.randint(0, 256, (24, 5, 6), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)
+    return ImageDataset(images, torch.arange(24) % 2, "noise", ("left", "right"))
+
+
+@pytest.fixture
+def folder(make_device: Any, tmp_path: Path, images: ImageDataset) -> Path:
+    """A table, a panel, a method with a parameter and one that samples frequencies."""
+    regions = np.indices(SHAPE).sum(0) % 3 - 1
+    panel = DevicePanel((make_device(2, seed=1), make_device(2, seed=2)), regions, 0.5j, "two kinds of pixel")
+    model = DONN(
+        grid=Grid(SHAPE, pitch=(36e-6, 30e-6)),
+        wavelength=532e-9,
+        distances=[0.01, 0.02, 0.015],
+        devices=[make_device(3, "V"), panel],
+        readout=RegionReadout(
+            Regions(((1, 1, 3, 3), (6, 1, 3, 4), (1, 7, 3, 3), (6, 7, 3, 4)), SHAPE, paired=True), "mean", 5.0
+        ),
+        image_shape=(5, 6),
+        gain=[2.0, 0.5],
+        method=FresnelPixels(0.87),  # pyright: ignore[reportArgumentType]
+        seed=3,
+    ).eval()
+    return deploy(model, tmp_path / "bench", dataset=images)
+
+
+def test_an_edited_manifest_is_said_to_be_edited(folder: Path, images: ImageDataset):
+    content = json.loads((folder / "manifest.json").read_text())
+    count = 0
+    for changed in mutations(content):
+        (folder / "manifest.json").write_text(json.dumps(changed))
+        if changed.get("format") == content["format"] and changed.get("format_version") == content["format_version"]:
+            with pytest.raises(DeploymentError, match=r"manifest\.json was changed after deployment|manifest_sha256"):
+                Manifest.read(folder)
+        else:
+            with pytest.raises(DeploymentError):
+                Manifest.read(folder)
+        count += 1
+    assert count > 500
+    # The same content in another layout is not edited.
+    (folder / "manifest.json").write_text(json.dumps(content, sort_keys=True, indent=7))
+    assert verify(folder, images).passed
+
+
+@pytest.mark.filterwarnings("ignore::voltphase.optics.SamplingWarning")
+def test_every_field_with_a_checksum_that_fits(folder: Path, images: ImageDataset):
+    content = json.loads((folder / "manifest.json").read_text())
+
+    def seal(changed: dict[str, Any]) -> dict[str, Any]:
+        return {**changed, "manifest_sha256": manifest_digest(changed)}
+
+    assert_refused_or_the_same(folder, content, images, seal)
+
+
+@pytest.mark.filterwarnings("ignore::voltphase.optics.SamplingWarning")
+def test_every_field_of_the_first_format(tmp_path: Path):
+    folder = tmp_path / "bench"
+    shutil.copytree(FORMAT_1, folder)
+    content = json.loads((folder / "manifest.json").read_text())
+    assert_refused_or_the_same(folder, content, load("digits", "test").take(40), lambda changed: changed)
+
+
+def test_the_first_format_is_still_verified_and_said_to_have_no_checksum():
+    result = verify(FORMAT_1)
+    assert result.passed
+    assert result.images == result.predictions_equal == 40
+    manifest = next(check for check in result.checks if check.what == "manifest")
+    assert (manifest.passed, "no checksum" in manifest.figures) == (None, True)
+
+
+def test_a_detector_of_another_size_is_not_passed(tmp_path: Path):
+    folder = tmp_path / "bench"
+    shutil.copytree(FORMAT_1, folder)
+    content = json.loads((folder / "manifest.json").read_text())
+    content["readout"]["grid"]["shape"] = [300, 300]
+    (folder / "manifest.json").write_text(json.dumps(content))
+    result = verify(folder)
+    assert not result.passed
+    failed = [check.what for check in result.checks if check.passed is False]
+    assert failed == ["logits", "predictions", "accuracy"] or failed == ["logits", "predictions"]
+
+
+def assert_refused_or_the_same(
+    folder: Path, content: dict[str, Any], images: ImageDataset, seal: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    """Write every mutation, and hold `verify` to what it says of it."""
+    expected = Emulator.from_folder(folder)
+    logits = expected(images.images)
+    refused = failed = same = 0
+    for changed in mutations(content):
+        (folder / "manifest.json").write_text(json.dumps(seal(changed)))
+        try:
+            result = verify(folder, images)
+        except DeploymentError as error:
+            refused += "\n" not in str(error)
+            continue
+        if not result.passed:
+            failed += 1
+            continue
+        same += 1
+        emulator = Emulator.from_folder(folder)
+        found = emulator(images.images).to(logits.dtype)
+        # Of a pair a hundred times darker than the detector, what rounding hides is a hundred times as large.
+        torch.testing.assert_close(found, logits, rtol=0, atol=2e-4 * float(logits.abs().max()))
+        assert torch.equal(found.argmax(1), logits.argmax(1))
+        assert emulator.manifest.classes == expected.manifest.classes
+        assert [layer.codes for layer in emulator.manifest.layers] == [
+            layer.codes for layer in expected.manifest.layers
+        ]
+    assert refused > 100
+    assert failed > 10
+    assert same > 10  # names and words, or what rounding hides
+
+
+def mutations(content: Any) -> Iterator[Any]:
+    """The content with one value changed, every value in turn and each in several ways."""
+    for place in places(content):
+        parent = at(content, place[:-1])
+        # Of texts that are compared as a whole, and of hashes, one change is as good as another.
+        whole = {"conventions", "formulas"} & set(place) or str(place[-1]).endswith(("sha256", "digest"))
+        for value in ["x", None] if whole else others(parent[place[-1]]):
+            if json.dumps(value) == json.dumps(parent[place[-1]]):
+                continue
+            changed = copy.deepcopy(content)
+            at(changed, place[:-1])[place[-1]] = value
+            yield changed
+        changed = copy.deepcopy(content)
+        del at(changed, place[:-1])[place[-1]]
+        yield changed
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in items:
+        yield (*path, key)
+        yield from places(child, (*path, key))
+
+
+def at(content: Any, place: tuple[Any, ...]) -> Any:
+    for key in place:
+        content = content[key]
+    return content
+
+
+def others(value: Any) -> list[Any]:
+    """Values to put in the place of one: near to it, far from it, and of other types."""
+    if isinstance(value, bool):
+        return [not value, int(value), None]
+    if isinstance(value, int):
+        return [value + 1, -value - 1, float(value) + 0.5, 65536, 10**400, None]
+    if isinstance(value, float):
+        return [value * 1.01 + 1e-9, -value - 1e-6, 0, value * 1e3 + 1, 1e300, None]
+    if isinstance(value, str):
+        return [value + "x", *HOSTILE, 3, None]
+    if isinstance(value, list):
+        return [value[::-1] if value[::-1] != value else [*value, *value], value[:-1], [*value, *value[:1]], [], 7]
+    if isinstance(value, dict):
+        return [{}, [], None]
+    return [0, "x", {}]
