@@ -73,7 +73,7 @@ def test_an_edited_manifest_is_said_to_be_edited(folder: Path, images: ImageData
     assert verify(folder, images).passed
 
 
-@pytest.mark.filterwarnings("ignore::voltphase.optics.SamplingWarning")
+@pytest.mark.filterwarnings("ignore::voltphase.errors.VoltphaseWarning")
 def test_every_field_with_a_checksum_that_fits(folder: Path, images: ImageDataset):
     content = json.loads((folder / "manifest.json").read_text())
 
@@ -83,7 +83,7 @@ def test_every_field_with_a_checksum_that_fits(folder: Path, images: ImageDatase
     assert_refused_or_the_same(folder, content, images, seal)
 
 
-@pytest.mark.filterwarnings("ignore::voltphase.optics.SamplingWarning")
+@pytest.mark.filterwarnings("ignore::voltphase.errors.VoltphaseWarning")
 def test_every_field_of_the_first_format(tmp_path: Path):
     folder = tmp_path / "bench"
     shutil.copytree(FORMAT_1, folder)

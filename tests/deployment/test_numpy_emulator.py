@@ -138,7 +138,7 @@ METHODS: dict[str, tuple[Any, float, float]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::voltphase.optics.SamplingWarning")
+@pytest.mark.filterwarnings("ignore::voltphase.errors.VoltphaseWarning")
 @pytest.mark.parametrize("case", METHODS)
 def test_every_method(numpy_emulator: Any, tmp_path: Path, make_device: Any, case: str):
     method, pitch, distance = METHODS[case]
