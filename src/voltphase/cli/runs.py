@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from voltphase.cli.common import FAILED, DataDirOption, RunArgument, console, given_path, say, shell
+from voltphase.cli.common import FAILED, DataDirOption, RunArgument, console, given_path, say, say_table, shell
 
 
 def evaluate(
@@ -193,6 +193,7 @@ def verify(
     from voltphase.deployment import verify as verify_folder
 
     result = verify_folder(folder, data_dir=data_dir)
-    say(str(result))
+    say_table([(check.what, check.verdict, check.figures) for check in result.checks])
+    say(result.verdict)
     if not result.passed:
         raise typer.Exit(FAILED)

@@ -87,12 +87,15 @@ class VerifyResult:
         """Whether everything that could be checked is as it should be."""
         return all(check.passed is not False for check in self.checks)
 
+    @property
+    def verdict(self) -> str:
+        """All of it in a word, or a sentence."""
+        return "passed" if self.passed else "FAILED: the files do not give what the model gave when it was deployed"
+
     def __str__(self) -> str:
         width = max(len(check.what) for check in self.checks)
         lines = [f"{check.what:<{width}}  {check.verdict:<11}  {check.figures}" for check in self.checks]
-        return "\n".join(
-            [*lines, "passed" if self.passed else "FAILED: the files do not give what the model gave when deployed"]
-        )
+        return "\n".join([*lines, self.verdict])
 
 
 @dataclass(frozen=True)
