@@ -76,10 +76,10 @@ class Grid:
         return (self.rows * self.pitch[0], self.columns * self.pitch[1])
 
     def coordinates(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The y of each row and the x of each column in metres, two 1-D float64 tensors."""
+        """The y of each row and the x of each column in metres, two 1-D float64 tensors on the CPU."""
 
         def axis(n: int, pitch: float, offset: float) -> torch.Tensor:
-            return (torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * pitch + offset
+            return (torch.arange(n, dtype=torch.float64, device="cpu") - (n - 1) / 2) * pitch + offset
 
         return (
             axis(self.rows, self.pitch[0], self.offset[0]),

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TypeVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from voltphase import checks
 from voltphase.codesign import CodesignLayer, Relaxation
-from voltphase.devices import Device
+from voltphase.devices import Device, DevicePanel, DeviceStates
+from voltphase.dtypes import no_autocast, with_standard_torch
 from voltphase.errors import ConfigError, GeometryError
 from voltphase.grid import Grid
 from voltphase.optics import Cascade, ImageSource, image_interpolation
 from voltphase.optics.gaps import gap_propagators
+from voltphase.optics.images import checked_images, require_batch
+from voltphase.optics.methods import Method
 from voltphase.optics.planning import Engine, joined
+from voltphase.optics.precision import require_complex
 from voltphase.readout import RegionReadout
+from voltphase.units import require_wavelength
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+# Amplitudes that all layers together may multiply light by, above and below 1: intensities, summed over a detector and
+# focused on a region of it, then are numbers of the dtype's range.
+_BRIGHTEST = {torch.complex64: 1e12, torch.complex128: 1e100}
 
 
 class DONN(nn.Module):
@@ -41,24 +53,30 @@ class DONN(nn.Module):
         devices: The states of each layer's device, or its panel, one per layer; they need not be alike.
         readout: How the detector's light becomes logits.
         image_shape: (rows, columns) of the images, interpolated bilinearly to the source's grid.
-        method: Of propagation, see :class:`voltphase.optics.Propagator`.
+        method: Of propagation, by name or as an object with parameters of its own, see
+            :class:`voltphase.optics.Propagator`.
         relaxation: How states are chosen differentiably; the paper's hard Gumbel-Softmax by default.
         gain: The paper's lambda, one for all layers or one each.
         amplitude_grad_scale: Its other reading, see :class:`CodesignLayer`; one for all layers or one each.
-        seed: Of initial designs and draws.
+        seed: Of initial designs and draws, a whole number of at least zero. PyTorch's global generator is neither used
+            nor changed.
         dtype: ``torch.complex64`` or ``torch.complex128``.
         engine: What applies the kernels, ``"matrix"``, ``"fft"`` or ``"auto"``, the cheapest by estimate; the result is
             the same to rounding.
         tf32: Whether training on a CUDA GPU may round what its matrix products multiply, see
             :class:`voltphase.optics.Cascade`.
 
+    Made on the CPU, whatever PyTorch's default device and dtype are; ``.to("cuda")`` moves it.
+
     Raises:
         ConfigError: if there is no device, or the number of grids, distances or gains does not fit it, or a panel has
-            another shape than its layer's grid.
+            another shape than its layer's grid; if an argument is of another type or out of its range, or gains and
+            amplitudes together are beyond what the dtype holds.
         GeometryError: if the readout's regions are made for a detector of another shape.
         SamplingError: if the method is wrong for a gap, or a layer's plane too coarse for the light that arrives.
     """
 
+    @with_standard_torch
     def __init__(
         self,
         *,
@@ -68,7 +86,7 @@ class DONN(nn.Module):
         devices: Sequence[Device],
         readout: RegionReadout,
         image_shape: tuple[int, int] = (28, 28),
-        method: str = "fresnel",
+        method: str | Method = "fresnel",
         relaxation: Relaxation | None = None,
         gain: float | Sequence[float] = 1.0,
         amplitude_grad_scale: float | Sequence[float] = 1.0,
@@ -78,26 +96,40 @@ class DONN(nn.Module):
         tf32: bool = False,
     ) -> None:
         super().__init__()
+        devices = _devices(devices)
         depth = len(devices)
-        if depth == 0:
-            raise ConfigError("expected at least one device, but got none: a network needs a layer")
-        self.grids = [grid] * (depth + 2) if isinstance(grid, Grid) else list(grid)
+        advice = "use voltphase.Grid"
+        self.grids = (
+            [grid] * (depth + 2)
+            if isinstance(grid, Grid)
+            else [
+                checks.instance(plane, Grid, "each plane as a grid", error=GeometryError, advice=advice)
+                for plane in checks.items(grid, "a grid, or a list of them", error=GeometryError, advice=advice)
+            ]
+        )
         if len(self.grids) != depth + 2:
             raise ConfigError(
                 f"expected {depth + 2} grids (source, {depth} layers, detector) or a single one, but got "
                 f"{len(self.grids)}"
             )
         detector = self.grids[-1]
+        advice = "use voltphase.RegionReadout, such as RegionReadout.paper(64)"
+        checks.instance(readout, RegionReadout, "a readout", advice=advice)
         if readout.regions.shape != detector.shape:
             raise GeometryError(
                 f"expected detector regions made for {detector.rows} x {detector.columns} samples, but got regions for "
                 f"{readout.regions.shape[0]} x {readout.regions.shape[1]}"
             )
+        require_wavelength(wavelength)
         self.wavelength = float(wavelength)
         self.distances = _one_each(distances, depth + 1, "distances", "one for each gap, source to detector")
         self.method = method
         gains = _one_each(gain, depth, "gains", "one for each layer")
         grad_scales = _one_each(amplitude_grad_scale, depth, "scales of the amplitude's gradient", "one for each layer")
+        require_complex(dtype)
+        _check_brightness(gains, devices, dtype)
+        checks.flag(tf32, "tf32")
+        seed = checks.seed(seed)
         self.source = ImageSource(self.grids[0], image_shape, dtype=dtype)
         self.layers = _modules(
             CodesignLayer(
@@ -123,9 +155,19 @@ class DONN(nn.Module):
         """Logits, a ``batch x classes`` tensor.
 
         Args:
-            images: A ``batch x height x width`` tensor, uint8 or real in 0 to 1.
+            images: A ``batch x height x width`` tensor, uint8 or real in 0 to 1, where the network is; or an array.
+
+        Raises:
+            GeometryError: if the images are of another shape.
+            ConfigError: if they are of another type or on another device, or ``torch.func`` transforms the network.
+            DataError: if they are not finite.
+            TrainingError: if there is no light to calibrate the readout's scale with.
         """
-        return self.readout.logits(self.measured(images))
+        images = self._checked(images)
+        measured = self.measured(images)
+        if self.training and not self.readout.calibrated and not bool(images.any()):
+            return measured  # black images alone are nothing to calibrate by: the next ones are
+        return self.readout.logits(measured)
 
     def measured(self, images: Tensor, modulations: Sequence[Tensor] | None = None) -> Tensor:
         """What the detector measures for each class, a real ``batch x classes`` tensor.
@@ -133,7 +175,20 @@ class DONN(nn.Module):
         Args:
             images: As for :meth:`forward`.
             modulations: A complex ``rows x columns`` tensor for each layer in place of its own, gain included.
+
+        Raises: as :meth:`forward`, and
+            GeometryError: if modulations do not fit.
         """
+        images = self._checked(images)
+        with no_autocast(images.device.type):
+            return self._measured(images, modulations)
+
+    def _checked(self, images: Tensor) -> Tensor:
+        images = checked_images(images, self.source.image_shape, self.source.rows.device)
+        require_batch(images)
+        return images
+
+    def _measured(self, images: Tensor, modulations: Sequence[Tensor] | None) -> Tensor:
         if modulations is None:
             modulations = [layer.modulation() for layer in self.layers]
         if self.cascade is None:
@@ -146,8 +201,11 @@ class DONN(nn.Module):
 
     @torch.no_grad()
     def planes(self, images: Tensor) -> dict[str, Tensor]:
-        """The complex field on each plane in the order light meets them, by name, to look at."""
-        field = self.source(images)
+        """The complex field on each plane in the order light meets them, by name, to look at.
+
+        Raises: as :meth:`forward`.
+        """
+        field = self.source(self._checked(images))
         planes = {"source": field}
         for index, (propagate, layer) in enumerate(zip(self.propagators, self.layers, strict=False), start=1):
             planes[f"layer {index} in"] = propagate(field)
@@ -189,7 +247,12 @@ class DONN(nn.Module):
         return [layer.levels() for layer in self.layers]
 
     def set_temperature(self, temperature: float) -> None:
-        """Set how soft the choice of states is in training, for every layer."""
+        """Set how soft the choice of states is in training, for every layer.
+
+        Raises:
+            ConfigError: if it is not a number above zero.
+        """
+        temperature = checks.temperature(temperature)
         for layer in self.layers:
             layer.temperature = temperature
 
@@ -199,9 +262,39 @@ def _modules(modules: Iterable[ModuleT]) -> Sequence[ModuleT]:
     return cast("Sequence[ModuleT]", nn.ModuleList(modules))
 
 
+def _devices(given: Sequence[Device]) -> list[Device]:
+    if isinstance(given, DeviceStates | DevicePanel):
+        raise ConfigError(
+            f"expected a list of devices, one for each layer, but got {given!r} alone: write [device] * 5 for five "
+            "layers of it"
+        )
+    advice = "read a table with voltphase.devices.load(path), or take a modelled one with voltphase.devices.get(name)"
+    devices = checks.items(given, "a list of devices, one for each layer", advice=advice)
+    if not devices:
+        raise ConfigError("expected at least one device, but got none: a network needs a layer")
+    kinds = (DeviceStates, DevicePanel)
+    return [checks.instance(device, kinds, "the states of a device or its panel", advice=advice) for device in devices]
+
+
+def _check_brightness(gains: list[float], devices: list[Device], dtype: torch.dtype) -> None:
+    """Refuse what light behind all layers would be no number of."""
+    limit = _BRIGHTEST[dtype]
+    factors = [checks.number(gain, "a gain", above=0) for gain in gains]
+    for device in devices:
+        tables = device.tables if isinstance(device, DevicePanel) else (device,)
+        factors.append(max(float(table.amplitude.max()) for table in tables))
+    exponent = sum(math.log10(factor) for factor in factors)
+    if abs(exponent) > math.log10(limit):
+        raise ConfigError(
+            f"expected gains and amplitudes that multiply light by {1 / limit:g} to {limit:g} altogether, which "
+            f"{str(dtype).removeprefix('torch.')} holds, but got about 1e{exponent:+.0f}: bring them nearer to 1"
+        )
+
+
 def _one_each(values: float | Sequence[float], count: int, what: str, meaning: str) -> list[float]:
-    if isinstance(values, int | float):
-        return [float(values)] * count
-    if len(values) != count:
-        raise ConfigError(f"expected {count} {what} ({meaning}) or a single number, but got {len(values)}")
-    return [float(value) for value in values]
+    if not isinstance(values, Sequence | np.ndarray | Tensor) or isinstance(values, str):
+        return [checks.number(values, f"a number as {what}")] * count
+    numbers = checks.items(values, f"{count} {what} ({meaning}) or a single number")
+    if len(numbers) != count:
+        raise ConfigError(f"expected {count} {what} ({meaning}) or a single number, but got {len(numbers)}")
+    return [checks.number(value, f"numbers as {what}") for value in numbers]

@@ -10,7 +10,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from voltphase.errors import ConfigError, GeometryError, TrainingError
+from voltphase import checks
+from voltphase.dtypes import with_standard_torch
+from voltphase.errors import ConfigError, DataError, GeometryError, TrainingError
 
 Measure = Literal["sum", "mean", "amplitude", "fraction"]
 
@@ -25,6 +27,9 @@ _PAPER_CORNERS = (
 # Twenty regions in four rows of five, 34 samples apart: about the area of the paper's ten.
 _PAIR_ROWS = (39, 73, 107, 141)
 _PAIR_COLUMNS = (22, 56, 90, 124, 158)
+
+# Far from what any loss can be trained with, and near enough for gradients in single precision.
+_LARGEST_SCALE = 1e12
 
 # Signed contrasts average to nothing, so their spread over an image's classes is calibrated instead. Measured on five
 # layers of 64 x 64, 8 states, 3 epochs of 10,000 digits of MNIST: 0.1, 0.3, 1 and 3 give 0.891, 0.918, 0.910 and 0.876
@@ -52,6 +57,12 @@ class Regions:
     paired: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "paired", checks.flag(self.paired, "paired"))
+        shape = checks.size(self.shape, "the shape of the detector", error=GeometryError)
+        advice = "give (row, column, height, width) of each"
+        boxes = checks.items(self.boxes, "a list of detector regions", error=GeometryError, advice=advice)
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "boxes", tuple(_box(box, index) for index, box in enumerate(boxes)))
         if self.paired and (len(self.boxes) % 2 or len(self.boxes) < 4):
             raise GeometryError(
                 f"expected two detector regions for each of at least two classes, but got {len(self.boxes)}: list the "
@@ -88,6 +99,7 @@ class Regions:
         Raises:
             GeometryError: if ``size`` is too small for ten regions.
         """
+        size = checks.whole(size, "a detector's size", error=GeometryError)
         if size < _PAPER_SIZE // _PAPER_BOX:
             raise GeometryError(f"expected a detector of at least 10 x 10 for the paper's regions, but got {size}")
         scale = size / _PAPER_SIZE
@@ -104,6 +116,7 @@ class Regions:
         Raises:
             GeometryError: if ``size`` is too small for twenty regions.
         """
+        size = checks.whole(size, "a detector's size", error=GeometryError)
         if size < _PAPER_SIZE // _PAPER_BOX:
             raise GeometryError(f"expected a detector of at least 10 x 10 for ten pairs of regions, but got {size}")
         box = round(_PAPER_BOX * size / _PAPER_SIZE)
@@ -146,7 +159,7 @@ class RegionReadout(nn.Module):
     diffractive optical neural networks improves inference accuracy", Advanced Photonics 1(4), 2019, eq. 1.
 
     Raises:
-        ConfigError: for an unknown measure or a scale that is not above zero.
+        ConfigError: for an unknown measure, a scale or a mean logit that is not above zero, or regions that are none.
     """
 
     row_masks: Tensor
@@ -154,6 +167,7 @@ class RegionReadout(nn.Module):
     window_rows: Tensor
     window_columns: Tensor
 
+    @with_standard_torch
     def __init__(
         self,
         regions: Regions,
@@ -162,15 +176,13 @@ class RegionReadout(nn.Module):
         mean_logit: float = 3.0,
     ) -> None:
         super().__init__()
-        if measure not in get_args(Measure):
-            raise ConfigError(f"expected a measure out of {', '.join(get_args(Measure))}, but got {measure!r}")
-        if not (scale == "calibrated" or (isinstance(scale, int | float) and 0 < scale < math.inf)):
-            raise ConfigError(f"expected a readout scale above zero or 'calibrated', but got {scale!r}")
+        checks.instance(regions, Regions, "the regions of a detector", advice="use voltphase.Regions")
+        checks.word(measure, "a measure", get_args(Measure))
         self.regions = regions
         self.measure: Measure = measure
-        self._mean_logit = mean_logit
-        self.calibrated = scale != "calibrated"
-        log_scale = torch.tensor(math.log(scale) if scale != "calibrated" else math.nan)
+        self._mean_logit = checks.number(mean_logit, "a mean logit", above=0, most=_LARGEST_SCALE)
+        self.calibrated = not (isinstance(scale, str) and scale == "calibrated")
+        log_scale = torch.tensor(math.log(_checked_scale(scale)) if self.calibrated else math.nan)
         if self.calibrated:
             self.register_buffer("log_scale", log_scale)
         else:
@@ -228,6 +240,11 @@ class RegionReadout(nn.Module):
 
     def measured(self, field: Tensor) -> Tensor:
         """The measure of each class, a real ``batch x classes`` tensor, from the :meth:`window` of a field."""
+        if not field.is_complex():
+            raise ConfigError(
+                f"expected the complex field on the detector, but got {field.dtype}: of an intensity i, such as a "
+                "camera's, give i.sqrt().to(torch.complex64), as the phase does not matter here"
+            )
         light = field.real.square() + field.imag.square() if self.of_intensity else field.abs()
         return self.from_sums(((light @ self.column_masks.to(light.dtype)) * self.row_masks).sum(-2))
 
@@ -238,15 +255,14 @@ class RegionReadout(nn.Module):
             sums: ``batch x masks``: over the samples of the window, of the intensity (the amplitude for the measure
                 ``amplitude``) times ``row_masks`` times ``column_masks``.
         """
-        tiny = torch.finfo(sums.dtype).tiny
         if self.over_total:
-            return sums[..., :-1] / sums[..., -1:].clamp_min(tiny)
+            return _share(sums[..., :-1], sums[..., -1:])
         if self.measure in ("mean", "amplitude"):
             sums = sums / (self.row_masks.sum(0) * self.column_masks.sum(0))
         if not self.regions.paired:
             return sums
         first, second = sums[..., 0::2], sums[..., 1::2]
-        return (first - second) / (first + second).clamp_min(tiny)
+        return _share(first - second, first + second)
 
     def logits(self, measured: Tensor) -> Tensor:
         """Logits, ``batch x classes``, calibrating the scale first if this is the first batch in training.
@@ -257,10 +273,12 @@ class RegionReadout(nn.Module):
         if not self.calibrated:
             if not self.training:
                 return measured
-            found, wanted = measured.detach().mean(), self._mean_logit
+            # Dark images say nothing about the scale.
+            lit = measured.detach()[(measured.detach() != 0).any(-1)]
+            found, wanted = lit.mean() if len(lit) else lit.new_zeros(()), self._mean_logit
             if self.regions.paired:
-                found, wanted = measured.detach().std(-1).mean(), _CALIBRATED_LOGIT_SPREAD
-            if not torch.finfo(measured.dtype).tiny < found < math.inf:
+                found, wanted = lit.std(-1).mean() if len(lit) else found, _CALIBRATED_LOGIT_SPREAD
+            if not _darkest(measured) < found < math.inf:
                 raise TrainingError(
                     "expected light in the detector's regions to calibrate the readout's scale by, but it measures "
                     f"{found:g}: check the amplitudes of the devices, or give readout.scale a number"
@@ -282,15 +300,55 @@ class RegionReadout(nn.Module):
 def all_logits(network: nn.Module, images: Tensor, batch_size: int = 64) -> Tensor:
     """The logits of all ``images``, an ``images x classes`` tensor on the CPU, a batch at a time.
 
-    ``network`` is used in evaluation mode where it is, and left in the mode it was in.
+    ``network`` is used in evaluation mode where it is, and each of its parts left in the mode it was in.
+
+    Raises:
+        ConfigError: if ``batch_size`` is not a whole number of at least 1.
+        DataError: if there are no images.
     """
+    images = checks.array(images, "images", error=DataError)
+    if images.ndim == 0 or len(images) == 0:
+        raise DataError(f"expected at least one image, but got a tensor of shape {tuple(images.shape)}")
     device = next(chain(network.parameters(), network.buffers())).device
-    training = network.training
+    modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
-        return torch.cat([network(part.to(device)).cpu() for part in images.split(batch_size)])
+        parts = images.split(checks.whole(batch_size, "a batch size", least=1))
+        return torch.cat([network(part.to(device)).cpu() for part in parts])
     finally:
-        network.train(training)
+        for module, training in modes:
+            module.training = training
+
+
+def _darkest(light: Tensor) -> float:
+    """Light up to this is none: of less, slopes of up to 1 / eps would overflow. In single precision it is 1e-31."""
+    about = torch.finfo(light.dtype)
+    return about.tiny / about.eps
+
+
+def _share(part: Tensor, total: Tensor) -> Tensor:
+    """``part / total``, and 0 with a slope of 0 where there is no light in total."""
+    # What is not a number stays that. Zeros before the division, as its slope overflows where there is no light, and
+    # 0 times that is not 0.
+    lit = ~(total <= _darkest(total))
+    return torch.where(lit, part, 0) / torch.where(lit, total, 1)
+
+
+def _checked_scale(scale: object) -> float:
+    if isinstance(scale, str):
+        raise ConfigError(f"expected a readout scale above zero or 'calibrated', but got {scale!r}")
+    what = "a readout scale above zero or 'calibrated'"
+    return checks.number(scale, what, least=1 / _LARGEST_SCALE, most=_LARGEST_SCALE)
+
+
+def _box(box: object, index: int) -> tuple[int, int, int, int]:
+    what = f"detector region {index} as (row, column, height, width)"
+    numbers = checks.items(box, what, error=GeometryError)
+    if len(numbers) != 4:
+        raise GeometryError(f"expected {what}, but got {checks.shown(box)}")
+    what = f"the numbers of detector region {index}"
+    row, column, height, width = (checks.whole(n, what, error=GeometryError) for n in numbers)
+    return row, column, height, width
 
 
 def _note_calibration(module: nn.Module, _: object) -> None:

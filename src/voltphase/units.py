@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from voltphase import checks
 from voltphase.advice import advise
 from voltphase.errors import GeometryError, VoltphaseError, VoltphaseWarning
 
@@ -117,8 +118,8 @@ def require_length(
     """
     what = what or kind.what
     for number in numbers:
-        if not math.isfinite(number):
-            raise error(f"expected a finite {what} in metres, but got {number}: {kind.example}")
+        if not checks.is_number(number):
+            raise error(f"expected a finite {what} in metres, but got {checks.shown(number)}: {kind.example}")
         if abs(number) > kind.most:
             raise error(
                 f"expected {_a(what)} in metres, at most {metres(kind.most)}, but got {number:g}: {kind.meant(number)}"
@@ -138,6 +139,10 @@ def require_wavelength(wavelength: float, error: type[VoltphaseError] = Geometry
     Raises:
         VoltphaseError: the given class, if it is not between a nanometre and a centimetre.
     """
+    if not checks.is_number(wavelength):
+        raise error(
+            f"expected a wavelength as one number of metres, but got {checks.shown(wavelength)}: {WAVELENGTH.example}"
+        )
     if not SHORTEST_WAVELENGTH <= wavelength <= LONGEST_WAVELENGTH:
         raise error(
             f"expected a wavelength in metres, from {metres(SHORTEST_WAVELENGTH)} to {metres(LONGEST_WAVELENGTH)}, but "
@@ -154,8 +159,7 @@ def require_thickness(thickness: float, wavelength: float, what: str, error: typ
     Warns:
         UnitWarning: if it is above 1000 wavelengths.
     """
-    if not 0 < thickness < math.inf:
-        raise error(f"expected {what} above zero, but got {thickness:g}")
+    checks.number(thickness, what, above=0, error=error)
     require_length(THICKNESS, thickness, what=what, error=error, usual=_THICKEST * wavelength)
 
 
@@ -174,8 +178,8 @@ def require_angles(error: type[VoltphaseError], *, most: float = 2 * math.pi, **
         UnitWarning: if one of them is above ``most``.
     """
     for name, angle in angles.items():
-        if not math.isfinite(angle):
-            raise error(f"expected {name.replace('_', ' ')} to be a finite number, but got {angle:g}")
+        if not checks.is_number(angle):
+            raise error(f"expected {name.replace('_', ' ')} to be a finite number, but got {checks.shown(angle)}")
     for name, angle in angles.items():
         if abs(angle) > most:
             advise(
@@ -246,8 +250,9 @@ def require_finite(what: str, *numbers: float) -> None:
     Raises:
         GeometryError: if one of them is not finite.
     """
-    if not all(math.isfinite(number) for number in numbers):
-        raise GeometryError(f"expected a finite {what}, but got {numbers[0] if len(numbers) == 1 else numbers}")
+    if not all(checks.is_number(number) for number in numbers):
+        given = numbers[0] if len(numbers) == 1 else numbers
+        raise GeometryError(f"expected a finite {what}, but got {checks.shown(given)}")
 
 
 def _a(noun: str) -> str:

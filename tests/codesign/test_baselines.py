@@ -300,7 +300,7 @@ def test_free_phases_have_no_levels() -> None:
 
 
 def test_an_unknown_sense_of_nearest_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"^expected nearest to be control or complex, but got 'euclid'$"):
+    with pytest.raises(ConfigError, match=r"^expected nearest out of control, complex, but got 'euclid'$"):
         PostTraining("euclid")  # pyright: ignore[reportArgumentType]
 
 

@@ -302,5 +302,5 @@ def test_an_unknown_engine_or_a_real_dtype_is_refused() -> None:
     step = (toeplitz(4, 4), toeplitz(4, 4))
     with pytest.raises(ConfigError, match="expected an engine out of auto, matrix, fft, but got 'magic'"):
         Cascade(first=step, between=[], last=step, engine="magic")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=r"expected a complex dtype .*, but got torch.float32"):
+    with pytest.raises(ConfigError, match=r"expected dtype torch.complex64 .*, but got torch.float32"):
         Cascade(first=step, between=[], last=step, dtype=torch.float32)

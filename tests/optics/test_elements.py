@@ -66,7 +66,7 @@ def test_modules_multiply_and_do_not_promote() -> None:
     hole = Aperture(grid, size=(2e-5, 2e-5), dtype=torch.complex128)
     assert hole(field.to(torch.complex128)).abs()[:, 0].sum() == 0
     for element, other in ((lens, torch.complex128), (hole, torch.complex64), (hole, torch.float64)):
-        with pytest.raises(ConfigError, match=rf"field, but got {other}: cast the field, or make the element with"):
+        with pytest.raises(ConfigError, match=rf"field, but got {other}: .*make the element with"):
             element(torch.ones(4, 4, dtype=other))
     assert torch.equal(Aperture(grid, diameter=1.0)(field), field)
 

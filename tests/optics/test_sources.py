@@ -117,7 +117,7 @@ def test_a_point_source_is_a_spherical_wave(distance: float) -> None:
         (
             lambda grid: ImageSource(grid, (3, 3), encoding="phase", phase_range=math.inf),
             GeometryError,
-            "expected a finite phase range in radians, but got inf",
+            "expected a phase range in radians as a finite number, but got inf",
         ),
         (
             lambda grid: plane_wave(Grid(4, 1e-7), wavelength=WAVELENGTH, tilt=(1.2, 1.2)),
@@ -137,7 +137,7 @@ def test_a_point_source_is_a_spherical_wave(distance: float) -> None:
         (
             lambda grid: ImageSource(grid, (0, 3)),
             GeometryError,
-            "expected images of at least 1 x 1, but got 0 x 3",
+            "expected the shape of images as a whole number of at least 1, but got 0",
         ),
         (
             lambda grid: ImageSource(grid, (3, 3), encoding="colour"),  # pyright: ignore[reportArgumentType]
@@ -152,7 +152,7 @@ def test_a_point_source_is_a_spherical_wave(distance: float) -> None:
         (
             lambda grid: ImageSource(grid, (3, 3))(torch.ones(2, 4, 4)),
             GeometryError,
-            "expected images of 3 x 3, but got (2, 4, 4)",
+            "expected images of batch x 3 x 3, but got 2 x 4 x 4",
         ),
     ],
 )

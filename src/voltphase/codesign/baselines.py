@@ -13,9 +13,11 @@ from typing import ClassVar, Literal, NoReturn, get_args
 import torch
 from torch import Tensor
 
+from voltphase import checks
 from voltphase.codesign.relaxations import Relaxation
 from voltphase.codesign.table import StateTable
 from voltphase.devices import DeviceStates, FittedResponse, fit_response
+from voltphase.dtypes import standard_torch
 from voltphase.errors import ConfigError
 
 Nearest = Literal["control", "complex"]
@@ -42,8 +44,9 @@ class _Rounded(Relaxation):
     order: int | None = None
 
     def __post_init__(self) -> None:
-        if self.nearest not in get_args(Nearest):
-            raise ConfigError(f"expected nearest to be {' or '.join(get_args(Nearest))}, but got {self.nearest!r}")
+        checks.word(self.nearest, "nearest", get_args(Nearest))
+        if self.order is not None:
+            object.__setattr__(self, "order", checks.whole(self.order, "an order", least=1))
 
     def response(self, table: StateTable) -> FittedResponse:
         """The continuous response that pixels are trained with."""
@@ -51,7 +54,7 @@ class _Rounded(Relaxation):
 
     def initial(self, table: StateTable, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
         """Control values spread evenly over the range, at random."""
-        return 2 * torch.rand((1, *shape), generator=generator, dtype=table.amplitude.dtype) - 1
+        return 2 * torch.rand((1, *shape), generator=generator, dtype=table.amplitude.dtype, device="cpu") - 1
 
     @abstractmethod
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
@@ -114,6 +117,7 @@ class PostTraining(_Rounded):
     """
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+        checks.temperature(temperature)
         return _curve(_Table.of(table), self.order).at(_folded(design[0]))
 
 
@@ -136,6 +140,7 @@ class QuantizationAware(_Rounded):
     """
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+        checks.temperature(temperature)
         response = _curve(_Table.of(table), self.order).at(_folded(design[0]))
         # The difference is zero, exactly, and carries the gradient.
         return table.values[self.levels(design, table)] + (response - response.detach())
@@ -155,9 +160,10 @@ class Unconstrained(Relaxation):
 
     def initial(self, table: StateTable, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
         """Phases spread evenly over a turn, at random."""
-        return 2 * torch.pi * torch.rand((1, *shape), generator=generator, dtype=table.amplitude.dtype)
+        return 2 * torch.pi * torch.rand((1, *shape), generator=generator, dtype=table.amplitude.dtype, device="cpu")
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+        checks.temperature(temperature)
         return torch.polar(torch.ones_like(design[0]), design[0])
 
     def levels(self, design: Tensor, table: StateTable) -> NoReturn:
@@ -235,7 +241,7 @@ def _curve(key: _Table, order: int | None) -> _Curve:
     response = fit_response(DeviceStates(control, amplitude, phase, "this device"), order)
     low, high = response.control_range
     # What is made in inference mode could never be used in training.
-    with torch.inference_mode(False):
+    with standard_torch():
         normalised = torch.tensor(2 * (control - low) / (high - low) - 1)
         ascending, sorting = normalised.sort()
         coefficients = torch.tensor([response.amplitude.tolist(), response.phase.tolist()], dtype=torch.float64)

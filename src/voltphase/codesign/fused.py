@@ -12,9 +12,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
+from voltphase import checks
 from voltphase.codesign.table import StateTable
-from voltphase.errors import ConfigError
 from voltphase.memory import borrow
 
 Mix = Literal["complex", "polar"]
@@ -52,14 +53,14 @@ def draw(
         A complex ``rows x columns`` tensor.
 
     Raises:
-        ConfigError: if the temperature is not above zero.
+        ConfigError: if the temperature is not a number above zero, or ``torch.func`` transforms it.
 
     Source: "Differentiable Discrete Device-to-System Codesign for Optical Neural Networks via
     Gumbel-Softmax", eq. 2 to 4.
     """
-    if not temperature > 0:
-        raise ConfigError(f"expected a temperature above zero, but got {temperature}")
-    return _Draw.apply(scores, table, float(temperature), generator, mix, sampled)
+    temperature = checks.temperature(temperature)
+    checks.require_plain("a relaxation")
+    return _Draw.apply(scores, table, temperature, generator, mix, sampled)
 
 
 def noise(shape: tuple[int, ...] | torch.Size, generator: torch.Generator | None, **options: Any) -> Tensor:
@@ -121,7 +122,7 @@ def _uniform(out: Tensor, generator: torch.Generator | None) -> Tensor:
     if out.device.type != "cpu" or out.dtype != torch.float32:
         return out.uniform_(generator=generator)
     # torch's exponential_ takes 21 ns a number, its uniform_ 3.2, numpy's SFC64 and these four passes 1.7.
-    seed = int(torch.randint(1 << 62, (), generator=generator))
+    seed = int(torch.randint(1 << 62, (), generator=generator, device="cpu"))
     words = np.random.SFC64(seed).random_raw((out.numel() + 1) // 2)
     bits = torch.from_numpy(words.view(np.int32))[: out.numel()].view(out.shape)
     return out.copy_(bits.bitwise_right_shift_(8)).mul_(2.0**-24).add_(0.5)
@@ -167,7 +168,10 @@ class _Draw(torch.autograd.Function):
         return drawn.view(scores.shape[1:])
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] -- the decorator makes ctx positional
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor | None, ...]:
         if not ctx.needs_input_grad[0]:
             return (None,) * 6
         below, mixed, *derivatives = ctx.saved_tensors

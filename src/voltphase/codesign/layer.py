@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from voltphase import checks
 from voltphase.codesign.pixels import PanelPixels, UniformPixels
 from voltphase.codesign.relaxations import GumbelSoftmax, Relaxation
 from voltphase.codesign.table import StateTable
-from voltphase.devices import Device, DevicePanel
-from voltphase.dtypes import FixedDtype
-from voltphase.errors import ConfigError
+from voltphase.devices import Device, DevicePanel, DeviceStates
+from voltphase.dtypes import FixedDtype, no_autocast, with_standard_torch
+from voltphase.errors import ConfigError, GeometryError
+
+# A gain is far from 1 in the paper already, at 90; amplitudes of a whole network are checked where it is made.
+_FACTORS = (1e-6, 1e6)
+
+
+_WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 class CodesignLayer(FixedDtype):
@@ -37,11 +43,16 @@ class CodesignLayer(FixedDtype):
         seed: Of the initial scores and of every draw.
         dtype: Complex type of the modulation.
 
+    Attributes:
+        temperature: How soft the choice of states is in training, 1 at first.
+
     Raises:
-        ConfigError: if the gain or the scale of the amplitude's gradient is not above zero, or a panel has another
-            shape.
+        ConfigError: if an argument is of another type, the gain or the scale of the amplitude's gradient is not from
+            1e-6 to 1e6, the seed is not a whole number of at least zero, or a panel has another shape; and if the
+            ``temperature`` becomes anything but a number above zero.
     """
 
+    @with_standard_torch
     def __init__(
         self,
         shape: tuple[int, int],
@@ -54,12 +65,18 @@ class CodesignLayer(FixedDtype):
         dtype: torch.dtype = torch.complex64,
     ) -> None:
         super().__init__()
-        if not 0 < gain < math.inf:
-            raise ConfigError(f"expected a gain above zero, but got {gain}")
-        if not 0 < amplitude_grad_scale < math.inf:
-            raise ConfigError(f"expected an amplitude_grad_scale above zero, but got {amplitude_grad_scale}")
+        shape = checks.size(shape, "the shape of a layer", error=ConfigError)
+        gain = checks.positive(gain, "a gain", _FACTORS)
+        grad_scale = checks.positive(amplitude_grad_scale, "an amplitude_grad_scale", _FACTORS)
+        if dtype not in (torch.complex64, torch.complex128):
+            raise ConfigError(f"expected dtype torch.complex64 or torch.complex128, but got {checks.shown(dtype)}")
+        advice = (
+            "read a table with voltphase.devices.load(path), or take a modelled one with voltphase.devices.get(name)"
+        )
+        kinds = (DeviceStates, DevicePanel)
+        device_states = checks.instance(device_states, kinds, "the states of a device or its panel", advice=advice)
         if isinstance(device_states, DevicePanel):
-            if device_states.shape != tuple(shape):
+            if device_states.shape != shape:
                 raise ConfigError(
                     f"expected a panel of {shape[0]} x {shape[1]} pixels as its plane has, but {device_states.name} "
                     f"has {device_states.shape[0]} x {device_states.shape[1]}: change the size of the plane, or use "
@@ -68,11 +85,13 @@ class CodesignLayer(FixedDtype):
             if not device_states.regions.any():
                 device_states = device_states.tables[0]
         self.device_states = device_states
-        self.relaxation = GumbelSoftmax() if relaxation is None else relaxation
-        self.gain = float(gain)
-        self.amplitude_grad_scale = float(amplitude_grad_scale)
+        advice = "use one of voltphase.codesign, such as GumbelSoftmax()"
+        relaxation = GumbelSoftmax() if relaxation is None else relaxation
+        self.relaxation = checks.instance(relaxation, Relaxation, "a relaxation", advice=advice)
+        self.gain = gain
+        self.amplitude_grad_scale = grad_scale
         self.temperature = 1.0
-        self.seed = seed
+        self.seed = checks.seed(seed)
         self.draws = 0
         self.pixels = (
             PanelPixels(device_states, dtype)
@@ -81,6 +100,15 @@ class CodesignLayer(FixedDtype):
         )
         generator = torch.Generator().manual_seed(self._stream(0))
         self.design = nn.Parameter(self.pixels.initial(self.relaxation, generator))
+
+    @property
+    def temperature(self) -> float:
+        """How soft the choice of states is in training."""
+        return self._temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        self._temperature = checks.temperature(value)
 
     @property
     def table(self) -> StateTable:
@@ -110,7 +138,8 @@ class CodesignLayer(FixedDtype):
                 :meth:`attainable` and its pixel is not there already.
         """
         shape = tuple(self.design.shape[1:])
-        if tuple(levels.shape) != shape or levels.is_floating_point() or levels.is_complex():
+        levels = checks.array(levels, "levels")
+        if tuple(levels.shape) != shape or levels.dtype not in _WHOLE:
             raise ConfigError(
                 f"expected {shape[0]} x {shape[1]} whole numbers as levels, but got {levels.dtype} of "
                 f"shape {tuple(levels.shape)}"
@@ -137,6 +166,10 @@ class CodesignLayer(FixedDtype):
 
     def modulation(self) -> Tensor:
         """The complex ``rows x columns`` map the light is multiplied by, gain included."""
+        with no_autocast(self.design.device.type):
+            return self._modulation()
+
+    def _modulation(self) -> Tensor:
         if self.training:
             self.draws += 1
         if self.training or not self.relaxation.discrete:
@@ -149,7 +182,15 @@ class CodesignLayer(FixedDtype):
         return modulation if self.gain == 1.0 else self.gain * modulation
 
     def forward(self, field: Tensor) -> Tensor:
-        """Modulate a complex ``... x rows x columns`` field."""
+        """Modulate a complex ``... x rows x columns`` field.
+
+        Raises:
+            GeometryError: if the field has another shape.
+        """
+        shape = tuple(self.design.shape[1:])
+        if not isinstance(field, Tensor) or tuple(field.shape[-2:]) != shape:
+            given = " x ".join(map(str, field.shape)) if isinstance(field, Tensor) else checks.shown(field)
+            raise GeometryError(f"expected a field of {shape[0]} x {shape[1]} samples, but got {given}")
         return self.modulation() * field
 
     def get_extra_state(self) -> Tensor:

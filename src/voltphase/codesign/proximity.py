@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from voltphase import checks
 from voltphase.codesign.fused import first_highest, pieces
 from voltphase.codesign.relaxations import Relaxation
 from voltphase.codesign.table import StateTable
-from voltphase.errors import ConfigError
 
 # Logarithm of the smallest weight: exp takes 25 times longer where its result is not a normal float32 number.
 _FAINTEST = -64.0
@@ -53,18 +53,22 @@ class Proximity(Relaxation):
     hard: bool = False
     spread: bool = False
 
+    def __post_init__(self) -> None:
+        checks.flag(self.hard, "hard")
+        checks.flag(self.spread, "spread")
+
     def initial(self, table: StateTable, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
         """A point near a state drawn for each pixel, off by about half the way to its neighbour."""
-        levels = torch.randint(len(table), shape, generator=generator)
+        levels = torch.randint(len(table), shape, generator=generator, device="cpu")
         points = _points(levels, table)
-        noise = torch.randn(points.shape, generator=generator, dtype=points.dtype)
+        noise = torch.randn(points.shape, generator=generator, dtype=points.dtype, device="cpu")
         return points + 0.5 * spacing(table.values) * noise
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        if not temperature > 0:
-            raise ConfigError(f"expected a temperature above zero, but got {temperature}")
+        temperature = checks.temperature(temperature)
+        checks.require_plain("a relaxation")
         width, excess = spacing(table.values), self._excess(table)
-        return _Near.apply(design, table.values, width, float(temperature), self.hard, excess)
+        return _Near.apply(design, table.values, width, temperature, self.hard, excess)
 
     def levels(self, design: Tensor, table: StateTable) -> Tensor:
         flat = design.detach().flatten(1)
@@ -114,10 +118,12 @@ def spacing(values: Tensor) -> Tensor:
         values: Complex, ``levels``.
 
     Returns:
-        A real scalar; 1 if all states are equal.
+        A real scalar; 1 if all states are equal, or so nearly that the inverse square of it would overflow.
     """
     variance = (values - values.mean()).abs().square().mean()
-    return torch.where(variance > 0, variance / len(values), torch.ones_like(variance)).sqrt()
+    about = torch.finfo(variance.dtype)
+    apart = variance > about.tiny / about.eps
+    return torch.where(apart, variance / len(values), torch.ones_like(variance)).sqrt()
 
 
 def _square_distances(points: Tensor, values: Tensor, excess: Tensor | None = None) -> Tensor:

@@ -14,9 +14,9 @@ from typing import Any, ClassVar, get_args
 import torch
 from torch import Tensor
 
+from voltphase import checks
 from voltphase.codesign.fused import Mix, draw, highest, noise
 from voltphase.codesign.table import StateTable
-from voltphase.errors import ConfigError
 
 
 class Relaxation(ABC):
@@ -37,7 +37,7 @@ class Relaxation(ABC):
             shape: (rows, columns) of pixels.
             generator: Where randomness comes from.
         """
-        return torch.randn((len(table), *shape), generator=generator, dtype=table.amplitude.dtype)
+        return torch.randn((len(table), *shape), generator=generator, dtype=table.amplitude.dtype, device="cpu")
 
     @abstractmethod
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
@@ -51,6 +51,9 @@ class Relaxation(ABC):
 
         Returns:
             A complex ``rows x columns`` tensor.
+
+        Raises:
+            ConfigError: if the temperature is not a number above zero.
         """
 
     def levels(self, design: Tensor, table: StateTable) -> Tensor:
@@ -100,11 +103,13 @@ class GumbelSoftmax(Relaxation):
     mix: Mix = "complex"
 
     def __post_init__(self) -> None:
+        checks.flag(self.hard, "hard")
         _check_mix(self.mix)
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
         if self.hard:
             return draw(design, table, temperature, generator, self.mix)
+        temperature = checks.temperature(temperature)
         gumbel = noise(design.shape, generator, dtype=design.dtype, device=design.device)
         return _mixed(torch.softmax((design + gumbel) / temperature, dim=0), table, self.mix)
 
@@ -124,11 +129,13 @@ class Softmax(Relaxation):
     mix: Mix = "complex"
 
     def __post_init__(self) -> None:
+        checks.flag(self.hard, "hard")
         _check_mix(self.mix)
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
         if self.hard:
             return draw(design, table, temperature, generator, self.mix, sampled=False)
+        temperature = checks.temperature(temperature)
         return _mixed(torch.softmax(design / temperature, dim=0), table, self.mix)
 
 
@@ -150,10 +157,12 @@ class ReinMax(Relaxation):
         _check_mix(self.mix)
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+        temperature = checks.temperature(temperature)
+        checks.require_plain("a relaxation")
         noisy = design.detach() + noise(design.shape, generator, dtype=design.dtype, device=design.device)
         level = highest(noisy)
         drawn = torch.zeros_like(design).scatter_(0, level[None], 1.0)
-        mixed = _mixed(_SecondOrder.apply(design, drawn, float(temperature)), table, self.mix)
+        mixed = _mixed(_SecondOrder.apply(design, drawn, temperature), table, self.mix)
         # The difference is zero, exactly, and carries the gradient.
         return table.values[level] + (mixed - mixed.detach())
 
@@ -182,9 +191,9 @@ def _mixed(weights: Tensor, table: StateTable, mix: Mix) -> Tensor:
     if mix == "complex":
         return torch.einsum("k,kyx->yx", table.values, weights.to(table.values.dtype))
     amplitude, phase = (torch.einsum("k,kyx->yx", column, weights) for column in (table.amplitude, table.phase))
-    return torch.polar(amplitude, phase)
+    # Not by torch.polar of both, which knows no slope of the amplitude where that is zero.
+    return amplitude * torch.polar(torch.ones_like(phase), phase)
 
 
 def _check_mix(mix: str) -> None:
-    if mix not in get_args(Mix):
-        raise ConfigError(f"expected a mix out of {', '.join(get_args(Mix))}, but got {mix!r}")
+    checks.word(mix, "a mix", get_args(Mix))

@@ -9,15 +9,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from voltphase import checks
 from voltphase.errors import ConfigError
 
 
 class Schedule(ABC):
-    """A temperature for each moment of training."""
+    """A temperature for each moment of training; ``schedule(progress)`` is :meth:`temperature`."""
 
     @abstractmethod
     def temperature(self, progress: float) -> float:
-        """The temperature when the fraction ``progress`` (0 to 1) of training is done."""
+        """The temperature when the fraction ``progress`` of training is done.
+
+        Args:
+            progress: From 0 to 1; before and after training the temperature is that of its two ends.
+
+        Raises:
+            ConfigError: if ``progress`` is not a finite number.
+        """
+
+    def __call__(self, progress: float) -> float:
+        return self.temperature(progress)
 
 
 @dataclass(frozen=True)
@@ -31,9 +42,10 @@ class StaticSchedule(Schedule):
     value: float
 
     def __post_init__(self) -> None:
-        _check(static=self.value)
+        object.__setattr__(self, "value", checks.temperature(self.value, "the static temperature"))
 
     def temperature(self, progress: float) -> float:
+        _checked(progress)
         return self.value
 
 
@@ -43,7 +55,8 @@ class _BetweenTwo(Schedule):
     end: float
 
     def __post_init__(self) -> None:
-        _check(start=self.start, end=self.end)
+        for name in ("start", "end"):
+            object.__setattr__(self, name, checks.temperature(getattr(self, name), f"the {name} temperature"))
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,7 @@ class LinearSchedule(_BetweenTwo):
     """
 
     def temperature(self, progress: float) -> float:
-        return self.start + (self.end - self.start) * _clamped(progress)
+        return self.start + (self.end - self.start) * _checked(progress)
 
 
 @dataclass(frozen=True)
@@ -67,7 +80,7 @@ class ExponentialSchedule(_BetweenTwo):
     """
 
     def temperature(self, progress: float) -> float:
-        return self.start * (self.end / self.start) ** _clamped(progress)
+        return self.start * (self.end / self.start) ** _checked(progress)
 
 
 @dataclass(frozen=True)
@@ -79,7 +92,7 @@ class CosineSchedule(_BetweenTwo):
     """
 
     def temperature(self, progress: float) -> float:
-        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * _clamped(progress))) / 2
+        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * _checked(progress))) / 2
 
 
 @dataclass(frozen=True)
@@ -98,30 +111,25 @@ class PiecewiseSchedule(Schedule):
     shares: tuple[float, ...]
 
     def __init__(self, temperatures: Sequence[float], shares: Sequence[float]) -> None:
-        if not temperatures or len(temperatures) != len(shares):
+        values, parts = (checks.items(given, "a list of numbers") for given in (temperatures, shares))
+        if not values or len(values) != len(parts):
             raise ConfigError(
-                f"expected as many shares of training as temperatures, but got {len(shares)} and {len(temperatures)}"
+                f"expected as many shares of training as temperatures, but got {len(parts)} and {len(values)}"
             )
-        for temperature in temperatures:
-            _check(piecewise=temperature)
-        if not all(0 < share < math.inf for share in shares):
-            raise ConfigError(f"expected shares of training above zero, but got {list(shares)}")
-        object.__setattr__(self, "temperatures", tuple(float(t) for t in temperatures))
-        object.__setattr__(self, "shares", tuple(float(s) for s in shares))
+        values = tuple(checks.temperature(value, "the piecewise temperature") for value in values)
+        parts = tuple(checks.number(part, "shares of training", above=0) for part in parts)
+        if not math.isfinite(sum(parts)):
+            raise ConfigError(f"expected shares of training that add up, but got {checks.shown(parts)}")
+        object.__setattr__(self, "temperatures", values)
+        object.__setattr__(self, "shares", parts)
 
     def temperature(self, progress: float) -> float:
         *ends, total = accumulate(self.shares)
-        return self.temperatures[bisect_right([end / total for end in ends], _clamped(progress))]
+        return self.temperatures[bisect_right([end / total for end in ends], _checked(progress))]
 
 
-def _clamped(progress: float) -> float:
-    return min(max(progress, 0.0), 1.0)
-
-
-def _check(**temperatures: float) -> None:
-    for name, value in temperatures.items():
-        if not 0 < value < math.inf:
-            raise ConfigError(f"expected the {name} temperature above zero, but got {value}")
+def _checked(progress: float) -> float:
+    return min(max(checks.number(progress, "the fraction of training that is done"), 0.0), 1.0)
 
 
 # The paper's six, figure 2, written for 100 epochs of constant temperature each.

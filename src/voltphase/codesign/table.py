@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from voltphase.devices import DeviceStates
+from voltphase.dtypes import with_standard_torch
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,7 @@ class StateTable:
     spread: Tensor | None = None
 
     @classmethod
+    @with_standard_torch
     def of(cls, states: DeviceStates, dtype: torch.dtype = torch.complex64) -> StateTable:
         """The table of a device, its complex values in ``dtype``, rounded once."""
         amplitude, phase = (torch.tensor(column, dtype=dtype.to_real()) for column in (states.amplitude, states.phase))

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from voltphase.dtypes import FixedDtype
+from voltphase import checks
+from voltphase.dtypes import FixedDtype, with_standard_torch
 from voltphase.errors import GeometryError
 from voltphase.memory import borrow
 from voltphase.optics.detection import AmplitudeMasks, IntensityMasks, Masks
 from voltphase.optics.hops import Hop
+from voltphase.optics.images import checked_images, require_batch
 from voltphase.optics.passes import Pass
 from voltphase.optics.planes import Plane
 from voltphase.optics.planning import Engine, Step, make_plan
@@ -45,6 +47,7 @@ class Cascade(FixedDtype):
         ConfigError: for a dtype that is not complex or an unknown engine.
     """
 
+    @with_standard_torch
     def __init__(
         self,
         *,
@@ -56,7 +59,8 @@ class Cascade(FixedDtype):
         tf32: bool = False,
     ) -> None:
         super().__init__()
-        self.tf32 = tf32
+        self.tf32 = checks.flag(tf32, "tf32")
+        between = checks.items(between, "a list of the kernels between the planes", error=GeometryError)
         plan = make_plan([first, *between, last], dtype, engine)
         self.dtype, self.depth, self.cost = dtype, len(between) + 1, plan.cost
         self.hops, self.adjoints = nn.ModuleList(plan.hops), nn.ModuleList(plan.adjoints)
@@ -68,11 +72,15 @@ class Cascade(FixedDtype):
         """The field on the detector, a complex ``batch x rows x columns`` tensor.
 
         Args:
-            images: ``batch x rows x columns``, real (an amplitude), uint8 (255 is amplitude 1) or complex (a field).
+            images: ``batch x rows x columns``, real (an amplitude), uint8 (255 is amplitude 1) or complex (a field); a
+                tensor where the cascade is, or an array.
             modulations: A complex ``rows x columns`` tensor for each plane.
 
         Raises:
             GeometryError: if images or modulations do not fit.
+            ConfigError: if the images are of another type or on another device, or ``torch.func`` transforms the
+                cascade.
+            DataError: if the images are not finite.
         """
         inputs = self._checked(images, modulations)
         return _Field.apply(self, _keep(inputs), *inputs)
@@ -106,7 +114,9 @@ class Cascade(FixedDtype):
     ) -> Tensor:
         inputs = self._checked(images, modulations)
         rows, columns = self.shapes[-1]
-        if row_masks.shape[0] != rows or column_masks.shape != (columns, row_masks.shape[1]):
+        for mask in (row_masks, column_masks):
+            checks.instance(mask, Tensor, "masks as tensors", error=GeometryError)
+        if row_masks.ndim != 2 or row_masks.shape[0] != rows or column_masks.shape != (columns, row_masks.shape[1]):
             raise GeometryError(
                 f"expected masks of {rows} x regions and {columns} x regions, but got "
                 f"{' x '.join(map(str, row_masks.shape))} and {' x '.join(map(str, column_masks.shape))}"
@@ -119,18 +129,24 @@ class Cascade(FixedDtype):
         return Pass(cast(list[Hop], list(self.hops)), cast(list[Hop], list(self.adjoints)), modulations, batch)
 
     def _checked(self, images: Tensor, modulations: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        if images.ndim != 3 or tuple(images.shape[1:]) != self.image_shape:
-            raise GeometryError(
-                f"expected images of batch x {self.image_shape[0]} x {self.image_shape[1]}, but got "
-                f"{' x '.join(map(str, images.shape))}"
-            )
+        checks.require_plain("a cascade")
+        device = next(self.buffers()).device
+        images = checked_images(images, self.image_shape, device, fields=True)
+        require_batch(images)
+        what = f"{self.depth} modulations, one for each plane"
+        modulations = checks.items(modulations, what, error=GeometryError)
         if len(modulations) != self.depth:
-            raise GeometryError(f"expected {self.depth} modulations, one for each plane, but got {len(modulations)}")
+            raise GeometryError(f"expected {what}, but got {len(modulations)}")
         for index, (modulation, shape) in enumerate(zip(modulations, self.shapes, strict=False)):
+            checks.instance(modulation, Tensor, f"modulation {index} as a tensor", error=GeometryError)
             if tuple(modulation.shape) != shape or modulation.dtype != self.dtype:
                 raise GeometryError(
                     f"expected modulation {index} to be {shape[0]} x {shape[1]} {self.dtype}, but got "
                     f"{' x '.join(map(str, modulation.shape))} {modulation.dtype}"
+                )
+            if modulation.device != device:
+                raise GeometryError(
+                    f"expected modulation {index} on {device}, where the cascade is, but got it on {modulation.device}"
                 )
         if images.dtype == torch.uint8:
             images = images.to(self.dtype.to_real()) / 255

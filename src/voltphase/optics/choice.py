@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from voltphase import checks
 from voltphase.errors import ConfigError
 from voltphase.optics.angular import AngularSpectrum
 from voltphase.optics.geometry import Geometry
@@ -46,8 +47,7 @@ def find_method(method: str | Method, geometry: Geometry) -> tuple[Method, str]:
         return method, "as asked for"
     if method == "auto":
         return best_method(geometry)
-    if method not in METHODS_BY_NAME:
-        raise ConfigError(f"expected a propagation method out of {', '.join(METHODS)}, but got {method!r}")
+    checks.word(method, "a propagation method", METHODS)
     return METHODS_BY_NAME[method](), "as asked for"
 
 

@@ -7,11 +7,12 @@ import math
 import torch
 from torch import Tensor
 
-from voltphase.dtypes import FixedDtype
+from voltphase import checks
+from voltphase.dtypes import FixedDtype, with_standard_torch
 from voltphase.errors import GeometryError, SamplingError
 from voltphase.grid import Grid
 from voltphase.optics.kernels import phasor
-from voltphase.optics.precision import require_complex, require_dtype
+from voltphase.optics.precision import require_complex, require_field
 from voltphase.units import FOCAL_LENGTH, OFFSET, SIZE, metres, require_finite, require_length, require_wavelength
 
 
@@ -111,15 +112,23 @@ class Element(FixedDtype):
     """Multiplies light by a fixed transmission.
 
     Args:
-        transmission: Real or complex ``rows x columns`` tensor.
+        transmission: Real or complex ``rows x columns`` tensor, or an array.
         dtype: Complex type of the fields it takes and gives.
     """
 
     transmission: Tensor
 
+    @with_standard_torch
     def __init__(self, transmission: Tensor, *, dtype: torch.dtype = torch.complex64) -> None:
         super().__init__()
         require_complex(dtype)
+        transmission = checks.array(transmission, "a transmission", error=GeometryError)
+        if transmission.ndim != 2 or transmission.numel() == 0:
+            raise GeometryError(
+                f"expected a transmission of rows x columns, but got {' x '.join(map(str, transmission.shape))}"
+            )
+        if not bool(transmission.isfinite().all()):
+            raise GeometryError("expected a finite transmission, but some of it is not: set what is dark to 0")
         self.register_buffer("transmission", transmission.to(dtype), persistent=False)
 
     def forward(self, field: Tensor) -> Tensor:
@@ -129,7 +138,7 @@ class Element(FixedDtype):
             ConfigError: if the field is of another dtype: nothing is cast without a word.
             GeometryError: if it is of another shape.
         """
-        require_dtype(field, self.transmission.dtype, "element")
+        require_field(field, self.transmission.dtype, self.transmission.device, "element")
         if field.shape[-2:] != self.transmission.shape:
             rows, columns = self.transmission.shape
             raise GeometryError(

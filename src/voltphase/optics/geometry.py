@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from voltphase import checks
+from voltphase.errors import GeometryError
 from voltphase.grid import Grid
 from voltphase.units import check_gap, require_finite, require_wavelength
 
@@ -32,8 +34,12 @@ class Geometry:
     distance: float
 
     def __post_init__(self) -> None:
+        for grid in (self.source, self.target):
+            checks.instance(grid, Grid, "a plane as a voltphase.Grid", error=GeometryError)
         require_wavelength(self.wavelength)
         require_finite("distance in metres", self.distance)
+        object.__setattr__(self, "wavelength", float(self.wavelength))
+        object.__setattr__(self, "distance", float(self.distance))
 
     def check_units(self) -> None:
         """Refuse a distance no bench has, and warn of lengths that look to be in another unit.

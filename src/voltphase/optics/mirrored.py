@@ -19,7 +19,7 @@ def half(n: int) -> int:
 
 def mirrored_order(n: int) -> Tensor:
     """Which of ``n`` samples stands where in mirrored order: a 2 x half(n) tensor of indices."""
-    forwards = torch.arange(half(n))
+    forwards = torch.arange(half(n), device="cpu")
     return torch.stack((forwards, n - 1 - forwards))
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import reduce
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 
-from voltphase.errors import ConfigError, GeometryError
+from voltphase import checks
+from voltphase.errors import GeometryError
 from voltphase.optics.convolution import Chain, ToeplitzHop, Transfer, TransferHop, is_toeplitz
 from voltphase.optics.hops import Hop, Kernel, MatrixHop
 from voltphase.optics.mirrored import is_centrosymmetric
+from voltphase.optics.precision import require_complex
 
 Engine = Literal["auto", "matrix", "fft"]
 # Several kernels in a list follow straight upon one another.
@@ -46,16 +48,14 @@ def make_plan(steps: Sequence[Step], dtype: torch.dtype, engine: Engine) -> Plan
         ConfigError: for an unknown engine or a dtype that is not complex.
         GeometryError: if the kernels do not fit one another.
     """
-    if not dtype.is_complex:
-        raise ConfigError(f"expected a complex dtype such as torch.complex64, but got {dtype}")
+    require_complex(dtype)
+    checks.word(engine, "an engine", get_args(Engine))
     chains = [step if isinstance(step, list) else [step] for step in steps]
-    _check([kernel for chain in chains for kernel in chain])
+    _check([_checked(kernel) for chain in chains for kernel in chain])
     if engine == "matrix":
         return _with_matrices(chains, dtype)
     if engine == "fft":
         return _with_transforms(chains, dtype, whenever_possible=True)
-    if engine != "auto":
-        raise ConfigError(f"expected an engine out of auto, matrix, fft, but got {engine!r}")
     choices = (_with_matrices(chains, dtype), _with_transforms(chains, dtype, whenever_possible=False))
     return min(choices, key=lambda plan: plan.cost)
 
@@ -73,6 +73,17 @@ def shapes(kernel: Kernel | Transfer) -> tuple[tuple[int, int], tuple[int, int]]
         return kernel.source, kernel.target
     rows, columns = kernel
     return (rows.shape[1], columns.shape[1]), (rows.shape[0], columns.shape[0])
+
+
+def _checked(kernel: object) -> Kernel | Transfer:
+    if isinstance(kernel, Transfer):
+        return kernel
+    pair = checks.items(kernel, "a kernel as a pair of matrices (Ky, Kx) or a Transfer", error=GeometryError)
+    if len(pair) != 2 or not all(isinstance(one, torch.Tensor) and one.ndim == 2 and one.numel() for one in pair):
+        raise GeometryError(
+            f"expected a kernel as a pair of matrices (Ky, Kx) or a Transfer, but got {checks.shown(kernel)}"
+        )
+    return pair[0], pair[1]
 
 
 def _check(kernels: list[Kernel | Transfer]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from voltphase.dtypes import FixedDtype
+from voltphase import checks
+from voltphase.dtypes import FixedDtype, standard_torch, with_standard_torch
 from voltphase.errors import GeometryError
 from voltphase.grid import Grid
 from voltphase.optics.choice import METHODS, best_method, best_plan, find_method
@@ -16,7 +17,7 @@ from voltphase.optics.geometry import Geometry
 from voltphase.optics.hops import Kernel
 from voltphase.optics.methods import Method, Plan
 from voltphase.optics.planning import Engine
-from voltphase.optics.precision import require_complex, require_dtype
+from voltphase.optics.precision import exact_products, require_complex, require_field
 from voltphase.optics.sampling import enforce
 
 __all__ = ["METHODS", "Propagator"]
@@ -86,15 +87,18 @@ class Propagator(FixedDtype):
     ) -> None:
         super().__init__()
         require_complex(dtype)
-        self.geometry = Geometry(source, source if target is None else target, float(wavelength), float(distance))
+        checks.flag(check, "check")
+        self.geometry = Geometry(source, source if target is None else target, wavelength, distance)
         self.dtype = dtype
-        self.method, self._reason = find_method(method, self.geometry)
-        self._limits = self.method.limits(self.geometry)
-        if check:
-            self.geometry.check_units()
-            enforce(f"method {self.method.name!r}", self._limits, _advice(self.geometry, self.method))
-        self._wanted_engine: Engine = engine
-        self.engine = self._plans()[0].build(dtype)
+        # As a block, not around the method: a warning is the caller's, by as many frames as it always was.
+        with standard_torch():
+            self.method, self._reason = find_method(method, self.geometry)
+            self._limits = self.method.limits(self.geometry)
+            if check:
+                self.geometry.check_units()
+                enforce(f"method {self.method.name!r}", self._limits, _advice(self.geometry, self.method))
+            self._wanted_engine: Engine = engine
+            self.engine = self._plans()[0].build(dtype)
 
     @property
     def source(self) -> Grid:
@@ -116,11 +120,12 @@ class Propagator(FixedDtype):
         """The field on the target plane, from a complex ``... x rows x columns`` field on the source plane.
 
         Raises:
-            ConfigError: if the field is of another dtype: nothing is cast without a word.
+            ConfigError: if the field is of another dtype or on another device; dtypes are never cast implicitly.
             GeometryError: if it is of another shape.
         """
         self._check(field, self.source, "source")
-        return self.engine(field)
+        with exact_products(field.device):
+            return self.engine(field)
 
     def adjoint(self, field: Tensor) -> Tensor:
         """The conjugate transpose of :meth:`forward`: from a field on the target plane to one on the source plane.
@@ -128,8 +133,10 @@ class Propagator(FixedDtype):
         Raises: as :meth:`forward`.
         """
         self._check(field, self.target, "target")
-        return self.engine.adjoint(field)
+        with exact_products(field.device):
+            return self.engine.adjoint(field)
 
+    @with_standard_torch
     def matrices(self) -> tuple[Tensor, Tensor] | None:
         """``(Ky, Kx)`` with ``forward(u) == Ky @ u @ Kx.T``, or None where the kernel does not separate.
 
@@ -139,9 +146,10 @@ class Propagator(FixedDtype):
         matrices = self.method.matrices(self.geometry)
         if matrices is None:
             return None
-        device = next(self.buffers()).device
+        device = self._device()
         return matrices[0].to(device, self.dtype), matrices[1].to(device, self.dtype)
 
+    @with_standard_torch
     def kernel(self) -> Kernel | Transfer | None:
         """What a :class:`Cascade` takes, in complex128: a pair of matrices where the kernel separates.
 
@@ -153,6 +161,7 @@ class Propagator(FixedDtype):
         exact = self._plans()[0].build(torch.complex128)
         return Transfer(exact.get_buffer("transfer"), self.source.shape, self.target.shape)
 
+    @with_standard_torch
     def explain(self) -> Explanation:
         """What this does and why: method, engine and cost, sampling limits, Fresnel number, paraxial error."""
         return explain(self.geometry, self.method, self._reason, self._limits, *self._plans())
@@ -165,8 +174,11 @@ class Propagator(FixedDtype):
         plans = self.method.plans(self.geometry)
         return best_plan(plans, self._wanted_engine, self.method), plans
 
+    def _device(self) -> torch.device:
+        return next(self.buffers()).device
+
     def _check(self, field: Tensor, grid: Grid, which: str) -> None:
-        require_dtype(field, self.dtype, "propagator")
+        require_field(field, self.dtype, self._device(), "propagator")
         if field.shape[-2:] != grid.shape:
             raise GeometryError(
                 f"expected a field of {grid.rows} x {grid.columns} samples on the {which} plane, "

@@ -8,11 +8,13 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from voltphase.dtypes import FixedDtype
-from voltphase.errors import ConfigError, GeometryError, SamplingError
+from voltphase import checks
+from voltphase.dtypes import FixedDtype, with_standard_torch
+from voltphase.errors import GeometryError, SamplingError
 from voltphase.grid import Grid
+from voltphase.optics.images import checked_images
 from voltphase.optics.kernels import carrier, phasor
-from voltphase.optics.precision import require_complex
+from voltphase.optics.precision import exact_products, require_complex
 from voltphase.units import (
     DISTANCE,
     LARGEST_PHASE,
@@ -160,7 +162,7 @@ def image_interpolation(size_in: int, size_out: int) -> Tensor:
 
     Equals ``torch.nn.functional.interpolate(mode="bilinear", align_corners=False)``, which it is made by.
     """
-    unit_images = torch.eye(size_in, dtype=torch.float64)[None]
+    unit_images = torch.eye(size_in, dtype=torch.float64, device="cpu")[None]
     columns = nn.functional.interpolate(unit_images, size=size_out, mode="linear", align_corners=False)
     return columns[0].T.contiguous()
 
@@ -183,6 +185,7 @@ class ImageSource(FixedDtype):
     rows: Tensor
     columns: Tensor
 
+    @with_standard_torch
     def __init__(
         self,
         grid: Grid,
@@ -194,14 +197,13 @@ class ImageSource(FixedDtype):
     ) -> None:
         super().__init__()
         require_complex(dtype)
-        if encoding not in get_args(Encoding):
-            raise ConfigError(f"expected an encoding out of amplitude, phase, both, but got {encoding!r}")
-        if min(image_shape) < 1:
-            raise GeometryError(f"expected images of at least 1 x 1, but got {image_shape[0]} x {image_shape[1]}")
-        require_finite("phase range in radians", phase_range)
+        checks.instance(grid, Grid, "a voltphase.Grid", error=GeometryError)
+        checks.word(encoding, "an encoding", get_args(Encoding))
+        image_shape = checks.size(image_shape, "the shape of images", error=GeometryError)
+        phase_range = checks.number(phase_range, "a phase range in radians", error=GeometryError)
         require_angles(GeometryError, most=LARGEST_PHASE, phase_range=phase_range)
-        self.grid, self.image_shape, self.dtype = grid, (int(image_shape[0]), int(image_shape[1])), dtype
-        self.encoding, self.phase_range = encoding, float(phase_range)
+        self.grid, self.image_shape, self.dtype = grid, image_shape, dtype
+        self.encoding, self.phase_range = encoding, phase_range
         rows, columns = (image_interpolation(*sizes) for sizes in zip(image_shape, grid.shape, strict=True))
         self.register_buffer("rows", rows.to(dtype.to_real()), persistent=False)
         self.register_buffer("columns", columns.to(dtype.to_real()), persistent=False)
@@ -210,23 +212,25 @@ class ImageSource(FixedDtype):
         """A complex ``... x rows x columns`` field.
 
         Args:
-            images: ``... x height x width``, uint8 (255 is amplitude 1) or real (1 is amplitude 1).
+            images: ``... x height x width``, uint8 (255 is amplitude 1) or real (1 is amplitude 1); a tensor, or an
+                array.
 
         Raises:
             GeometryError: if the images are of another shape.
+            ConfigError: if they are of another type, or on another device.
+            DataError: if they are not finite.
         """
-        if images.shape[-2:] != self.image_shape:
-            raise GeometryError(
-                f"expected images of {self.image_shape[0]} x {self.image_shape[1]}, but got {tuple(images.shape)}"
-            )
+        images = checked_images(images, self.image_shape, self.rows.device)
         values = images.to(self.rows.dtype)
         if images.dtype == torch.uint8:
             values = values / 255
-        image = self.rows @ (values @ self.columns.mT)
+        with exact_products(self.rows.device):
+            image = self.rows @ (values @ self.columns.mT)
         if self.encoding == "amplitude":
             return torch.complex(image, torch.zeros_like(image))
-        amplitude = image if self.encoding == "both" else torch.ones_like(image)
-        return torch.polar(amplitude, self.phase_range * image)
+        phasors = torch.polar(torch.ones_like(image), self.phase_range * image)
+        # Not by one torch.polar, which knows no slope of the amplitude where the image is black.
+        return image * phasors if self.encoding == "both" else phasors
 
     def extra_repr(self) -> str:
         return f"image_shape={self.image_shape}, encoding={self.encoding!r}"
