@@ -139,14 +139,12 @@ def require_wavelength(wavelength: float, error: type[VoltphaseError] = Geometry
     Raises:
         VoltphaseError: the given class, if it is not between a nanometre and a centimetre.
     """
-    if not checks.is_number(wavelength):
-        raise error(
-            f"expected a wavelength as one number of metres, but got {checks.shown(wavelength)}: {WAVELENGTH.example}"
-        )
-    if not SHORTEST_WAVELENGTH <= wavelength <= LONGEST_WAVELENGTH:
+    known = checks.is_number(wavelength)
+    if not (known and SHORTEST_WAVELENGTH <= wavelength <= LONGEST_WAVELENGTH):
         raise error(
             f"expected a wavelength in metres, from {metres(SHORTEST_WAVELENGTH)} to {metres(LONGEST_WAVELENGTH)}, but "
-            f"got {wavelength:g}: {WAVELENGTH.meant(wavelength)}"
+            f"got {f'{wavelength:g}' if known else checks.shown(wavelength)}: "
+            f"{WAVELENGTH.meant(wavelength) if known else WAVELENGTH.example}"
         )
 
 
