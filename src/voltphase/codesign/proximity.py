@@ -17,6 +17,7 @@ from voltphase import checks
 from voltphase.codesign.fused import first_highest, pieces
 from voltphase.codesign.relaxations import Relaxation
 from voltphase.codesign.table import StateTable
+from voltphase.errors import ConfigError
 
 # Logarithm of the smallest weight: exp takes 25 times longer where its result is not a normal float32 number.
 _FAINTEST = -64.0
