@@ -230,6 +230,7 @@ def test_spreadsheets_that_cannot_be_read(tmp_path: Path, refused, monkeypatch: 
         return out.getvalue()
 
     good = workbook(first=[[1, 2]], mine=SHEET)
+    monkeypatch.setattr("voltphase.devices.spreadsheets._LARGEST", 2 << 20)
     for content, options, said in (
         (good, (), "there are 'first', 'mine': name one with --sheet"),
         (good, ("--sheet", "yours"), "name one of first, mine, or 1 to 2"),
@@ -242,7 +243,7 @@ def test_spreadsheets_that_cannot_be_read(tmp_path: Path, refused, monkeypatch: 
         (zipped(readme=b"text"), (), "is an archive of other files"),
         (zipped(**{"content.xml": b"<a/>"}), (), "in the format of OpenDocument: save it as .xlsx or as CSV"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", (), "the old format .xls: save it as .xlsx"),
-        (zipped(**{"xl/big.xml": bytes(300 << 20)}), (), "expands to 300 MiB"),
+        (zipped(**{"xl/big.xml": bytes(3 << 20)}), (), "at most 2 MiB, but slm.xlsx expands to 3 MiB"),
         (workbook(mine=[*SHEET[:4], [1.5, "=1/0", 2]]), (), "expected a number as amplitude, but got '"),
     ):
         (tmp_path / "slm.xlsx").write_bytes(content)

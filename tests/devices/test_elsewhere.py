@@ -287,3 +287,29 @@ def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("voltphase.devices.lines._MOST_ROWS", 3)
     with pytest.raises(DeviceError, match="expected at most 3 rows"):
         load(written(tmp_path, PLAIN))
+
+
+@given(data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@pytest.mark.filterwarnings("ignore:.*is not UTF-8")
+def test_whatever_a_file_holds_it_is_read_or_refused_in_a_sentence(tmp_path: Path, data):
+    STATES.to_csv(tmp_path / "slm.csv")
+    content = bytearray((tmp_path / "slm.csv").read_bytes())
+    for _ in range(data.draw(st.integers(0, 4))):
+        at = data.draw(st.integers(0, len(content)))
+        scrap = st.one_of(
+            st.binary(max_size=8), st.sampled_from([b'"', b";", b",,", b"#", b"\n", b"\t", b"\xff\xfe", b"1"])
+        )
+        content[at : at + data.draw(st.integers(0, 20))] = data.draw(scrap)
+    path = written(tmp_path, bytes(content))
+    result = CliRunner().invoke(app, ["device", "check", str(path)])
+    assert result.exit_code in (0, 2)
+    assert isinstance(result.exception, SystemExit | None)
+    if result.exit_code == 2:
+        said = [line for line in result.stderr.splitlines() if not line.startswith("warning: ")]
+        assert len(said) == 1
+        assert said[0].startswith("error: ")
+    else:
+        states = load(path)
+        states.to_csv(tmp_path / "again.csv")
+        same(load(tmp_path / "again.csv"), states)

@@ -69,7 +69,7 @@ def same(files: list[Path]) -> None:
     short, long = map(load, files)
     assert short.digest == SHORT.digest
     assert short.spread is not None
-    np.testing.assert_array_equal(short.spread, SHORT.spread)  # pyright: ignore[reportArgumentType]
+    np.testing.assert_array_equal(short.spread, SHORT.spread)
     for column in ("control", "amplitude", "phase"):
         np.testing.assert_allclose(getattr(long, column), getattr(LONG, column), rtol=DIGITS, atol=DIGITS)
     for found, expected in ((short, SHORT), (long, LONG)):

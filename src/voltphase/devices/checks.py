@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from voltphase.devices.lines import Row, TextTable, cure
+from voltphase.devices.lines import TextTable
+from voltphase.devices.rows import Row, cure
 from voltphase.errors import DeviceError
 from voltphase.units import LARGEST_PHASE
 

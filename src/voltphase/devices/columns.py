@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from voltphase.devices.lines import Row, cure
+from voltphase.devices.rows import Row, cure
 from voltphase.errors import DeviceError
 
 #: What a phase is multiplied by to be in radians, by the name of its unit.

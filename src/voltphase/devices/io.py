@@ -28,11 +28,12 @@ from voltphase.devices.columns import (
     missing_columns,
     unit_of_control,
 )
-from voltphase.devices.lines import Row, TableFormat, TextTable, check_decimals, cure, missing, read_table
+from voltphase.devices.lines import TableFormat, TextTable, check_decimals, missing, read_table
 from voltphase.devices.pairs import Pair, find_pair, is_half_of_pair, load_pair, only_pair
 from voltphase.devices.paths import given_path
 from voltphase.devices.phases import in_radians
 from voltphase.devices.repeats import mean_of_repeats
+from voltphase.devices.rows import Row, cure
 from voltphase.devices.states import DeviceStates
 from voltphase.errors import DeviceError
 

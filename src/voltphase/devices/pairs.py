@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voltphase.devices.checks import check_amplitudes, check_count, check_unique, check_width
-from voltphase.devices.lines import Row, TableFormat, TextTable, check_decimals, read_table
+from voltphase.devices.lines import TableFormat, TextTable, check_decimals, read_table
 from voltphase.devices.phases import in_radians
+from voltphase.devices.rows import Row
 from voltphase.devices.states import DeviceStates
 from voltphase.errors import DeviceError
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from voltphase.devices.checks import check_phases
 from voltphase.devices.columns import PHASE_UNITS, phase_unit, shown
-from voltphase.devices.lines import Row, TextTable, cure
+from voltphase.devices.lines import TextTable
+from voltphase.devices.rows import Row, cure
 from voltphase.errors import DeviceError
 
 
