@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from voltphase import checks
-from voltphase.codesign import CodesignLayer, Relaxation
+from voltphase import checks, footprint
+from voltphase.codesign import CodesignLayer, GumbelSoftmax, Relaxation
+from voltphase.codesign.table import StateTable
 from voltphase.devices import Device, DevicePanel, DeviceStates
 from voltphase.dtypes import no_autocast, with_standard_torch
 from voltphase.errors import ConfigError, GeometryError
@@ -131,6 +132,15 @@ class DONN(nn.Module):
         checks.flag(tf32, "tf32")
         seed = checks.seed(seed)
         self.source = ImageSource(self.grids[0], image_shape, dtype=dtype)
+        relaxation = GumbelSoftmax() if relaxation is None else relaxation
+        checks.instance(relaxation, Relaxation, "a relaxation", advice="use voltphase.GumbelSoftmax() or another one")
+        self.footprint = self._footprint(devices, relaxation, readout, engine)
+        rows, columns = max(plane.shape for plane in self.grids)
+        footprint.require(
+            self.footprint.network,
+            f"a network of {depth} layer{'' if depth == 1 else 's'} on planes of up to {rows} x {columns} samples",
+            "take fewer samples or layers",
+        )
         self.layers = _modules(
             CodesignLayer(
                 plane.shape,
@@ -212,6 +222,40 @@ class DONN(nn.Module):
             planes[f"layer {index} out"] = field = layer(planes[f"layer {index} in"])
         planes["detector"] = self.propagators[-1](field)
         return planes
+
+    def _footprint(
+        self,
+        devices: Sequence[Device],
+        relaxation: Relaxation,
+        readout: RegionReadout,
+        engine: Engine,
+    ) -> footprint.Footprint:
+        """How much memory this will take, before it does."""
+        # What is learned of one pixel, by its table.
+        tables = [device.tables[0] if isinstance(device, DevicePanel) else device for device in devices]
+        one = {
+            table: relaxation.initial(StateTable.of(table, self.source.dtype), (1, 1), torch.Generator()).numel()
+            for table in dict.fromkeys(tables)
+        }
+        pixels = [plane.rows * plane.columns for plane in self.grids[1:-1]]
+        gaps = footprint.gaps_between(
+            self.grids,
+            self.distances,
+            wavelength=self.wavelength,
+            method=self.method,
+            engine=engine,
+            image_shape=self.source.image_shape,
+            window=(len(readout.window_rows), len(readout.window_columns)),
+        )
+        # A draw in closed form keeps one number of each score, autograd two to four.
+        kept = 1 if getattr(relaxation, "hard", False) else 3
+        return footprint.Footprint(
+            gaps,
+            numbers=tuple(one[table] * count for table, count in zip(tables, pixels, strict=True)),
+            scores=tuple(max(3, kept * one[table]) * count for table, count in zip(tables, pixels, strict=True)),
+            itemsize=self.source.dtype.itemsize,
+            choosing=engine == "auto",
+        )
 
     def _cascade(self, image_shape: tuple[int, int], dtype: torch.dtype, engine: Engine, tf32: bool) -> Cascade | None:
         """All of it as one function, where every propagation allows it: several times faster than step by step.

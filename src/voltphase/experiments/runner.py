@@ -104,9 +104,6 @@ def run_cells(
             break
         except OutputError:
             raise
-        except KeyboardInterrupt:
-            say("interrupted: the same command goes on, with the cell at work from its last whole epoch")
-            raise
         except Exception as error:
             tally.failed.append((cell, str(error) or type(error).__name__))
             say(f"FAILED {cell.experiment} {cell.name}: {error}")

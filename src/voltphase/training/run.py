@@ -23,6 +23,7 @@ from voltphase.training import provenance
 from voltphase.training.batches import ImageBatches
 from voltphase.training.build import build_datasets, build_devices, build_model, build_readout, build_schedule
 from voltphase.training.checkpoint import Checkpoints, read_checkpoint
+from voltphase.training.estimate import check_training
 from voltphase.training.evaluation import evaluate
 from voltphase.training.module import Row, TrainingModule
 from voltphase.training.progress import ShowProgress, quiet_lightning
@@ -83,6 +84,7 @@ def train(
         _check_devices(checkpoint["voltphase"]["devices"], digests, folder)
     train_set, test_set = build_datasets(config)
     model = build_model(config, devices, train_set.image_shape)
+    check_training(model, train_set.images, config.training.batch_size, on_gpu=accelerator == "gpu")
     folder.prepare(config, overwrite=overwrite)
 
     batch_size, epochs = config.training.batch_size, config.training.epochs

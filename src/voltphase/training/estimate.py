@@ -1,0 +1,134 @@
+"""What can be told of a training before it begins: whether it fits into memory, and whether light arrives."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Final
+
+from torch import Tensor
+
+from voltphase import footprint
+from voltphase.advice import advise
+from voltphase.errors import TrainingError, VoltphaseWarning
+from voltphase.model import DONN
+from voltphase.units import metres
+
+# With states at random, the presets send 0.1 to 0.3 % of the light to their regions, what reaches the detector's plane
+# elsewhere is ten times that, and a bench adds stray light. Measured in emulation, which has none: digits with a pitch
+# of 8 µm, where it is 5e-7, are learned to 0.88 in three epochs; with 0.5 µm, 3e-27, they are not.
+FAINT: Final = 1e-6
+# Part of a plane's width that light has to be able to cross by diffraction, on its whole way. Measured with the preset
+# digits, three epochs at shorter distances: 0.08 at 0.02, 0.20 at 0.06, 0.28 at 0.12, 0.53 at 0.23 (0.93 as it is).
+SHORT: Final = 0.1
+_IMAGES: Final = 4
+
+
+class SystemWarning(VoltphaseWarning):
+    """A system that can do little, whatever it learns."""
+
+
+def check_training(model: DONN, images: Tensor, batch_size: int, *, on_gpu: bool = False) -> None:
+    """Refuse or warn of a training that cannot succeed, from estimates and one pass of a few images.
+
+    Args:
+        model: The untrained network.
+        images: The training images, ``count x rows x columns``.
+        batch_size: Images in a step.
+        on_gpu: Whether it is trained on a CUDA GPU.
+
+    Raises:
+        ConfigError: if training needs more memory than there is.
+        TrainingError: if light on the detector is not finite.
+
+    Warns:
+        MemoryWarning: if training needs nearly all the memory there is.
+        SystemWarning: if hardly any light reaches the detector's regions, or light does not spread.
+    """
+    batch = min(batch_size, len(images))
+    footprint.require(
+        model.footprint.training(batch, "cuda" if on_gpu else "cpu"),
+        f"training with batches of {batch} images",
+        "lower training.batch_size, or take fewer samples, layers or levels",
+        on_gpu=on_gpu,
+    )
+    _check_light(model, images)
+    _check_reach(model)
+
+
+def shares(model: DONN, images: Tensor) -> list[float]:
+    """The part of the light of ``images`` that reaches each plane, and last the detector's regions, without gain.
+
+    Args:
+        model: The network, whose deployed states count.
+        images: A few images, ``count x rows x columns``.
+
+    Returns:
+        One number for each layer's plane, one for the detector, and one for its regions.
+    """
+    training = model.training
+    planes = model.eval().planes(images)
+    model.train(training)
+    readout = model.readout
+    regions = (readout.row_masks @ readout.column_masks.T != 0).to(readout.row_masks.dtype)
+    fields = [planes["source"], *(planes[f"layer {i} in"] for i in range(1, len(model.layers) + 1)), planes["detector"]]
+    gains = [1.0, 1.0, *(layer.gain for layer in model.layers)]
+    powers, gain = [], 1.0
+    for field, grid, factor in zip(fields, model.grids, gains, strict=True):
+        gain *= factor
+        powers.append(_power(field) * math.prod(grid.pitch) / gain**2)
+    powers.append(_power(readout.window(fields[-1]) * regions) * math.prod(model.grids[-1].pitch) / gain**2)
+    return [power / powers[0] if powers[0] else math.nan for power in powers[1:]]
+
+
+def _power(field: Tensor) -> float:
+    return float(field.abs().double().square().sum())
+
+
+def _check_light(model: DONN, images: Tensor) -> None:
+    bright = images[: 50 * _IMAGES].flatten(1).any(1).nonzero().squeeze(1)[:_IMAGES]
+    if len(bright) == 0:
+        return
+    found = shares(model, images[bright])
+    if not math.isfinite(found[-1]):
+        raise TrainingError(
+            "expected finite light on the detector, but it is not before anything is learned: check the amplitudes of "
+            "the devices and codesign.gain"
+        )
+    if found[-1] >= FAINT:
+        return
+    # The gap that loses most; what a layer absorbs is lost in the gap after it.
+    passed = [1.0, *found[:-1]]
+    worst = min(range(len(passed) - 1), key=lambda gap: passed[gap + 1] / passed[gap] if passed[gap] else math.inf)
+    source, target = model.grids[worst], model.grids[worst + 1]
+    pitch, width = max(source.pitch), min(n * p for n, p in zip(target.shape, target.pitch, strict=True))
+    sine = model.wavelength / (2 * min(source.pitch))
+    spread = 2 * abs(model.distances[worst]) * (sine / math.sqrt(1 - sine**2) if sine < 1 else math.inf)
+    arrives = f"{100 * found[-1]:.1e} %" if found[-1] else "none"
+    how = (
+        f"samples of {metres(pitch)} send it {metres(spread) if math.isfinite(spread) else 'in all directions'}"
+        f"{' wide' if math.isfinite(spread) else ''}, and plane {worst + 2} is {metres(width)}: use a coarser pitch, "
+        "shorter distances or more samples"
+        if spread > 2 * width
+        else "it is lost in the layers or beside the regions: check the amplitudes of the devices and readout.regions"
+    )
+    advise(
+        f"{arrives} of the light reaches the detector's regions with the states that training starts from, too little "
+        f"for a bench to show; {how}",
+        SystemWarning,
+    )
+
+
+def _check_reach(model: DONN) -> None:
+    width = min(n * p for grid in model.grids for n, p in zip(grid.shape, grid.pitch, strict=True))
+    crossed = 0.0
+    for (source, _), distance in zip(pairwise(model.grids), model.distances, strict=True):
+        sine = min(model.wavelength / (2 * max(source.pitch)), 0.999)
+        crossed += abs(distance) * sine / math.sqrt(1 - sine**2)
+    if crossed < SHORT * width:
+        advise(
+            f"light spreads by {metres(crossed)} to either side on its whole way, and the planes are {metres(width)} "
+            "wide: each region sees little more than what lies before it; use a finer pitch, longer distances or fewer "
+            "samples",
+            SystemWarning,
+        )
