@@ -233,6 +233,7 @@ def test_away_from_a_terminal_progress_is_a_line_an_epoch(tmp_path: Path, tiny: 
 
 def test_on_a_terminal_there_is_a_bar(tmp_path: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("voltphase.training.progress._REFRESH_SECONDS", 0.0)
+    monkeypatch.setenv("TERM", "xterm")  # whatever the tests run in: a dumb terminal gets no bar
     text = StringIO()
     console = Console(file=text, width=120, force_terminal=True, color_system=None)
     train(tiny("training.epochs=2"), tmp_path / "run", console=console)

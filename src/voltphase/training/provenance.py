@@ -11,12 +11,13 @@ from typing import Any
 
 import torch
 
-_PACKAGES = ("voltphase", "torch", "lightning", "numpy")
+_PACKAGES = ("voltphase", "lightning", "numpy")
 
 
 def versions() -> dict[str, str]:
     """The versions of Python and of what computes."""
-    found = {"python": platform.python_version()}
+    # What PyTorch says of itself names its build too, such as +cu130; the installed package may leave that out.
+    found = {"python": platform.python_version(), "torch": str(torch.__version__)}
     for package in _PACKAGES:
         try:
             found[package] = metadata.version(package)
