@@ -49,7 +49,7 @@ def folder(make_device: Any, tmp_path: Path, images: ImageDataset) -> Path:
         ),
         image_shape=(5, 6),
         gain=[2.0, 0.5],
-        method=FresnelPixels(0.87),  # pyright: ignore[reportArgumentType]
+        method=FresnelPixels(0.87),
         seed=3,
     ).eval()
     return deploy(model, tmp_path / "bench", dataset=images)

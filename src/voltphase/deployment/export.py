@@ -83,7 +83,7 @@ def deploy(
     for grid in model.grids:
         if grid.rows * grid.columns > LARGEST_PLANE:
             raise DeploymentError(
-                f"expected planes of at most {LARGEST_PLANE} samples, which pictures can be opened with, but got "
+                f"expected planes of at most {LARGEST_PLANE} samples, as many as are read again, but got "
                 f"{grid.rows} x {grid.columns}"
             )
     logits = accuracy = None

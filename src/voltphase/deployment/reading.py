@@ -12,8 +12,8 @@ from voltphase.errors import DeploymentError
 
 _LONGEST_SHOWN = 60
 _LARGEST_SIDE = 65536
-#: Samples of a plane: no more than pictures are opened with, and 2 GB of states while they are made.
-LARGEST_PLANE = 2**26
+#: Samples of a plane, 4096 x 4096: more than any modulator has pixels, few enough to be computed while somebody waits.
+LARGEST_PLANE = 2**24
 _DIGEST_LENGTH = 64
 
 
