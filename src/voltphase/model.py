@@ -17,7 +17,7 @@ from voltphase.devices import Device, DevicePanel, DeviceStates
 from voltphase.dtypes import no_autocast, with_standard_torch
 from voltphase.errors import ConfigError, GeometryError
 from voltphase.grid import Grid
-from voltphase.optics import Cascade, ImageSource, Method, image_interpolation
+from voltphase.optics import Cascade, ImageSource, image_interpolation
 from voltphase.optics.gaps import gap_propagators
 from voltphase.optics.images import checked_images, require_batch
 from voltphase.optics.methods import Method
