@@ -39,6 +39,8 @@ def _import_matplotlib() -> None:
     try:
         with hidden("MPLBACKEND"):
             import matplotlib as mpl
+
+            mpl.get_cachedir()  # found once, and kept
     except (OSError, ValueError) as error:
         raise OutputError(
             f"matplotlib cannot be used here ({' '.join(str(error).split()):.200}): let MPLCONFIGDIR name a folder "

@@ -127,6 +127,8 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         with _sentences(), once(), warnings.catch_warnings():
+            # PYTHONWARNINGS neither silences ours nor makes errors of those of libraries.
+            warnings.simplefilter("default")
             warnings.showwarning = _show_warning
             return super().invoke(ctx)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import voltphase.surroundings  # noqa: F401 - before anything here imports matplotlib
 from voltphase.validation.rows import Row
 from voltphase.validation.table import run
 

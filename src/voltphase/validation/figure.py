@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import voltphase.surroundings  # noqa: F401 - before anything here imports matplotlib
+
+# isort: split
 from collections.abc import Sequence
 
 import numpy as np
