@@ -19,7 +19,9 @@ import matplotlib as mpl
 import pytest
 import torch
 from lightning.fabric.plugins import environments
+from typer.testing import CliRunner
 
+from voltphase.cli import app
 from voltphase.config import Config
 from voltphase.training import load_run, provenance, train
 
@@ -27,16 +29,17 @@ Make = Callable[..., Config]
 Trained = tuple[Path, Config, dict[str, Any]]
 
 # One process goes the whole path, since to start one takes longer than all else.
-_PATH = """
-import sys
-from voltphase.cli import main
-for line in (
+_LINES = (
     "train tiny.yaml --out run",
     "deploy run --out bench",
     "verify bench",
     "report run",
     "device show lcos --out device.svg",
-):
+)
+_PATH = f"""
+import sys
+from voltphase.cli import main
+for line in {_LINES}:
     sys.argv = ["voltphase", *line.split()]
     try:
         main()
@@ -111,19 +114,8 @@ no such setting
 """
 
 
-def walk(folder: Path, environment: dict[str, str]) -> tuple[dict[str, Any], str]:
-    """Every file that the path leaves, with the times taken out, and what was said on standard error."""
-    (folder / "tiny.yaml").write_text(_TINY)
-    done = subprocess.run(
-        [sys.executable, "-c", _PATH],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+def written(folder: Path) -> dict[str, Any]:
+    """Every file that the path leaves, with the times taken out."""
     files: dict[str, Any] = {}
     for file in sorted(folder.rglob("*")):
         name = str(file.relative_to(folder))
@@ -141,24 +133,36 @@ def walk(folder: Path, environment: dict[str, str]) -> tuple[dict[str, Any], str
             files[name] = re.sub(rb"\d+(\.\d+)? (s|threads?)\b", b"", file.read_bytes())
         else:
             files[name] = file.read_bytes()
-    return files, done.stderr
+    return files
 
 
-def test_nothing_around_a_process_changes_a_byte_that_it_writes(tmp_path: Path):
-    kept = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT")
-    plain = {name: os.environ[name] for name in kept if name in os.environ}
+def test_nothing_around_a_process_changes_a_byte_that_it_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for name in ("plain", "hostile"):
         (tmp_path / name).mkdir()
+        (tmp_path / name / "tiny.yaml").write_text(_TINY)
+    monkeypatch.chdir(tmp_path / "plain")
+    for line in _LINES:
+        done = CliRunner().invoke(app, line.split())
+        assert done.exit_code == 0, done.output
     (tmp_path / "hostile" / "matplotlibrc").write_text(_RC)
     (tmp_path / "hostile" / "mpi4py.py").write_text("raise SystemError('no MPI here')\n")
-    usual, _ = walk(tmp_path / "plain", plain)
-    # Only for its list of fonts, which takes long to make.
-    known = {"MPLCONFIGDIR": mpl.get_cachedir()}
-    unusual, said = walk(tmp_path / "hostile", plain | _HOSTILE | known)
+    kept = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT")
+    # The first only for its list of fonts, which takes long to make.
+    known = {"MPLCONFIGDIR": mpl.get_cachedir()} | {name: os.environ[name] for name in kept if name in os.environ}
+    hostile = subprocess.run(
+        [sys.executable, "-c", _PATH],
+        cwd=tmp_path / "hostile",
+        env=known | _HOSTILE,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    assert (hostile.returncode, hostile.stderr) == (0, "")
+    usual, unusual = written(tmp_path / "plain"), written(tmp_path / "hostile")
     del unusual["mpi4py.py"]
     assert sorted(unusual) == sorted(usual)
     assert [name for name in usual if unusual[name] != usual[name]] == []
-    assert said == ""
 
 
 def test_a_folder_that_matplotlib_cannot_write_is_no_ones_business():
