@@ -26,7 +26,7 @@ from voltphase.training.build import build_model
 # would have fitted is refused.
 LOWEST, HIGHEST = 0.8, 1.5
 # What allocators keep or give back differs by this from run to run, much beside the small systems that a test has time
-# for: the factors were found from 0.95 to 1.34 on 29 systems of 64, 200 and 400 samples a side that take 36 MB to 0.9 GB.
+# for: factors of 0.95 to 1.34 were found on 29 systems of 64, 200 and 400 samples a side that take 36 MB to 0.9 GB.
 NOISE = 15e6
 
 MEASURE = """
