@@ -5,8 +5,9 @@ Each function returns the value in the type that is computed with, or raises one
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, Final, TypeGuard, TypeVar
 
@@ -22,6 +23,7 @@ _Kind = TypeVar("_Kind")
 #: the highest score, and makes gradients of that rounding; hotter is no different from chance.
 TEMPERATURES: Final = (1e-6, 1e6)
 _SHOWN = 60
+_functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def shown(value: object) -> str:
@@ -246,6 +248,32 @@ def require_plain(what: str) -> None:
             f"expected {what} outside of torch.func's transforms (vmap, grad, jacrev, ...), which cannot see through "
             "gradients in closed form: give a batch as one tensor, and take gradients by backward() or torch.autograd"
         )
+
+
+def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Have the ``backward`` of an autograd function refuse what its closed form does not know.
+
+    Raises:
+        ConfigError: from the function, if it is to be differentiated again (``create_graph=True``), which would give
+            zeros, or if the gradients come in a batch of their own.
+    """
+
+    @functools.wraps(backward)
+    def checked(ctx: Any, *gradients: Any) -> Any:
+        if torch.is_grad_enabled():
+            raise ConfigError(
+                "expected first derivatives of a network alone, but second ones are asked for by create_graph=True, "
+                "and gradients in closed form have none: take finite differences of gradients"
+            )
+        require_plain("the gradients of a network")
+        if any(_functorch.is_legacy_batchedtensor(gradient) for gradient in gradients if gradient is not None):
+            raise ConfigError(
+                "expected the gradients of one number at a time, but they come in a batch (vectorize=True, "
+                "is_grads_batched=True): leave that out"
+            )
+        return backward(ctx, *gradients)
+
+    return checked
 
 
 def _plain(bound: float | None) -> str:

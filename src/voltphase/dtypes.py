@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +67,24 @@ def with_standard_torch(function: Callable[Given, Result]) -> Callable[Given, Re
     def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
         with standard_torch():
             return function(*args, **kwargs)
+
+    return call
+
+
+def uncompiled(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Have ``torch.compile`` run a function as it is, instead of tracing what it does with buffers and generators."""
+
+    disabled: list[Callable[..., Any]] = []
+
+    @functools.wraps(function)
+    def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        # Nothing is compiled where the compiler has not been imported, which takes a second.
+        if "torch._dynamo" not in sys.modules:
+            return function(*args, **kwargs)
+        if not disabled:
+            untraced: Any = torch.compiler.disable(function, reason="its gradients are in closed form")
+            disabled.append(untraced)
+        return disabled[0](*args, **kwargs)
 
     return call
 

@@ -14,7 +14,7 @@ from voltphase import checks, footprint
 from voltphase.codesign import CodesignLayer, GumbelSoftmax, Relaxation
 from voltphase.codesign.table import StateTable
 from voltphase.devices import Device, DevicePanel, DeviceStates
-from voltphase.dtypes import no_autocast, with_standard_torch
+from voltphase.dtypes import no_autocast, uncompiled, with_standard_torch
 from voltphase.errors import ConfigError, GeometryError
 from voltphase.grid import Grid
 from voltphase.optics import Cascade, ImageSource, image_interpolation
@@ -161,6 +161,7 @@ class DONN(nn.Module):
         self.readout = readout
         self.cascade = self._cascade(image_shape, dtype, engine, tf32)
 
+    @uncompiled
     def forward(self, images: Tensor) -> Tensor:
         """Logits, a ``batch x classes`` tensor.
 
@@ -179,6 +180,7 @@ class DONN(nn.Module):
             return measured  # black images alone are nothing to calibrate by: the next ones are
         return self.readout.logits(measured)
 
+    @uncompiled
     def measured(self, images: Tensor, modulations: Sequence[Tensor] | None = None) -> Tensor:
         """What the detector measures for each class, a real ``batch x classes`` tensor.
 

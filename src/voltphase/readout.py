@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from voltphase import checks
 from voltphase.dtypes import with_standard_torch
 from voltphase.errors import ConfigError, DataError, GeometryError, TrainingError
+from voltphase.optics.precision import exact_products
 
 Measure = Literal["sum", "mean", "amplitude", "fraction"]
 
@@ -225,7 +226,19 @@ class RegionReadout(nn.Module):
         return math.exp(float(self.log_scale.detach())) if self.calibrated else 1.0
 
     def window(self, field: Tensor) -> Tensor:
-        """The part of a ``... x rows x columns`` detector field that :meth:`measured` needs."""
+        """The part of a ``... x rows x columns`` detector field that :meth:`measured` needs.
+
+        Raises:
+            ConfigError: if it is no complex tensor.
+            GeometryError: if it has another shape than the detector.
+        """
+        _require_complex(field)
+        if tuple(field.shape[-2:]) != self.regions.shape:
+            rows, columns = self.regions.shape
+            raise GeometryError(
+                f"expected a field of {rows} x {columns} samples on the detector, but got "
+                f"{' x '.join(map(str, field.shape))}"
+            )
         return field.index_select(-2, self.window_rows).index_select(-1, self.window_columns)
 
     @property
@@ -240,13 +253,10 @@ class RegionReadout(nn.Module):
 
     def measured(self, field: Tensor) -> Tensor:
         """The measure of each class, a real ``batch x classes`` tensor, from the :meth:`window` of a field."""
-        if not field.is_complex():
-            raise ConfigError(
-                f"expected the complex field on the detector, but got {field.dtype}: of an intensity i, such as a "
-                "camera's, give i.sqrt().to(torch.complex64), as the phase does not matter here"
-            )
-        light = field.real.square() + field.imag.square() if self.of_intensity else field.abs()
-        return self.from_sums(((light @ self.column_masks.to(light.dtype)) * self.row_masks).sum(-2))
+        _require_complex(field)
+        light = field.real.square() + field.imag.square() if self.of_intensity else _magnitude(field)
+        with exact_products(light.device):
+            return self.from_sums(((light @ self.column_masks.to(light.dtype)) * self.row_masks).sum(-2))
 
     def from_sums(self, sums: Tensor) -> Tensor:
         """The measure, ``batch x classes``, from light summed over each pair of row and column mask.
@@ -318,6 +328,21 @@ def all_logits(network: nn.Module, images: Tensor, batch_size: int = 64) -> Tens
     finally:
         for module, training in modes:
             module.training = training
+
+
+def _require_complex(field: object) -> None:
+    if not isinstance(field, Tensor) or not field.is_complex():
+        given = field.dtype if isinstance(field, Tensor) else checks.shown(field)
+        raise ConfigError(
+            f"expected the complex field on the detector as a tensor, but got {given}: of an intensity i, such as a "
+            "camera's, give i.sqrt().to(torch.complex64), as the phase does not matter here"
+        )
+
+
+def _magnitude(field: Tensor) -> Tensor:
+    # Of numbers below the normal ones torch finds a slope that is not a number: they are dark.
+    dark = field.detach().abs() < torch.finfo(field.dtype).tiny
+    return torch.where(dark, 0, field).abs()
 
 
 def _darkest(light: Tensor) -> float:

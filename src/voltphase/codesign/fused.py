@@ -12,10 +12,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from voltphase import checks
 from voltphase.codesign.table import StateTable
+from voltphase.dtypes import no_autocast
 from voltphase.memory import borrow
 
 Mix = Literal["complex", "polar"]
@@ -168,10 +168,8 @@ class _Draw(torch.autograd.Function):
         return drawn.view(scores.shape[1:])
 
     @staticmethod
-    @once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] -- the decorator makes ctx positional
-        ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    @checks.first_order
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         if not ctx.needs_input_grad[0]:
             return (None,) * 6
         below, mixed, *derivatives = ctx.saved_tensors
@@ -182,11 +180,13 @@ class _Draw(torch.autograd.Function):
         for part in pieces(*gradient.shape):
             piece = below[levels * part.start : levels * part.stop].view(levels, -1)
             weights = torch.mul(piece, 1 / ctx.temperature).exp_()
-            mean_first, mean_second, total = mixed @ weights
+            with no_autocast(gradient.device.type):
+                mean_first, mean_second, total = mixed @ weights
             # dL/dscore_j = s_j (c_j - sum_k s_k c_k) / temperature, c_j = first . t_1j + second . t_2j.
             scale = 1 / (ctx.temperature * total)
             alpha, beta = first[part] * scale, second[part] * scale
             mean = -(alpha * mean_first + beta * mean_second) / total
-            torch.mm(mixed.T, torch.stack((alpha, beta, mean)), out=gradient[:, part])
+            with no_autocast(gradient.device.type):
+                torch.mm(mixed.T, torch.stack((alpha, beta, mean)), out=gradient[:, part])
             gradient[:, part].mul_(weights)
         return gradient.view(ctx.shape), *(None,) * 5

@@ -13,7 +13,7 @@ from voltphase.codesign.pixels import PanelPixels, UniformPixels
 from voltphase.codesign.relaxations import GumbelSoftmax, Relaxation
 from voltphase.codesign.table import StateTable
 from voltphase.devices import Device, DevicePanel, DeviceStates
-from voltphase.dtypes import FixedDtype, no_autocast, with_standard_torch
+from voltphase.dtypes import FixedDtype, no_autocast, uncompiled, with_standard_torch
 from voltphase.errors import ConfigError, GeometryError
 
 # A gain is far from 1 in the paper already, at 90; amplitudes of a whole network are checked where it is made.
@@ -164,6 +164,7 @@ class CodesignLayer(FixedDtype):
         """Which levels each pixel can be set to from any other, a boolean ``levels x rows x columns`` tensor."""
         return self.pixels.attainable(self.relaxation)
 
+    @uncompiled
     def modulation(self) -> Tensor:
         """The complex ``rows x columns`` map the light is multiplied by, gain included."""
         with no_autocast(self.design.device.type):
@@ -214,7 +215,7 @@ def _amplitude_scaler(modulation: Tensor, scale: float) -> Callable[[Tensor], Te
     def scaled(gradient: Tensor) -> Tensor:
         # In the direction of the modulation itself a gradient changes the amplitude, across it the phase. Where the
         # amplitude is zero there is no such direction, sgn gives 0, and the gradient stays as it is.
-        direction = modulation.sgn()
+        direction = modulation.sgn().nan_to_num_(0.0, 0.0, 0.0)
         along = (direction.conj() * gradient).real
         return gradient + (scale - 1) * along * direction
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from voltphase import checks
 from voltphase.codesign.fused import first_highest, pieces
@@ -181,10 +180,8 @@ class _Near(torch.autograd.Function):
         return modulation.view(design.shape[1:])
 
     @staticmethod
-    @once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] -- the decorator makes ctx positional
-        ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    @checks.first_order
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (jacobian,) = ctx.saved_tensors
         xx, xy, yy = jacobian.view(3, *gradients[0].shape)
         by_real, by_imag = gradients[0].real, gradients[0].imag

@@ -177,6 +177,7 @@ class _SecondOrder(torch.autograd.Function):
         return drawn.clone()
 
     @staticmethod
+    @checks.first_order
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         scores, drawn = ctx.saved_tensors
 

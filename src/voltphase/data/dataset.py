@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from voltphase import checks
 from voltphase.errors import DataError
 
 
@@ -22,8 +24,8 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
     batch alone: ``DataLoader(dataset, batch_size=500, collate_fn=dataset.collate)``.
 
     Args:
-        images: A ``count x rows x columns`` uint8 tensor.
-        labels: A ``count`` int64 tensor of indices into ``classes``.
+        images: A ``count x rows x columns`` uint8 tensor, or an array.
+        labels: A ``count`` int64 tensor of indices into ``classes``, or an array.
         name: What the data set is called.
         classes: The name of each class.
 
@@ -37,6 +39,11 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", " ".join(str(self.name).split()))
+        classes = checks.items(self.classes, f"the names of the classes of {self.name}", error=DataError)
+        object.__setattr__(self, "classes", tuple(str(one) for one in classes))
+        for field in ("images", "labels"):
+            object.__setattr__(self, field, checks.array(getattr(self, field), f"the {field}", error=DataError))
         images, labels = self.images, self.labels
         if images.ndim != 3 or images.dtype != torch.uint8:
             raise DataError(
@@ -59,6 +66,10 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __repr__(self) -> str:
+        rows, columns = self.image_shape
+        return f"ImageDataset({self.name!r}, {len(self)} images of {rows} x {columns}, {len(self.classes)} classes)"
 
     def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
         return self.images[index], self.labels[index]
@@ -83,8 +94,8 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         Raises:
             DataError: if there are fewer, or ``count`` is below 1.
         """
-        if not 1 <= count <= len(self):
-            raise DataError(f"expected between 1 and {len(self)} images of {self.name}, but got {count}")
+        if not (isinstance(count, Integral) and not isinstance(count, bool) and 1 <= count <= len(self)):
+            raise DataError(f"expected between 1 and {len(self)} images of {self.name}, but got {checks.shown(count)}")
         return ImageDataset(self.images[:count], self.labels[:count], self.name, self.classes)
 
 

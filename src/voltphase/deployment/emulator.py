@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from voltphase.deployment.manifest import PRECISIONS, LayerRecord, Manifest
 from voltphase.deployment.records import MANIFEST_NAME, read_array, read_image
 from voltphase.devices import DevicePanel
+from voltphase.dtypes import with_standard_torch
 from voltphase.errors import DeploymentError, VoltphaseError
 from voltphase.files import checked_path
 from voltphase.optics import ImageSource
@@ -33,6 +34,7 @@ class Emulator(nn.Module):
         DeploymentError: if the parts do not fit together, or need more memory than there is.
     """
 
+    @with_standard_torch
     def __init__(self, manifest: Manifest, levels: list[np.ndarray]) -> None:
         super().__init__()
         manifest.require_memory()
@@ -80,14 +82,19 @@ class Emulator(nn.Module):
         return [self.get_buffer(f"states_{index}") for index in range(len(self.manifest.layers))]
 
     def detector_field(self, images: Tensor) -> Tensor:
-        """The complex ``batch x rows x columns`` field on the detector."""
+        """The complex ``batch x rows x columns`` field on the detector, of images as for :meth:`forward`."""
         field = self.source(images)
         for propagate, states in zip(self.propagators, self.modulations(), strict=False):
             field = states * propagate(field)
         return self.propagators[-1](field)
 
     def readings(self, field: Tensor) -> Tensor:
-        """The measure of each class, a real ``batch x classes`` tensor, from a detector field."""
+        """The measure of each class, a real ``batch x classes`` tensor, from a detector field.
+
+        Raises:
+            ConfigError: if it is no complex tensor; of intensities i, such as a camera's, give ``i.sqrt()`` as complex.
+            GeometryError: if it has another shape than the detector.
+        """
         return self.readout.measured(self.readout.window(field))
 
     def logits(self, field: Tensor) -> Tensor:
@@ -99,7 +106,12 @@ class Emulator(nn.Module):
         """Logits, a ``batch x classes`` tensor.
 
         Args:
-            images: A ``batch x height x width`` tensor, uint8 or real in 0 to 1.
+            images: A ``batch x height x width`` tensor, uint8 or real in 0 to 1; or an array.
+
+        Raises:
+            GeometryError: if the images are of another shape.
+            ConfigError: if they are of another type.
+            DataError: if they are not finite.
         """
         return self.logits(self.detector_field(images))
 

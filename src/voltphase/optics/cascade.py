@@ -7,10 +7,9 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from voltphase import checks
-from voltphase.dtypes import FixedDtype, with_standard_torch
+from voltphase.dtypes import FixedDtype, uncompiled, with_standard_torch
 from voltphase.errors import GeometryError
 from voltphase.memory import borrow
 from voltphase.optics.detection import AmplitudeMasks, IntensityMasks, Masks
@@ -68,6 +67,7 @@ class Cascade(FixedDtype):
         self.image_shape = plan.hops[0].source.natural_shape
         self.shapes = [plane.natural_shape for plane in self.planes]
 
+    @uncompiled
     def forward(self, images: Tensor, modulations: Sequence[Tensor]) -> Tensor:
         """The field on the detector, a complex ``batch x rows x columns`` tensor.
 
@@ -109,6 +109,7 @@ class Cascade(FixedDtype):
         """As :meth:`intensities`, of ``abs(field)``."""
         return self._sums(AmplitudeMasks, images, modulations, row_masks, column_masks)
 
+    @uncompiled
     def _sums(
         self, kind: type[Masks], images: Tensor, modulations: Sequence[Tensor], row_masks: Tensor, column_masks: Tensor
     ) -> Tensor:
@@ -171,10 +172,8 @@ class _Field(torch.autograd.Function):
         return fields
 
     @staticmethod
-    @once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    @checks.first_order
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         def seed(part: slice, field: Tensor, out: Tensor) -> None:
             out.copy_(ctx.plan.planes[-1].hold(gradients[0][part]).conj())
 
@@ -196,10 +195,8 @@ class _Sums(torch.autograd.Function):
         return sums
 
     @staticmethod
-    @once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    @checks.first_order
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         def seed(part: slice, field: Tensor, out: Tensor) -> None:
             ctx.masks.conjugate_gradient(gradients[0][part], field, out)
 

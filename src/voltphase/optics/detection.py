@@ -91,4 +91,5 @@ class AmplitudeMasks(Masks):
 
     def conjugate_gradient(self, gradient: Tensor, field: Tensor, out: Tensor) -> None:
         slopes = torch.bmm(self._by_row(gradient), self.all_columns).view(field.shape)
-        torch.mul(field.sgn().conj(), slopes, out=out)
+        # Of numbers below the normal ones torch finds no sign but one that is not a number.
+        torch.mul(field.sgn().nan_to_num_(0.0, 0.0, 0.0).conj(), slopes, out=out)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from voltphase import checks
 from voltphase.data import ImageDataset
 
 
@@ -30,8 +31,8 @@ class ImageBatches:
         epoch: Callable[[], int] = lambda: 0,
     ) -> None:
         self._images, self._labels = dataset.images, dataset.labels
-        self.batch_size = batch_size
-        self._seed = seed
+        self.batch_size = checks.whole(batch_size, "a batch size", least=1)
+        self._seed = None if seed is None else checks.seed(seed)
         self._epoch = epoch
 
     @property
@@ -53,6 +54,6 @@ class ImageBatches:
         # With the seed 0 the first layer's draws have these streams too, and make different things out of them.
         stream = np.random.SeedSequence([self._seed, self._epoch()]).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(stream >> np.uint64(1)))
-        order = torch.randperm(self.images, generator=generator).to(self._images.device)
+        order = torch.randperm(self.images, generator=generator, device="cpu").to(self._images.device)
         for chosen in order.split(self.batch_size):
             yield self._images[chosen], self._labels[chosen]

@@ -152,7 +152,7 @@ class TrainingModule(lightning.LightningModule):
             "train_accuracy": running["train_accuracy"],
             "test_accuracy": int(self._test_correct) / self._test_batches.images,
             "seconds": time.perf_counter() - self._started,
-            "images_per_second": self._seen / self._train_seconds,
+            "images_per_second": self._seen / max(self._train_seconds, 1e-9),  # a clock may not have moved
         }
         self._check_finite(row)
         self.history.append(row)
