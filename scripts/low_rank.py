@@ -21,10 +21,11 @@ from torch import Tensor
 from voltphase.files import write_json
 from voltphase.grid import Grid
 from voltphase.optics import AngularSpectrum
-from voltphase.optics.angular import Frequencies
 from voltphase.optics.engines import Engine
 from voltphase.optics.geometry import Geometry
-from voltphase.optics.lattice import Lattice
+from voltphase.optics.kernels import carrier
+from voltphase.optics.lattice import Lattice, lattice
+from voltphase.optics.waves import Waves, half_bands, response
 from voltphase.training.provenance import hardware, versions
 
 WAVELENGTH = 532e-9
@@ -62,10 +63,12 @@ def engines(geometry: Geometry) -> tuple[Engine, Engine, LowRank]:
     """The FFT in double and in single precision, and the sum of separable kernels."""
     method = AngularSpectrum()
     plan = next(plan for plan in method.plans(geometry) if plan.engine == "fft")
-    rows, columns = (Frequencies(geometry, axis, None) for axis in (0, 1))
-    if rows.lattice is None or columns.lattice is None:
+    rows, columns = lattice(geometry, 0), lattice(geometry, 1)
+    if rows is None or columns is None:
         raise RuntimeError("equal grids share a lattice")
-    low = LowRank(method.table(geometry, rows, columns), rows.lattice, columns.lattice)
+    y, x = (Waves.of(band, geometry.wavelength) for band in half_bands(geometry))
+    table = response(geometry, (y, x), (rows.displacements(), columns.displacements()))
+    low = LowRank(table * carrier(geometry.wavelength, geometry.distance), rows, columns)
     return plan.build(torch.complex128), plan.build(torch.complex64), low
 
 

@@ -120,32 +120,24 @@ def test_evanescent_waves_decay_both_ways() -> None:
         )
 
 
-@settings(deadline=None)
-@given(
-    z=st.floats(1e-5, 1),
-    period=st.floats(1e-4, 1e-2),
-    shift=st.floats(-1e-2, 1e-2),
-    side=st.sampled_from((-1, 1)),
-    flat=st.one_of(st.just(1.0), st.floats(0.1, 0.9)),
-)
-def test_the_band_ends_where_light_is_displaced_by_half_a_period(
-    z: float, period: float, shift: float, side: int, flat: float
-) -> None:
-    displacement = shift + side * period / 2 * torch.tensor([0.999 * flat, 0.999, 1.001], dtype=torch.float64)
-    frequency = displacement / torch.sqrt(displacement**2 + z**2) / WAVELENGTH
-    passed = kernels.band_limit(frequency, WAVELENGTH, z, period, shift, flat)
-    assert float(passed[0]) == pytest.approx(1, abs=1e-12)
-    assert float(passed[1]) < 1e-4 or flat == 1
-    assert float(passed[2]) == 0
-    torch.testing.assert_close(kernels.band_limit(-frequency, WAVELENGTH, -z, period, shift, flat), passed)
-
-
-@pytest.mark.parametrize("z", [0.02, -0.02])
-def test_the_band_without_a_taper_is_matsushimas(z: float) -> None:
-    period = 1.024e-3
-    edge = 1 / (WAVELENGTH * math.sqrt((2 * z / period) ** 2 + 1))
-    frequency = torch.tensor([-1.001, -0.999, 0.0, 0.999, 1.001], dtype=torch.float64) * edge
-    assert kernels.band_limit(frequency, WAVELENGTH, z, period).tolist() == [0, 1, 1, 1, 0]
+@pytest.mark.parametrize("distance", [0.0, 3e-7, 1e-4])
+def test_complex_plane_waves_continue_the_real_ones(distance: float) -> None:
+    sines = torch.tensor([0.0, 0.2, 0.9, 1.1, 3.0], dtype=torch.float64) / WAVELENGTH
+    real = kernels.angular_spectrum(sines[:, None], sines, WAVELENGTH, distance)
+    waves = (sines[:, None].to(torch.complex128), sines.to(torch.complex128))
+    torch.testing.assert_close(kernels.plane_waves(*waves, WAVELENGTH, distance), real, rtol=1e-9, atol=1e-12)
+    # The slope along any direction of the complex plane is one: it is analytic.
+    at, step = complex(0.5 - 0.1j) / WAVELENGTH, 1e-6 / WAVELENGTH
+    slopes = [
+        (
+            kernels.plane_waves(waves[1][1], torch.tensor(at + way * step), WAVELENGTH, distance)
+            - kernels.plane_waves(waves[1][1], torch.tensor(at - way * step), WAVELENGTH, distance)
+        )
+        / (2 * way * step)
+        for way in (1, 1j)
+    ]
+    # Differences cancel to a hundredth at most.
+    assert abs(complex(slopes[0] - slopes[1])) <= 2e-2 * abs(complex(slopes[0]))
 
 
 @pytest.mark.parametrize("distance", [5e-6, -5e-6])

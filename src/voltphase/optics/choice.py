@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
 from voltphase import checks
-from voltphase.errors import ConfigError
+from voltphase.errors import ConfigError, GeometryError
+from voltphase.optics.accuracy import TOLERANCE, WITHIN, rough_error
 from voltphase.optics.angular import AngularSpectrum
 from voltphase.optics.geometry import Geometry
 from voltphase.optics.lattice import lattice
@@ -21,6 +24,9 @@ from voltphase.optics.methods import (
 from voltphase.optics.rayleigh import RayleighSommerfeld
 from voltphase.optics.sampling import PARAXIAL_GOOD
 from voltphase.optics.wrapped import WrappedAngularSpectrum, WrappedFresnel
+
+# An error that nobody would make a kernel any longer for.
+NEGLIGIBLE = TOLERANCE / 10
 
 _METHODS: tuple[type[Method], ...] = (
     FresnelTransfer,
@@ -52,20 +58,52 @@ def find_method(method: str | Method, geometry: Geometry) -> tuple[Method, str]:
 
 
 def best_method(geometry: Geometry) -> tuple[Method, str]:
-    """The cheapest of the methods that are right for a geometry, and why it is that."""
-    error = geometry.paraxial_phase_error()
-    if error <= PARAXIAL_GOOD:
-        reason = f"the paraxial phase error is at most {error:.2g} rad, and the kernel separates into y and x"
-        return FresnelTransfer(), reason
-    steep = f"the paraxial phase error reaches {error:.2g} rad"
-    angular = AngularSpectrum()
-    if not angular.cuts(geometry):
-        return angular, f"{steep}, and the frequencies resolve the transfer function"
-    direct = RayleighSommerfeld()
+    """The cheapest of the methods that are right for a geometry, and why it is that.
+
+    Right is one whose limits are all good and whose estimated error of rough light is within the tolerance. If none is,
+    the one with the smallest error is taken.
+    """
+    phase = geometry.paraxial_phase_error()
+    fresnel, direct, angular = FresnelTransfer(), RayleighSommerfeld(), AngularSpectrum()
+    errors: dict[Method, float] = {fresnel: rough_error(fresnel, geometry)}
+    if phase <= PARAXIAL_GOOD and errors[fresnel] <= WITHIN:
+        return fresnel, (
+            f"the paraxial phase error is at most {phase:.2g} rad, rough light is off by {errors[fresnel]:.1g}, and "
+            "the kernel separates into y and x"
+        )
+    reason = f"the paraxial phase error reaches {phase:.2g} rad"
+    if errors[fresnel] > WITHIN:
+        reason += f", rough light would be off by {errors[fresnel]:.1g}"
     on_lattice = lattice(geometry, 0) is not None and lattice(geometry, 1) is not None
-    if on_lattice and all(limit.verdict == "good" for limit in direct.limits(geometry)):
-        return direct, f"{steep}, and the distance is long enough for the samples to resolve the kernel"
-    return angular, f"{steep}, and no cheaper method is right here"
+    if on_lattice and geometry.distance:
+        errors[direct] = rough_error(direct, geometry)
+        # Applied at the cost of the angular spectrum, and made in less time.
+        if errors[direct] <= NEGLIGIBLE and _good(direct, geometry):
+            return direct, f"{reason}, and the distance is long enough for the samples to resolve the kernel"
+    if _good(angular, geometry):
+        return angular, f"{reason}, and the sum over plane waves is exact"
+    errors[angular] = rough_error(angular, geometry)
+    able = [method for method in errors if all(limit.verdict != "wrong" for limit in method.limits(geometry))]
+    best = min(able or errors, key=lambda method: errors[method])
+    return best, f"{reason}, and it is the most accurate here: rough light is off by {errors[best]:.1g}"
+
+
+def candidates(geometry: Geometry, dtype: torch.dtype) -> dict[str, float]:
+    """The estimated error of rough light of every method that can be applied, by name."""
+    errors = {}
+    for name, kind in METHODS_BY_NAME.items():
+        method = kind()
+        try:
+            method.limits(geometry)
+            method.plans(geometry)
+        except GeometryError:
+            continue
+        errors[name] = rough_error(method, geometry, dtype)
+    return errors
+
+
+def _good(method: Method, geometry: Geometry) -> bool:
+    return all(limit.verdict == "good" for limit in method.limits(geometry))
 
 
 def best_plan(plans: Sequence[Plan], engine: str, method: Method) -> Plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from voltphase.grid import Grid
@@ -40,6 +40,8 @@ class Explanation:
         paraxial_phase_error: Radians, over all waves between the planes that the samples can carry.
         nyquist_angle: (y, x), the steepest angle they can, in radians.
         limits: What bounds the method, with verdicts.
+        error: Estimated relative error (L2) of rough light, such as from random phases; smooth light is off by less.
+        errors: The same of every method that can be applied here, by name.
     """
 
     geometry: Geometry
@@ -52,6 +54,8 @@ class Explanation:
     paraxial_phase_error: float
     nyquist_angle: tuple[float, float]
     limits: tuple[Limit, ...]
+    error: float
+    errors: Mapping[str, float]
 
     def __str__(self) -> str:
         geometry, numbers, angles = self.geometry, self.fresnel_number, self.nyquist_angle
@@ -65,13 +69,26 @@ class Explanation:
             f"  Fresnel number  {numbers[0]:.3g} (y), {numbers[1]:.3g} (x)",
             f"  steepest angle  {math.degrees(angles[0]):.3g} (y), {math.degrees(angles[1]):.3g} (x) degrees",
             f"  paraxial error  {self.paraxial_phase_error:.2g} rad",
+            f"  error           {_error(self.error)}, of rough light",
+            *(
+                f"                  {_error(error)} by {name}"
+                for name, error in sorted(self.errors.items(), key=lambda item: item[1])
+                if name != self.method
+            ),
             *(f"  limit           {limit}" for limit in self.limits),
         ]
         return "\n".join(lines)
 
 
 def explain(
-    geometry: Geometry, method: Method, reason: str, limits: tuple[Limit, ...], plan: Plan, plans: Sequence[Plan]
+    geometry: Geometry,
+    method: Method,
+    reason: str,
+    limits: tuple[Limit, ...],
+    plan: Plan,
+    plans: Sequence[Plan],
+    error: float,
+    errors: Mapping[str, float],
 ) -> Explanation:
     """Gather the figures of a propagator."""
     return Explanation(
@@ -85,11 +102,17 @@ def explain(
         paraxial_phase_error=geometry.paraxial_phase_error(),
         nyquist_angle=(math.asin(geometry.nyquist_sine(0)), math.asin(geometry.nyquist_sine(1))),
         limits=limits,
+        error=error,
+        errors=errors,
     )
 
 
 def _figures(plan: Plan) -> EngineFigures:
     return EngineFigures(plan.engine, plan.note, plan.cost.nanoseconds / 1e6, plan.cost.megaflops)
+
+
+def _error(error: float) -> str:
+    return "unknown" if math.isnan(error) else f"{error:.1e}"
 
 
 def _grid(grid: Grid) -> str:

@@ -145,42 +145,27 @@ def angular_spectrum(frequency_y: Tensor, frequency_x: Tensor, wavelength: float
     return phasor(2 * math.pi * turns) * torch.exp(-decay)
 
 
+def plane_waves(frequency_y: Tensor, frequency_x: Tensor, wavelength: float, distance: float) -> Tensor:
+    """:func:`angular_spectrum` continued to complex frequencies, over a distance of zero or above.
+
+    Analytic where a frequency's real and imaginary parts have opposite signs, which is below the branch point at
+    grazing light.
+
+    Args:
+        frequency_y, frequency_x: In cycles per metre, complex128 tensors that broadcast against each other.
+        wavelength: In metres.
+        distance: In metres, zero or above.
+
+    Returns:
+        A complex128 tensor.
+    """
+    transverse = (frequency_y**2 + frequency_x**2) * wavelength**2
+    return torch.exp(-2j * math.pi * distance / wavelength * transverse / (1 + torch.sqrt(1 - transverse)))
+
+
 def fresnel_transfer_function(frequency: Tensor, wavelength: float, distance: float) -> Tensor:
     """One axis of the Fresnel transfer function exp(-i pi wavelength z f^2), complex128."""
     return phasor(-math.pi * wavelength * distance * frequency.double() ** 2)
-
-
-def band_limit(
-    frequency: Tensor, wavelength: float, distance: float, period: float, shift: float = 0.0, flat: float = 1.0
-) -> Tensor:
-    """What a transfer function sampled every ``1 / period`` is multiplied by so that it is not aliased.
-
-    Light displaced by more than half a period from the target's centre would come back in on the other side: it gets
-    0. Matsushima & Shimobaba, Opt. Express 17, 19662 (2009), eq. 13; for a shifted target Matsushima, Opt. Express
-    18, 18453 (2010). Where the target does not fill the period, light goes out gently between the two, as a sharp cut
-    is an edge that diffracts.
-
-    Args:
-        frequency: Along the axis, in cycles per metre.
-        wavelength: In metres.
-        distance: In metres.
-        period: Of the DFT in space, in metres.
-        shift: Of the target's centre against the source's, in metres.
-        flat: The part of the period within which light is wanted, where the result is 1.
-
-    Returns:
-        A float64 tensor of 0 to 1.
-    """
-    sine = wavelength * frequency.double()
-    displacement = distance * sine / torch.sqrt((1 - sine**2).clamp(min=0))
-    # Evanescent light stays where it is: it has no displacement to be aliased by, nor a direction to be cut by.
-    beside = torch.where(sine.abs() < 1, displacement - shift, 0.0).abs() / (period / 2)
-    inside = beside <= 1
-    if flat >= 1:
-        return inside.double()
-    # Of several ways out, sines and wider or earlier ones among them, the one whose kernels came nearest to
-    # Rayleigh-Sommerfeld's: to 1e-8 where a sharp cut leaves 1e-3, both after eightfold lengthening of the period.
-    return inside * torch.special.erfc(10 * ((beside - flat) / (1 - flat) - 0.7)) / 2
 
 
 def rayleigh_sommerfeld(

@@ -17,9 +17,13 @@ from voltphase.optics.cost import Cost, convolution_cost, mirrored_cost, product
 from voltphase.optics.engines import ConvolutionEngine, Engine, MatrixEngine, MirroredEngine
 from voltphase.optics.geometry import Geometry
 from voltphase.optics.lattice import Lattice, lattice
+from voltphase.optics.pairs import Pairs, some_pairs
 from voltphase.optics.sampling import PARAXIAL_GOOD, PARAXIAL_WRONG, Limit
+from voltphase.optics.waves import exact_response, pixel_response
 from voltphase.units import metres
 
+# An error relative to the light itself: what is unlike it.
+WRONG = math.sqrt(2)
 # Kernels turning up to a quarter too fast are aliased for one pair of samples in 25 along an axis, the farthest apart.
 ALIASED_WRONG = 1.25
 
@@ -48,6 +52,31 @@ class Method(ABC):
         """The sine of the steepest angle of light on the target."""
         return geometry.arriving_sine(axis)
 
+    def response(self, geometry: Geometry, rows: Pairs, columns: Pairs) -> Tensor | None:
+        """What source samples send to target samples, without the carrier, by the method's own kernel.
+
+        Args:
+            geometry: The planes.
+            rows: Pairs of rows.
+            columns: Pairs of columns.
+
+        Returns:
+            A complex128 ``row pairs x column pairs`` tensor, or None if the method does not say: then nobody knows how
+            far it is off.
+        """
+        return None
+
+    def exact(self, geometry: Geometry) -> Tensor | None:
+        """What :meth:`response` is of :func:`~voltphase.optics.pairs.some_pairs` without the method's approximations.
+
+        Light of the samples' band-limited interpolation, unless a method has other light; None if it would take long.
+        """
+        return exact_response(geometry)
+
+    def bound(self, geometry: Geometry) -> float:
+        """The largest relative error of rough light, as far as is known without :meth:`response` and :meth:`exact`."""
+        return math.nan if type(self).response is Method.response else WRONG
+
     @abstractmethod
     def plans(self, geometry: Geometry) -> list[Plan]:
         """The engines that can apply it.
@@ -67,6 +96,13 @@ class SeparableMethod(Method):
     @abstractmethod
     def kernel(self, displacement: Tensor, pitch: float, geometry: Geometry) -> Tensor:
         """One axis of the kernel, complex128, of the shape of ``displacement`` (metres)."""
+
+    def response(self, geometry: Geometry, rows: Pairs, columns: Pairs) -> Tensor:
+        y, x = (
+            self.kernel(pairs.displacement, pitch, geometry)
+            for pairs, pitch in zip((rows, columns), geometry.source.pitch, strict=True)
+        )
+        return y[:, None] * x
 
     def matrices(self, geometry: Geometry) -> tuple[Tensor, Tensor]:
         rows, columns = (self._matrix(geometry, axis) for axis in (0, 1))
@@ -112,6 +148,9 @@ class FresnelTransfer(SeparableMethod):
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
         return (paraxial_limit(geometry), *lit_limits(geometry))
 
+    def bound(self, geometry: Geometry) -> float:
+        return min(WRONG, geometry.paraxial_phase_error())
+
     def kernel(self, displacement: Tensor, pitch: float, geometry: Geometry) -> Tensor:
         return kernels.fresnel_transfer(displacement, pitch, geometry.wavelength, geometry.distance)
 
@@ -153,6 +192,13 @@ class FresnelPixels(SeparableMethod):
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
         return (paraxial_limit(geometry, band_limited=False),)
 
+    def exact(self, geometry: Geometry) -> Tensor | None:
+        widths = [pitch * math.sqrt(self.fill_factor) for pitch in geometry.source.pitch]
+        return pixel_response(geometry, (widths[0], widths[1]))
+
+    def bound(self, geometry: Geometry) -> float:
+        return min(WRONG, geometry.paraxial_phase_error(band_limited=False))
+
     def kernel(self, displacement: Tensor, pitch: float, geometry: Geometry) -> Tensor:
         width = pitch * math.sqrt(self.fill_factor)
         return kernels.fresnel_pixels(displacement, width, geometry.wavelength, geometry.distance)
@@ -180,6 +226,9 @@ class Fraunhofer(Method):
             metres(geometry.distance),
         )
         return (paraxial_limit(geometry), far, replica_limit(geometry))
+
+    def response(self, geometry: Geometry, rows: Pairs, columns: Pairs) -> Tensor:
+        return _far_response(geometry, rows, columns, curvature=1.0)
 
     def matrices(self, geometry: Geometry) -> tuple[Tensor, Tensor]:
         return _far_field(geometry, curvature=1.0, length=geometry.distance)
@@ -209,6 +258,22 @@ class FocalPlane(Method):
         # Behind the lens it is the place of a source that tilts its light, not the angle at which it sent it out.
         source, target = (float(grid.coordinates()[axis].abs().max()) for grid in (geometry.source, geometry.target))
         return (source + abs(1 - self.front / geometry.distance) * target) / geometry.distance
+
+    def response(self, geometry: Geometry, rows: Pairs, columns: Pairs) -> Tensor:
+        return _far_response(geometry, rows, columns, curvature=1 - self.front / geometry.distance)
+
+    def exact(self, geometry: Geometry) -> Tensor:
+        """Along rays: from the source in parallel to where they meet the lens, and from there to the target."""
+        rows, columns = some_pairs(geometry)
+        slopes = [pairs.target / geometry.distance for pairs in (rows, columns)]
+        bends = [
+            (pairs.target - pairs.source - self.front * slope) / geometry.distance
+            for pairs, slope in zip((rows, columns), slopes, strict=True)
+        ]
+        before, behind = (y[:, None] ** 2 + x**2 for y, x in (slopes, bends))
+        longer = self.front * _beyond_paraxial(before) + geometry.distance * _beyond_paraxial(behind)
+        paraxial = self.response(geometry, rows, columns)
+        return paraxial * kernels.phasor(2 * math.pi / geometry.wavelength * longer) / (1 + behind)
 
     def matrices(self, geometry: Geometry) -> tuple[Tensor, Tensor]:
         curvature = 1 - self.front / geometry.distance
@@ -352,3 +417,17 @@ def _far_field(geometry: Geometry, curvature: float, length: float) -> tuple[Ten
         )
     )
     return rows * kernels.carrier(geometry.wavelength, length), columns
+
+
+def _far_response(geometry: Geometry, rows: Pairs, columns: Pairs, curvature: float) -> Tensor:
+    y, x = (
+        kernels.far_field(pairs.target, pairs.source, pitch, geometry.wavelength, geometry.distance, curvature)
+        for pairs, pitch in zip((rows, columns), geometry.source.pitch, strict=True)
+    )
+    return y.diagonal()[:, None] * x.diagonal()
+
+
+def _beyond_paraxial(squared_slope: Tensor) -> Tensor:
+    """How much longer a ray is than the paraxial approximation has it, over the distance it goes along the axis."""
+    # sqrt(1 + s) - 1 - s / 2, written so that small slopes cancel nothing.
+    return -((squared_slope / (1 + torch.sqrt(1 + squared_slope))) ** 2) / 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,8 @@ from voltphase import checks
 from voltphase.dtypes import FixedDtype, standard_torch, with_standard_torch
 from voltphase.errors import GeometryError
 from voltphase.grid import Grid
-from voltphase.optics.choice import METHODS, best_method, best_plan, find_method
+from voltphase.optics.accuracy import error_limit, rough_error
+from voltphase.optics.choice import METHODS, best_method, best_plan, candidates, find_method
 from voltphase.optics.convolution import Transfer
 from voltphase.optics.engines import ConvolutionEngine
 from voltphase.optics.explain import Explanation, explain
@@ -18,7 +21,8 @@ from voltphase.optics.hops import Kernel
 from voltphase.optics.methods import Method, Plan
 from voltphase.optics.planning import Engine
 from voltphase.optics.precision import exact_products, require_complex, require_field
-from voltphase.optics.sampling import enforce
+from voltphase.optics.sampling import Limit, enforce
+from voltphase.optics.wrapped import WrappedMethod
 
 __all__ = ["METHODS", "Propagator"]
 
@@ -38,7 +42,7 @@ class Propagator(FixedDtype):
     ``"fresnel-pixels"``
         Fresnel diffraction of uniform square pixels, ``FresnelPixels(fill_factor)``.
     ``"angular-spectrum"``
-        Band-limited angular spectrum: no paraxial approximation.
+        Angular spectrum of plane waves, exact over the samples' band: no paraxial approximation.
     ``"rayleigh-sommerfeld"``
         First Rayleigh-Sommerfeld integral with its kernel sampled: no paraxial approximation.
     ``"fraunhofer"``, ``"focal-plane"``
@@ -47,6 +51,9 @@ class Propagator(FixedDtype):
         Unpadded DFTs, whose light wraps around; to compare with code that does the same.
     ``"auto"``
         The cheapest that is right; :meth:`explain` says which and why.
+
+    Right is a method whose limits are kept and whose error of rough light (random phases, which fill the band of the
+    samples) is estimated to be at most 1e-3 of the light; beyond that there is a warning with the figure.
 
     Args:
         source: Where the field is given.
@@ -96,7 +103,7 @@ class Propagator(FixedDtype):
             self._limits = self.method.limits(self.geometry)
             if check:
                 self.geometry.check_units()
-                enforce(f"method {self.method.name!r}", self._limits, _advice(self.geometry, self.method))
+                enforce(f"method {self.method.name!r}", self._checked(), _advice(self.geometry, self.method))
             self._wanted_engine: Engine = engine
             self.engine = self._plans()[0].build(dtype)
 
@@ -163,8 +170,16 @@ class Propagator(FixedDtype):
 
     @with_standard_torch
     def explain(self) -> Explanation:
-        """What this does and why: method, engine and cost, sampling limits, Fresnel number, paraxial error."""
-        return explain(self.geometry, self.method, self._reason, self._limits, *self._plans())
+        """What this does and why: method and its error, engine and cost, sampling limits, Fresnel number."""
+        return explain(
+            self.geometry,
+            self.method,
+            self._reason,
+            self._limits,
+            *self._plans(),
+            rough_error(self.method, self.geometry, self.dtype),
+            candidates(self.geometry, self.dtype),
+        )
 
     def extra_repr(self) -> str:
         return f"{self.method.name!r}, wavelength={self.wavelength:g}, distance={self.distance:g}"
@@ -176,6 +191,13 @@ class Propagator(FixedDtype):
 
     def _device(self) -> torch.device:
         return next(self.buffers()).device
+
+    def _checked(self) -> tuple[Limit, ...]:
+        """The limits that are enforced: the method's, and of one that means free space its estimated error."""
+        if isinstance(self.method, WrappedMethod):
+            return self._limits
+        error = rough_error(self.method, self.geometry)
+        return self._limits if math.isnan(error) else (*self._limits, error_limit(error))
 
     def _check(self, field: Tensor, grid: Grid, which: str) -> None:
         require_field(field, self.dtype, self._device(), "propagator")

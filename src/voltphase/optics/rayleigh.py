@@ -13,6 +13,7 @@ from voltphase.optics import kernels
 from voltphase.optics.geometry import Geometry
 from voltphase.optics.lattice import LARGEST_STRIDE, lattice
 from voltphase.optics.methods import Method, Plan, require_distance, step_limit
+from voltphase.optics.pairs import Pairs
 from voltphase.optics.sampling import Limit
 from voltphase.optics.tabulated import table_plan
 from voltphase.units import metres
@@ -47,6 +48,9 @@ class RayleighSommerfeld(Method):
         )
         return (step_limit(shortest, z), peak)
 
+    def response(self, geometry: Geometry, rows: Pairs, columns: Pairs) -> Tensor:
+        return self._kernel(geometry, rows.displacement, columns.displacement)
+
     def plans(self, geometry: Geometry) -> list[Plan]:
         rows, columns = lattice(geometry, 0), lattice(geometry, 1)
         if rows is None or columns is None:
@@ -57,13 +61,12 @@ class RayleighSommerfeld(Method):
             )
 
         def table() -> Tensor:
-            kernel = kernels.rayleigh_sommerfeld(
-                rows.displacements()[:, None],
-                columns.displacements()[None, :],
-                geometry.source.pitch[0] * geometry.source.pitch[1],
-                geometry.wavelength,
-                geometry.distance,
-            )
+            kernel = self._kernel(geometry, rows.displacements(), columns.displacements())
             return kernel * kernels.carrier(geometry.wavelength, geometry.distance)
 
         return [table_plan((rows, columns), table)]
+
+    @staticmethod
+    def _kernel(geometry: Geometry, rows: Tensor, columns: Tensor) -> Tensor:
+        area = geometry.source.pitch[0] * geometry.source.pitch[1]
+        return kernels.rayleigh_sommerfeld(rows[:, None], columns, area, geometry.wavelength, geometry.distance)

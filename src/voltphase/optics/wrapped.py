@@ -16,6 +16,7 @@ from voltphase.optics.engines import ConvolutionEngine, Engine
 from voltphase.optics.geometry import Geometry
 from voltphase.optics.lattice import Lattice, lattice
 from voltphase.optics.methods import Method, Plan, paraxial_limit
+from voltphase.optics.pairs import Pairs
 from voltphase.optics.sampling import Limit
 
 
@@ -26,6 +27,15 @@ class WrappedMethod(Method):
     def transfer(self, frequency_y: Tensor, frequency_x: Tensor, geometry: Geometry) -> Tensor:
         """Without the carrier, complex128; frequencies in cycles per metre."""
 
+    def response(self, geometry: Geometry, rows: Pairs, columns: Pairs) -> Tensor:
+        # Light that wraps around is what the error of a method that lets it is made of.
+        kernel = torch.fft.ifft2(self._sampled(geometry))
+        y, x = (
+            torch.round(pairs.displacement / pitch).long() % n
+            for pairs, pitch, n in zip((rows, columns), geometry.source.pitch, geometry.source.shape, strict=True)
+        )
+        return kernel[y][:, x]
+
     def plans(self, geometry: Geometry) -> list[Plan]:
         lattices = (lattice(geometry, 0), lattice(geometry, 1))
         if geometry.source != geometry.target or lattices[0] is None or lattices[1] is None:
@@ -33,15 +43,17 @@ class WrappedMethod(Method):
         both: tuple[Lattice, Lattice] = (lattices[0], lattices[1])
 
         def build(dtype: torch.dtype) -> Engine:
-            y, x = (
-                torch.fft.fftfreq(n, pitch, dtype=torch.float64)
-                for n, pitch in zip(geometry.source.shape, geometry.source.pitch, strict=True)
-            )
             carrier = kernels.carrier(geometry.wavelength, geometry.distance)
-            transfer = self.transfer(y[:, None], x[None, :], geometry)
-            return ConvolutionEngine(carrier * transfer, both, dtype)
+            return ConvolutionEngine(carrier * self._sampled(geometry), both, dtype)
 
         return [Plan("fft", convolution_cost(geometry.source.shape), "unpadded", build)]
+
+    def _sampled(self, geometry: Geometry) -> Tensor:
+        y, x = (
+            torch.fft.fftfreq(n, pitch, dtype=torch.float64)
+            for n, pitch in zip(geometry.source.shape, geometry.source.pitch, strict=True)
+        )
+        return self.transfer(y[:, None], x[None, :], geometry)
 
 
 @dataclass(frozen=True)
