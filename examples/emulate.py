@@ -138,7 +138,7 @@ def propagator(
         )
         return lambda field: carrier * (rows @ field @ columns.T)
     if name == "angular-spectrum":
-        return angular_spectrum(method["sampling"], source, target, wavelength, z)
+        return angular_spectrum(source, target, wavelength, z)
     if name == "rayleigh-sommerfeld":
         return rayleigh_sommerfeld(source, target, wavelength, z)
     g, f = (np.fft.fftfreq(n, pitch) for n, pitch in zip(source["shape"], source["pitch_m"], strict=True))
@@ -206,32 +206,45 @@ def far_field(
 
 
 def angular_spectrum(
-    sampling: dict[str, Any], source: dict[str, Any], target: dict[str, Any], wavelength: float, z: float
+    source: dict[str, Any], target: dict[str, Any], wavelength: float, z: float
 ) -> Callable[[Array], Array]:
-    """The band-limited angular spectrum, at the frequencies that the manifest says."""
-    frequencies, analysis, synthesis = [], [], []
-    for axis in (0, 1):
-        pitch, period, flat = source["pitch_m"][axis], sampling["period_m"][axis], sampling["flat"][axis]
-        count = round(period / pitch)
-        m = np.arange(-count, count + 1)
-        m = m[(2 * m * pitch >= -period * (1 + 1e-12)) & (2 * m * pitch < period * (1 - 1e-12))]
-        f = m / period
-        sine = wavelength * f
-        travels = np.abs(sine) < 1
-        across = z * sine / np.sqrt(np.where(travels, 1 - sine**2, 1)) - (
-            target["offset_m"][axis] - source["offset_m"][axis]
-        )
-        b = np.where(travels, np.abs(across) / (period / 2), 0)
-        window = np.where(b <= 1, 1.0, 0.0)
-        if flat < 1:
-            window *= np.array([math.erfc(10 * ((at - flat) / (1 - flat) - 0.7)) / 2 for at in b])
-        f, window = f[window > 0], window[window > 0]
-        frequencies.append(f)
-        analysis.append(np.exp(-2j * math.pi * f[:, None] * coordinates(source, axis)))
-        synthesis.append(np.exp(2j * math.pi * coordinates(target, axis)[:, None] * f) * (window * pitch / period))
-    transfer = plane_waves(frequencies[0][:, None], frequencies[1], wavelength, z)
-    transfer = transfer * np.exp(2j * math.pi * (z / wavelength))
-    return lambda field: synthesis[0] @ (transfer * (analysis[0] @ field @ analysis[1].T)) @ synthesis[1].T
+    """The angular spectrum, integrated over the band of the samples: a frequency of y after the other."""
+    (down, rows), (across, columns) = (
+        np.unique(np.round(np.abs(displacements(source, target, axis)), 15), return_inverse=True) for axis in (0, 1)
+    )
+    edges = [1 / (2 * pitch) for pitch in source["pitch_m"]]
+    corner = 1 / wavelength**2 - edges[0] ** 2 - edges[1] ** 2
+    grazing = math.sqrt(max(1 / wavelength**2 - edges[1] ** 2, 0))
+    kernel = np.zeros((len(down), len(across)), dtype=complex)
+    for g, weight in zip(*band([grazing, 1 / wavelength, edges[0]], down.max(), z, corner), strict=True):
+        grazing = math.sqrt(max(1 / wavelength**2 - g**2, 0))
+        f, weights = band([grazing, edges[1]], across.max(), z, corner)
+        waves = weight * weights * plane_waves(np.array(g), f, wavelength, z)
+        kernel += np.cos(2 * math.pi * g * down)[:, None] * (np.cos(2 * math.pi * across[:, None] * f) @ waves)
+    # Four quarters of the band are alike.
+    kernel *= 4 * source["pitch_m"][0] * source["pitch_m"][1] * np.exp(2j * math.pi * (z / wavelength))
+    shape = (target["shape"][0], source["shape"][0]), (target["shape"][1], source["shape"][1])
+    whole = kernel[rows.reshape(shape[0])][:, :, columns.reshape(shape[1])]
+    return lambda field: np.einsum("ymxn,...mn->...yx", whole, field)
+
+
+def band(ends: list[float], reach: float, z: float, corner: float) -> tuple[Array, Array]:
+    """Frequencies from 0 to the last of some ends, and weights: in each part as many as its light turns.
+
+    They are denser towards the ends, where light that begins to graze is a square root. `corner` is the square of the
+    axial frequency of the steepest light.
+    """
+    frequencies, weights = [], []
+    for left, right in pairwise([0.0, *(min(end, ends[-1]) for end in ends)]):
+        if right > left:
+            axial = min(right, right**2 / math.sqrt(corner)) if corner > 0 else right
+            pieces = math.ceil(reach * (right - left) + z * axial) + 2
+            middles = (np.arange(pieces) + 0.5)[:, None] / pieces
+            v = math.pi / 2 * (middles + NODES / (2 * pieces)).ravel()
+            frequencies.append(left + (right - left) * np.sin(v) ** 2)
+            density = (right - left) * np.sin(2 * v) * math.pi / 2
+            weights.append(density * np.tile(WEIGHTS / (2 * pieces), pieces))
+    return np.concatenate(frequencies), np.concatenate(weights)
 
 
 def plane_waves(g: Array, f: Array, wavelength: float, z: float) -> Array:

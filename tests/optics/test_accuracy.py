@@ -103,7 +103,9 @@ def test_rough_light_is_exact_by_plane_waves_and_off_by_what_is_estimated_of_oth
 
 @pytest.mark.parametrize(
     # Targets in the dark beside the source are warned of for themselves.
-    "geometry", [g for g in geometries()[::3] if g.clearance(0) == g.clearance(1) == 0], ids=named
+    "geometry",
+    [g for g in geometries()[::3] if g.clearance(0) == g.clearance(1) == 0],
+    ids=named,
 )
 def test_auto_is_within_the_tolerance_without_a_word_or_warns_with_the_figure(geometry: Geometry) -> None:
     fields = rough(geometry.source.shape)

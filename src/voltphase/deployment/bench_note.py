@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from voltphase.deployment.formulas import CONVENTIONS, FORMULAS, readout_formula
 from voltphase.deployment.manifest import LayerRecord, Manifest
-from voltphase.deployment.propagation import method_json, sampling_json
+from voltphase.deployment.propagation import method_json
 from voltphase.deployment.records import MANIFEST_NAME
 from voltphase.grid import Grid
 
@@ -171,7 +171,7 @@ def _formulas(manifest: Manifest) -> list[str]:
     for name in dict.fromkeys(method.name for method in manifest.methods):
         lines += _paragraph(f"From plane to plane ({name}): {FORMULAS[name]}")
     for number, (method, geometry) in enumerate(zip(manifest.methods, manifest.geometries, strict=True), start=1):
-        figures = {**method_json(method)["parameters"], **sampling_json(method, geometry)}
+        figures = method_json(method)["parameters"]
         known = {name: value for name, value in figures.items() if value is not None}
         if known:
             words = "; ".join(f"{name} = {_figure(value)}" for name, value in known.items())

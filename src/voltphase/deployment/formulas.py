@@ -63,14 +63,11 @@ FORMULAS: Final = {
     "exp(2 pi i (z + front) / lambda), and for each axis, with p its pitch: m(Y, y) = p * exp(-i pi / 4) / "
     "sqrt(lambda z) * exp(i pi (1 - front / z) Y^2 / (lambda z)) * exp(-2 pi i Y y / (lambda z)).",
     "angular-spectrum": _TERMS
-    + "V(Y, X) = C * sum over frequencies g and f of W_y(g) W_x(f) p_y p_x / (P_y P_x) * exp(2 pi i (g Y + f X)) * "
-    "H(g, f) * (sum over y and x of exp(-2 pi i (g y + f x)) U(y, x)), with C = exp(2 pi i z / lambda). Along an axis "
-    "the frequencies are m / P with whole m for which -1 / (2 p) <= m / P < 1 / (2 p), where P is that axis' period_m. "
+    + "V(Y, X) = C * sum over y and x of K(Y - y, X - x) U(y, x), with C = exp(2 pi i z / lambda) and K(dy, dx) = "
+    "p_y p_x * integral over abs(g) <= 1 / (2 p_y) and abs(f) <= 1 / (2 p_x) of exp(2 pi i (g dy + f dx)) H(g, f) dg df. "
     "H(g, f) = exp(2 pi i z (sqrt(1 / lambda^2 - g^2 - f^2) - 1 / lambda)), and where the root is imaginary, "
-    "exp(-2 pi i z / lambda - 2 pi z sqrt(g^2 + f^2 - 1 / lambda^2)). W(f) cuts what the frequencies do not resolve: "
-    "with b = abs(z lambda f / sqrt(1 - (lambda f)^2) - shift) / (P / 2), where shift is the target's offset minus the "
-    "source's, or b = 0 where abs(lambda f) >= 1, W is 0 where b > 1; elsewhere it is 1 if flat, which stands beside "
-    "period_m, is 1 or more, and else erfc(10 * ((b - flat) / (1 - flat) - 0.7)) / 2.",
+    "exp(-2 pi i z / lambda - 2 pi z sqrt(g^2 + f^2 - 1 / lambda^2)). The integral is exact; oversampling is by how "
+    "many more nodes than needed it was computed, or null.",
     "rayleigh-sommerfeld": _TERMS
     + "V(Y, X) = C * p_y p_x * sum over y and x of h(Y - y, X - x) U(y, x), with C = exp(2 pi i z / lambda), "
     "h(dy, dx) = z / (2 pi r^2) * (1 / r - i k) * exp(i k (r - z)), r = sqrt(dy^2 + dx^2 + z^2), k = 2 pi / lambda.",

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from voltphase.deployment.formulas import CONVENTIONS, FORMULAS, readout_formula
-from voltphase.deployment.propagation import check_sampling, kernel_bytes, method_json, parse_method, sampling_json
+from voltphase.deployment.propagation import check_sampling, kernel_bytes, method_json, parse_method
 from voltphase.deployment.reading import Reader
 from voltphase.deployment.records import MANIFEST_NAME, FileRecord
 from voltphase.deployment.tables import code_is_control, device_json, in_manifest, parse_device
@@ -239,7 +239,7 @@ class Manifest:
                 "precision": self.precision,
                 "distances_m": list(self.distances),
                 "methods": [
-                    {**method_json(method), "sampling": sampling_json(method, geometry)}
+                    {**method_json(method), "sampling": {}}
                     for method, geometry in zip(self.methods, self.geometries, strict=True)
                 ],
                 "formulas": _formulas(self.methods),
@@ -501,8 +501,8 @@ def _parse_methods(propagation: Reader, manifest: Manifest, *, first: bool) -> t
     methods = tuple(parse_method(entry) for entry in entries)
     _check_fixed(propagation, "formulas", _formulas(methods))
     replace(manifest, methods=methods).require_memory()
-    for entry, method, geometry in zip(entries, methods, geometries, strict=True):
-        check_sampling(entry, sampling_json(method, geometry))
+    for entry in entries:
+        check_sampling(entry)
     return methods
 
 

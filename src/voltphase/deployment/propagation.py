@@ -1,4 +1,4 @@
-"""Methods of propagation as data: a name, checked parameters, and the figures of their sampling. No code is read."""
+"""Methods of propagation as data: a name and checked parameters. No code is read."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, Final
 from voltphase.deployment.reading import Reader
 from voltphase.errors import DeploymentError, VoltphaseError
 from voltphase.optics import AngularSpectrum, Method
-from voltphase.optics.angular import LARGEST_OVERSAMPLING, Frequencies
 from voltphase.optics.choice import METHODS_BY_NAME
 from voltphase.optics.geometry import Geometry
 from voltphase.optics.lattice import lattice
+from voltphase.optics.waves import half_bands
 
 # Of a method's parameters, whatever they are: lengths in metres and factors; an oversampling of more than a few costs
 # memory as its square.
@@ -58,31 +58,18 @@ def parse_method(entry: Reader) -> Method:
         raise given.error(str(error)) from error
 
 
-def sampling_json(method: Method, geometry: Geometry) -> dict[str, Any]:
-    """The figures that a formula needs beside the geometry: the frequencies of an angular spectrum, [y, x]; or none."""
-    if not isinstance(method, AngularSpectrum):
-        return {}
-    axes = [Frequencies(geometry, axis, method.oversampling) for axis in (0, 1)]
-    return {
-        "period_m": [axis.period for axis in axes],
-        "flat": [axis.displacement_count / axis.size for axis in axes],
-    }
-
-
-def check_sampling(gap: Reader, computed: dict[str, Any]) -> None:
-    """Check that the figures of a gap's sampling are those that this version computes.
+def check_sampling(gap: Reader) -> None:
+    """Check that a gap has no figures of sampling, which the angular spectrum needed before it was exact.
 
     Raises:
-        DeploymentError: if they are not.
+        DeploymentError: if it has.
     """
     written = gap.child("sampling")
-    for name, values in computed.items():
-        pairs = zip(written.numbers(name, len(values)), values, strict=True)
-        if not all(math.isclose(a, b, rel_tol=1e-12) for a, b in pairs):
-            raise written.error(
-                f"expected {name} of {values}, as this version samples the method here, but got "
-                f"{written.entries(name)}: verify with the voltphase that wrote the folder"
-            )
+    if written.content:
+        raise written.error(
+            f"expected no figures, as this version integrates the method exactly, but got {sorted(written.content)}: "
+            "verify with the voltphase that wrote the folder, or deploy the run again"
+        )
 
 
 def kernel_bytes(method: Method, geometry: Geometry) -> float:
@@ -95,6 +82,7 @@ def kernel_bytes(method: Method, geometry: Geometry) -> float:
         for points, to, at in zip(lattices, target, source, strict=True)
     )
     if isinstance(method, AngularSpectrum):
-        points *= method.oversampling or LARGEST_OVERSAMPLING
+        rows, columns = (band.count(method.oversampling or 1.0) for band in half_bands(geometry))
+        points += 4 * rows * columns + rows * sum(source) + columns * sum(target)
     # Four complex128 arrays of each: the kernel, what goes into it, and the kernel as it is kept.
     return 64.0 * (matrices + points)
