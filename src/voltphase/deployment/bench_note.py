@@ -170,7 +170,7 @@ def _formulas(manifest: Manifest) -> list[str]:
         lines += _paragraph(f"Panels: {CONVENTIONS['inactive_value']}")
     for name in dict.fromkeys(method.name for method in manifest.methods):
         lines += _paragraph(f"From plane to plane ({name}): {FORMULAS[name]}")
-    for number, (method, geometry) in enumerate(zip(manifest.methods, manifest.geometries, strict=True), start=1):
+    for number, method in enumerate(manifest.methods, start=1):
         figures = method_json(method)["parameters"]
         known = {name: value for name, value in figures.items() if value is not None}
         if known:
