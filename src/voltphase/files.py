@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -152,7 +153,8 @@ def checked_path(path: str | PathLike[str], error: type[VoltphaseError]) -> Path
     """Return ``path`` with ``~`` replaced by the home folder, after asking the system whether such a path can exist.
 
     Every path that a user gives goes through here first, so that one that cannot be used at all (too long, with a NUL
-    or a lone surrogate, below a folder that may not be searched) is one sentence and never a traceback.
+    or a lone surrogate, below a folder that may not be searched, a pipe or a device) is one sentence and never a
+    traceback.
 
     Args:
         path: The path as it was given; nothing needs to exist there.
@@ -172,13 +174,17 @@ def checked_path(path: str | PathLike[str], error: type[VoltphaseError]) -> Path
             checked = checked.expanduser()
         elif str(checked).startswith("~"):  # Path drops the ./ that tells a name from a home folder
             checked = Path.cwd() / checked
+        mode = stat.S_IFDIR
         with suppress(FileNotFoundError, NotADirectoryError):
-            checked.lstat()
+            mode = checked.stat().st_mode
     except RuntimeError as cause:
         raise error(f"expected a path, but there is no home folder for {_shortened(path)}: write it in full") from cause
     except (OSError, ValueError) as cause:
         reason = reason_of(cause) if isinstance(cause, OSError) else "it holds a character that no path may"
         raise error(f"cannot use the path {_shortened(path)}: {reason}; check it and its permissions") from cause
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        # One would wait for ever, another gives or takes bytes without end.
+        raise error(f"expected a file or a folder, but {_shortened(path)} is a pipe, socket or device: choose another")
     return checked
 
 

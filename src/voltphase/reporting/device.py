@@ -37,7 +37,7 @@ def device_figure(states: DeviceStates) -> Figure:
         amplitude.set(ylabel="amplitude", ylim=(-0.06 * top, 1.12 * top))
         amplitude.tick_params(labelbottom=False)
         _curve(phase, states, states.phase / math.pi, named)
-        unit = f"control ({states.control_unit})" if states.control_unit else "control"
+        unit = f"control ({style.plain(states.control_unit)})" if states.control_unit else "control"
         phase.set(ylabel="phase (π rad)", xlabel=unit)
         phase.margins(y=0.16)
 
@@ -48,7 +48,7 @@ def device_figure(states: DeviceStates) -> Figure:
             value = states.values()[level]
             direction = value / abs(value) if abs(value) > 0 else 1.0
             _name(plane, level, value.real, value.imag, (10 * direction.real, 10 * direction.imag))
-        figure.suptitle(f"{states.name}: {len(states)} states", fontsize=11, color=style.INK)
+        figure.suptitle(f"{style.plain(states.name)}: {len(states)} states", fontsize=11, color=style.INK)
     return figure
 
 
@@ -69,8 +69,8 @@ def panel_figure(panel: DevicePanel) -> Figure:
         bar.minorticks_off()
         for index, (table, plane) in enumerate(zip(shown, planes, strict=True)):
             draw_states(plane, table)
-            plane.set_title(f"table {index}: {table.name}")
-        figure.suptitle(f"{panel.name}: {len(panel)} states", fontsize=11, color=style.INK)
+            plane.set_title(f"table {index}: {style.plain(table.name)}")
+        figure.suptitle(f"{style.plain(panel.name)}: {len(panel)} states", fontsize=11, color=style.INK)
     return figure
 
 

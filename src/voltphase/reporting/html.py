@@ -19,6 +19,7 @@ from voltphase.grid import Grid
 from voltphase.reporting import figures, maps, style
 from voltphase.reporting.device import device_figure
 from voltphase.reporting.view import Example, RunView
+from voltphase.words import printable
 
 REPORT_NAME = "report.html"
 
@@ -57,19 +58,19 @@ def report_html(view: RunView) -> str:
     summary, config = view.summary, view.config
     layers = view.layers
     return page.substitute(
-        title=escape(f"{view.name}: {_percent(summary['test_accuracy'])} on {config.data.name}"),
-        heading=escape(f"A diffractive network for {config.data.name}"),
-        subtitle=escape(_subtitle(view, layers)),
+        title=_shown(f"{view.name}: {_percent(summary['test_accuracy'])} on {config.data.name}"),
+        heading=_shown(f"A diffractive network for {config.data.name}"),
+        subtitle=_shown(_subtitle(view, layers)),
         accuracy=_percent(summary["test_accuracy"]),
-        accuracy_note=escape(
+        accuracy_note=_shown(
             f"of {len(view.test)} test images answered right with one device state per pixel, as it would be deployed"
         ),
         facts="\n".join(
-            f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in _facts(view, layers)
+            f"<div><dt>{_shown(name)}</dt><dd>{_shown(value)}</dd></div>" for name, value in _facts(view, layers)
         ),
         sections="\n".join(_sections(view, layers)),
-        config=escape(config.to_yaml().strip()),
-        versions=escape(_versions(summary)),
+        config=_shown(config.to_yaml().strip()),
+        versions=_shown(_versions(summary)),
     )
 
 
@@ -156,17 +157,22 @@ def _sections(view: RunView, layers: list[CodesignLayer]) -> list[str]:
     ]
 
 
+def _shown(text: str) -> str:
+    """Text as a page shows it as it is, line by line."""
+    return escape("\n".join(map(printable, text.split("\n"))))
+
+
 def _section(name: str, title: str, text: str, *parts: str) -> str:
-    paragraph = f"<p>{escape(text)}</p>" if text else ""
-    return f'<section id="{name}">\n<h2>{escape(title)}</h2>\n{paragraph}\n' + "\n".join(parts) + "\n</section>"
+    paragraph = f"<p>{_shown(text)}</p>" if text else ""
+    return f'<section id="{name}">\n<h2>{_shown(title)}</h2>\n{paragraph}\n' + "\n".join(parts) + "\n</section>"
 
 
 def _figure(kind: str, content: bytes, figure: Figure, text: str, caption: str) -> str:
     width, height = (round(side * _SCREEN_DOTS) for side in figure.get_size_inches())
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
-    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    below = f"<figcaption>{_shown(caption)}</figcaption>" if caption else ""
     wide = ' class="wide"' if width > _PHONE_WIDTH else ""
-    image = f'<img src="{source}" alt="{escape(text)}" width="{width}" height="{height}">'
+    image = f'<img src="{source}" alt="{_shown(text)}" width="{width}" height="{height}">'
     return f'<figure{wide} style="width:{width}px"><div>{image}</div>{below}</figure>'
 
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from voltphase.grid import Grid
+from voltphase.words import printable
 
 INK = "#1f2a37"
 MUTED = "#6b7785"
@@ -76,6 +77,11 @@ def house_style() -> Iterator[None]:
 def new_figure(width: float, height: float) -> Figure:
     """A figure of ``width`` x ``height`` inches, bound to no window and to no global state."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def plain(text: str) -> str:
+    """Text from outside as a figure shows it as it is: dollar signs begin no formula, and nothing breaks the line."""
+    return printable(text).replace("$", r"\$")
 
 
 def png(figure: Figure, *, dots_per_inch: float = 150) -> bytes:
