@@ -10,17 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from voltphase.config import load_config
 from voltphase.data import load as load_data
 from voltphase.data.idx import read_idx
-from voltphase.deployment import Emulator, deploy_run, verify
+from voltphase.deployment import deploy_run
 from voltphase.devices import DevicePanel, dmd, load, load_folder, models
-from voltphase.errors import ConfigError, OutputError, VoltphaseError
+from voltphase.errors import VoltphaseError
 from voltphase.experiments.results import ResultFolder
 from voltphase.experiments.runner import run_cells
-from voltphase.files import atomic_directory, atomic_path, checked_path, write_text
+from voltphase.files import atomic_directory, atomic_path, write_text
 from voltphase.reporting import save_overview, write_report
 from voltphase.training import load_run, refine_run, train
 from voltphase.validation import run as validate
@@ -68,9 +67,6 @@ TAKES_PATHS: dict[str, Callable[[Any, Path], Any]] = {
     "save_overview": lambda path, good: save_overview(path, good / "a.png"),
     "save_overview out": lambda path, good: save_overview(good, path),
     "deploy_run": lambda path, good: deploy_run(path, good / "new"),
-    "deploy_run out": lambda path, good: deploy_run(good, path),
-    "verify": lambda path, _: verify(path),
-    "Emulator": lambda path, _: Emulator.from_folder(path),
     "read_idx": lambda path, _: read_idx(path, 3),
     "load_data": lambda path, _: load_data("mnist", "test", _given(path), download=False),
     "load": lambda path, _: load(path),
@@ -78,7 +74,7 @@ TAKES_PATHS: dict[str, Callable[[Any, Path], Any]] = {
     "models.get": lambda path, _: models.get(path),
     "DevicePanel.load": lambda path, _: DevicePanel.load(path),
     "DevicePanel.save": lambda path, _: DevicePanel((dmd(),), np.zeros((2, 2), int)).save(path),
-    "DeviceStates.save": lambda path, _: dmd().save(path),
+    "DeviceStates.to_csv": lambda path, _: dmd().to_csv(path),
     "validate": lambda path, _: validate(_given(path)),
     "run_cells": lambda path, _: run_cells([], ResultFolder(path), preset="x", say=print),
     "atomic_path": lambda path, _: atomic_path(path).__enter__(),

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from voltphase.advice import once
 from voltphase.cli.process import BAD_INPUT, BROKEN_PIPE, FAILED, INTERRUPTED
 from voltphase.errors import ConfigError, VoltphaseError
-from voltphase.files import checked_path
+from voltphase.files import checked_path, reason_of
 from voltphase.words import printable, shell
 
 __all__ = [
@@ -152,7 +152,7 @@ def _sentences() -> Iterator[None]:
     except OSError as error:
         # Of files that voltphase reads and writes there are sentences of their own: this is the terminal, or a library.
         about = f"{error.filename}: " if error.filename is not None else ""
-        _end(f"error: cannot read or write: {about}{(error.strerror or str(error)).lower()}", BAD_INPUT, error)
+        _end(f"error: cannot read or write: {about}{reason_of(error)}", BAD_INPUT, error)
 
 
 def _end(line: str, code: int, cause: BaseException) -> NoReturn:

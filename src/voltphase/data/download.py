@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from voltphase.errors import DataError, OutputError
-from voltphase.files import atomic_path
+from voltphase.errors import DataError
+from voltphase.files import atomic_path, write_errors
 
 _SECONDS_TO_CONNECT = 10
 _SECONDS_BETWEEN_BYTES = 30
@@ -84,11 +84,8 @@ def _folder(folder: Path) -> Iterator[None]:
     """Make ``folder``, and take away what was made and is still empty if the block fails."""
     made = [candidate for candidate in (folder, *folder.parents) if not candidate.exists()]
     try:
-        try:
+        with write_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise OutputError(f"cannot make the folder {folder}: {reason}; choose another place") from error
         yield
     except BaseException:
         for candidate in made:

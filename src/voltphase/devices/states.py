@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from voltphase.devices.picking import Pick, pick_levels
 from voltphase.errors import DeviceError
 from voltphase.files import write_text
+from voltphase.words import printable
 
 
 @dataclass(frozen=True, eq=False)

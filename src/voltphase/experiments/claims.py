@@ -15,7 +15,7 @@ from typing import Final
 import psutil
 
 from voltphase.errors import OutputError
-from voltphase.files import read_errors
+from voltphase.files import read_errors, write_errors
 
 _BEAT_SECONDS: Final = 20.0
 # A machine that sleeps or a network that stalls is given some minutes before its work is taken over.
@@ -38,15 +38,12 @@ def claim(path: Path) -> Iterator[bool]:
     # Beside, in the same folder: its time is that of the clock by which the claims there are touched.
     mine = path.with_name(f".{path.name}-{token_hex(8)}")
     content = json.dumps(_maker() | {"token": token_hex(8)})
-    try:
+    with write_errors(path):
         try:
             mine.write_text(content, encoding="utf-8")
             free = _put(mine, path) or (_bury_if_dead(path, mine.stat().st_mtime) and _put(mine, path))
         finally:
             mine.unlink(missing_ok=True)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"cannot write {path}: {reason}; choose a place that can be written") from error
     if not free:
         yield False
         return

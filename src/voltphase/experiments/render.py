@@ -12,10 +12,13 @@ from voltphase.experiments.drawings import DRAWINGS
 from voltphase.experiments.markdown import marks, replace_block
 from voltphase.experiments.presets import INCONCLUSIVE, Preset
 from voltphase.experiments.results import Outcomes, ResultFolder
-from voltphase.files import atomic_path, checked_path, write_text
+from voltphase.files import atomic_path, checked_path, read_text, write_errors, write_text
 from voltphase.reporting.style import house_style, png
 
 _NEW_PAGE = "# The paper, result by result\n"
+
+# Far more than any page a person writes.
+_LARGEST_PAGE = 16 << 20
 
 
 def render(page: Path, folder: ResultFolder, preset: Preset, experiments: Sequence[Experiment]) -> list[Path]:
@@ -38,14 +41,9 @@ def render(page: Path, folder: ResultFolder, preset: Preset, experiments: Sequen
     """
     page = checked_path(page, OutputError)
     figures = page.parent / "figures"
-    try:
+    with write_errors(page):
         figures.mkdir(parents=True, exist_ok=True)
-        text = page.read_text(encoding="utf-8") if page.exists() else _NEW_PAGE
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"cannot write {page}: {reason}; choose a place that can be written") from error
-    except UnicodeDecodeError as error:
-        raise OutputError(f"expected {page} to be a Markdown page, but it is not UTF-8 text: choose another") from error
+    text = read_text(page, OutputError, _LARGEST_PAGE) if page.exists() else _NEW_PAGE
     written = [page]
     for experiment in experiments:
         outcomes = folder.outcomes(experiment.cells(preset))

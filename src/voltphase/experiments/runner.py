@@ -17,7 +17,7 @@ from voltphase.experiments.claims import claim, sweep
 from voltphase.experiments.finishing import finish
 from voltphase.experiments.measuring import train_apart
 from voltphase.experiments.results import ResultFolder
-from voltphase.files import write_json, write_text
+from voltphase.files import write_errors, write_json, write_text
 from voltphase.training import RunFolder, train
 
 Say = Callable[[str], None]
@@ -124,11 +124,8 @@ def prepare(folder: ResultFolder) -> None:
     Raises:
         OutputError: if that is not possible.
     """
-    try:
+    with write_errors(folder.path):
         folder.work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"cannot write {folder.path}: {reason}; choose a place that can be written") from error
     ignored = folder.work / ".gitignore"
     write_text(ignored, "*\n")
     sweep(folder.work, ignored.stat().st_mtime)

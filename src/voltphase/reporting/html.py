@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 
 from voltphase.codesign import CodesignLayer
 from voltphase.devices import Device, DeviceStates
-from voltphase.files import write_text
+from voltphase.errors import DataError
+from voltphase.files import checked_path, write_text
 from voltphase.grid import Grid
 from voltphase.reporting import figures, maps, style
 from voltphase.reporting.device import device_figure
@@ -46,7 +47,7 @@ def write_report(run: str | Path, *, data_dir: str | Path | None = None) -> Path
         DataError: if the folder is no finished run, is damaged, or its data set cannot be had.
         OutputError: if the report cannot be written.
     """
-    path = Path(run) / REPORT_NAME
+    path = checked_path(run, DataError) / REPORT_NAME
     with style.house_style():
         write_text(path, report_html(RunView.of(run, data_dir)))
     return path

@@ -10,7 +10,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from voltphase.files import atomic_path
+from voltphase.errors import OutputError
+from voltphase.files import atomic_path, checked_path
 from voltphase.reporting import style
 from voltphase.reporting.figures import different_devices, draw_accuracy, draw_states
 from voltphase.reporting.maps import draw_logits, draw_regions, phase_map, show_intensity
@@ -38,7 +39,7 @@ def save_overview(run: str | Path, path: str | Path, *, data_dir: str | Path | N
         DataError: if ``run`` is no finished run, or its data cannot be had.
         OutputError: if the file cannot be written.
     """
-    path = Path(path)
+    path = checked_path(path, OutputError)
     with style.house_style():
         content = style.png(draw_overview(RunView.of(run, data_dir)))
     with atomic_path(path) as temporary:

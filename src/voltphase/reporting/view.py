@@ -10,6 +10,8 @@ import numpy as np
 import torch
 
 from voltphase.codesign import CodesignLayer
+from voltphase.errors import DataError
+from voltphase.files import checked_path
 from voltphase.grid import Grid
 from voltphase.model import DONN
 
@@ -100,7 +102,7 @@ class RunView:
         """
         from voltphase.training import RunFolder, build_dataset, evaluate, load_run
 
-        run = Path(run)
+        run = checked_path(run, DataError)
         model, config, summary = load_run(run)
         model.levels()  # a network that has none is refused at once
         epochs = RunFolder(run).read_metrics()

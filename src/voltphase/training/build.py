@@ -147,7 +147,7 @@ def build_dataset(
 ) -> ImageDataset:
     """One split, ``train`` or ``test``, of the data set, downloaded if it may be; see `build_datasets`."""
     data = config.data
-    dataset = load(data.name, split, data_dir=data_dir or data.dir, download=download)
+    dataset = load(data.name, split, data_dir=data.dir if data_dir is None else data_dir, download=download)
     limit = data.train_limit if split == "train" else data.test_limit
     regions, each = config.readout.regions, 2 if config.readout.differential else 1
     if isinstance(regions, list) and len(regions) != each * len(dataset.classes):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from voltphase.errors import ConfigError, DataError
+from voltphase.files import reason_of
 from voltphase.limits import require_memory
 from voltphase.training.module import diverged
 from voltphase.training.trainer import CheckpointIO
@@ -106,7 +107,7 @@ def _read(path: Path) -> dict[str, Any]:
     except DataError:
         raise
     except OSError as error:
-        raise _refused(path, f"it cannot be read ({(error.strerror or str(error)).lower()})") from error
+        raise _refused(path, f"it cannot be read ({reason_of(error)})") from error
     except Exception as error:
         raise _refused(path, "it is damaged") from error
     if not isinstance(content, dict):

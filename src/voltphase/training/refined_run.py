@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from voltphase.errors import ConfigError, OutputError
-from voltphase.files import atomic_directory
+from voltphase.files import atomic_directory, checked_path
 from voltphase.training import provenance
 from voltphase.training.build import build_datasets
 from voltphase.training.evaluation import evaluate
@@ -53,7 +53,7 @@ def refine_run(
         DataError: if the run is not finished or damaged, or its data set cannot be read.
         ConfigError: if there is nothing to refine with, or nothing to choose among.
     """
-    out, source = Path(out), RunFolder(run)
+    out, source = checked_path(out, OutputError), RunFolder(run)
     if out.exists():
         raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
     if images < 1:

@@ -16,7 +16,7 @@ from voltphase.advice import once
 from voltphase.codesign import CodesignLayer, PostTraining, QuantizationAware
 from voltphase.config import Config
 from voltphase.devices import Device
-from voltphase.errors import ConfigError, DataError, VoltphaseError
+from voltphase.errors import ConfigError, DataError, OutputError, VoltphaseError
 from voltphase.files import atomic_path
 from voltphase.model import DONN
 from voltphase.training import provenance
@@ -67,7 +67,7 @@ def train(
         TrainingError: if training diverges; the epochs before are kept, and ``resume`` comes to the same end.
         KeyboardInterrupt: if interrupted; every whole epoch is kept for ``resume``.
     """
-    folder = RunFolder(out)
+    folder = RunFolder(out, OutputError)
     folder.check(config, resume=resume, overwrite=overwrite)
     resume = resume and folder.config_file.is_file()
     devices = build_devices(config)

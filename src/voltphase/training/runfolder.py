@@ -11,8 +11,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from voltphase.config import Config, load_config
-from voltphase.errors import ConfigError, DataError, OutputError
-from voltphase.files import is_temporary, read_errors, read_json, remove_abandoned, write_errors, write_json, write_text
+from voltphase.errors import ConfigError, DataError, OutputError, VoltphaseError
+from voltphase.files import (
+    checked_path,
+    is_temporary,
+    read_errors,
+    read_json,
+    reason_of,
+    remove_abandoned,
+    write_errors,
+    write_json,
+    write_text,
+)
+from voltphase.words import shell
 
 _METRICS: Final[tuple[str, ...]] = (
     "epoch",
@@ -86,10 +97,14 @@ class RunFolder:
 
     ``config.yaml`` (every setting), ``metrics.csv`` (a row an epoch), ``checkpoints/last.ckpt`` (to resume from), and
     once training is done ``model.safetensors`` and ``summary.json``.
+
+    Args:
+        path: The folder; nothing needs to be there.
+        error: Class of the error to raise if there can be no such path.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, error: type[VoltphaseError] = DataError) -> None:
+        self.path = checked_path(path, error)
         self.config_file = self.path / "config.yaml"
         self.metrics_file = self.path / "metrics.csv"
         self.summary_file = self.path / "summary.json"
@@ -174,8 +189,7 @@ class RunFolder:
             text = path.read_bytes()
         except OSError as error:
             raise DataError(
-                f"expected the metrics of a run, but {path} cannot be read "
-                f"({(error.strerror or 'no reason').lower()}): {again}"
+                f"expected the metrics of a run, but {path} cannot be read ({reason_of(error)}): {again}"
             ) from error
         try:
             header, *lines = list(csv.reader(text.decode("utf-8").splitlines(), strict=True)) or [[]]
@@ -228,7 +242,7 @@ class RunFolder:
             missing = next(file.name for file in (self.model_file, self.summary_file) if not file.is_file())
             raise DataError(
                 f"expected a finished training run, but {self.path} holds no {missing}: finish it with "
-                f"voltphase train {self.config_file} --out {self.path} --resume"
+                f"{self._resuming()}"
             )
         file, again = self.summary_file, self._made_again()
         try:
@@ -247,14 +261,17 @@ class RunFolder:
     def _made_again(self) -> str:
         return (
             f"train again, or remove {self.summary_file} and have all made anew from the last checkpoint with "
-            f"voltphase train {self.config_file} --out {self.path} --resume"
+            f"{self._resuming()}"
         )
+
+    def _resuming(self) -> str:
+        return shell("voltphase", "train", self.config_file, "--out", self.path, "--resume")
 
     def _exists(self) -> bool:
         try:
             return self.path.exists()
         except OSError as error:
-            raise OutputError(f"cannot use {self.path}: {(error.strerror or str(error)).lower()}") from error
+            raise OutputError(f"cannot use {self.path}: {reason_of(error)}") from error
 
     def _occupying(self) -> Iterator[Path]:
         # A process that is killed early leaves temporary folders; an earlier version, an empty folder for checkpoints.
@@ -275,7 +292,7 @@ class RunFolder:
                 raise ConfigError(
                     f"expected the configuration {self.path} was started with, but {key} is {given.get(key)!r} "
                     f"instead of {stored.get(key)!r}: resume with "
-                    f"voltphase train {self.config_file} --out {self.path} --resume"
+                    f"{self._resuming()}"
                 )
 
     def _remove_run(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from voltphase.errors import OutputError
-from voltphase.files import atomic_path, write_json
+from voltphase.files import atomic_path, checked_path, write_errors, write_json
 from voltphase.optics import SamplingWarning
 from voltphase.validation import agreement, apertures, beams, cascades, gratings, invariants, rough
 from voltphase.validation.rows import Curve, Outcome, Row
@@ -44,7 +44,9 @@ def run(out: Path | None = None) -> list[Row]:
         OutputError: if the folder cannot be made or written. It is tried before anything is computed.
     """
     if out is not None:
-        _make_folder(out)
+        out = checked_path(out, OutputError)
+        with write_errors(out):
+            out.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         # Of what rough light would be off by: most cases have smooth light, and each says what it is off by.
         warnings.simplefilter("ignore", SamplingWarning)
@@ -53,14 +55,6 @@ def run(out: Path | None = None) -> list[Row]:
     if out is not None:
         _write(out, rows, [curve for outcome in outcomes for curve in outcome.curves])
     return rows
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"cannot make the folder {out}: {reason}; choose a place that can be written") from error
 
 
 def _write(out: Path, rows: list[Row], curves: list[Curve]) -> None:
