@@ -43,9 +43,6 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         OutputError: if the file cannot be written (missing folder, no permission, full disk).
     """
     path = checked_path(path, OutputError)
-    with write_errors(path):
-        # What is not a file is not replaced, whoever may: a folder, or a device.
-        require_file(path, OutputError)
     with write_errors(path), _beside(path) as temporary:
         temporary.touch()
         mode = temporary.stat().st_mode

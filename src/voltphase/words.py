@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from pathlib import Path
 from typing import Final
 
-# Marks that reorder the text around them, so that a line reads otherwise than it is.
-_REORDERING: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Control characters, ends of lines and paragraphs, lone surrogates, and marks that reorder the text around them, with
+# which a line reads otherwise than it is.
+_UNPRINTABLE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 
 
 def printable(text: str) -> str:
@@ -18,9 +22,12 @@ def printable(text: str) -> str:
     direction, and lone surrogates, which stand for bytes of a file name that are no text, come out as Python writes
     them: ``\\n``, ``\\x1b``, ``\\u202e``, ``\\udcff``.
     """
-    if text.isprintable() and text.isascii():
-        return text
-    return "".join(repr(character)[1:-1] if _unprintable(character) else character for character in text)
+    return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` as one line, with a space for what cannot be printed and none at its ends."""
+    return re.sub(f" *{_UNPRINTABLE.pattern}+(?:{_UNPRINTABLE.pattern}| )*", " ", text).strip()
 
 
 def shell(*words: str | Path) -> str:
@@ -31,24 +38,13 @@ def shell(*words: str | Path) -> str:
     return " ".join(_quoted(_plain_path(word) if isinstance(word, Path) else word) for word in words)
 
 
-def _unprintable(character: str) -> bool:
-    code = ord(character)
-    return (
-        code < 0x20
-        or 0x7F <= code < 0xA0
-        or 0xD800 <= code < 0xE000
-        or character in "\u2028\u2029"
-        or character in _REORDERING
-    )
-
-
 def _plain_path(path: Path) -> str:
     text = str(path)
     return f".{os.sep}{text}" if text.startswith(("-", "~")) else text
 
 
 def _quoted(word: str) -> str:
-    if not any(map(_unprintable, word)):
+    if _UNPRINTABLE.search(word) is None:
         return shlex.quote(word)
     # Bytes in the quotes of bash, zsh and ksh, in which nothing needs to be shown as it is.
     encoded = os.fsencode(word)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from voltphase.devices.picking import Pick, pick_levels
 from voltphase.errors import DeviceError
 from voltphase.files import write_text
-from voltphase.words import printable
+from voltphase.words import one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class DeviceStates:
 
     def __post_init__(self) -> None:
         for text in ("name", "control_unit", "source"):
-            object.__setattr__(self, text, _one_line(str(getattr(self, text))))
+            object.__setattr__(self, text, one_line(str(getattr(self, text))))
         for column in ("control", "amplitude", "phase"):
             object.__setattr__(self, column, _column(getattr(self, column), column, self.name))
         self._check()
@@ -218,8 +218,3 @@ def _comment(text: str) -> str:
     """A comment as one cell of a CSV, which a spreadsheet neither cuts at its commas nor takes for several values."""
     quoted = text.replace('"', '""')
     return f'"{quoted}"' if any(mark in text for mark in ',;"') else text
-
-
-def _one_line(text: str) -> str:
-    """The text as one line of printable characters, which a comment of a CSV can hold."""
-    return " ".join("".join(character if character.isprintable() else " " for character in text).split())

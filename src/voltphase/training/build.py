@@ -45,7 +45,7 @@ def build_devices(config: Config) -> list[Device]:
     """
     made: dict[tuple[str, int], Device] = {}
     wanted = [
-        (device.model_dump_json(), size, device)
+        (repr(device), size, device)
         for device, size in zip(config.layer_devices, config.optics.sizes[1:-1], strict=True)
     ]
     for settings, size, device in wanted:

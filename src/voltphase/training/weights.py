@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import safetensors
 import safetensors.torch
@@ -105,7 +105,7 @@ def read_model(path: str | Path) -> StoredModel:
         size = path.stat().st_size
     require_memory(size, f"the trained model {path}", DataError, "use a machine with more")
     try:
-        with safetensors.safe_open(str(path), framework="pt") as file:
+        with path.open("rb") as stream, safetensors.safe_open(_utf8(path, stream), framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, safetensors.SafetensorError) as error:
@@ -131,6 +131,14 @@ def read_model(path: str | Path) -> StoredModel:
     if metadata.get("digest", digest) != digest:
         raise DataError(f"expected the trained model in {path} to be as it was saved, but the file was altered")
     return StoredModel(devices, (rows, columns), tensors)
+
+
+def _utf8(path: Path, stream: BinaryIO) -> str:
+    """Return the path, or another of the open file where that is no text: safetensors takes text only."""
+    try:
+        return str(path).encode().decode()
+    except UnicodeEncodeError:
+        return f"/proc/self/fd/{stream.fileno()}"
 
 
 def restore(model: DONN, parameters: dict[str, Tensor], path: str | Path) -> None:
