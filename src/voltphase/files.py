@@ -181,7 +181,7 @@ def checked_path(path: str | PathLike[str], error: type[VoltphaseError]) -> Path
         raise error(f"cannot use the path {_shortened(path)}: {reason}; check it and its permissions") from cause
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         # One would wait for ever, another gives or takes bytes without end.
-        raise error(f"expected a file or a folder, but {_shortened(path)} is a pipe, socket or device: choose another")
+        raise error(f"expected a file or a folder, but {_shortened(path)} is no regular file: choose another")
     return checked
 
 
