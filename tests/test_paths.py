@@ -14,7 +14,7 @@ import pytest
 from voltphase.config import load_config
 from voltphase.data import load as load_data
 from voltphase.data.idx import read_idx
-from voltphase.deployment import deploy_run
+from voltphase.deployment import Emulator, deploy_run, verify
 from voltphase.devices import DevicePanel, dmd, load, load_folder, models
 from voltphase.errors import VoltphaseError
 from voltphase.experiments.results import ResultFolder
@@ -67,6 +67,9 @@ TAKES_PATHS: dict[str, Callable[[Any, Path], Any]] = {
     "save_overview": lambda path, good: save_overview(path, good / "a.png"),
     "save_overview out": lambda path, good: save_overview(good, path),
     "deploy_run": lambda path, good: deploy_run(path, good / "new"),
+    "deploy_run out": lambda path, good: deploy_run(good, path),
+    "verify": lambda path, _: verify(path),
+    "Emulator": lambda path, _: Emulator.from_folder(path),
     "read_idx": lambda path, _: read_idx(path, 3),
     "load_data": lambda path, _: load_data("mnist", "test", _given(path), download=False),
     "load": lambda path, _: load(path),
