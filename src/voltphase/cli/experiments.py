@@ -54,7 +54,7 @@ def reproduce(
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="CPU threads of this process.", show_default=False)
+        int | None, typer.Option("--threads", min=1, max=1024, help="CPU threads of this process.", show_default=False)
     ] = None,
     data_dir: DataDirOption = None,
     device_file: Annotated[

@@ -14,15 +14,12 @@ from pydantic import ValidationError
 from voltphase.config.kinds import kind_at
 from voltphase.config.problems import describe, enumerate_words, nearest
 from voltphase.config.schema import Config
-from voltphase.config.text import read_value, read_yaml
+from voltphase.config.text import LARGEST, read_value, read_yaml
 from voltphase.errors import ConfigError
 from voltphase.files import checked_path, read_text
 
 # Two spellings of one thing: a file that gives one replaces the other of the preset it starts from.
 _EXCLUSIVE = {"device": "devices", "devices": "device"}
-
-# Far more than any configuration has, and no more than is read in a second or two.
-_LARGEST = 128 << 10
 
 # What a recipe leaves alone in the sections it settles: where on the detector, how long, on which machine.
 _LEFT_BY_RECIPES = {
@@ -138,7 +135,7 @@ def _read(source: str | Path) -> tuple[dict[str, Any], str]:
         )
     if not path.exists():
         raise _no_such_config(source, path, list(known))
-    raw = _mapping(_read_yaml(read_text(path, ConfigError, _LARGEST), name), name)
+    raw = _mapping(_read_yaml(read_text(path, ConfigError, LARGEST), name), name)
     _settle_paths(raw, path.resolve().parent)
     if "preset" in raw:
         base = raw.pop("preset")

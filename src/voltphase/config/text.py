@@ -16,6 +16,8 @@ Kind = Literal["text", "switch", "any"]
 #: The kind of what is at a path of keys and numbers.
 KindAt = Callable[[tuple[str, ...]], Kind]
 
+#: More bytes than any configuration has, and no more than are read in a second or two.
+LARGEST: Final = 128 << 10
 # Far more than any setting has.
 _DEEPEST: Final = 32
 _LONGEST_NUMBER: Final = 100
@@ -143,6 +145,8 @@ def write_yaml(content: Any) -> str:
 
 
 def _read(text: str, source: str, kind_at: KindAt, loader: type[_Loader]) -> Any:
+    if len(text) > LARGEST:
+        raise ConfigError(f"{source}: expected at most {LARGEST >> 10} KiB of YAML, but there is more")
     try:
         node = yaml.compose(text, Loader=loader)
         return None if node is None else _value(node, (), kind_at)
