@@ -243,7 +243,7 @@ def test_a_progress_bar_is_shown_to_whoever_waits_at_a_terminal(
 
 def test_a_place_that_cannot_be_made_is_one_sentence(tmp_path: Path, mirror: Mirror) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match=f"cannot make the folder {tmp_path}/file/Tiny/raw: not a directory"):
+    with pytest.raises(OutputError, match=f"cannot write {tmp_path}/file/Tiny/raw: not a directory"):
         source(mirror.address).load("test", tmp_path / "file")
     assert mirror.requests == []
 

@@ -103,5 +103,5 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(
 ) -> None:
     monkeypatch.setattr(table, "CASES", (lambda: pytest.fail("worked in vain"),))
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"cannot make the folder .*file.inside: not a directory; choose a place"):
+    with pytest.raises(OutputError, match=r"cannot write .*file.inside: not a directory; choose a place"):
         validation.run(tmp_path / "file" / "inside")
