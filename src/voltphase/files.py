@@ -85,6 +85,16 @@ def write_errors(path: str | PathLike[str]) -> Iterator[None]:
         ) from error
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder at once: what a killed process leaves is all of it, or nothing but a temporary folder.
+
+    Raises:
+        OutputError: if it cannot be removed.
+    """
+    with write_errors(path), _beside(path) as grave:
+        path.replace(grave)
+
+
 def is_temporary(path: Path) -> bool:
     """Return whether a path is named like a folder in which something is written before it has its name."""
     return _TEMPORARY.fullmatch(path.name) is not None

@@ -20,7 +20,7 @@ import torch
 from voltphase.config import Config
 from voltphase.deployment import deploy_run
 from voltphase.errors import ConfigError, OutputError, VoltphaseError
-from voltphase.files import atomic_path, is_temporary, remove_abandoned
+from voltphase.files import atomic_path, is_temporary, remove_abandoned, remove_folder
 from voltphase.reporting import write_report
 from voltphase.training import load_run, refine_run, train
 
@@ -212,6 +212,19 @@ def test_a_disk_that_fails_at_any_moment_is_one_sentence_and_loses_no_epoch(tmp_
         if next(operations) <= moment:
             break
     assert lines_kept >= {0, 2, 3}  # of the metrics, with their header
+
+
+def test_a_folder_is_removed_whole_or_not_at_all(places: tuple[Path, Path]):
+    place, kept = places
+    (place / "bench").mkdir()
+    for name in "abc":
+        (place / "bench" / name).write_text(name)
+    whole = tree(place / "bench")
+    states = snapshots(place, kept, lambda: remove_folder(place / "bench"))
+    assert len(states) > 4
+    for state in states:
+        assert not (state / "bench").exists() or tree(state / "bench") == whole
+    assert list(place.iterdir()) == []
 
 
 def test_a_run_folder_that_disappears_is_one_sentence(tmp_path: Path, small: Make):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -155,12 +154,13 @@ def demo(
     """
     from voltphase.deployment import deploy_run
     from voltphase.deployment import verify as verify_folder
+    from voltphase.files import remove_folder
     from voltphase.reporting import write_report
 
     run, bench = out / "run", out / "bench"
     summary = _train(_load("digits", overrides, None, None), run, resume=False, overwrite=True)
     if (bench / "manifest.json").is_file():
-        shutil.rmtree(bench)
+        remove_folder(bench)
     deploy_run(run, bench)
     result = verify_folder(bench)
     page = write_report(run)
