@@ -50,7 +50,7 @@ def finish(cell: Cell, run: Path, measured: dict[str, Any]) -> dict[str, Any]:
         "config": public_settings(cell.config),
         "seed": cell.config.seed,
         "devices": list(dict.fromkeys(_origin(states) for states in build_devices(cell.config))),
-        "summary": summary,
+        "summary": {key: value for key, value in summary.items() if key != "settings"},  # those of config
         "accuracy_when_cut": cuts,
         "deployed": deployed,
         "own_process": cell.own_process,

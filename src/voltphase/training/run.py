@@ -58,9 +58,9 @@ def train(
 
     Returns:
         What ``summary.json`` holds: ``test_accuracy`` and ``train_accuracy`` of the deployed states, or
-        of continuous phases where ``deployable`` is false; ``seed``, ``epochs``, ``seconds``; of each layer's device,
-        for the baselines that fit a response to it, the ``response``'s order and root mean square errors at the
-        states; and where and with what it was made.
+        of continuous phases where ``deployable`` is false; ``seed``, all ``settings``, ``epochs``, ``seconds``; of each
+        layer's device, for the baselines that fit a response to it, the ``response``'s order and root mean square
+        errors at the states; and where and with what it was made.
 
     Raises:
         VoltphaseError: if something given does not fit; before training where it can be known before.
@@ -109,6 +109,7 @@ def train(
             "train_accuracy": train_accuracy,
             "deployable": all(layer.relaxation.discrete for layer in model.layers),
             "seed": config.seed,
+            "settings": settings(config),
             "epochs": epochs,
             "seconds": round(sum(row["seconds"] for row in module.history), 3),
             "train_images": len(train_set),
@@ -149,6 +150,7 @@ def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
         )
     model = build_model(config, stored.devices, stored.image_shape)
     restore(model, stored.parameters, folder.model_file)
+    folder.check_settings(config, summary)
     return model.eval(), config, summary
 
 

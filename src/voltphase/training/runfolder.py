@@ -69,6 +69,7 @@ _SUMMARY: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
         "a device for each layer, with its digest",
         lambda value: isinstance(value, list) and all(map(_is_device, value)),
     ),
+    "settings": ("a group of settings", lambda value: isinstance(value, dict)),
     "versions": ("a group of texts", lambda value: isinstance(value, dict)),
     "hardware": ("a group of texts", lambda value: isinstance(value, dict)),
     "refined": (
@@ -257,6 +258,21 @@ class RunFolder:
             if key in summary and not fits(summary[key]):
                 raise DataError(f"expected {key} in {file} to be {what}, but got {str(summary[key])[:60]!r}: {again}")
         return summary
+
+    def check_settings(self, config: Config, summary: dict[str, Any]) -> None:
+        """Refuse settings other than those in the summary: a file that was cut off means something, but another thing.
+
+        Raises:
+            DataError: if they are not the same; the first that differs is named.
+        """
+        found = settings(config)
+        for key, value in summary.get("settings", {}).items():
+            if key not in found or found[key] != value:
+                raise DataError(
+                    f"expected the settings that the run was trained with in {self.config_file}, but {key} is "
+                    f"{found.get(key)!r} instead of {value!r} as in {self.summary_file.name}: restore the file, or "
+                    "train again"
+                )
 
     def _made_again(self) -> str:
         return (
