@@ -108,3 +108,27 @@ def test_every_function_refuses_a_path_that_cannot_be(name: str, odd: dict[str, 
             trouble[kind] = "taken"
     assert trouble == {}
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_path_below_a_folder_that_may_not_be_searched(tmp_path: Path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0)
+    user = os.geteuid()
+    trouble = {}
+    for name, take in TAKES_PATHS.items():
+        with pytest.raises(VoltphaseError):
+            take("", tmp_path)  # and all that it needs is imported
+        if user == 0:  # who may search anything
+            os.seteuid(65534)
+        try:
+            take(locked / "x", tmp_path)
+        except VoltphaseError as error:
+            if "permission denied" not in str(error):
+                trouble[name] = str(error)
+        except BaseException as error:
+            trouble[name] = repr(error)
+        else:
+            trouble[name] = "taken"
+        finally:
+            os.seteuid(user)
+    assert trouble == {}
