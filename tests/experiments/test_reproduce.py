@@ -123,3 +123,13 @@ def test_what_does_not_fit_is_one_sentence(words: list[str], sentence: str, tmp_
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     assert sentence in result.stderr
+
+
+def test_an_interruption_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch):
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("voltphase.experiments.runner.run_cells", interrupt)
+    result = call("table2", "--preset", "smoke", "--out", "out")
+    assert result.exit_code == 130
+    assert result.stderr.startswith("interrupted: the same command goes on")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -111,7 +113,7 @@ def reproduce(
     folder = ResultFolder(out / scale.name)
     terminal = console()
     failed = False
-    with TemporaryDirectory() as temporary:
+    with _going_on(), TemporaryDirectory() as temporary:
         fine_device = Path(temporary) / scale.fine_device
         write_device(fine_device)
         measured = _measured_device(device_file, data_dir)
@@ -131,26 +133,33 @@ def reproduce(
                 say("no measured modulator given: using the modelled tn-slm")
             if threads is not None:
                 torch.set_num_threads(threads)
-            try:
-                tally = run_cells(
-                    cells,
-                    folder,
-                    preset=scale.name,
-                    say=say,
-                    minutes=max_minutes,
-                    console=terminal if terminal.is_terminal else None,
-                )
-            except KeyboardInterrupt:
-                say_error("interrupted: the same command goes on from the last whole epoch")
-                raise typer.Exit(INTERRUPTED) from None
+            tally = run_cells(
+                cells,
+                folder,
+                preset=scale.name,
+                say=say,
+                minutes=max_minutes,
+                console=terminal if terminal.is_terminal else None,
+            )
             _tell(tally, len(cells))
             if not scale.conclusive:
                 say(presets.INCONCLUSIVE)
             failed = bool(tally.failed)
-    for file in render(page or folder.path / "reproduction.md", folder, scale, chosen):
-        say(f"written: {file}")
+    with _going_on():
+        for file in render(page or folder.path / "reproduction.md", folder, scale, chosen):
+            say(f"written: {file}")
     if failed:
         raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    """Say to whom interrupts it how the work is gone on with."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say_error("interrupted: the same command goes on from the last whole epoch")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _standing(cell: Cell, folder: ResultFolder) -> str:

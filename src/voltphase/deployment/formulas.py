@@ -66,8 +66,8 @@ FORMULAS: Final = {
     + "V(Y, X) = C * sum over y and x of K(Y - y, X - x) U(y, x), with C = exp(2 pi i z / lambda) and K(dy, dx) = "
     "p_y p_x * integral over abs(g) <= 1 / (2 p_y) and abs(f) <= 1 / (2 p_x) of exp(2 pi i (g dy + f dx)) H(g, f) "
     "dg df, where H(g, f) = exp(2 pi i z (sqrt(1 / lambda^2 - g^2 - f^2) - 1 / lambda)), and where the root is "
-    "imaginary, exp(-2 pi i z / lambda - 2 pi z sqrt(g^2 + f^2 - 1 / lambda^2)). The integral is exact; oversampling is by how "
-    "many more nodes than needed it was computed, or null.",
+    "imaginary, exp(-2 pi i z / lambda - 2 pi z sqrt(g^2 + f^2 - 1 / lambda^2)). The integral is exact; "
+    "oversampling is by how many more nodes than needed it was computed, or null.",
     "rayleigh-sommerfeld": _TERMS
     + "V(Y, X) = C * p_y p_x * sum over y and x of h(Y - y, X - x) U(y, x), with C = exp(2 pi i z / lambda), "
     "h(dy, dx) = z / (2 pi r^2) * (1 / r - i k) * exp(i k (r - z)), r = sqrt(dy^2 + dx^2 + z^2), k = 2 pi / lambda.",
