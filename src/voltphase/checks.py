@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from numbers import Integral, Real
+from numbers import Complex, Integral, Real
 from typing import Any, Final, TypeGuard, TypeVar
 
 import numpy as np
@@ -195,18 +195,46 @@ def items(value: object, what: str, *, error: type[VoltphaseError] = ConfigError
     raise error(f"expected {what}, but got {shown(value)}" + (f": {advice}" if advice else ""))
 
 
-def size(value: object, what: str, *, error: type[VoltphaseError], least: int = 1) -> tuple[int, int]:
+def size(value: object, what: str, *, error: type[VoltphaseError], most: int | None = None) -> tuple[int, int]:
     """(rows, columns).
 
     Raises:
-        VoltphaseError: the given class, if it is not two whole numbers of at least ``least``.
+        VoltphaseError: the given class, if it is not two whole numbers from 1 to ``most``.
     """
     advice = "give (rows, columns)"
     pair = items(value, f"{what} as two whole numbers", error=error, advice=advice)
     if len(pair) != 2:
         raise error(f"expected {what} as two whole numbers, but got {shown(value)}: {advice}")
-    rows, columns = (whole(one, what, least=least, error=error, advice=advice) for one in pair)
+    rows, columns = (whole(one, what, least=1, most=most, error=error, advice=advice) for one in pair)
     return rows, columns
+
+
+def pair(value: object, what: str, *, error: type[VoltphaseError]) -> tuple[float, float]:
+    """(y, x), two finite real numbers.
+
+    Raises:
+        VoltphaseError: the given class, if it is anything else.
+    """
+    both = items(value, f"a finite {what}, (y, x)", error=error)
+    if len(both) != 2 or not all(is_number(one) for one in both):
+        raise error(f"expected a finite {what}, but got {shown(value)}: give two numbers, (y, x)")
+    return float(both[0]), float(both[1])
+
+
+def complex_number(value: object, what: str, *, error: type[VoltphaseError]) -> complex:
+    """A finite complex number.
+
+    Raises:
+        VoltphaseError: the given class, if it is anything else.
+    """
+    if isinstance(value, Complex) and not isinstance(value, bool):
+        try:
+            result = complex(value)
+        except OverflowError:
+            result = complex(math.inf)
+        if math.isfinite(result.real) and math.isfinite(result.imag):
+            return result
+    raise error(f"expected {what} as a finite complex number, but got {shown(value)}")
 
 
 def array(value: object, what: str, *, error: type[VoltphaseError] = ConfigError) -> Tensor:
@@ -218,6 +246,8 @@ def array(value: object, what: str, *, error: type[VoltphaseError] = ConfigError
     if isinstance(value, Tensor):
         if value.layout is not torch.strided or value.is_quantized:
             raise error(f"expected {what} as a dense tensor, but got one of layout {value.layout}: use .to_dense()")
+        if value.is_meta:
+            raise error(f"expected {what} as a tensor with data, but got one on the device meta, which has none")
         return value
     try:
         made = np.asarray(value)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from voltphase import checks
 from voltphase.errors import GeometryError
 from voltphase.units import OFFSET, PITCH, require_length
 
@@ -94,5 +95,8 @@ def _pair(given: Any, number: type[_Number], expected: str) -> tuple[_Number, _N
     except TypeError:
         pair = ()
     if len(pair) != 2 or not all(isinstance(one, kind) for one in pair):
-        raise GeometryError(f"expected {expected}, but got {given!r}")
-    return number(pair[0]), number(pair[1])
+        raise GeometryError(f"expected {expected}, but got {checks.shown(given)}")
+    try:
+        return number(pair[0]), number(pair[1])
+    except OverflowError as error:  # whole numbers beyond the range of floats
+        raise GeometryError(f"expected {expected}, but got {checks.shown(given)}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TypeVar, cast
+from typing import TypeVar, cast, get_args
 
 import numpy as np
 import torch
@@ -129,6 +129,7 @@ class DONN(nn.Module):
         grad_scales = _one_each(amplitude_grad_scale, depth, "scales of the amplitude's gradient", "one for each layer")
         require_complex(dtype)
         _check_brightness(gains, devices, dtype)
+        checks.word(engine, "an engine", get_args(Engine))
         checks.flag(tf32, "tf32")
         seed = checks.seed(seed)
         self.source = ImageSource(self.grids[0], image_shape, dtype=dtype)

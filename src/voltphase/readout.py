@@ -31,6 +31,8 @@ _PAIR_COLUMNS = (22, 56, 90, 124, 158)
 
 # Far from what any loss can be trained with, and near enough for gradients in single precision.
 _LARGEST_SCALE = 1e12
+# Far more samples a side than any machine can propagate to.
+_LARGEST_SIZE = 1 << 20
 
 # Signed contrasts average to nothing, so their spread over an image's classes is calibrated instead. Measured on five
 # layers of 64 x 64, 8 states, 3 epochs of 10,000 digits of MNIST: 0.1, 0.3, 1 and 3 give 0.891, 0.918, 0.910 and 0.876
@@ -100,7 +102,7 @@ class Regions:
         Raises:
             GeometryError: if ``size`` is too small for ten regions.
         """
-        size = checks.whole(size, "a detector's size", error=GeometryError)
+        size = checks.whole(size, "a detector's size", most=_LARGEST_SIZE, error=GeometryError)
         if size < _PAPER_SIZE // _PAPER_BOX:
             raise GeometryError(f"expected a detector of at least 10 x 10 for the paper's regions, but got {size}")
         scale = size / _PAPER_SIZE
@@ -117,7 +119,7 @@ class Regions:
         Raises:
             GeometryError: if ``size`` is too small for twenty regions.
         """
-        size = checks.whole(size, "a detector's size", error=GeometryError)
+        size = checks.whole(size, "a detector's size", most=_LARGEST_SIZE, error=GeometryError)
         if size < _PAPER_SIZE // _PAPER_BOX:
             raise GeometryError(f"expected a detector of at least 10 x 10 for ten pairs of regions, but got {size}")
         box = round(_PAPER_BOX * size / _PAPER_SIZE)

@@ -68,7 +68,7 @@ class CodesignLayer(FixedDtype):
         shape = checks.size(shape, "the shape of a layer", error=ConfigError)
         gain = checks.positive(gain, "a gain", _FACTORS)
         grad_scale = checks.positive(amplitude_grad_scale, "an amplitude_grad_scale", _FACTORS)
-        if dtype not in (torch.complex64, torch.complex128):
+        if not isinstance(dtype, torch.dtype) or dtype not in (torch.complex64, torch.complex128):
             raise ConfigError(f"expected dtype torch.complex64 or torch.complex128, but got {checks.shown(dtype)}")
         advice = (
             "read a table with voltphase.devices.load(path), or take a modelled one with voltphase.devices.get(name)"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voltphase import checks
 from voltphase.devices.states import DeviceStates
 from voltphase.errors import DeviceError
 
@@ -46,7 +46,8 @@ def from_readings(
             or the states cannot be a device's.
     """
     amplitude, note = amplitude_of(intensity, reference, dark, name)
-    states = DeviceStates(np.asarray(control), amplitude, np.asarray(phase), name, control_unit, source)
+    control, phase = _numbers(control, "control values", name), _numbers(phase, "phase", name)
+    states = DeviceStates(control, amplitude, phase, name, control_unit, source)
     return states.noting(note)
 
 
@@ -68,7 +69,8 @@ def amplitude_of(
             f"expected an intensity for each level of {name} and one reference, or one for each level too, but got "
             f"shapes {readings.shape} and {references.shape}"
         )
-    if not math.isfinite(dark) or (references <= dark).any():
+    checks.number(dark, f"the dark reading of {name}", error=DeviceError)
+    if (references <= dark).any():
         raise DeviceError(
             f"expected reference readings of {name} above the dark one, but got {references.min():g} with {dark:g} "
             "dark: measure the reference with all the light"
@@ -96,7 +98,13 @@ def normalise(
     Raises:
         DeviceError: if there is no such level, or the reference has no light.
     """
+    _require_states(states)
     if level is None:
+        phase = checks.number(phase, f"a phase of the reference for {states.name}", error=DeviceError)
+        if not checks.is_number(amplitude):
+            raise DeviceError(
+                f"expected a reference for {states.name} with some light, but got {checks.shown(amplitude)}"
+            )
         reading = f"a reference reading of amplitude {amplitude!r} and phase {phase!r}"
     else:
         at = _whole(level, "level", 0, len(states) - 1, states.name)
@@ -130,6 +138,8 @@ def unwrap(states: DeviceStates, *, dark: float = 0.0) -> DeviceStates:
     Raises:
         DeviceError: if no state is brighter than ``dark``.
     """
+    _require_states(states)
+    checks.number(dark, "an amplitude that is dark", error=DeviceError)
     order = np.argsort(states.control)
     phase, bright = states.phase[order], states.amplitude[order] > dark
     if not bright.any():
@@ -176,6 +186,7 @@ def smooth(states: DeviceStates, window: int = 5, order: int = 2) -> DeviceState
     Raises:
         DeviceError: if ``window`` or ``order`` is none of these.
     """
+    _require_states(states)
     width = _whole(window, "window", 1, len(states), states.name)
     degree = _whole(order, "order", 0, width - 1, states.name)
     if width % 2 == 0:
@@ -209,8 +220,8 @@ def smooth(states: DeviceStates, window: int = 5, order: int = 2) -> DeviceState
 def _numbers(given: object, what: str, name: str) -> NDArray[np.float64]:
     try:
         values = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DeviceError(f"expected numbers as {what} of {name}, but got {given!r:.60}") from error
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise DeviceError(f"expected numbers as {what} of {name}, but got {checks.shown(given)}") from error
     if not np.isfinite(values).all():
         raise DeviceError(
             f"expected finite numbers as {what} of {name}, but there are others: measure again, or leave the level out"
@@ -218,11 +229,12 @@ def _numbers(given: object, what: str, name: str) -> NDArray[np.float64]:
     return values
 
 
+def _require_states(states: object) -> None:
+    checks.instance(states, DeviceStates, "the states of a device", error=DeviceError)
+
+
 def _whole(given: object, what: str, low: int, high: int, name: str) -> int:
-    try:
-        value = operator.index(given)  # pyright: ignore[reportArgumentType]
-    except TypeError as error:
-        raise DeviceError(f"expected a whole number as {what} for {name}, but got {given!r:.60}") from error
+    value = checks.whole(given, f"{what} for {name}", error=DeviceError)
     if not low <= value <= high:
         raise DeviceError(f"expected {what} {low} to {high} for {name}, but got {value}")
     return value

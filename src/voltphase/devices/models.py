@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import difflib
 import math
-import operator
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from voltphase import checks
 from voltphase.devices.films import continuous_phase, film_transmission, lorentz_lorenz
 from voltphase.devices.io import load
 from voltphase.devices.jones import extraordinary_index, linear, molecular_tilt, twisted_nematic
@@ -25,6 +26,9 @@ from voltphase.units import require_angles, require_thickness, require_wavelengt
 
 # Steps of a model's control value at which its phase is followed, over its whole range.
 _FINE = 4096
+# Of 16 bits, as many as a driver has.
+_MOST_LEVELS = 1 << 16
+_LARGEST_INDEX = 1e3
 
 
 def tn_slm(
@@ -77,8 +81,7 @@ def tn_slm(
     require_thickness(thickness, wavelength, "thickness", DeviceError)
     require_angles(DeviceError, twist=twist, polariser=polariser, analyser=analyser)
     _finite(threshold=threshold)
-    low, high = voltage
-    _finite(voltage=low - high)
+    low, high = checks.pair(voltage, "voltage at the lowest and the highest grey level", error=DeviceError)
     step = math.ceil(_FINE / (count - 1))
     applied = np.linspace(low, high, step * (count - 1) + 1)
     extraordinary = ordinary_index + birefringence
@@ -184,10 +187,9 @@ def dmd(*, contrast: float = math.inf, reflectance: float = 1.0) -> DeviceStates
     Raises:
         DeviceError: if a parameter is out of its range.
     """
-    if not contrast > 1:
-        raise DeviceError(f"expected a contrast above 1, but got {contrast:g}: give on over off")
-    if not 0 < reflectance <= 1:
-        raise DeviceError(f"expected a reflectance above 0 and at most 1, but got {reflectance:g}")
+    if not (isinstance(contrast, float) and contrast == math.inf):
+        contrast = checks.number(contrast, "a contrast", above=1, error=DeviceError, advice="give on over off")
+    reflectance = checks.number(reflectance, "a reflectance", above=0, most=1, error=DeviceError)
     on = math.sqrt(reflectance)
     return DeviceStates(
         control=np.array([0.0, 1.0]),
@@ -236,11 +238,10 @@ def phase_change(
     _positive(before=before, substrate=substrate)
     require_wavelength(wavelength, DeviceError)
     require_thickness(thickness, wavelength, "thickness", DeviceError)
-    for name, index in (("amorphous", complex(amorphous)), ("crystalline", complex(crystalline))):
-        _absorbing(name, index)
+    amorphous, crystalline = _absorbing("amorphous", amorphous), _absorbing("crystalline", crystalline)
     step = math.ceil(_FINE / (count - 1))
     fraction = np.linspace(0.0, 1.0, step * (count - 1) + 1)
-    index = lorentz_lorenz(fraction, complex(amorphous), complex(crystalline))
+    index = lorentz_lorenz(fraction, amorphous, crystalline)
     light = film_transmission(index, thickness, wavelength, before, substrate)
     return DeviceStates(
         control=fraction[::step],
@@ -280,8 +281,7 @@ def printed(
         DeviceError: if a parameter is out of its range.
     """
     count = _count(levels)
-    material = complex(index)
-    _absorbing("index", material)
+    material = _absorbing("index", index)
     _positive(surroundings=surroundings)
     require_wavelength(wavelength, DeviceError)
     contrast = material.real - surroundings
@@ -321,6 +321,8 @@ def get(name_or_path: str | Path) -> DeviceStates:
     Raises:
         DeviceError: if it is neither, or the table is malformed.
     """
+    kinds = (str, os.PathLike)
+    checks.instance(name_or_path, kinds, "the name of a modelled device or the path of a table", error=DeviceError)
     text = str(name_or_path)
     if text in MODELS:
         return MODELS[text]()
@@ -329,14 +331,11 @@ def get(name_or_path: str | Path) -> DeviceStates:
             return load(path)
     close = difflib.get_close_matches(text.lower().replace("_", "-"), MODELS, n=1)
     advice = f"did you mean {close[0]}?" if close else f"use one of {', '.join(MODELS)}, or the path of a table"
-    raise DeviceError(f"expected a modelled device or a file, but {text!r} is neither: {advice}")
+    raise DeviceError(f"expected a modelled device or a file, but {checks.shown(text)} is neither: {advice}")
 
 
 def _count(levels: int) -> int:
-    try:
-        count = operator.index(levels)
-    except TypeError as error:
-        raise DeviceError(f"expected a whole number of levels, but got {levels!r}") from error
+    count = checks.whole(levels, "levels", most=_MOST_LEVELS, error=DeviceError)
     if count < 2:
         raise DeviceError(f"expected at least two levels, but got {count}: a pixel needs a choice")
     return count
@@ -344,19 +343,20 @@ def _count(levels: int) -> int:
 
 def _positive(**parameters: float) -> None:
     for name, value in parameters.items():
-        if not 0 < value < math.inf:
-            raise DeviceError(f"expected {name.replace('_', ' ')} above zero, but got {value:g}")
+        checks.number(value, name.replace("_", " "), above=0, error=DeviceError)
 
 
 def _finite(**parameters: float) -> None:
     for name, value in parameters.items():
-        if not math.isfinite(value):
-            raise DeviceError(f"expected {name.replace('_', ' ')} to be a finite number, but got {value:g}")
+        checks.number(value, name.replace("_", " "), error=DeviceError)
 
 
-def _absorbing(name: str, index: complex) -> None:
-    if not (index.real > 0 and index.imag >= 0 and math.isfinite(abs(index))):
+def _absorbing(name: str, given: complex) -> complex:
+    index = checks.complex_number(given, name, error=DeviceError)
+    # No material has more than a hundred, and powers of larger ones are no numbers.
+    if not (0 < index.real <= _LARGEST_INDEX and 0 <= index.imag <= _LARGEST_INDEX):
         raise DeviceError(
-            f"expected {name} as n + i kappa with n above zero and kappa at least zero, but got {index:g}: with "
-            "exp(-i omega t), a positive kappa absorbs"
+            f"expected {name} as n + i kappa with n above zero and kappa at least zero, both at most "
+            f"{_LARGEST_INDEX:g}, but got {index:g}: with exp(-i omega t), a positive kappa absorbs"
         )
+    return index

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voltphase import checks
 from voltphase.devices.io import load
 from voltphase.devices.paths import given_path
 from voltphase.devices.picking import Pick, pick_levels
@@ -22,6 +23,8 @@ from voltphase.files import atomic_directory, checked_path, load_array, read_jso
 
 # In the map of a panel: a pixel that no driver reaches.
 INACTIVE = -1
+# Pixels a side, far more than any panel has.
+_LARGEST = 1 << 16
 
 VERSION = 1
 _PANEL, _MAP = "panel.json", "regions.npy"
@@ -56,15 +59,18 @@ class DevicePanel:
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tables", tuple(self.tables))
+        what = "a list of the tables of a panel"
+        tables = checks.items(self.tables, what, error=DeviceError, advice="give the states of its pixels")
+        for table in tables:
+            checks.instance(table, DeviceStates, "each table of a panel as the states of a device", error=DeviceError)
+        object.__setattr__(self, "tables", tuple(tables))
         if not self.tables:
             raise DeviceError("expected at least one table for a panel, but got none: give the states of its pixels")
         object.__setattr__(self, "name", " ".join(str(self.name).split()) or self.tables[0].name)
         self._check_tables()
         object.__setattr__(self, "regions", _regions(self.regions, len(self.tables), self.name))
-        value = complex(self.inactive_value) + 0
-        if not (math.isfinite(value.real) and math.isfinite(value.imag)):
-            raise DeviceError(f"expected a finite value for the inactive pixels of {self.name}, but got {value}")
+        what = f"the value of the inactive pixels of {self.name}"
+        value = checks.complex_number(self.inactive_value, what, error=DeviceError) + 0
         object.__setattr__(self, "inactive_value", value)
         digest = hashlib.sha256(json.dumps([self.shape, [table.digest for table in self.tables]]).encode())
         digest.update(np.array([value.real, value.imag], dtype="<f8").tobytes())
@@ -91,7 +97,11 @@ class DevicePanel:
         Raises:
             DeviceError: if the border is negative or leaves no pixel active.
         """
-        sides = (border,) * 4 if isinstance(border, int) else tuple(border)
+        checks.instance(states, DeviceStates, "the states of a device", error=DeviceError)
+        shape = checks.size(shape, "the shape of a panel", error=DeviceError, most=_LARGEST)
+        what = "a border in pixels, one number or (top, bottom, left, right)"
+        given = [border] * 4 if isinstance(border, Integral) else checks.items(border, what, error=DeviceError)
+        sides = [checks.whole(side, what, error=DeviceError) for side in given]
         if len(sides) != 4 or min(sides) < 0 or sides[0] + sides[1] >= shape[0] or sides[2] + sides[3] >= shape[1]:
             raise DeviceError(
                 f"expected a border (top, bottom, left, right) that leaves some of {shape[0]} x {shape[1]} pixels "
@@ -156,7 +166,7 @@ class DevicePanel:
         Raises:
             DeviceError: if the levels are of another shape or type, or out of range.
         """
-        levels = np.asarray(levels)
+        levels = _numpy(levels, f"levels of {self.name}")
         if levels.shape != self.shape or levels.dtype.kind not in "iu":
             raise DeviceError(
                 f"expected {self.shape[0]} x {self.shape[1]} whole numbers as levels of {self.name}, but got "
@@ -274,7 +284,7 @@ def is_panel(path: str | Path) -> bool:
 
 
 def _regions(given: object, tables: int, name: str) -> NDArray[np.int64]:
-    array = np.asarray(given)
+    array = _numpy(given, f"the map of {name}")
     if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "iu":
         raise DeviceError(
             f"expected the map of {name} to be rows x columns whole numbers, but got {array.dtype} of shape "
@@ -292,6 +302,10 @@ def _regions(given: object, tables: int, name: str) -> NDArray[np.int64]:
     regions = array.astype(np.int64)
     regions.setflags(write=False)
     return regions
+
+
+def _numpy(given: object, what: str) -> NDArray[Any]:
+    return checks.array(given, what, error=DeviceError).detach().cpu().numpy()
 
 
 def _content(path: Path) -> dict[str, Any]:

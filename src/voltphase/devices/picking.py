@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voltphase import checks
 from voltphase.errors import DeviceError
 
 Pick = Literal["even", "control", "spread"]
@@ -37,14 +37,13 @@ def pick_levels(
         DeviceError: if ``k`` is not a whole number from 2 to the number of states, or ``by`` is not one of `RULES`.
     """
     count = len(control)
-    try:
-        wanted = operator.index(k)
-    except TypeError as error:
-        raise DeviceError(f"expected a whole number of states to pick from {name}, but got {k!r}") from error
+    wanted = checks.whole(k, f"the states to pick from {name}", error=DeviceError)
     if not 2 <= wanted <= count:
         raise DeviceError(f"expected to pick from 2 to {count} states, as many as {name} has, but got {wanted}")
-    if by not in RULES:
-        raise DeviceError(f"expected states to be picked by {', '.join(RULES[:-1])} or {RULES[-1]}, but got {by!r}")
+    if not isinstance(by, str) or by not in RULES:
+        raise DeviceError(
+            f"expected states to be picked by {', '.join(RULES[:-1])} or {RULES[-1]}, but got {checks.shown(by)}"
+        )
     order = np.argsort(control, kind="stable")
     if wanted == count:
         chosen = np.arange(count)

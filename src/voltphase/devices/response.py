@@ -6,13 +6,13 @@ Only training of the baselines sees it. What is deployed and evaluated are the m
 from __future__ import annotations
 
 import math
-import operator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
+from voltphase import checks
 from voltphase.devices.calibration import unwrap
 from voltphase.devices.states import DeviceStates
 from voltphase.errors import DeviceError
@@ -77,6 +77,7 @@ def fit_response(states: DeviceStates, order: int | None = None) -> FittedRespon
     Raises:
         DeviceError: if the order is none of these.
     """
+    checks.instance(states, DeviceStates, "the states of a device", error=DeviceError)
     if order is not None:
         order = _checked(order, len(states) - 1, states.name)
     given, unwrapped = _best_fit(states), _best_fit(unwrap(states))
@@ -144,12 +145,6 @@ def _rms(errors: NDArray[np.float64] | NDArray[np.complex128]) -> float:
 
 
 def _checked(order: object, highest: int, name: str) -> int:
-    try:
-        value = operator.index(order)  # pyright: ignore[reportArgumentType]
-    except TypeError:
-        value = 0
-    if not 1 <= value <= highest:
-        raise DeviceError(
-            f"expected an order from 1 to {highest} to fit the {highest + 1} states of {name}, but got {order!r:.60}"
-        )
-    return value
+    return checks.whole(
+        order, f"an order to fit the {highest + 1} states of {name}", least=1, most=highest, error=DeviceError
+    )

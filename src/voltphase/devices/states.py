@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from voltphase import checks
 from voltphase.devices.picking import Pick, pick_levels
 from voltphase.errors import DeviceError
 from voltphase.files import write_text
@@ -174,8 +175,8 @@ def _spread(given: object, count: int, name: str) -> NDArray[np.float64] | None:
     """The spread as a read-only column; None if no level has one."""
     try:
         values = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DeviceError(f"expected a list of numbers as spread of {name}, but got {given!r:.60}") from error
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise DeviceError(f"expected a list of numbers as spread of {name}, but got {checks.shown(given)}") from error
     if values.shape != (count,):
         raise DeviceError(
             f"expected a spread for each of the {count} levels of {name}, but got an array of shape {values.shape}: "
@@ -195,8 +196,8 @@ def _spread(given: object, count: int, name: str) -> NDArray[np.float64] | None:
 def _column(given: object, column: str, name: str) -> NDArray[np.float64]:
     try:
         values = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DeviceError(f"expected a list of numbers as {column} of {name}, but got {given!r:.60}") from error
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise DeviceError(f"expected a list of numbers as {column} of {name}, but got {checks.shown(given)}") from error
     if values.ndim != 1:
         raise DeviceError(
             f"expected a list of numbers as {column} of {name}, but got an array of shape {values.shape}: "

@@ -51,9 +51,9 @@ def find_method(method: str | Method, geometry: Geometry) -> tuple[Method, str]:
     """
     if isinstance(method, Method):
         return method, "as asked for"
+    checks.word(method, "a propagation method", METHODS)
     if method == "auto":
         return best_method(geometry)
-    checks.word(method, "a propagation method", METHODS)
     return METHODS_BY_NAME[method](), "as asked for"
 
 
@@ -112,10 +112,12 @@ def best_plan(plans: Sequence[Plan], engine: str, method: Method) -> Plan:
     Raises:
         ConfigError: if the engine cannot apply the method here.
     """
-    if engine == "auto":
+    if isinstance(engine, str) and engine == "auto":
         return min(plans, key=lambda plan: plan.cost.nanoseconds)
     for plan in plans:
-        if plan.engine == engine:
+        if isinstance(engine, str) and plan.engine == engine:
             return plan
     able = ", ".join(("auto", *(plan.engine for plan in plans)))
-    raise ConfigError(f"expected an engine out of {able} for method {method.name!r} here, but got {engine!r}")
+    raise ConfigError(
+        f"expected an engine out of {able} for method {method.name!r} here, but got {checks.shown(engine)}"
+    )

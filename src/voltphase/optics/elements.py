@@ -41,11 +41,14 @@ def thin_lens(
         SamplingError: if the phase turns by more than pi from sample to sample inside the lens.
     """
     require_wavelength(wavelength)
-    require_finite("centre in metres", *centre)
+    checks.instance(grid, Grid, "a voltphase.Grid", error=GeometryError)
+    if diameter is not None:
+        checks.number(diameter, "a diameter in metres", above=0, error=GeometryError)
+    centre = checks.pair(centre, "centre in metres", error=GeometryError)
     if diameter is None:  # of one with an edge, the aperture's centre is looked at
         require_length(OFFSET, *centre, what="centre")
-    if focal_length == 0 or not math.isfinite(focal_length):
-        raise GeometryError(f"expected a focal length other than zero, but got {focal_length}")
+    if not checks.is_number(focal_length) or focal_length == 0:
+        raise GeometryError(f"expected a focal length other than zero, but got {checks.shown(focal_length)}")
     require_length(FOCAL_LENGTH, focal_length)
     y, x = (c - middle for c, middle in zip(grid.coordinates(), centre, strict=True))
     for beside, pitch in ((y, grid.pitch[0]), (x, grid.pitch[1])):
@@ -73,8 +76,9 @@ def circular_aperture(grid: Grid, *, diameter: float, centre: tuple[float, float
     Raises:
         GeometryError: if the diameter is not positive, or a number is not finite.
     """
+    checks.instance(grid, Grid, "a voltphase.Grid", error=GeometryError)
     require_finite("diameter in metres", diameter)
-    require_finite("centre in metres", *centre)
+    centre = checks.pair(centre, "centre in metres", error=GeometryError)
     if not diameter > 0:
         raise GeometryError(f"expected a diameter in metres above zero, but got {diameter}")
     require_length(SIZE, diameter, what="diameter")
@@ -95,8 +99,9 @@ def rectangular_aperture(grid: Grid, *, size: tuple[float, float], centre: tuple
     Raises:
         GeometryError: if the size is not positive, or a number is not finite.
     """
-    require_finite("size in metres", *size)
-    require_finite("centre in metres", *centre)
+    checks.instance(grid, Grid, "a voltphase.Grid", error=GeometryError)
+    size = checks.pair(size, "size in metres", error=GeometryError)
+    centre = checks.pair(centre, "centre in metres", error=GeometryError)
     if not min(size) > 0:
         raise GeometryError(f"expected a size in metres above zero, but got {size}")
     require_length(SIZE, *size)

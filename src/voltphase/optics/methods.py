@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from voltphase import checks
 from voltphase.errors import GeometryError
 from voltphase.optics import kernels
 from voltphase.optics.cost import Cost, convolution_cost, mirrored_cost, product_cost
@@ -186,8 +187,9 @@ class FresnelPixels(SeparableMethod):
     title: ClassVar[str] = "Fresnel diffraction of square pixels, exact"
 
     def __post_init__(self) -> None:
-        if not 0 < self.fill_factor <= 1:
-            raise GeometryError(f"expected a fill factor above 0, up to 1, but got {self.fill_factor}")
+        if not (checks.is_number(self.fill_factor) and 0 < self.fill_factor <= 1):
+            raise GeometryError(f"expected a fill factor above 0, up to 1, but got {checks.shown(self.fill_factor)}")
+        object.__setattr__(self, "fill_factor", float(self.fill_factor))
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
         return (paraxial_limit(geometry, band_limited=False),)
@@ -249,6 +251,10 @@ class FocalPlane(Method):
     front: float = 0.0
     name: ClassVar[str] = "focal-plane"
     title: ClassVar[str] = "far field behind a lens"
+
+    def __post_init__(self) -> None:
+        front = checks.number(self.front, "a distance in front of the lens in metres", error=GeometryError)
+        object.__setattr__(self, "front", front)
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
         require_forwards(self, geometry)

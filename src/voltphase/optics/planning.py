@@ -51,6 +51,8 @@ def make_plan(steps: Sequence[Step], dtype: torch.dtype, engine: Engine) -> Plan
     require_complex(dtype)
     checks.word(engine, "an engine", get_args(Engine))
     chains = [step if isinstance(step, list) else [step] for step in steps]
+    if not all(chains):
+        raise GeometryError("expected at least one kernel from each plane to the next, but got an empty list")
     _check([_checked(kernel) for chain in chains for kernel in chain])
     if engine == "matrix":
         return _with_matrices(chains, dtype)

@@ -31,6 +31,8 @@ Encoding = Literal["amplitude", "phase", "both"]
 
 # A wave right at the edge of the band, or along the plane, is allowed to be there but for rounding.
 _ROUNDING = 1e-9
+# Samples a side, more than any machine computes with.
+_LARGEST_SIZE = 1 << 20
 
 
 def plane_wave(
@@ -54,7 +56,8 @@ def plane_wave(
     """
     require_complex(dtype)
     require_wavelength(wavelength)
-    require_finite("tilt in radians", *tilt)
+    checks.instance(grid, Grid, "a voltphase.Grid", error=GeometryError)
+    tilt = checks.pair(tilt, "tilt in radians", error=GeometryError)
     if max(abs(angle) for angle in tilt) > math.pi / 2:
         raise GeometryError(
             f"expected tilts in radians, at most a quarter of a turn, but got {tilt}: give degrees as math.radians(...)"
@@ -98,9 +101,10 @@ def gaussian_beam(
     """
     require_complex(dtype)
     require_wavelength(wavelength)
+    checks.instance(grid, Grid, "a voltphase.Grid", error=GeometryError)
     require_finite("waist in metres", waist)
     require_finite("distance in metres", distance)
-    require_finite("centre in metres", *centre)
+    centre = checks.pair(centre, "centre in metres", error=GeometryError)
     require_length(SIZE, waist, what="waist")
     require_length(DISTANCE, distance)
     require_length(OFFSET, *centre, what="centre")
@@ -141,7 +145,8 @@ def point_source(
     require_complex(dtype)
     require_wavelength(wavelength)
     require_finite("distance in metres", distance)
-    require_finite("position in metres", *position)
+    checks.instance(grid, Grid, "a voltphase.Grid", error=GeometryError)
+    position = checks.pair(position, "position in metres", error=GeometryError)
     if distance == 0:
         raise GeometryError("expected a point source in front of or behind the plane, but got a distance of 0")
     require_length(DISTANCE, distance)
@@ -162,6 +167,8 @@ def image_interpolation(size_in: int, size_out: int) -> Tensor:
 
     Equals ``torch.nn.functional.interpolate(mode="bilinear", align_corners=False)``, which it is made by.
     """
+    for size in (size_in, size_out):
+        checks.whole(size, "a size in samples", least=1, most=_LARGEST_SIZE, error=GeometryError)
     unit_images = torch.eye(size_in, dtype=torch.float64, device="cpu")[None]
     columns = nn.functional.interpolate(unit_images, size=size_out, mode="linear", align_corners=False)
     return columns[0].T.contiguous()

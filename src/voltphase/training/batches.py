@@ -10,6 +10,7 @@ from torch import Tensor
 
 from voltphase import checks
 from voltphase.data import ImageDataset
+from voltphase.errors import DataError
 
 
 class ImageBatches:
@@ -30,6 +31,8 @@ class ImageBatches:
         seed: int | None = None,
         epoch: Callable[[], int] = lambda: 0,
     ) -> None:
+        advice = "use voltphase.data.ImageDataset"
+        checks.instance(dataset, ImageDataset, "a data set", error=DataError, advice=advice)
         self._images, self._labels = dataset.images, dataset.labels
         self.batch_size = checks.whole(batch_size, "a batch size", least=1)
         self._seed = None if seed is None else checks.seed(seed)
