@@ -77,7 +77,7 @@ def number(
     bounds = [
         *([f"above {_plain(above)}"] if above is not None else []),
         *([f"of at least {_plain(least)}"] if least is not None else []),
-        *([f"of at most {_plain(most)}"] if most is not None else []),
+        *([f"{'of ' if above is None and least is None else ''}at most {_plain(most)}"] if most is not None else []),
     ]
     wanted = f"{what} {' and '.join(bounds)}" if bounds else f"{what} as a finite number"
     raise error(f"expected {wanted}, but got {shown(value)}" + (f": {advice}" if advice else ""))
@@ -209,15 +209,17 @@ def size(value: object, what: str, *, error: type[VoltphaseError], most: int | N
     return rows, columns
 
 
-def pair(value: object, what: str, *, error: type[VoltphaseError]) -> tuple[float, float]:
-    """(y, x), two finite real numbers.
+def pair(
+    value: object, what: str, *, error: type[VoltphaseError], advice: str = "give two numbers, (y, x)"
+) -> tuple[float, float]:
+    """Two finite real numbers.
 
     Raises:
         VoltphaseError: the given class, if it is anything else.
     """
-    both = items(value, f"a finite {what}, (y, x)", error=error)
+    both = items(value, f"a finite {what}", error=error, advice=advice)
     if len(both) != 2 or not all(is_number(one) for one in both):
-        raise error(f"expected a finite {what}, but got {shown(value)}: give two numbers, (y, x)")
+        raise error(f"expected a finite {what}, but got {shown(value)}: {advice}")
     return float(both[0]), float(both[1])
 
 

@@ -163,12 +163,12 @@ def test_printed_heights_delay_and_absorb():
     ("make", "message"),
     [
         (lambda: tn_slm(1), "expected at least two levels, but got 1"),
-        (lambda: tn_slm(2.5), r"expected a whole number of levels, but got 2\.5"),  # pyright: ignore[reportArgumentType]
+        (lambda: tn_slm(2.5), r"expected the number of levels as a whole number of at most 65536, but got 2\.5"),  # pyright: ignore[reportArgumentType]
         (lambda: tn_slm(thickness=0), "expected thickness above zero, but got 0"),
         (lambda: tn_slm(birefringence=-0.1), r"expected birefringence above zero, but got -0\.1"),
         (lambda: tn_slm(wavelength=math.nan), "expected a wavelength in metres, from 1 nm to 10 mm, but got nan"),
         (lambda: tn_slm(twist=math.inf), "expected twist to be a finite number, but got inf"),
-        (lambda: tn_slm(voltage=(1, math.inf)), "expected voltage to be a finite number"),
+        (lambda: tn_slm(voltage=(1, math.inf)), "expected a finite voltage"),
         (
             lambda: tn_slm(twist=0, polariser=0, analyser=math.pi / 2),
             "expected polariser and analyser of tn_slm to let light through the cell, but all levels are dark",
@@ -178,7 +178,7 @@ def test_printed_heights_delay_and_absorb():
         (lambda: lcos(gamma=0), "expected gamma above zero, but got 0"),
         (lambda: ferroelectric(switching_angle=45), "expected a switching angle below pi .* give both in radians"),
         (lambda: dmd(contrast=1), "expected a contrast above 1, but got 1"),
-        (lambda: dmd(reflectance=1.2), r"expected a reflectance above 0 and at most 1, but got 1\.2"),
+        (lambda: dmd(reflectance=1.2), r"expected a reflectance above zero and at most 1, but got 1\.2"),
         (lambda: phase_change(crystalline=4 - 0.1j), "expected crystalline as n .* a positive kappa absorbs"),
         (lambda: printed(index=1.0), "expected an index other than the surroundings' 1, but both are the same"),
         (lambda: printed(height=-1e-6), "expected height above zero, but got -1e-06"),

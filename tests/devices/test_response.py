@@ -111,5 +111,5 @@ def test_a_phase_that_wraps_is_unwrapped(order: int | None) -> None:
 def test_an_order_out_of_reach_is_refused(order: object) -> None:
     with pytest.raises(DeviceError) as caught:
         fit_response(models.get("tn-slm").pick(8), order)  # pyright: ignore[reportArgumentType]
-    assert str(caught.value).startswith("expected an order from 1 to 7 to fit the 8 states of ")
+    assert str(caught.value).startswith("expected an order to fit the 8 states of tn-slm as a whole number from 1 to 7")
     assert str(caught.value).endswith(f", but got {order!r}")

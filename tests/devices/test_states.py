@@ -217,7 +217,7 @@ def test_what_was_picked_is_said():
     [
         (4, "even", "expected to pick from 2 to 3 states, as many as slm has, but got 4"),
         (1, "even", "expected to pick from 2 to 3 states, as many as slm has, but got 1"),
-        (2.5, "even", r"expected a whole number of states to pick from slm, but got 2\.5"),
+        (2.5, "even", r"expected the states to pick from slm as a whole number, but got 2\.5"),
         (2, "odd", "expected states to be picked by even, control or spread, but got 'odd'"),
     ],
 )

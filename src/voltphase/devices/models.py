@@ -81,7 +81,9 @@ def tn_slm(
     require_thickness(thickness, wavelength, "thickness", DeviceError)
     require_angles(DeviceError, twist=twist, polariser=polariser, analyser=analyser)
     _finite(threshold=threshold)
-    low, high = checks.pair(voltage, "voltage at the lowest and the highest grey level", error=DeviceError)
+    low, high = checks.pair(
+        voltage, "voltage", error=DeviceError, advice="give those of the lowest and the highest level"
+    )
     step = math.ceil(_FINE / (count - 1))
     applied = np.linspace(low, high, step * (count - 1) + 1)
     extraordinary = ordinary_index + birefringence
@@ -335,7 +337,7 @@ def get(name_or_path: str | Path) -> DeviceStates:
 
 
 def _count(levels: int) -> int:
-    count = checks.whole(levels, "levels", most=_MOST_LEVELS, error=DeviceError)
+    count = checks.whole(levels, "the number of levels", most=_MOST_LEVELS, error=DeviceError)
     if count < 2:
         raise DeviceError(f"expected at least two levels, but got {count}: a pixel needs a choice")
     return count
