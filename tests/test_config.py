@@ -79,7 +79,14 @@ def test_a_resolved_file_says_everything():
     for section, model in Config.model_fields.items():
         if section != "devices":  # its place is taken by device
             assert section in content, model
-    assert content["device"] == {"file": None, "model": "tn-slm", "levels": 8, "pick": "spread", "border": 0}
+    assert content["device"] == {
+        "file": None,
+        "model": "tn-slm",
+        "parameters": {},
+        "levels": 8,
+        "pick": "spread",
+        "border": 0,
+    }
 
 
 # Words that YAML of one version or another takes for something else than text, and what would break a line.

@@ -14,6 +14,7 @@ from voltphase import checks, footprint
 from voltphase.codesign import CodesignLayer, GumbelSoftmax, Relaxation
 from voltphase.codesign.table import StateTable
 from voltphase.devices import Device, DevicePanel, DeviceStates
+from voltphase.devices.summary import warn_of
 from voltphase.dtypes import no_autocast, uncompiled, with_standard_torch
 from voltphase.errors import ConfigError, GeometryError
 from voltphase.grid import Grid
@@ -75,6 +76,10 @@ class DONN(nn.Module):
             amplitudes together are beyond what the dtype holds.
         GeometryError: if the readout's regions are made for a detector of another shape.
         SamplingError: if the method is wrong for a gap, or a layer's plane too coarse for the light that arrives.
+
+    Warns:
+        DeviceWarning: if a table looks wrong: amplitudes above 1, phases in another unit, spikes.
+        UnitWarning: if lengths look to be in different units.
     """
 
     @with_standard_torch
@@ -142,6 +147,8 @@ class DONN(nn.Module):
             f"a network of {depth} layer{'' if depth == 1 else 's'} on planes of up to {rows} x {columns} samples",
             "take fewer samples or layers",
         )
+        for device in {device.digest: device for device in devices}.values():
+            warn_of(device, doubtful_only=True)
         self.layers = _modules(
             CodesignLayer(
                 plane.shape,

@@ -21,6 +21,7 @@ from voltphase.devices import (
     tn_slm,
 )
 from voltphase.devices.jones import rotation
+from voltphase.devices.models import build
 from voltphase.errors import DeviceError
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "devices" / "tn-slm-modelled.csv"
@@ -226,3 +227,39 @@ def test_the_example_table_is_what_the_model_gives():
     assert example.source == states.source
     # Sines differ in their last digits between machines.
     np.testing.assert_allclose(example.values(), states.values(), atol=1e-12)
+
+
+@pytest.mark.parametrize("levels", [2, 3, 4, 5, 7, 16, 40])
+def test_what_is_made_to_measure_has_even_steps_for_any_number_of_levels(levels):
+    np.testing.assert_allclose(build("printed", levels).phase, 2 * np.pi * np.arange(levels) / levels, rtol=1e-12)
+    np.testing.assert_allclose(build("phase-change", levels).control, np.linspace(0, 1, levels), atol=1e-15)
+
+
+def test_other_models_pick_from_the_states_they_have():
+    assert build("lcos", 4, "even").control.tolist() == [0, 85, 170, 255]
+    np.testing.assert_allclose(build("lcos", 4).phase, np.arange(4) * np.pi / 2, atol=0.05)
+    assert len(build("tn-slm")) == 256
+
+
+def test_the_material_can_be_named():
+    glass = build("printed", 4, parameters={"index": [1.46, 0.0], "wavelength": 1550e-9})
+    assert glass.control[1] == pytest.approx(1550e-9 / 0.46 / 4)
+    assert glass.amplitude.tolist() == [1.0] * 4
+    assert build("phase-change", parameters={"amorphous": 3.0}).digest != build("phase-change").digest
+    assert build("tn-slm", parameters={"voltage": [1.0, 2.5]}).source.endswith("1 to 2.5 V")
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "words"),
+    [
+        ("printed", {"indx": 1.5}, "did you mean index"),
+        ("dmd", {"levels": 4}, "has no 'levels'"),
+        ("printed", {"height": [1e-6, 2e-6]}, "a number as height"),
+        ("printed", {"index": [1.5, 0.1, 0.2]}, r"\[n, kappa\]"),
+        ("tn-slm", {"voltage": 3.0}, "two numbers as voltage"),
+        ("printed", {"wavelength": 633}, "633 nm is 6.33e-07"),
+    ],
+)
+def test_parameters_that_a_model_does_not_have_are_refused(name, parameters, words):
+    with pytest.raises(DeviceError, match=words):
+        build(name, 4, parameters=parameters)

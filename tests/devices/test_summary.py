@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voltphase.devices import DeviceStates, lcos, summary
+from voltphase.devices import DeviceStates, lcos, models, summary, tn_slm
+from voltphase.devices.noise import measure_noise
+from voltphase.devices.summary import notes
 
 
 def device(amplitude, phase, control=None) -> DeviceStates:
@@ -74,3 +76,72 @@ def test_what_may_surprise_is_said(amplitude, phase, warning):
     warnings = summary(device(amplitude, phase)).warnings
     assert any(sentence.startswith(warning) for sentence in warnings)
     assert all(sentence.endswith(".") for sentence in warnings)
+
+
+def noisy(states: DeviceStates, scatter: float, seed: int = 0) -> DeviceStates:
+    source = np.random.default_rng(seed)
+    noise = source.normal(size=(2, len(states))) * scatter / math.sqrt(2)
+    values = states.values() + noise[0] + 1j * noise[1]
+    return DeviceStates(states.control, np.abs(values), np.angle(values), "noisy")
+
+
+@pytest.mark.parametrize("states", [model() for model in models.MODELS.values()] + [tn_slm(64), tn_slm(thickness=2e-5)])
+def test_models_have_no_spikes_and_no_noise(states):
+    assert not [note for note in notes(states) if note.kind in ("spikes", "noise")]
+
+
+def test_a_spike_is_named_and_noise_alone_is_none():
+    clean = tn_slm(256)
+    for seed in range(20):
+        steady = noisy(clean, 0.005, seed)
+        assert not [note for note in notes(steady) if note.kind in ("spikes", "noise")]
+        level = 10 + 11 * seed
+        values = steady.values()
+        values[level] += 0.15 * np.exp(1j * seed)
+        spiky = DeviceStates(clean.control, np.abs(values), np.angle(values), "spiky")
+        (note,) = (note for note in notes(spiky) if note.kind in ("spikes", "noise"))
+        assert note.text.startswith(f"Level {level} stands out from the levels beside by up to 0.1")
+
+
+def test_the_scatter_of_noise_is_measured_and_said_where_it_decides():
+    measured = measure_noise(noisy(tn_slm(256), 0.03))
+    assert measured is not None
+    assert measured.scatter == pytest.approx(0.03, rel=0.15)
+    assert measured.step == pytest.approx(0.0142, rel=0.1)
+    assert [note.kind for note in notes(noisy(tn_slm(256), 0.03)) if note.kind != "jump"] == ["noise"]
+
+
+def test_uneven_control_values_are_no_noise():
+    control = np.cumsum(1 + np.arange(64) % 3)
+    phase = 5 * (control / control.max()) ** 2
+    measured = measure_noise(device(np.ones(64), phase, control))
+    assert measured is not None
+    assert measured.scatter < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("amplitude", "phase", "kind", "words"),
+    [
+        ([1, 101, 50], [0, 2, 4], "gain", "per cent"),
+        ([100, 40000, 65535], [0, 2, 4], "gain", "readings of a detector"),
+        ([1, 2, 1], [0, 2, 4], "gain", "powers"),
+        ([1, 1, 1, 1], [0, 0.5, 1, 1.9], "stroke", "units of π"),
+        ([1, 1, 1, 1], [-1, -0.5, 0, 0.9], "stroke", "units of π"),
+        ([1, 1, 1, 1], [0, 0.25, 0.5, 0.95], "stroke", "turns"),
+        ([1, 1, 1, 1], [0, 90, 180, 270], "phase unit", "degrees"),
+    ],
+)
+def test_a_column_in_another_unit_is_a_doubtful_table(amplitude, phase, kind, words):
+    found = {note.kind: note for note in notes(device(amplitude, phase))}
+    assert found[kind].doubtful
+    assert words in found[kind].text
+
+
+def test_noise_of_a_calibration_is_no_gain():
+    assert "gain" not in [note.kind for note in notes(device([1.04, 1, 1], [0, 2, 4]))]
+
+
+def test_few_states_that_nearly_coincide_are_named():
+    (note,) = notes(lcos().pick(4, "even"))
+    assert note.kind == "close"
+    assert note.text.startswith("Levels 0 and 3 lie 0.025 apart")

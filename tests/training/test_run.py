@@ -226,7 +226,9 @@ def test_away_from_a_terminal_progress_is_a_line_an_epoch(tmp_path: Path, tiny: 
     text = StringIO()
     train(tiny("training.epochs=2"), tmp_path / "run", console=Console(file=text, width=200))
     lines = text.getvalue().splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 6
+    assert "252 are not used" in lines[0]
+    lines = lines[4:]
     assert lines[1].startswith("epoch 2/2  test 0.")
     assert "τ 0.10" in lines[1]
 

@@ -88,7 +88,8 @@ def train(
       data      name, dir, train_limit, test_limit
       optics    size, pitch, wavelength, distances, depth, method,
                 engine, precision
-      device    file or model, levels (null for all), pick, border
+      device    file or model, parameters (of the model),
+                levels (null for all), pick, border
                 (devices: a list, one per layer)
       codesign  gain, amplitude_grad_scale,
                 relaxation.{name, hard, mix, nearest, order, spread},

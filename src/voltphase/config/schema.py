@@ -162,7 +162,10 @@ class DeviceConfig(_Section):
     Attributes:
         file: A measured table, or the folder of a panel, see ``voltphase device check``.
         model: A modelled device, see ``voltphase device list``; used where ``file`` is null.
-        levels: How many of the device's states to use; null for all.
+        parameters: Of the model by their names, such as ``{index: 1.6, wavelength: 633e-9}`` of ``printed``; a complex
+            index may be ``[n, kappa]``.
+        levels: How many of the device's states to use; null for all. ``printed`` and ``phase-change`` are computed for
+            that many.
         pick: How they are chosen: ``spread`` over the complex plane, ``even``ly by level, or evenly by ``control``
             value.
         border: Width in pixels of a dark border, inactive on all sides alike or by ``[top, bottom, left, right]``, of a
@@ -171,6 +174,7 @@ class DeviceConfig(_Section):
 
     file: str | None = None
     model: _DeviceModel | None = None
+    parameters: dict[str, float | list[float]] = {}
     levels: int | None = Field(default=8, ge=2, description=_LEVELS)
     pick: Pick = "spread"
     border: _Border = Field(default=0, description=_BORDER)
@@ -183,6 +187,15 @@ class DeviceConfig(_Section):
         if values.get("file") is not None:
             return {**values, "model": None}
         return values if values.get("model") is not None else {**values, "model": DEFAULT_DEVICE_MODEL}
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> DeviceConfig:
+        if self.file is not None and self.parameters:
+            raise _misfit(
+                f"expected no device.parameters for a measured table, but got {', '.join(self.parameters)}: they are "
+                "for device.model"
+            )
+        return self
 
 
 class RelaxationConfig(_Section):

@@ -9,13 +9,14 @@ from voltphase.devices.models import MODELS, dmd, ferroelectric, get, lcos, phas
 from voltphase.devices.panel import Device, DevicePanel, is_panel
 from voltphase.devices.response import FittedResponse, fit_response
 from voltphase.devices.states import DeviceStates
-from voltphase.devices.summary import Summary, summary
+from voltphase.devices.summary import DeviceWarning, Summary, summary
 
 __all__ = [
     "MODELS",
     "Device",
     "DevicePanel",
     "DeviceStates",
+    "DeviceWarning",
     "FittedResponse",
     "Summary",
     "calibration",

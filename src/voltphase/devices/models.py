@@ -7,10 +7,12 @@ exp(-i omega t): more optical path is more phase.
 from __future__ import annotations
 
 import difflib
+import inspect
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, get_origin
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from voltphase.devices.io import load
 from voltphase.devices.jones import extraordinary_index, linear, molecular_tilt, twisted_nematic
 from voltphase.devices.pairs import find_pair
 from voltphase.devices.paths import given_path
+from voltphase.devices.picking import Pick
 from voltphase.devices.states import DeviceStates
 from voltphase.errors import DeviceError
 from voltphase.units import require_angles, require_thickness, require_wavelength
@@ -313,6 +316,62 @@ MODELS: dict[str, Callable[..., DeviceStates]] = {
     "phase-change": phase_change,
     "printed": printed,
 }
+
+
+#: Models of what is made to measure, with as many levels as one wants; of the others a pixel has those it has.
+MADE_TO_MEASURE = ("phase-change", "printed")
+
+
+def model_parameters(name: str) -> dict[str, inspect.Parameter]:
+    """The parameters of a model in `MODELS`, but for the number of levels."""
+    signature = inspect.signature(MODELS[name], eval_str=True)
+    return {key: value for key, value in signature.parameters.items() if key != "levels"}
+
+
+def build(
+    name: str, levels: int | None = None, by: Pick = "spread", parameters: Mapping[str, Any] | None = None
+) -> DeviceStates:
+    """A modelled device with so many states, as training takes it.
+
+    Those of `MADE_TO_MEASURE` are computed for that many levels, the others pick that many of theirs.
+
+    Args:
+        name: In `MODELS`.
+        levels: How many states; None for as many as the model has by default.
+        by: How they are picked, see `DeviceStates.pick`.
+        parameters: Of the model's function, by name; a complex index may be a list [n, kappa].
+
+    Raises:
+        DeviceError: if there is no such parameter, its value is of another kind or out of its range, or there are
+            fewer states than ``levels``.
+    """
+    known = model_parameters(name)
+    given = {key: _parameter(name, key, value, known) for key, value in (parameters or {}).items()}
+    if levels is not None and name in MADE_TO_MEASURE:
+        return MODELS[name](levels, **given)
+    states = MODELS[name](**given)
+    return states if levels is None else states.pick(levels, by)
+
+
+def _parameter(model: str, name: str, value: Any, known: Mapping[str, inspect.Parameter]) -> Any:
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        advice = f"did you mean {close[0]}?" if close else f"it has {', '.join(known)}"
+        raise DeviceError(f"expected a parameter of the device {model}, but it has no {name!r}: {advice}")
+    kind = known[name].annotation
+    several = isinstance(value, list | tuple)
+    numbers = list(value) if several else [value]
+    if kind is complex:
+        expected, fits = "a number or [n, kappa]", not several or len(numbers) == 2
+    elif get_origin(kind) is tuple:
+        expected, fits = "two numbers", several and len(numbers) == 2
+    else:
+        expected, fits = "a number", not several
+    if not fits or any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
+        raise DeviceError(f"expected {expected} as {name} of the device {model}, but got {value!r:.60}")
+    if kind is complex:
+        return complex(*numbers)
+    return (float(numbers[0]), float(numbers[1])) if several else float(value)
 
 
 def get(name_or_path: str | Path) -> DeviceStates:

@@ -3,19 +3,57 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voltphase.advice import advise
+from voltphase.devices.noise import Noise, measure_noise
+from voltphase.devices.panel import Device
 from voltphase.devices.states import DeviceStates
+from voltphase.errors import VoltphaseWarning
+from voltphase.units import LARGEST_PHASE
 
 # States nearer than this, relative to the largest amplitude, are one and the same for any optics.
 _SAME = 1e-9
-# An amplitude above 1 by more than rounding means light was gained.
-_GAIN = 1e-6
+# An amplitude above 1 by more than the noise of a calibration, a tenth of the power, means that light was gained. It is
+# a warning and no error: a common factor changes no prediction, and a table has to be readable to be calibrated.
+_GAIN = 0.05
+# So many times its scatter noise hardly lifts one of some hundred states.
+_RARE = 4
+# Amplitudes up to this, and above half of it, look like per cent; above it, like what a detector counts.
+_PER_CENT = 105.0
+# A modulator for visible light turns the phase by about a full turn: what that is in units of pi, and in turns.
+_FULL_IN_PI, _FULL_IN_TURNS = (1.5, 2.05), (0.85, 1.02)
+# Noise this large against the step from level to level decides which of neighbouring levels is the better one; less of
+# it than this part of the largest amplitude is none that light could tell.
+_NOISY, _FAINT = 0.6, 0.005
+# Of few states each counts: two this close, relative to the largest amplitude, are no choice.
+_FEW, _CLOSE = 16, 0.05
+_MOST_NAMED = 3
 # Repeats of a stable bench agree within a few percent; a tenth of the largest amplitude is 0.1 rad of a bright state.
 _UNSTEADY = 0.1
+
+
+class DeviceWarning(VoltphaseWarning):
+    """A table of states in which something looks wrong, and that is used as it is."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """One thing worth a look in a table.
+
+    Attributes:
+        kind: What it is about, in a word.
+        text: A plain sentence.
+        doubtful: Whether the table is likely to be wrong, rather than the device to be limited.
+    """
+
+    kind: str
+    text: str
+    doubtful: bool
 
 
 @dataclass(frozen=True)
@@ -61,40 +99,154 @@ def summary(states: DeviceStates) -> Summary:
         largest_spread=None if states.spread is None else float(np.nanmax(states.spread)),
         warnings=(),
     )
-    return Summary(**{**vars(figures), "warnings": tuple(_warnings(states, figures))})
+    return replace(figures, warnings=tuple(note.text for note in _notes(states, figures)))
 
 
-def _warnings(states: DeviceStates, figures: Summary) -> list[str]:
-    warnings = []
-    if figures.phase_stroke == 0 and figures.amplitude_range[0] == figures.amplitude_range[1]:
-        warnings.append("All states are the same: no choice of levels can change the light.")
+def notes(states: DeviceStates) -> list[Note]:
+    """What is worth a look in a table: the warnings of :func:`summary`, each with its kind."""
+    return _notes(states, summary(states))
+
+
+def warn_of(device: Device, *, doubtful_only: bool = False) -> list[str]:
+    """Warn of what is worth a look in a device's table, or the tables of a panel.
+
+    Args:
+        device: The states, or a panel.
+        doubtful_only: Whether to leave out what describes a sound but limited device.
+
+    Returns:
+        The sentences, each with the name of its table.
+
+    Warns:
+        DeviceWarning: for each of them.
+    """
+    said = []
+    for table in {table.digest: table for table in device_tables(device)}.values():
+        for note in notes(table):
+            if note.doubtful or not doubtful_only:
+                said.append(f"device {table.name}: {note.text}")
+                advise(said[-1], DeviceWarning, table.name, note.kind)
+    return said
+
+
+def device_tables(device: Device) -> tuple[DeviceStates, ...]:
+    """The table of a device, or those of a panel."""
+    return (device,) if isinstance(device, DeviceStates) else device.tables
+
+
+def _notes(states: DeviceStates, figures: Summary) -> list[Note]:
+    found: list[Note] = []
+
+    def note(kind: str, text: str, *, doubtful: bool = False) -> None:
+        found.append(Note(kind, text, doubtful))
+
+    brightest = figures.amplitude_range[1]
+    if figures.phase_stroke == 0 and figures.amplitude_range[0] == brightest:
+        note("same", "All states are the same: no choice of levels can change the light.")
     elif figures.duplicates:
-        warnings.append(f"{figures.duplicates} of {figures.levels} states repeat another state's amplitude and phase.")
-    if 0 < figures.phase_stroke < math.pi:
-        warnings.append(
-            f"The phase stroke is {figures.phase_stroke:.2f} rad, less than half a turn: light cannot be sent to "
-            "interfere destructively by phase alone."
+        note(
+            "duplicates", f"{figures.duplicates} of {figures.levels} states repeat another state's amplitude and phase."
         )
-    if figures.amplitude_range[1] > 1 + _GAIN:
-        warnings.append(
-            f"The largest amplitude is {figures.amplitude_range[1]:.4g}, above 1: a device that does not amplify has "
-            "been scaled, or the column holds something else."
+    elif figures.levels <= _FEW and closest(states)[2] <= _CLOSE * brightest:
+        first, second, apart = closest(states)
+        note(
+            "close",
+            f"Levels {first} and {second} lie {apart:.2g} apart on the complex plane: light sees them as one.",
+        )
+    largest = float(np.abs(states.phase).max())
+    if largest > LARGEST_PHASE:
+        note(
+            "phase unit",
+            f"The phases reach {largest:.4g} rad, which looks like degrees: convert them to radians.",
+            doubtful=True,
+        )
+    elif 0 < figures.phase_stroke < math.pi:
+        hint = _other_unit(figures.phase_stroke, largest)
+        note(
+            "stroke",
+            f"The phase stroke is {figures.phase_stroke:.2f} rad, less than half a turn: light cannot be sent to "
+            f"interfere destructively by phase alone{hint}.",
+            doubtful=bool(hint),
+        )
+    noise = measure_noise(states)
+    if brightest > 1 + max(_GAIN, 0.0 if noise is None else _RARE * noise.scatter):
+        note(
+            "gain",
+            f"The largest amplitude is {brightest:.4g}, above 1: a device that does not amplify has been scaled, or "
+            f"the column holds {_not_amplitudes(brightest)}. Shares of light come out too large by it; divide by a "
+            "reference.",
+            doubtful=True,
         )
     order = np.argsort(states.control)
     jumps = np.abs(np.diff(states.phase[order]))
     if jumps.max() > math.pi:
         below, above = order[jumps.argmax() :][:2]
-        warnings.append(
-            f"The phase jumps by more than pi between levels {below} and {above}: wrapped, or too few levels measured."
+        note(
+            "jump",
+            f"The phase jumps by more than pi between levels {below} and {above}: wrapped, or too few levels measured.",
         )
-    if states.spread is not None and np.nanmax(states.spread) > _UNSTEADY * figures.amplitude_range[1]:
+    if states.spread is not None and np.nanmax(states.spread) > _UNSTEADY * brightest:
         level = int(np.nanargmax(states.spread))
-        warnings.append(
+        note(
+            "unsteady",
             f"Repeated readings of level {level} spread by {states.spread[level]:.2g} about an amplitude of "
             f"{states.amplitude[level]:.2g}: the bench drifted between them, or each scan has a phase reference of "
-            "its own."
+            "its own.",
+            doubtful=True,
         )
-    return warnings
+    for kind, text in () if noise is None else _noise_notes(noise, brightest):
+        note(kind, text, doubtful=True)
+    return found
+
+
+def _other_unit(stroke: float, largest: float) -> str:
+    """What a small stroke may be in another unit, as the end of a sentence; nothing where it is not likely."""
+    for unit, (low, high), factor in (("units of π", _FULL_IN_PI, "pi"), ("turns", _FULL_IN_TURNS, "2 pi")):
+        if low <= stroke <= high and largest <= high:
+            return f"; or the column is in {unit}, where this is a full turn, and has to be multiplied by {factor}"
+    return ""
+
+
+def _not_amplitudes(largest: float) -> str:
+    if largest > _PER_CENT:
+        return "readings of a detector, of which an amplitude is the square root, relative to a reference"
+    if largest > _PER_CENT / 2:
+        return "per cent: of the power, of which an amplitude is the square root of a hundredth"
+    return "something else, such as powers"
+
+
+def closest(states: DeviceStates) -> tuple[int, int, float]:
+    """The two nearest states on the complex plane, and their distance."""
+    values = states.values()
+    best = (0, 1, math.inf)
+    for i in range(len(values) - 1):
+        apart = np.abs(values[i + 1 :] - values[i])
+        j = int(apart.argmin())
+        if apart[j] < best[2]:
+            best = (i, i + 1 + j, float(apart[j]))
+    return best
+
+
+def _noise_notes(noise: Noise, brightest: float) -> Iterator[tuple[str, str]]:
+    if len(noise.spikes):
+        named = ", ".join(str(level) for level in noise.spikes[:_MOST_NAMED])
+        more = len(noise.spikes) - _MOST_NAMED
+        levels = f"Level {named} stands" if len(noise.spikes) == 1 else f"Levels {named} stand"
+        if more > 0:
+            levels = f"Levels {named} and {more} more stand"
+        yield (
+            "spikes",
+            f"{levels} out from the levels beside by up to {noise.deviations[0]:.2g} on the complex plane: a spike of "
+            "the measurement, which training would choose for many pixels. Measure again, leave it out, or smooth the "
+            "table.",
+        )
+    if noise.scatter > max(_NOISY * noise.step, _FAINT * brightest):
+        yield (
+            "noise",
+            f"The states scatter by {noise.scatter:.2g} about a smooth curve, and lie {noise.step:.2g} apart along it: "
+            "training will choose for many pixels the few levels that noise favoured. Take the mean of repeated "
+            "readings, or smooth the table.",
+        )
 
 
 def _monotonic(values: NDArray[np.float64]) -> bool:

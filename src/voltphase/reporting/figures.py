@@ -21,6 +21,14 @@ _PER_ROW = 5
 _MOST_LAYERS = 20
 _MOST_NAMED_STATES = 16
 _LEAST_LIGHT = 1e-9
+# Light is conserved to this in single precision.
+_ROUNDING = 1e-3
+# A level is chosen far more often than others where it has so many times an even share and its neighbours' mean share,
+# and this part of all pixels. Levels this near to an end of the control values, as a part of all, are where a curve
+# ends: they are often the best of many pixels by themselves.
+_FAVOURED, _LEAST_FAVOURED, _END = 4.0, 0.02, 1 / 32
+# Fewer levels have no neighbours that are nearly the same.
+_MANY_LEVELS = 32
 
 
 def learning_figure(metrics: Mapping[str, np.ndarray]) -> Figure:
@@ -127,7 +135,9 @@ def light_figure(light: Light, depth: int) -> Figure:
 
 
 def share(fraction: float) -> str:
-    """A fraction in per cent with two digits that count."""
+    """A fraction in per cent with two digits that count; more than all of the light is called what it is."""
+    if fraction > 1 + _ROUNDING:
+        return f"{fraction:.3g} times the source's"
     return f"{fraction:.0%}" if fraction >= 0.1 or fraction == 0 else f"{100 * fraction:.2g}%"
 
 
@@ -186,6 +196,37 @@ def level_use_figure(levels: Sequence[np.ndarray], devices: Sequence[Device]) ->
     for empty in axes[count:]:
         empty.set_visible(False)
     return figure
+
+
+def favoured_levels(levels: Sequence[np.ndarray], devices: Sequence[Device]) -> list[str]:
+    """A sentence for each level of a finely divided device that far more pixels have than it and its neighbours should.
+
+    Args:
+        levels: The level of each pixel, ``rows x columns`` whole numbers for each layer.
+        devices: The device of each layer; layers of one device count together.
+    """
+    used: dict[str, tuple[Device, np.ndarray]] = {}
+    for device, chosen in zip(devices, levels, strict=True):
+        active = chosen[~device.inactive] if isinstance(device, DevicePanel) else chosen.ravel()
+        _, counts = used.get(device.digest, (device, np.zeros(len(device), dtype=np.int64)))
+        used[device.digest] = device, counts + np.bincount(active, minlength=len(device))
+    sentences = []
+    for device, counts in used.values():
+        total = len(device)
+        if total < _MANY_LEVELS:
+            continue
+        order = np.argsort(device.control)
+        shares = (counts / counts.sum())[order]
+        end = max(3, round(total * _END))
+        for i in range(end, total - end):
+            beside = float(np.concatenate([shares[i - 3 : i], shares[i + 1 : i + 4]]).mean())
+            if shares[i] >= max(_LEAST_FAVOURED, _FAVOURED / total, _FAVOURED * beside):
+                here, even = share(float(shares[i])), share(1 / total)
+                sentences.append(
+                    f"Level {order[i]} of {device.name} has {here} of all pixels, where an even share is {even} and the "
+                    f"levels beside it have {share(beside)} each: noise of the measurement may have favoured it."
+                )
+    return sentences
 
 
 def _curve(axes: Axes, epochs: np.ndarray, values: np.ndarray, colour: str, label: str | None = None) -> None:

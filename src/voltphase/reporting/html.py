@@ -136,6 +136,8 @@ def _sections(view: RunView, layers: list[CodesignLayer]) -> list[str]:
                 "Use of levels",
                 "Share of each layer's pixels in each level; dashed: an even share.",
             ),
+            *(f"<p>{escape(sentence)}</p>" for sentence in figures.favoured_levels(levels, devices)),
+            *(f"<p>Note: {escape(note)}</p>" for note in _notes(view.summary)),
         ),
         _section(
             "answers",
@@ -258,6 +260,13 @@ def _versions(summary: dict[str, Any]) -> str:
         lines.append(f"commit {commit}")
     lines += [f"{name}: {value}" for name, value in _mapping(summary.get("hardware")).items()]
     return "\n".join(lines)
+
+
+def _notes(summary: dict[str, Any]) -> list[str]:
+    """What training said of the devices' tables, each once."""
+    devices = summary.get("devices")
+    about = [_mapping(device).get("notes") for device in devices] if isinstance(devices, list) else []
+    return list(dict.fromkeys(str(note) for notes in about if isinstance(notes, list) for note in notes))
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from voltphase.codesign import (
 )
 from voltphase.config import Config, DeviceConfig, RelaxationConfig, ScheduleConfig
 from voltphase.data import ImageDataset, load
-from voltphase.devices import Device, DevicePanel, DeviceStates
+from voltphase.devices import Device, DevicePanel
 from voltphase.errors import ConfigError, DataError, DeviceError
 from voltphase.grid import Grid
 from voltphase.model import DONN
@@ -163,31 +163,39 @@ def build_dataset(
     return dataset if limit is None else dataset.take(limit)
 
 
+def whole_device(device: DeviceConfig) -> Device:
+    """A layer's device with all its states, before some are chosen.
+
+    Raises:
+        DeviceError: if a table is missing or malformed, or a parameter of a model does not fit.
+    """
+    if device.file is None:
+        name = str(device.model)
+        levels = device.levels if name in device_library.models.MADE_TO_MEASURE else None
+        return device_library.models.build(name, levels, parameters=device.parameters)
+    if device_library.is_panel(device.file):
+        return DevicePanel.load(device.file)
+    return device_library.load(device.file)
+
+
 def _build_device(device: DeviceConfig, size: int) -> Device:
-    if device.file is not None and device_library.is_panel(device.file):
-        if device.border != 0:
-            raise ConfigError(
-                f"expected no device.border for {device.file}, a panel whose map says which pixels are inactive, but "
-                f"got {device.border}"
-            )
-        panel = DevicePanel.load(device.file)
-        _check_levels(device, panel.tables[0], panel.name)
-        return panel if device.levels is None else panel.pick(device.levels, device.pick)
-    if device.file is not None:
-        states = device_library.load(device.file)
-    else:
-        states = device_library.models.MODELS[str(device.model)]()
-    _check_levels(device, states, states.name)
-    states = states if device.levels is None else states.pick(device.levels, by=device.pick)
-    if device.border == 0:
+    whole = whole_device(device)
+    if isinstance(whole, DevicePanel) and device.border != 0:
+        raise ConfigError(
+            f"expected no device.border for {device.file}, a panel whose map says which pixels are inactive, but "
+            f"got {device.border}"
+        )
+    _check_levels(device, whole)
+    states = whole if device.levels is None else whole.pick(device.levels, device.pick)
+    if isinstance(states, DevicePanel) or device.border == 0:
         return states
     top, bottom, left, right = [device.border] * 4 if isinstance(device.border, int) else device.border
     return DevicePanel.uniform(states, (size, size), border=(top, bottom, left, right))
 
 
-def _check_levels(device: DeviceConfig, states: DeviceStates, name: str) -> None:
+def _check_levels(device: DeviceConfig, states: Device) -> None:
     if device.levels is not None and device.levels > len(states):
         raise DeviceError(
-            f"expected device.levels to be at most {len(states)}, or null for all states of {name}, but got "
+            f"expected device.levels to be at most {len(states)}, or null for all states of {states.name}, but got "
             f"{device.levels}"
         )

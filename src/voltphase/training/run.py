@@ -23,6 +23,7 @@ from voltphase.training import provenance
 from voltphase.training.batches import ImageBatches
 from voltphase.training.build import build_datasets, build_devices, build_model, build_readout, build_schedule
 from voltphase.training.checkpoint import Checkpoints, read_checkpoint
+from voltphase.training.device_notes import note_devices
 from voltphase.training.estimate import check_training
 from voltphase.training.evaluation import evaluate
 from voltphase.training.module import Row, TrainingModule
@@ -59,8 +60,8 @@ def train(
     Returns:
         What ``summary.json`` holds: ``test_accuracy`` and ``train_accuracy`` of the deployed states, or
         of continuous phases where ``deployable`` is false; ``seed``, all ``settings``, ``epochs``, ``seconds``; of each
-        layer's device, for the baselines that fit a response to it, the ``response``'s order and root mean square
-        errors at the states; and where and with what it was made.
+        layer's device the ``notes`` on its table, if there are any, and for the baselines that fit a response to it,
+        the ``response``'s order and root mean square errors at the states; and where and with what it was made.
 
     Raises:
         VoltphaseError: if something given does not fit; before training where it can be known before.
@@ -77,6 +78,7 @@ def train(
         summary = load_run(folder.path)[2]
         _check_devices([about["digest"] for about in summary["devices"]], digests, folder)
         return summary
+    notes = note_devices(config, console)
     accelerator = _accelerator(config)
     build_readout(config)  # regions that do not fit are found before data are downloaded
     checkpoint = read_checkpoint(folder.checkpoint_file, settings(config)) if resume and folder.begun else None
@@ -115,7 +117,9 @@ def train(
             "train_images": len(train_set),
             "test_images": len(test_set),
             "data": config.data.name,
-            "devices": [_about(device, layer) for device, layer in zip(devices, model.layers, strict=True)],
+            "devices": [
+                _about(device, layer, said) for device, layer, said in zip(devices, model.layers, notes, strict=True)
+            ],
             "readout_scale": model.readout.scale,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "versions": provenance.versions(),
@@ -246,10 +250,12 @@ def cpu_threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _about(device: Device, layer: CodesignLayer) -> dict[str, Any]:
+def _about(device: Device, layer: CodesignLayer, notes: list[str]) -> dict[str, Any]:
     # The device as configured: of a panel that is uniform, the layer keeps the table alone.
     relaxation = layer.relaxation
-    about = {"name": device.name, "levels": len(device), "digest": device.digest}
+    about: dict[str, Any] = {"name": device.name, "levels": len(device), "digest": device.digest}
+    if notes:
+        about["notes"] = notes
     if isinstance(relaxation, PostTraining | QuantizationAware):
         response = relaxation.response(layer.table)
         errors = {key: getattr(response, key) for key in ("amplitude_error", "phase_error", "error")}

@@ -1,0 +1,86 @@
+"""What is said of the devices before training: what looks wrong, and which of their states are used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+
+from voltphase.advice import advise
+from voltphase.config import Config, DeviceConfig
+from voltphase.devices import Device, DeviceStates, DeviceWarning, models, summary
+from voltphase.devices.summary import closest, device_tables, notes, warn_of
+from voltphase.training.build import whole_device
+from voltphase.units import metres
+
+# A model computed for another wavelength than the light's is off in its phase by as much.
+_SAME_WAVELENGTH = 0.02
+# What few states picked out of many can be, and the many need not.
+_OF_THE_CHOICE = ("same", "duplicates", "close")
+
+
+def note_devices(config: Config, console: Console | None) -> list[list[str]]:
+    """Warn once of what is worth a look in each device, and say on a console which states are used.
+
+    Returns:
+        The notes on each layer's device, for the run's summary.
+
+    Raises:
+        DeviceError: as :func:`voltphase.training.build_devices`.
+
+    Warns:
+        DeviceWarning: for each note.
+    """
+    made: dict[str, list[str]] = {}
+    for device in config.layer_devices:
+        key = device.model_dump_json()
+        if key not in made:
+            whole = whole_device(device)
+            made[key] = [*warn_of(whole), *_of_choice(device, whole), *_of_wavelength(device, config.optics.wavelength)]
+            if console is not None:
+                for line in _choice(device, whole):
+                    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return [made[device.model_dump_json()] for device in config.layer_devices]
+
+
+def _of_choice(device: DeviceConfig, whole: Device) -> Iterator[str]:
+    if device.levels is None or device.levels >= len(whole):
+        return
+    for table in device_tables(whole.pick(device.levels, device.pick)):
+        for note in notes(table):
+            if note.kind in _OF_THE_CHOICE:
+                text = f"device {table.name}, {device.levels} states picked by {device.pick}: {note.text}"
+                advise(text, DeviceWarning, table.name, note.kind)
+                yield text
+
+
+def _of_wavelength(device: DeviceConfig, wavelength: float) -> Iterator[str]:
+    known = {} if device.file is not None else models.model_parameters(str(device.model))
+    if "wavelength" not in known:
+        return
+    computed = float(device.parameters.get("wavelength", known["wavelength"].default))  # pyright: ignore[reportArgumentType]
+    if abs(computed - wavelength) > _SAME_WAVELENGTH * wavelength:
+        text = (
+            f"device {device.model} is computed for a wavelength of {metres(computed)}, but optics.wavelength is "
+            f"{metres(wavelength)}: set device.parameters.wavelength to it, and the material's index there"
+        )
+        advise(text, DeviceWarning)
+        yield text
+
+
+def _choice(device: DeviceConfig, whole: Device) -> Iterator[str]:
+    """Lines on which states are used, and what another choice would be."""
+    if device.levels is None or device.levels >= len(whole):
+        return
+    unused = len(whole) - device.levels
+    yield f"device {whole.name}: {device.levels} of its {len(whole)} states; the other {unused} are not used"
+    for rule in (device.pick, "even" if device.pick == "spread" else "spread"):
+        here = ", as here" if rule == device.pick else ""
+        yield f"  device.pick={rule}{here}: {_figures(whole.pick(device.levels, rule))}"
+    yield f"  device.levels=null, all {len(whole)}: {_figures(whole)}"
+
+
+def _figures(device: Device) -> str:
+    table: DeviceStates = device_tables(device)[0]
+    gap = summary(table).largest_gap
+    return f"nearest two {closest(table)[2]:.2g} apart on the complex plane, widest gap of the phase {gap:.2g} rad"
