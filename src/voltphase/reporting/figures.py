@@ -223,8 +223,8 @@ def favoured_levels(levels: Sequence[np.ndarray], devices: Sequence[Device]) -> 
             if shares[i] >= max(_LEAST_FAVOURED, _FAVOURED / total, _FAVOURED * beside):
                 here, even = share(float(shares[i])), share(1 / total)
                 sentences.append(
-                    f"Level {order[i]} of {device.name} has {here} of all pixels, where an even share is {even} and the "
-                    f"levels beside it have {share(beside)} each: noise of the measurement may have favoured it."
+                    f"Level {order[i]} of {device.name} has {here} of all pixels, where an even share is {even} and "
+                    f"the levels beside it have {share(beside)} each: noise of the measurement may have favoured it."
                 )
     return sentences
 
