@@ -93,7 +93,7 @@ def test_rendering_alone_runs_nothing(tmp_path: Path):
 def test_a_cell_that_fails_is_reported_at_the_end(tmp_path: Path):
     (tmp_path / "data").mkdir()
     # The measured device has two states and figure 3 wants eight as well.
-    (tmp_path / "two.csv").write_text("level,control,amplitude,phase\n0,0,1,0\n1,9,1,3\n")
+    (tmp_path / "two.csv").write_text("level,control,amplitude,phase\n0,0,1,0\n1,9,1,3.141592653589793\n")
     words = ["--preset", "smoke", "--out", "out", "--only", "codesign", "--device-file", "two.csv"]
     result = call("figure3", *words)
     assert result.exit_code == 1

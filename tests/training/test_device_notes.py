@@ -16,7 +16,7 @@ from voltphase.config import Config
 from voltphase.devices import DeviceStates, DeviceWarning, tn_slm
 from voltphase.reporting.figures import favoured_levels, share
 from voltphase.training import build_devices, train
-from voltphase.training.device_notes import note_devices
+from voltphase.training.device_notes import note_devices, show_choice
 
 Make = Callable[..., Config]
 
@@ -58,7 +58,7 @@ def test_in_python_a_network_says_it_once_however_many_layers(tmp_path: Path):
 
 def test_what_is_left_unused_and_what_another_choice_would_be_is_said(tiny: Make):
     text = StringIO()
-    note_devices(tiny("device.pick=even"), Console(file=text, width=200))
+    show_choice(tiny("device.pick=even"), Console(file=text, width=200))
     first, even, spread, every = text.getvalue().splitlines()
     assert "4 of its 256 states; the other 252 are not used" in first
     assert even.startswith("  device.pick=even, as here: nearest two")
@@ -73,7 +73,8 @@ def test_where_every_state_is_used_nothing_is_said(tiny: Make, settings: list[st
     text = StringIO()
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeviceWarning)
-        note_devices(tiny(*settings), Console(file=text, width=200))
+        note_devices(tiny(*settings))
+        show_choice(tiny(*settings), Console(file=text, width=200))
     assert text.getvalue() == ""
 
 
@@ -86,9 +87,9 @@ def test_four_printed_levels_are_quarter_turns_of_the_material_named(tiny: Make)
 
 def test_picked_states_that_nearly_coincide_and_a_model_of_another_wavelength_are_warned_of(tiny: Make):
     with pytest.warns(DeviceWarning, match="4 states picked by even: Levels 0 and 3 lie 0.025 apart"):
-        note_devices(tiny("device.model=lcos", "device.pick=even"), None)
+        note_devices(tiny("device.model=lcos", "device.pick=even"))
     with pytest.warns(DeviceWarning, match="computed for a wavelength of 1.55 µm, but optics.wavelength is 532 nm"):
-        note_devices(tiny("device.model=phase-change"), None)
+        note_devices(tiny("device.model=phase-change"))
 
 
 def test_a_level_that_noise_favoured_is_named_in_the_report_and_an_end_of_the_curve_is_not():

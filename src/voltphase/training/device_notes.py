@@ -19,8 +19,8 @@ _SAME_WAVELENGTH = 0.02
 _OF_THE_CHOICE = ("same", "duplicates", "close")
 
 
-def note_devices(config: Config, console: Console | None) -> list[list[str]]:
-    """Warn once of what is worth a look in each device, and say on a console which states are used.
+def note_devices(config: Config) -> list[list[str]]:
+    """Warn once of what is worth a look in each device.
 
     Returns:
         The notes on each layer's device, for the run's summary.
@@ -32,15 +32,21 @@ def note_devices(config: Config, console: Console | None) -> list[list[str]]:
         DeviceWarning: for each note.
     """
     made: dict[str, list[str]] = {}
-    for device in config.layer_devices:
-        key = device.model_dump_json()
-        if key not in made:
-            whole = whole_device(device)
-            made[key] = [*warn_of(whole), *_of_choice(device, whole), *_of_wavelength(device, config.optics.wavelength)]
-            if console is not None:
-                for line in _choice(device, whole):
-                    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for key, device in _different(config):
+        whole = whole_device(device)
+        made[key] = [*warn_of(whole), *_of_choice(device, whole), *_of_wavelength(device, config.optics.wavelength)]
     return [made[device.model_dump_json()] for device in config.layer_devices]
+
+
+def show_choice(config: Config, console: Console) -> None:
+    """Say which states of each device are used, where not all are, and what another choice would be."""
+    for _, device in _different(config):
+        for line in _choice(device, whole_device(device)):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _different(config: Config) -> list[tuple[str, DeviceConfig]]:
+    return list({device.model_dump_json(): device for device in config.layer_devices}.items())
 
 
 def _of_choice(device: DeviceConfig, whole: Device) -> Iterator[str]:

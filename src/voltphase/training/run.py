@@ -23,7 +23,7 @@ from voltphase.training import provenance
 from voltphase.training.batches import ImageBatches
 from voltphase.training.build import build_datasets, build_devices, build_model, build_readout, build_schedule
 from voltphase.training.checkpoint import Checkpoints, read_checkpoint
-from voltphase.training.device_notes import note_devices
+from voltphase.training.device_notes import note_devices, show_choice
 from voltphase.training.estimate import check_training
 from voltphase.training.evaluation import evaluate
 from voltphase.training.module import Row, TrainingModule
@@ -78,7 +78,7 @@ def train(
         summary = load_run(folder.path)[2]
         _check_devices([about["digest"] for about in summary["devices"]], digests, folder)
         return summary
-    notes = note_devices(config, console)
+    notes = note_devices(config)
     accelerator = _accelerator(config)
     build_readout(config)  # regions that do not fit are found before data are downloaded
     checkpoint = read_checkpoint(folder.checkpoint_file, settings(config)) if resume and folder.begun else None
@@ -88,6 +88,8 @@ def train(
     model = build_model(config, devices, train_set.image_shape)
     check_training(model, train_set.images, config.training.batch_size, on_gpu=accelerator == "gpu")
     folder.prepare(config, overwrite=overwrite)
+    if console is not None:
+        show_choice(config, console)
 
     batch_size, epochs = config.training.batch_size, config.training.epochs
     module: TrainingModule
