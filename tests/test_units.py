@@ -20,7 +20,7 @@ GRID = vp.Grid(32, 36e-6)
 
 
 def said(make: Callable[[], object]) -> list[str]:
-    """The warnings of units that making something gives; they point here. What a method says of its limits is not one."""
+    """The warnings of units that making something gives; they point here."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         make()
