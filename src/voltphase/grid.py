@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -75,6 +76,12 @@ class Grid:
     def extent(self) -> tuple[float, float]:
         """Width of the sampled area in metres, (y, x): samples times pitch."""
         return (self.rows * self.pitch[0], self.columns * self.pitch[1])
+
+    def resized(self, shape: tuple[int, int]) -> Grid:
+        """The grid of another shape, (rows, columns), at the same pitch and offset; what was said of these stays said."""
+        resized = copy.copy(self)
+        object.__setattr__(resized, "shape", shape)
+        return resized
 
     def coordinates(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The y of each row and the x of each column in metres, two 1-D float64 tensors on the CPU."""

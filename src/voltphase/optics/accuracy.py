@@ -7,7 +7,6 @@ import math
 import torch
 from torch import Tensor
 
-from voltphase.grid import Grid
 from voltphase.optics.geometry import Geometry
 from voltphase.optics.methods import Method
 from voltphase.optics.pairs import Pairs, some_pairs
@@ -102,9 +101,7 @@ def _part(geometry: Geometry) -> Geometry:
             for grid, shape in zip(grids, shapes, strict=True):
                 widest = max(ENOUGH * max(g.pitch[axis] for g in grids), WIDTHS * across)
                 shape[axis] = min(shape[axis], math.ceil(widest / grid.pitch[axis]))
-    source, target = (
-        Grid((shape[0], shape[1]), grid.pitch, grid.offset) for grid, shape in zip(grids, shapes, strict=True)
-    )
+    source, target = (grid.resized((shape[0], shape[1])) for grid, shape in zip(grids, shapes, strict=True))
     return Geometry(source, target, geometry.wavelength, geometry.distance)
 
 
