@@ -45,7 +45,7 @@ def test_a_reference_along_with_the_levels_takes_out_drift():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"reference": 5}, "expected reference readings of slm dark, but got 5 with 10 dark"),
+        ({"reference": 5}, "expected reference readings of slm above the dark one, but got 5 with 10 dark"),
         ({"reference": [50, 50]}, r"one reference, or one for each level too, but got shapes \(3,\) and \(2,\)"),
         ({"reference": math.nan}, "expected finite numbers as reference of slm"),
         ({"reference": "x"}, "expected numbers as reference of slm, but got 'x'"),

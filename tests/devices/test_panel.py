@@ -132,7 +132,7 @@ def test_tables_that_do_not_belong_together(table, message):
 def test_other_things_that_cannot_be():
     with pytest.raises(DeviceError, match="expected at least one table for a panel, but got none"):
         DevicePanel((), MAP)
-    with pytest.raises(DeviceError, match="expected the value of the inactive pixels of region 0 .*, but got"):
+    with pytest.raises(DeviceError, match=r"expected the value of the inactive pixels of region 0 .*, but got"):
         panel(inactive_value=complex(0, float("nan")))
 
 

@@ -104,7 +104,7 @@ def test_a_lens_too_strong_for_its_samples_is_refused() -> None:
         (lambda grid: circular_aperture(grid, diameter=0), "expected a diameter in metres above zero, but got 0"),
         (
             lambda grid: rectangular_aperture(grid, size=(1, -1)),
-            "expected a size in metres above zero, but got (1, -1)",
+            "expected a size in metres above zero, but got (1.0, -1.0)",
         ),
         (lambda grid: Aperture(grid), "expected either a diameter or a size for an aperture, and not both"),
         (
