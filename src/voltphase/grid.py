@@ -78,7 +78,7 @@ class Grid:
         return (self.rows * self.pitch[0], self.columns * self.pitch[1])
 
     def resized(self, shape: tuple[int, int]) -> Grid:
-        """The grid of another shape, (rows, columns), at the same pitch and offset; what was said of these stays said."""
+        """The grid of another shape, (rows, columns), at the same pitch and offset, of which nothing is said again."""
         resized = copy.copy(self)
         object.__setattr__(resized, "shape", shape)
         return resized
