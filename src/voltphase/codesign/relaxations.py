@@ -192,8 +192,10 @@ def _mixed(weights: Tensor, table: StateTable, mix: Mix) -> Tensor:
     if mix == "complex":
         return torch.einsum("k,kyx->yx", table.values, weights.to(table.values.dtype))
     amplitude, phase = (torch.einsum("k,kyx->yx", column, weights) for column in (table.amplitude, table.phase))
-    # Not by torch.polar of both, which knows no slope of the amplitude where that is zero.
-    return amplitude * torch.polar(torch.ones_like(phase), phase)
+    # torch.polar knows no slope of the amplitude where that is zero: there it is added, to a value that stays zero.
+    dark = amplitude < torch.finfo(amplitude.dtype).tiny
+    lit = torch.polar(torch.where(dark, 0, amplitude), phase)
+    return lit + torch.where(dark, amplitude, 0) * torch.polar(torch.ones_like(phase), phase)
 
 
 def _check_mix(mix: str) -> None:
