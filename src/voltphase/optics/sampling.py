@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from voltphase.advice import advise
 from voltphase.errors import SamplingError, VoltphaseWarning
 
 # A wave out by a thirtieth of a turn interferes as it should to 2 %; one out by half a turn has the wrong sign.
@@ -65,4 +65,4 @@ def enforce(what: str, limits: Sequence[Limit], advice: str) -> None:
     for limit in limits:
         if limit.verdict == "borderline":
             message = f"{what} is borderline here: expected {limit.expected} but got {limit.got}; {advice}"
-            warnings.warn(message, SamplingWarning, stacklevel=3)
+            advise(message, SamplingWarning)
