@@ -99,13 +99,21 @@ class Propagator(FixedDtype):
         self.dtype = dtype
         # As a block, not around the method: a warning is the caller's, by as many frames as it always was.
         with standard_torch():
-            self.method, self._reason = find_method(method, self.geometry)
-            self._limits = self.method.limits(self.geometry)
             if check:
                 self.geometry.check_units()
-                enforce(f"method {self.method.name!r}", self._checked(), _advice(self.geometry, self.method))
-            self._wanted_engine: Engine = engine
-            self.engine = self._plans()[0].build(dtype)
+            try:
+                self.method, self._reason = find_method(method, self.geometry)
+                self._limits = self.method.limits(self.geometry)
+                if check:
+                    enforce(f"method {self.method.name!r}", self._checked(), _advice(self.geometry, self.method))
+                self._wanted_engine: Engine = engine
+                self.engine = self._plans()[0].build(dtype)
+            except ArithmeticError as error:
+                raise GeometryError(
+                    "expected lengths in metres that light can be computed with, but got a wavelength of "
+                    f"{self.wavelength:g}, a distance of {self.distance:g} and pitches of {self.source.pitch} and "
+                    f"{self.target.pitch}"
+                ) from error
 
     @property
     def source(self) -> Grid:
