@@ -4,7 +4,8 @@
 
 rebuilds the system from the files, sends the test inputs that travel in the folder through it and compares what the
 detector reads. `Emulator(folder).logits(images)` answers other images. Arithmetic is in double precision; voltphase's
-own is in single by default, so that readings differ by about 1e-6 of the light on the detector.
+own is in single by default, so that readings differ by about 1e-6 of the light on the detector. It takes the level maps
+and trusts the files; `voltphase verify` checks them too, and that the pictures hold the same levels.
 """
 
 from __future__ import annotations
@@ -275,6 +276,8 @@ def rayleigh_sommerfeld(
 
 def main() -> None:
     """Compare the readings of the test inputs in a folder with those expected."""
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit("usage: python emulate.py FOLDER, one that voltphase deploy has written")
     emulator = Emulator(sys.argv[1])
     samples = emulator.manifest["samples"]
     images = np.load(emulator.folder / samples["images"]["file"])

@@ -251,7 +251,7 @@ def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, m
         ),
         (
             "optics.pitch=0",
-            "--set: expected optics.pitch to be a length in metres above 0 and below 0.1, such as 36e-6, but got 0",
+            "--set: expected optics.pitch to be a length in metres from 1e-10 to below 0.1, as 36e-6, but got 0",
         ),
         (
             "optics.wavelength=532",

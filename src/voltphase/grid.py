@@ -12,7 +12,7 @@ import torch
 
 from voltphase import checks
 from voltphase.errors import GeometryError
-from voltphase.units import OFFSET, PITCH, require_length
+from voltphase.units import OFFSET, PITCH, SMALLEST_PITCH, require_length
 
 _Number = TypeVar("_Number", int, float)
 
@@ -31,7 +31,7 @@ class Grid:
 
     Raises:
         GeometryError: if the shape is not one or two whole numbers, the pitch not one or two numbers, the offset not
-            two, a size is below 1, a pitch is not positive or above 0.1 m, or a number is not finite.
+            two, a size is below 1, a pitch is below 1e-10 m or above 0.1 m, or a number is not finite.
 
     Warns:
         UnitWarning: if a pitch is above 5 mm or an offset above 0.5 m: they look to be in another unit.
@@ -58,6 +58,11 @@ class Grid:
             raise GeometryError(f"expected a pitch in metres above zero, but got {pitch}: a typical one is 36e-6")
         if not all(math.isfinite(o) for o in offset):
             raise GeometryError(f"expected a finite offset in metres, but got {offset}")
+        if min(pitches) < SMALLEST_PITCH:
+            raise GeometryError(
+                f"expected a pitch in metres of at least {SMALLEST_PITCH:g}, the size of an atom, but got {pitch}: a "
+                "typical one is 36e-6"
+            )
         require_length(PITCH, *pitches)
         require_length(OFFSET, *offset)
         object.__setattr__(self, "shape", shape)

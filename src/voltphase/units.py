@@ -18,6 +18,8 @@ from voltphase.errors import GeometryError, VoltphaseError, VoltphaseWarning
 SHORTEST_WAVELENGTH, LONGEST_WAVELENGTH = 1e-9, 1e-2
 # Neighbouring samples of any plane are nearer than this, and planes nearer to one another.
 LARGEST_PITCH, LONGEST_DISTANCE = 0.1, 1000.0
+# The size of an atom: nothing that shapes light of 1 nm and longer is finer.
+SMALLEST_PITCH = 1e-10
 # A phase in radians stays within a few turns; eight turns and more are what degrees look like.
 LARGEST_PHASE = 50.0
 

@@ -3,11 +3,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from voltphase import DONN, Grid, RegionReadout
 from voltphase.data import ImageDataset, load
@@ -207,3 +211,61 @@ def test_digits_are_found_by_name(tmp_path, make_device):
         image_shape=(8, 8),
     ).eval()
     assert verify(deploy(model, tmp_path / "bench", dataset=test_set)).passed
+
+
+@pytest.fixture
+def bench(tmp_path: Path, make, dataset) -> Path:
+    return deploy(make(), tmp_path / "bench", dataset=dataset)
+
+
+def _resealed(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a manifest and give it the checksum and the files' checksums that fit."""
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    for layer in content["layers"]:
+        for record in (layer["image"], layer["levels"]):
+            record["sha256"] = hashlib.sha256((folder / record["file"]).read_bytes()).hexdigest()
+    content["manifest_sha256"] = manifest_digest(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.mark.parametrize("place", [("layers", 0), ("readout",), ("propagation",), ()])
+def test_a_key_that_nothing_reads_is_refused(bench: Path, place: tuple[Any, ...]):
+    def add(content: dict[str, Any]) -> None:
+        at: Any = content
+        for step in place:
+            at = at[step]
+        at["flip"] = True
+
+    _resealed(bench, add)
+    with pytest.raises(DeploymentError, match="no key but those that this version knows, but got .*flip"):
+        verify(bench)
+
+
+def test_a_map_that_the_manifest_does_not_name_is_refused(bench: Path):
+    shutil.copy(bench / "layer-1.png", bench / "layer-9.png")
+    with pytest.raises(DeploymentError, match=r"but got layer-9\.png: remove it"):
+        verify(bench)
+
+
+def _saved(path: Path, **options: Any) -> None:
+    Image.open(path).save(path, **options)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: _saved(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"),
+        lambda path: _saved(path, transparency=8),
+        lambda path: _saved(path, save_all=True, append_images=[Image.open(path).rotate(180)]),
+        lambda path: path.write_bytes(path.read_bytes() + b"garbage"),
+        lambda path: path.write_bytes(path.read_bytes()[:-12]),
+    ],
+    ids=["turned", "transparent", "two frames", "bytes after its end", "without an end"],
+)
+def test_a_picture_that_other_programs_may_show_otherwise_is_refused(bench: Path, change: Callable[[Path], object]):
+    change(bench / "layer-1.png")
+    _resealed(bench, lambda content: None)
+    with pytest.raises(DeploymentError, match=r"layer-1\.png"):
+        verify(bench)

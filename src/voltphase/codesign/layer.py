@@ -17,9 +17,7 @@ from voltphase.dtypes import FixedDtype, no_autocast, uncompiled, with_standard_
 from voltphase.errors import ConfigError, GeometryError
 
 # A gain is far from 1 in the paper already, at 90; amplitudes of a whole network are checked where it is made.
-_FACTORS = (1e-6, 1e6)
-
-
+FACTORS = (1e-6, 1e6)
 _WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
@@ -49,7 +47,7 @@ class CodesignLayer(FixedDtype):
     Raises:
         ConfigError: if an argument is of another type, the gain or the scale of the amplitude's gradient is not from
             1e-6 to 1e6, the seed is not a whole number of at least zero, or a panel has another shape; and if the
-            ``temperature`` becomes anything but a number above zero.
+            ``temperature``, the ``gain`` or the ``amplitude_grad_scale`` is set to anything out of its bounds later.
     """
 
     @with_standard_torch
@@ -66,8 +64,8 @@ class CodesignLayer(FixedDtype):
     ) -> None:
         super().__init__()
         shape = checks.size(shape, "the shape of a layer", error=ConfigError)
-        gain = checks.positive(gain, "a gain", _FACTORS)
-        grad_scale = checks.positive(amplitude_grad_scale, "an amplitude_grad_scale", _FACTORS)
+        self.gain = gain
+        self.amplitude_grad_scale = amplitude_grad_scale
         if not isinstance(dtype, torch.dtype) or dtype not in (torch.complex64, torch.complex128):
             raise ConfigError(f"expected dtype torch.complex64 or torch.complex128, but got {checks.shown(dtype)}")
         advice = (
@@ -88,8 +86,6 @@ class CodesignLayer(FixedDtype):
         advice = "use one of voltphase.codesign, such as GumbelSoftmax()"
         relaxation = GumbelSoftmax() if relaxation is None else relaxation
         self.relaxation = checks.instance(relaxation, Relaxation, "a relaxation", advice=advice)
-        self.gain = gain
-        self.amplitude_grad_scale = grad_scale
         self.temperature = 1.0
         self.seed = checks.seed(seed)
         self.draws = 0
@@ -109,6 +105,24 @@ class CodesignLayer(FixedDtype):
     @temperature.setter
     def temperature(self, value: float) -> None:
         self._temperature = checks.temperature(value)
+
+    @property
+    def gain(self) -> float:
+        """The factor on the amplitude in emulation (the paper's lambda)."""
+        return self._gain
+
+    @gain.setter
+    def gain(self, value: float) -> None:
+        self._gain = checks.positive(value, "a gain", FACTORS)
+
+    @property
+    def amplitude_grad_scale(self) -> float:
+        """The factor on the amplitude's part of the gradient."""
+        return self._amplitude_grad_scale
+
+    @amplitude_grad_scale.setter
+    def amplitude_grad_scale(self, value: float) -> None:
+        self._amplitude_grad_scale = checks.positive(value, "an amplitude_grad_scale", FACTORS)
 
     @property
     def table(self) -> StateTable:

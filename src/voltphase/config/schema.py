@@ -12,7 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from voltphase.checks import TEMPERATURES
 from voltphase.codesign import Mix, Nearest
+from voltphase.codesign.layer import FACTORS
 from voltphase.config.text import write_yaml
 from voltphase.devices.models import MODELS
 from voltphase.devices.states import Pick
@@ -20,7 +22,7 @@ from voltphase.optics.planning import Engine
 from voltphase.optics.precision import Precision
 from voltphase.optics.propagator import METHODS
 from voltphase.readout import Measure
-from voltphase.units import LARGEST_PITCH, LONGEST_DISTANCE, LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH
+from voltphase.units import LARGEST_PITCH, LONGEST_DISTANCE, LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH, SMALLEST_PITCH
 
 DEFAULT_DEVICE_MODEL = "tn-slm"
 
@@ -30,7 +32,7 @@ def _kind(value: Any) -> str:
 
 
 _DISTANCES = "a distance in metres above 0 and at most 1000, or a list of them"
-_GAIN = "a number above 0, or a list of them"
+_GAIN = "a number from 1e-6 to 1e6, or a list of them"
 _SCALE = "calibrated or a number above 0"
 _LEVELS = "a whole number from 2, or null for all"
 _BORDER = "a whole number of pixels, or [top, bottom, left, right]"
@@ -49,13 +51,15 @@ def _one_of(names: Iterable[str]) -> AfterValidator:
 # A field's description is what an error says was expected. A tag per alternative, so that a wrong value gives
 # one message about the alternative meant, not one about each.
 _Positive = Annotated[float, Field(gt=0)]
+_Factor = Annotated[float, Field(ge=FACTORS[0], le=FACTORS[1])]
+_Temperature = Annotated[float, Field(ge=TEMPERATURES[0], le=TEMPERATURES[1])]
 _Distance = Annotated[float, Field(gt=0, le=LONGEST_DISTANCE)]
 _OneOrEachDistance = Annotated[
     Annotated[_Distance, Tag("one")] | Annotated[_Distance, Tag("word")] | Annotated[list[_Distance], Tag("each")],
     Discriminator(_kind),
 ]
 _OneOrEachGain = Annotated[
-    Annotated[_Positive, Tag("one")] | Annotated[_Positive, Tag("word")] | Annotated[list[_Positive], Tag("each")],
+    Annotated[_Factor, Tag("one")] | Annotated[_Factor, Tag("word")] | Annotated[list[_Factor], Tag("each")],
     Discriminator(_kind),
 ]
 _Size = Annotated[int, Field(ge=10, le=8192)]
@@ -63,7 +67,7 @@ _OneOrEachSize = Annotated[
     Annotated[_Size, Tag("one")] | Annotated[_Size, Tag("word")] | Annotated[list[_Size], Tag("each")],
     Discriminator(_kind),
 ]
-_Pitch = Annotated[float, Field(gt=0, lt=LARGEST_PITCH)]
+_Pitch = Annotated[float, Field(ge=SMALLEST_PITCH, lt=LARGEST_PITCH)]
 _OneOrEachPitch = Annotated[
     Annotated[_Pitch, Tag("one")] | Annotated[_Pitch, Tag("word")] | Annotated[list[_Pitch], Tag("each")],
     Discriminator(_kind),
@@ -132,7 +136,7 @@ class OpticsConfig(_Section):
     """
 
     size: _OneOrEachSize = 64
-    pitch: _OneOrEachPitch = Field(default=36e-6, description="a length in metres above 0 and below 0.1, such as 36e-6")
+    pitch: _OneOrEachPitch = Field(default=36e-6, description="a length in metres from 1e-10 to below 0.1, as 36e-6")
     wavelength: float = Field(
         default=532e-9,
         ge=SHORTEST_WAVELENGTH,
@@ -268,9 +272,9 @@ class ScheduleConfig(_Section):
     name: Literal["linear", "exponential", "cosine", "static", "piecewise", "paper-cosine", "paper-step"] = (
         "exponential"
     )
-    start: float = Field(default=10.0, gt=0)
-    end: float = Field(default=0.1, gt=0)
-    temperatures: list[_Positive] | None = None
+    start: _Temperature = 10.0
+    end: _Temperature = 0.1
+    temperatures: list[_Temperature] | None = None
     shares: list[_Positive] | None = None
     per: Literal["step", "epoch"] = "step"
 
@@ -354,8 +358,9 @@ class TrainingConfig(_Section):
 
     epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=500, ge=1)
-    learning_rate: float = Field(default=0.25, gt=0)
-    scale_learning_rate: float = Field(default=0.02, ge=0)
+    # Beyond this a rate moves everything out of the range of numbers in one step.
+    learning_rate: float = Field(default=0.25, gt=0, le=1e4)
+    scale_learning_rate: float = Field(default=0.02, ge=0, le=1e4)
     learning_rate_decay: Literal["cosine", "none"] = "cosine"
     loss: Literal["cross-entropy", "mse"] = "cross-entropy"
     threads: int | None = Field(default=None, ge=1, le=1024)

@@ -300,7 +300,17 @@ class Manifest:
                 f"expected a deployed folder, but {path} cannot be read (no such file or directory): make one "
                 "with `voltphase deploy`"
             )
-        return cls._parse(Reader.of(path, read_json(path, DeploymentError)))
+        root = Reader.of(path, read_json(path, DeploymentError))
+        manifest = cls._parse(root)
+        if root.content.get("format_version") != _FIRST_VERSION:
+            unknown = _unknown_key(root.content, {**manifest.to_json(), _CHECKSUM: ""})
+            if unknown is not None:
+                raise root.error(
+                    f"expected no key but those that this version knows, but got {unknown:.80}: restore the file, or "
+                    "read the folder with the voltphase that wrote it"
+                )
+        _check_strangers(path.parent, manifest)
+        return manifest
 
     @classmethod
     def _parse(cls, root: Reader) -> Manifest:
@@ -413,6 +423,37 @@ def _is_unicode(text: str) -> bool:
 
 def _formulas(methods: tuple[Method, ...]) -> dict[str, str]:
     return {name: FORMULAS[name] for name in dict.fromkeys(method.name for method in methods)}
+
+
+def _unknown_key(content: Any, known: Any, place: str = "") -> str | None:
+    """The first key of nested objects that stands in ``content`` but not in ``known``, or None."""
+    pairs: list[tuple[Any, Any, str]] = []
+    if isinstance(content, dict) and isinstance(known, dict):
+        for key, value in content.items():
+            where = f"{place}.{key}" if place else key
+            if key not in known:
+                return where
+            pairs.append((value, known[key], where))
+    elif isinstance(content, list) and isinstance(known, list):
+        pairs = [(one, other, f"{place}[{i}]") for i, (one, other) in enumerate(zip(content, known, strict=False))]
+    return next(filter(None, (_unknown_key(*pair) for pair in pairs)), None)
+
+
+def _check_strangers(folder: Path, manifest: Manifest) -> None:
+    """Refuse files named like those of a layer that the manifest does not name: somebody may load them."""
+    named = {
+        record.name
+        for layer in manifest.layers
+        for record in (layer.image, layer.levels, layer.regions)
+        if record is not None
+    }
+    with read_errors(folder, DeploymentError):
+        strangers = sorted(path.name for path in folder.glob("layer-*") if path.name not in named)
+    if strangers:
+        raise DeploymentError(
+            f"expected no maps in {folder} but those that its {MANIFEST_NAME} names, but got {strangers[0]:.80}: "
+            "remove it, so that nobody loads it"
+        )
 
 
 def _check_checksum(root: Reader) -> None:

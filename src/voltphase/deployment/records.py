@@ -133,7 +133,25 @@ def read_image(folder: Path, record: FileRecord, shape: tuple[int, int], bits: i
                 )
             codes = np.asarray(image).astype(np.uint16)
     check_unchanged(folder, record, 2 * codes.nbytes)
+    _check_chunks(path)
     return codes
+
+
+def _check_chunks(path: Path) -> None:
+    """Refuse what others may show otherwise: a turn, transparency, a gamma, a second frame, bytes at the end."""
+    with reading(path):
+        content = path.read_bytes()
+        found, at = [], 8
+        while at + 12 <= len(content):
+            (length,) = struct.unpack_from(">I", content, at)
+            found.append(content[at + 4 : at + 8])
+            at += 12 + length
+    expected = [b"IHDR", *[b"IDAT"] * (len(found) - 2), b"IEND"]
+    if found != expected or at != len(content):
+        raise DeploymentError(
+            f"expected a grey picture and nothing else in {path}, but it holds more, or less, than such a PNG has: "
+            "restore the file or deploy again"
+        )
 
 
 @contextmanager

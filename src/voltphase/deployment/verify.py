@@ -90,6 +90,9 @@ class VerifyResult:
     @property
     def verdict(self) -> str:
         """All of it in a word, or a sentence."""
+        left = ", ".join(check.what for check in self.checks if check.passed is None)
+        if self.passed and left:
+            return f"passed, but for what was not checked: {left}"
         return "passed" if self.passed else "FAILED: the files do not give what the model gave when it was deployed"
 
     def __str__(self) -> str:

@@ -346,7 +346,11 @@ def _spreads(rows: tuple[Row, ...], columns: Mapping[str, Column]) -> NDArray[np
     if "spread" not in columns:
         return None
     at = columns["spread"].index
-    spreads = [row.number(at, "spread") if row.fields[at] else math.nan for row in rows]
+    # A spread is on the scale of the amplitudes: in per cent if either column says so.
+    amplitude = columns.get("amplitude")
+    percent = "%" in (columns["spread"].unit, amplitude.unit if amplitude is not None else "")
+    whole = 100.0 if percent else 1.0
+    spreads = [row.number(at, "spread") / whole if row.fields[at] else math.nan for row in rows]
     for row, spread in zip(rows, spreads, strict=True):
         if spread < 0:
             raise row.error(

@@ -68,9 +68,8 @@ def _over_range(control: NDArray[np.float64], k: int) -> NDArray[np.int64]:
     slack (how many states have been passed over so far) finds the best ascending choice.
     """
     slack = len(control) - k
-    # In units of the range, so that squares do not vanish; halved first where the range itself would overflow.
-    scaled = control / 2 if np.abs(control).max() > 1e307 else control
-    position = (scaled - scaled[0]) / (scaled[-1] - scaled[0])
+    # In units of the range, so that squares do not vanish.
+    position = (control - control[0]) / (control[-1] - control[0])
     targets = np.linspace(0.0, 1.0, k)
     best = np.zeros(slack + 1)
     came_from = np.zeros((k, slack + 1), dtype=np.int64)

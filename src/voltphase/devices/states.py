@@ -16,6 +16,11 @@ from voltphase.errors import DeviceError
 from voltphase.files import write_text
 from voltphase.words import one_line
 
+# Beyond this, squares and fits leave the range of floating-point numbers.
+_LARGEST = 1e100
+# Readings of one level that scatter by more than this, in units of the largest amplitude, are none of one state.
+_LARGEST_SPREAD = 2.0
+
 
 @dataclass(frozen=True, eq=False)
 class DeviceStates:
@@ -41,7 +46,8 @@ class DeviceStates:
 
     Raises:
         DeviceError: if a column is not a list of finite numbers, the lengths differ, there are fewer than two states,
-            a control value comes twice, an amplitude or a spread is negative or all amplitudes are zero.
+            a control value comes twice, an amplitude or a spread is negative, a number is beyond 1e100, a spread is
+            more than twice the largest amplitude, or all amplitudes are zero.
     """
 
     control: NDArray[np.float64]
@@ -60,7 +66,7 @@ class DeviceStates:
             object.__setattr__(self, column, _column(getattr(self, column), column, self.name))
         self._check()
         if self.spread is not None:
-            object.__setattr__(self, "spread", _spread(self.spread, len(self), self.name))
+            object.__setattr__(self, "spread", _spread(self.spread, self.amplitude, self.name))
         table = np.stack([self.control, self.amplitude, self.phase]).astype("<f8")
         object.__setattr__(self, "digest", hashlib.sha256(table.tobytes()).hexdigest())
 
@@ -171,8 +177,9 @@ class DeviceStates:
             )
 
 
-def _spread(given: object, count: int, name: str) -> NDArray[np.float64] | None:
+def _spread(given: object, amplitude: NDArray[np.float64], name: str) -> NDArray[np.float64] | None:
     """The spread as a read-only column; None if no level has one."""
+    count = len(amplitude)
     try:
         values = np.array(given, dtype=np.float64)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
@@ -188,9 +195,17 @@ def _spread(given: object, count: int, name: str) -> NDArray[np.float64] | None:
             f"expected spreads of at least zero in {name}, but level {wrong[0]} has {values[wrong[0]]:g}: give a "
             "standard deviation, or NaN for a level read once"
         )
+    if np.isnan(values).all():
+        return None
+    if np.nanmax(values) > _LARGEST_SPREAD * amplitude.max():
+        level = int(np.nanargmax(values))
+        raise DeviceError(
+            f"expected spreads of {name} on the scale of its amplitudes, which go up to {amplitude.max():g}, but level "
+            f"{level} has {values[level]:g}: divide by a hundred what is in per cent"
+        )
     values += 0.0
     values.setflags(write=False)
-    return None if np.isnan(values).all() else values
+    return values
 
 
 def _column(given: object, column: str, name: str) -> NDArray[np.float64]:
@@ -208,6 +223,12 @@ def _column(given: object, column: str, name: str) -> NDArray[np.float64]:
         raise DeviceError(
             f"expected finite numbers as {column} of {name}, but level {level} has {values[level]}: "
             "measure that state again or leave it out"
+        )
+    if np.abs(values).max(initial=0.0) > _LARGEST:
+        level = int(np.abs(values).argmax())
+        raise DeviceError(
+            f"expected numbers of at most {_LARGEST:g} as {column} of {name}, but level {level} has {values[level]:g}: "
+            "check the column's unit"
         )
     # Minus zero would give equal tables different digests.
     values += 0.0

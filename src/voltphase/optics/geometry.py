@@ -13,6 +13,9 @@ from voltphase.errors import GeometryError
 from voltphase.grid import Grid
 from voltphase.units import check_gap, require_finite, require_wavelength
 
+# In metres, checked or not: squares of it in picometres still have all their digits.
+FARTHEST = 1e9
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -25,7 +28,7 @@ class Geometry:
         distance: From source to target in metres; negative propagates backwards.
 
     Raises:
-        GeometryError: if the wavelength is none that light has, or the distance not finite.
+        GeometryError: if the wavelength is none that light has, the distance not finite or beyond 1e9 m.
     """
 
     source: Grid
@@ -38,6 +41,8 @@ class Geometry:
             checks.instance(grid, Grid, "a plane as a voltphase.Grid", error=GeometryError)
         require_wavelength(self.wavelength)
         require_finite("distance in metres", self.distance)
+        if abs(self.distance) > FARTHEST:
+            raise GeometryError(f"expected a distance in metres of at most {FARTHEST:g}, but got {self.distance:g}")
         object.__setattr__(self, "wavelength", float(self.wavelength))
         object.__setattr__(self, "distance", float(self.distance))
 

@@ -15,7 +15,6 @@ from torch import Tensor
 from voltphase.errors import ConfigError, DataError
 from voltphase.files import reason_of
 from voltphase.limits import require_memory
-from voltphase.training.module import diverged
 from voltphase.training.trainer import CheckpointIO
 
 OURS: Final = "voltphase"
@@ -78,8 +77,6 @@ def read_checkpoint(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
         altered = [name for name, part in content.items() if _digest(part) != digests.get(name)]
     except Exception as error:  # an object of its own kind, nested without end, larger than the file
         raise _refused(path, "it is damaged") from error
-    if altered == ["state_dict"] and _has_diverged(content["state_dict"]):
-        raise diverged(content[OURS]["history"][-1])
     if altered:
         raise _refused(path, f"{altered[0]} is not what was saved")
     for name, value in content[OURS]["settings"].items():
@@ -117,11 +114,6 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _refused(path: Path, reason: str) -> DataError:
     return DataError(f"expected a checkpoint to resume from in {path}, but {reason}: start again with --overwrite")
-
-
-def _has_diverged(state: Any) -> bool:
-    values = state.values() if isinstance(state, dict) else ()
-    return any(isinstance(value, Tensor) and not bool(value.isfinite().all()) for value in values)
 
 
 def _digest(content: Any) -> str:

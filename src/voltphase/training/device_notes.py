@@ -35,7 +35,7 @@ def note_devices(config: Config) -> list[list[str]]:
     for key, device in _different(config):
         whole = whole_device(device)
         made[key] = [*warn_of(whole), *_of_choice(device, whole), *_of_wavelength(device, config.optics.wavelength)]
-    return [made[device.model_dump_json()] for device in config.layer_devices]
+    return [made[str(device.model_dump())] for device in config.layer_devices]
 
 
 def show_choice(config: Config, console: Console) -> None:
@@ -46,7 +46,7 @@ def show_choice(config: Config, console: Console) -> None:
 
 
 def _different(config: Config) -> list[tuple[str, DeviceConfig]]:
-    return list({device.model_dump_json(): device for device in config.layer_devices}.items())
+    return list({str(device.model_dump()): device for device in config.layer_devices}.items())
 
 
 def _of_choice(device: DeviceConfig, whole: Device) -> Iterator[str]:
