@@ -528,3 +528,19 @@ def test_yaml_runs_no_code(tmp_path: Path):
 def test_the_configuration_does_not_need_lightning():
     code = "import sys, voltphase.config; sys.exit('lightning' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "codesign.schedule.start=1e300",
+        "codesign.schedule.end=1e-300",
+        "codesign.gain=1e9",
+        "training.learning_rate=1e300",
+        "training.scale_learning_rate=1e300",
+        "optics.pitch=1e-300",
+    ],
+)
+def test_what_no_training_can_use_is_refused_before_anything_is_made(override: str):
+    with pytest.raises(ConfigError, match=override.partition("=")[0]):
+        load_config("digits", [override])

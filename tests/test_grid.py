@@ -67,3 +67,9 @@ def test_impossible_grids_are_refused(shape, pitch, offset, message: str) -> Non
     with pytest.raises(GeometryError) as caught:
         Grid(shape, pitch, offset)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("pitch", [1e-300, 36e-12, (36e-6, 5e-324)])
+def test_a_pitch_finer_than_an_atom_is_refused(pitch: float | tuple[float, float]) -> None:
+    with pytest.raises(GeometryError, match="a pitch in metres of at least 1e-10"):
+        Grid(16, pitch)

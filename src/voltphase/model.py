@@ -124,7 +124,7 @@ class DONN(nn.Module):
         if readout.regions.shape != detector.shape:
             raise GeometryError(
                 f"expected detector regions made for {detector.rows} x {detector.columns} samples, but got regions for "
-                f"{readout.regions.shape[0]} x {readout.regions.shape[1]}"
+                f"{readout.regions.shape[0]} x {readout.regions.shape[1]}: use RegionReadout.paper"
             )
         require_wavelength(wavelength)
         self.wavelength = float(wavelength)

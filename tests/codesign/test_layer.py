@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from voltphase.codesign import CodesignLayer, GumbelSoftmax, StateTable
 from voltphase.devices import DeviceStates
+from voltphase.devices.models import lcos
 from voltphase.errors import ConfigError
 
 
@@ -138,3 +139,13 @@ def test_levels_that_do_not_fit_are_refused() -> None:
         layer.set_levels(torch.zeros(2, 3))
     with pytest.raises(ConfigError, match="expected levels from 0 to 3, but got 0 to 4"):
         layer.set_levels(torch.tensor([[0, 1, 2], [3, 4, 0]]))
+
+
+@pytest.mark.parametrize("name", ["gain", "amplitude_grad_scale"])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), 1e300, "x", None, True])
+def test_a_factor_set_later_is_held_to_its_bounds(name: str, value: object):
+    layer = CodesignLayer((2, 2), lcos(4))
+    with pytest.raises(ConfigError, match=name):
+        setattr(layer, name, value)
+    setattr(layer, name, 2.0)
+    assert getattr(layer, name) == 2.0

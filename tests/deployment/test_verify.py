@@ -239,7 +239,7 @@ def test_a_key_that_nothing_reads_is_refused(bench: Path, place: tuple[Any, ...]
         at["flip"] = True
 
     _resealed(bench, add)
-    with pytest.raises(DeploymentError, match="no key but those that this version knows, but got .*flip"):
+    with pytest.raises(DeploymentError, match=r"no key but those that this version knows, but got .*flip"):
         verify(bench)
 
 

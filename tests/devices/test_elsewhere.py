@@ -7,6 +7,7 @@ import io
 import math
 import re
 import shlex
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -273,6 +274,12 @@ def test_words_in_an_encoding_that_is_guessed_are_pointed_out(tmp_path: Path):
     with pytest.warns(VoltphaseWarning, match="read as Windows-1252; if they are garbled, run voltphase device cal"):
         assert load(written(tmp_path, ("# name: 设备\n" + PLAIN).encode("gbk"))).digest == STATES.digest
     with pytest.warns(VoltphaseWarning):
+        assert load(written(tmp_path, ("# name: Gerät\n" + PLAIN).encode("cp1252"))).name == "Gerät"
+
+
+def test_signs_of_units_in_an_encoding_that_is_guessed_are_no_matter_of_doubt(tmp_path: Path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         assert load(written(tmp_path, ("# control_unit: µm\n" + PLAIN).encode("cp1252"))).control_unit == "µm"
 
 
@@ -313,3 +320,13 @@ def test_whatever_a_file_holds_it_is_read_or_refused_in_a_sentence(tmp_path: Pat
         states = load(path)
         states.to_csv(tmp_path / "again.csv")
         same(load(tmp_path / "again.csv"), states)
+
+
+@pytest.mark.parametrize("spread", ["spread", "spread (%)"])
+def test_a_spread_is_in_per_cent_where_the_amplitude_or_it_says_so(tmp_path: Path, spread: str):
+    path = tmp_path / "slm.csv"
+    path.write_text(f"level,control,amplitude (%),phase,{spread}\n0,0,100,0,2\n1,1,90,2,2\n", encoding="utf-8")
+    states = load(path)
+    assert states.amplitude.tolist() == [1.0, 0.9]
+    assert states.spread is not None
+    assert states.spread.tolist() == [0.02, 0.02]

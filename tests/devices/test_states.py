@@ -185,6 +185,17 @@ def test_equal_states_can_all_be_picked():
     assert states.pick(4, by="spread").control.tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("column", ["control", "amplitude", "phase"])
+def test_numbers_beyond_what_can_be_computed_with_are_refused(column: str):
+    with pytest.raises(DeviceError, match=rf"at most 1e\+100 as {column} of slm, but level 1 has 1e\+308"):
+        table(**{column: (0.0, 1e308, 2.0)})  # pyright: ignore[reportArgumentType]
+
+
+def test_a_spread_in_per_cent_beside_amplitudes_as_fractions_is_refused():
+    with pytest.raises(DeviceError, match="level 0 has 3: divide by a hundred what is in per cent"):
+        table(spread=(3.0, 2.0, np.nan))
+
+
 def test_control_values_at_the_ends_of_floating_point():
     for control in ([-1e100, 0.0, 1.0, 1e100], [0.0, 5e-324, 1e-323, 1.5e-323]):
         states = table(control=control, amplitude=np.ones(4), phase=np.arange(4))

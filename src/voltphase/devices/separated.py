@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Final
-from warnings import warn
 
+from voltphase.advice import advise
 from voltphase.devices.rows import Row, as_number, cure
 from voltphase.errors import DeviceError, VoltphaseWarning
 
@@ -30,6 +30,8 @@ SEPARATORS: Final[dict[str, str | None]] = {
 _CANDIDATES: Final = ("\t", ";", ",", "|", None)
 # What text that is not Unicode is taken for: Western Windows, of which Latin-1 is nearly a part.
 _GUESS: Final = "cp1252"
+# Signs of units, which are understood or refused as such: that they were read right is seen by that.
+_UNIT_SIGNS: Final = dict.fromkeys(map(ord, "°µμπ²"))
 # Lines of a table that are looked at to find its separator.
 _LOOKED_AT: Final = 200
 # Lines that one quoted cell may span.
@@ -104,13 +106,12 @@ def lines_of_text(path: Path, data: bytes, encoding: str | None, separator: str 
     if (
         encoding is None
         and name == _GUESS
-        and any(not text.isascii() for text in [*texts, *(rows[0].fields if rows else ())])
+        and any(not text.translate(_UNIT_SIGNS).isascii() for text in [*texts, *(rows[0].fields if rows else ())])
     ):
-        warn(
+        advise(
             f"{path} is not UTF-8: its words are read as Windows-1252; if they are garbled, run "
             f"{cure(path, '--encoding', 'NAME')} with the name of its encoding",
             VoltphaseWarning,
-            stacklevel=2,
         )
     above = [comment for comment in comments if not rows or comment[0] < rows[0].line]
     commented = Row(path, above[-1][0], _split(above[-1][1].strip(' \t"').lstrip("# "), separator)) if above else None
