@@ -137,11 +137,11 @@ def test_presets_are_listed():
         ("optics.pich=1", "--set: unknown key optics.pich: did you mean optics.pitch?"),
         (
             "optics.pitch=0",
-            "--set: expected optics.pitch to be a length in metres above 0 and below 0.1, such as 36e-6, but got 0",
+            "--set: expected optics.pitch to be a length in metres from 1e-10 to below 0.1, as 36e-6, but got 0",
         ),
         (
             "optics.pitch=36",
-            "--set: expected optics.pitch to be a length in metres above 0 and below 0.1, such as 36e-6, but got 36",
+            "--set: expected optics.pitch to be a length in metres from 1e-10 to below 0.1, as 36e-6, but got 36",
         ),
         ("training.epochs=ten", "--set: expected training.epochs to be a whole number, but got 'ten'"),
         (

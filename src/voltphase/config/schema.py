@@ -358,9 +358,9 @@ class TrainingConfig(_Section):
 
     epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=500, ge=1)
-    # Beyond this a rate moves everything out of the range of numbers in one step.
-    learning_rate: float = Field(default=0.25, gt=0, le=1e4)
-    scale_learning_rate: float = Field(default=0.02, ge=0, le=1e4)
+    # What single precision holds.
+    learning_rate: float = Field(default=0.25, gt=0, le=1e38)
+    scale_learning_rate: float = Field(default=0.02, ge=0, le=1e38)
     learning_rate_decay: Literal["cosine", "none"] = "cosine"
     loss: Literal["cross-entropy", "mse"] = "cross-entropy"
     threads: int | None = Field(default=None, ge=1, le=1024)
