@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.contenders import CONTENDERS, DEFAULT, Setting
 from benchmarks.measuring import Row, machine, measure, own_peak
-from voltphase.files import write_json
+from voltphase.core.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = (64, 100, 200, 400, 800)

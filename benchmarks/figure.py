@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voltphase.files import atomic_path
+from voltphase.core.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

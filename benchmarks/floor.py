@@ -8,9 +8,9 @@ from typing import cast
 
 import torch
 
-from voltphase.optics.cascade import Cascade
-from voltphase.optics.convolution import ToeplitzHop
-from voltphase.optics.hops import Hop, MatrixHop
+from voltphase.optics.backends.cpu.cascade import Cascade
+from voltphase.optics.backends.cpu.fourier import ToeplitzHop
+from voltphase.optics.backends.cpu.matrix import Hop, MatrixHop
 
 Call = Callable[[], object]
 

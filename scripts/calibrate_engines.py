@@ -18,11 +18,11 @@ import numpy as np
 import scipy.optimize
 import torch
 
-from voltphase.grid import Grid
 from voltphase.optics import FresnelTransfer, cost
 from voltphase.optics.cost import Cost, mirrored_cost, product_cost
-from voltphase.optics.engines import Engine, MatrixEngine, MirroredEngine
-from voltphase.optics.geometry import Geometry
+from voltphase.optics.grid import Grid
+from voltphase.optics.maps import Engine, MatrixEngine, MirroredEngine
+from voltphase.optics.methods.geometry import Geometry
 
 SIZES = (32, 48, 64, 80, 100, 128, 160, 200, 256, 320, 400, 512, 640, 800)
 PITCH, WAVELENGTH = 4e-6, 532e-9

@@ -18,14 +18,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from voltphase.files import write_json
-from voltphase.grid import Grid
+from voltphase.core.files import write_json
 from voltphase.optics import AngularSpectrum
-from voltphase.optics.engines import Engine
-from voltphase.optics.geometry import Geometry
-from voltphase.optics.kernels import carrier
-from voltphase.optics.lattice import Lattice, lattice
-from voltphase.optics.waves import Waves, half_bands, response
+from voltphase.optics.grid import Grid
+from voltphase.optics.maps import Engine
+from voltphase.optics.methods.accuracy.exact_light import Waves, half_bands, response
+from voltphase.optics.methods.common_grid import Lattice, lattice
+from voltphase.optics.methods.formulas import carrier
+from voltphase.optics.methods.geometry import Geometry
 from voltphase.training.provenance import hardware, versions
 
 WAVELENGTH = 532e-9

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import voltphase as vp
-from voltphase.files import write_json
+from voltphase.core.files import write_json
 from voltphase.optics.precision import matrix_products
 from voltphase.training.provenance import hardware, versions
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from voltphase.config import parse_config
-from voltphase.errors import VoltphaseError
-from voltphase.experiments.markdown import replace_block
-from voltphase.experiments.results import public_settings
-from voltphase.files import write_json, write_text
+from voltphase.core.errors import VoltphaseError
+from voltphase.core.files import write_json, write_text
 from voltphase.reporting import save_overview
+from voltphase.reproduction.markdown import replace_block
+from voltphase.sweeps.results import public_settings
 from voltphase.training import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from voltphase.errors import OutputError
+from voltphase.core.errors import OutputError
 
 ROOT = Path(__file__).parent.parent
 

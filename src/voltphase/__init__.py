@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from voltphase import codesign, devices, optics
     from voltphase.codesign import CodesignLayer, GumbelSoftmax, LinearSchedule
+    from voltphase.core.errors import VoltphaseError
     from voltphase.devices import DeviceStates
-    from voltphase.errors import VoltphaseError
-    from voltphase.grid import Grid
-    from voltphase.model import DONN
+    from voltphase.network.donn import DONN
     from voltphase.optics import ImageSource, Propagator
-    from voltphase.readout import RegionReadout, Regions
+    from voltphase.optics.grid import Grid
+    from voltphase.tasks.region_readout import RegionReadout, Regions
 
 __all__ = [
     "DONN",
@@ -34,17 +34,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "DONN": "model",
+    "DONN": "network.donn",
     "CodesignLayer": "codesign",
     "DeviceStates": "devices",
-    "Grid": "grid",
+    "Grid": "optics.grid",
     "GumbelSoftmax": "codesign",
     "ImageSource": "optics",
     "LinearSchedule": "codesign",
     "Propagator": "optics",
-    "RegionReadout": "readout",
-    "Regions": "readout",
-    "VoltphaseError": "errors",
+    "RegionReadout": "tasks.region_readout",
+    "Regions": "tasks.region_readout",
+    "VoltphaseError": "core.errors",
 }
 
 

@@ -21,8 +21,9 @@ from voltphase.codesign import (
     Unconstrained,
 )
 from voltphase.config import load_config
-from voltphase.devices import DevicePanel, DeviceStates, fit_response, models
-from voltphase.errors import ConfigError
+from voltphase.core.errors import ConfigError
+from voltphase.devices import DevicePanel, DeviceStates, fit_response
+from voltphase.devices.models import models
 from voltphase.training.build import build_relaxation
 
 SLM = models.get("tn-slm").pick(8)
@@ -240,7 +241,7 @@ def test_the_response_is_fitted_once_for_each_table_and_again_when_it_changes(mo
         fits.append(states.digest)
         return fit_response(states, order)
 
-    monkeypatch.setattr("voltphase.codesign.baselines.fit_response", counted)
+    monkeypatch.setattr("voltphase.codesign.relaxations.rounded.fit_response", counted)
     layers = [CodesignLayer((3, 4), random_states(k, k), relaxation=PostTraining()) for k in (5, 6)]
     for _ in range(3):
         for layer in layers:

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from voltphase.codesign import GumbelSoftmax, ReinMax, Relaxation, Softmax, StateTable
-from voltphase.codesign.fused import Mix, _uniform, draw, highest, noise
+from voltphase.codesign.relaxations.sample_states import Mix, _uniform, draw, highest, noise
+from voltphase.core.errors import ConfigError
 from voltphase.devices import DeviceStates
-from voltphase.errors import ConfigError
 
 # Two ways through the same float64 arithmetic.
 ROUNDING = 1e-13
@@ -94,7 +94,9 @@ def test_noise_is_gumbel() -> None:
 
 
 def test_equal_scores_choose_the_first_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voltphase.codesign.fused._log_exponential", lambda out, generator: out.zero_())
+    monkeypatch.setattr(
+        "voltphase.codesign.relaxations.sample_states._log_exponential", lambda out, generator: out.zero_()
+    )
     scores = torch.tensor([0.0, 2.0, 2.0, 1.0])[:, None, None].expand(4, 1, 2)
     drawn = draw(scores, states([1, 2, 3, 4], [0, 0, 0, 0]), 1.0, generator())
     assert torch.equal(drawn, torch.full((1, 2), 2 + 0j))

@@ -19,8 +19,8 @@ from voltphase.codesign import (
     StateTable,
 )
 from voltphase.codesign.pixels import UniformPixels
+from voltphase.core.errors import ConfigError
 from voltphase.devices import DevicePanel, DeviceStates
-from voltphase.errors import ConfigError
 
 SHAPE, LEVELS, BORDER = (6, 7), 5, 0.25 - 0.5j
 RELAXATIONS = [

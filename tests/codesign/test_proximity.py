@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voltphase.codesign import Proximity, StateTable
-from voltphase.codesign.proximity import spacing
-from voltphase.errors import ConfigError
+from voltphase.codesign.relaxations.proximity import spacing
+from voltphase.core.errors import ConfigError
 
 TEMPERATURE = 0.7
 EVERY = [Proximity(hard=True), Proximity(hard=False)]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from voltphase.codesign import GumbelSoftmax, Mix, ReinMax, Relaxation, Softmax, StateTable
-from voltphase.errors import ConfigError
+from voltphase.core.errors import ConfigError
 
 LEVELS = 5
 SHAPE = (LEVELS, 3, 4)
@@ -103,7 +103,7 @@ def test_reinmax_is_of_second_order_where_straight_through_is_of_first() -> None
     expected = (p * torch.stack([loss(d) for d in torch.eye(2, dtype=torch.float64)])).sum()
     (exact,) = torch.autograd.grad(expected, theta)
 
-    from voltphase.codesign.relaxations import _SecondOrder
+    from voltphase.codesign.relaxations.gumbel import _SecondOrder
 
     average = torch.zeros(2, dtype=torch.float64)
     plain = torch.zeros(2, dtype=torch.float64)

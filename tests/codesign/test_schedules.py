@@ -13,7 +13,7 @@ from voltphase.codesign import (
     Schedule,
     StaticSchedule,
 )
-from voltphase.errors import ConfigError
+from voltphase.core.errors import ConfigError
 
 MOVING: list[type] = [LinearSchedule, ExponentialSchedule, CosineSchedule]
 

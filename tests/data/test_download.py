@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from voltphase.core.errors import DataError, OutputError
 from voltphase.data.sources import FASHION_MNIST, MNIST, IdxSource
-from voltphase.errors import DataError, OutputError
 
 IMAGES_FILE = "t10k-images-idx3-ubyte.gz"
 LABELS_FILE = "t10k-labels-idx1-ubyte.gz"

@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from voltphase.core.errors import DataError
 from voltphase.data import ImageDataset, default_data_dir, load
 from voltphase.data.idx import read_idx
-from voltphase.errors import DataError
 
 
 def idx_bytes(values: torch.Tensor) -> bytes:
@@ -181,7 +181,7 @@ def test_a_header_that_promises_too_much_is_refused_before_anything_is_expanded(
     with pytest.raises(DataError, match="promises 10000 x 1000 x 1000 = 10000000000 values"):
         read_idx(path, dimensions=3)
     path.write_bytes(gzip.compress(bytes((0, 0, 8, 3)) + struct.pack(">3I", 1000, 1000, 1000)))
-    monkeypatch.setattr("voltphase.limits.available_memory", lambda: 1_500_000_000)
+    monkeypatch.setattr("voltphase.core.limits.available_memory", lambda: 1_500_000_000)
     with pytest.raises(DataError, match=r"reading .*images\.gz needs about 2 GB, but this machine has 1\.5 GB free"):
         read_idx(path, dimensions=3)
 

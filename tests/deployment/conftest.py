@@ -12,9 +12,9 @@ import torch
 from voltphase.data import ImageDataset
 from voltphase.deployment import deploy
 from voltphase.devices import DeviceStates
-from voltphase.grid import Grid
-from voltphase.model import DONN
-from voltphase.readout import Measure, RegionReadout, Regions
+from voltphase.network.donn import DONN
+from voltphase.optics.grid import Grid
+from voltphase.tasks.region_readout import Measure, RegionReadout, Regions
 
 SHAPE = (20, 24)
 REGIONS = Regions(((2, 3, 4, 4), (2, 14, 4, 5), (12, 8, 5, 4)), SHAPE)

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from voltphase import DONN, Grid, RegionReadout
+from voltphase.core.errors import DeploymentError
 from voltphase.data import ImageDataset
 from voltphase.deployment import Emulator, deploy, verify
 from voltphase.deployment.formulas import readout_formula
 from voltphase.deployment.manifest import Manifest, manifest_digest
-from voltphase.errors import DeploymentError
-from voltphase.readout import Regions
+from voltphase.tasks.region_readout import Regions
 
 SHAPE = (20, 24)
 PAIRS = Regions(

@@ -15,9 +15,9 @@ import pytest
 import torch
 from PIL import Image
 
+from voltphase.core.errors import DeploymentError
 from voltphase.deployment import Emulator, deploy
 from voltphase.deployment.manifest import manifest_digest
-from voltphase.errors import DeploymentError
 
 # The model and the emulator add the same numbers in another order.
 ROUNDING = {torch.complex64: 2e-6, torch.complex128: 1e-13}

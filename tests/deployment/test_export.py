@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
+from voltphase.core.errors import DeploymentError, OutputError
 from voltphase.data import ImageDataset
 from voltphase.deployment import deploy
 from voltphase.deployment.export import image_codes
 from voltphase.deployment.manifest import Manifest
 from voltphase.devices import DeviceStates
-from voltphase.errors import DeploymentError, OutputError
 
 
 def test_a_pixel_is_the_grey_level_to_send(tmp_path, make):

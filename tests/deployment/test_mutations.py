@@ -14,13 +14,13 @@ import pytest
 import torch
 
 from voltphase import DONN, Grid, RegionReadout
+from voltphase.core.errors import DeploymentError
 from voltphase.data import ImageDataset, load
 from voltphase.deployment import Emulator, deploy, verify
 from voltphase.deployment.manifest import Manifest, manifest_digest
 from voltphase.devices import DevicePanel
-from voltphase.errors import DeploymentError
 from voltphase.optics import FresnelPixels
-from voltphase.readout import Regions
+from voltphase.tasks.region_readout import Regions
 
 #: A folder of voltphase 0.1.0: no checksum, a method's name only, no inputs that travel along.
 FORMAT_1 = Path(__file__).parent / "format-1"
@@ -73,7 +73,7 @@ def test_an_edited_manifest_is_said_to_be_edited(folder: Path, images: ImageData
     assert verify(folder, images).passed
 
 
-@pytest.mark.filterwarnings("ignore::voltphase.errors.VoltphaseWarning")
+@pytest.mark.filterwarnings("ignore::voltphase.core.errors.VoltphaseWarning")
 def test_every_field_with_a_checksum_that_fits(folder: Path, images: ImageDataset):
     content = json.loads((folder / "manifest.json").read_text())
 
@@ -83,7 +83,7 @@ def test_every_field_with_a_checksum_that_fits(folder: Path, images: ImageDatase
     assert_refused_or_the_same(folder, content, images, seal)
 
 
-@pytest.mark.filterwarnings("ignore::voltphase.errors.VoltphaseWarning")
+@pytest.mark.filterwarnings("ignore::voltphase.core.errors.VoltphaseWarning")
 def test_every_field_of_the_first_format(tmp_path: Path):
     folder = tmp_path / "bench"
     shutil.copytree(FORMAT_1, folder)

@@ -18,7 +18,7 @@ from voltphase.data import load
 from voltphase.deployment import deploy, verify
 from voltphase.devices import DevicePanel
 from voltphase.optics import AngularSpectrum, FocalPlane, FresnelPixels
-from voltphase.readout import Regions
+from voltphase.tasks.region_readout import Regions
 from voltphase.training import build_devices, build_model
 
 FILE = Path(__file__).parents[2] / "examples" / "emulate.py"
@@ -138,7 +138,7 @@ METHODS: dict[str, tuple[Any, float, float]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::voltphase.errors.VoltphaseWarning")
+@pytest.mark.filterwarnings("ignore::voltphase.core.errors.VoltphaseWarning")
 @pytest.mark.parametrize("case", METHODS)
 def test_every_method(numpy_emulator: Any, tmp_path: Path, make_device: Any, case: str):
     method, pitch, distance = METHODS[case]

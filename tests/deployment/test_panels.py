@@ -13,14 +13,14 @@ import pytest
 import torch
 from PIL import Image
 
+from voltphase.core.errors import DeploymentError
 from voltphase.data import ImageDataset
 from voltphase.deployment import Emulator, deploy, verify
 from voltphase.deployment.manifest import Manifest, manifest_digest
 from voltphase.devices import DevicePanel, DeviceStates
-from voltphase.errors import DeploymentError
-from voltphase.grid import Grid
-from voltphase.model import DONN
-from voltphase.readout import RegionReadout, Regions
+from voltphase.network.donn import DONN
+from voltphase.optics.grid import Grid
+from voltphase.tasks.region_readout import RegionReadout, Regions
 
 GRIDS = [Grid(14, 40e-6), Grid((18, 16), 36e-6), Grid((20, 22), (30e-6, 36e-6)), Grid((24, 20), 30e-6)]
 MAP = np.random.default_rng(0).integers(-1, 2, GRIDS[1].shape)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from voltphase.config import Config
+from voltphase.core.errors import DataError, DeploymentError, OutputError
 from voltphase.deployment import deploy_run, verify
-from voltphase.errors import DataError, DeploymentError, OutputError
 from voltphase.training import build_dataset, load_run, train
 
 SETTINGS = {

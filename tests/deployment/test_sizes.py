@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from voltphase.core.errors import DeploymentError
 from voltphase.deployment import Emulator, deploy, verify
 from voltphase.deployment.manifest import manifest_digest
 from voltphase.deployment.records import FileRecord, read_image
-from voltphase.errors import DeploymentError
 from voltphase.optics import AngularSpectrum
 
 FORMAT_1 = Path(__file__).parent / "format-1"
@@ -79,7 +79,7 @@ def test_a_system_that_the_machine_has_no_memory_for(
         folder = tmp_path / "first"
         shutil.copytree(FORMAT_1, folder)
     edit(folder, lambda content: content["readout"]["grid"].update(shape=[4096, 4096]))
-    monkeypatch.setattr("voltphase.limits.available_memory", lambda: 10**9)
+    monkeypatch.setattr("voltphase.core.limits.available_memory", lambda: 10**9)
     assert "this machine has 1 GB free" in refused(folder)
 
 

@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 
 from voltphase import DONN, Grid, RegionReadout
+from voltphase.core.errors import DataError, DeploymentError
 from voltphase.data import ImageDataset, load
 from voltphase.deployment import deploy, verify
 from voltphase.deployment.manifest import manifest_digest
 from voltphase.deployment.verify import Comparison, compare
-from voltphase.errors import DataError, DeploymentError
 
 
 def replace_logits(folder: Path, logits: np.ndarray) -> None:

@@ -14,9 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from voltphase.cli import app
-from voltphase.devices import DeviceStates, calibration, load
-from voltphase.devices.spreadsheets import read_sheet
-from voltphase.errors import DeviceError
+from voltphase.core.errors import DeviceError
+from voltphase.devices import DeviceStates, load
+from voltphase.devices.calibration import intensities as calibration
+from voltphase.devices.tables.spreadsheets import read_sheet
 
 CONTROL = [0, 64, 128, 192, 255]
 READ, REFERENCE, DARK = [4.1, 2.6, 1.1, 3.1, 0.05], [4.1, 4.1, 4.1, 5.1, 5.1], 0.1
@@ -230,7 +231,7 @@ def test_spreadsheets_that_cannot_be_read(tmp_path: Path, refused, monkeypatch: 
         return out.getvalue()
 
     good = workbook(first=[[1, 2]], mine=SHEET)
-    monkeypatch.setattr("voltphase.devices.spreadsheets._LARGEST", 2 << 20)
+    monkeypatch.setattr("voltphase.devices.tables.spreadsheets._LARGEST", 2 << 20)
     for content, options, said in (
         (good, (), "there are 'first', 'mine': name one with --sheet"),
         (good, ("--sheet", "yours"), "name one of first, mine, or 1 to 2"),

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import savgol_filter
 
+from voltphase.core.errors import DeviceError
 from voltphase.devices import DeviceStates
-from voltphase.devices.calibration import from_readings, normalise, smooth, unwrap
-from voltphase.errors import DeviceError
+from voltphase.devices.calibration.intensities import from_readings, normalise, smooth, unwrap
 
 
 def table(amplitude, phase, control=None, **more) -> DeviceStates:

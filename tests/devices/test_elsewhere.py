@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from voltphase.cli import app
+from voltphase.core.errors import DeviceError, VoltphaseWarning
 from voltphase.devices import DeviceStates, load
-from voltphase.errors import DeviceError, VoltphaseWarning
 
 CONTROL, AMPLITUDE, PHASE = [0.5, 80.0, 160.0, 255.0], [1.0, 0.75, 0.875, 0.5], [0.0, -1.5, 3.25, 5.0]
 STATES = DeviceStates(
@@ -291,7 +291,7 @@ def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         load(big)
     with pytest.raises(DeviceError, match="no regular file"):
         load("/dev/zero")
-    monkeypatch.setattr("voltphase.devices.lines._MOST_ROWS", 3)
+    monkeypatch.setattr("voltphase.devices.tables.text_table._MOST_ROWS", 3)
     with pytest.raises(DeviceError, match="expected at most 3 rows"):
         load(written(tmp_path, PLAIN))
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voltphase.devices.films import continuous_phase, film_transmission, lorentz_lorenz
+from voltphase.devices.models.thin_film import continuous_phase, film_transmission, lorentz_lorenz
 
 WAVELENGTH = 500e-9
 

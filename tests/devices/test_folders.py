@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from voltphase.cli import app
+from voltphase.core.errors import DeviceError
 from voltphase.devices import lcos, load_folder, read_folder, tn_slm
-from voltphase.errors import DeviceError
 
 LONG = "a-device-with-[red]-a-name-not-to-be-cut-however-narrow-the-terminal-may-be-that-it-is-listed-in"
 

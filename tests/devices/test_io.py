@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from voltphase.core.errors import DeviceError
 from voltphase.devices import DevicePanel, get, is_panel, load, load_folder
-from voltphase.errors import DeviceError
 
 HEADER = "level,control,amplitude,phase"
 GOOD = f"{HEADER}\n0,0.5,1.0,0.0\n1,1.5,0.8,1.25\n2,2.5,0.9,3.5\n"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voltphase.devices.jones import extraordinary_index, linear, molecular_tilt, rotation, twisted_nematic
+from voltphase.devices.models.jones import extraordinary_index, linear, molecular_tilt, rotation, twisted_nematic
 
 angles = st.floats(-4.0, 4.0)
 retardances = st.floats(-12.0, 12.0)

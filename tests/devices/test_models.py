@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from voltphase.core.errors import DeviceError
 from voltphase.devices import (
     MODELS,
     dmd,
@@ -20,9 +21,8 @@ from voltphase.devices import (
     summary,
     tn_slm,
 )
-from voltphase.devices.jones import rotation
-from voltphase.devices.models import build
-from voltphase.errors import DeviceError
+from voltphase.devices.models.jones import rotation
+from voltphase.devices.models.models import build
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "devices" / "tn-slm-modelled.csv"
 

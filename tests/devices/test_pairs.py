@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from voltphase.core.errors import DeviceError
 from voltphase.devices import load, summary
-from voltphase.errors import DeviceError
 
 CONTROL = [0, 50, 100, 150, 200, 255]
 READING = [200, 90, 110, 250, 410, 500]

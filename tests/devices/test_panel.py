@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voltphase.core.errors import DeviceError, OutputError
 from voltphase.devices import DevicePanel, DeviceStates
-from voltphase.errors import DeviceError, OutputError
 
 
 def response(seed: int, count: int = 4, unit: str = "V") -> DeviceStates:

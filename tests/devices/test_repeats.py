@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voltphase.core.errors import DeviceError
 from voltphase.devices import DeviceStates, load, summary
-from voltphase.devices.repeats import mean_of_repeats
-from voltphase.errors import DeviceError
+from voltphase.devices.tables.repeats import mean_of_repeats
 
 HEADER = "level,control,amplitude,phase,repeat"
 

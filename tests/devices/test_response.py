@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voltphase.devices import DeviceStates, fit_response, models
-from voltphase.errors import DeviceError
+from voltphase.core.errors import DeviceError
+from voltphase.devices import DeviceStates, fit_response
+from voltphase.devices.models import models
 
 # Double precision, times the growth of a basis of order 8 on uneven control values.
 ROUNDING = 1e-8

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from voltphase.core.errors import DeviceError, OutputError
 from voltphase.devices import DeviceStates, load
-from voltphase.errors import DeviceError, OutputError
 
 RULES = ("even", "control", "spread")
 

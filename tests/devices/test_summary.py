@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voltphase.devices import DeviceStates, lcos, models, summary, tn_slm
+from voltphase.devices import DeviceStates, lcos, summary, tn_slm
+from voltphase.devices.models import models
 from voltphase.devices.noise import measure_noise
 from voltphase.devices.summary import notes
 

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from voltphase.errors import GeometryError
-from voltphase.grid import Grid
+from voltphase.core.errors import GeometryError
 from voltphase.optics import AngularSpectrum, FocalPlane, FresnelPixels, Method, Propagator, SamplingWarning
-from voltphase.optics.accuracy import TOLERANCE, WITHIN, rough_error
-from voltphase.optics.choice import METHODS_BY_NAME, best_method
-from voltphase.optics.contour import HalfBand
-from voltphase.optics.geometry import Geometry
-from voltphase.optics.pairs import some_pairs
-from voltphase.optics.waves import Waves, half_bands, response
-from voltphase.validation.reference import Field, band_kernel, direct_sum, pixel_kernel
+from voltphase.optics.grid import Grid
+from voltphase.optics.methods.accuracy.contour import HalfBand
+from voltphase.optics.methods.accuracy.exact_light import Waves, half_bands, response
+from voltphase.optics.methods.accuracy.rough_error import TOLERANCE, WITHIN, rough_error
+from voltphase.optics.methods.accuracy.sample_pairs import some_pairs
+from voltphase.optics.methods.auto import METHODS_BY_NAME, best_method
+from voltphase.optics.methods.geometry import Geometry
+from voltphase.validation.brute_force import Field, band_kernel, direct_sum, pixel_kernel
 
 GREEN = 532e-9
 # Estimates are of all random fields, and made from some of the pairs of samples: over two dozen fields they agree to

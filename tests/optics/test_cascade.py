@@ -8,11 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voltphase.errors import ConfigError, GeometryError
-from voltphase.optics.cascade import Cascade
-from voltphase.optics.convolution import Transfer
-from voltphase.optics.hops import Kernel
-from voltphase.optics.planning import Engine, Step
+from voltphase.core.errors import ConfigError, GeometryError
+from voltphase.optics.backends.cpu.cascade import Cascade
+from voltphase.optics.backends.cpu.fourier import Transfer
+from voltphase.optics.backends.cpu.matrix import Kernel
+from voltphase.optics.backends.cpu.planner import Engine, Step
 
 # Two orders of the same float64 sums, and of float32 ones.
 ROUNDING, SINGLE_ROUNDING = 1e-12, 2e-5
@@ -177,7 +177,7 @@ def test_micro_batches_change_nothing_but_the_order_of_sums(engine: Engine, monk
     images, modulations = inputs(planes, batch=7)
     results = []
     for limit in (1, 300, 1 << 20):
-        monkeypatch.setattr("voltphase.optics.passes._MICRO_BATCH", {"cpu": limit})
+        monkeypatch.setattr("voltphase.optics.backends.cpu.executor._MICRO_BATCH", {"cpu": limit})
         field = plan(images, modulations)
         results.append([field, *torch.autograd.grad(field.abs().sum(), [images, *modulations])])
     for other in results[1:]:
@@ -199,7 +199,7 @@ def test_the_gradient_of_an_empty_batch_is_zero(monkeypatch: pytest.MonkeyPatch)
     def dirty(sizes: Sequence[int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
         return torch.full(tuple(sizes), 7.0, dtype=dtype, device=device)
 
-    monkeypatch.setattr("voltphase.optics.passes.borrow", dirty)
+    monkeypatch.setattr("voltphase.optics.backends.cpu.executor.borrow", dirty)
     planes = [(4, 4), (6, 5), (6, 5), (4, 3)]
     images, modulations = inputs(planes, batch=0)
     field = cascade(kernels(planes))(images, modulations)

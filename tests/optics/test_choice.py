@@ -11,14 +11,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voltphase.errors import SamplingError
-from voltphase.grid import Grid
-from voltphase.optics import FocalPlane, FresnelTransfer, Propagator, SamplingWarning, kernels
-from voltphase.optics.choice import best_method
+from voltphase.core.errors import SamplingError
+from voltphase.optics import FocalPlane, FresnelTransfer, Propagator, SamplingWarning
 from voltphase.optics.cost import Cost, product_cost
-from voltphase.optics.gaps import gap_propagators
-from voltphase.optics.geometry import Geometry
-from voltphase.optics.methods import aliasing_limit
+from voltphase.optics.grid import Grid
+from voltphase.optics.methods import formulas as kernels
+from voltphase.optics.methods.auto import best_method
+from voltphase.optics.methods.base import aliasing_limit
+from voltphase.optics.methods.geometry import Geometry
+from voltphase.optics.stack import gap_propagators
 
 GREEN = 532e-9
 PAPER = Grid(200, 36e-6)

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voltphase.errors import ConfigError, GeometryError, SamplingError
-from voltphase.grid import Grid
+from voltphase.core.errors import ConfigError, GeometryError, SamplingError
 from voltphase.optics import Aperture, Element, ThinLens, circular_aperture, rectangular_aperture, thin_lens
+from voltphase.optics.grid import Grid
 
 
 @settings(max_examples=40, deadline=None)

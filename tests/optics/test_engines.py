@@ -5,11 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voltphase.grid import Grid
 from voltphase.optics import FresnelTransfer, Propagator
-from voltphase.optics import engines as module
-from voltphase.optics.engines import MatrixEngine, MirroredEngine, sandwich
-from voltphase.optics.geometry import Geometry
+from voltphase.optics import maps as module
+from voltphase.optics.grid import Grid
+from voltphase.optics.maps import MatrixEngine, MirroredEngine, sandwich
+from voltphase.optics.methods.geometry import Geometry
 
 WAVELENGTH = 532e-9
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
@@ -41,7 +41,7 @@ def test_halves_are_taken_where_they_are_cheaper_and_there_are_any() -> None:
 
 @pytest.mark.parametrize("engine", ["fft", "matrix"])
 def test_a_large_batch_goes_through_in_parts(engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voltphase.optics.methods.MatrixEngine", MirroredEngine)
+    monkeypatch.setattr("voltphase.optics.methods.base.MatrixEngine", MirroredEngine)
     propagator = Propagator(
         Grid((6, 7), 36e-6),
         wavelength=WAVELENGTH,

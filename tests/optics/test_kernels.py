@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voltphase.optics import kernels
+from voltphase.optics.methods import formulas as kernels
 
 WAVELENGTH = 532e-9
 # Quadrature and closed form agree to what the quadrature is asked for.

@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voltphase.grid import Grid
-from voltphase.optics.geometry import Geometry
-from voltphase.optics.lattice import good_size, lattice
-from voltphase.units import metres
+from voltphase.core.units import metres
+from voltphase.optics.grid import Grid
+from voltphase.optics.methods.common_grid import good_size, lattice
+from voltphase.optics.methods.geometry import Geometry
 
 sizes = st.integers(1, 12)
 

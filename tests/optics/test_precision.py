@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from voltphase.errors import ConfigError
+from voltphase.core.errors import ConfigError
 from voltphase.optics.precision import complex_dtype, matrix_products
 
 MATMUL = torch.backends.cuda.matmul

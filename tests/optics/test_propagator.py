@@ -11,8 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voltphase.errors import ConfigError, GeometryError
-from voltphase.grid import Grid
+from voltphase.core.errors import ConfigError, GeometryError
 from voltphase.optics import (
     AngularSpectrum,
     FocalPlane,
@@ -23,7 +22,8 @@ from voltphase.optics import (
     RayleighSommerfeld,
     gaussian_beam,
 )
-from voltphase.optics.choice import METHODS_BY_NAME
+from voltphase.optics.grid import Grid
+from voltphase.optics.methods.auto import METHODS_BY_NAME
 
 WAVELENGTH = 532e-9
 # Two engines evaluate one sum in different orders.

@@ -7,9 +7,9 @@ from functools import partial
 import pytest
 import torch
 
-from voltphase.errors import ConfigError, GeometryError, SamplingError
-from voltphase.grid import Grid
+from voltphase.core.errors import ConfigError, GeometryError, SamplingError
 from voltphase.optics import ImageSource, gaussian_beam, image_interpolation, plane_wave, point_source
+from voltphase.optics.grid import Grid
 
 WAVELENGTH = 532e-9
 

@@ -13,8 +13,9 @@ from PIL import Image
 
 from voltphase import DONN, DeviceStates, Grid, RegionReadout, Regions
 from voltphase.devices import DevicePanel
-from voltphase.reporting import figures, maps, style
-from voltphase.reporting.view import Example, Light, choose_examples, measure_light
+from voltphase.reporting import charts as figures
+from voltphase.reporting import maps, style
+from voltphase.reporting.run_view import Example, Light, choose_examples, measure_light
 
 GRID = Grid((12, 16), pitch=(40e-6, 30e-6), offset=(1e-4, 0.0))
 REGIONS = Regions(((1, 1, 3, 3), (1, 9, 3, 4), (7, 5, 3, 3)), GRID.shape)

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from voltphase.errors import DataError, OutputError
-from voltphase.reporting import html, overview_figure, save_overview, write_report
-from voltphase.reporting.view import RunView
+from voltphase.core.errors import DataError, OutputError
+from voltphase.reporting import overview_figure, save_overview, write_report
+from voltphase.reporting import page as html
+from voltphase.reporting.run_view import RunView
 
 VOID = {"meta", "img"}
 

@@ -7,8 +7,8 @@ import torch
 
 from voltphase.codesign import GumbelSoftmax, Proximity, ReinMax, Relaxation, Softmax
 from voltphase.config import load_config
-from voltphase.errors import ConfigError
-from voltphase.readout import Regions
+from voltphase.core.errors import ConfigError
+from voltphase.tasks.region_readout import Regions
 from voltphase.training.build import build_dataset, build_devices, build_model, build_readout, build_relaxation
 
 
@@ -55,7 +55,7 @@ def test_tf32_rounds_in_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(tf32)
         return nullcontext()
 
-    monkeypatch.setattr("voltphase.optics.cascade.matrix_products", record)
+    monkeypatch.setattr("voltphase.optics.backends.cpu.cascade.matrix_products", record)
     config = load_config("digits", ["optics.size=16", "optics.precision=tf32"])
     model = build_model(config, build_devices(config), (8, 8))
     images = torch.rand(2, 8, 8)

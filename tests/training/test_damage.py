@@ -20,8 +20,8 @@ import torch
 
 from voltphase.cli.common import BAD_INPUT
 from voltphase.config import Config
+from voltphase.core.errors import ConfigError, DataError, TrainingError, VoltphaseError
 from voltphase.deployment import deploy_run
-from voltphase.errors import ConfigError, DataError, TrainingError, VoltphaseError
 from voltphase.reporting import write_report
 from voltphase.training import load_run, refine_run, train
 

@@ -14,7 +14,7 @@ from rich.console import Console
 import voltphase as vp
 from voltphase.config import Config
 from voltphase.devices import DeviceStates, DeviceWarning, tn_slm
-from voltphase.reporting.figures import favoured_levels, share
+from voltphase.reporting.charts import favoured_levels, share
 from voltphase.training import build_devices, train
 from voltphase.training.device_notes import note_devices, show_choice
 

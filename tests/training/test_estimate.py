@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from voltphase.config import load_config
-from voltphase.errors import TrainingError
-from voltphase.model import DONN
+from voltphase.core.errors import TrainingError
+from voltphase.network.donn import DONN
 from voltphase.training import build_devices, train
 from voltphase.training.build import build_model
 from voltphase.training.estimate import SystemWarning, check_training, shares

@@ -18,9 +18,9 @@ import pytest
 import torch
 
 from voltphase.config import Config
+from voltphase.core.errors import ConfigError, OutputError, VoltphaseError
+from voltphase.core.files import atomic_path, is_temporary, remove_abandoned, remove_folder
 from voltphase.deployment import deploy_run
-from voltphase.errors import ConfigError, OutputError, VoltphaseError
-from voltphase.files import atomic_path, is_temporary, remove_abandoned, remove_folder
 from voltphase.reporting import write_report
 from voltphase.training import load_run, refine_run, train
 
@@ -239,7 +239,7 @@ def test_a_run_folder_that_disappears_is_one_sentence(tmp_path: Path, small: Mak
 def test_a_real_kill_leaves_what_the_next_command_cleans_up(tmp_path: Path):
     target = tmp_path / "a.txt"
     program = (
-        "import os, sys\nfrom voltphase.files import atomic_path\n"
+        "import os, sys\nfrom voltphase.core.files import atomic_path\n"
         "with atomic_path(sys.argv[1]) as temporary:\n    os.kill(os.getpid(), 9)\n"
     )
     assert subprocess.run([sys.executable, "-c", program, str(target)], check=False).returncode == -9

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from voltphase.training.losses import cross_entropy, softmax_mse
+from voltphase.tasks.losses import cross_entropy, softmax_mse
 
 
 def test_undecided_logits_cost_what_the_closed_form_says():

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from voltphase.codesign.proximity import spacing
+from voltphase.codesign.relaxations.proximity import spacing
 from voltphase.config import Config
-from voltphase.errors import TrainingError
+from voltphase.core.errors import TrainingError
 from voltphase.training.batches import ImageBatches
 from voltphase.training.build import build_datasets, build_devices, build_model, build_schedule
-from voltphase.training.module import TrainingModule
+from voltphase.training.loop import TrainingModule
 
 Make = Callable[..., Config]
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from voltphase.config import Config
+from voltphase.core.errors import ConfigError, DataError, DeviceError
 from voltphase.devices import Device, DevicePanel, tn_slm
-from voltphase.errors import ConfigError, DataError, DeviceError
 from voltphase.training import build_devices, build_model, load_run, train
 from voltphase.training.weights import read_model, save_model
 

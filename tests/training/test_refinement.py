@@ -16,12 +16,12 @@ from torch import Tensor
 from voltphase import DONN, Grid, RegionReadout
 from voltphase.codesign import GumbelSoftmax, PostTraining, Proximity, QuantizationAware, ReinMax, Relaxation, Softmax
 from voltphase.config import Config
+from voltphase.core.errors import ConfigError, DataError, OutputError
 from voltphase.deployment import deploy_run, verify
 from voltphase.devices import DevicePanel, DeviceStates
-from voltphase.errors import ConfigError, DataError, OutputError
-from voltphase.readout import Regions
+from voltphase.tasks.losses import LOSSES, cross_entropy, softmax_mse
+from voltphase.tasks.region_readout import Regions
 from voltphase.training import load_run, refine, refine_run
-from voltphase.training.losses import LOSSES, cross_entropy, softmax_mse
 
 REGIONS = Regions(((0, 0, 1, 2), (2, 0, 1, 3)), (3, 3))
 
@@ -245,7 +245,8 @@ def test_a_run_becomes_a_run_of_its_own(trained: tuple[Path, Config, dict[str, A
 def test_test_images_take_no_part(
     trained: tuple[Path, Config, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from voltphase.training import build_dataset, refined_run
+    from voltphase.training import build_dataset
+    from voltphase.training.refine import refine_run as refined_run
 
     source, config, _ = trained
     training = {image.numpy().tobytes() for image in build_dataset(config, "train").images}

@@ -14,9 +14,9 @@ import torch
 from rich.console import Console
 
 from voltphase.config import Config, load_config, parse_config
-from voltphase.errors import ConfigError, OutputError, TrainingError
+from voltphase.core.errors import ConfigError, OutputError, TrainingError
 from voltphase.training import build_dataset, evaluate, load_run, train
-from voltphase.training.module import TrainingModule
+from voltphase.training.loop import TrainingModule
 
 Make = Callable[..., Config]
 Trained = tuple[Path, Config, dict[str, Any]]

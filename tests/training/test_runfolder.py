@@ -12,8 +12,8 @@ import torch
 
 from voltphase.codesign import CodesignLayer
 from voltphase.config import Config
+from voltphase.core.errors import ConfigError, DataError, OutputError
 from voltphase.devices import DeviceStates
-from voltphase.errors import ConfigError, DataError, OutputError
 from voltphase.training import load_run, train
 
 Make = Callable[..., Config]

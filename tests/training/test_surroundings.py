@@ -170,7 +170,7 @@ def test_nothing_around_a_process_changes_a_byte_that_it_writes(tmp_path: Path):
 
 def test_a_folder_that_matplotlib_cannot_write_is_no_ones_business():
     done = subprocess.run(
-        [sys.executable, "-c", "import voltphase.surroundings"],
+        [sys.executable, "-c", "import voltphase.core.surroundings"],
         env=os.environ | {"MPLCONFIGDIR": "/proc/nowhere", "MPLBACKEND": "none"},
         capture_output=True,
         check=False,

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from voltphase import validation
-from voltphase.errors import OutputError
+from voltphase.core.errors import OutputError
 from voltphase.optics import FresnelTransfer
-from voltphase.optics.engines import ConvolutionEngine
-from voltphase.validation import Row, agreement, table
+from voltphase.optics.maps import ConvolutionEngine
+from voltphase.validation import Row, table
+from voltphase.validation.cases import methods as agreement
 from voltphase.validation.rows import ADJOINT, CLOSED_FORM, ROUNDING
 
 

@@ -11,7 +11,7 @@ import typer
 
 from voltphase.cli.common import given_path, say
 from voltphase.cli.devices import describe
-from voltphase.errors import DeviceError, OutputError
+from voltphase.core.errors import DeviceError, OutputError
 
 if TYPE_CHECKING:
     from voltphase.devices import DeviceStates
@@ -145,9 +145,10 @@ def calibrate(
         --columns control=1,intensity=PD,reference=PD0,phase=4 --phase-unit deg
         --dark 0.012 --smooth 7 --unwrap
     """
-    from voltphase.devices import calibration, load
-    from voltphase.devices.io import Reading, read_states
-    from voltphase.devices.lines import TableFormat
+    from voltphase.devices import load
+    from voltphase.devices.calibration import intensities as calibration
+    from voltphase.devices.tables.load import Reading, read_states
+    from voltphase.devices.tables.text_table import TableFormat
 
     out = _new_table(out, overwrite)
     if smooth is None and smooth_order is not None:

@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
-from voltphase.cli import calibrate, devices, experiments, runs, training, validation
+from voltphase.cli import calibrate, devices, runs
+from voltphase.cli import reproduce as experiments
+from voltphase.cli import train as training
+from voltphase.cli import validate as validation
 from voltphase.cli.common import Commands
 
 app = typer.Typer(

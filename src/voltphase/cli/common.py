@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
-from voltphase.advice import once
 from voltphase.cli.process import BAD_INPUT, BROKEN_PIPE, FAILED, INTERRUPTED
-from voltphase.errors import ConfigError, VoltphaseError
-from voltphase.files import checked_path, reason_of
-from voltphase.words import printable, shell
+from voltphase.core.advice import once
+from voltphase.core.errors import ConfigError, VoltphaseError
+from voltphase.core.files import checked_path, reason_of
+from voltphase.core.words import printable, shell
 
 __all__ = [
     "FAILED",

@@ -47,7 +47,7 @@ def list_devices(
     if folder is not None:
         _list_folder(folder)
         return
-    from voltphase.devices import models
+    from voltphase.devices.models import models
 
     for name, model in models.MODELS.items():
         lines = (model.__doc__ or "").strip().splitlines()
@@ -90,7 +90,8 @@ def show_device(
       voltphase device show tn-slm --levels 8
       voltphase device show slm.csv --out slm.png
     """
-    from voltphase.devices import DevicePanel, is_panel, models
+    from voltphase.devices import DevicePanel, is_panel
+    from voltphase.devices.models import models
 
     shown = DevicePanel.load(device) if is_panel(device) else models.get(device)
     if levels is not None:
@@ -203,8 +204,8 @@ def _show_panel(panel: DevicePanel) -> None:
 
 
 def _list_folder(folder: Path) -> None:
+    from voltphase.core.errors import DeviceError
     from voltphase.devices import read_folder, summary
-    from voltphase.errors import DeviceError
 
     devices, bad = read_folder(folder)
     rows = [["name", "states", "amplitude", "stroke (π)", "spread", "control"]]
@@ -237,9 +238,9 @@ def _list_folder(folder: Path) -> None:
 
 
 def _draw(device: Device, out: Path) -> None:
+    from voltphase.core.errors import OutputError
+    from voltphase.core.files import atomic_path
     from voltphase.devices import DevicePanel
-    from voltphase.errors import OutputError
-    from voltphase.files import atomic_path
     from voltphase.reporting.device import device_figure, panel_figure
     from voltphase.reporting.style import drawing, house_style
 

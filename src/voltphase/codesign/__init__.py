@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from voltphase.codesign.baselines import Nearest, PostTraining, QuantizationAware, Unconstrained
-from voltphase.codesign.fused import Mix
 from voltphase.codesign.layer import CodesignLayer
-from voltphase.codesign.proximity import Proximity
-from voltphase.codesign.relaxations import GumbelSoftmax, ReinMax, Relaxation, Softmax
+from voltphase.codesign.relaxations.gumbel import GumbelSoftmax, ReinMax, Relaxation, Softmax
+from voltphase.codesign.relaxations.proximity import Proximity
+from voltphase.codesign.relaxations.rounded import Nearest, PostTraining, QuantizationAware, Unconstrained
+from voltphase.codesign.relaxations.sample_states import Mix
 from voltphase.codesign.schedules import (
     PAPER_SCHEDULES,
     CosineSchedule,
@@ -16,7 +16,7 @@ from voltphase.codesign.schedules import (
     Schedule,
     StaticSchedule,
 )
-from voltphase.codesign.table import StateTable
+from voltphase.codesign.state_table import StateTable
 
 __all__ = [
     "PAPER_SCHEDULES",

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from voltphase import checks
 from voltphase.codesign.pixels import PanelPixels, UniformPixels
-from voltphase.codesign.relaxations import GumbelSoftmax, Relaxation
-from voltphase.codesign.table import StateTable
+from voltphase.codesign.relaxations.gumbel import GumbelSoftmax, Relaxation
+from voltphase.codesign.state_table import StateTable
+from voltphase.core import checks
+from voltphase.core.dtypes import FixedDtype, no_autocast, uncompiled, with_standard_torch
+from voltphase.core.errors import ConfigError, GeometryError
 from voltphase.devices import Device, DevicePanel, DeviceStates
-from voltphase.dtypes import FixedDtype, no_autocast, uncompiled, with_standard_torch
-from voltphase.errors import ConfigError, GeometryError
 
 # A gain is far from 1 in the paper already, at 90; amplitudes of a whole network are checked where it is made.
 FACTORS = (1e-6, 1e6)

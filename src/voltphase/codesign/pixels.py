@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from voltphase.codesign.relaxations import Relaxation
-from voltphase.codesign.table import StateTable
+from voltphase.codesign.relaxations.gumbel import Relaxation
+from voltphase.codesign.state_table import StateTable
 from voltphase.devices import DevicePanel, DeviceStates
 
 

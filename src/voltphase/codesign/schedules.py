@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from voltphase import checks
-from voltphase.errors import ConfigError
+from voltphase.core import checks
+from voltphase.core.errors import ConfigError
 
 
 class Schedule(ABC):

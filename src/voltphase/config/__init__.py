@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from voltphase.config.loading import Preset, load_config, parse_config, presets, recipes
-from voltphase.config.schema import (
+from voltphase.config.load import Preset, load_config, parse_config, presets, recipes
+from voltphase.config.sections import (
     CodesignConfig,
     Config,
     DataConfig,

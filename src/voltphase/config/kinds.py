@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
-from voltphase.config.problems import keys
-from voltphase.config.schema import Config
-from voltphase.config.text import Kind
+from voltphase.config.messages import keys
+from voltphase.config.sections import Config
+from voltphase.config.yaml_io import Kind
 
 
 def kind_at(path: tuple[str, ...]) -> Kind:

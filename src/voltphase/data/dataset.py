@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from voltphase import checks
-from voltphase.errors import DataError
+from voltphase.core import checks
+from voltphase.core.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from voltphase.errors import DataError
-from voltphase.files import atomic_path, write_errors
+from voltphase.core.errors import DataError
+from voltphase.core.files import atomic_path, write_errors
 
 _SECONDS_TO_CONNECT = 10
 _SECONDS_BETWEEN_BYTES = 30

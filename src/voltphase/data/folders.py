@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from voltphase.errors import DataError
-from voltphase.files import read_errors
+from voltphase.core.errors import DataError
+from voltphase.core.files import read_errors
 
 # Folders below that of a data set: FOLDER/FOLDER/raw/FILE/FILE is what two archivers in a row make of it.
 _DEPTH: Final = 3

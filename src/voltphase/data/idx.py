@@ -18,9 +18,9 @@ from typing import BinaryIO, Final
 import torch
 from torch import Tensor
 
-from voltphase.errors import DataError
-from voltphase.files import checked_path, read_errors
-from voltphase.limits import require_memory
+from voltphase.core.errors import DataError
+from voltphase.core.files import checked_path, read_errors
+from voltphase.core.limits import require_memory
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _UNSIGNED_BYTE: Final = 0x08

@@ -11,12 +11,12 @@ from typing import Final
 import numpy as np
 import torch
 
+from voltphase.core.errors import DataError
+from voltphase.core.files import checked_path
 from voltphase.data.dataset import ImageDataset
 from voltphase.data.download import fetch
 from voltphase.data.folders import find, stray
 from voltphase.data.idx import read_idx
-from voltphase.errors import DataError
-from voltphase.files import checked_path
 
 ENVIRONMENT_VARIABLE: Final = "VOLTPHASE_DATA"
 SPLITS: Final = ("train", "test")

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from voltphase.core.dtypes import with_standard_torch
+from voltphase.core.errors import DeploymentError, VoltphaseError
+from voltphase.core.files import checked_path
 from voltphase.deployment.manifest import PRECISIONS, LayerRecord, Manifest
 from voltphase.deployment.records import MANIFEST_NAME, read_array, read_image
 from voltphase.devices import DevicePanel
-from voltphase.dtypes import with_standard_torch
-from voltphase.errors import DeploymentError, VoltphaseError
-from voltphase.files import checked_path
 from voltphase.optics import ImageSource
-from voltphase.optics.gaps import gap_propagators
+from voltphase.optics.stack import gap_propagators
 
 
 class Emulator(nn.Module):

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from voltphase.deployment.bench_note import bench_note
+from voltphase.core.errors import DataError, DeploymentError, OutputError
+from voltphase.core.files import atomic_directory, checked_path
 from voltphase.deployment.manifest import (
     PRECISIONS,
     LayerRecord,
@@ -23,17 +24,16 @@ from voltphase.deployment.manifest import (
     data_digest,
     write_manifest,
 )
+from voltphase.deployment.note import bench_note
 from voltphase.deployment.reading import LARGEST_PLANE
 from voltphase.deployment.records import FileRecord, write_array
 from voltphase.devices import Device, DevicePanel
-from voltphase.errors import DataError, DeploymentError, OutputError
-from voltphase.files import atomic_directory, checked_path
-from voltphase.readout import RegionReadout, Regions, all_logits
+from voltphase.tasks.region_readout import RegionReadout, Regions, all_logits
 
 if TYPE_CHECKING:
     from voltphase.codesign import CodesignLayer
     from voltphase.data import ImageDataset
-    from voltphase.model import DONN
+    from voltphase.network.donn import DONN
 
 REFERENCE_NAME: Final = "expected-logits.npy"
 NOTE_NAME: Final = "README.txt"

@@ -13,21 +13,21 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from voltphase.core.errors import DeploymentError, VoltphaseError
+from voltphase.core.files import checked_path, read_errors, read_json
+from voltphase.core.limits import require_memory
+from voltphase.core.units import LARGEST_PITCH, LONGEST_DISTANCE, LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH
 from voltphase.deployment.formulas import CONVENTIONS, FORMULAS, readout_formula
 from voltphase.deployment.propagation import check_sampling, kernel_bytes, method_json, parse_method
 from voltphase.deployment.reading import Reader
 from voltphase.deployment.records import MANIFEST_NAME, FileRecord
 from voltphase.deployment.tables import code_is_control, device_json, in_manifest, parse_device
 from voltphase.devices import Device
-from voltphase.errors import DeploymentError, VoltphaseError
-from voltphase.files import checked_path, read_errors, read_json
-from voltphase.grid import Grid
-from voltphase.limits import require_memory
 from voltphase.optics import Method
-from voltphase.optics.choice import find_method
-from voltphase.optics.geometry import Geometry
-from voltphase.readout import RegionReadout, Regions
-from voltphase.units import LARGEST_PITCH, LONGEST_DISTANCE, LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH
+from voltphase.optics.grid import Grid
+from voltphase.optics.methods.auto import find_method
+from voltphase.optics.methods.geometry import Geometry
+from voltphase.tasks.region_readout import RegionReadout, Regions
 
 FORMAT: Final = "voltphase-deployment"
 FORMAT_VERSION: Final = 2
@@ -131,7 +131,7 @@ class Manifest:
         detector: Where the samples of the detector lie.
         layers: In the order light meets them.
         regions: Of the detector, one or a pair per class.
-        measure: Of the light in a region, see :class:`voltphase.readout.RegionReadout`.
+        measure: Of the light in a region, see :class:`voltphase.tasks.region_readout.RegionReadout`.
         scale: What a measure is multiplied by to give a logit.
         classes: A name for each class, or nothing.
         reference: The test set to verify with, or None.

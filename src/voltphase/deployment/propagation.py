@@ -6,13 +6,13 @@ import math
 from dataclasses import MISSING, asdict, fields
 from typing import Any, Final
 
+from voltphase.core.errors import DeploymentError, VoltphaseError
 from voltphase.deployment.reading import Reader
-from voltphase.errors import DeploymentError, VoltphaseError
 from voltphase.optics import AngularSpectrum, Method
-from voltphase.optics.choice import METHODS_BY_NAME
-from voltphase.optics.geometry import Geometry
-from voltphase.optics.lattice import lattice
-from voltphase.optics.waves import half_bands
+from voltphase.optics.methods.accuracy.exact_light import half_bands
+from voltphase.optics.methods.auto import METHODS_BY_NAME
+from voltphase.optics.methods.common_grid import lattice
+from voltphase.optics.methods.geometry import Geometry
 
 # Of a method's parameters, whatever they are: lengths in metres and factors; an oversampling of more than a few costs
 # memory as its square.

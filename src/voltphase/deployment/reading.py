@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from voltphase.errors import DeploymentError
+from voltphase.core.errors import DeploymentError
 
 _LONGEST_SHOWN = 60
 _LARGEST_SIDE = 65536
@@ -21,7 +21,7 @@ _DIGEST_LENGTH = 64
 class Reader:
     """An object of a JSON file, that knows where in the file it lies.
 
-    Every method raises :class:`voltphase.errors.DeploymentError` if the key is missing or holds another type.
+    Every method raises :class:`voltphase.core.errors.DeploymentError` if the key is missing or holds another type.
 
     Args:
         path: The file.

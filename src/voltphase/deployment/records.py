@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from voltphase.errors import DeploymentError
-from voltphase.files import map_array
+from voltphase.core.errors import DeploymentError
+from voltphase.core.files import map_array
 
 MANIFEST_NAME = "manifest.json"
 

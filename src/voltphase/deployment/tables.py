@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from voltphase.core.errors import DeploymentError, VoltphaseError
 from voltphase.deployment.reading import Reader
 from voltphase.deployment.records import FileRecord, read_array
 from voltphase.devices import Device, DevicePanel, DeviceStates
-from voltphase.errors import DeploymentError, VoltphaseError
 
 Codes = tuple[int, ...]
 

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from voltphase.core.errors import DataError, DeploymentError
+from voltphase.core.files import checked_path
 from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.manifest import Manifest, ReferenceRecord, SamplesRecord, data_digest
 from voltphase.deployment.records import FileRecord, check_unchanged, read_array
-from voltphase.errors import DataError, DeploymentError
-from voltphase.files import checked_path
-from voltphase.readout import RegionReadout, Regions
+from voltphase.tasks.region_readout import RegionReadout, Regions
 
 if TYPE_CHECKING:
     from voltphase.data import ImageDataset

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from voltphase.devices import calibration, models
-from voltphase.devices.folders import load_folder, read_folder
-from voltphase.devices.io import load
-from voltphase.devices.models import MODELS, dmd, ferroelectric, get, lcos, phase_change, printed, tn_slm
+from voltphase.devices.calibration import intensities as calibration
+from voltphase.devices.models import models
+from voltphase.devices.models.models import MODELS, dmd, ferroelectric, get, lcos, phase_change, printed, tn_slm
 from voltphase.devices.panel import Device, DevicePanel, is_panel
 from voltphase.devices.response import FittedResponse, fit_response
 from voltphase.devices.states import DeviceStates
 from voltphase.devices.summary import DeviceWarning, Summary, summary
+from voltphase.devices.tables.folder import load_folder, read_folder
+from voltphase.devices.tables.load import load
 
 __all__ = [
     "MODELS",

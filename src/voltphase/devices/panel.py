@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voltphase import checks
-from voltphase.devices.io import load
-from voltphase.devices.paths import given_path
-from voltphase.devices.picking import Pick, pick_levels
+from voltphase.core import checks
+from voltphase.core.errors import DeviceError
+from voltphase.core.files import atomic_directory, checked_path, load_array, read_json, write_json
+from voltphase.devices.pick import Pick, pick_levels
 from voltphase.devices.states import DeviceStates
-from voltphase.errors import DeviceError
-from voltphase.files import atomic_directory, checked_path, load_array, read_json, write_json
+from voltphase.devices.tables.load import load
+from voltphase.devices.tables.paths import given_path
 
 # In the map of a panel: a pixel that no driver reaches.
 INACTIVE = -1

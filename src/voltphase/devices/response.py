@@ -12,10 +12,10 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
-from voltphase import checks
-from voltphase.devices.calibration import unwrap
+from voltphase.core import checks
+from voltphase.core.errors import DeviceError
+from voltphase.devices.calibration.intensities import unwrap
 from voltphase.devices.states import DeviceStates
-from voltphase.errors import DeviceError
 
 # With 86 states of a measured twisted-nematic modulator the error of prediction falls up to order 13, hardly after.
 _HIGHEST_ORDER = 15
@@ -67,7 +67,7 @@ def fit_response(states: DeviceStates, order: int | None = None) -> FittedRespon
     of the modelled ``tn-slm`` 2 instead of 5, five times farther from the other 248).
 
     By the same error the phase is taken as given or unwrapped along ascending control values
-    (:func:`voltphase.devices.calibration.unwrap`), as given if that makes no difference: a few states of a continuous
+    (``calibration.intensities.unwrap``), as given if that makes no difference: a few states of a continuous
     table may lie more than half a turn apart, where unwrapping would be wrong.
 
     Args:

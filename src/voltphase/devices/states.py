@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from voltphase import checks
-from voltphase.devices.picking import Pick, pick_levels
-from voltphase.errors import DeviceError
-from voltphase.files import write_text
-from voltphase.words import one_line
+from voltphase.core import checks
+from voltphase.core.errors import DeviceError
+from voltphase.core.files import write_text
+from voltphase.core.words import one_line
+from voltphase.devices.pick import Pick, pick_levels
 
 # Beyond this, squares and fits leave the range of floating-point numbers.
 _LARGEST = 1e100

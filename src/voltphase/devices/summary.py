@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from voltphase.advice import advise
+from voltphase.core.advice import advise
+from voltphase.core.errors import VoltphaseWarning
+from voltphase.core.units import LARGEST_PHASE
 from voltphase.devices.noise import Noise, measure_noise
 from voltphase.devices.panel import Device
 from voltphase.devices.states import DeviceStates
-from voltphase.errors import VoltphaseWarning
-from voltphase.units import LARGEST_PHASE
 
 # States nearer than this, relative to the largest amplitude, are one and the same for any optics.
 _SAME = 1e-9

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from voltphase.optics.angular import AngularSpectrum
-from voltphase.optics.cascade import Cascade
+from voltphase.optics.backends.cpu.cascade import Cascade
 from voltphase.optics.elements import Aperture, Element, ThinLens, circular_aperture, rectangular_aperture, thin_lens
 from voltphase.optics.explain import Explanation
-from voltphase.optics.methods import (
+from voltphase.optics.methods.angular_spectrum import AngularSpectrum
+from voltphase.optics.methods.base import (
     FocalPlane,
     Fraunhofer,
     FresnelImpulse,
@@ -14,11 +14,11 @@ from voltphase.optics.methods import (
     FresnelTransfer,
     Method,
 )
+from voltphase.optics.methods.periodic import WrappedAngularSpectrum, WrappedFresnel
+from voltphase.optics.methods.rayleigh_sommerfeld import RayleighSommerfeld
 from voltphase.optics.propagator import Propagator
-from voltphase.optics.rayleigh import RayleighSommerfeld
 from voltphase.optics.sampling import SamplingWarning
 from voltphase.optics.sources import ImageSource, gaussian_beam, image_interpolation, plane_wave, point_source
-from voltphase.optics.wrapped import WrappedAngularSpectrum, WrappedFresnel
 
 __all__ = [
     "AngularSpectrum",

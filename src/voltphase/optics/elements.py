@@ -7,13 +7,13 @@ import math
 import torch
 from torch import Tensor
 
-from voltphase import checks
-from voltphase.dtypes import FixedDtype, with_standard_torch
-from voltphase.errors import GeometryError, SamplingError
-from voltphase.grid import Grid
-from voltphase.optics.kernels import phasor
+from voltphase.core import checks
+from voltphase.core.dtypes import FixedDtype, with_standard_torch
+from voltphase.core.errors import GeometryError, SamplingError
+from voltphase.core.units import FOCAL_LENGTH, OFFSET, SIZE, metres, require_finite, require_length, require_wavelength
+from voltphase.optics.grid import Grid
+from voltphase.optics.methods.formulas import phasor
 from voltphase.optics.precision import require_complex, require_field
-from voltphase.units import FOCAL_LENGTH, OFFSET, SIZE, metres, require_finite, require_length, require_wavelength
 
 
 def thin_lens(

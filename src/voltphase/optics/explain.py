@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from voltphase.grid import Grid
-from voltphase.optics.geometry import Geometry
-from voltphase.optics.methods import Method, Plan
+from voltphase.core.units import metres
+from voltphase.optics.grid import Grid
+from voltphase.optics.methods.base import Method, Plan
+from voltphase.optics.methods.geometry import Geometry
 from voltphase.optics.sampling import Limit
-from voltphase.units import metres
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from voltphase import checks
-from voltphase.advice import advise
-from voltphase.errors import ConfigError, DataError, GeometryError
-from voltphase.units import UnitWarning
+from voltphase.core import checks
+from voltphase.core.advice import advise
+from voltphase.core.errors import ConfigError, DataError, GeometryError
+from voltphase.core.units import UnitWarning
 
 # Amplitudes are about 1. From this on they are in another unit, and squares of the largest overflow single precision.
 _BRIGHT, _BRIGHTEST = 10.0, 1e12

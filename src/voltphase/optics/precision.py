@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from voltphase import checks
-from voltphase.dtypes import no_autocast
-from voltphase.errors import ConfigError
+from voltphase.core import checks
+from voltphase.core.dtypes import no_autocast
+from voltphase.core.errors import ConfigError
 
 #: ``single`` is complex64, ``double`` complex128, ``tf32`` complex64 whose matrix products round what they multiply.
 Precision = Literal["single", "double", "tf32"]

@@ -7,22 +7,22 @@ import math
 import torch
 from torch import Tensor
 
-from voltphase import checks
-from voltphase.dtypes import FixedDtype, standard_torch, with_standard_torch
-from voltphase.errors import GeometryError
-from voltphase.grid import Grid
-from voltphase.optics.accuracy import error_limit, rough_error
-from voltphase.optics.choice import METHODS, best_method, best_plan, candidates, find_method
-from voltphase.optics.convolution import Transfer
-from voltphase.optics.engines import ConvolutionEngine
+from voltphase.core import checks
+from voltphase.core.dtypes import FixedDtype, standard_torch, with_standard_torch
+from voltphase.core.errors import GeometryError
+from voltphase.optics.backends.cpu.fourier import Transfer
+from voltphase.optics.backends.cpu.matrix import Kernel
+from voltphase.optics.backends.cpu.planner import Engine
 from voltphase.optics.explain import Explanation, explain
-from voltphase.optics.geometry import Geometry
-from voltphase.optics.hops import Kernel
-from voltphase.optics.methods import Method, Plan
-from voltphase.optics.planning import Engine
+from voltphase.optics.grid import Grid
+from voltphase.optics.maps import ConvolutionEngine
+from voltphase.optics.methods.accuracy.rough_error import error_limit, rough_error
+from voltphase.optics.methods.auto import METHODS, best_method, best_plan, candidates, find_method
+from voltphase.optics.methods.base import Method, Plan
+from voltphase.optics.methods.geometry import Geometry
+from voltphase.optics.methods.periodic import WrappedMethod
 from voltphase.optics.precision import exact_products, require_complex, require_field
 from voltphase.optics.sampling import Limit, enforce
-from voltphase.optics.wrapped import WrappedMethod
 
 __all__ = ["METHODS", "Propagator"]
 

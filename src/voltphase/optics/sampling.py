@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voltphase.advice import advise
-from voltphase.errors import SamplingError, VoltphaseWarning
+from voltphase.core.advice import advise
+from voltphase.core.errors import SamplingError, VoltphaseWarning
 
 # A wave out by a thirtieth of a turn interferes as it should to 2 %; one out by half a turn has the wrong sign.
 PARAXIAL_GOOD, PARAXIAL_WRONG = 0.2, 3.2

@@ -8,14 +8,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from voltphase import checks
-from voltphase.dtypes import FixedDtype, with_standard_torch
-from voltphase.errors import GeometryError, SamplingError
-from voltphase.grid import Grid
-from voltphase.optics.images import checked_images
-from voltphase.optics.kernels import carrier, phasor
-from voltphase.optics.precision import exact_products, require_complex
-from voltphase.units import (
+from voltphase.core import checks
+from voltphase.core.dtypes import FixedDtype, with_standard_torch
+from voltphase.core.errors import GeometryError, SamplingError
+from voltphase.core.units import (
     DISTANCE,
     LARGEST_PHASE,
     OFFSET,
@@ -26,6 +22,10 @@ from voltphase.units import (
     require_length,
     require_wavelength,
 )
+from voltphase.optics.grid import Grid
+from voltphase.optics.images import checked_images
+from voltphase.optics.methods.formulas import carrier, phasor
+from voltphase.optics.precision import exact_products, require_complex
 
 Encoding = Literal["amplitude", "phase", "both"]
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from voltphase.optics.cost import convolution_cost
-from voltphase.optics.engines import ConvolutionEngine, Engine
-from voltphase.optics.lattice import Lattice
-from voltphase.optics.methods import Plan
+from voltphase.optics.maps import ConvolutionEngine, Engine
+from voltphase.optics.methods.base import Plan
+from voltphase.optics.methods.common_grid import Lattice
 
 
 def table_plan(lattices: tuple[Lattice, Lattice], table: Callable[[], Tensor]) -> Plan:

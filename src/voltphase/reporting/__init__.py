@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import voltphase.surroundings  # noqa: F401 - before anything here imports matplotlib
-from voltphase.reporting.html import write_report
+import voltphase.core.surroundings  # noqa: F401 - before anything here imports matplotlib
 from voltphase.reporting.overview import overview_figure, save_overview
+from voltphase.reporting.page import write_report
 
 __all__ = ["overview_figure", "save_overview", "write_report"]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from voltphase.devices import DevicePanel, DeviceStates
 from voltphase.reporting import style
-from voltphase.reporting.figures import draw_states
+from voltphase.reporting.charts import draw_states
 
 # More levels than this, and only as many of them, evenly spaced, are named.
 _MOST_NAMED = 16

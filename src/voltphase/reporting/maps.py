@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from voltphase.devices import Device, DevicePanel
-from voltphase.grid import Grid
-from voltphase.readout import Regions
+from voltphase.optics.grid import Grid
 from voltphase.reporting import style
-from voltphase.reporting.view import Example
+from voltphase.reporting.run_view import Example
+from voltphase.tasks.region_readout import Regions
 
 _PER_ROW = 5
 _MOST_LAYERS = 20

@@ -10,12 +10,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from voltphase.errors import OutputError
-from voltphase.files import atomic_path, checked_path
+from voltphase.core.errors import OutputError
+from voltphase.core.files import atomic_path, checked_path
 from voltphase.reporting import style
-from voltphase.reporting.figures import different_devices, draw_accuracy, draw_states
+from voltphase.reporting.charts import different_devices, draw_accuracy, draw_states
 from voltphase.reporting.maps import draw_logits, draw_regions, phase_map, show_intensity
-from voltphase.reporting.view import RunView
+from voltphase.reporting.run_view import RunView
 
 _MOST_LAYERS = 5
 

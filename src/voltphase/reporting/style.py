@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from voltphase.grid import Grid
-from voltphase.words import printable
+from voltphase.core.words import printable
+from voltphase.optics.grid import Grid
 
 INK = "#1f2a37"
 MUTED = "#6b7785"

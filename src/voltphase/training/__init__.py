@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from voltphase.training.build import build_dataset, build_datasets, build_devices, build_model
 from voltphase.training.evaluation import Evaluation, evaluate
-from voltphase.training.refined_run import refine_run
-from voltphase.training.refinement import Refinement, refine
+from voltphase.training.refine.refine_run import refine_run
+from voltphase.training.refine.search import Refinement, refine
 from voltphase.training.run import load_run, train
-from voltphase.training.runfolder import RunFolder
+from voltphase.training.run_folder import RunFolder
 from voltphase.training.weights import save_model
 
 __all__ = [

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from voltphase import checks
+from voltphase.core import checks
+from voltphase.core.errors import DataError
 from voltphase.data import ImageDataset
-from voltphase.errors import DataError
 
 
 class ImageBatches:

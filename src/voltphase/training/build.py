@@ -7,7 +7,6 @@ from os import PathLike
 from pathlib import Path
 
 from voltphase import devices as device_library
-from voltphase.advice import once
 from voltphase.codesign import (
     PAPER_SCHEDULES,
     CosineSchedule,
@@ -26,14 +25,15 @@ from voltphase.codesign import (
     Unconstrained,
 )
 from voltphase.config import Config, DeviceConfig, RelaxationConfig, ScheduleConfig
+from voltphase.core.advice import once
+from voltphase.core.errors import ConfigError, DataError, DeviceError
 from voltphase.data import ImageDataset, load
 from voltphase.devices import Device, DevicePanel
-from voltphase.errors import ConfigError, DataError, DeviceError
-from voltphase.grid import Grid
-from voltphase.model import DONN
+from voltphase.network.donn import DONN
+from voltphase.optics.grid import Grid
 from voltphase.optics.precision import complex_dtype
-from voltphase.readout import RegionReadout, Regions
-from voltphase.training.losses import CALIBRATED_LOGIT
+from voltphase.tasks.losses import CALIBRATED_LOGIT
+from voltphase.tasks.region_readout import RegionReadout, Regions
 
 
 def build_devices(config: Config) -> list[Device]:

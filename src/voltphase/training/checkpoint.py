@@ -12,9 +12,9 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from voltphase.errors import ConfigError, DataError
-from voltphase.files import reason_of
-from voltphase.limits import require_memory
+from voltphase.core.errors import ConfigError, DataError
+from voltphase.core.files import reason_of
+from voltphase.core.limits import require_memory
 from voltphase.training.trainer import CheckpointIO
 
 OURS: Final = "voltphase"

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-from voltphase.advice import advise
 from voltphase.config import Config, DeviceConfig
-from voltphase.devices import Device, DeviceStates, DeviceWarning, models, summary
+from voltphase.core.advice import advise
+from voltphase.core.units import metres
+from voltphase.devices import Device, DeviceStates, DeviceWarning, summary
+from voltphase.devices.models import models
 from voltphase.devices.summary import closest, device_tables, notes, warn_of
 from voltphase.training.build import whole_device
-from voltphase.units import metres
 
 # A model computed for another wavelength than the light's is off in its phase by as much.
 _SAME_WAVELENGTH = 0.02

@@ -8,11 +8,11 @@ from typing import Final
 
 from torch import Tensor
 
-from voltphase import footprint
-from voltphase.advice import advise
-from voltphase.errors import TrainingError, VoltphaseWarning
-from voltphase.model import DONN
-from voltphase.units import metres
+from voltphase.core.advice import advise
+from voltphase.core.errors import TrainingError, VoltphaseWarning
+from voltphase.core.units import metres
+from voltphase.network import footprint
+from voltphase.network.donn import DONN
 
 # With states at random, the presets send 0.1 to 0.3 % of the light to their regions, what reaches the detector's plane
 # elsewhere is ten times that, and a bench adds stray light. Measured in emulation, which has none: digits with a pitch

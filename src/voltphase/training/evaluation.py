@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from voltphase.data import ImageDataset
-from voltphase.model import DONN
-from voltphase.readout import all_logits
+from voltphase.network.donn import DONN
+from voltphase.tasks.region_readout import all_logits
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from voltphase.training.module import Row, TrainingModule
+from voltphase.training.loop import Row, TrainingModule
 from voltphase.training.trainer import lightning
 
 # Reading the running loss makes a GPU wait for its queue; four times a second is still alive to the eye.

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from voltphase.advice import once
 from voltphase.codesign import CodesignLayer, PostTraining, QuantizationAware
 from voltphase.config import Config
+from voltphase.core.advice import once
+from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
+from voltphase.core.files import atomic_path
 from voltphase.devices import Device
-from voltphase.errors import ConfigError, DataError, OutputError, VoltphaseError
-from voltphase.files import atomic_path
-from voltphase.model import DONN
+from voltphase.network.donn import DONN
 from voltphase.training import provenance
 from voltphase.training.batches import ImageBatches
 from voltphase.training.build import build_datasets, build_devices, build_model, build_readout, build_schedule
@@ -26,9 +26,9 @@ from voltphase.training.checkpoint import Checkpoints, read_checkpoint
 from voltphase.training.device_notes import note_devices, show_choice
 from voltphase.training.estimate import check_training
 from voltphase.training.evaluation import evaluate
-from voltphase.training.module import Row, TrainingModule
+from voltphase.training.loop import Row, TrainingModule
 from voltphase.training.progress import ShowProgress, quiet_lightning
-from voltphase.training.runfolder import RunFolder, settings
+from voltphase.training.run_folder import RunFolder, settings
 from voltphase.training.trainer import lightning, make_trainer
 from voltphase.training.weights import read_model, restore, save_model
 

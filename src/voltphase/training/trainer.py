@@ -6,7 +6,7 @@ import inspect
 import os
 from typing import Any, Final
 
-from voltphase.surroundings import hidden
+from voltphase.core.surroundings import hidden
 
 # Lightning reads them when it is imported, and expects whole numbers.
 _RANKS: Final = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from voltphase.codesign import CodesignLayer
+from voltphase.core.errors import DataError, VoltphaseError
+from voltphase.core.files import atomic_path, read_errors
+from voltphase.core.limits import require_memory
 from voltphase.devices import Device, DevicePanel, DeviceStates
-from voltphase.errors import DataError, VoltphaseError
-from voltphase.files import atomic_path, read_errors
-from voltphase.limits import require_memory
-from voltphase.model import DONN
+from voltphase.network.donn import DONN
 
 _FORMAT = "voltphase-model-1"
 _DEVICE_KEY = "device {index} {column}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import voltphase.surroundings  # noqa: F401 - before anything here imports matplotlib
+import voltphase.core.surroundings  # noqa: F401 - before anything here imports matplotlib
 
 # isort: split
 from collections.abc import Sequence

@@ -6,10 +6,13 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from voltphase.errors import OutputError
-from voltphase.files import atomic_path, checked_path, write_errors, write_json
+from voltphase.core.errors import OutputError
+from voltphase.core.files import atomic_path, checked_path, write_errors, write_json
 from voltphase.optics import SamplingWarning
-from voltphase.validation import agreement, apertures, beams, cascades, gratings, invariants, rough
+from voltphase.validation.cases import apertures, beams, gratings, invariants
+from voltphase.validation.cases import backends as cascades
+from voltphase.validation.cases import methods as agreement
+from voltphase.validation.cases import rough_light as rough
 from voltphase.validation.rows import Curve, Outcome, Row
 
 CASES: tuple[Callable[[], Outcome], ...] = (

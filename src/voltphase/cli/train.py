@@ -1,0 +1,204 @@
+"""``voltphase train``, ``presets`` and ``demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from voltphase.cli.common import (
+    FAILED,
+    INTERRUPTED,
+    DataDirOption,
+    SetOption,
+    console,
+    given_path,
+    say,
+    say_error,
+    shell,
+)
+
+if TYPE_CHECKING:
+    from voltphase.config import Config
+
+
+def train(
+    config: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG|PRESET",
+            help="A YAML file, or the name of a preset (see voltphase presets).",
+            show_default=False,
+        ),
+    ],
+    overrides: SetOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="The run folder. Default: runs/NAME.",
+            show_default=False,
+            parser=given_path,
+        ),
+    ] = None,
+    data_dir: DataDirOption = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            help="Of initial states, draws and shuffling: the same seed gives the same maps.",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted run in --out from its last whole epoch.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in --out.")] = False,
+) -> None:
+    """Train a network and leave everything about it in a run folder.
+
+    The folder holds config.yaml (every setting), metrics.csv (a row an
+    epoch), summary.json (final accuracies, seed, versions),
+    model.safetensors (the result) and checkpoints/ (to resume from).
+    Accuracies are of the deployed states: one state per pixel, as it would
+    be loaded on the device.
+
+    [bold]Examples[/bold]
+
+      voltphase train digits
+      voltphase train mnist-small --out runs/m --set device.file=slm.csv
+      voltphase train my.yaml --set training.epochs=5 --seed 3
+      voltphase train runs/m/config.yaml --out runs/m --resume
+
+    [bold]A configuration file[/bold] starts from a preset and says what differs
+
+      preset: mnist-small
+      device: {file: slm.csv, levels: 16}
+      training: {epochs: 20, threads: 4}
+
+    [bold]Settings[/bold], lengths in metres; any run's config.yaml shows all with values
+
+      recipe    default, gumbel-softmax or paper: settles what is not
+                given of codesign, readout and training; with --set also
+                what CONFIG gives, but regions, epochs and batch_size
+      seed
+      data      name, dir, train_limit, test_limit
+      optics    size, pitch, wavelength, distances, depth, method,
+                engine, precision
+      device    file or model, parameters (of the model),
+                levels (null for all), pick, border
+                (devices: a list, one per layer)
+      codesign  gain, amplitude_grad_scale,
+                relaxation.{name, hard, mix, nearest, order, spread},
+                schedule.{name, start, end, temperatures, shares, per}
+      readout   regions, differential, measure, scale
+      training  epochs, batch_size, learning_rate, scale_learning_rate,
+                learning_rate_decay, loss, threads, accelerator
+    """
+    settings = _load(config, overrides, data_dir, seed)
+    folder = out or _default_folder(config, resume)
+    if resume and not folder.exists():
+        say(f"there is nothing in {folder} to resume: training from the start")
+    summary = _train(settings, folder, resume=resume, overwrite=overwrite)
+    deployable = summary.get("deployable", True)
+    say(
+        f"test accuracy {summary['test_accuracy']:.4f}, training accuracy {summary['train_accuracy']:.4f} "
+        f"(of {'the deployed states' if deployable else 'free phases'}), trained in {summary['seconds']:.0f} s"
+    )
+    if not deployable:
+        say(f"results are in {folder}: a ceiling, which no device can be set to")
+        return
+    say(f"results are in {folder}, next:")
+    bench = folder.with_name(f"{folder.name}-bench")
+    for command in (
+        shell("voltphase", "report", folder),
+        shell("voltphase", "deploy", folder, "--out", bench),
+        shell("voltphase", "verify", bench),
+    ):
+        say(f"  {command}")
+
+
+def presets() -> None:
+    """List the configurations that come with voltphase.
+
+    A preset's name stands for a file wherever a configuration is asked for;
+    a file may start from one by [bold]preset: NAME[/bold].
+    """
+    from voltphase.config import presets as known
+
+    for preset in known().values():
+        say(f"{preset.name:<14} {preset.description}")
+
+
+def demo(
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Where to put it; an earlier demo is replaced.",
+            parser=given_path,
+        ),
+    ] = Path("demo"),
+    overrides: SetOption = None,
+) -> None:
+    """Train on real handwriting, export, check the export, draw a report.
+
+    Trains the preset digits for a modelled liquid-crystal device into
+    DIR/run, exports the device maps to DIR/bench, rebuilds the system from
+    those files alone to show that it answers alike, and draws a page of
+    pictures. Takes a minute or two.
+    """
+    from voltphase.core.files import remove_folder
+    from voltphase.deployment import deploy_run
+    from voltphase.deployment import verify as verify_folder
+    from voltphase.reporting import write_report
+
+    run, bench = out / "run", out / "bench"
+    summary = _train(_load("digits", overrides, None, None), run, resume=False, overwrite=True)
+    if (bench / "manifest.json").is_file():
+        remove_folder(bench)
+    deploy_run(run, bench)
+    result = verify_folder(bench)
+    page = write_report(run)
+    say(f"maps to load on the devices: {bench}")
+    say(f"accuracy emulated:               {summary['test_accuracy']:.4f}")
+    equal = "equal" if result.passed and result.accuracy == summary["test_accuracy"] else "NOT equal"
+    say(f"accuracy re-emulated from files: {result.accuracy:.4f} ({equal})")
+    say(f"report: {page}")
+    if equal != "equal":
+        raise typer.Exit(FAILED)
+
+
+def _load(config: str, overrides: list[str] | None, data_dir: Path | None, seed: int | None) -> Config:
+    from voltphase.config import load_config
+
+    given = {"data.dir": None if data_dir is None else str(data_dir), "seed": seed}
+    return load_config(
+        config, overrides or (), values={key: value for key, value in given.items() if value is not None}
+    )
+
+
+def _default_folder(config: str, resume: bool) -> Path:
+    path = Path(config)
+    if path.name != "config.yaml":
+        return Path("runs") / path.stem
+    # Every run's file has this name: it is the folder's that tells one from another.
+    return path.parent if resume else Path("runs") / path.resolve().parent.name
+
+
+def _train(config: Config, folder: Path, *, resume: bool, overwrite: bool) -> dict[str, Any]:
+    from voltphase.training import RunFolder
+    from voltphase.training import train as run_training
+
+    try:
+        return run_training(config, folder, resume=resume, overwrite=overwrite, console=console())
+    except (KeyboardInterrupt, BrokenPipeError):
+        file = RunFolder(folder).config_file
+        again = shell("voltphase", "train", file, "--out", folder, "--resume")
+        say_error(f"interrupted: continue with {again}" if file.is_file() else "interrupted before training began")
+        raise typer.Exit(INTERRUPTED) from None

@@ -1,0 +1,1 @@
+"""Differentiable stand-ins for picking one state per pixel."""

@@ -1,0 +1,258 @@
+"""What the choice of states is measured against: continuous control values that are rounded, and free phases.
+
+They learn through the same model, loss and schedule as every other relaxation; the temperature does not concern them.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import ClassVar, Literal, NoReturn, get_args
+
+import torch
+from torch import Tensor
+
+from voltphase.codesign.relaxations.gumbel import Relaxation
+from voltphase.codesign.state_table import StateTable
+from voltphase.core import checks
+from voltphase.core.dtypes import standard_torch
+from voltphase.core.errors import ConfigError
+from voltphase.devices import DeviceStates, FittedResponse, fit_response
+
+Nearest = Literal["control", "complex"]
+
+# Distances of pixels to all states are formed for so many numbers at a time, 1 MB of float32.
+_PIECE = 1 << 18
+# States are equally near if their distances differ by no more than rounding, of which a few operations make this much.
+_ROUNDING = 16
+# Where along the control range to look for what comes nearest to a state that is not nearest at its own control value.
+_LOOKED_AT = 4096
+
+
+@dataclass(frozen=True)
+class _Rounded(Relaxation):
+    """A continuous control value per pixel, which stands for a state nearby.
+
+    The design, ``1 x rows x columns``, is the control value in units that make the device's range -1 to 1. Beyond an
+    end the range is folded back, again and again: at 1.2 a pixel is where it is at 0.8. So there is no control value
+    the device does not take, the gradient is exact and has its full size everywhere, at the ends too, where a clamp
+    would freeze a pixel and a sigmoid slow it down, and a learning rate means the same at every control value.
+    """
+
+    nearest: Nearest = "control"
+    order: int | None = None
+
+    def __post_init__(self) -> None:
+        checks.word(self.nearest, "nearest", get_args(Nearest))
+        if self.order is not None:
+            object.__setattr__(self, "order", checks.whole(self.order, "an order", least=1))
+
+    def response(self, table: StateTable) -> FittedResponse:
+        """The continuous response that pixels are trained with."""
+        return _curve(_Table.of(table), self.order).response
+
+    def initial(self, table: StateTable, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+        """Control values spread evenly over the range, at random."""
+        return 2 * torch.rand((1, *shape), generator=generator, dtype=table.amplitude.dtype, device="cpu") - 1
+
+    @abstractmethod
+    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+        """The modulation and its gradient; see :meth:`Relaxation.modulation`."""
+
+    @torch.no_grad()
+    def levels(self, design: Tensor, table: StateTable) -> Tensor:
+        """The level whose state is nearest to each pixel.
+
+        Of states equally near on the complex plane it is the one nearest in control value; of two equally near in
+        control value the lower one.
+        """
+        x, curve = _folded(design[0]), _curve(_Table.of(table), self.order)
+        if self.nearest == "control":
+            return curve.sorting[torch.searchsorted(curve.midpoints, x.contiguous())]
+        parts = x.flatten().split(max(_PIECE // len(table), 1))
+        return torch.cat([self._on_the_plane(part, table, curve) for part in parts]).view(x.shape)
+
+    @torch.no_grad()
+    def holding(self, levels: Tensor, table: StateTable) -> Tensor:
+        """The levels' own control values, or else ones that stand for them; NaN where there is none.
+
+        There is none where the fitted response comes nearest to a level's state nowhere on the complex plane, or where
+        in the precision of the table three control values are one.
+        """
+        curve = _curve(_Table.of(table), self.order)
+        own = self.levels(curve.control[None], table)
+        held = torch.where(own == torch.arange(len(own), device=own.device), curve.control, torch.nan)
+        x = torch.linspace(-1, 1, _LOOKED_AT, dtype=held.dtype, device=held.device)
+        there, at = self.levels(x[None], table), curve.at(x)
+        for level in held.isnan().nonzero().flatten().tolist():
+            places = (there == level).nonzero().flatten()
+            if len(places):
+                held[level] = x[places[(at[places] - table.values[level]).abs().argmin()]]
+        return held[levels][None]
+
+    def _on_the_plane(self, x: Tensor, table: StateTable, curve: _Curve) -> Tensor:
+        apart = (table.values[:, None] - curve.at(x)).abs()
+        rounding = _ROUNDING * torch.finfo(apart.dtype).eps * table.amplitude.max()
+        along = (curve.control[:, None] - x).abs()
+        return torch.where(apart <= apart.amin(0) + rounding, along, torch.inf).argmin(0)
+
+
+@dataclass(frozen=True)
+class PostTraining(_Rounded):
+    """Continuous in training, rounded to the nearest state afterwards (PTQ).
+
+    Light in training sees the response that :func:`voltphase.devices.fit_response` puts through the states.
+
+    Args:
+        nearest: In which sense the state is the nearest: in ``"control"`` value, as in the paper, or on the
+            ``"complex"`` plane to what light saw in training.
+        order: Of the fitted polynomials; chosen by cross-validation if None.
+
+    Raises:
+        ConfigError: if ``nearest`` is none of these.
+
+    Source: the baseline of "Differentiable Discrete Device-to-System Codesign for Optical Neural Networks via
+    Gumbel-Softmax"; folding instead of a clamp, and the complex plane, are ours.
+    """
+
+    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+        checks.temperature(temperature)
+        return _curve(_Table.of(table), self.order).at(_folded(design[0]))
+
+
+@dataclass(frozen=True)
+class QuantizationAware(_Rounded):
+    """Rounded to the nearest state in every step, with the gradient of the continuous response (QAT).
+
+    Light in training sees the measured state itself; its gradient by the control value is that of the response that
+    :func:`voltphase.devices.fit_response` puts through the states, at the control value before rounding
+    (straight-through).
+
+    Args:
+        nearest: As for :class:`PostTraining`.
+        order: As for :class:`PostTraining`.
+
+    Raises:
+        ConfigError: if ``nearest`` is none of these.
+
+    Source: as for :class:`PostTraining`.
+    """
+
+    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+        checks.temperature(temperature)
+        response = _curve(_Table.of(table), self.order).at(_folded(design[0]))
+        # The difference is zero, exactly, and carries the gradient.
+        return table.values[self.levels(design, table)] + (response - response.detach())
+
+
+@dataclass(frozen=True)
+class Unconstrained(Relaxation):
+    """A free phase per pixel and amplitude 1: the ceiling, which no device of a few states reaches.
+
+    The design, ``1 x rows x columns``, is the phase in radians. It stands for no levels: evaluation, too, sees the
+    continuous phases, and nothing can be deployed. Of the device nothing is used.
+
+    Source: Lin et al., "All-optical machine learning using diffractive deep neural networks", Science 361, 1004 (2018).
+    """
+
+    discrete: ClassVar[bool] = False
+
+    def initial(self, table: StateTable, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+        """Phases spread evenly over a turn, at random."""
+        return 2 * torch.pi * torch.rand((1, *shape), generator=generator, dtype=table.amplitude.dtype, device="cpu")
+
+    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+        checks.temperature(temperature)
+        return torch.polar(torch.ones_like(design[0]), design[0])
+
+    def levels(self, design: Tensor, table: StateTable) -> NoReturn:
+        """There are none.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            "expected pixels in states of a device, but unconstrained phases have no levels: they are a ceiling to "
+            "compare accuracies with, train with another codesign.relaxation for a device"
+        )
+
+    def holding(self, levels: Tensor, table: StateTable) -> NoReturn:
+        """There is none.
+
+        Raises:
+            ConfigError: always.
+        """
+        self.levels(levels, table)
+
+
+@dataclass(frozen=True, eq=False)
+class _Curve:
+    """A fitted response as tensors, where and in the precision a table is.
+
+    Attributes:
+        response: What was fitted.
+        coefficients: Of the Chebyshev polynomials, ``2 x (order + 1)``: amplitude, phase.
+        control: Of each level, the range being -1 to 1.
+        sorting: The levels by ascending control value.
+        midpoints: Halfway between neighbouring control values, ``levels - 1``.
+    """
+
+    response: FittedResponse
+    coefficients: Tensor
+    control: Tensor
+    sorting: Tensor
+    midpoints: Tensor
+
+    def at(self, x: Tensor) -> Tensor:
+        """The complex response at normalised control values, of any shape."""
+        terms = [torch.ones_like(x), x]
+        while len(terms) < self.coefficients.shape[1]:
+            terms.append(2 * x * terms[-1] - terms[-2])
+        amplitude, phase = torch.tensordot(self.coefficients, torch.stack(terms), 1)
+        # Not by torch.polar, whose gradient has the wrong sign where a fitted amplitude dips below zero.
+        return torch.complex(amplitude * phase.cos(), amplitude * phase.sin())
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table as a key: equal to another one over the same numbers in the same memory, without reading them."""
+
+    # Kept, so that its memory cannot become another table's.
+    table: StateTable = field(compare=False)
+    identity: tuple[object, ...]
+
+    @classmethod
+    def of(cls, table: StateTable) -> _Table:
+        columns = (table.control, table.amplitude, table.phase)
+        return cls(table, tuple((c.data_ptr(), _version(c), len(c), c.dtype, c.device) for c in columns))
+
+
+def _version(column: Tensor) -> int:
+    return 0 if column.is_inference() else column._version
+
+
+@lru_cache(maxsize=256)
+def _curve(key: _Table, order: int | None) -> _Curve:
+    table = key.table
+    control, amplitude, phase = (
+        column.detach().double().cpu().numpy() for column in (table.control, table.amplitude, table.phase)
+    )
+    response = fit_response(DeviceStates(control, amplitude, phase, "this device"), order)
+    low, high = response.control_range
+    # What is made in inference mode could never be used in training.
+    with standard_torch():
+        normalised = torch.tensor(2 * (control - low) / (high - low) - 1)
+        ascending, sorting = normalised.sort()
+        coefficients = torch.tensor([response.amplitude.tolist(), response.phase.tolist()], dtype=torch.float64)
+        coefficients, normalised, midpoints = (
+            column.to(table.amplitude) for column in (coefficients, normalised, (ascending[1:] + ascending[:-1]) / 2)
+        )
+        return _Curve(response, coefficients, normalised, sorting.to(table.amplitude.device), midpoints)
+
+
+def _folded(x: Tensor) -> Tensor:
+    """``x`` from -1 to 1, and beyond folded back at both ends as often as it takes: a triangle of slope 1 and -1."""
+    along = torch.remainder(x + 1, 4)
+    # Not by abs, which has no slope at the end itself.
+    return torch.where(along <= 2, along - 1, 3 - along)

@@ -1,0 +1,254 @@
+"""From a preset's name or a YAML file, and ``key=value`` overrides, to a checked configuration."""
+
+from __future__ import annotations
+
+import copy
+import importlib.resources
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from voltphase.config.kinds import kind_at
+from voltphase.config.messages import describe, enumerate_words, nearest
+from voltphase.config.sections import Config
+from voltphase.config.yaml_io import LARGEST, read_value, read_yaml
+from voltphase.core.errors import ConfigError
+from voltphase.core.files import checked_path, read_text
+
+# Two spellings of one thing: a file that gives one replaces the other of the preset it starts from.
+_EXCLUSIVE = {"device": "devices", "devices": "device"}
+
+# What a recipe leaves alone in the sections it settles: where on the detector, how long, on which machine.
+_LEFT_BY_RECIPES = {
+    "codesign": (),
+    "readout": ("regions",),
+    "training": ("epochs", "batch_size", "threads", "accelerator"),
+}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A configuration that comes with voltphase.
+
+    Attributes:
+        name: What to type.
+        description: What it is for, in a line.
+        text: Its YAML.
+    """
+
+    name: str
+    description: str
+    text: str
+
+
+def presets() -> dict[str, Preset]:
+    """The configurations that come with voltphase, by name."""
+    return _shipped("presets")
+
+
+def recipes() -> dict[str, Preset]:
+    """Ways to learn a design (relaxation, schedule, gain, readout, loss, learning rates), by name.
+
+    ``default`` is what measurement showed to train best for its time, ``paper`` is faithful to the paper.
+    """
+    return _shipped("presets/recipes")
+
+
+def _shipped(path: str) -> dict[str, Preset]:
+    folder = importlib.resources.files("voltphase").joinpath(path)
+    found = {}
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        name, _, suffix = entry.name.rpartition(".")
+        if suffix == "yaml":
+            text = entry.read_text(encoding="utf-8")
+            found[name] = Preset(name, text.partition("\n")[0].removeprefix("#").strip(), text)
+    return found
+
+
+def load_config(
+    source: str | Path, overrides: Sequence[str] = (), *, values: Mapping[str, Any] | None = None
+) -> Config:
+    """The configuration of a preset or a file, with single settings overridden.
+
+    A file may start from a preset by ``preset: NAME`` and give only what differs. ``recipe: NAME`` (see
+    :func:`recipes`) settles how the design is learned where nothing else is said; what is given nowhere has its
+    default. A recipe in ``overrides`` wins over the file, as all of them do: of what the file itself says of codesign,
+    readout and training only the detector's regions, epochs, batch size and the machine's use stay. Relative paths in
+    a file are taken from the file's folder, those in ``overrides`` from the current one.
+
+    Args:
+        source: A preset's name (see :func:`presets`) or the path of a YAML file.
+        overrides: ``"training.epochs=5"`` and the like; an item of a list is named by its number:
+            ``"devices.0.levels=4"``. A setting that is a text, such as a file's name, is all that follows the ``=``,
+            unless that is in quotes as a whole; ``null`` is none. Other values are read as YAML.
+        values: Settings that win over all of these, by their dotted keys, as they are.
+
+    Raises:
+        ConfigError: if there is no such preset or file, it is not YAML, or a key or value does not fit.
+    """
+    raw, place = _read(source)
+    if any(override.partition("=")[0].strip() == "recipe" for override in overrides):
+        raw = _without_recipe(raw)
+    keys = [_override(raw, override) for override in overrides]
+    for key, value in (values or {}).items():
+        _set(raw, key, value)
+        keys.append(key)
+    _settle_paths(raw, Path.cwd())
+    if "recipe" in raw:
+        raw = _with_recipe(raw, "--set" if "recipe" in keys else place)
+    return parse_config(raw, place, keys)
+
+
+def parse_config(raw: Any, place: str = "", overridden: Sequence[str] = ()) -> Config:
+    """The configuration that nested mappings describe.
+
+    Args:
+        raw: Nested mappings as read from YAML.
+        place: Where they come from, to name in an error.
+        overridden: Dotted keys that did not come from there.
+
+    Raises:
+        ConfigError: for the first key or value that does not fit, and how many more there are.
+    """
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        sentence, path = describe(error, Config, raw)
+        if overridden and not path:
+            place = ""
+        elif any(f"{path}.".startswith(f"{key}.") or key.startswith(f"{path}.") for key in overridden):
+            place = "--set"
+        raise ConfigError(f"{place}: {sentence}" if place else sentence) from error
+
+
+def _read(source: str | Path) -> tuple[dict[str, Any], str]:
+    known = presets()
+    name, path = str(source), checked_path(source, ConfigError)
+    if name in known:
+        return _mapping(_read_yaml(known[name].text, f"preset {name}"), name), f"preset {name}"
+    if path.is_dir():
+        raise ConfigError(
+            f"expected a preset or a YAML file, but {source} is a folder: a run's file is config.yaml in it"
+        )
+    if not path.exists():
+        raise _no_such_config(source, path, list(known))
+    raw = _mapping(_read_yaml(read_text(path, ConfigError, LARGEST), name), name)
+    _settle_paths(raw, path.resolve().parent)
+    if "preset" in raw:
+        base = raw.pop("preset")
+        if not isinstance(base, str) or base not in known:
+            raise ConfigError(f"{name}: expected preset to be {enumerate_words(list(known))}, but got {base!r}")
+        raw = _merge(_mapping(_read_yaml(known[base].text, base), base), raw)
+    return raw, name
+
+
+def _read_yaml(text: str, source: str) -> Any:
+    return read_yaml(text, source, kind_at)
+
+
+def _with_recipe(raw: dict[str, Any], place: str) -> dict[str, Any]:
+    known, name = recipes(), raw["recipe"]
+    if not isinstance(name, str) or name not in known:
+        raise ConfigError(f"{place}: expected recipe to be {enumerate_words(list(known))}, but got {name!r}")
+    rest = {key: value for key, value in raw.items() if key != "recipe"}
+    return _merge(_mapping(_read_yaml(known[name].text, f"recipe {name}"), name), rest)
+
+
+def _without_recipe(raw: dict[str, Any]) -> dict[str, Any]:
+    return {
+        section: {key: value for key, value in content.items() if key in _LEFT_BY_RECIPES[section]}
+        if section in _LEFT_BY_RECIPES and isinstance(content, dict)
+        else content
+        for section, content in raw.items()
+    }
+
+
+def _mapping(raw: Any, place: str) -> dict[str, Any]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{place}: expected a group of keys such as seed: 0, but got {str(raw)[:60]!r}")
+    return raw
+
+
+def _no_such_config(source: str | Path, path: Path, names: list[str]) -> ConfigError:
+    siblings = []
+    if path.parent.is_dir():
+        siblings = [
+            str(path.with_name(entry.name)) for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")
+        ]
+    close = nearest(str(source), names) or nearest(str(path), siblings)
+    hint = f" (did you mean {close}?)" if close else ""
+    return ConfigError(f"{source} is neither a preset nor a file{hint}: the presets are {', '.join(names)}")
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = copy.deepcopy(base)
+    for key, value in over.items():
+        if value is not None and key in _EXCLUSIVE:
+            merged.pop(_EXCLUSIVE[key], None)
+        if isinstance(value, Mapping) and isinstance(merged.get(key), dict):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _override(raw: dict[str, Any], override: str) -> str:
+    given, equals, text = override.partition("=")
+    key = given.strip()
+    if not equals or not key:
+        raise ConfigError(f"expected --set KEY=VALUE such as training.epochs=5, but got {override!r:.100}")
+    if given.endswith(" "):  # spaces around the sign are no part of a name
+        text = text.lstrip()
+    _set(raw, key, read_value(text, f"--set {key}", tuple(key.split(".")), kind_at))
+    return key
+
+
+def _set(raw: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    at: Any = raw
+    for depth, step in enumerate(parents):
+        at = _step(at, step, key, ".".join(parents[:depth]))
+    if isinstance(at, list):
+        at[_index(at, last, key, ".".join(parents))] = value
+    elif isinstance(at, dict):
+        at[last] = value
+    else:
+        raise _no_keys(key, ".".join(parents), at)
+    if key in _EXCLUSIVE and value is not None:
+        raw.pop(_EXCLUSIVE[key], None)
+
+
+def _step(at: Any, step: str, key: str, where: str) -> Any:
+    if isinstance(at, list):
+        return at[_index(at, step, key, where)]
+    if not isinstance(at, dict):
+        raise _no_keys(key, where, at)
+    if at.get(step) is None:
+        at[step] = {}
+    return at[step]
+
+
+def _index(at: list[Any], step: str, key: str, where: str) -> int:
+    if not step.isdecimal() or len(step) > 9 or int(step) >= len(at):
+        raise ConfigError(f"--set {key}: expected a number from 0 to {len(at) - 1} after {where}, but got {step!r}")
+    return int(step)
+
+
+def _no_keys(key: str, where: str, at: Any) -> ConfigError:
+    return ConfigError(f"--set {key}: {where} holds no keys, it is {at!r:.60}")
+
+
+def _settle_paths(raw: dict[str, Any], folder: Path) -> None:
+    devices = raw.get("devices")
+    devices = devices if isinstance(devices, list) else []
+    for section, key in [
+        (raw.get("data"), "dir"),
+        *((device, "file") for device in (raw.get("device"), *devices)),
+    ]:
+        if isinstance(section, dict) and isinstance(section.get(key), str):
+            section[key] = str(folder / checked_path(section[key], ConfigError))

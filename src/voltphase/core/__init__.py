@@ -1,0 +1,1 @@
+"""What every other package builds on; it imports none of them."""

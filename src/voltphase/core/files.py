@@ -1,0 +1,321 @@
+"""Writing files so that nothing half-written is ever left under its final name, and reading them without trust."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import socket
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from os import PathLike
+from pathlib import Path
+from secrets import token_hex
+from shutil import rmtree
+from typing import Any, Final
+
+import numpy as np
+import psutil
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from voltphase.core.errors import OutputError, VoltphaseError
+from voltphase.core.words import printable
+
+# Far more than any JSON file that voltphase writes.
+_LARGEST_JSON: Final = 64 << 20
+_LONGEST_SHOWN: Final = 200
+
+# Where something is written before it has its name: machine, process and a token. Nothing takes a day to write.
+_TEMPORARY: Final = re.compile(r"\.voltphase-([0-9a-f]{8})-([0-9]+)-[0-9a-f]{16}")
+_ABANDONED_SECONDS: Final = 86_400
+_in_use: set[str] = set()
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` to write to, and rename it to ``path`` if the block succeeds.
+
+    Raises:
+        OutputError: if the file cannot be written (missing folder, no permission, full disk).
+    """
+    path = checked_path(path, OutputError)
+    with write_errors(path), _beside(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        yield temporary
+        # Some writers put a file there that is private.
+        temporary.chmod(mode)
+        temporary.replace(path)
+
+
+@contextmanager
+def atomic_directory(path: str | Path) -> Iterator[Path]:
+    """Give a temporary folder to fill, and rename it to ``path``, which must not exist, if the block succeeds.
+
+    Raises:
+        OutputError: if ``path`` exists already or cannot be written.
+    """
+    path = checked_path(path, OutputError)
+    if path.exists():
+        raise OutputError(f"expected a new folder, but {path} exists already: choose another or remove it")
+    with write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _beside(path) as temporary:
+            temporary.mkdir()
+            yield temporary
+            temporary.replace(path)
+
+
+@contextmanager
+def write_errors(path: str | PathLike[str]) -> Iterator[None]:
+    """Turn what the system says against writing ``path`` in this block into one sentence.
+
+    Raises:
+        OutputError: if the block raises an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {_shortened(path)}: {reason_of(error)}; choose a place that can be written"
+        ) from error
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder at once: what a killed process leaves is all of it, or nothing but a temporary folder.
+
+    Raises:
+        OutputError: if it cannot be removed.
+    """
+    with write_errors(path), _beside(path) as grave:
+        path.replace(grave)
+
+
+def is_temporary(path: Path) -> bool:
+    """Return whether a path is named like a folder in which something is written before it has its name."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the temporary folders in ``folder`` of processes that were killed while they wrote there.
+
+    Of those made on this machine, all whose process has ended; of those made on others, which cannot be asked, all
+    that are older than a day. What cannot be removed stays.
+    """
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
+            made_by = _TEMPORARY.fullmatch(path.name)
+            if made_by is None or path.name in _in_use:
+                continue
+            machine, process = made_by[1], int(made_by[2])
+            ended = machine == _machine() and (process == os.getpid() or not psutil.pid_exists(process))
+            if ended or time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                rmtree(path, ignore_errors=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` to ``path``, whole or not at all."""
+    with atomic_path(path) as temporary:
+        # A name that is no text, as file names may be, is written with escapes rather than not at all.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write ``content`` as indented JSON to ``path``, whole or not at all."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def load_array(path: Path) -> NDArray[Any]:
+    """The array of an ``.npy`` file; never one that holds Python objects.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is no such array.
+    """
+    return np.array(map_array(path))
+
+
+def map_array(path: Path) -> NDArray[Any]:
+    """The array of an ``.npy`` file as it lies on the disk, to look at its shape and type before memory is asked for.
+
+    A header that promises more than the file holds is found out here.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is no plain array.
+    """
+    try:
+        return open_memmap(path, mode="r")
+    except OSError:
+        raise
+    except Exception as error:  # a damaged header is parsed as Python, and may fail in any way that this can
+        raise ValueError("no plain array as numpy.save writes it") from error
+
+
+def checked_path(path: str | PathLike[str], error: type[VoltphaseError]) -> Path:
+    """Return ``path`` with ``~`` replaced by the home folder, after asking the system whether such a path can exist.
+
+    Every path that a user gives goes through here first, so that one that cannot be used at all (too long, with a NUL
+    or a lone surrogate, below a folder that may not be searched, a pipe or a device) is one sentence and never a
+    traceback.
+
+    Args:
+        path: The path as it was given; nothing needs to exist there.
+        error: Class of the error to raise.
+
+    Raises:
+        VoltphaseError: the given class, if ``path`` is no path, names an unknown home folder, or the system refuses it.
+    """
+    if not isinstance(path, str | PathLike):
+        raise error(f"expected a path, but got {path!r:.60}: give a text or a pathlib.Path")
+    text = os.fsdecode(path)
+    if not text:
+        raise error("expected a path, but got an empty text: name a file or a folder, the current one by a dot")
+    try:
+        checked = Path(text)
+        if text.startswith("~"):
+            checked = checked.expanduser()
+        elif str(checked).startswith("~"):  # Path drops the ./ that tells a name from a home folder
+            checked = Path.cwd() / checked
+        mode = stat.S_IFDIR
+        with suppress(FileNotFoundError, NotADirectoryError):
+            mode = checked.stat().st_mode
+    except RuntimeError as cause:
+        raise error(f"expected a path, but there is no home folder for {_shortened(path)}: write it in full") from cause
+    except (OSError, ValueError) as cause:
+        reason = reason_of(cause) if isinstance(cause, OSError) else "it holds a character that no path may"
+        raise error(f"cannot use the path {_shortened(path)}: {reason}; check it and its permissions") from cause
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        # One would wait for ever, another gives or takes bytes without end.
+        raise error(f"expected a file or a folder, but {_shortened(path)} is no regular file: choose another")
+    return checked
+
+
+@contextmanager
+def read_errors(path: str | PathLike[str], error: type[VoltphaseError]) -> Iterator[None]:
+    """Turn what the system says against reading ``path`` in this block into one sentence.
+
+    Args:
+        path: The file or folder being read, to name in the sentence where the system does not.
+        error: Class of the error to raise.
+
+    Raises:
+        VoltphaseError: the given class, if the block raises an OSError or finds that a text is not UTF-8.
+    """
+    try:
+        yield
+    except OSError as cause:
+        named = _shortened(cause.filename or path)
+        raise error(f"cannot read {named}: {reason_of(cause)}; check the path and its permissions") from cause
+    except UnicodeDecodeError as cause:
+        raise error(f"cannot read {_shortened(path)}: it is not UTF-8 text") from cause
+
+
+def read_text(path: Path, error: type[VoltphaseError], largest: int) -> str:
+    """Return the text of a regular file in UTF-8, which is bounded in size.
+
+    Args:
+        path: The file.
+        error: Class of the error to raise.
+        largest: Most bytes that it may have.
+
+    Raises:
+        VoltphaseError: the given class, if the file cannot be read, is no regular file, is larger or no such text.
+    """
+    with read_errors(path, error):
+        require_file(path, error)
+        with path.open("rb") as stream:
+            content = stream.read(largest + 1)
+        if len(content) > largest:
+            size = f"{largest >> 20} MiB" if largest >> 20 else f"{largest >> 10} KiB"
+            raise error(f"expected a file of at most {size}, but {_shortened(path)} is larger")
+        return content.decode("utf-8")
+
+
+def require_file(path: Path, error: type[VoltphaseError]) -> None:
+    """Refuse what is there but no regular file: a folder, or a pipe or device that is read without end.
+
+    Raises:
+        VoltphaseError: the given class, if it is.
+        OSError: if the system does not say.
+    """
+    if path.exists() and not path.is_file():
+        what = "a folder and no regular file" if path.is_dir() else "no regular file"
+        raise error(f"expected a file at {_shortened(path)}, but it is {what}: check the path")
+
+
+def read_json(path: Path, error: type[VoltphaseError]) -> Any:
+    """Return the content of a JSON file, which is bounded in size and holds no numbers that JSON does not know.
+
+    Args:
+        path: The file.
+        error: Class of the error to raise.
+
+    Raises:
+        VoltphaseError: the given class, if the file cannot be read, is no regular file or larger than 64 MiB, or is
+            not JSON: nested too deep, an integer of thousands of digits, NaN or a key that comes twice.
+    """
+    text = read_text(path, error, _LARGEST_JSON)
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
+    except RecursionError as cause:
+        raise error(f"expected JSON in {path}, but it is nested too deep") from cause
+    except ValueError as cause:
+        raise error(f"expected JSON in {path}, but it is damaged: {cause!s:.200}") from cause
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says against it, as a part of a sentence."""
+    return (error.strerror or str(error)).lower()
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        repeated = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
+        raise ValueError(f"the key {repeated!r} comes twice")
+    return content
+
+
+def _shortened(path: object) -> str:
+    """Return a path as a sentence can show it: not longer than a few lines, with printable characters only."""
+    text = printable(os.fsdecode(path) if isinstance(path, str | bytes | PathLike) else str(path))
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    # In a folder of its own, where it is made like any file and so with the permissions of new files: the umask that
+    # says what these are cannot be read without setting it, for all threads. Not a TemporaryDirectory: Ctrl-C while
+    # that is being made or removed leaves it behind.
+    remove_abandoned(path.parent)
+    folder = path.parent / f".voltphase-{_machine()}-{os.getpid()}-{token_hex(8)}"
+    try:
+        _in_use.add(folder.name)
+        folder.mkdir()
+        yield folder / path.name
+    finally:
+        try:
+            rmtree(folder, ignore_errors=True)
+        except (KeyboardInterrupt, OSError):
+            # Ctrl-C is all it does not ignore, and may make it close a folder twice, which is an OSError.
+            rmtree(folder, ignore_errors=True)
+            raise KeyboardInterrupt from None
+        finally:
+            _in_use.discard(folder.name)
+
+
+def _machine() -> str:
+    """Return what stands for this machine, or for this container on it: where a process number means one process."""
+    about = socket.gethostname()
+    with suppress(OSError):  # not on Linux
+        about += str(Path("/proc/self/ns/pid").readlink())
+    return hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:8]

@@ -1,0 +1,54 @@
+"""What this machine can hold, and whether something fits in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from voltphase.core.errors import VoltphaseError
+
+# Limits of the control group of a container or a batch job: version 2, then version 1.
+_CGROUPS: Final = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+#: Part of the available memory above which a need is close to the limit.
+CLOSE: Final = 0.7
+
+
+def available_memory() -> int:
+    """Return the bytes that this process can still take without swapping, within the limit of its container."""
+    available = psutil.virtual_memory().available
+    for limit, usage in _CGROUPS:
+        try:
+            left = int(Path(limit).read_text()) - int(Path(usage).read_text())
+        except (OSError, ValueError):  # no such control group, or "max": no limit
+            continue
+        available = min(available, max(left, 0))
+    return available
+
+
+def require_memory(needed: float, what: str, error: type[VoltphaseError], advice: str) -> None:
+    """Refuse what needs more memory than there is, before anything is allocated.
+
+    Args:
+        needed: Estimated bytes.
+        what: What needs them, as the subject of a sentence: ``"a plane of 65536 x 65536 samples"``.
+        error: Class of the error to raise.
+        advice: What the user can do, as the end of the sentence.
+
+    Raises:
+        VoltphaseError: the given class, if ``needed`` is more than :func:`available_memory`.
+    """
+    available = available_memory()
+    if needed > available:
+        raise error(
+            f"{what} needs about {gigabytes(needed)}, but this machine has {gigabytes(available)} free: {advice}"
+        )
+
+
+def gigabytes(size: float) -> str:
+    """Return a number of bytes in words, such as ``"17 GB"``."""
+    return f"{size / 1e9:.2g} GB" if size < 1e10 else f"{size / 1e9:.0f} GB"

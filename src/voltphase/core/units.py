@@ -1,0 +1,259 @@
+"""Lengths and angles: how people write them, what they can be, and what a number in another unit looks like.
+
+A number outside what an optical bench can have is an error; one that a bench hardly has is a warning. Both name the
+unit it seems to be in. All bounds are here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from voltphase.core import checks
+from voltphase.core.advice import advise
+from voltphase.core.errors import GeometryError, VoltphaseError, VoltphaseWarning
+
+# In metres. X-rays are shorter and radio waves longer; a number far outside is a length in another unit.
+SHORTEST_WAVELENGTH, LONGEST_WAVELENGTH = 1e-9, 1e-2
+# Neighbouring samples of any plane are nearer than this, and planes nearer to one another.
+LARGEST_PITCH, LONGEST_DISTANCE = 0.1, 1000.0
+# The size of an atom: nothing that shapes light of 1 nm and longer is finer.
+SMALLEST_PITCH = 1e-10
+# A phase in radians stays within a few turns; eight turns and more are what degrees look like.
+LARGEST_PHASE = 50.0
+
+# In wavelengths. Pixels of displays are up to 500, those that shape terahertz waves about half of one. Finer than a
+# tenth, samples carry next to nothing but waves that decay; farther away than the nearest field, nobody needs that.
+_COARSEST, _FINEST, _NEAR_FIELD = 3000, 0.1, 10
+# Light that spreads over 30 times the width of both planes leaves less than a thousandth on the target.
+_WIDEST_SPREAD = 30
+# Up to here a distance is one that benches have.
+_SHORT = 2.0
+# A relief or a film is a few wavelengths thick.
+_THICKEST = 1000
+
+_PREFIXES = {-12: "pm", -9: "nm", -6: "µm", -3: "mm", 0: "m", 3: "km"}
+_UNITS = {"nm": 1e-9, "µm": 1e-6, "mm": 1e-3, "cm": 1e-2}
+
+
+class UnitWarning(VoltphaseWarning):
+    """A number that is possible, but looks as if it had been given in another unit."""
+
+
+@dataclass(frozen=True)
+class Length:
+    """A kind of length, in metres, and what its numbers are held to. Of a negative one the absolute value counts.
+
+    Args:
+        what: Its name.
+        most: Largest possible one.
+        usual: Largest one that is not worth a warning.
+        typical: Smallest and largest common one: a number is taken to be in the unit in which it would be common.
+        units: Those people may have meant, the likeliest first.
+        example: A common one, as the end of a message.
+    """
+
+    what: str
+    most: float
+    usual: float
+    typical: tuple[float, float]
+    units: tuple[str, ...]
+    example: str
+
+    def meant(self, number: float) -> str:
+        """Say which unit a number looks to be in, and what it is in metres."""
+        low, high = self.typical
+        for unit in self.units:
+            if low <= abs(number) * _UNITS[unit] <= high:
+                return f"{number:g} {unit} is {number * _UNITS[unit]:.6g}"
+        return self.example
+
+
+WAVELENGTH = Length(
+    "wavelength",
+    LONGEST_WAVELENGTH,
+    LONGEST_WAVELENGTH,
+    (1e-7, 3e-3),
+    ("nm", "µm", "mm"),
+    "green light has 532e-9",
+)
+# Half the longest wavelength is as coarse as a pixel has to be.
+PITCH = Length("pitch", LARGEST_PITCH, 5e-3, (2e-7, 1e-3), ("µm", "mm", "nm"), "a typical one is 36e-6")
+DISTANCE = Length(
+    "distance", LONGEST_DISTANCE, LONGEST_DISTANCE, (1e-3, 3.0), ("mm", "cm", "µm"), "a typical one is 0.3"
+)
+FOCAL_LENGTH = Length("focal length", 1e4, 10.0, (1e-3, 3.0), ("mm", "cm", "µm"), "a typical one is 0.1")
+# Of what is in the beam, and of where it is across the beam.
+SIZE = Length("size", LONGEST_DISTANCE, 0.5, (1e-5, 0.1), ("mm", "µm", "cm"), "a typical one is 5e-3")
+OFFSET = Length("offset", LONGEST_DISTANCE, 0.5, (1e-6, 0.1), ("mm", "µm", "cm"), "a typical one is 1e-3")
+THICKNESS = Length("thickness", 0.1, 0.1, (1e-8, 1e-3), ("µm", "nm", "mm"), "a typical one is 1e-6")
+
+
+def metres(length: float, digits: int = 3) -> str:
+    """A length with the unit that suits it: ``"36 µm"``, ``"0.3 m"``."""
+    if length == 0 or not math.isfinite(length):
+        return f"{length:g} m"
+    # A tenth of a metre and more is said in metres, as distances on a bench are.
+    power = 0 if 0.1 <= abs(length) < 1000 else 3 * math.floor(math.log10(abs(length)) / 3)
+    power = min(max(power, -12), 3)
+    return f"{length / 10.0**power:.{digits}g} {_PREFIXES[power]}"
+
+
+def require_length(
+    kind: Length, *numbers: float, what: str = "", error: type[VoltphaseError] = GeometryError, usual: float = math.inf
+) -> None:
+    """Refuse lengths that are impossible, and warn of the first that is unusual.
+
+    Args:
+        kind: The kind of length.
+        numbers: The lengths in metres.
+        what: Their name in messages, that of the kind by default.
+        error: Class of the error to raise.
+        usual: A lower bound on what is usual than the kind's own, in metres.
+
+    Raises:
+        VoltphaseError: the given class, if one of them is not finite or out of the bounds of its kind.
+
+    Warns:
+        UnitWarning: if one of them is above what is usual.
+    """
+    what = what or kind.what
+    for number in numbers:
+        if not checks.is_number(number):
+            raise error(f"expected a finite {what} in metres, but got {checks.shown(number)}: {kind.example}")
+        if abs(number) > kind.most:
+            raise error(
+                f"expected {_a(what)} in metres, at most {metres(kind.most)}, but got {number:g}: {kind.meant(number)}"
+            )
+    for number in numbers:
+        if abs(number) > min(kind.usual, usual):
+            advise(
+                f"{_a(what)} of {metres(number)} is unusual: lengths are in metres, and {kind.meant(number)}",
+                UnitWarning,
+            )
+            break
+
+
+def require_wavelength(wavelength: float, error: type[VoltphaseError] = GeometryError) -> None:
+    """Refuse what no light has for a wavelength.
+
+    Raises:
+        VoltphaseError: the given class, if it is not between a nanometre and a centimetre.
+    """
+    known = checks.is_number(wavelength)
+    if not (known and SHORTEST_WAVELENGTH <= wavelength <= LONGEST_WAVELENGTH):
+        raise error(
+            f"expected a wavelength in metres, from {metres(SHORTEST_WAVELENGTH)} to {metres(LONGEST_WAVELENGTH)}, but "
+            f"got {f'{wavelength:g}' if known else checks.shown(wavelength)}: "
+            f"{WAVELENGTH.meant(wavelength) if known else WAVELENGTH.example}"
+        )
+
+
+def require_thickness(thickness: float, wavelength: float, what: str, error: type[VoltphaseError]) -> None:
+    """Refuse what no film or relief has for a thickness, and warn where it is very many wavelengths.
+
+    Raises:
+        VoltphaseError: the given class, if it is not above zero or above 0.1 m.
+
+    Warns:
+        UnitWarning: if it is above 1000 wavelengths.
+    """
+    checks.number(thickness, what, above=0, error=error)
+    require_length(THICKNESS, thickness, what=what, error=error, usual=_THICKEST * wavelength)
+
+
+def require_angles(error: type[VoltphaseError], *, most: float = 2 * math.pi, **angles: float) -> None:
+    """Refuse angles that are not finite, and warn of the first that looks like degrees.
+
+    Args:
+        error: Class of the error to raise.
+        most: Largest usual one, in radians.
+        angles: In radians, by their names.
+
+    Raises:
+        VoltphaseError: the given class, if one of them is not finite.
+
+    Warns:
+        UnitWarning: if one of them is above ``most``.
+    """
+    for name, angle in angles.items():
+        if not checks.is_number(angle):
+            raise error(f"expected {name.replace('_', ' ')} to be a finite number, but got {checks.shown(angle)}")
+    for name, angle in angles.items():
+        if abs(angle) > most:
+            advise(
+                f"{name.replace('_', ' ')} of {angle:g} rad looks like degrees: angles are in radians, and {angle:g} "
+                f"degrees are {math.radians(angle):.4g}",
+                UnitWarning,
+            )
+            break
+
+
+def check_gap(
+    wavelength: float,
+    distance: float,
+    pitches: Sequence[float],
+    extents: Sequence[float],
+    target_extents: Sequence[float],
+) -> None:
+    """Refuse a distance no bench has, and warn where wavelength, pitch and distance do not look to be in one unit.
+
+    What a pitch is likely to be depends on the wavelength, what a distance is on how far light then spreads.
+
+    Args:
+        wavelength: In metres.
+        distance: From plane to plane in metres, either way.
+        pitches: Of the plane the light comes from, (y, x) in metres.
+        extents: Widths of that plane, (y, x) in metres.
+        target_extents: Widths of the plane it goes to, likewise.
+
+    Raises:
+        GeometryError: if the distance is more than 1000 m.
+
+    Warns:
+        UnitWarning: once at most, of the first of these that is unlikely.
+    """
+    require_length(DISTANCE, distance)
+    if max(pitches) > PITCH.usual:
+        return  # the grid has said so
+    for pitch in pitches:
+        ratio = pitch / wavelength
+        if ratio > _COARSEST or (ratio < _FINEST and abs(distance) > _NEAR_FIELD * wavelength):
+            advise(
+                f"a pitch of {metres(pitch)} is {ratio:.3g} wavelengths of {metres(wavelength)}: lengths are in "
+                "metres, such as 36e-6 for the pitch and 532e-9 for the wavelength; is one of them in another unit?",
+                UnitWarning,
+                "gap",
+            )
+            return
+    spreads = [wavelength * abs(distance) / pitch for pitch in pitches]
+    widths = [max(both) for both in zip(extents, target_extents, strict=True)]
+    if abs(distance) > _SHORT and all(
+        spread > _WIDEST_SPREAD * width for spread, width in zip(spreads, widths, strict=True)
+    ):
+        advise(
+            f"over a distance of {metres(distance)} light spreads to {metres(max(spreads))}, on planes of "
+            f"{metres(max(widths))}: lengths are in metres, and {DISTANCE.meant(distance)}",
+            UnitWarning,
+            "gap",
+        )
+
+
+def require_finite(what: str, *numbers: float) -> None:
+    """Refuse infinity, and what is not a number.
+
+    Args:
+        what: The numbers are, with their unit, as a message names it.
+        numbers: One, or (y, x).
+
+    Raises:
+        GeometryError: if one of them is not finite.
+    """
+    if not all(checks.is_number(number) for number in numbers):
+        given = numbers[0] if len(numbers) == 1 else numbers
+        raise GeometryError(f"expected a finite {what}, but got {checks.shown(given)}")
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

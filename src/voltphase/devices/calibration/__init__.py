@@ -1,0 +1,1 @@
+"""From raw readings to the amplitude and phase of a table."""

@@ -1,0 +1,1 @@
+"""Devices computed from their physics."""

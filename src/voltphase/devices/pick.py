@@ -1,0 +1,147 @@
+"""Choosing a few of a device's states."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voltphase.core import checks
+from voltphase.core.errors import DeviceError
+
+Pick = Literal["even", "control", "spread"]
+
+RULES: tuple[Pick, ...] = get_args(Pick)
+
+# Distances closer than this are equal: the last digits of sines differ between machines, the choice should not.
+_TIE = 1e-9
+# More states than this lie so close that an exchange changes nothing that light could tell, and takes long.
+_MOST_EXCHANGED = 64
+
+
+def pick_levels(
+    control: NDArray[np.float64], values: NDArray[np.complex128], k: int, by: str, name: str
+) -> NDArray[np.int64]:
+    """The levels of ``k`` of the states, in ascending order of their control values.
+
+    Args:
+        control: Control values, distinct, in any order.
+        values: The complex states, ``K`` of them or, for several tables of one panel, ``K x T``; the distance of two
+            levels is then taken over all tables together.
+        k: How many to choose.
+        by: One of `RULES`; see `voltphase.devices.DeviceStates.pick`.
+        name: Of the device, for errors.
+
+    Raises:
+        DeviceError: if ``k`` is not a whole number from 2 to the number of states, or ``by`` is not one of `RULES`.
+    """
+    count = len(control)
+    wanted = checks.whole(k, f"the states to pick from {name}", error=DeviceError)
+    if not 2 <= wanted <= count:
+        raise DeviceError(f"expected to pick from 2 to {count} states, as many as {name} has, but got {wanted}")
+    if not isinstance(by, str) or by not in RULES:
+        raise DeviceError(
+            f"expected states to be picked by {', '.join(RULES[:-1])} or {RULES[-1]}, but got {checks.shown(by)}"
+        )
+    order = np.argsort(control, kind="stable")
+    if wanted == count:
+        chosen = np.arange(count)
+    elif by == "even":
+        chosen = _even(count, wanted)
+    elif by == "control":
+        chosen = _over_range(control[order], wanted)
+    else:
+        chosen = _spread(values.reshape(count, -1)[order], wanted)
+    return order[chosen].astype(np.int64)
+
+
+def _even(count: int, k: int) -> NDArray[np.int64]:
+    # Whole-number arithmetic: rounding halves up is the same everywhere, and never takes one position twice.
+    return (2 * np.arange(k) * (count - 1) + (k - 1)) // (2 * (k - 1))
+
+
+def _over_range(control: NDArray[np.float64], k: int) -> NDArray[np.int64]:
+    """Ascending positions whose control values lie closest, in the sum of squares, to ``k`` evenly spaced ones.
+
+    Taking the nearest state to each in turn can use a state up that the next one needs; dynamic programming over the
+    slack (how many states have been passed over so far) finds the best ascending choice.
+    """
+    slack = len(control) - k
+    # In units of the range, so that squares do not vanish.
+    position = (control - control[0]) / (control[-1] - control[0])
+    targets = np.linspace(0.0, 1.0, k)
+    best = np.zeros(slack + 1)
+    came_from = np.zeros((k, slack + 1), dtype=np.int64)
+    for i, target in enumerate(targets):
+        lowest = np.minimum.accumulate(best)
+        # The last slack at which the running minimum was set; strict, so that ties go to the lowest state.
+        is_new = np.concatenate([[True], best[1:] < lowest[:-1]])
+        came_from[i] = np.maximum.accumulate(np.where(is_new, np.arange(slack + 1), 0))
+        best = lowest + (position[i : i + slack + 1] - target) ** 2
+    at = slack  # the last target is the last state
+    chosen = np.empty(k, dtype=np.int64)
+    for i in range(k - 1, -1, -1):
+        chosen[i] = i + at
+        at = came_from[i, at] if i > 0 else at
+    chosen[0] = 0
+    return chosen
+
+
+def _spread(values: NDArray[np.complex128], k: int) -> NDArray[np.int64]:
+    """Positions of ``k`` states whose smallest mutual distance is as large as exchanging single states makes it."""
+    if k > _MOST_EXCHANGED:
+        return np.sort(_farthest_points(values, k))
+    chosen = [_exchanged(values, start) for start in (_farthest_points(values, k), _even(len(values), k))]
+    closest = np.array([min(_clearance(values, picked, i) for i in range(k)) for picked in chosen])
+    return np.sort(chosen[_first_largest(closest)])
+
+
+def _exchanged(values: NDArray[np.complex128], start: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Move each state in turn to where it is farthest from all others, until none can do better.
+
+    It ends: a move replaces the smallest distance of one state by a larger one and leaves all pairs of others alone.
+    """
+    chosen = start.copy()
+    moved = True
+    while moved:
+        moved = False
+        for i in range(len(chosen)):
+            others = np.delete(chosen, i)
+            nearest = np.full(len(values), np.inf)
+            for other in values[others]:
+                np.minimum(nearest, _distances(values, other), out=nearest)
+            best = _first_largest(nearest)
+            if nearest[best] > nearest[chosen[i]] * (1 + _TIE):
+                chosen[i], moved = best, True
+    return chosen
+
+
+def _clearance(values: NDArray[np.complex128], chosen: NDArray[np.int64], i: int) -> float:
+    return float(_distances(values[np.delete(chosen, i)], values[chosen[i]]).min())
+
+
+def _farthest_points(values: NDArray[np.complex128], k: int) -> NDArray[np.int64]:
+    """Farthest-point choice from the farthest pair on; ties go to the lowest control value."""
+    farthest, pair = 0.0, (0, 1)
+    for i in range(len(values) - 1):
+        distances = _distances(values[i + 1 :], values[i])
+        j = _first_largest(distances)
+        if distances[j] > farthest * (1 + _TIE):
+            farthest, pair = float(distances[j]), (i, i + 1 + j)
+    chosen = [*pair]
+    nearest = np.minimum(_distances(values, values[pair[0]]), _distances(values, values[pair[1]]))
+    while len(chosen) < k:
+        nearest[chosen] = -1.0  # a duplicate of a chosen state may be taken, the chosen one itself not twice
+        following = _first_largest(nearest)
+        chosen.append(following)
+        nearest = np.minimum(nearest, _distances(values, values[following]))
+    return np.array(chosen, dtype=np.int64)
+
+
+def _distances(values: NDArray[np.complex128], one: NDArray[np.complex128]) -> NDArray[np.float64]:
+    return np.linalg.norm(values - one, axis=-1)
+
+
+def _first_largest(distances: NDArray[np.float64]) -> int:
+    return int(np.flatnonzero(distances >= distances.max() * (1 - _TIE))[0])

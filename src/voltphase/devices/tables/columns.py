@@ -1,0 +1,271 @@
+"""Which column of a table is what, and in which unit, by the words in its header."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from voltphase.core.errors import DeviceError
+from voltphase.devices.tables.rows import Row, cure
+
+#: What a phase is multiplied by to be in radians, by the name of its unit.
+PHASE_UNITS: Final[dict[str, float]] = {
+    "rad": 1.0,
+    "mrad": 1e-3,
+    "deg": math.pi / 180,
+    "pi": math.pi,
+    "turns": 2 * math.pi,
+}
+#: What a column can be used as.
+ROLES: Final = ("level", "control", "amplitude", "intensity", "phase", "repeat", "spread", "reference")
+
+_PHASE_WORDS: Final[dict[str, str]] = {
+    **dict.fromkeys(("rad", "rads", "radian", "radians"), "rad"),
+    **dict.fromkeys(("mrad", "milliradians"), "mrad"),
+    **dict.fromkeys(("deg", "degs", "degree", "degrees", "°"), "deg"),
+    **dict.fromkeys(("pi", "pi rad", "rad/pi", "units of pi", "multiples of pi", "pi radians", "pi units"), "pi"),
+    **dict.fromkeys(("turn", "turns", "cycle", "cycles", "wave", "waves", "λ", "lambda", "rev"), "turns"),
+    **dict.fromkeys(("2pi", "2 pi", "2pi rad", "2 pi rad", "rad/2pi", "units of 2pi", "units of 2 pi"), "turns"),
+}
+_PHASE_SHOWN: Final = {
+    "rad": "radians",
+    "mrad": "milliradians",
+    "deg": "degrees",
+    "pi": "units of pi",
+    "turns": "turns",
+}
+_RELATIVE: Final = frozenset(
+    (
+        "",
+        "1",
+        "-",
+        "a.u.",
+        "a.u",
+        "au",
+        "a. u.",
+        "arb. u.",
+        "arb.u.",
+        "arb. units",
+        "arb",
+        "norm",
+        "norm.",
+        "normalised",
+    )
+) | {"normalized", "rel", "rel.", "relative"}
+_POWERS: Final = frozenset(
+    prefix + unit for prefix in ("", "n", "u", "µ", "μ", "m", "k") for unit in ("w", "v", "a", "w/cm2", "w/cm²")
+) | {"counts", "count", "cts", "adu"}
+_DRIVES: Final = frozenset(prefix + unit for prefix in ("", "m", "k", "u", "µ", "μ") for unit in ("v", "a"))
+
+# Names by which a column is known without doubt. Of transmission, delay and the like one cannot say: they are used of
+# amplitudes and of powers, with either sign.
+_NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "level": ("level", "levels"),
+    "control": ("control value", "control", "voltage", "grey level", "gray level", "grey value", "gray value"),
+    "amplitude": ("field amplitude", "amplitude"),
+    "intensity": ("optical power", "intensity", "power"),
+    "phase": ("phase shift", "phase"),
+    "repeat": ("repeat",),
+    "spread": ("spread",),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table that is used.
+
+    Attributes:
+        index: Where it is, counted from 0.
+        heading: What the header calls it; a number where there is no header.
+        unit: Its unit as written there.
+    """
+
+    index: int
+    heading: str
+    unit: str = ""
+
+
+def phase_unit(words: str) -> str | None:
+    """The unit of `PHASE_UNITS` that some words are, or None."""
+    bare = re.sub(r"[·*×]", " ", words.casefold().replace("π", "pi"))
+    return _PHASE_WORDS.get(" ".join(bare.split()).removeprefix("x ").strip(" ."))
+
+
+def shown(unit: str) -> str:
+    """The unit of a phase in a sentence."""
+    return _PHASE_SHOWN[unit]
+
+
+def is_relative(unit: str) -> bool:
+    """Whether a unit says that values are relative to something."""
+    return unit.casefold() in _RELATIVE
+
+
+def find_columns(header: Row, but: Collection[str] = ()) -> dict[str, Column]:
+    """The columns of a header by what they are; what has no name that is known is left out.
+
+    Args:
+        header: The row that names the columns.
+        but: What is not looked for.
+
+    Raises:
+        DeviceError: if two columns could be the same, or one is in a unit that is not known.
+    """
+    found: dict[str, Column] = {}
+    doubtful: dict[str, Column] = {}
+    for index, heading in enumerate(header.fields):
+        role, unit = _role(heading)
+        if not role or role in but:
+            continue
+        column = Column(index, heading, unit)
+        if not _is_known(role, unit, heading):
+            doubtful.setdefault(role, column)
+        elif role in found:
+            raise header.error(
+                f"expected each column once, but {role} comes twice, as {found[role].heading!r} and {heading!r}: "
+                f"remove or rename one, or run {_choosing(header, {role: heading})} for the second"
+            )
+        else:
+            found[role] = column
+    if "amplitude" in found:
+        # The amplitude is what is wanted; a power beside it is more of the same.
+        found.pop("intensity", None)
+    lacking = {"control", "amplitude", "phase"} - found.keys() - ({"amplitude"} if "intensity" in found else set())
+    for role, column in doubtful.items():
+        if role not in but and (role in lacking or (role == "intensity" and "amplitude" in lacking - set(but))):
+            raise header.error(
+                f"expected {role} in a unit that is known, but got {column.heading!r}: convert the column, or "
+                + (
+                    f"run {_choosing(header, {role: column.heading}, (), '--phase-unit', 'UNIT')} with its unit, of "
+                    f"{', '.join(PHASE_UNITS)}"
+                    if role == "phase"
+                    else f"if it is one as it stands run {_choosing(header, {role: column.heading})}"
+                )
+            )
+    return found
+
+
+def missing_columns(header: Row, found: Mapping[str, Column], lacking: Sequence[str]) -> DeviceError:
+    """The error for a header without some of the columns that a device needs."""
+    known = {role: column.heading for role, column in found.items()}
+    if list(lacking) == ["control"] and "level" in found:
+        advice = (
+            f"add it, or if the levels are what the driver is sent run {_choosing(header, {'control': known['level']})}"
+        )
+    else:
+        names = " and ".join(role.upper() for role in lacking)
+        stand = "stands for the name or number of a column" if len(lacking) == 1 else "stand for names or numbers"
+        advice = f"add what is missing, or run {_choosing(header, known, lacking)}, where {names} {stand}"
+    return header.error(
+        f"expected the columns control, amplitude and phase, but {' and '.join(lacking)} "
+        f"{'is' if len(lacking) == 1 else 'are'} missing among {', '.join(header.fields):.200}: {advice}"
+    )
+
+
+def check_roles(chosen: Mapping[str, str]) -> None:
+    """Refuse what a column cannot be used as, and an amplitude beside an intensity."""
+    for role in chosen:
+        if role not in ROLES:
+            raise DeviceError(f"expected columns as {', '.join(ROLES)}, but got {role!r:.60}: use one of these words")
+    if {"amplitude", "intensity"} <= chosen.keys():
+        raise DeviceError("expected a column as amplitude or as intensity, but got both: leave one out")
+
+
+def chosen_columns(header: Row | None, first: Row, chosen: Mapping[str, str]) -> dict[str, Column]:
+    """The columns that someone chose by name or by number from 1.
+
+    Args:
+        header: The row that names the columns, if there is one.
+        first: The first row below it.
+        chosen: For each role the name or number of its column.
+
+    Raises:
+        DeviceError: if there is no such column, or several.
+    """
+    fields = header.fields if header is not None else ()
+    width = max(len(fields), len(first.fields))
+    plain = [_plain(field) for field in fields]
+    bare = [_plain(_bare(field)) for field in fields]
+    found: dict[str, Column] = {}
+    for role, text in chosen.items():
+        matches = [index for index, name in enumerate(plain) if name == _plain(text)]
+        matches = matches or [index for index, name in enumerate(bare) if name == _plain(text)]
+        if not matches and text.isdecimal() and 0 < int(text[:9]) <= width:
+            matches = [int(text) - 1]
+        if len(matches) != 1:
+            close = difflib.get_close_matches(_plain(text), plain, n=1)
+            raise (header or first).error(
+                f"expected one column {text!r:.60} as {role}, but there "
+                + (f"are {len(matches)}: " if matches else "is none: ")
+                + (f"did you mean {fields[plain.index(close[0])]!r}? " if close and not matches else "")
+                + f"give a number from 1 to {width}"
+                + (f" or a name, of {', '.join(fields):.200}" if fields else ", as no header names them")
+            )
+        heading = fields[matches[0]] if matches[0] < len(fields) else f"column {matches[0] + 1}"
+        found[role] = Column(matches[0], heading, _unit(heading))
+    return found
+
+
+def unit_of_control(column: Column) -> str:
+    """The unit that a column's heading gives control values, or what it calls them; empty if neither."""
+    bare = _bare(column.heading)
+    named = _plain(bare) in _NAMES["control"]
+    return column.unit or ("" if _plain(bare).startswith("control") else _plain(bare) if named else bare)
+
+
+def _choosing(header: Row, known: Mapping[str, str], lacking: Sequence[str] = (), *options: str) -> str:
+    """The command that converts a table with these columns chosen, and those that are lacking in capitals."""
+    words = ("control", "amplitude", "intensity", "phase", "spread", "repeat")
+    pairs = [f"{role}={known[role]}" for role in words if role in known]
+    quoted = [f'"{pair}"' if "," in pair else pair for pair in pairs]
+    return cure(header.path, "--columns", ",".join(quoted + [f"{role}={role.upper()}" for role in lacking]), *options)
+
+
+def _role(heading: str) -> tuple[str, str]:
+    """What a column is by its name, and its unit as written; empty if it is none that is known."""
+    words = _plain(heading)
+    for role, names in _NAMES.items():
+        for name in names:
+            if words == name or (words.startswith(name) and not words[len(name)].isalnum()):
+                return role, _unit(heading, name)
+    return "", ""
+
+
+def _unit(heading: str, name: str | None = None) -> str:
+    """The unit in a heading such as ``phase (rad)``, ``phase [rad]``, ``phase / rad`` or ``phase_rad``."""
+    text = " ".join(heading.replace("_", " ").split())
+    rest = text[len(name) :] if name is not None else text[len(_bare(heading)) :]
+    rest = rest.strip(" /,:;-").removeprefix("in ")
+    for opening, closing in ("()", "[]", "{}"):
+        if rest.startswith(opening) and rest.endswith(closing):
+            rest = rest[1:-1].strip()
+    return rest.removeprefix("in ").strip()
+
+
+def _bare(heading: str) -> str:
+    text = " ".join(heading.replace("_", " ").split())
+    return re.split(r"\s*[(\[{/]", text, maxsplit=1)[0]
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.replace("_", " ").casefold().split())
+
+
+def _is_known(role: str, unit: str, heading: str) -> bool:
+    word = unit.casefold()
+    match role:
+        case "phase":
+            return not word or phase_unit(word) is not None
+        case "amplitude" | "spread":
+            return word in _RELATIVE or word == "%"
+        case "intensity":
+            return word in _RELATIVE or word == "%" or word in _POWERS
+        case "control":
+            # Any unit will do, but "voltage error" is no control value.
+            return word in _RELATIVE or word in _DRIVES or any(mark in heading for mark in "([{/")
+        case _:
+            return not word

@@ -1,0 +1,100 @@
+"""Several measured devices in one folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from voltphase.core.errors import DeviceError
+from voltphase.core.files import read_errors
+from voltphase.devices.states import DeviceStates
+from voltphase.devices.tables.load import load
+from voltphase.devices.tables.paths import given_path
+from voltphase.devices.tables.text_table import read_table
+from voltphase.devices.tables.two_files import find_pair, is_half_of_pair
+
+
+def load_folder(path: str | Path) -> dict[str, DeviceStates]:
+    """Read every device measured into a folder.
+
+    Each ``NAME.csv``, and each pair ``NAME-phase.csv`` with ``NAME-intensity.csv`` or ``NAME-amplitude.csv``, is a
+    device. Other files, hidden ones and folders within are left alone.
+
+    Returns:
+        The devices by the ``NAME`` of their files, in alphabetical order. The name within a file need not be unique,
+        and stays with its states.
+
+    Raises:
+        DeviceError: if there is no such folder, no table in it, a table and a pair of one name, or a malformed table;
+            it says how many are bad and why the first is. `read_folder` gives the sound ones all the same.
+    """
+    devices, bad = read_folder(path)
+    if bad:
+        first = next(iter(bad.values()))
+        if len(bad) == 1:
+            raise first
+        raise DeviceError(
+            f"expected sound device tables in the folder {path}, but {len(bad)} of {len(bad) + len(devices)} are not "
+            f"({', '.join(bad):.200}); the first: {first}"
+        ) from first
+    return devices
+
+
+def read_folder(path: str | Path) -> tuple[dict[str, DeviceStates], dict[str, DeviceError]]:
+    """Read every device measured into a folder, whatever is wrong with others.
+
+    Returns:
+        What `load_folder` returns, of the sound tables; and what is wrong with each of the others, by the same names.
+
+    Raises:
+        DeviceError: if there is no such folder or no table in it.
+    """
+    with given_path(path) as folder:
+        found = _found(folder)
+    devices: dict[str, DeviceStates] = {}
+    bad: dict[str, DeviceError] = {}
+    for name, made_of in sorted(found.items()):
+        try:
+            if isinstance(made_of, DeviceError):
+                raise made_of
+            devices[name] = load(made_of[0])
+        except DeviceError as error:
+            bad[name] = error
+    return devices, bad
+
+
+def _found(folder: Path) -> dict[str, tuple[Path, ...] | DeviceError]:
+    """The files that each device in a folder is made of, or what is wrong with them."""
+    if not folder.is_dir():
+        what = "a file" if folder.exists() else "not there"
+        raise DeviceError(f"expected a folder of device tables, but {folder} is {what}: check the path")
+    files = sorted(entry for entry in folder.iterdir() if entry.suffix.lower() == ".csv" and not entry.is_dir())
+    found: dict[str, tuple[Path, ...] | DeviceError] = {}
+    for file in files:
+        if file.name.startswith("."):
+            continue
+        name, made_of = _device(file)
+        before = found.setdefault(name, made_of)
+        if before != made_of and isinstance(before, tuple) and isinstance(made_of, tuple):
+            found[name] = DeviceError(
+                f"expected one device of the name {name} in {folder}, but {before[0].name} and {made_of[0].name} are "
+                "two: rename one of them"
+            )
+    if not found:
+        raise DeviceError(
+            f"expected device tables in the folder {folder}, but there is no file NAME.csv: check the path, or write "
+            "the tables there"
+        )
+    return found
+
+
+def _device(file: Path) -> tuple[str, tuple[Path, ...] | DeviceError]:
+    """What a device is called, and the files it is made of or what is wrong with them."""
+    if is_half_of_pair(file):
+        try:
+            with read_errors(file, DeviceError):
+                pair = None if read_table(file).has_header else find_pair(file)
+        except DeviceError as error:
+            return file.stem, error
+        if pair is not None:
+            return pair.prefix, (pair.phase, pair.light)
+    return file.stem, (file,)

@@ -1,0 +1,55 @@
+"""Phases as tables have them, in radians."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voltphase.core.errors import DeviceError
+from voltphase.devices.tables.columns import PHASE_UNITS, phase_unit, shown
+from voltphase.devices.tables.rows import Row, cure
+from voltphase.devices.tables.text_table import TextTable
+from voltphase.devices.tables.validate import check_phases
+
+
+def in_radians(
+    table: TextTable, rows: Sequence[Row], values: NDArray[np.float64], heading: str = "", given: str | None = None
+) -> tuple[NDArray[np.float64], str]:
+    """The phases in radians, and what was done to get them; empty if nothing was.
+
+    Args:
+        table: Where they come from; a comment ``# phase_unit:`` of it may say the unit.
+        rows: The rows they come from.
+        values: The phases as they are there.
+        heading: The unit that the column's heading says, as it is written.
+        given: The unit someone gave, one of `PHASE_UNITS`, whatever the table says.
+
+    Raises:
+        DeviceError: if the table names two units or one that is not known, or names none and the phases look like
+            degrees.
+    """
+    said = table.notes.get("phase_unit", "")
+    unit = given
+    if unit is None:
+        units = {words: phase_unit(words) for words in (heading, said) if words}
+        for words, known in units.items():
+            if known is None:
+                raise DeviceError(
+                    f"expected phases in a unit that is known, but {table.path} has them in {words!r:.60}: convert the "
+                    f"column, or run {cure(table.path, '--phase-unit', 'UNIT')} with one of {', '.join(PHASE_UNITS)}"
+                )
+        if len(set(units.values())) > 1:
+            raise DeviceError(
+                f"expected one unit of phase in {table.path}, but the header says {heading} and the line "
+                f"'# phase_unit:' {said}: correct one, or run "
+                f"{cure(table.path, '--phase-unit', units[heading] or 'rad')}"
+            )
+        unit = next(iter(units.values()), None)
+    elif unit not in PHASE_UNITS:
+        raise DeviceError(f"expected a unit of phase, but got {unit!r:.60}: use one of {', '.join(PHASE_UNITS)}")
+    if unit is None:
+        check_phases(table, rows, values.tolist())
+        return values, ""
+    return (values, "") if unit == "rad" else (values * PHASE_UNITS[unit], f"phase converted from {shown(unit)}")

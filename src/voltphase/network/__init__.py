@@ -1,0 +1,1 @@
+"""The diffractive optical neural network."""

@@ -1,0 +1,1 @@
+"""What runs a stack of planes, kernels and modulations."""

@@ -1,0 +1,1 @@
+"""The blocked machine for CPUs: micro-batches that stay in the caches."""

@@ -1,0 +1,1 @@
+"""How light gets from one plane to another: physics only, from a geometry to a kernel and its limits."""

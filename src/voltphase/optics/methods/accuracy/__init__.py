@@ -1,0 +1,1 @@
+"""How far off a method is, estimated against exact light."""

@@ -1,0 +1,126 @@
+"""The angular spectrum of plane waves, without the paraxial approximation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from voltphase.core.errors import GeometryError
+from voltphase.optics.cost import Cost, product_cost
+from voltphase.optics.maps import Engine, SpectrumEngine
+from voltphase.optics.methods import formulas as kernels
+from voltphase.optics.methods.accuracy.exact_light import Waves, half_bands, response
+from voltphase.optics.methods.base import Method, Plan, lit_limits
+from voltphase.optics.methods.common_grid import lattice
+from voltphase.optics.methods.geometry import Geometry
+from voltphase.optics.sampling import Limit
+from voltphase.optics.tabulated import table_plan
+
+# What the quadrature leaves of light at the worst, where the edge of the band is grazing light, with pixels of half a
+# wavelength to a millionth; elsewhere it is 1e-8 and less.
+QUADRATURE = 1e-5
+# Plane waves (rows x columns) that a kernel is summed from, up to which that takes seconds and beyond which minutes.
+MANY_WAVES, TOO_MANY_WAVES = 1e8, 5e8
+
+
+@dataclass(frozen=True)
+class AngularSpectrum(Method):
+    """The angular spectrum of plane waves, integrated over the band of the samples.
+
+    The field between samples is taken to be their band-limited (sinc) interpolation, as for the Fresnel transfer
+    function. Every plane wave of the band goes on its way exactly, evanescent ones too, and the kernel is the integral
+    over all of them (Goodman, eq. 3-74) by a quadrature that resolves it, chosen from the geometry: see
+    ``methods.accuracy.contour.HalfBand``. Nothing wraps around, and no distance is too short or too long.
+
+    Args:
+        oversampling: How many times as many plane waves are summed as the quadrature needs, to see that it needs no
+            more; 1 if None.
+    """
+
+    oversampling: float | None = None
+    name: ClassVar[str] = "angular-spectrum"
+    title: ClassVar[str] = "angular spectrum, exact over the samples' band"
+
+    def __post_init__(self) -> None:
+        if self.oversampling is not None and not 1 <= self.oversampling < math.inf:
+            raise GeometryError(f"expected an oversampling of at least 1, but got {self.oversampling}")
+
+    def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
+        return (*lit_limits(geometry), waves_limit(*self._counts(geometry)))
+
+    def bound(self, geometry: Geometry) -> float:
+        # It is what others are measured by.
+        return QUADRATURE
+
+    def plans(self, geometry: Geometry) -> list[Plan]:
+        source, target = geometry.source.shape, geometry.target.shape
+
+        def build(dtype: torch.dtype) -> Engine:
+            from_rows, from_columns, transfer, to_rows, to_columns = self._parts(geometry)
+            return SpectrumEngine(from_rows, from_columns, transfer, to_rows, to_columns, dtype)
+
+        rows, columns = (2 * count for count in self._counts(geometry))
+        there = product_cost((rows, source[0]), source, (source[1], columns))
+        back = product_cost((target[0], rows), (rows, columns), (columns, target[1]))
+        cost = there + back + Cost(points=rows * columns, calls=1)
+        plan = Plan("matrix", cost, f"through {rows} x {columns} plane waves", build)
+        lattices = lattice(geometry, 0), lattice(geometry, 1)
+        if lattices[0] is None or lattices[1] is None:
+            return [plan]
+        both = (lattices[0], lattices[1])
+
+        def table() -> Tensor:
+            displacements = (both[0].displacements(), both[1].displacements())
+            kernel = response(geometry, self._waves(geometry), displacements)
+            return kernel * kernels.carrier(geometry.wavelength, geometry.distance)
+
+        return [plan, table_plan(both, table)]
+
+    def _parts(self, geometry: Geometry) -> list[Tensor]:
+        """What leads from samples to plane waves, over the distance, and back to samples."""
+        waves = [some.both_halves() for some in self._waves(geometry)]
+        # Waves off the real axis grow with distance from an origin, which is best half way from plane to plane.
+        middles = [(a + b) / 2 for a, b in zip(geometry.source.offset, geometry.target.offset, strict=True)]
+        places = [
+            [at - middle for at, middle in zip(grid.coordinates(), middles, strict=True)]
+            for grid in (geometry.source, geometry.target)
+        ]
+        there = [some.analysis(at) for some, at in zip(waves, places[0], strict=True)]
+        back = [
+            some.synthesis(at) * pitch for some, at, pitch in zip(waves, places[1], geometry.source.pitch, strict=True)
+        ]
+        transfer = kernels.plane_waves(
+            waves[0].frequencies[:, None], waves[1].frequencies, geometry.wavelength, abs(geometry.distance)
+        )
+        parts = [*there, transfer * kernels.carrier(geometry.wavelength, abs(geometry.distance)), *back]
+        return parts if geometry.distance >= 0 else [part.conj().resolve_conj() for part in parts]
+
+    def _counts(self, geometry: Geometry) -> tuple[int, int]:
+        rows, columns = (band.count(self._finer) for band in half_bands(geometry))
+        return rows, columns
+
+    def _waves(self, geometry: Geometry) -> tuple[Waves, Waves]:
+        rows, columns = (Waves.of(band, geometry.wavelength, self._finer) for band in half_bands(geometry))
+        return rows, columns
+
+    @property
+    def _finer(self) -> float:
+        return 1.0 if self.oversampling is None else self.oversampling
+
+
+def waves_limit(rows: int, columns: int) -> Limit:
+    """That the kernel can be summed in reasonable time."""
+    count = float(rows * columns)
+    return Limit(
+        "plane waves that the kernel is summed from",
+        count,
+        MANY_WAVES,
+        TOO_MANY_WAVES,
+        "",
+        f"planes so small and so close to one axis that {MANY_WAVES:.0e} plane waves or fewer give the kernel",
+        f"{count:.1e} of them",
+    )

@@ -1,0 +1,123 @@
+"""Which method, and which engine, when the user leaves it open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from voltphase.core import checks
+from voltphase.core.errors import ConfigError, GeometryError
+from voltphase.optics.methods.accuracy.rough_error import TOLERANCE, WITHIN, rough_error
+from voltphase.optics.methods.angular_spectrum import AngularSpectrum
+from voltphase.optics.methods.base import (
+    FocalPlane,
+    Fraunhofer,
+    FresnelImpulse,
+    FresnelPixels,
+    FresnelTransfer,
+    Method,
+    Plan,
+)
+from voltphase.optics.methods.common_grid import lattice
+from voltphase.optics.methods.geometry import Geometry
+from voltphase.optics.methods.periodic import WrappedAngularSpectrum, WrappedFresnel
+from voltphase.optics.methods.rayleigh_sommerfeld import RayleighSommerfeld
+from voltphase.optics.sampling import PARAXIAL_GOOD
+
+# An error that nobody would make a kernel any longer for.
+NEGLIGIBLE = TOLERANCE / 10
+
+_METHODS: tuple[type[Method], ...] = (
+    FresnelTransfer,
+    FresnelImpulse,
+    FresnelPixels,
+    AngularSpectrum,
+    RayleighSommerfeld,
+    Fraunhofer,
+    FocalPlane,
+    WrappedFresnel,
+    WrappedAngularSpectrum,
+)
+METHODS_BY_NAME = {method.name: method for method in _METHODS}
+METHODS = ("auto", *METHODS_BY_NAME)
+
+
+def find_method(method: str | Method, geometry: Geometry) -> tuple[Method, str]:
+    """The method of a name, or the best for a geometry if the name is ``"auto"``, and why it is that.
+
+    Raises:
+        ConfigError: if there is no method of that name.
+    """
+    if isinstance(method, Method):
+        return method, "as asked for"
+    checks.word(method, "a propagation method", METHODS)
+    if method == "auto":
+        return best_method(geometry)
+    return METHODS_BY_NAME[method](), "as asked for"
+
+
+def best_method(geometry: Geometry) -> tuple[Method, str]:
+    """The cheapest of the methods that are right for a geometry, and why it is that.
+
+    Right is one whose limits are all good and whose estimated error of rough light is within the tolerance. If none is,
+    the one with the smallest error is taken.
+    """
+    phase = geometry.paraxial_phase_error()
+    fresnel, direct, angular = FresnelTransfer(), RayleighSommerfeld(), AngularSpectrum()
+    errors: dict[Method, float] = {fresnel: rough_error(fresnel, geometry)}
+    if phase <= PARAXIAL_GOOD and errors[fresnel] <= WITHIN:
+        return fresnel, (
+            f"the paraxial phase error is at most {phase:.2g} rad, rough light is off by {errors[fresnel]:.1g}, and "
+            "the kernel separates into y and x"
+        )
+    reason = f"the paraxial phase error reaches {phase:.2g} rad"
+    if errors[fresnel] > WITHIN:
+        reason += f", rough light would be off by {errors[fresnel]:.1g}"
+    on_lattice = lattice(geometry, 0) is not None and lattice(geometry, 1) is not None
+    if on_lattice and geometry.distance:
+        errors[direct] = rough_error(direct, geometry)
+        # Applied at the cost of the angular spectrum, and made in less time.
+        if errors[direct] <= NEGLIGIBLE and _good(direct, geometry):
+            return direct, f"{reason}, and the distance is long enough for the samples to resolve the kernel"
+    if _good(angular, geometry):
+        return angular, f"{reason}, and the sum over plane waves is exact"
+    errors[angular] = rough_error(angular, geometry)
+    able = [method for method in errors if all(limit.verdict != "wrong" for limit in method.limits(geometry))]
+    best = min(able or errors, key=lambda method: errors[method])
+    return best, f"{reason}, and it is the most accurate here: rough light is off by {errors[best]:.1g}"
+
+
+def candidates(geometry: Geometry, dtype: torch.dtype) -> dict[str, float]:
+    """The estimated error of rough light of every method that can be applied, by name."""
+    errors = {}
+    for name, kind in METHODS_BY_NAME.items():
+        method = kind()
+        try:
+            method.limits(geometry)
+            method.plans(geometry)
+        except GeometryError:
+            continue
+        errors[name] = rough_error(method, geometry, dtype)
+    return errors
+
+
+def _good(method: Method, geometry: Geometry) -> bool:
+    return all(limit.verdict == "good" for limit in method.limits(geometry))
+
+
+def best_plan(plans: Sequence[Plan], engine: str, method: Method) -> Plan:
+    """The plan for an engine, or the cheapest if that is ``"auto"``.
+
+    Raises:
+        ConfigError: if the engine cannot apply the method here.
+    """
+    if isinstance(engine, str) and engine == "auto":
+        return min(plans, key=lambda plan: plan.cost.nanoseconds)
+    for plan in plans:
+        if isinstance(engine, str) and plan.engine == engine:
+            return plan
+    able = ", ".join(("auto", *(plan.engine for plan in plans)))
+    raise ConfigError(
+        f"expected an engine out of {able} for method {method.name!r} here, but got {checks.shown(engine)}"
+    )

@@ -1,0 +1,243 @@
+"""Charts of a run: how it learned, what it confuses, which states it uses, where its light goes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from voltphase.devices import Device, DevicePanel, DeviceStates
+from voltphase.reporting import style
+from voltphase.reporting.maps import class_label
+from voltphase.reporting.run_view import Light
+
+_PER_ROW = 5
+_MOST_LAYERS = 20
+_MOST_NAMED_STATES = 16
+_LEAST_LIGHT = 1e-9
+# Light is conserved to this in single precision.
+_ROUNDING = 1e-3
+# A level is chosen far more often than others where it has so many times an even share and its neighbours' mean share,
+# and this part of all pixels. Levels this near to an end of the control values, as a part of all, are where a curve
+# ends: they are often the best of many pixels by themselves.
+_FAVOURED, _LEAST_FAVOURED, _END = 4.0, 0.02, 1 / 32
+# Fewer levels have no neighbours that are nearly the same.
+_MANY_LEVELS = 32
+
+
+def learning_figure(metrics: Mapping[str, np.ndarray]) -> Figure:
+    """Accuracy, loss and temperature against epochs."""
+    present = [name for name in ("train_loss", "temperature") if name in metrics]
+    figure = style.new_figure(11.4, 2.9)
+    axes = np.asarray(figure.subplots(1, 1 + len(present), width_ratios=[1.7] + [1] * len(present), squeeze=False))[0]
+    draw_accuracy(axes[0], metrics)
+    for name, chart in zip(present, axes[1:], strict=True):
+        _curve(chart, metrics["epoch"], metrics[name], style.INK)
+        chart.set_title("loss in training" if name == "train_loss" else "temperature τ")
+        _epochs(chart)
+        chart.set_ylim(0, 1.06 * max(float(np.nanmax(metrics[name])), 1e-9))
+    return figure
+
+
+def draw_accuracy(axes: Axes, metrics: Mapping[str, np.ndarray]) -> None:
+    """Draw the accuracy of deployed states on test images, and of drawn ones on training images."""
+    lowest = 1.0
+    for name, label, colour in (
+        ("test_accuracy", "test, deployed states", style.ACCENT),
+        ("train_accuracy", "training, as light saw it", style.SECOND),
+    ):
+        if name in metrics:
+            _curve(axes, metrics["epoch"], metrics[name], colour, label)
+            lowest = min(lowest, float(metrics[name].min()))
+    axes.set_title("accuracy")
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_ylim(max(0.0, math.floor(lowest * 10 - 0.5) / 10), 1.01)
+    axes.legend(loc="best")
+    _epochs(axes)
+
+
+def different_devices(devices: Sequence[Device]) -> list[DeviceStates]:
+    """Each table of states once, in the order of the layers."""
+    different: dict[str, DeviceStates] = {}
+    for device in devices:
+        for table in device.tables if isinstance(device, DevicePanel) else [device]:
+            different.setdefault(table.digest, table)
+    return list(different.values())
+
+
+def draw_states(axes: Axes, device: DeviceStates, *, names: bool = True) -> None:
+    """Draw a device's states on the complex plane, inside the unit circle of a lossless pixel."""
+    values, count = device.values(), len(device)
+    axes.add_patch(Circle((0, 0), 1, fill=False, edgecolor=style.RULE, linewidth=1))
+    axes.axhline(0, color=style.RULE, linewidth=0.7)
+    axes.axvline(0, color=style.RULE, linewidth=0.7)
+    axes.plot(values.real, values.imag, color=style.MUTED, linewidth=0.7, alpha=0.6)
+    colours = colormaps[style.LEVEL_MAP](np.linspace(0, 1, count))
+    axes.scatter(values.real, values.imag, c=colours, s=_dot(count), edgecolors="white", linewidths=0.7, zorder=3)
+    if names and count <= _MOST_NAMED_STATES:
+        for level, value in enumerate(values):
+            outwards = value / abs(value) if abs(value) > 0 else 1
+            axes.annotate(
+                str(level),
+                (value.real, value.imag),
+                xytext=(9 * outwards.real, 9 * outwards.imag),
+                textcoords="offset points",
+                ha="center",
+                va="center",
+                fontsize=7.5,
+            )
+    reach = 1.18 * max(1.0, float(np.abs(values).max()))
+    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="real part", ylabel="imaginary part")
+    axes.locator_params(nbins=5 if names else 3)
+
+
+def light_figure(light: Light, depth: int) -> Figure:
+    """The fraction of light left against the distance from the source."""
+    figure = style.new_figure(4.9, 3.6)
+    axes = figure.subplots()
+    millimetres, end = light.distance * 1e3, light.distance[-1] * 1e3
+    axes.plot(millimetres, light.kept, color=style.ACCENT)
+    for number in range(1, depth + 1):
+        position = millimetres[2 * number - 1]
+        axes.axvline(position, color=style.MUTED, linewidth=0.6, linestyle=":", zorder=0)
+        if depth <= _MOST_NAMED_STATES:
+            axes.annotate(
+                f"layer {number}" if depth <= 6 else str(number),
+                (position, 1.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 3),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7.5,
+                color=style.MUTED,
+            )
+    lowest = min(light.in_right_region, float(light.kept.min()), 0.5)
+    bottom = 10.0 ** math.floor(math.log10(max(lowest, _LEAST_LIGHT)))
+    for value, label, colour in (
+        (float(light.kept[-1]), "on the detector", style.ACCENT),
+        (light.in_regions, "in any region", style.INK),
+        (light.in_right_region, "in the right one", style.SECOND),
+    ):
+        name = f"{share(value)} {label}"
+        axes.plot([end], [max(value, bottom)], "o", color=colour, markersize=5, clip_on=False, label=name)
+    axes.legend(loc="lower left")
+    axes.set(xlim=(0, end), xlabel="distance from the source (mm)", ylabel="light left", yscale="log")
+    axes.set_ylim(bottom, 1.15)
+    axes.yaxis.set_major_formatter(lambda value, _: share(value))
+    axes.grid(axis="y")
+    return figure
+
+
+def share(fraction: float) -> str:
+    """A fraction in per cent with two digits that count; more than all of the light is called what it is."""
+    if fraction > 1 + _ROUNDING:
+        return f"{fraction:.3g} times the source's"
+    return f"{fraction:.0%}" if fraction >= 0.1 or fraction == 0 else f"{100 * fraction:.2g}%"
+
+
+def confusion_matrix(predictions: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """How many images of each class (rows) were answered with each (columns): int64 ``classes x classes``."""
+    return np.bincount(labels * classes + predictions, minlength=classes * classes).reshape(classes, classes)
+
+
+def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
+    """How many images of each class were answered with each, shaded by the share of the class."""
+    count = len(matrix)
+    names = [class_label(classes, index) for index in range(count)]
+    wordy = max(map(len, names)) > 3
+    figure = style.new_figure(5.3 + 0.9 * wordy, 4.7 + 0.9 * wordy)
+    axes = figure.subplots()
+    shares = matrix / matrix.sum(1, keepdims=True).clip(min=1)
+    # A root spreads the shades of the few mistakes, which are what one looks for.
+    axes.imshow(np.where(matrix > 0, np.sqrt(shares), np.nan), cmap="GnBu", vmin=0, vmax=1.15)
+    for (row, column), number in np.ndenumerate(matrix):
+        if number:
+            colour = "white" if shares[row, column] > 0.5 else style.INK
+            weight = "bold" if row == column else "normal"
+            axes.text(column, row, str(number), ha="center", va="center", fontsize=7.5, color=colour, fontweight=weight)
+    axes.set_xticks(range(count), names, rotation=40 if wordy else 0, ha="right" if wordy else "center")
+    axes.set_yticks(range(count), names)
+    axes.tick_params(length=0)
+    axes.set(xlabel="answered", ylabel="shown")
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=style.RULE)
+    return figure
+
+
+def level_use_figure(levels: Sequence[np.ndarray], devices: Sequence[Device]) -> Figure:
+    """The share of each layer's active pixels in each level, against an even share."""
+    count = min(len(levels), _MOST_LAYERS)
+    columns = min(count, _PER_ROW)
+    rows = math.ceil(count / columns)
+    figure = style.new_figure(2.16 * columns + 0.6, 1.75 * rows + 0.3)
+    axes = np.asarray(figure.subplots(rows, columns, squeeze=False, sharey=True)).ravel()
+    for index in range(count):
+        device, chart = devices[index], axes[index]
+        total, active = len(device), levels[index].ravel()
+        if isinstance(device, DevicePanel):
+            active = levels[index][~device.inactive]
+        share = np.bincount(active, minlength=total) / active.size
+        chart.bar(range(total), share, width=0.86, color=colormaps[style.LEVEL_MAP](np.linspace(0, 1, total)))
+        chart.axhline(1 / total, color=style.INK, linewidth=0.8, linestyle="--")
+        chart.set_title(f"layer {index + 1}")
+        chart.set_xlim(-0.7, total - 0.3)
+        chart.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        if index + columns >= count:
+            chart.set_xlabel("level")
+        if index % columns == 0:
+            chart.set_ylabel("pixels")
+            chart.yaxis.set_major_formatter(PercentFormatter(1))
+    for empty in axes[count:]:
+        empty.set_visible(False)
+    return figure
+
+
+def favoured_levels(levels: Sequence[np.ndarray], devices: Sequence[Device]) -> list[str]:
+    """A sentence for each level of a finely divided device that far more pixels have than it and its neighbours should.
+
+    Args:
+        levels: The level of each pixel, ``rows x columns`` whole numbers for each layer.
+        devices: The device of each layer; layers of one device count together.
+    """
+    used: dict[str, tuple[Device, np.ndarray]] = {}
+    for device, chosen in zip(devices, levels, strict=True):
+        active = chosen[~device.inactive] if isinstance(device, DevicePanel) else chosen.ravel()
+        _, counts = used.get(device.digest, (device, np.zeros(len(device), dtype=np.int64)))
+        used[device.digest] = device, counts + np.bincount(active, minlength=len(device))
+    sentences = []
+    for device, counts in used.values():
+        total = len(device)
+        if total < _MANY_LEVELS:
+            continue
+        order = np.argsort(device.control)
+        shares = (counts / counts.sum())[order]
+        end = max(3, round(total * _END))
+        for i in range(end, total - end):
+            beside = float(np.concatenate([shares[i - 3 : i], shares[i + 1 : i + 4]]).mean())
+            if shares[i] >= max(_LEAST_FAVOURED, _FAVOURED / total, _FAVOURED * beside):
+                here, even = share(float(shares[i])), share(1 / total)
+                sentences.append(
+                    f"Level {order[i]} of {device.name} has {here} of all pixels, where an even share is {even} and "
+                    f"the levels beside it have {share(beside)} each: noise of the measurement may have favoured it."
+                )
+    return sentences
+
+
+def _curve(axes: Axes, epochs: np.ndarray, values: np.ndarray, colour: str, label: str | None = None) -> None:
+    axes.plot(epochs, values, color=colour, label=label, marker="o" if len(epochs) <= 30 else "", markersize=3)
+
+
+def _epochs(axes: Axes) -> None:
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.grid(axis="y")
+
+
+def _dot(count: int) -> float:
+    return 34 if count <= _MOST_NAMED_STATES else 16

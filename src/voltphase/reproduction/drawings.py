@@ -1,0 +1,225 @@
+"""The figures of the experiments, drawn from results alone."""
+
+from __future__ import annotations
+
+import voltphase.core.surroundings  # noqa: F401 - before anything here imports matplotlib
+
+# isort: split
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from voltphase.reporting.style import ACCENT, INK, MUTED, SECOND, new_figure
+from voltphase.reproduction.charts import COLOURS, below, curves_of, draw_curves, dumbbells, legend, shared_legend
+from voltphase.reproduction.markdown import TEST
+from voltphase.reproduction.ours import interpretations as readings
+from voltphase.reproduction.ours.study import at_best_rate
+from voltphase.reproduction.ours.study_drawing import draw_study
+from voltphase.reproduction.paper import figure2, figure3, figure4, table1, table2
+from voltphase.sweeps.confidence import CUTS
+from voltphase.sweeps.results import Outcomes
+
+_METHODS: Final = {
+    "codesign": (ACCENT, "codesign"),
+    "qat": (SECOND, "QAT"),
+    "ptq": ("#b08900", "PTQ"),
+    "default": ("#3d5a98", "codesign, default recipe"),
+}
+_STATES: Final = {"even": ("o-", ""), "spread": ("s", ", states picked by spread"), "free": ("^", ", free phases")}
+
+
+def draw_table1(outcomes: Outcomes) -> Figure:
+    """Test accuracy of each variant beside the paper's, a panel for each data set and depth."""
+    depths, sets, variants = (outcomes.distinct(label) for label in ("depth", "data", "variant"))
+    order = sorted((v for v in variants if v.startswith("lambda")), key=lambda v: -float(v.removeprefix("lambda")))
+    order += [variant for variant in variants if variant not in order]
+    names = [variant.replace("lambda", "λ = ", 1) if variant.startswith("lambda") else variant for variant in order]
+    figure = new_figure(3.2 * len(depths) + 1, 2.5 * len(sets) + 0.4)
+    panels = figure.subplots(len(sets), len(depths), squeeze=False, sharex=True, sharey=True)
+    for row, data in zip(panels, sets, strict=True):
+        for axes, depth in zip(row, depths, strict=True):
+            here = outcomes.where(data=data, depth=depth)
+            pairs = [(here.where(variant=v), table1.PAPER.get((data, depth, v), (None, None))[1]) for v in order]
+            dumbbells(axes, names, pairs)
+            axes.set_title(f"{data}, depth {depth}")
+    for axes in panels[-1]:
+        axes.set_xlabel("test accuracy")
+    below(figure, panels[0][0], 2)
+    return figure
+
+
+def draw_diagonal(outcomes: Outcomes) -> Figure:
+    """Test accuracy by depth beside the paper's best, and how it was reached."""
+    sets, depths = outcomes.distinct("data"), outcomes.distinct("depth")
+    figure = new_figure(4.6 * len(sets), 3.4)
+    panels = figure.subplots(1, len(sets), squeeze=False)[0]
+    for axes, data in zip(panels, sets, strict=True):
+        for colour, depth in zip(COLOURS, depths, strict=False):
+            for style, epochs in zip(("-", "--"), outcomes.distinct("epochs"), strict=False):
+                curves = curves_of(outcomes.where(data=data, depth=depth, epochs=epochs), "test_accuracy")
+                draw_curves(axes, curves, colour, f"depth {depth}, {epochs} epochs", style=style)
+            if (best := table1.best(data, depth)) is not None:
+                axes.axhline(best, color=colour, linewidth=1, linestyle=":")
+        axes.set(title=f"{data} (dotted: the paper's best)", xlabel="epoch", ylabel="test accuracy, deployed states")
+        axes.grid(axis="y")
+        legend(axes)
+    return figure
+
+
+def draw_reach(outcomes: Outcomes) -> Figure:
+    """Test accuracy of one layer against its pitch, with the states named; the paper's best dotted."""
+    figure = new_figure(5.6, 3.6)
+    axes = figure.subplots()
+    for colour, data in zip(COLOURS, outcomes.distinct("data"), strict=False):
+        for states, (style, name) in _STATES.items():
+            here = outcomes.where(data=data, states=states)
+            means = {pitch: at_best_rate(here.where(pitch=pitch)).mean(*TEST) for pitch in here.distinct("pitch")}
+            known = {pitch: mean for pitch, mean in means.items() if mean is not None}
+            if known:
+                axes.plot(list(known), list(known.values()), style, color=colour, label=f"{data}{name}")
+        if (best := table1.best(data, 1)) is not None:
+            axes.axhline(best, color=colour, linewidth=1, linestyle=":")
+    axes.set(title="one layer (dotted: the paper's best)", xlabel="pitch, µm", ylabel="test accuracy, deployed states")
+    axes.grid(axis="y")
+    legend(axes)
+    return figure
+
+
+def draw_table2(outcomes: Outcomes) -> Figure:
+    """Accuracy against the cut, a line a depth; the paper's dotted."""
+    sets, depths = outcomes.distinct("data"), outcomes.distinct("depth")
+    figure = new_figure(4.2 * len(sets), 3.2)
+    panels = figure.subplots(1, len(sets), squeeze=False, sharey=True)[0]
+    for axes, data in zip(panels, sets, strict=True):
+        for colour, depth in zip(COLOURS, depths, strict=False):
+            here = outcomes.where(data=data, depth=depth)
+            means = [here.mean("accuracy_when_cut", f"{cut:g}") for cut in CUTS]
+            if None not in means:
+                axes.plot(CUTS, np.array(means, dtype=float), "o-", color=colour, label=f"depth {depth}")
+            if (data, depth) in table2.PAPER:
+                label = f"depth {depth}, paper"
+                axes.plot(CUTS, table2.PAPER[data, depth], "s:", color=colour, ms=4, linewidth=1, label=label)
+        axes.set(title=data, xlabel="cut of the winner's probability", ylim=(-0.02, 1.02))
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.set_xticks(CUTS)
+        axes.grid(axis="y")
+    panels[0].set_ylabel("test accuracy")
+    shared_legend(figure, panels, "outside lower center", 2 * len(depths))
+    return figure
+
+
+def draw_readings(outcomes: Outcomes) -> Figure:
+    """Test accuracies of the readings as colours, the paper's above."""
+    pairs, data = readings.grid(outcomes), outcomes.distinct("data")[0]
+    lines: dict[str, list[float | None]] = {"the paper, 100 epochs": [readings.known(data, *pair) for pair in pairs]}
+    for measure in outcomes.distinct("measure"):
+        for reading in outcomes.distinct("reading"):
+            here = outcomes.where(measure=measure, reading=reading)
+            lines[f"{measure}, λ scales the {reading}"] = [
+                here.where(depth=depth, lambda_=lambda_).mean(*TEST) for depth, lambda_ in pairs
+            ]
+    figure = new_figure(1.0 * len(pairs) + 2.6, 0.42 * len(lines) + 1.1)
+    axes = figure.subplots()
+    values = np.array([[np.nan if number is None else number for number in line] for line in lines.values()])
+    axes.imshow(values, vmin=0, vmax=1, cmap="YlGnBu", aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        text, colour = ("–", MUTED) if np.isnan(value) else (f"{value:.3f}", "white" if value > 0.55 else INK)
+        axes.text(column, row, text, ha="center", va="center", color=colour, size=8)
+    axes.set_xticks(range(len(pairs)), [f"depth {depth}\nλ = {lambda_:g}" for depth, lambda_ in pairs])
+    axes.set_yticks(range(len(lines)), list(lines))
+    axes.tick_params(length=0)
+    axes.set_title(f"test accuracy, {data}")
+    return figure
+
+
+def draw_figure2(outcomes: Outcomes) -> Figure:
+    """Loss curves of the schedules above their final accuracies."""
+    sets, schedules = outcomes.distinct("data"), list(figure2.SCHEDULES)
+    figure = new_figure(4.8 * len(sets) + 0.6, 5.6)
+    panels = figure.subplots(2, len(sets), squeeze=False, sharey="row")
+    for (loss, accuracy), data in zip(panels.T, sets, strict=True):
+        for colour, schedule in zip(COLOURS, schedules, strict=True):
+            curves = curves_of(outcomes.where(data=data, schedule=schedule), "train_loss")
+            draw_curves(loss, curves, colour, schedule, style="--" if "static" in schedule else "-")
+        loss.set(title=data, xlabel="epoch", ylabel="training loss")
+        loss.grid(axis="y")
+        pairs = [
+            (outcomes.where(data=data, schedule=s), figure2.PAPER.get((data, s), (None, None))[1]) for s in schedules
+        ]
+        dumbbells(accuracy, schedules, pairs)
+        accuracy.set_xlabel("test accuracy")
+    shared_legend(figure, panels[0], "outside right upper")
+    below(figure, panels[1][0], 2)
+    return figure
+
+
+def draw_figure3(outcomes: Outcomes) -> Figure:
+    """Bars of test accuracy by depth, a panel for each data set and number of levels."""
+    sets, depths, levels = (outcomes.distinct(label) for label in ("data", "depth", "levels"))
+    figure = new_figure(3.0 * len(levels) + 1, 2.6 * len(sets) + 0.5)
+    panels = figure.subplots(len(sets), len(levels), squeeze=False, sharex=True, sharey=True)
+    width = 0.8 / len(figure3.METHODS)
+    for row, data in zip(panels, sets, strict=True):
+        for axes, count in zip(row, levels, strict=True):
+            for shift, method in enumerate(figure3.METHODS):
+                cells = [outcomes.where(data=data, levels=count, depth=depth, method=method) for depth in depths]
+                places = np.arange(len(depths)) + (shift - (len(figure3.METHODS) - 1) / 2) * width
+                axes.bar(
+                    places,
+                    [cell.mean(*TEST) or 0.0 for cell in cells],
+                    0.9 * width,
+                    yerr=[cell.spread(*TEST) or 0.0 for cell in cells],
+                    color=_METHODS[method][0],
+                    error_kw={"ecolor": INK, "elinewidth": 1},
+                    label=_METHODS[method][1],
+                )
+                for place, cell in zip(places, cells, strict=True):
+                    if not cell.results:
+                        axes.text(place, 0.02, "missing", rotation=90, ha="center", va="bottom", color=MUTED, size=7)
+            axes.set(title=f"{data}, {count} levels", ylim=(0, 1))
+            axes.set_xticks(np.arange(len(depths)), [str(depth) for depth in depths])
+            axes.grid(axis="y")
+        row[0].set_ylabel("test accuracy")
+    for axes in panels[-1]:
+        axes.set_xlabel("depth")
+    below(figure, panels[0][0], len(_METHODS))
+    return figure
+
+
+def draw_figure4(outcomes: Outcomes) -> Figure:
+    """Time of an epoch and peak memory against the number of levels."""
+    figure = new_figure(8.4, 3.4)
+    time, memory = figure.subplots(1, 2)
+    for colour, method in zip(COLOURS, figure4.METHODS, strict=False):
+        here = outcomes.where(method=method)
+        levels = [count for count in here.distinct("levels") if here.where(levels=count).results]
+        label = {"codesign": "Gumbel-Softmax (the paper's)"}.get(method, method)
+        time.plot(
+            levels, [figure4.seconds_per_epoch(result) for result in here.results], "o-", color=colour, label=label
+        )
+        taken = [figure4.megabytes(result) for result in here.results]
+        memory.plot(levels, [np.nan if mb is None else mb for mb in taken], "o-", color=colour, label=label)
+    time.set(title="Time of an epoch of 60,000 images", ylabel="s")
+    memory.set(title="Peak memory of training", ylabel="MB")
+    for axes in (time, memory):
+        axes.set_xlabel("levels of the device")
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="y")
+    legend(time)
+    return figure
+
+
+DRAWINGS: Final[dict[str, Callable[[Outcomes], Figure]]] = {
+    "table1": draw_table1,
+    "table2": draw_table2,
+    "figure2": draw_figure2,
+    "figure3": draw_figure3,
+    "figure4": draw_figure4,
+    "diagonal": draw_diagonal,
+    "reach": draw_reach,
+    "readings": draw_readings,
+    "study": draw_study,
+}

@@ -1,0 +1,94 @@
+"""Tables in Markdown, the paper's number beside ours, and their places on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from voltphase.core.errors import OutputError
+from voltphase.sweeps.results import Outcomes
+
+MISSING = "missing"
+_ROUNDING = 1e-9
+
+
+def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; every row has as many cells as the heading."""
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def marks(name: str) -> tuple[str, str]:
+    """What stands on a page before and after the block of that name."""
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+
+
+def replace_block(text: str, name: str, block: str, page: Path) -> str:
+    """The text of ``page`` with ``block`` between the marks of that name, in place of what is there.
+
+    Raises:
+        OutputError: if each mark is not there once, the end after the begin.
+    """
+    begin, end = marks(name)
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    if not text.count(begin) == text.count(end) == rest.count(end) == 1:
+        raise OutputError(
+            f"expected {begin} once in {page} and after it {end} once, but got {text.count(begin)} and "
+            f"{text.count(end)} of them: put them around what may be replaced"
+        )
+    return f"{before}{begin}\n{block}{end}{after}"
+
+
+def ours(outcomes: Outcomes, *path: str) -> str:
+    """Mean of a number over the results of one cell of a table, with spread and count where there are several.
+
+    A dash where nothing was to be run.
+    """
+    mean, spread = outcomes.mean(*path), outcomes.spread(*path)
+    if mean is None:
+        return MISSING if len(outcomes) else "–"
+    count = len(outcomes.numbers(*path))
+    of = f"{count} of {len(outcomes)}" if count < len(outcomes) else str(count)
+    several = f" ({of})" if len(outcomes) > 1 else ""
+    return f"{mean:.4f}{'' if spread is None else f' ± {spread:.4f}'}{several}"
+
+
+def from_files(outcomes: Outcomes) -> str:
+    """Accuracy re-emulated from exported files; free phases fit no device and have no files."""
+    found = ours(outcomes, "deployed", "accuracy")
+    return "no device" if found == MISSING and outcomes.results else found
+
+
+def files_agree(outcomes: Outcomes) -> str:
+    """Whether exported files, re-emulated, have the accuracies that a line of a table gives, for all its cells."""
+    pairs = [
+        (deployed, result["summary"]["test_accuracy"])
+        for result in outcomes.results
+        if (deployed := result["deployed"]["accuracy"]) is not None
+    ]
+    if not pairs:
+        return "no device" if outcomes.results else MISSING
+    apart = max(abs(deployed - emulated) for deployed, emulated in pairs)
+    return f"equal ({len(pairs)})" if apart < _ROUNDING else f"up to {100 * apart:.2f} points apart ({len(pairs)})"
+
+
+def claim(told: str, found: Iterable[tuple[str, float | None]], unit: str = "") -> str:
+    """A claim of the paper in words, and the numbers here that speak for it or against it."""
+    numbers = (f"{name} {MISSING if number is None else f'{number:.4g}{unit}'}" for name, number in found)
+    return f"\nThe paper: {told}. Here: {'; '.join(numbers)}.\n"
+
+
+def paper(number: float | None) -> str:
+    """The paper's number, a dash where it gives none."""
+    return "–" if number is None else f"{number:.4f}".rstrip("0")
+
+
+def difference(outcomes: Outcomes, number: float | None, *path: str) -> str:
+    """Ours less the paper's, in points."""
+    mean = outcomes.mean(*path)
+    return "–" if mean is None or number is None else f"{100 * (mean - number):+.2f}"
+
+
+TEST = ("summary", "test_accuracy")
+TRAIN = ("summary", "train_accuracy")

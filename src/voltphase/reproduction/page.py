@@ -1,0 +1,108 @@
+"""Tables and figures of experiments on a Markdown page, from their JSON files and nothing else."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from voltphase.core.errors import OutputError
+from voltphase.core.files import atomic_path, checked_path, read_text, write_errors, write_text
+from voltphase.reporting.style import house_style, png
+from voltphase.reproduction.drawings import DRAWINGS
+from voltphase.reproduction.markdown import marks, replace_block
+from voltphase.reproduction.registry import Experiment
+from voltphase.reproduction.sizes import INCONCLUSIVE, Preset
+from voltphase.sweeps.results import Outcomes, ResultFolder
+
+_NEW_PAGE = "# The paper, result by result\n"
+
+# Far more than any page a person writes.
+_LARGEST_PAGE = 16 << 20
+
+
+def render(page: Path, folder: ResultFolder, preset: Preset, experiments: Sequence[Experiment]) -> list[Path]:
+    """Write each experiment's table and figure into a page, between marks; what is written around them stays.
+
+    Figures go to ``figures/reproduce-PRESET-EXPERIMENT.png`` beside the page. A block that the page lacks is put at
+    its end.
+
+    Args:
+        page: A Markdown file, made if it is not there.
+        folder: Where the results are.
+        preset: Whose results.
+        experiments: Which to render.
+
+    Returns:
+        The files written.
+
+    Raises:
+        OutputError: if one cannot be written, or the page is no text or lacks one of two marks.
+    """
+    page = checked_path(page, OutputError)
+    figures = page.parent / "figures"
+    with write_errors(page):
+        figures.mkdir(parents=True, exist_ok=True)
+    text = read_text(page, OutputError, _LARGEST_PAGE) if page.exists() else _NEW_PAGE
+    written = [page]
+    for experiment in experiments:
+        outcomes = folder.outcomes(experiment.cells(preset))
+        picture = figures / f"reproduce-{preset.name}-{experiment.name}.png"
+        with house_style():
+            content = png(DRAWINGS[experiment.name](outcomes))
+        with atomic_path(picture) as temporary:
+            temporary.write_bytes(content)
+        written.append(picture)
+        block = _block(experiment, preset, outcomes, f"figures/{picture.name}")
+        text = _with_block(page, text, experiment, preset, block)
+    write_text(page, text)
+    return written
+
+
+def _block(experiment: Experiment, preset: Preset, outcomes: Outcomes, picture: str) -> str:
+    conclusion = experiment.conclusion(outcomes) if preset.conclusive else f"\n{INCONCLUSIVE}\n"
+    parts = [experiment.report(outcomes) + conclusion, _state(experiment, preset, outcomes)]
+    if outcomes.results:
+        parts += [_origin(outcomes), f"![{experiment.title}]({picture})"]
+    return "\n".join(part if part.endswith("\n") else f"{part}\n" for part in parts)
+
+
+def _state(experiment: Experiment, preset: Preset, outcomes: Outcomes) -> str:
+    command = f"`{shlex.join(['voltphase', 'reproduce', experiment.name, '--preset', preset.name])}`"
+    there, all_of_them = len(outcomes.results), len(outcomes)
+    if there == all_of_them:
+        return f"All {there} cells, by {command}."
+    return f"{there} of {all_of_them} cells are there; what is missing is one command away: {command}."
+
+
+def _origin(outcomes: Outcomes) -> str:
+    """With what the results were made."""
+    results = outcomes.results
+    machines, devices, commits = {}, {}, {}
+    for result in results:
+        summary = result["summary"]
+        hardware = summary["hardware"]
+        machine = hardware.get("gpu") or f"{hardware['processor']}, {_count(hardware['threads'], 'thread')}"
+        machines[f"{machine}, torch {summary['versions']['torch']}"] = None
+        devices |= dict.fromkeys(result["devices"])
+        commit = str(summary["commit"])
+        commits[f"{commit[:9]}{'+' if commit.endswith('+') else ''}"] = None
+    minutes = sum(result["summary"]["seconds"] + result["finishing_seconds"] for result in results) / 60
+    took = f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+    epochs = sorted({result["summary"]["epochs"] for result in results})
+    return (
+        f"Device: {', '.join(devices)}. Epochs: {', '.join(map(str, epochs))}. Made in {took} on "
+        f"{'; '.join(machines)}; commit {', '.join(commits)}."
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _with_block(page: Path, text: str, experiment: Experiment, preset: Preset, block: str) -> str:
+    name = f"{preset.name} {experiment.name}"
+    begin, end = marks(name)
+    if begin not in text and end not in text:
+        text = f"{text.rstrip()}\n\n## {experiment.title}, preset {preset.name}\n\n{begin}\n{end}\n"
+    return replace_block(text, name, block, page)

@@ -1,0 +1,86 @@
+"""Figure 2: six temperature schedules at depth 5."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from voltphase.reproduction.cells import best_lambda, cell, paper_recipe
+from voltphase.reproduction.markdown import TEST, TRAIN, claim, difference, from_files, ours, paper, table
+from voltphase.reproduction.sizes import Preset
+from voltphase.sweeps.results import Outcomes
+from voltphase.sweeps.runs import Cell
+
+NAME: Final = "figure2"
+TITLE: Final = "Figure 2: temperature schedules"
+
+SCHEDULES: Final[dict[str, dict[str, Any]]] = {
+    "linear": {},
+    "cosine": {"codesign.schedule.name": "paper-cosine"},
+    "step": {"codesign.schedule.name": "paper-step"},
+    "static 50": {"codesign.schedule.name": "static", "codesign.schedule.start": 50},
+    "static 25": {"codesign.schedule.name": "static", "codesign.schedule.start": 25},
+    "static 1": {"codesign.schedule.name": "static", "codesign.schedule.start": 1},
+}
+
+# (training, test) accuracy.
+PAPER: Final[dict[tuple[str, str], tuple[float, float]]] = {
+    ("mnist", "linear"): (0.997, 0.979),
+    ("mnist", "cosine"): (0.994, 0.978),
+    ("mnist", "step"): (0.995, 0.978),
+    ("mnist", "static 50"): (0.138, 0.133),
+    ("mnist", "static 25"): (0.930, 0.926),
+    ("mnist", "static 1"): (0.143, 0.146),
+    ("fashion-mnist", "linear"): (0.941, 0.891),
+    ("fashion-mnist", "cosine"): (0.935, 0.888),
+    ("fashion-mnist", "step"): (0.938, 0.889),
+    ("fashion-mnist", "static 50"): (0.857, 0.844),
+    ("fashion-mnist", "static 25"): (0.876, 0.854),
+    ("fashion-mnist", "static 1"): (0.446, 0.444),
+}
+
+
+def cells(preset: Preset) -> list[Cell]:
+    """The paper's recipe at its depth with each schedule."""
+    depth = max(preset.depths)
+    recipe = paper_recipe(depth, best_lambda(preset, depth), preset.schedule_epochs)
+    return [
+        cell(preset, NAME, {"data": data, "schedule": name, "seed": 0}, {**recipe, **settings})
+        for data in preset.systems
+        for name, settings in SCHEDULES.items()
+    ]
+
+
+def report(outcomes: Outcomes) -> str:
+    """Final accuracies, a line a schedule."""
+    rows = []
+    for data in outcomes.distinct("data"):
+        for schedule in outcomes.distinct("schedule"):
+            here = outcomes.where(data=data, schedule=schedule)
+            train, test = PAPER.get((data, schedule), (None, None))
+            rows.append(
+                [
+                    data,
+                    schedule,
+                    f"{paper(train)} / {paper(test)}",
+                    f"{ours(here, *TRAIN)} / {ours(here, *TEST)}",
+                    difference(here, test, *TEST),
+                    from_files(here),
+                ]
+            )
+    heading = ["data", "schedule", "paper: train / test", "ours: train / test", "test, points", "from files"]
+    return table(heading, rows)
+
+
+def conclusion(outcomes: Outcomes) -> str:
+    """The paper's claim and the numbers here."""
+    return claim("annealing beats a static temperature", _ends(outcomes))
+
+
+def _ends(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:
+    for data in outcomes.distinct("data"):
+        reached = {name: outcomes.where(data=data, schedule=name).mean(*TEST) for name in SCHEDULES}
+        annealed = [mean for name, mean in reached.items() if "static" not in name and mean is not None]
+        static = [mean for name, mean in reached.items() if "static" in name and mean is not None]
+        yield f"{data}, the worst annealed", min(annealed, default=None)
+        yield "the best static", max(static, default=None)

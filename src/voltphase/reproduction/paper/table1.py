@@ -1,0 +1,120 @@
+"""Table 1: depth against lambda, with and without it, and with a gain that is found automatically."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from voltphase.reproduction.cells import automatic, cell, paper_recipe
+from voltphase.reproduction.markdown import TEST, TRAIN, claim, difference, from_files, ours, paper, table
+from voltphase.reproduction.sizes import Preset
+from voltphase.sweeps.results import Outcomes
+from voltphase.sweeps.runs import Cell
+
+NAME: Final = "table1"
+TITLE: Final = "Table 1: depth and λ"
+
+NO_LAMBDA: Final = "no-lambda"
+PHASE_ONLY: Final = "phase-only"
+AUTOMATIC: Final = "automatic"
+
+# (training, test) accuracy by data set, depth and lambda.
+PAPER: Final[dict[tuple[str, int, str], tuple[float | None, float]]] = {
+    ("mnist", 1, "lambda90"): (0.9691, 0.9591),
+    ("mnist", 1, "lambda5"): (0.0491, 0.0466),
+    ("mnist", 1, "lambda1.8"): (0.0476, 0.0445),
+    ("mnist", 3, "lambda90"): (0.2095, 0.2118),
+    ("mnist", 3, "lambda5"): (0.9984, 0.9781),
+    ("mnist", 3, "lambda1.8"): (0.0408, 0.0309),
+    ("mnist", 5, "lambda90"): (0.0946, 0.0938),
+    ("mnist", 5, "lambda5"): (0.9641, 0.9594),
+    ("mnist", 5, "lambda1.8"): (0.9971, 0.9791),
+    ("fashion-mnist", 1, "lambda90"): (0.9083, 0.8746),
+    ("fashion-mnist", 1, "lambda5"): (0.1287, 0.1175),
+    ("fashion-mnist", 1, "lambda1.8"): (0.1001, 0.0955),
+    ("fashion-mnist", 3, "lambda90"): (0.1937, 0.1969),
+    ("fashion-mnist", 3, "lambda5"): (0.9532, 0.8892),
+    ("fashion-mnist", 3, "lambda1.8"): (0.0162, 0.0144),
+    ("fashion-mnist", 5, "lambda90"): (0.1000, 0.0941),
+    ("fashion-mnist", 5, "lambda5"): (0.7476, 0.7416),
+    ("fashion-mnist", 5, "lambda1.8"): (0.9412, 0.8906),
+    ("mnist", 1, PHASE_ONLY): (None, 0.67),
+    ("mnist", 3, PHASE_ONLY): (None, 0.91),
+    ("mnist", 5, PHASE_ONLY): (None, 0.95),
+    ("fashion-mnist", 1, PHASE_ONLY): (None, 0.54),
+    ("fashion-mnist", 3, PHASE_ONLY): (None, 0.83),
+    ("fashion-mnist", 5, PHASE_ONLY): (None, 0.87),
+}
+
+
+def best(data: str, depth: int) -> float | None:
+    """The paper's best test accuracy at a depth; None where it gives none."""
+    return max(
+        (test for (name, layers, _), (_, test) in PAPER.items() if (name, layers) == (data, depth)), default=None
+    )
+
+
+def lambda_cell(preset: Preset, data: str, depth: int, gain: float, *, experiment: str = NAME) -> Cell:
+    """The paper's recipe at a depth with a lambda."""
+    labels = {"data": data, "depth": depth, "variant": f"lambda{gain:g}", "seed": 0}
+    return cell(preset, experiment, labels, paper_recipe(depth, gain, preset.epochs))
+
+
+def cells(preset: Preset) -> list[Cell]:
+    """The best lambda of each depth first, then what lambda is compared with, then the paper's other values."""
+    found = [lambda_cell(preset, data, *pair) for data in preset.systems for pair in preset.best_lambdas.items()]
+    for data in preset.systems:
+        for depth, right in preset.best_lambdas.items():
+            plain = paper_recipe(depth, 1.0, preset.epochs)
+            for variant, settings in (
+                (NO_LAMBDA, plain),
+                (PHASE_ONLY, {**plain, "codesign.relaxation.name": "unconstrained"}),
+                (AUTOMATIC, automatic(depth, preset.epochs)),
+            ):
+                labels = {"data": data, "depth": depth, "variant": variant, "seed": 0}
+                found.append(cell(preset, NAME, labels, settings))
+            wrong = (gain for gain in preset.depths.values() if gain != right)
+            found.extend(lambda_cell(preset, data, depth, gain) for gain in wrong)
+    return found
+
+
+def report(outcomes: Outcomes) -> str:
+    """The table, a line a cell."""
+    rows = []
+    for data in outcomes.distinct("data"):
+        for depth in outcomes.distinct("depth"):
+            for variant in outcomes.distinct("variant"):
+                here = outcomes.where(data=data, depth=depth, variant=variant)
+                train, test = PAPER.get((data, depth, variant), (None, None))
+                rows.append(
+                    [
+                        data,
+                        str(depth),
+                        variant.replace("lambda", "λ = ") if variant.startswith("lambda") else variant,
+                        f"{paper(train)} / {paper(test)}",
+                        f"{ours(here, *TRAIN)} / {ours(here, *TEST)}",
+                        difference(here, test, *TEST),
+                        from_files(here),
+                    ]
+                )
+    heading = ["data", "depth", "variant", "paper: train / test", "ours: train / test", "test, points", "from files"]
+    return table(heading, rows)
+
+
+def conclusion(outcomes: Outcomes) -> str:
+    """The paper's claim and the numbers here."""
+    return claim("a wrong λ ruins training", _by_lambda(outcomes))
+
+
+def _by_lambda(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:
+    for data in outcomes.distinct("data"):
+        for depth in outcomes.distinct("depth"):
+            here = outcomes.where(data=data, depth=depth)
+            means = [
+                here.where(variant=variant).mean(*TEST)
+                for variant in here.distinct("variant")
+                if variant.startswith("lambda")
+            ]
+            known = [mean for mean in means if mean is not None]
+            yield f"{data}, depth {depth}, the best λ", max(known, default=None)
+            yield "the worst", min(known, default=None)

@@ -1,0 +1,71 @@
+"""Table 2: how many images are still answered right when the winner's probability is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from voltphase.reproduction.markdown import claim, difference, files_agree, ours, paper, table
+from voltphase.reproduction.paper import table1
+from voltphase.reproduction.sizes import Preset
+from voltphase.sweeps.confidence import CUTS
+from voltphase.sweeps.results import Outcomes
+from voltphase.sweeps.runs import Cell
+
+NAME: Final = "table2"
+TITLE: Final = "Table 2: confidence"
+
+# Accuracy under each cut, by data set and depth.
+PAPER: Final[dict[tuple[str, int], tuple[float, ...]]] = {
+    ("mnist", 1): (0.960, 0.326, 0.0, 0.0),
+    ("mnist", 3): (0.982, 0.964, 0.850, 0.588),
+    ("mnist", 5): (0.986, 0.986, 0.986, 0.986),
+    ("fashion-mnist", 1): (0.878, 0.340, 0.0, 0.0),
+    ("fashion-mnist", 3): (0.894, 0.812, 0.502, 0.264),
+    ("fashion-mnist", 5): (0.894, 0.894, 0.892, 0.890),
+}
+
+
+def cells(preset: Preset) -> list[Cell]:
+    """Those of table 1 with the best lambda of each depth: the same runs."""
+    return [
+        table1.lambda_cell(preset, data, depth, gain, experiment=NAME)
+        for data in preset.systems
+        for depth, gain in preset.best_lambdas.items()
+    ]
+
+
+def report(outcomes: Outcomes) -> str:
+    """The table, a line for each cut of each network."""
+    rows = []
+    for data in outcomes.distinct("data"):
+        for depth in outcomes.distinct("depth"):
+            here = outcomes.where(data=data, depth=depth)
+            known = PAPER.get((data, depth), (None,) * len(CUTS))
+            for cut, number in zip(CUTS, known, strict=True):
+                key = ("accuracy_when_cut", f"{cut:g}")
+                rows.append(
+                    [
+                        data,
+                        str(depth),
+                        f"{cut:.0%}",
+                        "0" if number == 0 else paper(number),
+                        ours(here, *key),
+                        difference(here, number, *key),
+                        files_agree(here),
+                    ]
+                )
+    return table(["data", "depth", "cut", "paper", "ours", "points", "from files"], rows)
+
+
+def conclusion(outcomes: Outcomes) -> str:
+    """The paper's claim and the numbers here."""
+    return claim("confidence grows with depth", _kept(outcomes))
+
+
+def _kept(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:
+    cut = max(CUTS)
+    for data in outcomes.distinct("data"):
+        for depth in outcomes.distinct("depth"):
+            accuracy = outcomes.where(data=data, depth=depth).mean("accuracy_when_cut", f"{cut:g}")
+            yield f"{data}, accuracy under a cut of {cut:.0%} at depth {depth}", accuracy

@@ -1,0 +1,1 @@
+"""Running many configurations: named, resumable, shared between machines."""

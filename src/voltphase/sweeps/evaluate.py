@@ -1,0 +1,65 @@
+"""What is worked out from a trained cell: confidence, the accuracy of its exported files, and how it was made."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from voltphase.deployment import Emulator, deploy
+from voltphase.devices import Device, DevicePanel
+from voltphase.sweeps.confidence import CUTS, accuracy_when_cut
+from voltphase.sweeps.results import public_settings
+from voltphase.sweeps.runs import Cell
+from voltphase.tasks.region_readout import all_logits
+from voltphase.training import RunFolder, build_dataset, build_devices, evaluate, load_run
+
+
+def finish(cell: Cell, run: Path, measured: dict[str, Any]) -> dict[str, Any]:
+    """The result of a cell: all that tables and figures, or somebody who doubts them, may want to know.
+
+    Args:
+        cell: What was trained.
+        run: Its run folder.
+        measured: What was measured around training, such as memory.
+
+    Raises:
+        VoltphaseError: if the run cannot be read.
+    """
+    started = time.perf_counter()
+    model, config, summary = load_run(run)
+    dataset = build_dataset(config, "test", cell.config.data.dir)
+    device = torch.device("cuda" if "gpu" in summary["hardware"] else "cpu")
+    model.to(device)
+    answers = evaluate(model, dataset)
+    cuts = {f"{cut:g}": accuracy_when_cut(answers.logits, answers.labels, cut) for cut in CUTS}
+    deployed: dict[str, Any] = {"accuracy": None}
+    if summary["deployable"]:
+        with tempfile.TemporaryDirectory() as temporary:
+            emulator = Emulator.from_folder(deploy(model, Path(temporary) / "bench")).to(device)
+        predictions = all_logits(emulator, dataset.images).argmax(-1)
+        deployed = {
+            "accuracy": float((predictions == answers.labels).double().mean()),
+            "predictions_equal": int((predictions == answers.predictions).sum()),
+            "images": len(dataset),
+        }
+    return {
+        "config": public_settings(cell.config),
+        "seed": cell.config.seed,
+        "devices": list(dict.fromkeys(_origin(states) for states in build_devices(cell.config))),
+        "summary": {key: value for key, value in summary.items() if key != "settings"},  # those of config
+        "accuracy_when_cut": cuts,
+        "deployed": deployed,
+        "own_process": cell.own_process,
+        "measured": measured,
+        "finishing_seconds": round(time.perf_counter() - started, 3),
+        "epochs": RunFolder(run).read_metrics(),
+    }
+
+
+def _origin(device: Device) -> str:
+    table = device.tables[0] if isinstance(device, DevicePanel) else device
+    return f"{'modelled' if table.source.startswith('modelled') else 'measured'} {device.name}"

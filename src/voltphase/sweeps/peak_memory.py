@@ -1,0 +1,102 @@
+"""Training in a process of its own, the only way to know the memory it takes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from voltphase.config import Config
+from voltphase.core.errors import TrainingError
+
+
+def train_apart(config: Config, run: Path) -> dict[str, Any]:
+    """Train in a fresh process, which ends when this one does or is interrupted.
+
+    Returns:
+        ``peak_bytes``, the most memory the process (on a GPU, PyTorch there) held, and ``bytes_before``, what it held
+        when all was imported and nothing built; None where the system does not say.
+
+    Raises:
+        VoltphaseError: as :func:`voltphase.training.train` does.
+        TrainingError: if the process is killed.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(sender, config, run), daemon=True)
+    with _interrupts_ignored():
+        process.start()
+    sender.close()
+    try:
+        outcome = receiver.recv()
+    except EOFError as error:
+        process.join()
+        raise TrainingError(
+            f"expected the process that trains to give its figures, but it ended with code {process.exitcode}: if the "
+            "system killed it (-9), it may have needed more memory than there is"
+        ) from error
+    finally:
+        receiver.close()
+        process.terminate()
+        process.join()
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    # Inherited by what is started meanwhile. Ctrl-C goes to all processes of a terminal, and it is this one's to say
+    # what happens.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _work(sender: Connection, config: Config, run: Path) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        sender.send(_train_and_measure(config, run))
+    except Exception as error:
+        sender.send(error)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _train_and_measure(config: Config, run: Path) -> dict[str, Any]:
+    import torch
+
+    from voltphase.training import train
+
+    on_gpu = torch.cuda.is_available() and config.training.accelerator != "cpu"
+    before = _status("VmRSS")
+    # An interrupted measurement is no measurement: it starts again.
+    train(config, run, overwrite=True)
+    if on_gpu:
+        return {"peak_bytes": torch.cuda.max_memory_allocated(), "bytes_before": 0, "memory_of": "gpu"}
+    return {"peak_bytes": _status("VmHWM"), "bytes_before": before, "memory_of": "process"}
+
+
+def _status(field: str) -> int | None:
+    # Not getrusage: its maximum starts from that of the process this one was forked from.
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), None)

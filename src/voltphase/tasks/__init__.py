@@ -1,0 +1,1 @@
+"""What is asked of the light: readout, loss and metrics."""

@@ -1,0 +1,1 @@
+"""Searching better levels for a trained design, level by level."""

@@ -1,0 +1,104 @@
+"""Refining a finished run into a run folder of its own."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from voltphase.core.errors import ConfigError, OutputError
+from voltphase.core.files import atomic_directory, checked_path
+from voltphase.tasks.losses import LOSSES
+from voltphase.training import provenance
+from voltphase.training.build import build_datasets
+from voltphase.training.evaluation import evaluate
+from voltphase.training.refine.search import refine
+from voltphase.training.run import cpu_threads, load_run
+from voltphase.training.run_folder import RunFolder
+from voltphase.training.weights import save_model
+
+
+def refine_run(
+    run: str | Path,
+    out: str | Path,
+    *,
+    images: int = 10_000,
+    evaluations: int = 60,
+    data_dir: str | Path | None = None,
+    watch: Callable[[int, float], None] = lambda evaluations, loss: None,
+) -> dict[str, Any]:
+    """Refine the levels of a finished run with :func:`refine`, and leave the result as a finished run in ``out``.
+
+    ``out`` holds what the run's folder does but its checkpoints. In ``summary.json`` the accuracies are those of the
+    refined states, and ``refined`` tells what was done. The test images are answered at the end, never refined with.
+
+    Args:
+        run: As training left it.
+        out: The folder to make.
+        images: How many of the run's training images to lower the loss on, drawn by the run's seed; all if it has
+            fewer.
+        evaluations: How often they may go through the system; with gradients counts as twice.
+        data_dir: Where data sets lie; where the run's configuration says by default.
+        watch: See :func:`refine`.
+
+    Returns:
+        What ``summary.json`` holds.
+
+    Raises:
+        OutputError: if ``out`` exists already or cannot be written.
+        DataError: if the run is not finished or damaged, or its data set cannot be read.
+        ConfigError: if there is nothing to refine with, or nothing to choose among.
+    """
+    out, source = checked_path(out, OutputError), RunFolder(run)
+    if out.exists():
+        raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
+    if images < 1:
+        raise ConfigError(f"expected at least one image to refine with, but got {images}")
+    model, config, summary = load_run(run)
+    source.read_metrics()
+    train_set, test_set = build_datasets(config, data_dir)
+    model.to("cuda" if torch.cuda.is_available() and config.training.accelerator != "cpu" else "cpu")
+    with cpu_threads(config.training.threads):
+        drawn = torch.randperm(len(train_set), generator=torch.Generator().manual_seed(config.seed))[:images]
+        started = time.perf_counter()
+        result = refine(
+            model,
+            train_set.images[drawn],
+            train_set.labels[drawn],
+            loss=LOSSES[config.training.loss],
+            evaluations=evaluations,
+            batch_size=config.training.batch_size,
+            watch=watch,
+        )
+        seconds = time.perf_counter() - started
+        before = {key: summary.get(key) for key in ("test_accuracy", "train_accuracy")}
+        summary = {
+            **summary,
+            **{
+                f"{split}_accuracy": evaluate(model, dataset, config.training.batch_size).accuracy
+                for split, dataset in (("test", test_set), ("train", train_set))
+            },
+            "refined": {
+                "loss_before": result.loss_before,
+                "loss_after": result.loss_after,
+                "test_accuracy_before": before["test_accuracy"],
+                "train_accuracy_before": before["train_accuracy"],
+                "images": len(drawn),
+                "evaluations": result.evaluations,
+                "changed_pixels": result.changed,
+                "converged": result.converged,
+                "seconds": round(seconds, 3),
+                "commit": provenance.commit(),
+            },
+        }
+    with atomic_directory(out) as folder:
+        target = RunFolder(folder)
+        for original, copy in ((source.config_file, target.config_file), (source.metrics_file, target.metrics_file)):
+            shutil.copyfile(original, copy)
+        save_model(model, target.model_file)
+        target.write_summary(summary)
+    return summary

@@ -1,0 +1,134 @@
+"""Free space by brute force: what methods are measured by that shares nothing with them but the physics.
+
+NumPy in double precision, no kernels of the package. Slow, and simple enough to be seen to be right.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voltphase.optics.grid import Grid
+
+Reals = NDArray[np.float64]
+Field = NDArray[np.complex128]
+
+
+def band_kernel(rows: Reals, columns: Reals, pitch: tuple[float, float], wavelength: float, distance: float) -> Field:
+    """The light of one sample's sinc beside it, as a sum of plane waves, each of which goes its way exactly.
+
+    The integral over the band of exp(2 pi i (f d + z sqrt(1 / wavelength^2 - f^2))) by Gauss and Legendre on the real
+    axis, in parts that end at grazing light, where nodes are dense.
+
+    Args:
+        rows, columns: Displacements in metres, 1-D.
+        pitch: Of the samples in metres, (y, x).
+        wavelength: In metres.
+        distance: In metres.
+
+    Returns:
+        A ``rows x columns`` array, carrier included.
+    """
+    edge_y, edge_x = (1 / (2 * p) for p in pitch)
+    light, z = 1 / wavelength, abs(distance)
+    corner = light**2 - edge_y**2 - edge_x**2
+    turning = math.sqrt(max(light**2 - edge_x**2, 0.0))
+    f_y, weight_y = _nodes([0, min(turning, edge_y), min(light, edge_y), edge_y], _farthest(rows), z, corner)
+
+    def across(f: Reals, grazing: float) -> Field:
+        f_x, weight_x = _nodes([0, min(grazing, edge_x), edge_x], _farthest(columns), z, corner)
+        axial = np.sqrt(np.asarray(light**2 - f[:, None] ** 2 - f_x**2, dtype=np.complex128))
+        to_columns = np.cos(2 * math.pi * f_x[:, None] * columns).astype(np.complex128)
+        return (np.exp(2j * math.pi * z * axial) * weight_x) @ to_columns
+
+    if corner > 0:
+        waves = across(f_y, light)
+    else:
+        # Where light of the other axis begins to graze is a matter of each frequency.
+        waves = np.concatenate([across(f_y[[i]], math.sqrt(max(light**2 - f**2, 0.0))) for i, f in enumerate(f_y)])
+    to_rows = 4 * pitch[0] * pitch[1] * weight_y * np.cos(2 * math.pi * rows[:, None] * f_y)
+    kernel = to_rows.astype(np.complex128) @ waves
+    return kernel if distance >= 0 else kernel.conj()
+
+
+def pixel_kernel(
+    rows: Reals, columns: Reals, width: tuple[float, float], wavelength: float, distance: float, parts: int = 24
+) -> Field:
+    """The first Rayleigh-Sommerfeld integral over one uniform pixel, by Gauss and Legendre.
+
+    Args: as :func:`band_kernel`, and
+        width: Of a pixel in metres, (y, x).
+        parts: Nodes along each side of it.
+    """
+    nodes, weights = _gauss_legendre(parts)
+    y, x = (d[:, None] - size / 2 * nodes for d, size in zip((rows, columns), width, strict=True))
+    wave_number, z = 2 * math.pi / wavelength, abs(distance)
+    r = np.sqrt(y[:, None, :, None] ** 2 + x[None, :, None, :] ** 2 + z**2)
+    light = z * np.exp(1j * wave_number * r) * (1 / r - 1j * wave_number) / (2 * math.pi * r**2)
+    kernel = np.einsum("abij,i,j->ab", light, weights, weights) * width[0] * width[1] / 4
+    return kernel if distance > 0 else kernel.conj()
+
+
+def point_kernel(rows: Reals, columns: Reals, pitch: tuple[float, float], wavelength: float, distance: float) -> Field:
+    """The first Rayleigh-Sommerfeld integral of a sample that is a point with the weight of its area.
+
+    Args and returns: as :func:`band_kernel`; the distance is above zero.
+    """
+    wave_number = 2 * math.pi / wavelength
+    r = np.sqrt(rows[:, None] ** 2 + columns**2 + distance**2)
+    light = distance * np.exp(1j * wave_number * r) * (1 / r - 1j * wave_number) / (2 * math.pi * r**2)
+    return light * (pitch[0] * pitch[1])
+
+
+def direct_sum(field: Field, source: Grid, target: Grid, kernel: Callable[[Reals, Reals], Field]) -> Field:
+    """Fields on the target, as the sum of what every sample of the source sends to every sample there.
+
+    Args:
+        field: ``... x rows x columns`` on the source.
+        source: Where the field is given.
+        target: Where it is wanted.
+        kernel: What a sample sends to displacements of rows and of columns, even in both.
+    """
+    sizes, places = [], []
+    for to, at in zip(target.coordinates(), source.coordinates(), strict=True):
+        apart = np.abs(to.numpy()[:, None] - at.numpy())
+        _, first, inverse = np.unique(apart.round(15), return_index=True, return_inverse=True)
+        sizes.append(apart.ravel()[first])
+        places.append(inverse.reshape(apart.shape))
+    table = kernel(sizes[0], sizes[1])
+    rows = [np.einsum("bcd,...cd->...b", table[row[None, :, None], places[1][:, None, :]], field) for row in places[0]]
+    return np.stack(rows, axis=-2)
+
+
+def _farthest(displacements: Reals) -> float:
+    return float(np.abs(displacements).max())
+
+
+def _nodes(ends: Sequence[float], reach: float, distance: float, corner: float) -> tuple[Reals, Reals]:
+    """Frequencies and weights, in each part between two ends as many as its turns need, denser towards its ends.
+
+    ``corner`` is the square of the steepest light's axial frequency, below zero if that is evanescent.
+    """
+    frequencies, weights = [], []
+    for start, end in pairwise(ends):
+        if end <= start:
+            continue
+        # What sqrt(a^2 - f^2) changes by is below f, and below f^2 / (2 sqrt(a^2 - f^2)).
+        axial = min(end, end**2 / math.sqrt(corner) if corner > 0 else math.inf)
+        turns = reach * (end - start) + distance * axial
+        nodes, sizes = _gauss_legendre(int(5 * turns) + 40)
+        # x^2 from either end, so that a square root there is smooth.
+        v = (nodes + 1) * math.pi / 4
+        frequencies.append(start + (end - start) * np.sin(v) ** 2)
+        weights.append(sizes * math.pi / 4 * (end - start) * np.sin(2 * v))
+    return np.concatenate(frequencies), np.concatenate(weights)
+
+
+@lru_cache(maxsize=64)
+def _gauss_legendre(count: int) -> tuple[Reals, Reals]:
+    return np.polynomial.legendre.leggauss(count)

@@ -1,0 +1,95 @@
+"""Gaussian beams, against the textbook's."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from voltphase.optics import Propagator, gaussian_beam
+from voltphase.optics.grid import Grid
+from voltphase.optics.methods.formulas import carrier
+from voltphase.validation.rows import CLOSED_FORM, Curve, Outcome, Row, array, worst
+
+WAVELENGTH, WAIST = 532e-9, 100e-6
+RAYLEIGH = math.pi * WAIST**2 / WAVELENGTH
+GRID = Grid(160, 12e-6)
+METHODS = ("fresnel", "angular-spectrum")
+
+
+def gaussian() -> Outcome:
+    """Width, curvature, Gouy phase, intensity on the axis, and the whole field."""
+    distance = 1.7 * RAYLEIGH
+    rows = []
+    for method in METHODS:
+        field = _through(distance, method)
+        expected = gaussian_beam(GRID, wavelength=WAVELENGTH, waist=WAIST, distance=distance, dtype=torch.complex128)
+        stretch = math.sqrt(1 + (distance / RAYLEIGH) ** 2)
+        radius = distance * (1 + (RAYLEIGH / distance) ** 2)
+        gouy = math.atan(distance / RAYLEIGH)
+        centre, curvature = _wavefront(field)
+        on_axis = _on_axis(field)
+        figures = {
+            "field": worst(field, expected),
+            "width": abs(_width(field) / (WAIST * stretch) - 1),
+            "curvature": abs(curvature * radius - 1),
+            "Gouy phase": abs(centre + gouy) / gouy,
+            "on-axis intensity": abs(on_axis * stretch**2 - 1),
+        }
+        limit = "rounding" if method == "fresnel" else "the closed form, which is paraxial"
+        rows += [Row(f"Gaussian beam, {name}", method, error, CLOSED_FORM, limit) for name, error in figures.items()]
+    return Outcome(rows, [_widths()])
+
+
+def _through(distance: float, method: str) -> Tensor:
+    waist = gaussian_beam(GRID, wavelength=WAVELENGTH, waist=WAIST, dtype=torch.complex128)
+    propagate = Propagator(GRID, wavelength=WAVELENGTH, distance=distance, method=method, dtype=torch.complex128)
+    return propagate(waist)
+
+
+def _width(field: Tensor) -> float:
+    """Twice the standard deviation of the intensity along x, which is the 1/e radius of the amplitude."""
+    _, x = GRID.coordinates()
+    weight = field.abs().square().sum(0)
+    return 2 * math.sqrt(float((weight * x**2).sum() / weight.sum()))
+
+
+def _wavefront(field: Tensor) -> tuple[float, float]:
+    """Phase at the centre without carrier, in radians, and curvature in 1/m, by a parabola through the phase."""
+    distance = 1.7 * RAYLEIGH
+    y, x = GRID.coordinates()
+    squared = (y[:, None] ** 2 + x**2).flatten()
+    phase = torch.angle(field * carrier(WAVELENGTH, -distance)).flatten()
+    # Where the phase stays well inside one turn.
+    near = squared < (60e-6) ** 2
+    design = torch.stack((torch.ones_like(squared), squared), 1)[near]
+    centre, slope = torch.linalg.lstsq(design, phase[near][:, None]).solution[:, 0].tolist()
+    return centre, slope * WAVELENGTH / math.pi
+
+
+def _on_axis(field: Tensor) -> float:
+    """Intensity on the axis, which lies between four samples: their parabola's top."""
+    y, x = GRID.coordinates()
+    squared = (y[:, None] ** 2 + x**2).flatten()
+    near = squared < (60e-6) ** 2
+    level = torch.log(field.abs().square()).flatten()[near]
+    design = torch.stack((torch.ones_like(squared), squared), 1)[near]
+    return math.exp(float(torch.linalg.lstsq(design, level[:, None]).solution[0, 0]))
+
+
+def _textbook_width(distances: Tensor) -> Tensor:
+    return WAIST * torch.sqrt(1 + (distances / RAYLEIGH) ** 2)
+
+
+def _widths() -> Curve:
+    distances = torch.linspace(0, 1.8 * RAYLEIGH, 13, dtype=torch.float64)
+    found = torch.tensor([_width(_through(z, "fresnel")) for z in distances.tolist()], dtype=torch.float64)
+    between = torch.linspace(0, 1.8 * RAYLEIGH, 100, dtype=torch.float64)
+    return Curve(
+        "Gaussian beam",
+        "distance (mm)",
+        "width (µm)",
+        (array(between * 1e3), array(_textbook_width(between) * 1e6)),
+        (array(distances * 1e3), array(found * 1e6)),
+    )

@@ -1,0 +1,144 @@
+"""Light from random phases, which fills the band of the samples, by every method against sums by brute force."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from voltphase.optics import FresnelTransfer, Propagator
+from voltphase.optics.grid import Grid
+from voltphase.optics.methods.accuracy.rough_error import rough_error
+from voltphase.optics.methods.geometry import Geometry
+from voltphase.validation.brute_force import Field, Reals, band_kernel, direct_sum, pixel_kernel, point_kernel
+from voltphase.validation.rows import CLOSED_FORM, Curve, Outcome, Row
+
+WAVELENGTH = 532e-9
+DOUBLE = torch.complex128
+
+
+@dataclass(frozen=True)
+class Case:
+    """A method where it is right for rough light.
+
+    Args:
+        method: Its name.
+        source, target: The planes.
+        distance: Between them in metres.
+        samples: What the method takes samples for: ``"sinc"`` for the band-limited field through them, ``"square"`` for
+            uniform pixels, ``"point"`` for points, ``"lens"`` for points behind a lens.
+        limited_by: What makes the error what it is.
+    """
+
+    method: str
+    source: Grid
+    target: Grid
+    distance: float
+    samples: str
+    limited_by: str
+
+
+PAPER, SMALL = Grid(64, 36e-6), Grid((16, 12), 4e-6)
+STEEP = Grid((16, 12), (0.9 * WAVELENGTH, 0.7 * WAVELENGTH))
+HALF = Grid((12, 10), WAVELENGTH / 2)
+PARAXIAL, EXACT = "the paraxial approximation", "nothing: the quadrature's rounding"
+CASES = (
+    Case("fresnel", PAPER, PAPER, 0.3, "sinc", PARAXIAL),
+    Case("angular-spectrum", PAPER, PAPER, 0.3, "sinc", EXACT),
+    Case("angular-spectrum", Grid(24, 2e-6), Grid((20, 24), (3e-6, 2.3e-6), (5e-5, -2e-5)), 2e-3, "sinc", EXACT),
+    Case("angular-spectrum", STEEP, STEEP, 20 * WAVELENGTH, "sinc", EXACT),
+    Case("rayleigh-sommerfeld", HALF, HALF, 30 * WAVELENGTH, "sinc", "evanescent light of the samples"),
+    Case("fresnel-pixels", Grid(10, 36e-6), Grid((8, 12), 36e-6), 0.05, "square", PARAXIAL),
+    Case("fresnel-impulse", SMALL, SMALL, 0.1, "point", PARAXIAL),
+    Case("fraunhofer", SMALL, Grid((16, 12), 5e-3), 50.0, "point", "the curvature left out at 50 m"),
+    Case("focal-plane", SMALL, Grid((16, 12), 100e-6), 0.1, "lens", PARAXIAL),
+)
+
+
+def random_phases() -> Outcome:
+    """Every method, and what is estimated of its error."""
+    rows = [_row(case) for case in CASES]
+    rows += [_wrapped(method) for method in ("fresnel-wrapped", "angular-spectrum-wrapped")]
+    return Outcome(rows, [_estimates()])
+
+
+def _row(case: Case) -> Row:
+    field = _phases(case.source)
+    # Unchecked: points are not what estimates of errors take samples for.
+    propagate = Propagator(
+        case.source,
+        case.target,
+        wavelength=WAVELENGTH,
+        distance=case.distance,
+        method=case.method,
+        dtype=DOUBLE,
+        check=False,
+    )
+    found = propagate(torch.from_numpy(field)).numpy()
+    return Row(
+        "random phases, direct sum", case.method, _off(found, _summed(case, field)), CLOSED_FORM, case.limited_by
+    )
+
+
+def _summed(case: Case, field: Field) -> Field:
+    pitch, distance = case.source.pitch, case.distance
+    if case.samples == "lens":
+        y, x = (at.numpy() for at in case.source.coordinates())
+        field = field * np.exp(-1j * math.pi * (y[:, None] ** 2 + x**2) / (WAVELENGTH * distance))
+    kernel = {"sinc": band_kernel, "square": pixel_kernel}.get(case.samples, point_kernel)
+
+    def of(rows: Reals, columns: Reals) -> Field:
+        return kernel(rows, columns, pitch, WAVELENGTH, distance)
+
+    return direct_sum(field, case.source, case.target, of)
+
+
+def _wrapped(method: str) -> Row:
+    """Of a periodic plane plane waves are few: each by itself."""
+    grid, distance = Grid((16, 12), 36e-6), 0.05
+    field = _phases(grid)
+    propagate = Propagator(grid, wavelength=WAVELENGTH, distance=distance, method=method, dtype=DOUBLE)
+    expected = np.zeros_like(field)
+    y, x = (at.numpy() for at in grid.coordinates())
+    for row in range(grid.rows):
+        for column in range(grid.columns):
+            # The frequency of so many turns over the plane, of those alike by sampling the one next to zero.
+            f_y, f_x = (
+                ((turns + n // 2) % n - n // 2) / (n * pitch)
+                for turns, n, pitch in zip((row, column), grid.shape, grid.pitch, strict=True)
+            )
+            wave = np.exp(2j * math.pi * (f_y * y[:, None] + f_x * x))
+            axial = math.sqrt(1 / WAVELENGTH**2 - f_y**2 - f_x**2)
+            turned = np.exp(2j * math.pi * (distance * axial % 1))
+            expected += wave * turned * np.vdot(wave, field) / field.size
+    error = _off(propagate(torch.from_numpy(field)).numpy(), expected)
+    limit = PARAXIAL if method.startswith("fresnel") else "rounding"
+    return Row("random phases, periodic direct sum", method, error, CLOSED_FORM, limit)
+
+
+def _estimates() -> Curve:
+    """What the Fresnel transfer function is off by, as estimated from its kernel and as found."""
+    grid = Grid(16, 4e-6)
+    between, distances = np.geomspace(1e-4, 5e-3, 25), np.geomspace(1e-4, 5e-3, 7)
+    estimated = [rough_error(FresnelTransfer(), Geometry(grid, grid, WAVELENGTH, z)) for z in between]
+    found = []
+    for z in distances:
+        case = Case("fresnel", grid, grid, float(z), "sinc", PARAXIAL)
+        found.append(_row(case).error)
+    return Curve(
+        "Fresnel's error of random phases, estimated",
+        "distance (mm)",
+        "relative error",
+        (between * 1e3, np.array(estimated)),
+        (distances * 1e3, np.array(found)),
+    )
+
+
+def _phases(grid: Grid) -> Field:
+    return np.exp(2j * math.pi * np.random.default_rng(0).random(grid.shape))
+
+
+def _off(found: Field, expected: Field) -> float:
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))

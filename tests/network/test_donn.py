@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import copy
+import io
+
+import numpy as np
+import pytest
+import torch
+
+import voltphase as vp
+from voltphase.core.errors import ConfigError, GeometryError
+
+SIZE = 20
+
+
+def device(k: int, seed: int = 0) -> vp.DeviceStates:
+    random = np.random.default_rng(seed)
+    return vp.DeviceStates(np.arange(k, dtype=float), random.uniform(0.3, 1, k), random.uniform(0, 6, k), f"random {k}")
+
+
+def network(depth: int = 2, **changes) -> vp.DONN:
+    options = {
+        "grid": vp.Grid(SIZE, 36e-6),
+        "wavelength": 532e-9,
+        "distances": 0.03,
+        "devices": [device(8)] * depth,
+        "readout": vp.RegionReadout.paper(SIZE),
+        "image_shape": (8, 8),
+    }
+    return vp.DONN(**(options | changes))
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.randint(0, 256, (5, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_network_is_its_parts_in_the_order_light_meets_them(images: torch.Tensor) -> None:
+    model = network(depth=3, dtype=torch.complex128, distances=[0.01, 0.02, 0.03, 0.04]).eval()
+    field = torch.nn.functional.interpolate(
+        images[:, None].double() / 255, size=(SIZE, SIZE), mode="bilinear", align_corners=False
+    )[:, 0].to(torch.complex128)
+    for distance, layer in zip([0.01, 0.02, 0.03], model.layers, strict=True):
+        propagate = vp.Propagator(
+            model.grids[0], wavelength=532e-9, distance=distance, method="fresnel", dtype=torch.complex128
+        )
+        field = propagate(field) * torch.tensor(layer.device_states.values())[layer.design.argmax(0)]
+    last = vp.Propagator(model.grids[0], wavelength=532e-9, distance=0.04, method="fresnel", dtype=torch.complex128)
+    torch.testing.assert_close(model(images), model.readout(last(field)), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("measure", ["sum", "mean", "amplitude", "fraction"])
+def test_the_fast_path_sees_what_the_planes_show(images: torch.Tensor, measure) -> None:
+    model = network(readout=vp.RegionReadout.paper(SIZE, measure, 2.0), dtype=torch.complex128).eval()
+    torch.testing.assert_close(model(images), model.readout(model.planes(images)["detector"]), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("measure", ["sum", "fraction"])
+@pytest.mark.parametrize(
+    ("method", "engine", "hop"),
+    [
+        ("fresnel", "matrix", "MatrixHop"),
+        ("fresnel", "fft", "ToeplitzHop"),
+        ("angular-spectrum", "fft", "TransferHop"),
+        ("fresnel-wrapped", "auto", "TransferHop"),
+        ("angular-spectrum", "matrix", None),
+    ],
+)
+def test_every_method_and_engine_gives_what_one_step_after_the_other_gives(
+    images: torch.Tensor, method: str, engine, hop: str | None, measure
+) -> None:
+    readout = vp.RegionReadout.paper(SIZE, measure, 2.0)
+    model = network(method=method, engine=engine, readout=readout, dtype=torch.complex128)
+    cascade, results = model.cascade, []
+    assert (None if cascade is None else type(cascade.hops[1]).__name__) == hop
+    for path in (cascade, None):
+        model.cascade, model.layers[0].draws, model.layers[1].draws = path, 0, 0
+        logits = model(images)
+        gradients = torch.autograd.grad(logits.square().sum(), [layer.design for layer in model.layers])
+        results.append((logits, *gradients))
+    torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-13)
+
+
+def test_an_engine_that_cannot_apply_the_method_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"expected an engine out of auto, fft for method 'fresnel-wrapped'"):
+        network(method="fresnel-wrapped", engine="matrix")
+
+
+def test_planes_of_different_sizes_are_met_one_after_another(images: torch.Tensor) -> None:
+    grids = [vp.Grid(16, 40e-6), vp.Grid((24, 20), 36e-6), vp.Grid(18, 30e-6, (1e-4, 0.0)), vp.Grid(22, 36e-6)]
+    distances, options = [0.01, 0.02, 0.03], {"wavelength": 532e-9, "method": "fresnel", "dtype": torch.complex128}
+    readout = vp.RegionReadout.paper(22, "sum", 2.0)
+    model = network(grid=grids, distances=distances, readout=readout, dtype=torch.complex128).eval()
+    assert [tuple(levels.shape) for levels in model.levels()] == [(24, 20), (18, 18)]
+    field = torch.nn.functional.interpolate(
+        images[:, None].double() / 255, size=(16, 16), mode="bilinear", align_corners=False
+    )[:, 0].to(torch.complex128)
+    for gap, distance in enumerate(distances):
+        field = vp.Propagator(grids[gap], grids[gap + 1], distance=distance, **options)(field)
+        if gap < 2:
+            field = field * model.layers[gap].values_at(model.levels()[gap])
+    torch.testing.assert_close(model(images), model.readout(field), rtol=1e-10, atol=1e-14)
+    torch.testing.assert_close(model.planes(images)["detector"], field)
+    model.train()(images).sum().backward()
+    assert all(layer.design.grad is not None and layer.design.grad.any() for layer in model.layers)
+
+
+def test_light_does_not_pass_a_dark_border(images: torch.Tensor) -> None:
+    panel = vp.devices.DevicePanel.uniform(device(8), (SIZE, SIZE), border=(2, 1, 3, 0))
+    model = network(devices=[panel, device(8)])
+    for mode in (True, False):
+        passed = model.train(mode).planes(images)["layer 1 out"].abs().amax(0) > 0
+        assert torch.equal(passed, torch.tensor(~panel.inactive))
+
+
+def test_planes_are_named_in_order(images: torch.Tensor) -> None:
+    assert list(network().eval().planes(images)) == [
+        *("source", "layer 1 in", "layer 1 out", "layer 2 in", "layer 2 out", "detector")
+    ]
+
+
+def test_a_batch_equals_its_images_one_by_one(images: torch.Tensor) -> None:
+    model = network().eval()
+    one_by_one = torch.cat([model(image[None]) for image in images])
+    torch.testing.assert_close(model(images), one_by_one)
+
+
+def test_single_and_double_precision_agree_and_neither_is_promoted(images: torch.Tensor) -> None:
+    single, double = network().eval(), network(dtype=torch.complex128).eval()
+    for ours, theirs in zip(double.layers, single.layers, strict=True):
+        ours.design.data.copy_(theirs.design)
+    assert single(images).dtype == torch.float32
+    assert double(images).dtype == torch.float64
+    torch.testing.assert_close(single(images).double(), double(images), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Casting complex values to real")
+@pytest.mark.parametrize(
+    ("part", "cast", "owner"),
+    [
+        ("", torch.float64, "ImageSource"),
+        ("", torch.float16, "ImageSource"),
+        ("", torch.float32, "CodesignLayer"),
+        ("source", torch.float64, "ImageSource"),
+        ("layers.1", torch.float32, "CodesignLayer"),
+        ("cascade", torch.float32, "Cascade"),
+    ],
+)
+def test_a_cast_is_refused_and_changes_nothing(images: torch.Tensor, part: str, cast: torch.dtype, owner: str) -> None:
+    model = network().eval()
+    before = model(images)
+    with pytest.raises(
+        ConfigError, match=rf"expected {owner} to keep the dtype it was made with, .* to {cast}: make it"
+    ):
+        model.get_submodule(part).to(cast)
+    assert torch.equal(model(images), before)
+
+
+def test_a_network_moves_and_is_copied_and_stored_whole(images: torch.Tensor) -> None:
+    model = network().eval()
+    torch.save(model, file := io.BytesIO())
+    file.seek(0)
+    for other in (copy.deepcopy(model), torch.load(file, weights_only=False), copy.deepcopy(model).float().cpu()):
+        assert torch.equal(other(images), model(images))
+    assert all(tensor.is_meta for tensor in (*other.to("meta").parameters(), *other.buffers()))
+
+
+def test_evaluation_does_not_draw(images: torch.Tensor) -> None:
+    model = network()
+    assert not torch.equal(model(images), model(images))
+    model.eval()
+    assert torch.equal(model(images), model(images))
+
+
+def test_gain_cannot_change_a_prediction_nor_a_fraction(images: torch.Tensor) -> None:
+    plain, loud = network().eval(), network(gain=[1.5, 4.0]).eval()
+    torch.testing.assert_close(plain(images), loud(images))
+    power = network(gain=[1.5, 4.0], readout=vp.RegionReadout.paper(SIZE, "sum", 1.0)).eval()
+    without = network(readout=vp.RegionReadout.paper(SIZE, "sum", 1.0)).eval()
+    torch.testing.assert_close(power(images), 36 * without(images))
+
+
+def test_different_devices_on_different_layers(images: torch.Tensor) -> None:
+    model = network(devices=[device(2, 1), device(8, 2), device(30, 3)]).eval()
+    assert [int(levels.max()) < k for levels, k in zip(model.levels(), (2, 8, 30), strict=True)] == [True] * 3
+    assert model(images).shape == (5, 10)
+
+
+def test_a_state_dict_is_the_whole_trained_model(images: torch.Tensor) -> None:
+    one, two = network(seed=1), network(seed=2)
+    one(images)
+    two.load_state_dict(one.state_dict())
+    assert torch.equal(one.eval()(images), two.eval()(images))
+    assert all(isinstance(value, torch.Tensor) for value in one.state_dict().values())
+
+
+def test_training_lowers_the_loss(images: torch.Tensor) -> None:
+    model, labels = network(), torch.arange(5)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.5)
+    losses = []
+    for _ in range(40):
+        loss = torch.nn.functional.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"devices": []}, ConfigError, "expected at least one device, but got none"),
+        (
+            {"distances": [0.1, 0.1]},
+            ConfigError,
+            "expected 3 distances (one for each gap, source to detector)",
+        ),
+        (
+            {"grid": [vp.Grid(SIZE, 36e-6)] * 3},
+            ConfigError,
+            "expected 4 grids (source, 2 layers, detector) or a single one, but got 3",
+        ),
+        (
+            {"grid": [vp.Grid(SIZE, 36e-6), vp.Grid(30, 24e-6), vp.Grid(SIZE, 36e-6), vp.Grid(SIZE, 36e-6)]},
+            GeometryError,
+            "the sampling of plane 3 of 4 is wrong here: expected a pitch of 24 µm or less in y",
+        ),
+        (
+            {"devices": [device(4), vp.devices.DevicePanel.uniform(device(8), (16, SIZE), border=1)]},
+            ConfigError,
+            "expected a panel of 20 x 20 pixels as its plane has, but random 8 has 16 x 20: change the size",
+        ),
+        ({"gain": [1.0, 2.0, 3.0]}, ConfigError, "expected 2 gains (one for each layer) or a single number"),
+        (
+            {"readout": vp.RegionReadout.paper(200)},
+            GeometryError,
+            "expected detector regions made for 20 x 20 samples, but got regions for 200 x 200",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(changes: dict, error: type[Exception], message: str) -> None:
+    with pytest.raises(error) as caught:
+        network(**changes)
+    assert str(caught.value).startswith(message)
