@@ -205,7 +205,7 @@ def _words_of(command: str) -> list[str]:
 def test_names_and_units_of_a_device_are_shown_as_they_are(name: str, unit: str, tmp_path: Path):
     name, unit = name.strip() or "x", unit.strip() or "V"
     table = tmp_path / "slm.csv"
-    replace(dmd(), name=name, control_unit=unit).to_csv(table)
+    replace(dmd(), name=name, control_unit=unit).save(table)
     states = load(table)
     assert (states.name, states.control_unit) == (name, unit)
     for words in (("show", table), ("check", table), ("list", tmp_path)):

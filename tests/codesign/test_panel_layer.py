@@ -18,7 +18,6 @@ from voltphase.codesign import (
     Softmax,
     StateTable,
 )
-from voltphase.codesign.pixels import UniformPixels
 from voltphase.core.errors import ConfigError
 from voltphase.devices import DevicePanel, DeviceStates
 
@@ -60,7 +59,7 @@ def test_a_panel_of_one_table_is_that_table(relaxation: Relaxation) -> None:
     assert torch.equal(plain.modulation(), uniform.modulation())
     assert torch.equal(plain.levels(), uniform.levels())
     # Not by another way that happens to agree: it costs what the table costs.
-    assert isinstance(uniform.pixels, UniformPixels)
+    assert uniform.device_states.regions is None
 
 
 def gradient(modulation: Tensor, design: Tensor, probe: Tensor) -> Tensor:
@@ -93,11 +92,11 @@ def test_each_region_is_what_the_relaxation_makes_of_its_table(relaxation: Relax
 def test_evaluation_has_the_states_of_the_levels_and_the_fixed_value(relaxation: Relaxation) -> None:
     device = panel()
     made = layer(device, relaxation).eval()
-    assert torch.equal(made.modulation(), torch.tensor(device.modulation(made.levels().numpy())))
+    assert torch.equal(made.modulation(), torch.tensor(device.states_at(made.levels().numpy())))
     wanted = torch.from_numpy(np.random.default_rng(3).integers(0, LEVELS, SHAPE))
     made.set_levels(wanted)
     assert torch.equal(made.levels(), torch.where(torch.tensor(device.inactive), 0, wanted))
-    assert torch.equal(made.modulation(), torch.tensor(device.modulation(wanted.numpy())))
+    assert torch.equal(made.modulation(), torch.tensor(device.states_at(wanted.numpy())))
 
 
 def test_levels_that_no_design_stands_for_are_those_of_each_region() -> None:

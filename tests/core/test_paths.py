@@ -78,7 +78,7 @@ TAKES_PATHS: dict[str, Callable[[Any, Path], Any]] = {
     "models.get": lambda path, _: models.get(path),
     "DevicePanel.load": lambda path, _: DevicePanel.load(path),
     "DevicePanel.save": lambda path, _: DevicePanel((dmd(),), np.zeros((2, 2), int)).save(path),
-    "DeviceStates.to_csv": lambda path, _: dmd().to_csv(path),
+    "DeviceStates.save": lambda path, _: dmd().save(path),
     "validate": lambda path, _: validate(_given(path)),
     "run_cells": lambda path, _: run_cells([], ResultFolder(path), preset="x", say=print),
     "atomic_path": lambda path, _: atomic_path(path).__enter__(),

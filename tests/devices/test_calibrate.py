@@ -135,7 +135,7 @@ def test_rows_of_one_control_value_are_repeats(convert: Convert):
 
 def test_a_clean_table_stays_what_it_is(tmp_path: Path, convert: Convert):
     table = DeviceStates(np.array([3.0, 1, 2]), np.ones(3), np.arange(3.0), "x; y", "V", "a; b", np.array([0.1, 0, 1]))
-    table.to_csv(tmp_path / "clean.csv")
+    table.save(tmp_path / "clean.csv")
     states = convert((tmp_path / "clean.csv").read_text())
     assert (states.digest, states.name, states.control_unit, states.source) == (table.digest, "x; y", "V", "a; b")
     assert states.spread is not None

@@ -60,7 +60,7 @@ def same(found: DeviceStates, expected: DeviceStates = STATES) -> None:
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.filterwarnings("ignore:.*is not UTF-8")
 def test_saved_again_by_a_spreadsheet(tmp_path: Path, separator, decimal, quoting, encoding):
-    STATES.to_csv(tmp_path / "slm.csv")
+    STATES.save(tmp_path / "slm.csv")
     text = (tmp_path / "slm.csv").read_text("utf-8")
     same(load(written(tmp_path, resaved(text, separator, decimal, quoting, 7).encode(encoding))))
 
@@ -73,7 +73,7 @@ def test_saved_again_by_a_spreadsheet(tmp_path: Path, separator, decimal, quotin
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_words_are_lost(tmp_path: Path, words, separator, quoting):
     states = DeviceStates(STATES.control, STATES.amplitude, STATES.phase, *words)
-    states.to_csv(tmp_path / "slm.csv")
+    states.save(tmp_path / "slm.csv")
     same(load(tmp_path / "slm.csv"), states)
     text = (tmp_path / "slm.csv").read_text("utf-8")
     same(load(written(tmp_path, resaved(text, separator, quoting=quoting))), states)
@@ -300,7 +300,7 @@ def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @pytest.mark.filterwarnings("ignore:.*is not UTF-8")
 def test_whatever_a_file_holds_it_is_read_or_refused_in_a_sentence(tmp_path: Path, data):
-    STATES.to_csv(tmp_path / "slm.csv")
+    STATES.save(tmp_path / "slm.csv")
     content = bytearray((tmp_path / "slm.csv").read_bytes())
     for _ in range(data.draw(st.integers(0, 4))):
         at = data.draw(st.integers(0, len(content)))
@@ -318,7 +318,7 @@ def test_whatever_a_file_holds_it_is_read_or_refused_in_a_sentence(tmp_path: Pat
         assert said[0].startswith("error: ")
     else:
         states = load(path)
-        states.to_csv(tmp_path / "again.csv")
+        states.save(tmp_path / "again.csv")
         same(load(tmp_path / "again.csv"), states)
 
 

@@ -15,12 +15,12 @@ LONG = "a-device-with-[red]-a-name-not-to-be-cut-however-narrow-the-terminal-may
 
 
 def filled(folder: Path) -> Path:
-    tn_slm(8).to_csv(folder / "slm-8.csv")
-    tn_slm(4).to_csv(folder / "slm-4.csv")
-    lcos(4).to_csv(folder / "one-phase.csv")
+    tn_slm(8).save(folder / "slm-8.csv")
+    tn_slm(4).save(folder / "slm-4.csv")
+    lcos(4).save(folder / "one-phase.csv")
     (folder / "pair-phase.csv").write_text("0,7,0\n1,8,1.5\n2,9,3\n")
     (folder / "pair-intensity.csv").write_text("0,100,1\n1,50,0.5\n2,25,0.25\n")
-    lcos(2).to_csv(folder / f"{LONG}.csv")
+    lcos(2).save(folder / f"{LONG}.csv")
     (folder / "notes.txt").write_text("about the bench")
     (folder / ".hidden.csv").write_text("no table")
     (folder / "old").mkdir()
@@ -46,7 +46,7 @@ def test_folders_that_cannot_be_read(tmp_path: Path):
     filled(tmp_path)
     with pytest.raises(DeviceError, match=r"but \S+notes\.txt is a file"):
         load_folder(tmp_path / "notes.txt")
-    tn_slm(4).to_csv(tmp_path / "pair.csv")
+    tn_slm(4).save(tmp_path / "pair.csv")
     with pytest.raises(DeviceError, match=r"pair-intensity\.csv|pair-phase\.csv") as error:
         load_folder(tmp_path)
     assert "expected one device of the name pair" in str(error.value)

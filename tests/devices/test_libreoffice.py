@@ -49,8 +49,8 @@ class Office:
         (folder / "profile" / "user").mkdir(parents=True)
         (folder / "profile" / "user" / "registrymodifications.xcu").write_text(PROFILE)
         self.files = [folder / "short.csv", folder / "long.csv"]
-        SHORT.to_csv(self.files[0])
-        LONG.to_csv(self.files[1])
+        SHORT.save(self.files[0])
+        LONG.save(self.files[1])
 
     def save(self, name: str, kind: str, files: list[Path], *options: str) -> list[Path]:
         out = self.folder / name

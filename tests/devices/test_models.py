@@ -36,7 +36,7 @@ def test_every_model_is_a_device(name, tmp_path: Path):
     assert states.amplitude.max() <= 1 + 1e-12
     assert summary(states).duplicates == 0
     assert (np.diff(states.control) > 0).all()
-    states.to_csv(tmp_path / "table.csv")
+    states.save(tmp_path / "table.csv")
     assert load(tmp_path / "table.csv").digest == states.digest
     assert MODELS[name]().digest == states.digest
 
@@ -192,8 +192,8 @@ def test_parameters_out_of_range(make, message):
 
 def test_get_takes_names_and_paths(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    lcos(4).to_csv("mine.csv")
-    lcos(8).to_csv("tn-slm")
+    lcos(4).save("mine.csv")
+    lcos(8).save("tn-slm")
     assert get("mine.csv").digest == lcos(4).digest
     assert get(tmp_path / "mine.csv").digest == lcos(4).digest
     assert get("tn-slm").digest == tn_slm().digest

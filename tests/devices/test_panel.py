@@ -42,7 +42,7 @@ def test_each_pixel_has_the_states_of_its_table(regions, seed):
     assert values.shape == (4, *made.shape)
     assert values.dtype == np.complex128
     levels = np.random.default_rng(seed).integers(0, 4, made.shape)
-    light = made.modulation(levels)
+    light = made.states_at(levels)
     for row, column in np.ndindex(made.shape):
         index = regions[row][column]
         own = [0.25 - 0.5j] * 4 if index < 0 else response(index).values().tolist()
@@ -147,7 +147,7 @@ def test_other_things_that_cannot_be():
 )
 def test_levels_that_cannot_be(levels, message):
     with pytest.raises(DeviceError, match=message):
-        panel().modulation(levels)
+        panel().states_at(levels)
 
 
 def test_a_panel_reads_back_as_it_was_written(tmp_path: Path):

@@ -113,7 +113,7 @@ def test_the_spread_is_written_picked_and_read_back(tmp_path: Path):
         source="bench 3",
         spread=np.array([0.1, np.nan, 0, 1 / 3]),
     )
-    states.to_csv(tmp_path / "t.csv")
+    states.save(tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_text().splitlines()[5:8] == [
         "level,control,amplitude,phase,spread",
         "0,0.0,1.0,0.0,0.1",

@@ -245,7 +245,7 @@ words = st.text(max_size=20)
 def test_a_table_reads_back_as_it_was_written(tmp_path_factory, states, name, unit, source):
     path = tmp_path_factory.mktemp("tables") / "t.csv"
     written = DeviceStates(states.control, states.amplitude, states.phase, name, unit, source)
-    written.to_csv(path)
+    written.save(path)
     read = load(path)
     assert read.digest == written.digest
     assert (read.name, read.control_unit, read.source) == (written.name, written.control_unit, written.source)
@@ -256,7 +256,7 @@ def test_words_are_kept_on_one_line():
 
 
 def test_the_written_table_is_the_documented_one(tmp_path: Path):
-    table(control=(0.1, 1.5, 2), control_unit="V", source="bench 3").to_csv(tmp_path / "t.csv")
+    table(control=(0.1, 1.5, 2), control_unit="V", source="bench 3").save(tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_text().splitlines() == [
         "# voltphase-device: 1",
         "# name: slm",
@@ -272,8 +272,8 @@ def test_the_written_table_is_the_documented_one(tmp_path: Path):
 
 def test_nothing_is_left_where_nothing_can_be_written(tmp_path: Path):
     with pytest.raises(OutputError, match="cannot write"):
-        table().to_csv(tmp_path / "nowhere" / "t.csv")
+        table().save(tmp_path / "nowhere" / "t.csv")
     (tmp_path / "t.csv").mkdir()
     with pytest.raises(OutputError, match=r"t\.csv.* is a (?:folder|directory)"):
-        table().to_csv(tmp_path / "t.csv")
+        table().save(tmp_path / "t.csv")
     assert [entry.name for entry in tmp_path.iterdir()] == ["t.csv"]

@@ -98,7 +98,7 @@ def test_planes_of_different_sizes_are_met_one_after_another(images: torch.Tenso
     for gap, distance in enumerate(distances):
         field = vp.Propagator(grids[gap], grids[gap + 1], distance=distance, **options)(field)
         if gap < 2:
-            field = field * model.layers[gap].values_at(model.levels()[gap])
+            field = field * model.layers[gap].states_at(model.levels()[gap])
     torch.testing.assert_close(model(images), model.readout(field), rtol=1e-10, atol=1e-14)
     torch.testing.assert_close(model.planes(images)["detector"], field)
     model.train()(images).sum().backward()

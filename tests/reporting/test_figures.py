@@ -185,7 +185,7 @@ def test_a_panel_is_drawn_pixel_by_pixel_and_its_dead_pixels_blank():
     (phase,), (amplitude,) = (
         shown(make([levels], [panel], [GRID])) for make in (maps.phase_figure, maps.amplitude_figure)
     )
-    np.testing.assert_allclose(amplitude * np.exp(1j * phase), panel.modulation(levels))
+    np.testing.assert_allclose(amplitude * np.exp(1j * phase), panel.states_at(levels))
     heights = [bar.get_height() for bar in rectangles(figures.level_use_figure([levels], [panel]).axes[0])]
     np.testing.assert_allclose(heights, np.bincount(levels[~panel.inactive]) / (~panel.inactive).sum())
     different = figures.different_devices([device(4), panel])

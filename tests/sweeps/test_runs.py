@@ -98,7 +98,7 @@ def test_a_setting_that_is_added_later_makes_no_run_another_one(ready: Preset):
 
 
 def test_a_device_is_known_by_its_states_and_not_by_its_file(ready: Preset, tmp_path: Path):
-    tn_slm().to_csv(tmp_path / "mine.csv")
+    tn_slm().save(tmp_path / "mine.csv")
     assert table1.cells(ready.on(tmp_path / "mine.csv"))[0].digest == table1.cells(ready)[0].digest
 
 
@@ -125,7 +125,7 @@ def test_all_is_the_five_of_the_paper():
 
 
 def test_every_cell_of_the_study_has_as_many_states_as_it_asks_for_on_a_modulator_of_86(tmp_path: Path):
-    tn_slm(86).to_csv(tmp_path / "measured.csv")
+    tn_slm(86).save(tmp_path / "measured.csv")
     for cell in study.cells(get("cpu").on(tmp_path / "measured.csv")):
         wanted = [device.levels for device in cell.config.layer_devices]
         assert [len(states) for states in build_devices(cell.config)] == wanted

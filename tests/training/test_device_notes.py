@@ -23,7 +23,7 @@ Make = Callable[..., Config]
 
 def scaled(path: Path, factor: float) -> Path:
     states = tn_slm(64)
-    DeviceStates(states.control, factor * states.amplitude, states.phase, "bright").to_csv(path)
+    DeviceStates(states.control, factor * states.amplitude, states.phase, "bright").save(path)
     return path
 
 

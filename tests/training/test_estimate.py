@@ -44,7 +44,7 @@ def test_the_light_that_arrives_is_what_the_fields_say(images: Tensor) -> None:
     field = model.source(images)
     power = field.abs().square().sum()
     for propagate, layer in zip(model.propagators, model.layers, strict=False):
-        field = propagate(field) * layer.values_at(layer.levels())
+        field = propagate(field) * layer.states_at(layer.levels())
     arrived = model.propagators[-1](field).abs().square()
     boxes = torch.zeros_like(arrived[0], dtype=torch.bool)
     for row, column, height, width in model.readout.regions.boxes:

@@ -44,7 +44,7 @@ def test_a_run_holds_its_panel(folder: Path, tmp_path: Path, tiny: Make):
     for layer, about in zip(model.layers, summary["devices"], strict=True):
         assert same(layer.device_states, panel)
         assert about == {"name": "two halves", "levels": 4, "digest": panel.digest}
-        expected = torch.tensor(panel.modulation(layer.levels().numpy()), dtype=torch.complex64)
+        expected = torch.tensor(panel.states_at(layer.levels().numpy()), dtype=torch.complex64)
         assert torch.equal(layer.modulation().detach(), expected)
 
 

@@ -180,7 +180,7 @@ def calibrate(
         done = step(states)
         said.append(done.source.removeprefix(states.source).removeprefix("; "))
         states = done
-    states.to_csv(out)
+    states.save(out)
     say(f"{file}:")
     for line in said:
         say(f"  {line}")

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from voltphase.codesign.pixels import PanelPixels, UniformPixels
+from voltphase.codesign.pixels import Pixels
 from voltphase.codesign.relaxations.gumbel import GumbelSoftmax, Relaxation
 from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
 from voltphase.core.dtypes import FixedDtype, no_autocast, uncompiled, with_standard_torch
 from voltphase.core.errors import ConfigError, GeometryError
-from voltphase.devices import Device, DevicePanel, DeviceStates
+from voltphase.devices import Device
 
 # A gain is far from 1 in the paper already, at 90; amplitudes of a whole network are checked where it is made.
 FACTORS = (1e-6, 1e6)
@@ -71,29 +71,24 @@ class CodesignLayer(FixedDtype):
         advice = (
             "read a table with voltphase.devices.load(path), or take a modelled one with voltphase.devices.get(name)"
         )
-        kinds = (DeviceStates, DevicePanel)
-        device_states = checks.instance(device_states, kinds, "the states of a device or its panel", advice=advice)
-        if isinstance(device_states, DevicePanel):
-            if device_states.shape != shape:
+        device = checks.instance(device_states, Device, "the states of a device or its panel", advice=advice)
+        if device.regions is not None:
+            rows, columns = device.regions.shape
+            if (rows, columns) != shape:
                 raise ConfigError(
-                    f"expected a panel of {shape[0]} x {shape[1]} pixels as its plane has, but {device_states.name} "
-                    f"has {device_states.shape[0]} x {device_states.shape[1]}: change the size of the plane, or use "
-                    "another panel"
+                    f"expected a panel of {shape[0]} x {shape[1]} pixels as its plane has, but {device.name} has "
+                    f"{rows} x {columns}: change the size of the plane, or use another panel"
                 )
-            if not device_states.regions.any():
-                device_states = device_states.tables[0]
-        self.device_states = device_states
+            if not device.regions.any():
+                device = device.tables[0]
+        self.device_states = device
         advice = "use one of voltphase.codesign, such as GumbelSoftmax()"
         relaxation = GumbelSoftmax() if relaxation is None else relaxation
         self.relaxation = checks.instance(relaxation, Relaxation, "a relaxation", advice=advice)
         self.temperature = 1.0
         self.seed = checks.seed(seed)
         self.draws = 0
-        self.pixels = (
-            PanelPixels(device_states, dtype)
-            if isinstance(device_states, DevicePanel)
-            else UniformPixels(device_states, shape, dtype)
-        )
+        self.pixels = Pixels(device, shape, dtype)
         generator = torch.Generator().manual_seed(self._stream(0))
         self.design = nn.Parameter(self.pixels.initial(self.relaxation, generator))
 
@@ -133,13 +128,13 @@ class CodesignLayer(FixedDtype):
         """The level of each pixel, an int64 ``rows x columns`` tensor; 0 where a panel is inactive."""
         return self.pixels.levels(self.relaxation, self.design.detach())
 
-    def values_at(self, levels: Tensor) -> Tensor:
-        """What light is multiplied by with these levels set, a complex ``rows x columns`` tensor without gain.
+    def states_at(self, levels: Tensor) -> Tensor:
+        """Return the complex ``rows x columns`` modulation that some levels give, before the gain.
 
         Args:
             levels: An int64 ``rows x columns`` tensor; what it says of inactive pixels does not matter.
         """
-        return self.pixels.values_at(levels)
+        return self.pixels.states_at(levels)
 
     @torch.no_grad()
     def set_levels(self, levels: Tensor) -> None:
@@ -193,7 +188,7 @@ class CodesignLayer(FixedDtype):
             if self.amplitude_grad_scale != 1.0 and modulation.requires_grad:
                 modulation.register_hook(_amplitude_scaler(modulation.detach(), self.amplitude_grad_scale))
         else:
-            modulation = self.values_at(self.levels())
+            modulation = self.states_at(self.levels())
         return modulation if self.gain == 1.0 else self.gain * modulation
 
     def forward(self, field: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ from voltphase.core.errors import DeploymentError, VoltphaseError
 from voltphase.core.files import checked_path
 from voltphase.deployment.manifest import PRECISIONS, LayerRecord, Manifest
 from voltphase.deployment.records import MANIFEST_NAME, read_array, read_image
-from voltphase.devices import DevicePanel
 from voltphase.optics import ImageSource
 from voltphase.optics.stack import gap_propagators
 
@@ -59,8 +58,7 @@ class Emulator(nn.Module):
                 f"{MANIFEST_NAME}: expected lengths that light can be computed with, but got some out of all proportion"
             ) from error
         for index, (layer, level) in enumerate(zip(manifest.layers, levels, strict=True)):
-            device = layer.device
-            states = device.modulation(level) if isinstance(device, DevicePanel) else device.values()[level]
+            states = layer.device.states_at(level)
             self.register_buffer(f"states_{index}", torch.tensor(states, dtype=dtype))
         self.eval()
 

@@ -27,7 +27,7 @@ from voltphase.deployment.manifest import (
 from voltphase.deployment.note import bench_note
 from voltphase.deployment.reading import LARGEST_PLANE
 from voltphase.deployment.records import FileRecord, write_array
-from voltphase.devices import Device, DevicePanel
+from voltphase.devices import Device
 from voltphase.tasks.region_readout import RegionReadout, Regions, all_logits
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def _write_layer(folder: Path, number: int, layer: CodesignLayer, model: DONN) -
 
 
 def _write_regions(folder: Path, number: int, device: Device) -> FileRecord | None:
-    if not isinstance(device, DevicePanel):
+    if device.regions is None:
         return None
     return write_array(folder / f"layer-{number}-regions.npy", device.regions.astype(np.int32))
 

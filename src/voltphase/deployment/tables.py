@@ -21,17 +21,18 @@ def code_is_control(device: Device, codes: Codes) -> bool:
 
 def device_json(device: Device, codes: Codes) -> dict[str, Any]:
     """A table of states, or a panel but for its map, which is a file of its own."""
-    if isinstance(device, DevicePanel):
+    if device.regions is not None:
         return {
             "name": device.name,
             "digest": device.digest,
             "inactive_value": [device.inactive_value.real, device.inactive_value.imag],
             "tables": [device_json(table, codes) for table in device.tables],
         }
-    table = zip(codes, device.control, device.amplitude, device.phase, strict=True)
+    (states,) = device.tables
+    table = zip(codes, device.control, states.amplitude, states.phase, strict=True)
     return {
         "name": device.name,
-        "source": device.source,
+        "source": states.source,
         "control_unit": device.control_unit,
         "code_is_control": code_is_control(device, codes),
         "digest": device.digest,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from voltphase.devices.calibration import intensities as calibration
+from voltphase.devices.device import Device
 from voltphase.devices.models import models
 from voltphase.devices.models.models import MODELS, dmd, ferroelectric, get, lcos, phase_change, printed, tn_slm
-from voltphase.devices.panel import Device, DevicePanel, is_panel
+from voltphase.devices.panel import DevicePanel, is_panel
 from voltphase.devices.response import FittedResponse, fit_response
 from voltphase.devices.states import DeviceStates
 from voltphase.devices.summary import DeviceWarning, Summary, summary

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Integral
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from voltphase.core import checks
 from voltphase.core.errors import DeviceError
 from voltphase.core.files import atomic_directory, checked_path, load_array, read_json, write_json
+from voltphase.core.units import metres
 from voltphase.devices.pick import Pick, pick_levels
 from voltphase.devices.states import DeviceStates
 from voltphase.devices.tables.load import load
@@ -135,8 +137,13 @@ class DevicePanel:
 
     @property
     def control_unit(self) -> str:
-        """Of the control values."""
+        """The unit of the control values."""
         return self.tables[0].control_unit
+
+    @property
+    def wavelength(self) -> float | None:
+        """The wavelength in metres that the tables were measured or computed for; None if none of them says it."""
+        return next((table.wavelength for table in self.tables if table.wavelength is not None), None)
 
     @property
     def inactive(self) -> NDArray[np.bool_]:
@@ -157,8 +164,8 @@ class DevicePanel:
         """
         return self.table_values().T[:, self.regions]
 
-    def modulation(self, levels: NDArray[np.integer]) -> NDArray[np.complex128]:
-        """``rows x columns``: what the light is multiplied by with these levels set; at inactive pixels none matters.
+    def states_at(self, levels: NDArray[np.integer]) -> NDArray[np.complex128]:
+        """Return the complex factor on the light at each pixel; at inactive pixels the level does not matter.
 
         Args:
             levels: ``rows x columns`` whole numbers from 0 to ``K - 1``.
@@ -207,7 +214,7 @@ class DevicePanel:
         names = [f"table-{index}.csv" for index in range(len(self.tables))]
         with atomic_directory(path) as folder:
             for name, table in zip(names, self.tables, strict=True):
-                table.to_csv(folder / name)
+                table.save(folder / name)
             np.save(folder / _MAP, self.regions.astype("<i4"), allow_pickle=False)
             content = {
                 "voltphase-panel": VERSION,
@@ -259,6 +266,12 @@ class DevicePanel:
                     f"expected all tables of {self.name} to have control values in {first.control_unit} as the first, "
                     f"but {named} has them in {table.control_unit}: give all in one unit"
                 )
+            wavelength = self.wavelength or table.wavelength
+            if table.wavelength and wavelength and not math.isclose(table.wavelength, wavelength, rel_tol=1e-3):
+                raise DeviceError(
+                    f"expected all tables of {self.name} to be for one wavelength, but one is for "
+                    f"{metres(wavelength)} and {named} for {metres(table.wavelength)}: measure all at the same"
+                )
             differing = np.flatnonzero(table.control != first.control)
             if len(differing):
                 level = differing[0]
@@ -267,10 +280,6 @@ class DevicePanel:
                     f"has {table.control[level]:.12g} and the first {first.control[level]:.12g}: measure all at the "
                     "same ones, in the same order"
                 )
-
-
-#: What can be put in the beam: pixels all alike, or a panel that says which states each of them has.
-Device = DeviceStates | DevicePanel
 
 
 def is_panel(path: str | Path) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from voltphase.core import checks
 from voltphase.core.errors import DeviceError
 from voltphase.core.files import write_text
+from voltphase.core.units import require_wavelength
 from voltphase.core.words import one_line
 from voltphase.devices.pick import Pick, pick_levels
 
@@ -39,15 +40,17 @@ class DeviceStates:
         spread: Standard deviation of repeated readings of each level about its complex value, as a distance on the
             complex plane: ``K`` numbers of at least zero, NaN where a level was read once. None, as if all were NaN,
             if nothing is known.
+        wavelength: Vacuum wavelength in metres that the states were measured or computed for; None if it is not known,
+            or if they are the same at any.
 
     Attributes:
         digest: SHA-256, in hexadecimal, of control, amplitude and phase as little-endian float64, one column after
-            the other. The same figures under another name, or with another spread, are the same device.
+            the other. The same figures under another name, with another spread or wavelength, are the same device.
 
     Raises:
         DeviceError: if a column is not a list of finite numbers, the lengths differ, there are fewer than two states,
             a control value comes twice, an amplitude or a spread is negative, a number is beyond 1e100, a spread is
-            more than twice the largest amplitude, or all amplitudes are zero.
+            more than twice the largest amplitude, all amplitudes are zero, or the wavelength is none that light has.
     """
 
     control: NDArray[np.float64]
@@ -57,6 +60,7 @@ class DeviceStates:
     control_unit: str = "grey level"
     source: str = ""
     spread: NDArray[np.float64] | None = None
+    wavelength: float | None = None
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,11 +71,33 @@ class DeviceStates:
         self._check()
         if self.spread is not None:
             object.__setattr__(self, "spread", _spread(self.spread, self.amplitude, self.name))
+        if self.wavelength is not None:
+            require_wavelength(self.wavelength, DeviceError)
+            object.__setattr__(self, "wavelength", float(self.wavelength))
         table = np.stack([self.control, self.amplitude, self.phase]).astype("<f8")
         object.__setattr__(self, "digest", hashlib.sha256(table.tobytes()).hexdigest())
 
     def __len__(self) -> int:
         return len(self.control)
+
+    @property
+    def tables(self) -> tuple[DeviceStates, ...]:
+        """The table that all pixels follow: this one."""
+        return (self,)
+
+    @property
+    def regions(self) -> None:
+        """None, as all pixels are alike."""
+
+    @property
+    def inactive(self) -> NDArray[np.bool_]:
+        """A single False, as no pixel is inactive."""
+        return np.array(False)
+
+    @property
+    def inactive_value(self) -> complex:
+        """Zero, of no effect as no pixel is inactive."""
+        return 0j
 
     def __repr__(self) -> str:
         return f"DeviceStates({self.name!r}, {len(self)} states, digest {self.digest[:12]})"
@@ -79,6 +105,14 @@ class DeviceStates:
     def values(self) -> NDArray[np.complex128]:
         """The states as ``K`` complex numbers, amplitude times exp(i phase)."""
         return (self.amplitude * np.exp(1j * self.phase)).astype(np.complex128)
+
+    def states_at(self, levels: NDArray[np.integer]) -> NDArray[np.complex128]:
+        """Return the complex state at each of some levels, in an array of their shape.
+
+        Args:
+            levels: Whole numbers from 0 to ``len(self) - 1``.
+        """
+        return self.values()[levels]
 
     def pick(self, k: int, by: Pick = "spread") -> DeviceStates:
         """Choose ``k`` of the states, in ascending order of control; states are never interpolated.
@@ -127,7 +161,7 @@ class DeviceStates:
         """The same states, with a note on what was done to them at the end of ``source``."""
         return replace(self, source=f"{self.source}; {note}" if self.source else note)
 
-    def to_csv(self, path: str | Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the table as a CSV that `voltphase.devices.load` reads back to the very same numbers and words.
 
         Raises:
@@ -138,6 +172,7 @@ class DeviceStates:
             _comment(f"# name: {self.name}"),
             _comment(f"# control_unit: {self.control_unit}"),
             "# phase_unit: rad",
+            *([] if self.wavelength is None else [f"# wavelength: {self.wavelength!r}"]),
             _comment(f"# source: {self.source}"),
             "level,control,amplitude,phase" + ("" if self.spread is None else ",spread"),
         ]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from voltphase.core.advice import advise
 from voltphase.core.errors import VoltphaseWarning
 from voltphase.core.units import LARGEST_PHASE
+from voltphase.devices.device import Device
 from voltphase.devices.noise import Noise, measure_noise
-from voltphase.devices.panel import Device
 from voltphase.devices.states import DeviceStates
 
 # States nearer than this, relative to the largest amplitude, are one and the same for any optics.
@@ -121,17 +121,12 @@ def warn_of(device: Device, *, doubtful_only: bool = False) -> list[str]:
         DeviceWarning: for each of them.
     """
     said = []
-    for table in {table.digest: table for table in device_tables(device)}.values():
+    for table in {table.digest: table for table in device.tables}.values():
         for note in notes(table):
             if note.doubtful or not doubtful_only:
                 said.append(f"device {table.name}: {note.text}")
                 advise(said[-1], DeviceWarning, table.name, note.kind)
     return said
-
-
-def device_tables(device: Device) -> tuple[DeviceStates, ...]:
-    """The table of a device, or those of a panel."""
-    return (device,) if isinstance(device, DeviceStates) else device.tables
 
 
 def _notes(states: DeviceStates, figures: Summary) -> list[Note]:

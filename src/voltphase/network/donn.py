@@ -16,7 +16,7 @@ from voltphase.core import checks
 from voltphase.core.dtypes import no_autocast, uncompiled, with_standard_torch
 from voltphase.core.errors import ConfigError, GeometryError
 from voltphase.core.units import require_wavelength
-from voltphase.devices import Device, DevicePanel, DeviceStates
+from voltphase.devices import Device
 from voltphase.devices.summary import warn_of
 from voltphase.network import footprint
 from voltphase.optics import Cascade, ImageSource, image_interpolation
@@ -243,7 +243,7 @@ class DONN(nn.Module):
     ) -> footprint.Footprint:
         """How much memory this will take, before it does."""
         # What is learned of one pixel, by its table.
-        tables = [device.tables[0] if isinstance(device, DevicePanel) else device for device in devices]
+        tables = [device.tables[0] for device in devices]
         one = {
             table: relaxation.initial(StateTable.of(table, self.source.dtype), (1, 1), torch.Generator()).numel()
             for table in dict.fromkeys(tables)
@@ -318,7 +318,7 @@ def _modules(modules: Iterable[ModuleT]) -> Sequence[ModuleT]:
 
 
 def _devices(given: Sequence[Device]) -> list[Device]:
-    if isinstance(given, DeviceStates | DevicePanel):
+    if isinstance(given, Device):
         raise ConfigError(
             f"expected a list of devices, one for each layer, but got {given!r} alone: write [device] * 5 for five "
             "layers of it"
@@ -327,17 +327,14 @@ def _devices(given: Sequence[Device]) -> list[Device]:
     devices = checks.items(given, "a list of devices, one for each layer", advice=advice)
     if not devices:
         raise ConfigError("expected at least one device, but got none: a network needs a layer")
-    kinds = (DeviceStates, DevicePanel)
-    return [checks.instance(device, kinds, "the states of a device or its panel", advice=advice) for device in devices]
+    return [checks.instance(device, Device, "the states of a device or its panel", advice=advice) for device in devices]
 
 
 def _check_brightness(gains: list[float], devices: list[Device], dtype: torch.dtype) -> None:
     """Refuse what light behind all layers would be no number of."""
     limit = _BRIGHTEST[dtype]
     factors = [checks.number(gain, "a gain", above=0) for gain in gains]
-    for device in devices:
-        tables = device.tables if isinstance(device, DevicePanel) else (device,)
-        factors.append(max(float(table.amplitude.max()) for table in tables))
+    factors += [max(float(table.amplitude.max()) for table in device.tables) for device in devices]
     exponent = sum(math.log10(factor) for factor in factors)
     if abs(exponent) > math.log10(limit):
         raise ConfigError(

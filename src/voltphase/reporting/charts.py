@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from voltphase.devices import Device, DevicePanel, DeviceStates
+from voltphase.devices import Device, DeviceStates
 from voltphase.reporting import style
 from voltphase.reporting.maps import class_label
 from voltphase.reporting.run_view import Light
@@ -66,7 +66,7 @@ def different_devices(devices: Sequence[Device]) -> list[DeviceStates]:
     """Each table of states once, in the order of the layers."""
     different: dict[str, DeviceStates] = {}
     for device in devices:
-        for table in device.tables if isinstance(device, DevicePanel) else [device]:
+        for table in device.tables:
             different.setdefault(table.digest, table)
     return list(different.values())
 
@@ -179,9 +179,7 @@ def level_use_figure(levels: Sequence[np.ndarray], devices: Sequence[Device]) ->
     axes = np.asarray(figure.subplots(rows, columns, squeeze=False, sharey=True)).ravel()
     for index in range(count):
         device, chart = devices[index], axes[index]
-        total, active = len(device), levels[index].ravel()
-        if isinstance(device, DevicePanel):
-            active = levels[index][~device.inactive]
+        total, active = len(device), levels[index][np.broadcast_to(~device.inactive, levels[index].shape)]
         share = np.bincount(active, minlength=total) / active.size
         chart.bar(range(total), share, width=0.86, color=colormaps[style.LEVEL_MAP](np.linspace(0, 1, total)))
         chart.axhline(1 / total, color=style.INK, linewidth=0.8, linestyle="--")
@@ -207,7 +205,7 @@ def favoured_levels(levels: Sequence[np.ndarray], devices: Sequence[Device]) -> 
     """
     used: dict[str, tuple[Device, np.ndarray]] = {}
     for device, chosen in zip(devices, levels, strict=True):
-        active = chosen[~device.inactive] if isinstance(device, DevicePanel) else chosen.ravel()
+        active = chosen[np.broadcast_to(~device.inactive, chosen.shape)]
         _, counts = used.get(device.digest, (device, np.zeros(len(device), dtype=np.int64)))
         used[device.digest] = device, counts + np.bincount(active, minlength=len(device))
     sentences = []

@@ -12,7 +12,7 @@ from matplotlib.colors import BoundaryNorm, Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from voltphase.devices import Device, DevicePanel
+from voltphase.devices import Device
 from voltphase.optics.grid import Grid
 from voltphase.reporting import style
 from voltphase.reporting.run_view import Example
@@ -30,7 +30,7 @@ INTENSITY_POWER = 0.5
 def level_figure(levels: Sequence[np.ndarray], devices: Sequence[Device], grids: Sequence[Grid]) -> Figure:
     """The level of each pixel of each layer, from integer ``rows x columns`` arrays; inactive pixels are left blank."""
     maps = [
-        np.ma.masked_where(device.inactive, level) if isinstance(device, DevicePanel) else level
+        np.ma.masked_where(device.inactive, level) if device.inactive.any() else level
         for level, device in zip(levels, devices, strict=True)
     ]
 
@@ -62,27 +62,23 @@ def phase_figure(levels: Sequence[np.ndarray], devices: Sequence[Device], grids:
 def amplitude_figure(levels: Sequence[np.ndarray], devices: Sequence[Device], grids: Sequence[Grid]) -> Figure:
     """The factor each layer multiplies the light's amplitude by; a hard copy of the device, without gain."""
     maps = [amplitude_map(level, device) for level, device in zip(levels, devices, strict=True)]
-    tables = (table for device in devices for table in (device.tables if isinstance(device, DevicePanel) else [device]))
+    tables = (table for device in devices for table in device.tables)
     highest = max(1.0, *(float(table.amplitude.max()) for table in tables), *(float(values.max()) for values in maps))
     return _layer_figure(maps, grids, style.AMPLITUDE_MAP, lambda _: Normalize(0, highest), "amplitude")
 
 
 def phase_map(levels: np.ndarray, device: Device) -> np.ndarray:
     """The phase of each pixel in radians, modulo a turn: a ``rows x columns`` array."""
-    if isinstance(device, DevicePanel):
-        inactive = np.full(len(device), np.angle(device.inactive_value))
-        phases = np.stack([*(table.phase for table in device.tables), inactive])[device.regions, levels]
-    else:
-        phases = device.phase[levels]
-    return np.mod(phases, 2 * math.pi)
+    inactive = np.full(len(device), np.angle(device.inactive_value))
+    phases = np.stack([*(table.phase for table in device.tables), inactive])
+    return np.mod(phases[0 if device.regions is None else device.regions, levels], 2 * math.pi)
 
 
 def amplitude_map(levels: np.ndarray, device: Device) -> np.ndarray:
     """The factor on the amplitude at each pixel, a ``rows x columns`` array."""
-    if isinstance(device, DevicePanel):
-        inactive = np.full(len(device), abs(device.inactive_value))
-        return np.stack([*(table.amplitude for table in device.tables), inactive])[device.regions, levels]
-    return device.amplitude[levels]
+    inactive = np.full(len(device), abs(device.inactive_value))
+    amplitudes = np.stack([*(table.amplitude for table in device.tables), inactive])
+    return amplitudes[0 if device.regions is None else device.regions, levels]
 
 
 def propagation_figure(example: Example, regions: Regions, grids: Mapping[str, Grid], classes: Sequence[str]) -> Figure:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from voltphase.deployment import Emulator, deploy
-from voltphase.devices import Device, DevicePanel
+from voltphase.devices import Device
 from voltphase.sweeps.confidence import CUTS, accuracy_when_cut
 from voltphase.sweeps.results import public_settings
 from voltphase.sweeps.runs import Cell
@@ -61,5 +61,5 @@ def finish(cell: Cell, run: Path, measured: dict[str, Any]) -> dict[str, Any]:
 
 
 def _origin(device: Device) -> str:
-    table = device.tables[0] if isinstance(device, DevicePanel) else device
+    table = device.tables[0]
     return f"{'modelled' if table.source.startswith('modelled') else 'measured'} {device.name}"

@@ -180,17 +180,17 @@ def whole_device(device: DeviceConfig) -> Device:
 
 def _build_device(device: DeviceConfig, size: int) -> Device:
     whole = whole_device(device)
-    if isinstance(whole, DevicePanel) and device.border != 0:
+    if whole.regions is not None and device.border != 0:
         raise ConfigError(
             f"expected no device.border for {device.file}, a panel whose map says which pixels are inactive, but "
             f"got {device.border}"
         )
     _check_levels(device, whole)
     states = whole if device.levels is None else whole.pick(device.levels, device.pick)
-    if isinstance(states, DevicePanel) or device.border == 0:
+    if states.regions is not None or device.border == 0:
         return states
     top, bottom, left, right = [device.border] * 4 if isinstance(device.border, int) else device.border
-    return DevicePanel.uniform(states, (size, size), border=(top, bottom, left, right))
+    return DevicePanel.uniform(states.tables[0], (size, size), border=(top, bottom, left, right))
 
 
 def _check_levels(device: DeviceConfig, states: Device) -> None:

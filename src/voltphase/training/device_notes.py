@@ -9,9 +9,9 @@ from rich.console import Console
 from voltphase.config import Config, DeviceConfig
 from voltphase.core.advice import advise
 from voltphase.core.units import metres
-from voltphase.devices import Device, DeviceStates, DeviceWarning, summary
+from voltphase.devices import Device, DeviceWarning, summary
 from voltphase.devices.models import models
-from voltphase.devices.summary import closest, device_tables, notes, warn_of
+from voltphase.devices.summary import closest, notes, warn_of
 from voltphase.training.build import whole_device
 
 # A model computed for another wavelength than the light's is off in its phase by as much.
@@ -53,7 +53,7 @@ def _different(config: Config) -> list[tuple[str, DeviceConfig]]:
 def _of_choice(device: DeviceConfig, whole: Device) -> Iterator[str]:
     if device.levels is None or device.levels >= len(whole):
         return
-    for table in device_tables(whole.pick(device.levels, device.pick)):
+    for table in whole.pick(device.levels, device.pick).tables:
         for note in notes(table):
             if note.kind in _OF_THE_CHOICE:
                 text = f"device {table.name}, {device.levels} states picked by {device.pick}: {note.text}"
@@ -88,6 +88,6 @@ def _choice(device: DeviceConfig, whole: Device) -> Iterator[str]:
 
 
 def _figures(device: Device) -> str:
-    table: DeviceStates = device_tables(device)[0]
+    table = device.tables[0]
     gap = summary(table).largest_gap
     return f"nearest two {closest(table)[2]:.2g} apart on the complex plane, widest gap of the phase {gap:.2g} rad"

@@ -42,7 +42,7 @@ def save_model(model: DONN, path: str | Path) -> None:
     for index, layer in enumerate(model.layers):
         device = cast("CodesignLayer", layer).device_states
         known: dict[str, Any] = {"name": device.name, "digest": device.digest}
-        if isinstance(device, DevicePanel):
+        if device.regions is not None:
             known["inactive_value"] = [device.inactive_value.real, device.inactive_value.imag]
             known["tables"] = [_words(table) for table in device.tables]
             tensors[_DEVICE_KEY.format(index=index, column=_REGIONS)] = torch.tensor(device.regions)
@@ -51,8 +51,8 @@ def save_model(model: DONN, path: str | Path) -> None:
                     _TABLE_KEY.format(index=index, table=table, column=c): v for c, v in _columns(states).items()
                 }
         else:
-            known |= _words(device)
-            tensors |= {_DEVICE_KEY.format(index=index, column=c): v for c, v in _columns(device).items()}
+            known |= _words(device.tables[0])
+            tensors |= {_DEVICE_KEY.format(index=index, column=c): v for c, v in _columns(device.tables[0]).items()}
         about.append(known)
     described = json.dumps(about)
     metadata = {"format": _FORMAT, "devices": described, "digest": _digest(tensors, described)}

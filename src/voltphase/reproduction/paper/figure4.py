@@ -32,7 +32,7 @@ def write_device(path: Path) -> None:
     Raises:
         OutputError: if it cannot be written.
     """
-    lcos(1024).to_csv(path)
+    lcos(1024).save(path)
 
 
 def cells(preset: Preset) -> list[Cell]:

@@ -213,7 +213,7 @@ class _Search:
 
 
 def _states(layer: CodesignLayer, levels: Tensor) -> Tensor:
-    return layer.gain * layer.values_at(levels)
+    return layer.gain * layer.states_at(levels)
 
 
 def _changes(layer: CodesignLayer, levels: Tensor, gradient: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
