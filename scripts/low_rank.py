@@ -20,10 +20,10 @@ from torch import Tensor
 
 from voltphase.core.files import write_json
 from voltphase.optics import AngularSpectrum
+from voltphase.optics.common_grid import CommonGrid, common_grid
 from voltphase.optics.grid import Grid
 from voltphase.optics.maps import Engine
 from voltphase.optics.methods.accuracy.exact_light import Waves, half_bands, response
-from voltphase.optics.methods.common_grid import Lattice, lattice
 from voltphase.optics.methods.formulas import carrier
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.training.provenance import hardware, versions
@@ -42,7 +42,7 @@ class LowRank:
     The fewest terms that leave no more than ``LEFT`` of the kernel: its singular value decomposition.
     """
 
-    def __init__(self, table: Tensor, rows: Lattice, columns: Lattice) -> None:
+    def __init__(self, table: Tensor, rows: CommonGrid, columns: CommonGrid) -> None:
         left, singular, right = torch.linalg.svd(table)
         rest = singular.square().flip(0).cumsum(0).flip(0).sqrt() / torch.linalg.vector_norm(singular)
         self.terms = int((rest > LEFT).sum())
@@ -63,9 +63,9 @@ def engines(geometry: Geometry) -> tuple[Engine, Engine, LowRank]:
     """The FFT in double and in single precision, and the sum of separable kernels."""
     method = AngularSpectrum()
     plan = next(plan for plan in method.plans(geometry) if plan.engine == "fft")
-    rows, columns = lattice(geometry, 0), lattice(geometry, 1)
+    rows, columns = common_grid(geometry.source, geometry.target, 0), common_grid(geometry.source, geometry.target, 1)
     if rows is None or columns is None:
-        raise RuntimeError("equal grids share a lattice")
+        raise RuntimeError("equal grids share points")
     y, x = (Waves.of(band, geometry.wavelength) for band in half_bands(geometry))
     table = response(geometry, (y, x), (rows.displacements(), columns.displacements()))
     low = LowRank(table * carrier(geometry.wavelength, geometry.distance), rows, columns)

@@ -9,9 +9,9 @@ from typing import Any, Final
 from voltphase.core.errors import DeploymentError, VoltphaseError
 from voltphase.deployment.reading import Reader
 from voltphase.optics import AngularSpectrum, Method
+from voltphase.optics.common_grid import common_grid
 from voltphase.optics.methods.accuracy.exact_light import half_bands
 from voltphase.optics.methods.auto import METHODS_BY_NAME
-from voltphase.optics.methods.common_grid import lattice
 from voltphase.optics.methods.geometry import Geometry
 
 # Of a method's parameters, whatever they are: lengths in metres and factors; an oversampling of more than a few costs
@@ -76,10 +76,10 @@ def kernel_bytes(method: Method, geometry: Geometry) -> float:
     """About how much memory it takes to make and keep what applies a method: its kernel and what that is made from."""
     source, target = geometry.source.shape, geometry.target.shape
     matrices = sum(to * at for to, at in zip(target, source, strict=True))
-    lattices = (lattice(geometry, 0), lattice(geometry, 1))
+    points = (common_grid(geometry.source, geometry.target, 0), common_grid(geometry.source, geometry.target, 1))
     points = math.prod(
         to + at if points is None else points.displacement_count
-        for points, to, at in zip(lattices, target, source, strict=True)
+        for points, to, at in zip(points, target, source, strict=True)
     )
     if isinstance(method, AngularSpectrum):
         rows, columns = (band.count(method.oversampling or 1.0) for band in half_bands(geometry))

@@ -13,10 +13,10 @@ import torch
 from voltphase.core.advice import advise
 from voltphase.core.errors import ConfigError, VoltphaseWarning
 from voltphase.core.limits import CLOSE, available_memory, gigabytes
+from voltphase.optics.common_grid import good_size
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods.auto import best_plan, find_method
 from voltphase.optics.methods.base import Method
-from voltphase.optics.methods.common_grid import good_size
 from voltphase.optics.methods.geometry import Geometry
 
 # Complex numbers of one buffer of a micro-batch, see `voltphase.optics.backends.cpu.executor`.

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.optics.backends.cpu.mirrored import half, parity_blocks
-from voltphase.optics.methods.common_grid import Lattice
+from voltphase.optics.common_grid import CommonGrid
 
 Points = tuple[slice, slice]
 
@@ -97,20 +97,20 @@ class MirroredEngine(Engine):
 
 
 class ConvolutionEngine(Engine):
-    """A linear convolution by zero-padded FFTs, on the lattice that holds both planes' samples.
+    """A linear convolution by zero-padded FFTs, on the common grid that holds both planes' samples.
 
     Args:
-        transfer: The DFT of the kernel, of the lattices' sizes.
-        lattices: Of rows and of columns.
+        transfer: The DFT of the kernel, of the points' sizes.
+        points: Of rows and of columns.
         dtype: To keep it in.
     """
 
     transfer: Tensor
 
-    def __init__(self, transfer: Tensor, lattices: Sequence[Lattice], dtype: torch.dtype) -> None:
+    def __init__(self, transfer: Tensor, points: Sequence[CommonGrid], dtype: torch.dtype) -> None:
         super().__init__()
         self.register_buffer("transfer", transfer.to(dtype), persistent=False)
-        rows, columns = lattices
+        rows, columns = points
         self.source_points = _points(rows.source_span, rows.source_stride, columns.source_span, columns.source_stride)
         self.target_points = _points(rows.target_span, rows.target_stride, columns.target_span, columns.target_stride)
 

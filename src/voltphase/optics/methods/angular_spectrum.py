@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from voltphase.core.errors import GeometryError
+from voltphase.optics.common_grid import common_grid
 from voltphase.optics.cost import Cost, product_cost
 from voltphase.optics.maps import Engine, SpectrumEngine
 from voltphase.optics.methods import formulas as kernels
 from voltphase.optics.methods.accuracy.exact_light import Waves, half_bands, response
 from voltphase.optics.methods.base import Method, Plan, lit_limits
-from voltphase.optics.methods.common_grid import lattice
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.optics.sampling import Limit
 from voltphase.optics.tabulated import table_plan
@@ -68,10 +68,10 @@ class AngularSpectrum(Method):
         back = product_cost((target[0], rows), (rows, columns), (columns, target[1]))
         cost = there + back + Cost(points=rows * columns, calls=1)
         plan = Plan("matrix", cost, f"through {rows} x {columns} plane waves", build)
-        lattices = lattice(geometry, 0), lattice(geometry, 1)
-        if lattices[0] is None or lattices[1] is None:
+        points = common_grid(geometry.source, geometry.target, 0), common_grid(geometry.source, geometry.target, 1)
+        if points[0] is None or points[1] is None:
             return [plan]
-        both = (lattices[0], lattices[1])
+        both = (points[0], points[1])
 
         def table() -> Tensor:
             displacements = (both[0].displacements(), both[1].displacements())

@@ -8,6 +8,7 @@ import torch
 
 from voltphase.core import checks
 from voltphase.core.errors import ConfigError, GeometryError
+from voltphase.optics.common_grid import common_grid
 from voltphase.optics.methods.accuracy.rough_error import TOLERANCE, WITHIN, rough_error
 from voltphase.optics.methods.angular_spectrum import AngularSpectrum
 from voltphase.optics.methods.base import (
@@ -19,7 +20,6 @@ from voltphase.optics.methods.base import (
     Method,
     Plan,
 )
-from voltphase.optics.methods.common_grid import lattice
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.optics.methods.periodic import WrappedAngularSpectrum, WrappedFresnel
 from voltphase.optics.methods.rayleigh_sommerfeld import RayleighSommerfeld
@@ -74,8 +74,11 @@ def best_method(geometry: Geometry) -> tuple[Method, str]:
     reason = f"the paraxial phase error reaches {phase:.2g} rad"
     if errors[fresnel] > WITHIN:
         reason += f", rough light would be off by {errors[fresnel]:.1g}"
-    on_lattice = lattice(geometry, 0) is not None and lattice(geometry, 1) is not None
-    if on_lattice and geometry.distance:
+    on_common_grid = (
+        common_grid(geometry.source, geometry.target, 0) is not None
+        and common_grid(geometry.source, geometry.target, 1) is not None
+    )
+    if on_common_grid and geometry.distance:
         errors[direct] = rough_error(direct, geometry)
         # Applied at the cost of the angular spectrum, and made in less time.
         if errors[direct] <= NEGLIGIBLE and _good(direct, geometry):

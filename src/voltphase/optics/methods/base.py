@@ -14,12 +14,12 @@ from torch import Tensor
 from voltphase.core import checks
 from voltphase.core.errors import GeometryError
 from voltphase.core.units import metres
+from voltphase.optics.common_grid import CommonGrid, common_grid
 from voltphase.optics.cost import Cost, convolution_cost, mirrored_cost, product_cost
 from voltphase.optics.maps import ConvolutionEngine, Engine, MatrixEngine, MirroredEngine
 from voltphase.optics.methods import formulas as kernels
 from voltphase.optics.methods.accuracy.exact_light import exact_response, pixel_response
 from voltphase.optics.methods.accuracy.sample_pairs import Pairs, some_pairs
-from voltphase.optics.methods.common_grid import Lattice, lattice
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.optics.sampling import PARAXIAL_GOOD, PARAXIAL_WRONG, Limit
 
@@ -111,9 +111,9 @@ class SeparableMethod(Method):
 
     def plans(self, geometry: Geometry) -> list[Plan]:
         plans = [matrix_plan(self, geometry)]
-        lattices = (lattice(geometry, 0), lattice(geometry, 1))
-        if lattices[0] is not None and lattices[1] is not None:
-            both = (lattices[0], lattices[1])
+        points = (common_grid(geometry.source, geometry.target, 0), common_grid(geometry.source, geometry.target, 1))
+        if points[0] is not None and points[1] is not None:
+            both = (points[0], points[1])
             size = (both[0].size, both[1].size)
 
             def build(dtype: torch.dtype) -> Engine:
@@ -123,15 +123,15 @@ class SeparableMethod(Method):
         return plans
 
     def _matrix(self, geometry: Geometry, axis: int) -> Tensor:
-        pitch, points = geometry.source.pitch[axis], lattice(geometry, axis)
+        pitch, points = geometry.source.pitch[axis], common_grid(geometry.source, geometry.target, axis)
         if points is None:
             return self.kernel(geometry.displacement(axis), pitch, geometry)
         return self.kernel(points.displacements(), pitch, geometry)[points.indices()]
 
-    def _transfer(self, geometry: Geometry, lattices: tuple[Lattice, Lattice]) -> Tensor:
+    def _transfer(self, geometry: Geometry, points: tuple[CommonGrid, CommonGrid]) -> Tensor:
         rows, columns = (
-            torch.fft.fft(points.circulate(self.kernel(points.displacements(), pitch, geometry), 0))
-            for points, pitch in zip(lattices, geometry.source.pitch, strict=True)
+            torch.fft.fft(points.to_dft_order(self.kernel(points.displacements(), pitch, geometry), 0))
+            for points, pitch in zip(points, geometry.source.pitch, strict=True)
         )
         return kernels.carrier(geometry.wavelength, geometry.distance) * rows[:, None] * columns
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from voltphase.core.errors import GeometryError
+from voltphase.optics.common_grid import CommonGrid, common_grid
 from voltphase.optics.cost import convolution_cost
 from voltphase.optics.maps import ConvolutionEngine, Engine
 from voltphase.optics.methods import formulas as kernels
 from voltphase.optics.methods.accuracy.sample_pairs import Pairs
 from voltphase.optics.methods.base import Method, Plan, paraxial_limit
-from voltphase.optics.methods.common_grid import Lattice, lattice
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.optics.sampling import Limit
 
@@ -37,10 +37,10 @@ class WrappedMethod(Method):
         return kernel[y][:, x]
 
     def plans(self, geometry: Geometry) -> list[Plan]:
-        lattices = (lattice(geometry, 0), lattice(geometry, 1))
-        if geometry.source != geometry.target or lattices[0] is None or lattices[1] is None:
+        points = (common_grid(geometry.source, geometry.target, 0), common_grid(geometry.source, geometry.target, 1))
+        if geometry.source != geometry.target or points[0] is None or points[1] is None:
             raise GeometryError("expected equal grids on both planes for light that wraps around, but they differ")
-        both: tuple[Lattice, Lattice] = (lattices[0], lattices[1])
+        both: tuple[CommonGrid, CommonGrid] = (points[0], points[1])
 
         def build(dtype: torch.dtype) -> Engine:
             carrier = kernels.carrier(geometry.wavelength, geometry.distance)

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from voltphase.core.errors import GeometryError
 from voltphase.core.units import metres
+from voltphase.optics.common_grid import LARGEST_STRIDE, common_grid
 from voltphase.optics.methods import formulas as kernels
 from voltphase.optics.methods.accuracy.sample_pairs import Pairs
 from voltphase.optics.methods.base import Method, Plan, require_distance, step_limit
-from voltphase.optics.methods.common_grid import LARGEST_STRIDE, lattice
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.optics.sampling import Limit
 from voltphase.optics.tabulated import table_plan
@@ -52,7 +52,10 @@ class RayleighSommerfeld(Method):
         return self._kernel(geometry, rows.displacement, columns.displacement)
 
     def plans(self, geometry: Geometry) -> list[Plan]:
-        rows, columns = lattice(geometry, 0), lattice(geometry, 1)
+        rows, columns = (
+            common_grid(geometry.source, geometry.target, 0),
+            common_grid(geometry.source, geometry.target, 1),
+        )
         if rows is None or columns is None:
             raise GeometryError(
                 f"expected pitches whose ratio is a fraction of numbers up to {LARGEST_STRIDE} for method "

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from voltphase.optics.backends.cpu.layout import Held, Plane
 from voltphase.optics.backends.cpu.matrix import Bound, Hop, Kernel
-from voltphase.optics.methods.common_grid import good_size
+from voltphase.optics.common_grid import good_size
 
 
 def is_toeplitz(kernel: Tensor) -> bool:

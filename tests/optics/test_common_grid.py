@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voltphase.core.units import metres
+from voltphase.optics.common_grid import common_grid, good_size
 from voltphase.optics.grid import Grid
-from voltphase.optics.methods.common_grid import good_size, lattice
 from voltphase.optics.methods.geometry import Geometry
 
 sizes = st.integers(1, 12)
@@ -20,22 +20,22 @@ sizes = st.integers(1, 12)
     ratio=st.sampled_from((1.0, 3.0, 1 / 3, 0.75, 1.6, 8.0)),
     offset=st.floats(-1e-3, 1e-3),
 )
-def test_a_lattice_holds_every_displacement(sources: int, targets: int, ratio: float, offset: float) -> None:
+def test_a_common_grid_holds_every_displacement(sources: int, targets: int, ratio: float, offset: float) -> None:
     geometry = Geometry(Grid((sources, 1), 9e-6), Grid((targets, 1), 9e-6 * ratio, (offset, 0)), 5e-7, 0.1)
-    points = lattice(geometry, 0)
+    points = common_grid(geometry.source, geometry.target, 0)
     assert points is not None
     torch.testing.assert_close(points.displacements()[points.indices()], geometry.displacement(0), rtol=0, atol=1e-12)
     assert len(points.displacements()) == points.displacement_count
     assert points.size >= points.displacement_count
-    laid_out = points.circulate(points.displacements(), 0)
+    laid_out = points.to_dft_order(points.displacements(), 0)
     assert len(laid_out) == points.size
     # The displacement from the first source sample to the first target sample comes first.
     assert float(laid_out[0]) == pytest.approx(points.first, abs=1e-15)
 
 
 @pytest.mark.parametrize("pitch", [9.1e-6, 9e-6 * 9 / 8, 9e-6 * (1 + 1e-6)])
-def test_pitches_without_a_simple_ratio_share_no_lattice(pitch: float) -> None:
-    assert lattice(Geometry(Grid(8, 9e-6), Grid(8, pitch), 5e-7, 0.1), 0) is None
+def test_pitches_without_a_simple_ratio_share_no_common_grid(pitch: float) -> None:
+    assert common_grid(Grid(8, 9e-6), Grid(8, pitch), 0) is None
 
 
 @settings(deadline=None)

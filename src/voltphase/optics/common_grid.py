@@ -1,0 +1,145 @@
+"""The regular points that hold the samples of two planes, where there are such points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from voltphase.optics.grid import Grid
+
+# Pitches whose ratio is a fraction of larger numbers than this share a grid too fine to be worth transforming.
+LARGEST_STRIDE = 8
+# Samples may miss the common grid by this part of its step, far below what changes a phase.
+ALIGNMENT = 1e-7
+# Displacements may miss their mirror image by this part of a step: by the rounding of coordinates, and no more.
+_MIRROR = 1e-11
+
+
+@dataclass(frozen=True)
+class CommonGrid:
+    """One axis of the points that two planes share.
+
+    Source sample j sits on point ``j * source_stride``, target sample i on ``i * target_stride``.
+
+    Args:
+        step: Distance between points in metres.
+        first: Distance from the first source sample to the first target sample in metres.
+        sources: Number of source samples.
+        source_stride: Points from one source sample to the next.
+        targets: Number of target samples.
+        target_stride: Points from one target sample to the next.
+    """
+
+    step: float
+    first: float
+    sources: int
+    source_stride: int
+    targets: int
+    target_stride: int
+
+    @property
+    def source_span(self) -> int:
+        """The number of points from the first source sample to the last."""
+        return (self.sources - 1) * self.source_stride + 1
+
+    @property
+    def target_span(self) -> int:
+        """The number of points from the first target sample to the last."""
+        return (self.targets - 1) * self.target_stride + 1
+
+    @property
+    def displacement_count(self) -> int:
+        """The number of different displacements from source to target."""
+        return self.source_span + self.target_span - 1
+
+    @property
+    def size(self) -> int:
+        """The smallest fast size of a DFT in which a convolution from source to target does not wrap around."""
+        return good_size(self.displacement_count)
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the displacements are those of two planes centred on each other: minus them, they are the same."""
+        return abs(2 * self.first / self.step + self.target_span - self.source_span) <= _MIRROR
+
+    def displacements(self) -> Tensor:
+        """Return every displacement from source to target, ascending, in metres, float64."""
+        points = torch.arange(1 - self.source_span, self.target_span, dtype=torch.float64)
+        return points * self.step + self.first
+
+    def indices(self) -> Tensor:
+        """Return which of :meth:`displacements` lies between which samples, ``targets x sources``, int64."""
+        target = torch.arange(self.targets) * self.target_stride
+        source = torch.arange(self.sources) * self.source_stride
+        return target[:, None] - source[None, :] + self.source_span - 1
+
+    def to_dft_order(self, kernel: Tensor, dim: int) -> Tensor:
+        """Return a kernel over :meth:`displacements` as a DFT of :attr:`size` points wants it, displacement 0 first.
+
+        Args:
+            kernel: Values at every displacement along ``dim``.
+            dim: Axis of the displacements.
+        """
+        missing = self.size - kernel.shape[dim]
+        padding = kernel.new_zeros([missing if d == dim % kernel.ndim else n for d, n in enumerate(kernel.shape)])
+        return torch.roll(torch.cat((kernel, padding), dim), 1 - self.source_span, dim)
+
+
+def common_grid(source: Grid, target: Grid, axis: int) -> CommonGrid | None:
+    """Return the points that two planes share along an axis, or None if the pitches have no simple ratio.
+
+    Args:
+        source: Plane that light starts from.
+        target: Plane that light arrives on.
+        axis: 0 for rows (y), 1 for columns (x).
+
+    Examples:
+        >>> common_grid(Grid(4, 10e-6), Grid(6, 15e-6), 0).displacement_count
+        22
+    """
+    ratio = target.pitch[axis] / source.pitch[axis]
+    simple = Fraction(ratio).limit_denominator(LARGEST_STRIDE)
+    if not 0 < simple.numerator <= LARGEST_STRIDE:
+        return None
+    if abs(float(simple) / ratio - 1) * max(source.shape[axis], target.shape[axis]) > ALIGNMENT:
+        return None
+    first = target.coordinates()[axis][0] - source.coordinates()[axis][0]
+    return CommonGrid(
+        step=source.pitch[axis] / simple.denominator,
+        first=float(first),
+        sources=source.shape[axis],
+        source_stride=simple.denominator,
+        targets=target.shape[axis],
+        target_stride=simple.numerator,
+    )
+
+
+def common_grids(source: Grid, target: Grid) -> tuple[CommonGrid, CommonGrid] | None:
+    """Return the points that two planes share, of rows and of columns, or None if an axis has none.
+
+    Args:
+        source: Plane that light starts from.
+        target: Plane that light arrives on.
+    """
+    rows, columns = common_grid(source, target, 0), common_grid(source, target, 1)
+    return None if rows is None or columns is None else (rows, columns)
+
+
+def good_size(n: int) -> int:
+    """Return the smallest size of at least ``n`` with no prime factor above 5, at which an FFT is fast.
+
+    Examples:
+        >>> good_size(127), good_size(399)
+        (128, 400)
+    """
+    while True:
+        rest = n
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return n
+        n += 1
