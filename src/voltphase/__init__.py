@@ -1,20 +1,58 @@
-"""Diffractive optical neural networks for the devices a laboratory really has."""
+"""Diffractive optical neural networks for the devices a laboratory really has.
+
+Names are loaded when they are first used, so that ``import voltphase`` takes no time and ``voltphase.Propagator``
+needs no library for training or plotting.
+
+Examples:
+    >>> import voltphase as vp
+    >>> vp.Grid((200, 200), pitch=36e-6).shape
+    (200, 200)
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from voltphase import codesign, devices, optics
-    from voltphase.codesign import CodesignLayer, GumbelSoftmax, LinearSchedule
+    from voltphase import (
+        cli,
+        codesign,
+        config,
+        core,
+        data,
+        deployment,
+        devices,
+        network,
+        optics,
+        reporting,
+        reproduction,
+        sweeps,
+        tasks,
+        training,
+        validation,
+    )
+    from voltphase.codesign import (
+        CodesignLayer,
+        GumbelSoftmax,
+        LinearSchedule,
+        PostTraining,
+        Proximity,
+        QuantizationAware,
+        ReinMax,
+        Softmax,
+        Unconstrained,
+    )
     from voltphase.core.errors import VoltphaseError
+    from voltphase.deployment import deploy, verify
     from voltphase.devices import DeviceStates
     from voltphase.network.donn import DONN
     from voltphase.optics import ImageSource, Propagator
     from voltphase.optics.grid import Grid
     from voltphase.tasks.region_readout import RegionReadout, Regions
+    from voltphase.training import load_run, train
+
+    __version__: str
 
 __all__ = [
     "DONN",
@@ -24,15 +62,39 @@ __all__ = [
     "GumbelSoftmax",
     "ImageSource",
     "LinearSchedule",
+    "PostTraining",
     "Propagator",
+    "Proximity",
+    "QuantizationAware",
     "RegionReadout",
     "Regions",
+    "ReinMax",
+    "Softmax",
+    "Unconstrained",
     "VoltphaseError",
+    "__version__",
+    "cli",
     "codesign",
+    "config",
+    "core",
+    "data",
+    "deploy",
+    "deployment",
     "devices",
+    "load_run",
+    "network",
     "optics",
+    "reporting",
+    "reproduction",
+    "sweeps",
+    "tasks",
+    "train",
+    "training",
+    "validation",
+    "verify",
 ]
 
+#: The module that each name comes from; the other names are subpackages.
 _HOMES = {
     "DONN": "network.donn",
     "CodesignLayer": "codesign",
@@ -41,23 +103,37 @@ _HOMES = {
     "GumbelSoftmax": "codesign",
     "ImageSource": "optics",
     "LinearSchedule": "codesign",
+    "PostTraining": "codesign",
     "Propagator": "optics",
+    "Proximity": "codesign",
+    "QuantizationAware": "codesign",
     "RegionReadout": "tasks.region_readout",
     "Regions": "tasks.region_readout",
+    "ReinMax": "codesign",
+    "Softmax": "codesign",
+    "Unconstrained": "codesign",
     "VoltphaseError": "core.errors",
+    "deploy": "deployment",
+    "load_run": "training",
+    "train": "training",
+    "verify": "deployment",
 }
 
 
 def __getattr__(name: str) -> Any:
     # Loaded when asked for: PyTorch takes seconds, in which a command line that imports it cannot be ended in order.
-    if name in _HOMES:
-        value = getattr(import_module(f"voltphase.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
-    if not name.startswith("_") and find_spec(f"voltphase.{name}") is not None:
-        return import_module(f"voltphase.{name}")
-    raise AttributeError(f"module 'voltphase' has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module 'voltphase' has no attribute {name!r}")
+    from voltphase.core.installed import needing_extras, package_version
+
+    if name == "__version__":
+        return package_version()
+    with needing_extras():
+        if name not in _HOMES:
+            return import_module(f"voltphase.{name}")
+        value = globals()[name] = getattr(import_module(f"voltphase.{_HOMES[name]}"), name)
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -11,6 +11,7 @@ from voltphase.cli import reproduce as experiments
 from voltphase.cli import train as training
 from voltphase.cli import validate as validation
 from voltphase.cli.common import Commands
+from voltphase.core.installed import package_version
 
 app = typer.Typer(
     name="voltphase",
@@ -37,9 +38,7 @@ app.command("reproduce")(experiments.reproduce)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"voltphase {version('voltphase')}")
+        typer.echo(f"voltphase {package_version()}")
         raise typer.Exit
 
 

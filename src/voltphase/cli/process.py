@@ -13,6 +13,9 @@ import threading
 from types import FrameType
 from typing import Any, Final
 
+from voltphase.core.errors import MissingLibraryError
+from voltphase.core.installed import needing_extras
+
 FAILED: Final = 1
 BAD_INPUT: Final = 2
 INTERRUPTED: Final = 130
@@ -34,11 +37,15 @@ def main() -> None:
     try:
         _catch(interrupt)
         _open_streams()
-        from voltphase.cli.commands import app
+        with needing_extras():
+            from voltphase.cli.commands import app
 
         app(prog_name="voltphase")
     except SystemExit as end:
         code = end.code
+    except MissingLibraryError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        code = BAD_INPUT
     except BaseException as error:
         # An interruption in the middle of an import may come out as any other error.
         if not received and not isinstance(error, KeyboardInterrupt):

@@ -47,3 +47,7 @@ class OutputError(VoltphaseError):
 
 class DeploymentError(VoltphaseError):
     """A deployed folder that is incomplete or contradicts itself."""
+
+
+class MissingLibraryError(VoltphaseError, ModuleNotFoundError):
+    """A library that is not installed, because the light distribution leaves it to an extra."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -15,6 +14,7 @@ from PIL import Image
 
 from voltphase.core.errors import DataError, DeploymentError, OutputError
 from voltphase.core.files import atomic_directory, checked_path
+from voltphase.core.installed import package_version
 from voltphase.deployment.manifest import (
     PRECISIONS,
     LayerRecord,
@@ -259,13 +259,6 @@ def _describe(
         scale=model.readout.scale,
         classes=classes,
         reference=reference,
-        version=_version(),
+        version=package_version(),
         samples=samples,
     )
-
-
-def _version() -> str:
-    try:
-        return version("voltphase")
-    except PackageNotFoundError:
-        return "unknown"

@@ -12,13 +12,19 @@ from typing import Any
 
 import torch
 
-_PACKAGES = ("voltphase", "lightning", "numpy")
+from voltphase.core.installed import package_version
+
+_PACKAGES = ("lightning", "numpy")
 
 
 def versions() -> dict[str, str]:
     """The versions of Python and of what computes."""
     # What PyTorch says of itself names its build too, such as +cu130; the installed package may leave that out.
-    found = {"python": platform.python_version(), "torch": str(torch.__version__)}
+    found = {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "voltphase": package_version(),
+    }
     for package in _PACKAGES:
         try:
             found[package] = metadata.version(package)

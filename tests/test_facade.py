@@ -1,0 +1,104 @@
+"""`import voltphase`: all public names, loaded when they are first used, and no library before it is needed."""
+
+from __future__ import annotations
+
+import ast
+import json
+import pkgutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import voltphase as vp
+from voltphase.core.errors import MissingLibraryError
+
+HEAVY = {"lightning", "matplotlib", "optuna", "pooch", "pydantic", "rich", "safetensors", "sklearn", "typer", "yaml"}
+# What the libraries of the light distribution are enough for.
+LIGHT = {"codesign", "devices", "optics", "tasks", "network"}
+LOADED = "import json, sys; print(json.dumps(sorted({name.split('.')[0] for name in set(sys.modules) - before})))"
+
+
+def loaded(program: str) -> set[str]:
+    program = f"import sys; before = set(sys.modules); {program}; {LOADED}"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stderr == ""
+    return set(json.loads(result.stdout))
+
+
+def test_import_loads_nothing() -> None:
+    assert loaded("import voltphase; voltphase.__version__; dir(voltphase)") & (HEAVY | {"torch", "numpy"}) == set()
+
+
+def test_physics_and_codesign_load_no_heavy_library() -> None:
+    light = [name for name, home in vp._HOMES.items() if home.partition(".")[0] in LIGHT]
+    assert {"DONN", "Propagator", "Proximity"} <= {*light}
+    assert loaded(f"import voltphase; [getattr(voltphase, name) for name in {[*light, *LIGHT]}]") & HEAVY == set()
+
+
+def test_every_public_name_is_there() -> None:
+    assert set(vp.__all__) <= set(dir(vp))
+    assert not {"import_module", "TYPE_CHECKING", "Any"} & set(dir(vp))
+    for name in vp.__all__:
+        assert getattr(vp, name) is not None
+    packages = {module.name for module in pkgutil.iter_modules(vp.__path__)}
+    assert packages - {"__main__"} == set(vp.__all__) - set(vp._HOMES) - {"__version__"}
+    with pytest.raises(AttributeError, match="'voltphase' has no attribute 'nothing'"):
+        vp.nothing  # noqa: B018
+
+
+def test_type_checkers_see_the_names_that_python_loads() -> None:
+    tree = ast.parse(Path(vp.__file__).read_text(encoding="utf-8"))
+    seen = {
+        alias.name: (node.module or "").removeprefix("voltphase").removeprefix(".")
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert {name: home for name, home in seen.items() if home} == vp._HOMES
+    assert {*seen, "__version__"} == set(vp.__all__)
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert vp.__version__ == version("voltphase")
+
+
+def test_the_package_runs_as_a_module() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "voltphase", "--version"], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == f"voltphase {vp.__version__}\n"
+
+
+WITHOUT = "import sys; sys.modules[{library!r}] = None; "
+
+
+@pytest.mark.parametrize(
+    ("library", "extra", "program"),
+    [
+        ("lightning", "train", "import voltphase as vp; vp.train"),
+        ("pydantic", "train", "import voltphase as vp; vp.config"),
+        ("matplotlib", "report", "import voltphase as vp; vp.reporting"),
+        ("typer", "cli", "import runpy; runpy.run_module('voltphase', run_name='__main__')"),
+    ],
+)
+def test_a_library_that_is_missing_is_named_with_what_to_install(library: str, extra: str, program: str) -> None:
+    code = WITHOUT.format(library=library) + program
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    last = result.stderr.splitlines()[-1]
+    assert f"expected the library {library}, but it is not installed" in last
+    assert f"'voltphase-light[{extra}]'" in last
+    if library == "typer":
+        assert (result.returncode, last.startswith("error: "), len(result.stderr.splitlines())) == (2, True, 1)
+    else:
+        assert MissingLibraryError.__name__ in last
+
+
+def test_a_missing_library_of_another_kind_is_left_alone() -> None:
+    code = WITHOUT.format(library="numpy") + "import voltphase; voltphase.optics"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.stderr.splitlines()[-1].startswith("ModuleNotFoundError: ")
