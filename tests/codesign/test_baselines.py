@@ -125,9 +125,9 @@ def test_light_in_qat_training_sees_the_states_of_evaluation(nearest: Nearest, k
     relaxation = QuantizationAware(nearest)
     seen = relaxation.modulation(design, table, 1.0, GENERATOR)
     assert (seen[..., None] - torch.from_numpy(device.values())).abs().amin(-1).max() == 0
-    levels = relaxation.levels(design, table)
+    levels = relaxation.chosen_levels(design, table)
     assert torch.equal(seen, table.values[levels])
-    assert torch.equal(levels, PostTraining(nearest).levels(design, table))
+    assert torch.equal(levels, PostTraining(nearest).chosen_levels(design, table))
 
 
 @pytest.mark.parametrize("nearest", SENSES)
@@ -153,11 +153,11 @@ def test_rounding_takes_the_nearest_state(k: int, seed: int) -> None:
     low, high = fit.control_range
     control = low + (high - low) * (folded(design[0]).numpy() + 1) / 2
     along = np.abs(control[..., None] - device.control)
-    by_control = PostTraining("control").levels(design, table).numpy()
+    by_control = PostTraining("control").chosen_levels(design, table).numpy()
     np.testing.assert_allclose(np.take_along_axis(along, by_control[..., None], -1)[..., 0], along.min(-1), atol=1e-9)
     amplitude, phase = fit.at(control)
     apart = np.abs((amplitude * np.exp(1j * phase))[..., None] - device.values())
-    by_plane = PostTraining("complex").levels(design, table).numpy()
+    by_plane = PostTraining("complex").chosen_levels(design, table).numpy()
     np.testing.assert_allclose(np.take_along_axis(apart, by_plane[..., None], -1)[..., 0], apart.min(-1), atol=1e-9)
 
 
@@ -166,11 +166,11 @@ def test_of_equal_states_the_one_nearest_in_control_value_is_taken() -> None:
     table = StateTable.of(device, torch.complex128)
     relaxation = PostTraining("complex", order=4)
     levels = torch.arange(5)[None]
-    design = relaxation.holding(levels, table)
-    assert torch.equal(relaxation.levels(design, table), levels)
+    design = relaxation.design_for(levels, table)
+    assert torch.equal(relaxation.chosen_levels(design, table), levels)
     tie = torch.tensor([[[-0.75]]], dtype=torch.float64)
-    assert PostTraining("control").levels(tie, table).item() == 0
-    assert PostTraining("control").levels(-tie, table).item() == 3
+    assert PostTraining("control").chosen_levels(tie, table).item() == 0
+    assert PostTraining("control").chosen_levels(-tie, table).item() == 3
 
 
 @settings(max_examples=40)
@@ -221,7 +221,7 @@ def test_a_level_that_a_pixel_is_at_may_be_set_whether_or_not_it_is_known_how_to
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     layer = CodesignLayer((20, 20), SLM, relaxation=PostTraining("complex"))
-    monkeypatch.setattr(PostTraining, "holding", lambda *_: torch.full((1, 20, 20), torch.nan))
+    monkeypatch.setattr(PostTraining, "design_for", lambda *_: torch.full((1, 20, 20), torch.nan))
     before = layer.levels()
     layer.set_levels(before)
     assert torch.equal(layer.levels(), before)
@@ -231,7 +231,7 @@ def test_every_level_of_a_response_that_is_followed_closely_is_held_on_the_compl
     wanted = torch.arange(8).view(2, 4)
     for table in (TABLE, StateTable.of(SLM)):
         relaxation = PostTraining("complex")
-        assert torch.equal(relaxation.levels(relaxation.holding(wanted, table), table), wanted)
+        assert torch.equal(relaxation.chosen_levels(relaxation.design_for(wanted, table), table), wanted)
 
 
 def test_the_response_is_fitted_once_for_each_table_and_again_when_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:

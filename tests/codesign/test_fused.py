@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from voltphase.codesign import GumbelSoftmax, ReinMax, Relaxation, Softmax, StateTable
-from voltphase.codesign.relaxations.sample_states import Mix, _uniform, draw, highest, noise
+from voltphase.codesign.relaxations.sample_states import Mix, _uniform, argmax_levels, gumbel_noise, sample_states
 from voltphase.core.errors import ConfigError
 from voltphase.devices import DeviceStates
 
@@ -50,8 +50,8 @@ def test_value_and_gradient_are_those_of_plain_autograd(shape: tuple[int, ...], 
     table = device(shape[0])
     weight = torch.randn(shape[1:], generator=generator(), dtype=torch.complex128)
 
-    drawn = draw(scores, table, temperature, generator(), mix)
-    expected = by_autograd(scores, table, temperature, noise(shape, generator(), dtype=torch.float64), mix)
+    drawn = sample_states(scores, table, temperature, generator(), mix)
+    expected = by_autograd(scores, table, temperature, gumbel_noise(shape, generator(), dtype=torch.float64), mix)
     assert torch.allclose(drawn, expected, atol=ROUNDING)
 
     gradient, wanted = (
@@ -79,14 +79,14 @@ def test_levels_are_drawn_with_their_softmax_probability() -> None:
     probabilities = torch.tensor([0.5, 0.3, 0.15, 0.05])
     pixels = 40_000
     scores = probabilities.log()[:, None, None].expand(4, 200, 200)
-    drawn = draw(scores, states([1, 1, 1, 1], [0, 1, 2, 3]), 1.0, generator())
+    drawn = sample_states(scores, states([1, 1, 1, 1], [0, 1, 2, 3]), 1.0, generator())
     counts = torch.bincount(drawn.angle().round().long().flatten(), minlength=4)
     # Five standard deviations of a binomial count.
     assert torch.all((counts / pixels - probabilities).abs() < 5 * (probabilities / pixels).sqrt())
 
 
 def test_noise_is_gumbel() -> None:
-    values = noise((4, 200, 200), generator())
+    values = gumbel_noise((4, 200, 200), generator())
     assert torch.isfinite(values).all()
     count = values.numel()
     assert abs(values.mean().item() - 0.57722) < 5 * math.pi / math.sqrt(6 * count)
@@ -98,28 +98,28 @@ def test_equal_scores_choose_the_first_of_them(monkeypatch: pytest.MonkeyPatch) 
         "voltphase.codesign.relaxations.sample_states._log_exponential", lambda out, generator: out.zero_()
     )
     scores = torch.tensor([0.0, 2.0, 2.0, 1.0])[:, None, None].expand(4, 1, 2)
-    drawn = draw(scores, states([1, 2, 3, 4], [0, 0, 0, 0]), 1.0, generator())
+    drawn = sample_states(scores, states([1, 2, 3, 4], [0, 0, 0, 0]), 1.0, generator())
     assert torch.equal(drawn, torch.full((1, 2), 2 + 0j))
 
 
 def test_the_same_generator_state_gives_the_same_draw_and_advances() -> None:
     arguments = (torch.zeros(8, 20, 20), device(8, torch.complex64), 1.0)
     source = generator()
-    first, second = draw(*arguments, source), draw(*arguments, source)
-    assert torch.equal(first, draw(*arguments, generator()))
+    first, second = sample_states(*arguments, source), sample_states(*arguments, source)
+    assert torch.equal(first, sample_states(*arguments, generator()))
     assert not torch.equal(first, second)
 
 
 def test_the_gradient_keeps_the_layout_of_the_scores() -> None:
     scores = torch.zeros(20, 20, 8).movedim(-1, 0).requires_grad_()
-    draw(scores, device(8, torch.complex64), 1.0, generator()).abs().sum().backward()
+    sample_states(scores, device(8, torch.complex64), 1.0, generator()).abs().sum().backward()
     assert scores.grad is not None
     assert scores.grad.shape == scores.shape
 
 
 def test_a_second_backward_through_a_retained_graph_gives_the_same() -> None:
     scores = torch.zeros(8, 6, 6, dtype=torch.float64, requires_grad=True)
-    total = draw(scores, device(8), 1.0, generator()).real.sum()
+    total = sample_states(scores, device(8), 1.0, generator()).real.sum()
     (first,) = torch.autograd.grad(total, scores, retain_graph=True)
     (second,) = torch.autograd.grad(total, scores)
     assert torch.equal(first, second)
@@ -127,12 +127,12 @@ def test_a_second_backward_through_a_retained_graph_gives_the_same() -> None:
 
 def test_a_temperature_that_is_not_above_zero_is_refused() -> None:
     with pytest.raises(ConfigError, match="expected a temperature above zero, but got 0"):
-        draw(torch.zeros(2, 1, 1), device(2), 0.0, None)
+        sample_states(torch.zeros(2, 1, 1), device(2), 0.0, None)
 
 
 def test_highest_is_argmax_and_the_first_of_equals() -> None:
     scores = torch.randint(0, 4, (9, 300, 70)).float()
-    assert torch.equal(highest(scores), scores.argmax(0))
+    assert torch.equal(argmax_levels(scores), scores.argmax(0))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

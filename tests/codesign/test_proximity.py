@@ -56,7 +56,7 @@ def test_a_hard_value_is_the_state_of_the_level(table: StateTable, seed: int) ->
     relaxation = Proximity(hard=True)
     design = relaxation.initial(table, (4, 5), generator(seed)).requires_grad_()
     drawn = relaxation.modulation(design, table, TEMPERATURE, generator())
-    assert torch.equal(drawn, table.values[relaxation.levels(design, table)])
+    assert torch.equal(drawn, table.values[relaxation.chosen_levels(design, table)])
     drawn.real.sum().backward()
     assert design.grad is not None
     assert design.grad.isfinite().all()
@@ -67,7 +67,7 @@ def test_a_hard_value_is_the_state_of_the_level(table: StateTable, seed: int) ->
 def test_levels_are_the_nearest_states_the_first_of_equals(table: StateTable, seed: int) -> None:
     # Points on a coarse grid too, so that several states are often equally near.
     design = torch.randint(-3, 4, (2, 3, 4), generator=generator(seed)).double() / 2
-    levels = Proximity().levels(design, table)
+    levels = Proximity().chosen_levels(design, table)
     for row in range(3):
         for column in range(4):
             x, y = design[:, row, column].tolist()
@@ -79,7 +79,7 @@ def test_levels_are_the_nearest_states_the_first_of_equals(table: StateTable, se
 @settings(max_examples=60, deadline=None)
 def test_a_design_that_holds_levels_stands_for_their_states(table: StateTable, seed: int) -> None:
     levels = torch.randint(len(table), (4, 5), generator=generator(seed))
-    held = Proximity().levels(Proximity().holding(levels, table), table)
+    held = Proximity().chosen_levels(Proximity().design_for(levels, table), table)
     assert torch.equal(table.values[held], table.values[levels])
     assert (held <= levels).all()
 
@@ -117,7 +117,7 @@ def test_a_faint_gradient_is_not_lost_in_rounding() -> None:
         exact = spiral(8)
         values = exact.values.to(dtype.to_complex())
         table = StateTable(exact.control, exact.amplitude.to(dtype), exact.phase.to(dtype), values)
-        design = Proximity().holding(torch.arange(8)[None], table).requires_grad_()
+        design = Proximity().design_for(torch.arange(8)[None], table).requires_grad_()
         Proximity().modulation(design, table, 1 / 60, generator()).imag.sum().backward()
         assert design.grad is not None
         return design.grad.double()
@@ -141,7 +141,7 @@ def test_what_is_kept_for_the_backward_pass_does_not_grow_with_the_levels(relaxa
 
 def test_every_level_is_tried_at_the_start() -> None:
     design = Proximity().initial(spiral(8), (20, 20), generator())
-    assert len(Proximity().levels(design, spiral(8)).unique()) == 8
+    assert len(Proximity().chosen_levels(design, spiral(8)).unique()) == 8
 
 
 def test_the_spacing_is_the_spread_over_the_root_of_the_levels() -> None:
@@ -172,7 +172,7 @@ def test_with_spread_value_and_gradient_are_those_of_the_mean_square_distance(ha
     made = relaxation.modulation(design, table, TEMPERATURE, generator())
     expected = table.values[scores.argmax(0)] if hard else mixed
     torch.testing.assert_close(made, expected, rtol=1e-11, atol=1e-12)
-    assert torch.equal(relaxation.levels(design, table), scores.argmax(0))
+    assert torch.equal(relaxation.chosen_levels(design, table), scores.argmax(0))
     gradient, wanted = (torch.autograd.grad((m * probe).real.sum(), design)[0] for m in (made, mixed))
     torch.testing.assert_close(gradient, wanted, rtol=1e-9, atol=1e-10)
 
@@ -191,13 +191,13 @@ def test_a_level_that_noise_favoured_is_the_best_of_fewer_pixels() -> None:
 
     def share(relaxation: Proximity) -> float:
         design = relaxation.initial(table, (1, 400), generator()).requires_grad_()
-        optimizer = torch.optim.Adam([design], 0.25 * relaxation.unit(table))
+        optimizer = torch.optim.Adam([design], 0.25 * relaxation.lr_unit(table))
         for step in range(150):
             optimizer.zero_grad()
             light = relaxation.modulation(design, table, 10 * 0.01 ** (step / 150), generator())
             (light - wanted).abs().square().sum().backward()
             optimizer.step()
-        levels = relaxation.levels(design, table)
+        levels = relaxation.chosen_levels(design, table)
         return float(((levels == 64 // 6) | (levels == 32)).double().mean())
 
     # 9 % against 4.5 %; two of 64 levels are 3.1 %.
@@ -207,10 +207,10 @@ def test_a_level_that_noise_favoured_is_the_best_of_fewer_pixels() -> None:
 
 def test_with_spread_what_no_point_is_nearest_to_is_not_held() -> None:
     table, relaxation = unsteady(), Proximity(spread=True)
-    held = relaxation.holding(torch.arange(64)[None], table)
+    held = relaxation.design_for(torch.arange(64)[None], table)
     lost = held.isnan().any(0)[0]
     assert lost.nonzero().flatten().tolist() == [64 // 6, 32]
-    assert torch.equal(relaxation.levels(held, table)[0][~lost], torch.arange(64)[~lost])
+    assert torch.equal(relaxation.chosen_levels(held, table)[0][~lost], torch.arange(64)[~lost])
     assert not relaxation.initial(table, (20, 20), generator()).isnan().any()
 
 

@@ -103,7 +103,7 @@ def test_reinmax_is_of_second_order_where_straight_through_is_of_first() -> None
     expected = (p * torch.stack([loss(d) for d in torch.eye(2, dtype=torch.float64)])).sum()
     (exact,) = torch.autograd.grad(expected, theta)
 
-    from voltphase.codesign.relaxations.gumbel import _SecondOrder
+    from voltphase.codesign.relaxations.reinmax import _SecondOrder
 
     average = torch.zeros(2, dtype=torch.float64)
     plain = torch.zeros(2, dtype=torch.float64)

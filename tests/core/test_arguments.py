@@ -148,7 +148,7 @@ CALLS: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
     "Proximity": (codesign.Proximity, {"hard": True, "spread": False}),
     "PostTraining": (codesign.PostTraining, {"nearest": "complex", "order": 2}),
     "QuantizationAware": (codesign.QuantizationAware, {"nearest": "complex", "order": 2}),
-    "StaticSchedule": (codesign.StaticSchedule, {"value": 2.0}),
+    "StaticSchedule": (codesign.StaticSchedule, {"start": 2.0}),
     "LinearSchedule": (codesign.LinearSchedule, {"start": 2.0, "end": 1.0}),
     "ExponentialSchedule": (codesign.ExponentialSchedule, {"start": 2.0, "end": 1.0}),
     "CosineSchedule": (codesign.CosineSchedule, {"start": 2.0, "end": 1.0}),

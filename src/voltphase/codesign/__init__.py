@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from voltphase.codesign.layer import CodesignLayer
-from voltphase.codesign.relaxations.gumbel import GumbelSoftmax, ReinMax, Relaxation, Softmax
-from voltphase.codesign.relaxations.proximity import Proximity
-from voltphase.codesign.relaxations.rounded import Nearest, PostTraining, QuantizationAware, Unconstrained
-from voltphase.codesign.relaxations.sample_states import Mix
+from voltphase.codesign.relaxations import (
+    RELAXATIONS,
+    GumbelSoftmax,
+    Mix,
+    Nearest,
+    PostTraining,
+    Proximity,
+    QuantizationAware,
+    ReinMax,
+    Relaxation,
+    Softmax,
+    Unconstrained,
+)
 from voltphase.codesign.schedules import (
     PAPER_SCHEDULES,
+    SCHEDULES,
     CosineSchedule,
     ExponentialSchedule,
     LinearSchedule,
@@ -20,6 +30,8 @@ from voltphase.codesign.state_table import StateTable
 
 __all__ = [
     "PAPER_SCHEDULES",
+    "RELAXATIONS",
+    "SCHEDULES",
     "CodesignLayer",
     "CosineSchedule",
     "ExponentialSchedule",

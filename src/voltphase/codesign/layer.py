@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.codesign.pixels import Pixels
-from voltphase.codesign.relaxations.gumbel import GumbelSoftmax, Relaxation
+from voltphase.codesign.relaxations import GumbelSoftmax, Relaxation
 from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
 from voltphase.core.dtypes import FixedDtype, no_autocast, uncompiled, with_standard_torch

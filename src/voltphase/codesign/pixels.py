@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from voltphase.codesign.relaxations.gumbel import Relaxation
+from voltphase.codesign.relaxations import Relaxation
 from voltphase.codesign.state_table import StateTable
 from voltphase.devices import Device
 
@@ -90,15 +90,15 @@ class Pixels(nn.Module):
 
     def levels(self, relaxation: Relaxation, design: Tensor) -> Tensor:
         """Return the level of each pixel, int64 ``rows x columns``, 0 where it is inactive."""
-        return self._each(design, torch.zeros((), dtype=torch.int64, device=design.device), relaxation.levels)
+        return self._each(design, torch.zeros((), dtype=torch.int64, device=design.device), relaxation.chosen_levels)
 
     def holding(self, relaxation: Relaxation, levels: Tensor) -> Tensor:
         """Return a design whose :meth:`levels` are the given ``rows x columns`` ones, wherever a pixel is active."""
         if self.regions is None:
-            return relaxation.holding(levels, self.table)
+            return relaxation.design_for(levels, self.table)
         parts = levels.flatten()[self.order].split([self.inactive_count, *self.counts])
         return self._scattered(
-            relaxation.holding(part[:, None], table)
+            relaxation.design_for(part[:, None], table)
             for table, part in zip(self._tables(), parts[1:], strict=True)
             if len(part)
         )
@@ -109,7 +109,7 @@ class Pixels(nn.Module):
         What it says of inactive pixels does not matter.
         """
         levels = torch.arange(len(self.control), device=self.values.device)[:, None]
-        known = torch.stack([~relaxation.holding(levels, table).isnan().any(0)[:, 0] for table in self._tables()])
+        known = torch.stack([~relaxation.design_for(levels, table).isnan().any(0)[:, 0] for table in self._tables()])
         if self.regions is None:
             return known[0, :, None, None].expand(-1, *self.shape)
         return known[self.regions].movedim(-1, 0)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from voltphase.core import checks
 from voltphase.core.advice import advise
 from voltphase.core.errors import ConfigError, VoltphaseError, VoltphaseWarning
 
 Entry = TypeVar("Entry", bound=Callable[..., object])
+_Own = TypeVar("_Own", bound=Callable[..., object])
 
 
 class PluginWarning(VoltphaseWarning):
@@ -48,7 +49,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         self._entries: dict[str, Entry] = {}
         self._looked_for_plugins = False
 
-    def register(self, name: str) -> Callable[[Entry], Entry]:
+    def register(self, name: str) -> Callable[[_Own], _Own]:
         """Return a decorator that adds a class or a function.
 
         Args:
@@ -58,8 +59,8 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             TypeError: if the name is taken.
         """
 
-        def add(entry: Entry) -> Entry:
-            if self._entries.setdefault(name, entry) is not entry:
+        def add(entry: _Own) -> _Own:  # its own type, which a decorator must not hide from a type checker
+            if self._entries.setdefault(name, cast(Entry, entry)) is not entry:
                 raise TypeError(f"expected a new name for {self.what}, but {name!r} is {self._entries[name]!r}")
             return entry
 

@@ -83,7 +83,8 @@ class TrainingModule(lightning.LightningModule):
     def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
         rate = self._training_config.learning_rate
         groups: list[dict[str, Any]] = [
-            {"params": [layer.design], "lr": rate * layer.relaxation.unit(layer.table)} for layer in self.model.layers
+            {"params": [layer.design], "lr": rate * layer.relaxation.lr_unit(layer.table)}
+            for layer in self.model.layers
         ]
         designs = {id(layer.design) for layer in self.model.layers}
         others = [parameter for parameter in self.model.parameters() if id(parameter) not in designs]

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from voltphase.codesign.relaxations.gumbel import Relaxation
-from voltphase.codesign.relaxations.sample_states import first_highest, pieces
+from voltphase.codesign.relaxations.base import RELAXATIONS, Relaxation
+from voltphase.codesign.relaxations.sample_states import first_argmax, pixel_blocks
 from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
 from voltphase.core.errors import ConfigError
@@ -22,9 +22,10 @@ from voltphase.core.errors import ConfigError
 _FAINTEST = -64.0
 
 
+@RELAXATIONS.register("proximity")
 @dataclass(frozen=True)
 class Proximity(Relaxation):
-    """States weighed by how near they are to a point that each pixel learns.
+    """A point of the complex plane per pixel; states are weighed by how near they are to it.
 
     The design is a point ``z`` of the complex plane for each pixel, a ``2 x rows x columns`` tensor of its real and
     imaginary parts. State ``s_k`` scores ``-|z - s_k|^2 / (2 width^2)`` with the ``width`` of :func:`spacing`, and
@@ -45,9 +46,24 @@ class Proximity(Relaxation):
     levels spread alike it changes nothing: smooth such a table. To widen the score of an unsteady state instead,
     ``-|z - s_k|^2 / (2 (width^2 temperature + spread_k^2))``, made it win more pixels, not fewer.
 
+    Prior art: the code of Stanford's time-multiplexed neural holography scores the circular distance of one phase to
+    each level of a table, and passes the scores through Gumbel-Softmax with a falling temperature. Here distances are
+    on the complex plane, so that amplitudes count, and there is no noise.
+
     Args:
-        hard: Whether light sees the nearest state in training.
-        spread: Whether the spread of a state's readings counts against it.
+        hard: Whether light sees the nearest state in training or the weighted mix of all states.
+        spread: Whether the spread of a state's repeated readings counts against it, for devices whose tables have it.
+
+    Raises:
+        ConfigError: if an argument is of another kind.
+
+    Examples:
+        >>> Proximity()
+        Proximity(hard=False, spread=False)
+
+    Source (prior art): S. Choi, M. Gopakumar, Y. Peng, J. Kim, M. O'Toole, G. Wetzstein, "Time-multiplexed Neural
+    Holography: A Flexible Framework for Holographic Near-eye Displays with Fast Heavily-quantized Spatial Light
+    Modulators", SIGGRAPH 2022; code github.com/computational-imaging/time-multiplexed-neural-holography.
     """
 
     hard: bool = False
@@ -58,7 +74,7 @@ class Proximity(Relaxation):
         checks.flag(self.spread, "spread")
 
     def initial(self, table: StateTable, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
-        """A point near a state drawn for each pixel, off by about half the way to its neighbour."""
+        """Return a point near a state drawn for each pixel, off by about half the way to its neighbour."""
         levels = torch.randint(len(table), shape, generator=generator, device="cpu")
         points = _points(levels, table)
         noise = torch.randn(points.shape, generator=generator, dtype=points.dtype, device="cpu")
@@ -70,29 +86,32 @@ class Proximity(Relaxation):
         width, excess = spacing(table.values), self._excess(table)
         return _Near.apply(design, table.values, width, temperature, self.hard, excess)
 
-    def levels(self, design: Tensor, table: StateTable) -> Tensor:
+    def chosen_levels(self, design: Tensor, table: StateTable) -> Tensor:
         flat = design.detach().flatten(1)
         levels = torch.empty(flat.shape[1], dtype=torch.int64, device=flat.device)
         excess = self._excess(table)
-        for part in pieces(len(table), flat.shape[1]):
+        for part in pixel_blocks(len(table), flat.shape[1]):
             nearness = _square_distances(flat[:, part], table.values, excess).neg_()
-            levels[part] = first_highest(nearness, nearness.amax(0), nearness)
+            levels[part] = first_argmax(nearness, nearness.amax(0), nearness)
         return levels.view(design.shape[1:])
 
-    def unit(self, table: StateTable) -> float:
-        """The :func:`spacing`: one learning rate suits bright devices and dim ones, few levels and many."""
+    def lr_unit(self, table: StateTable) -> float:
+        """Return the :func:`spacing`: one learning rate suits bright devices and dim ones, few levels and many.
+
+        Args:
+            table: The device's states.
+        """
         return float(spacing(table.values))
 
-    def holding(self, levels: Tensor, table: StateTable) -> Tensor:
+    def design_for(self, levels: Tensor, table: StateTable) -> Tensor:
         points = _points(levels, table)
         if not self.spread:
             return points
         # A point on a state may be nearer to another one that is steadier.
-        lost = table.values[self.levels(points, table)] != table.values[levels]
+        lost = table.values[self.chosen_levels(points, table)] != table.values[levels]
         return points.masked_fill(lost, torch.nan)
 
     def _excess(self, table: StateTable) -> Tensor | None:
-        """What is added to the square of the distance to each state; None for nothing."""
         if not self.spread:
             return None
         if table.spread is None:
@@ -108,14 +127,14 @@ def _points(levels: Tensor, table: StateTable) -> Tensor:
 
 
 def spacing(values: Tensor) -> Tensor:
-    """About how far states lie apart: the root mean square of their distances from their mean, over the root of K.
+    """Return about how far states lie apart: the rms of their distances from their mean, over the root of K.
 
     In these units one schedule of the temperature suits few levels and many. In units of the distance to the nearest
     neighbour, which falls with 1 / K along the curve of a liquid crystal, it gets too cold for many: MNIST, 64 levels,
     two epochs of 10,000 images, 0.888 against 0.902.
 
     Args:
-        values: Complex, ``levels``.
+        values: Complex value of each level, a tensor of ``levels`` numbers.
 
     Returns:
         A real scalar; 1 if all states are equal, or so nearly that the inverse square of it would overflow.
@@ -136,7 +155,7 @@ def _square_distances(points: Tensor, values: Tensor, excess: Tensor | None = No
 
 
 class _Near(torch.autograd.Function):
-    """The state or the mix forward; backward the Jacobian of the mix, three numbers a pixel.
+    """The state or the mix of states forward; backward the Jacobian of the mix, three numbers a pixel.
 
     The mix is the mean of the states under their weights, and the weights are exponential in ``z . s_k``, so its
     Jacobian is the covariance of the states over ``width^2 temperature``. What is added to the squares of the
@@ -159,10 +178,10 @@ class _Near(torch.autograd.Function):
         modulation = torch.empty(flat.shape[1], dtype=values.dtype, device=flat.device)
         jacobian = torch.empty((3, flat.shape[1]), dtype=flat.dtype, device=flat.device)
         steepness = 1 / (2 * width.square())
-        for part in pieces(len(values), flat.shape[1]):
+        for part in pixel_blocks(len(values), flat.shape[1]):
             scores = _square_distances(flat[:, part], values, excess).mul_(-steepness)
             best = scores.amax(0)
-            choice = first_highest(scores, best, torch.empty_like(scores))
+            choice = first_argmax(scores, best, torch.empty_like(scores))
             chosen = values[choice]
             weights = scores.sub_(best).mul_(1 / temperature).clamp_(min=_FAINTEST).exp_()
             # Moments about the chosen state, from the others alone: what they add may be far below the rounding of 1.

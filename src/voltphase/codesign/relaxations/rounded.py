@@ -1,6 +1,6 @@
-"""What the choice of states is measured against: continuous control values that are rounded, and free phases.
+"""Baselines for the choice of states: continuous control values that are rounded to a state.
 
-They learn through the same model, loss and schedule as every other relaxation; the temperature does not concern them.
+They learn through the same model, loss and schedule as every other relaxation, and ignore the temperature.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import ClassVar, Literal, NoReturn, get_args
+from typing import Annotated, Literal, get_args
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
-from voltphase.codesign.relaxations.gumbel import Relaxation
+from voltphase.codesign.relaxations.base import RELAXATIONS, Relaxation
 from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
 from voltphase.core.dtypes import standard_torch
-from voltphase.core.errors import ConfigError
 from voltphase.devices import DeviceStates, FittedResponse, fit_response
 
 Nearest = Literal["control", "complex"]
@@ -32,7 +32,7 @@ _LOOKED_AT = 4096
 
 @dataclass(frozen=True)
 class _Rounded(Relaxation):
-    """A continuous control value per pixel, which stands for a state nearby.
+    """The parent of relaxations whose design is a continuous control value that stands for a state nearby.
 
     The design, ``1 x rows x columns``, is the control value in units that make the device's range -1 to 1. Beyond an
     end the range is folded back, again and again: at 1.2 a pixel is where it is at 0.8. So there is no control value
@@ -41,7 +41,7 @@ class _Rounded(Relaxation):
     """
 
     nearest: Nearest = "control"
-    order: int | None = None
+    order: Annotated[int, Ge(1)] | None = None
 
     def __post_init__(self) -> None:
         checks.word(self.nearest, "nearest", get_args(Nearest))
@@ -49,20 +49,24 @@ class _Rounded(Relaxation):
             object.__setattr__(self, "order", checks.whole(self.order, "an order", least=1))
 
     def response(self, table: StateTable) -> FittedResponse:
-        """The continuous response that pixels are trained with."""
+        """Return the continuous response that pixels are trained with.
+
+        Args:
+            table: The device's states.
+        """
         return _curve(_Table.of(table), self.order).response
 
     def initial(self, table: StateTable, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
-        """Control values spread evenly over the range, at random."""
+        """Return random control values, spread evenly over the range."""
         return 2 * torch.rand((1, *shape), generator=generator, dtype=table.amplitude.dtype, device="cpu") - 1
 
     @abstractmethod
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        """The modulation and its gradient; see :meth:`Relaxation.modulation`."""
+        """Return the modulation; see :meth:`Relaxation.modulation`."""
 
     @torch.no_grad()
-    def levels(self, design: Tensor, table: StateTable) -> Tensor:
-        """The level whose state is nearest to each pixel.
+    def chosen_levels(self, design: Tensor, table: StateTable) -> Tensor:
+        """Return the level whose state is nearest to each pixel.
 
         Of states equally near on the complex plane it is the one nearest in control value; of two equally near in
         control value the lower one.
@@ -74,17 +78,17 @@ class _Rounded(Relaxation):
         return torch.cat([self._on_the_plane(part, table, curve) for part in parts]).view(x.shape)
 
     @torch.no_grad()
-    def holding(self, levels: Tensor, table: StateTable) -> Tensor:
-        """The levels' own control values, or else ones that stand for them; NaN where there is none.
+    def design_for(self, levels: Tensor, table: StateTable) -> Tensor:
+        """Return control values that stand for the levels, their own where they do; NaN where there is none.
 
         There is none where the fitted response comes nearest to a level's state nowhere on the complex plane, or where
         in the precision of the table three control values are one.
         """
         curve = _curve(_Table.of(table), self.order)
-        own = self.levels(curve.control[None], table)
+        own = self.chosen_levels(curve.control[None], table)
         held = torch.where(own == torch.arange(len(own), device=own.device), curve.control, torch.nan)
         x = torch.linspace(-1, 1, _LOOKED_AT, dtype=held.dtype, device=held.device)
-        there, at = self.levels(x[None], table), curve.at(x)
+        there, at = self.chosen_levels(x[None], table), curve.at(x)
         for level in held.isnan().nonzero().flatten().tolist():
             places = (there == level).nonzero().flatten()
             if len(places):
@@ -98,19 +102,24 @@ class _Rounded(Relaxation):
         return torch.where(apart <= apart.amin(0) + rounding, along, torch.inf).argmin(0)
 
 
+@RELAXATIONS.register("ptq")
 @dataclass(frozen=True)
 class PostTraining(_Rounded):
-    """Continuous in training, rounded to the nearest state afterwards (PTQ).
+    """A control value that is continuous in training and rounded to a state afterwards (PTQ).
 
     Light in training sees the response that :func:`voltphase.devices.fit_response` puts through the states.
 
     Args:
-        nearest: In which sense the state is the nearest: in ``"control"`` value, as in the paper, or on the
-            ``"complex"`` plane to what light saw in training.
-        order: Of the fitted polynomials; chosen by cross-validation if None.
+        nearest: What a pixel is rounded to: the state nearest in ``control`` value (the paper), or nearest on the
+            ``complex`` plane to what light saw in training.
+        order: Order of the polynomials fitted to the states; None chooses it by cross-validation.
 
     Raises:
-        ConfigError: if ``nearest`` is none of these.
+        ConfigError: if an argument is of another kind.
+
+    Examples:
+        >>> PostTraining()
+        PostTraining(nearest='control', order=None)
 
     Source: the baseline of "Differentiable Discrete Device-to-System Codesign for Optical Neural Networks via
     Gumbel-Softmax"; folding instead of a clamp, and the complex plane, are ours.
@@ -121,91 +130,48 @@ class PostTraining(_Rounded):
         return _curve(_Table.of(table), self.order).at(_folded(design[0]))
 
 
+@RELAXATIONS.register("qat")
 @dataclass(frozen=True)
 class QuantizationAware(_Rounded):
-    """Rounded to the nearest state in every step, with the gradient of the continuous response (QAT).
+    """A control value that is rounded in every step, with the gradient of a continuous response (QAT).
 
     Light in training sees the measured state itself; its gradient by the control value is that of the response that
     :func:`voltphase.devices.fit_response` puts through the states, at the control value before rounding
     (straight-through).
 
     Args:
-        nearest: As for :class:`PostTraining`.
-        order: As for :class:`PostTraining`.
+        nearest: What a pixel is rounded to: the state nearest in ``control`` value (the paper), or nearest on the
+            ``complex`` plane to the fitted response.
+        order: Order of the polynomials fitted to the states; None chooses it by cross-validation.
 
     Raises:
-        ConfigError: if ``nearest`` is none of these.
+        ConfigError: if an argument is of another kind.
 
-    Source: as for :class:`PostTraining`.
+    Examples:
+        >>> QuantizationAware(order=3)
+        QuantizationAware(nearest='control', order=3)
+
+    Source: the baseline of the paper, see :class:`PostTraining`.
     """
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
         checks.temperature(temperature)
         response = _curve(_Table.of(table), self.order).at(_folded(design[0]))
         # The difference is zero, exactly, and carries the gradient.
-        return table.values[self.levels(design, table)] + (response - response.detach())
-
-
-@dataclass(frozen=True)
-class Unconstrained(Relaxation):
-    """A free phase per pixel and amplitude 1: the ceiling, which no device of a few states reaches.
-
-    The design, ``1 x rows x columns``, is the phase in radians. It stands for no levels: evaluation, too, sees the
-    continuous phases, and nothing can be deployed. Of the device nothing is used.
-
-    Source: Lin et al., "All-optical machine learning using diffractive deep neural networks", Science 361, 1004 (2018).
-    """
-
-    discrete: ClassVar[bool] = False
-
-    def initial(self, table: StateTable, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
-        """Phases spread evenly over a turn, at random."""
-        return 2 * torch.pi * torch.rand((1, *shape), generator=generator, dtype=table.amplitude.dtype, device="cpu")
-
-    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        checks.temperature(temperature)
-        return torch.polar(torch.ones_like(design[0]), design[0])
-
-    def levels(self, design: Tensor, table: StateTable) -> NoReturn:
-        """There are none.
-
-        Raises:
-            ConfigError: always.
-        """
-        raise ConfigError(
-            "expected pixels in states of a device, but unconstrained phases have no levels: they are a ceiling to "
-            "compare accuracies with, train with another codesign.relaxation for a device"
-        )
-
-    def holding(self, levels: Tensor, table: StateTable) -> NoReturn:
-        """There is none.
-
-        Raises:
-            ConfigError: always.
-        """
-        self.levels(levels, table)
+        return table.values[self.chosen_levels(design, table)] + (response - response.detach())
 
 
 @dataclass(frozen=True, eq=False)
 class _Curve:
-    """A fitted response as tensors, where and in the precision a table is.
-
-    Attributes:
-        response: What was fitted.
-        coefficients: Of the Chebyshev polynomials, ``2 x (order + 1)``: amplitude, phase.
-        control: Of each level, the range being -1 to 1.
-        sorting: The levels by ascending control value.
-        midpoints: Halfway between neighbouring control values, ``levels - 1``.
-    """
+    """A fitted response as tensors, on the device and in the precision of a table."""
 
     response: FittedResponse
-    coefficients: Tensor
-    control: Tensor
-    sorting: Tensor
-    midpoints: Tensor
+    coefficients: Tensor  # of the Chebyshev polynomials, 2 x (order + 1): amplitude, phase
+    control: Tensor  # of each level, the range being -1 to 1
+    sorting: Tensor  # the levels by ascending control value
+    midpoints: Tensor  # halfway between neighbouring control values, levels - 1
 
     def at(self, x: Tensor) -> Tensor:
-        """The complex response at normalised control values, of any shape."""
         terms = [torch.ones_like(x), x]
         while len(terms) < self.coefficients.shape[1]:
             terms.append(2 * x * terms[-1] - terms[-2])

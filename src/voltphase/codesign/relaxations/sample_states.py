@@ -24,7 +24,7 @@ Mix = Literal["complex", "polar"]
 _PIECE = 1 << 18
 
 
-def draw(
+def sample_states(
     scores: Tensor,
     table: StateTable,
     temperature: float,
@@ -44,8 +44,8 @@ def draw(
     Args:
         scores: A real ``levels x rows x columns`` tensor.
         table: The device's states.
-        temperature: How soft the backward pass is, above zero.
-        generator: Where the noise comes from, on the device of ``scores``; the default one if None.
+        temperature: Softness of the backward pass, above zero.
+        generator: Random generator of the noise, on the device of ``scores``; the default one if None.
         mix: What the backward pass mixes by the soft weights.
         sampled: Whether there is noise; without it this is the straight-through softmax.
 
@@ -63,40 +63,47 @@ def draw(
     return _Draw.apply(scores, table, temperature, generator, mix, sampled)
 
 
-def noise(shape: tuple[int, ...] | torch.Size, generator: torch.Generator | None, **options: Any) -> Tensor:
-    """The ``g`` that :func:`draw` adds to scores of this ``shape``, from a generator in the same state.
+def gumbel_noise(shape: tuple[int, ...] | torch.Size, generator: torch.Generator | None, **options: Any) -> Tensor:
+    """Return the ``g`` that :func:`sample_states` adds to scores of this shape, from a generator in the same state.
 
     Args:
-        shape: ``levels x ...``.
-        generator: As for :func:`draw`.
+        shape: Shape of the scores, ``levels x ...``.
+        generator: Random generator, on the device of the scores; the default one if None.
         options: ``dtype`` and ``device`` of the scores.
     """
     gumbel = torch.empty(shape[0], torch.Size(shape[1:]).numel(), **options)
-    for part in pieces(*gumbel.shape):
+    for part in pixel_blocks(*gumbel.shape):
         gumbel[:, part] = -_log_exponential(torch.empty_like(gumbel[:, part]), generator)
     return gumbel.view(shape)
 
 
-def highest(scores: Tensor) -> Tensor:
-    """``scores.argmax(0)``, the first of equals: an int64 tensor of the shape of ``scores[0]``.
+def argmax_levels(scores: Tensor) -> Tensor:
+    """Return ``scores.argmax(0)``, the first of equals: an int64 tensor of the shape of ``scores[0]``.
 
     On CPUs torch's takes up to 20 ns a number over the first axis, this 0.4.
+
+    Args:
+        scores: A real ``levels x ...`` tensor.
+
+    Examples:
+        >>> argmax_levels(torch.tensor([[0.1, 3.0], [0.5, 3.0]]))
+        tensor([1, 0])
     """
     flat = scores.detach().flatten(1)
     levels = torch.empty(flat.shape[1], dtype=torch.int64, device=flat.device)
-    for part in pieces(*flat.shape):
+    for part in pixel_blocks(*flat.shape):
         piece = flat[:, part]
-        levels[part] = first_highest(piece, piece.amax(0), torch.empty_like(piece))
+        levels[part] = first_argmax(piece, piece.amax(0), torch.empty_like(piece))
     return levels.view(scores.shape[1:])
 
 
-def first_highest(scores: Tensor, maximum: Tensor, free: Tensor) -> Tensor:
-    """The first level of the highest score, int64, of ``levels x pixels``; ``free`` of that shape is overwritten.
+def first_argmax(scores: Tensor, maximum: Tensor, free: Tensor) -> Tensor:
+    """Return the first level of the highest score of each pixel, int64.
 
     Args:
-        scores: Scores.
-        maximum: Their ``amax(0)``.
-        free: A tensor of the same shape and type, ``scores`` itself if they are needed no more.
+        scores: A real ``levels x pixels`` tensor.
+        maximum: ``scores.amax(0)``.
+        free: A tensor like ``scores`` that is overwritten; ``scores`` itself if they are not needed any more.
     """
     # Two amax, which are vectorised as argmax is not. Where a score is not a number, nothing is highest.
     count = len(scores)
@@ -104,8 +111,13 @@ def first_highest(scores: Tensor, maximum: Tensor, free: Tensor) -> Tensor:
     return (count - torch.eq(scores, maximum, out=free).mul_(rank).amax(0).long()).clamp_(max=count - 1)
 
 
-def pieces(levels: int, pixels: int) -> Iterator[slice]:
-    """Runs of pixels whose scores fit into the cache, in order; the same on every machine, as are the draws then."""
+def pixel_blocks(levels: int, pixels: int) -> Iterator[slice]:
+    """Yield runs of pixels whose scores fit into the cache, in order; equal on every machine, so draws are too.
+
+    Args:
+        levels: Number of levels.
+        pixels: Number of pixels.
+    """
     size = max(_PIECE // levels, 1)
     return (slice(start, min(start + size, pixels)) for start in range(0, pixels, size))
 
@@ -143,7 +155,7 @@ class _Draw(torch.autograd.Function):
         choice = torch.empty(flat.shape[1], dtype=torch.int64, device=flat.device)
         # How far each noisy score lies under its pixel's highest, one piece after another.
         below = borrow((flat.numel(),), flat.dtype, flat.device)
-        for part in pieces(*flat.shape):
+        for part in pixel_blocks(*flat.shape):
             noisy = torch.empty_like(flat[:, part], memory_format=torch.contiguous_format)
             if sampled:
                 torch.sub(flat[:, part], _log_exponential(noisy, generator), out=noisy)
@@ -151,7 +163,7 @@ class _Draw(torch.autograd.Function):
                 noisy.copy_(flat[:, part])
             maximum = noisy.amax(0)
             torch.sub(noisy, maximum, out=below[levels * part.start : levels * part.stop].view_as(noisy))
-            choice[part] = first_highest(noisy, maximum, noisy)
+            choice[part] = first_argmax(noisy, maximum, noisy)
         # What evaluation sees. Amplitude and phase, put together again, would be off by the rounding of a large phase.
         drawn = table.values.index_select(0, choice)
         ones = torch.ones_like(table.phase)
@@ -177,7 +189,7 @@ class _Draw(torch.autograd.Function):
         first, second = ((slope.conj() * by).real for by in derivatives) if derivatives else (slope.real, slope.imag)
         levels = ctx.shape[0]
         gradient = borrow((levels, below.numel() // levels), below.dtype, below.device)
-        for part in pieces(*gradient.shape):
+        for part in pixel_blocks(*gradient.shape):
             piece = below[levels * part.start : levels * part.stop].view(levels, -1)
             weights = torch.mul(piece, 1 / ctx.temperature).exp_()
             with no_autocast(gradient.device.type):
