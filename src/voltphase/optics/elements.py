@@ -211,9 +211,14 @@ def _disc_corner(y: Tensor, x: Tensor, radius: float) -> Tensor:
     sign = y.sign() * x.sign()
     y, x = y.abs().clamp(max=radius), x.abs().clamp(max=radius)
     # Where the corner is outside, the top edge leaves the disc at this x and the rim takes over.
-    leaves = torch.minimum(torch.sqrt(radius**2 - y**2), x)
+    leaves = torch.minimum(_half_chord(y, radius), x)
     return sign * (y * leaves + _under_rim(x, radius) - _under_rim(leaves, radius))
 
 
 def _under_rim(x: Tensor, radius: float) -> Tensor:
-    return (x * torch.sqrt(radius**2 - x**2) + radius**2 * torch.asin(x / radius)) / 2
+    return (x * _half_chord(x, radius) + radius**2 * torch.asin(x / radius)) / 2
+
+
+def _half_chord(beside: Tensor, radius: float) -> Tensor:
+    # On the rim, rounding can leave less than nothing.
+    return torch.sqrt((radius**2 - beside**2).clamp(min=0))
