@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import voltphase as vp
 from benchmarks.floor import floor_calls
 from voltphase.devices import DeviceStates
-from voltphase.optics.backends.cpu.planner import Engine
+from voltphase.optics.backends.base import Engine
 
 WAVELENGTH, PITCH, DISTANCE, CLASSES, IMAGE = 532e-9, 36e-6, 0.30, 10, 28
 

@@ -25,7 +25,7 @@ from voltphase.core.units import (
 )
 from voltphase.devices.models.models import MODELS
 from voltphase.devices.states import Pick
-from voltphase.optics.backends.cpu.planner import Engine
+from voltphase.optics.backends.base import Engine
 from voltphase.optics.precision import Precision
 from voltphase.optics.propagator import METHODS
 from voltphase.tasks.region_readout import Measure

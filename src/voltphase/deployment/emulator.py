@@ -15,7 +15,7 @@ from voltphase.core.files import checked_path
 from voltphase.deployment.manifest import PRECISIONS, LayerRecord, Manifest
 from voltphase.deployment.records import MANIFEST_NAME, read_array, read_image
 from voltphase.optics import ImageSource
-from voltphase.optics.stack import gap_propagators
+from voltphase.optics.propagator import propagators_between
 
 
 class Emulator(nn.Module):
@@ -42,7 +42,7 @@ class Emulator(nn.Module):
         try:
             self.source = ImageSource(manifest.source, manifest.image_shape, dtype=dtype)
             self.propagators = nn.ModuleList(
-                gap_propagators(
+                propagators_between(
                     manifest.grids,
                     manifest.distances,
                     wavelength=manifest.wavelength,

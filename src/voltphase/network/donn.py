@@ -20,12 +20,13 @@ from voltphase.devices import Device
 from voltphase.devices.summary import warn_of
 from voltphase.network import footprint
 from voltphase.optics import Cascade, ImageSource, image_interpolation
-from voltphase.optics.backends.cpu.planner import Engine, joined
+from voltphase.optics.backends.base import Engine
+from voltphase.optics.backends.cpu.planner import joined
 from voltphase.optics.grid import Grid
 from voltphase.optics.images import checked_images, require_batch
 from voltphase.optics.methods.base import Method
 from voltphase.optics.precision import require_complex
-from voltphase.optics.stack import gap_propagators
+from voltphase.optics.propagator import propagators_between
 from voltphase.tasks.region_readout import RegionReadout
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -163,7 +164,7 @@ class DONN(nn.Module):
             for index, (plane, device) in enumerate(zip(self.grids[1:-1], devices, strict=True))
         )
         self.propagators = _modules(
-            gap_propagators(
+            propagators_between(
                 self.grids, self.distances, wavelength=self.wavelength, method=method, engine=engine, dtype=dtype
             )
         )

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from voltphase.core import checks
+from voltphase.core.advice import once
 from voltphase.core.dtypes import FixedDtype, standard_torch, with_standard_torch
 from voltphase.core.errors import GeometryError
+from voltphase.optics.backends.base import Engine
 from voltphase.optics.backends.cpu.fourier import Transfer
 from voltphase.optics.backends.cpu.matrix import Kernel
-from voltphase.optics.backends.cpu.planner import Engine
 from voltphase.optics.explain import Explanation, explain
 from voltphase.optics.grid import Grid
 from voltphase.optics.maps import ConvolutionEngine
 from voltphase.optics.methods.accuracy.rough_error import error_limit, rough_error
 from voltphase.optics.methods.auto import METHODS, best_method, best_plan, candidates, find_method
-from voltphase.optics.methods.base import Method, Plan
+from voltphase.optics.methods.base import Method, Plan, aliasing_limit
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.optics.methods.periodic import WrappedMethod
 from voltphase.optics.precision import exact_products, require_complex, require_field
 from voltphase.optics.sampling import Limit, enforce
 
-__all__ = ["METHODS", "Propagator"]
+__all__ = ["METHODS", "Propagator", "propagators_between"]
 
 
 class Propagator(FixedDtype):
@@ -221,3 +223,48 @@ def _advice(geometry: Geometry, method: Method) -> str:
     if best.name == method.name:
         return "no method is right in this geometry; change the distance or the grids"
     return f"use method {best.name!r} ({reason})"
+
+
+def propagators_between(
+    grids: Sequence[Grid],
+    distances: Sequence[float],
+    *,
+    wavelength: float,
+    method: str | Method | Sequence[str | Method],
+    engine: Engine = "auto",
+    dtype: torch.dtype = torch.complex64,
+) -> list[Propagator]:
+    """Return what takes light from each plane to the next; gaps that are alike share it.
+
+    Args:
+        grids: Samples of the planes in the order light meets them; from all but the last, the detector, it goes on.
+        distances: Distance from each plane to the next, in metres.
+        wavelength: Wavelength in metres.
+        method: Mathematics of the propagation, see :class:`Propagator`: one for all gaps or one for each.
+        engine: What applies the kernels, see :class:`Propagator`.
+        dtype: Complex type of the kernels and fields.
+
+    Raises: as :class:`Propagator`, and
+        SamplingError: if a plane before the last is too coarse for the light that arrives.
+
+    Warns:
+        SamplingWarning: if a method or a plane is borderline.
+        UnitWarning: if lengths look to be in different units.
+    """
+    methods = [method] * len(distances) if isinstance(method, str | Method) else method
+    gaps = list(zip(grids[:-1], grids[1:], distances, methods, strict=True))
+    with once():
+        alike = {
+            (source, target, distance, chosen): Propagator(
+                source, target, wavelength=wavelength, distance=distance, method=chosen, engine=engine, dtype=dtype
+            )
+            for source, target, distance, chosen in dict.fromkeys(gaps)
+        }
+    propagators = [alike[gap] for gap in gaps]
+    for number, propagator in enumerate(propagators[:-1], start=2):
+        enforce(
+            f"the sampling of plane {number} of {len(grids)}",
+            [aliasing_limit(propagator.method, propagator.geometry)],
+            "use a finer pitch there, a coarser one on the plane before it, or a longer distance",
+        )
+    return propagators

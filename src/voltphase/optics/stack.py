@@ -1,57 +1,89 @@
-"""Free space in all gaps of a system, from plane to plane."""
+"""The system that light walks through: the kernels between its planes, as data, and the one loop over them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
-import torch
+from torch import Tensor
 
-from voltphase.core.advice import once
-from voltphase.optics.backends.cpu.planner import Engine
-from voltphase.optics.grid import Grid
-from voltphase.optics.methods.base import Method, aliasing_limit
-from voltphase.optics.propagator import Propagator
-from voltphase.optics.sampling import enforce
+from voltphase.core.errors import GeometryError
+from voltphase.optics.kernel import Kernel, Separable, Shape
 
 
-def gap_propagators(
-    grids: Sequence[Grid],
-    distances: Sequence[float],
-    *,
-    wavelength: float,
-    method: str | Method | Sequence[str | Method],
-    engine: Engine = "auto",
-    dtype: torch.dtype = torch.complex64,
-) -> list[Propagator]:
-    """What takes light from each plane to the next; gaps that are alike share it.
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Planes, of which all but the first and the last are modulated, and the kernels between them.
 
     Args:
-        grids: Samples of the planes in the order light meets them; from all but the last, the detector, it goes on.
-        distances: From each plane to the next, in metres.
-        wavelength, engine, dtype: As for :class:`Propagator`.
-        method: As for :class:`Propagator`, one for all gaps or one for each.
+        gaps: For each gap, from the first plane to the detector, kernels that do the same by different means: a back
+            end takes the one it applies at the least cost. Gaps that are alike share their kernels.
 
-    Raises: as :class:`Propagator`, and
-        SamplingError: if a plane before the last is too coarse for the light that arrives.
-
-    Warns:
-        SamplingWarning: if a method or a plane is borderline.
-        UnitWarning: if lengths look to be in different units.
+    Raises:
+        GeometryError: if a gap does not start from the plane that the one before it leads to.
     """
-    methods = [method] * len(distances) if isinstance(method, str | Method) else method
-    gaps = list(zip(grids[:-1], grids[1:], distances, methods, strict=True))
-    with once():
-        alike = {
-            (source, target, distance, chosen): Propagator(
-                source, target, wavelength=wavelength, distance=distance, method=chosen, engine=engine, dtype=dtype
-            )
-            for source, target, distance, chosen in dict.fromkeys(gaps)
-        }
-    propagators = [alike[gap] for gap in gaps]
-    for number, propagator in enumerate(propagators[:-1], start=2):
-        enforce(
-            f"the sampling of plane {number} of {len(grids)}",
-            [aliasing_limit(propagator.method, propagator.geometry)],
-            "use a finer pitch there, a coarser one on the plane before it, or a longer distance",
-        )
-    return propagators
+
+    gaps: tuple[tuple[Kernel, ...], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.gaps) < 2 or not all(self.gaps):
+            raise GeometryError("expected at least two gaps with a kernel each, before and behind a modulated plane")
+        for number, (gap, following) in enumerate(pairwise(self.gaps), start=1):
+            arrives, starts = gap[0].target_shape, following[0].source_shape
+            if arrives != starts:
+                raise GeometryError(
+                    f"expected gap {number + 1} to start from the plane that gap {number} leads to, "
+                    f"{arrives[0]} x {arrives[1]}, but it starts from {starts[0]} x {starts[1]}"
+                )
+
+    @property
+    def source_shape(self) -> Shape:
+        """(rows, columns) of the images or fields that light starts from."""
+        return self.gaps[0][0].source_shape
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """(rows, columns) of each plane that light arrives on: the modulated ones, and the detector."""
+        return [gap[0].target_shape for gap in self.gaps]
+
+    def behind(self, kernel: Kernel) -> Stack:
+        """Return the stack with a kernel before its first gap, such as the interpolation of images, joined to it.
+
+        Args:
+            kernel: Kernel that leads to the first plane.
+        """
+        return replace(self, gaps=(tuple(kernel.then(first) for first in self.gaps[0]), *self.gaps[1:]))
+
+    def onto(self, rows: Sequence[int], columns: Sequence[int]) -> Stack:
+        """Return the stack whose detector is some rows and columns of what it was, joined to its last gap.
+
+        Args:
+            rows: Indices of the detector's rows that are needed.
+            columns: Indices of the detector's columns that are needed.
+        """
+        shape = self.shapes[-1]
+        if (list(rows), list(columns)) == tuple(list(range(n)) for n in shape):
+            return self
+        window = Separable.select(rows, columns, shape)
+        return replace(self, gaps=(*self.gaps[:-1], tuple(last.then(window) for last in self.gaps[-1])))
+
+
+def walk(
+    propagate: Sequence[Callable[[Tensor], Tensor]], field: Tensor, modulations: Sequence[Tensor]
+) -> Iterator[Tensor]:
+    """Take light through a stack: propagate, modulate, and so on; yield the field that arrives on each plane.
+
+    Args:
+        propagate: What takes a field across each gap; one more than there are modulated planes.
+        field: A ``batch x rows x columns`` field on the first plane.
+        modulations: What each plane between the first and the detector multiplies light by.
+
+    Yields:
+        The field before each modulation, and at last the one on the detector.
+    """
+    for cross, modulation in zip(propagate, modulations, strict=False):
+        arrived = cross(field)
+        yield arrived
+        field = modulation * arrived
+    yield propagate[-1](field)

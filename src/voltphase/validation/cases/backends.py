@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from voltphase.optics import Cascade, Propagator
-from voltphase.optics.backends.cpu.planner import Engine
+from voltphase.optics.backends.base import Engine
 from voltphase.optics.grid import Grid
 from voltphase.validation.rows import ADJOINT, ROUNDING, Outcome, Row, largest, relative
 

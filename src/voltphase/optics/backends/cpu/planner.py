@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import reduce
 from itertools import pairwise
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import torch
 
 from voltphase.core import checks
 from voltphase.core.errors import GeometryError
+from voltphase.optics.backends.base import Engine
 from voltphase.optics.backends.cpu.fourier import Chain, ToeplitzHop, Transfer, TransferHop, is_toeplitz
 from voltphase.optics.backends.cpu.matrix import Hop, Kernel, MatrixHop
 from voltphase.optics.backends.cpu.mirrored import is_centrosymmetric
 from voltphase.optics.precision import require_complex
 
-Engine = Literal["auto", "matrix", "fft"]
 # Several kernels in a list follow straight upon one another.
 Step = Kernel | Transfer | list[Kernel | Transfer]
 
