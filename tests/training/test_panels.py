@@ -65,7 +65,7 @@ def test_a_panel_that_was_altered_is_refused(folder: Path, tmp_path: Path, tiny:
     content = (tmp_path / "model.safetensors").read_bytes()
     assert content.count(b'"inactive_value\\": [0.0, 0.1]') == 2
     (tmp_path / "model.safetensors").write_bytes(content.replace(b'\\": [0.0, 0.1]', b'\\": [0.0, 0.2]', 1))
-    with pytest.raises(DataError, match=r"expected the device of layer 1 .* the file was altered"):
+    with pytest.raises(DataError, match="expected two halves to have the digest"):
         read_model(tmp_path / "model.safetensors")
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import torch
@@ -18,16 +20,14 @@ from voltphase.codesign import CodesignLayer
 from voltphase.core.errors import DataError, VoltphaseError
 from voltphase.core.files import atomic_path, read_errors
 from voltphase.core.limits import require_memory
-from voltphase.devices import Device, DevicePanel, DeviceStates
+from voltphase.devices import Device
+from voltphase.devices.record import COLUMNS, OPTIONAL_COLUMNS, from_json, to_json
 from voltphase.network.donn import DONN
 
 _FORMAT = "voltphase-model-1"
-_DEVICE_KEY = "device {index} {column}"
-_TABLE_KEY = "device {index} table {table} {column}"
-_REGIONS = "regions"
+_REGIONS = "device {index} regions"
 _IMAGE_SHAPE = "image shape"
-_COLUMNS = ("control", "amplitude", "phase")
-_SPREAD = "spread"  # of tables that have one
+_COLUMNS = (*COLUMNS, *OPTIONAL_COLUMNS)
 
 
 def save_model(model: DONN, path: str | Path) -> None:
@@ -41,18 +41,18 @@ def save_model(model: DONN, path: str | Path) -> None:
     about = []
     for index, layer in enumerate(model.layers):
         device = cast("CodesignLayer", layer).device_states
-        known: dict[str, Any] = {"name": device.name, "digest": device.digest}
         if device.regions is not None:
-            known["inactive_value"] = [device.inactive_value.real, device.inactive_value.imag]
-            known["tables"] = [_words(table) for table in device.tables]
-            tensors[_DEVICE_KEY.format(index=index, column=_REGIONS)] = torch.tensor(device.regions)
-            for table, states in enumerate(device.tables):
-                tensors |= {
-                    _TABLE_KEY.format(index=index, table=table, column=c): v for c, v in _columns(states).items()
-                }
-        else:
-            known |= _words(device.tables[0])
-            tensors |= {_DEVICE_KEY.format(index=index, column=c): v for c, v in _columns(device.tables[0]).items()}
+            tensors[_REGIONS.format(index=index)] = torch.tensor(device.regions)
+        known = to_json(device)
+        # Numbers are kept as tensors; of a table for all pixels, the rest stands among the words of the device.
+        for key, table in _table_keys(index, known):
+            for column in _COLUMNS:
+                if column in table:
+                    numbers = np.array(table.pop(column), dtype=np.float64)
+                    tensors[f"{key} {column}"] = torch.from_numpy(numbers)
+        if device.regions is None:
+            # The words of its one table stand among its own.
+            known |= known.pop("tables")[0]
         about.append(known)
     described = json.dumps(about)
     metadata = {"format": _FORMAT, "devices": described, "digest": _digest(tensors, described)}
@@ -121,12 +121,6 @@ def read_model(path: str | Path) -> StoredModel:
         raise DataError(
             f"expected device tables and the shape of images in {path}, but they are damaged: {error}"
         ) from error
-    for index, (states, known) in enumerate(zip(devices, about, strict=True)):
-        if states.digest != known.get("digest"):
-            raise DataError(
-                f"expected the device of layer {index + 1} in {path} to have the digest "
-                f"{str(known.get('digest'))[:12]}, but it has {states.digest[:12]}: the file was altered"
-            )
     # Models of earlier versions have no digest.
     if metadata.get("digest", digest) != digest:
         raise DataError(f"expected the trained model in {path} to be as it was saved, but the file was altered")
@@ -170,40 +164,24 @@ def restore(model: DONN, parameters: dict[str, Tensor], path: str | Path) -> Non
 
 
 def _device(index: int, known: dict[str, Any], tensors: dict[str, Tensor]) -> Device:
+    regions = tensors.pop(_REGIONS.format(index=index), None)
     if "tables" not in known:
-        return _states(known, {c: tensors.pop(key, None) for c, key in _keys(_DEVICE_KEY, index=index).items()})
-    tables = [
-        _states(words, {c: tensors.pop(key, None) for c, key in _keys(_TABLE_KEY, index=index, table=table).items()})
-        for table, words in enumerate(known["tables"])
-    ]
-    regions = tensors.pop(_DEVICE_KEY.format(index=index, column=_REGIONS)).numpy()
-    return DevicePanel(tuple(tables), regions, complex(*known["inactive_value"]), known["name"])
+        known = {"name": known["name"], "digest": known["digest"], "tables": [_without(known, "digest")]}
+    for key, table in _table_keys(index, known):
+        for column in _COLUMNS:
+            if (tensor := tensors.pop(f"{key} {column}", None)) is not None:
+                table[column] = [None if math.isnan(number) else number for number in tensor.tolist()]
+    return from_json(known, None if regions is None else regions.numpy())
 
 
-def _keys(pattern: str, **numbers: int) -> dict[str, str]:
-    return {column: pattern.format(column=column, **numbers) for column in (*_COLUMNS, _SPREAD)}
+def _table_keys(index: int, known: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the tables of a device, each with what the names of its tensors begin with."""
+    for number, table in enumerate(known["tables"]):
+        yield f"device {index} table {number}" if "inactive_value" in known else f"device {index}", table
 
 
-def _states(words: dict[str, str], columns: dict[str, Tensor | None]) -> DeviceStates:
-    read = {column: None if tensor is None else tensor.numpy() for column, tensor in columns.items()}
-    for column in _COLUMNS:
-        if read[column] is None:
-            raise KeyError(column)
-    return DeviceStates(
-        **read,  # pyright: ignore[reportArgumentType] -- only the spread may be None
-        name=words["name"],
-        control_unit=words["control_unit"],
-        source=words["source"],
-    )
-
-
-def _words(states: DeviceStates) -> dict[str, str]:
-    return {"name": states.name, "control_unit": states.control_unit, "source": states.source}
-
-
-def _columns(states: DeviceStates) -> dict[str, Tensor]:
-    columns = _COLUMNS if states.spread is None else (*_COLUMNS, _SPREAD)
-    return {column: torch.tensor(getattr(states, column), dtype=torch.float64) for column in columns}
+def _without(words: dict[str, Any], key: str) -> dict[str, Any]:
+    return {word: value for word, value in words.items() if word != key}
 
 
 def _size(tensor: Tensor) -> str:

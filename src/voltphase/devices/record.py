@@ -1,0 +1,127 @@
+"""Devices as JSON, for the files of runs and of deployments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voltphase.core import checks
+from voltphase.core.errors import DeviceError
+from voltphase.devices.device import Device
+from voltphase.devices.panel import DevicePanel
+from voltphase.devices.states import DeviceStates
+
+WORDS: Final = ("name", "control_unit", "source")
+#: The columns that each table has, and those that it may have.
+COLUMNS: Final = ("control", "amplitude", "phase")
+OPTIONAL_COLUMNS: Final = ("spread",)
+
+
+def to_json(device: Device) -> dict[str, Any]:
+    """Return what JSON can hold of a device: all but the map of a panel, which is an array to be stored beside it.
+
+    Args:
+        device: Table of states or panel.
+
+    Returns:
+        ``name``, ``digest``, of a panel ``inactive_value``, and ``tables``, each with its words, its wavelength if
+        known and its columns as lists of numbers; None stands for a spread that is not known.
+
+    Examples:
+        >>> from voltphase.devices import dmd
+        >>> record = to_json(dmd())
+        >>> record["tables"][0]["amplitude"]
+        [0.0, 1.0]
+        >>> from_json(record).digest == dmd().digest
+        True
+    """
+    record: dict[str, Any] = {"name": device.name, "digest": device.digest}
+    if device.regions is not None:
+        record["inactive_value"] = [device.inactive_value.real, device.inactive_value.imag]
+    return record | {"tables": [_table_to_json(table) for table in device.tables]}
+
+
+def from_json(record: object, regions: NDArray[np.integer] | None = None) -> Device:
+    """Return the device that :func:`to_json` made a record of.
+
+    Args:
+        record: What it returned, after a way through JSON.
+        regions: Map of a panel, ``rows x columns`` whole numbers; None if the record is that of a table.
+
+    Raises:
+        DeviceError: if something is missing, unknown or of another type, no device can have such states, or they do
+            not have the digest beside them.
+    """
+    needed = {"name", "digest", "tables"} | (set() if regions is None else {"inactive_value"})
+    fields = _fields(record, "a device", needed, set())
+    tables = [_table_from_json(table) for table in _list(fields, "tables")]
+    if regions is not None:
+        real, imaginary = _numbers(fields, "inactive_value", 2)
+        device: Device = DevicePanel(tuple(tables), regions.astype(np.int64), complex(real, imaginary), fields["name"])
+    elif len(tables) == 1:
+        device = tables[0]
+    else:
+        raise DeviceError(f"expected one table of states, but got {len(tables)} without a map of the pixels of each")
+    if device.digest != fields["digest"]:
+        raise DeviceError(
+            f"expected {device.name} to have the digest {checks.shown(fields['digest'])} written beside it, but it has "
+            f"{device.digest[:12]}…: it was changed"
+        )
+    return device
+
+
+def _table_to_json(table: DeviceStates) -> dict[str, Any]:
+    record: dict[str, Any] = {word: getattr(table, word) for word in WORDS}
+    if table.wavelength is not None:
+        record["wavelength"] = table.wavelength
+    for column in COLUMNS:
+        record[column] = getattr(table, column).tolist()
+    if table.spread is not None:
+        record["spread"] = [None if math.isnan(number) else number for number in table.spread.tolist()]
+    return record
+
+
+def _table_from_json(record: object) -> DeviceStates:
+    fields = _fields(record, "a table of states", {*WORDS, *COLUMNS}, {*OPTIONAL_COLUMNS, "wavelength"})
+    for word in WORDS:
+        if not isinstance(fields[word], str):
+            raise DeviceError(f"expected {word} of a table of states as text, but got {checks.shown(fields[word])}")
+    count = len(_list(fields, "control"))
+    columns = {column: np.array(_numbers(fields, column, count)) for column in COLUMNS}
+    if "spread" in fields:
+        known = [math.nan if number is None else number for number in _list(fields, "spread")]
+        columns["spread"] = np.array(_numbers({"spread": known}, "spread", count))
+    return DeviceStates(**columns, **{key: fields[key] for key in (*WORDS, "wavelength") if key in fields})
+
+
+def _fields(record: object, what: str, needed: set[str], optional: set[str]) -> Mapping[str, Any]:
+    if not isinstance(record, Mapping):
+        raise DeviceError(f"expected {what} as an object of JSON, but got {checks.shown(record)}")
+    for key in sorted(needed - record.keys()):
+        raise DeviceError(f"expected {key} of {what}, but it is missing")
+    for key in sorted(map(str, record.keys() - needed - optional)):
+        raise DeviceError(f"expected nothing else of {what} than {', '.join(sorted(needed | optional))}, but got {key}")
+    return record
+
+
+def _list(fields: Mapping[str, Any], key: str) -> list[Any]:
+    if not isinstance(fields[key], list):
+        raise DeviceError(f"expected {key} of a device as a list, but got {checks.shown(fields[key])}")
+    return fields[key]
+
+
+def _numbers(fields: Mapping[str, Any], key: str, count: int) -> list[float]:
+    numbers = _list(fields, key)
+    wrong = [number for number in numbers if isinstance(number, bool) or not isinstance(number, int | float)]
+    if wrong or len(numbers) != count:
+        raise DeviceError(f"expected {count} numbers as {key} of a device, but got {checks.shown(numbers)}")
+    try:
+        return [float(number) for number in numbers]
+    except OverflowError as error:
+        raise DeviceError(
+            f"expected numbers of at most 1e100 as {key} of a device, but got {checks.shown(numbers)}"
+        ) from error
