@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from voltphase.core.errors import DataError, OutputError
-from voltphase.data.sources import FASHION_MNIST, MNIST, IdxSource
+from voltphase.data.mnist import FASHION_MNIST, MNIST, IdxSource
 
 IMAGES_FILE = "t10k-images-idx3-ubyte.gz"
 LABELS_FILE = "t10k-labels-idx1-ubyte.gz"

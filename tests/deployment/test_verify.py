@@ -94,7 +94,7 @@ def test_a_data_set_that_is_not_at_hand_is_left_out_with_a_word_and_wanted_where
     manifest["manifest_sha256"] = manifest_digest(manifest)
     (deployed / "manifest.json").write_text(json.dumps(manifest))
     monkeypatch.setenv("VOLTPHASE_DATA", str(tmp_path / "none"))
-    monkeypatch.setattr("voltphase.data.sources.fetch", lambda *_, **__: pytest.fail("downloads without being asked"))
+    monkeypatch.setattr("voltphase.data.mnist.fetch", lambda *_, **__: pytest.fail("downloads without being asked"))
     result = verify(deployed)
     assert result.passed
     assert (result.checks[-1].what, result.checks[-1].passed) == ("test set", None)
@@ -103,7 +103,7 @@ def test_a_data_set_that_is_not_at_hand_is_left_out_with_a_word_and_wanted_where
     def fail(*_: object, **__: object) -> None:
         raise DataError("no such server")
 
-    monkeypatch.setattr("voltphase.data.sources.fetch", fail)
+    monkeypatch.setattr("voltphase.data.mnist.fetch", fail)
     with pytest.raises(DataError, match="no such server"):
         verify(deployed, data_dir=tmp_path / "none")
 

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from voltphase.data.base import DATASETS, SPLITS, DataSource, default_data_dir, load
 from voltphase.data.dataset import ImageDataset
-from voltphase.data.sources import NAMES, SPLITS, default_data_dir, load
+from voltphase.data.digits import Digits
+from voltphase.data.mnist import FashionMnist, Mnist
 
-__all__ = ["NAMES", "SPLITS", "ImageDataset", "default_data_dir", "load"]
+__all__ = [
+    "DATASETS",
+    "SPLITS",
+    "DataSource",
+    "Digits",
+    "FashionMnist",
+    "ImageDataset",
+    "Mnist",
+    "default_data_dir",
+    "load",
+]

@@ -1,33 +1,21 @@
-"""Where each data set comes from."""
+"""MNIST and Fashion-MNIST, read from IDX files that are downloaded if need be."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
 
 from voltphase.core.errors import DataError
-from voltphase.core.files import checked_path
+from voltphase.data.base import DATASETS, ENVIRONMENT_VARIABLE, data_folder
 from voltphase.data.dataset import ImageDataset
 from voltphase.data.download import fetch
 from voltphase.data.folders import find, stray
 from voltphase.data.idx import read_idx
 
-ENVIRONMENT_VARIABLE: Final = "VOLTPHASE_DATA"
-SPLITS: Final = ("train", "test")
-
-_DIGIT_NAMES = tuple("0123456789")
 _FILE_PREFIX = {"train": "train", "test": "t10k"}
-
-# One digit in five is held out, drawn once for each class: another share or seed is another data set, whose
-# accuracies cannot be compared.
-_DIGITS_TEST_SHARE = 0.2
-_DIGITS_SPLIT_SEED = 20220209
 
 
 @dataclass(frozen=True)
@@ -37,9 +25,9 @@ class IdxSource:
     See :func:`voltphase.data.folders.find` for the other places and spellings.
 
     Args:
-        name: What the data set is called here.
-        folders: What its folder is called, torchvision's name first; case and punctuation do not matter.
-        classes: The name of each class.
+        name: Name of the data set.
+        folders: Names of its folder, torchvision's name first; case and punctuation do not matter.
+        classes: Name of each class.
         mirrors: Addresses of folders that hold the gzip files, each ending in a slash, tried in order.
         md5: Checksum of each gzip file by its name, as the mirrors serve it.
     """
@@ -51,9 +39,14 @@ class IdxSource:
     md5: dict[str, str]
 
     def load(self, split: str, data_dir: Path, *, download: bool = True) -> ImageDataset:
-        """Read one split, downloading first the files that are not there if ``download``.
+        """Return one split, downloading first the files that are not there if ``download``.
 
         Files that are there are held to their structure, not to a checksum: people repack them.
+
+        Args:
+            split: ``train`` or ``test``.
+            data_dir: Folder of all data sets.
+            download: Whether to fetch files that are not there.
 
         Raises:
             DataError: if a file is missing and cannot be had, or is damaged.
@@ -83,7 +76,7 @@ class IdxSource:
             return found
         folder = self.folders[0]
         raw, compressed = data_dir / folder / "raw", f"{stem}.gz"
-        others = [name for source in _IDX_SOURCES.values() if source is not self for name in source.folders]
+        others = [name for source in (MNIST, FASHION_MNIST) if source is not self for name in source.folders]
         nearby = stray(data_dir, others, stem)
         if nearby is not None:
             raise DataError(
@@ -103,7 +96,7 @@ class IdxSource:
 MNIST: Final = IdxSource(
     name="mnist",
     folders=("MNIST",),
-    classes=_DIGIT_NAMES,
+    classes=tuple("0123456789"),
     mirrors=(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -143,54 +136,34 @@ FASHION_MNIST: Final = IdxSource(
     },
 )
 
-_IDX_SOURCES: Final[dict[str, IdxSource]] = {source.name: source for source in (MNIST, FASHION_MNIST)}
-NAMES: Final = ("digits", *_IDX_SOURCES)
 
-
-def load(name: str, split: str, data_dir: str | PathLike[str] | None = None, download: bool = True) -> ImageDataset:
-    """Load one split of a data set by name.
-
-    ``digits`` comes with scikit-learn: 8 x 8 images, values 0 to 16 scaled to 0 to 255, one in five held out.
-    ``mnist`` and ``fashion-mnist`` are 28 x 28, read from torchvision's layout under ``data_dir``.
+@DATASETS.register("mnist")
+@dataclass(frozen=True)
+class Mnist:
+    """Handwritten digits, 60,000 to train with and 10,000 to test with, 28 x 28.
 
     Args:
-        name: ``digits``, ``mnist`` or ``fashion-mnist``.
-        split: ``train`` or ``test``.
-        data_dir: The folder that holds ``MNIST/raw`` and ``FashionMNIST/raw``; see `default_data_dir`.
-        download: Whether to fetch files that are not there.
-
-    Raises:
-        DataError: if there is no such data set or split, or its files are missing and cannot be fetched, or
-            are damaged.
-        OutputError: if a downloaded file cannot be written.
+        dir: Folder that holds MNIST/raw; None takes the one that VOLTPHASE_DATA names, else the user's cache.
     """
-    if split not in SPLITS:
-        raise DataError(f"expected the split 'train' or 'test', but got {split!r}")
-    if name == "digits":
-        return _digits(split)
-    if name not in _IDX_SOURCES:
-        raise DataError(f"expected a data set among {', '.join(NAMES)}, but got {name!r}")
-    folder = default_data_dir() if data_dir is None else checked_path(data_dir, DataError)
-    return _IDX_SOURCES[name].load(split, folder, download=download)
+
+    dir: str | None = None
+
+    def load(self, split: str, *, download: bool = True) -> ImageDataset:
+        """Return one split; see :class:`voltphase.data.base.DataSource`."""
+        return MNIST.load(split, data_folder(self.dir), download=download)
 
 
-def default_data_dir() -> Path:
-    """The folder named by the environment variable ``VOLTPHASE_DATA``, else ``~/.cache/voltphase``."""
-    named = os.environ.get(ENVIRONMENT_VARIABLE)
-    return checked_path(named or "~/.cache/voltphase", DataError)
+@DATASETS.register("fashion-mnist")
+@dataclass(frozen=True)
+class FashionMnist:
+    """Pictures of clothes, 60,000 to train with and 10,000 to test with, 28 x 28.
 
+    Args:
+        dir: Folder that holds FashionMNIST/raw; None takes the one that VOLTPHASE_DATA names, else the user's cache.
+    """
 
-def _digits(split: str) -> ImageDataset:
-    from sklearn.datasets import load_digits
+    dir: str | None = None
 
-    values, targets = load_digits(return_X_y=True)
-    scaled = np.rint(np.asarray(values).reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
-    labels = torch.as_tensor(np.asarray(targets), dtype=torch.int64)
-    generator = torch.Generator().manual_seed(_DIGITS_SPLIT_SEED)
-    held_out = torch.zeros(len(labels), dtype=torch.bool)
-    for label in range(len(_DIGIT_NAMES)):
-        members = (labels == label).nonzero().squeeze(1)
-        shuffled = members[torch.randperm(len(members), generator=generator)]
-        held_out[shuffled[: round(_DIGITS_TEST_SHARE * len(members))]] = True
-    chosen = held_out if split == "test" else ~held_out
-    return ImageDataset(torch.from_numpy(scaled)[chosen], labels[chosen], "digits", _DIGIT_NAMES)
+    def load(self, split: str, *, download: bool = True) -> ImageDataset:
+        """Return one split; see :class:`voltphase.data.base.DataSource`."""
+        return FASHION_MNIST.load(split, data_folder(self.dir), download=download)

@@ -1,0 +1,80 @@
+"""What a data set is, and where data lie."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import Final, Protocol
+
+from voltphase.core.errors import DataError
+from voltphase.core.files import checked_path
+from voltphase.core.registry import Registry
+from voltphase.data.dataset import ImageDataset
+
+ENVIRONMENT_VARIABLE: Final = "VOLTPHASE_DATA"
+SPLITS: Final = ("train", "test")
+
+
+class DataSource(Protocol):
+    """Images to train with and images to test with."""
+
+    def load(self, split: str, *, download: bool = True) -> ImageDataset:
+        """Return one split.
+
+        Args:
+            split: ``train`` or ``test``.
+            download: Whether to fetch files that are not there.
+
+        Raises:
+            DataError: if files are missing and cannot be fetched, or are damaged.
+            OutputError: if a downloaded file cannot be written.
+        """
+        ...
+
+
+#: Every data set by name. Its parameters are its settings; one with files takes their folder as ``dir``.
+DATASETS: Registry[Callable[..., DataSource]] = Registry("a data set", "voltphase.data", DataError)
+
+
+def load(name: str, split: str, data_dir: str | PathLike[str] | None = None, download: bool = True) -> ImageDataset:
+    """Load one split of a data set by name.
+
+    Args:
+        name: ``digits``, ``mnist``, ``fashion-mnist``, or what another package adds.
+        split: ``train`` or ``test``.
+        data_dir: Folder that holds ``MNIST/raw`` and ``FashionMNIST/raw``; see `default_data_dir`.
+        download: Whether to fetch files that are not there.
+
+    Raises:
+        DataError: if there is no such data set or split, or its files are missing and cannot be fetched, or
+            are damaged.
+        OutputError: if a downloaded file cannot be written.
+
+    Examples:
+        >>> load("digits", "test")
+        ImageDataset('digits', 359 images of 8 x 8, 10 classes)
+    """
+    if split not in SPLITS:
+        raise DataError(f"expected the split 'train' or 'test', but got {split!r}")
+    kind = DATASETS[name]
+    options = {} if data_dir is None else {"dir": str(checked_path(data_dir, DataError))}
+    known = inspect.signature(kind).parameters  # digits come with scikit-learn and have no folder
+    source = kind(**{key: value for key, value in options.items() if key in known})
+    return source.load(split, download=download)
+
+
+def data_folder(given: str | None) -> Path:
+    """Return the folder of all data sets.
+
+    Args:
+        given: The folder if one is asked for; None for the default.
+    """
+    return default_data_dir() if given is None else checked_path(given, DataError)
+
+
+def default_data_dir() -> Path:
+    """Return the folder named by the environment variable ``VOLTPHASE_DATA``, else ``~/.cache/voltphase``."""
+    return checked_path(os.environ.get(ENVIRONMENT_VARIABLE) or "~/.cache/voltphase", DataError)
