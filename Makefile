@@ -12,17 +12,19 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint check format bench clean
+.PHONY: help setup demo test coverage lint packages check format bench clean
 
 help:
-	@echo "make demo    train on handwritten digits, export, re-emulate from the files, draw a report (runs/demo)"
-	@echo "make test    run the tests"
-	@echo "make lint    run ruff, pyright and import-linter, changing nothing"
-	@echo "make check   lint and test: what a change must pass"
-	@echo "make format  let ruff rewrite what it can"
-	@echo "make bench   measure speed; the arguments go in BENCH_ARGS"
-	@echo "make setup   build .venv with the pinned versions; the others do it by themselves"
-	@echo "make clean   remove caches and builds, not .venv and not runs/"
+	@echo "make demo      train on handwritten digits, export, re-emulate from the files, draw a report (runs/demo)"
+	@echo "make test      run the tests"
+	@echo "make coverage  run the tests, and say which lines none of them reaches"
+	@echo "make lint      run ruff, pyright and import-linter, changing nothing"
+	@echo "make packages  build the source archive and the wheels, and try them on every Python that is here"
+	@echo "make check     lint and test: what a change must pass"
+	@echo "make format    let ruff rewrite what it can"
+	@echo "make bench     measure speed; the arguments go in BENCH_ARGS"
+	@echo "make setup     build .venv with the pinned versions; the others do it by themselves"
+	@echo "make clean     remove caches and builds, not .venv and not runs/"
 
 setup: $(READY)
 	@echo "$(VENV) is ready"
@@ -44,11 +46,17 @@ demo: $(READY)
 test: $(READY)
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
+coverage: PYTEST_ARGS += --cov --cov-report=term:skip-covered
+coverage: test
+
 lint: $(READY)
 	$(BIN)/ruff check --no-fix .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+packages: $(READY)
+	$(BIN)/python scripts/try_packages.py
 
 check: lint test
 
@@ -60,5 +68,5 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 clean:
-	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf build dist .coverage .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

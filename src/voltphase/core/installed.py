@@ -20,7 +20,7 @@ _EXTRAS: Final = {
     "sklearn": "train",
     "yaml": "train",
     "matplotlib": "report",
-    "rich": "cli",
+    "rich": "train",
     "typer": "cli",
     "openpyxl": "spreadsheet",
 }
