@@ -164,7 +164,7 @@ CALLS: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
         devices.DevicePanel.uniform,
         {"states": SLM, "shape": (5, 5), "border": 1, "inactive_value": 0j},
     ),
-    "DevicePanel.modulation": (PANEL.modulation, {"levels": np.zeros((SIZE, SIZE), int)}),
+    "DevicePanel.states_at": (PANEL.states_at, {"levels": np.zeros((SIZE, SIZE), int)}),
     "DevicePanel.pick": (PANEL.pick, {"k": 2, "by": "even"}),
     "fit_response": (devices.fit_response, {"states": SLM, "order": 2}),
     "from_readings": (
