@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
-from voltphase.cli.process import BAD_INPUT, BROKEN_PIPE, FAILED, INTERRUPTED
+from voltphase.cli.exit_codes import BAD_INPUT, BROKEN_PIPE, FAILED, INTERRUPTED
 from voltphase.core.advice import once
 from voltphase.core.errors import ConfigError, VoltphaseError
 from voltphase.core.files import checked_path, reason_of

@@ -13,14 +13,9 @@ import threading
 from types import FrameType
 from typing import Any, Final
 
+from voltphase.cli.exit_codes import BAD_INPUT, BROKEN_PIPE, FAILED, INTERRUPTED
 from voltphase.core.errors import MissingLibraryError
 from voltphase.core.installed import needing_extras
-
-FAILED: Final = 1
-BAD_INPUT: Final = 2
-INTERRUPTED: Final = 130
-#: What a shell says of a program that wrote to a pipe with nobody at its end.
-BROKEN_PIPE: Final = 141
 
 _SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
