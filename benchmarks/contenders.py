@@ -229,7 +229,7 @@ def _donn(setting: Setting, engine: Engine) -> vp.DONN:
         wavelength=WAVELENGTH,
         distances=DISTANCE,
         devices=[states(setting.levels)] * setting.depth,
-        readout=vp.RegionReadout.paper(setting.size),
+        task=vp.tasks.Classification(differential=False),
         image_shape=(IMAGE, IMAGE),
         seed=setting.seed,
         engine=engine,

@@ -60,7 +60,7 @@ def network(size: int, dtype: torch.dtype, *, tf32: bool = False) -> vp.DONN:
         wavelength=532e-9,
         distances=0.30 * (size / 200) ** 2,
         devices=[vp.devices.tn_slm().pick(8)] * 5,
-        readout=vp.RegionReadout.paper(size, "sum", 1.0),
+        task=vp.tasks.Classification(differential=False, measure="sum", scale=1.0),
         dtype=dtype,
         engine="matrix",
         tf32=tf32,
@@ -72,7 +72,7 @@ def light(model: vp.DONN, images: Tensor, states: list[Tensor], device: torch.de
     modulations = [state.to(device, model.layers[0].table.values.dtype).requires_grad_() for state in states]
     model.to(device)
     with reduced(device) if model.cascade is not None and model.cascade.tf32 else nullcontext():
-        sums = model.measured(images.to(device), modulations)
+        sums = model.measure(images.to(device), modulations)
         gradients = torch.autograd.grad(sums.sum(), modulations)
     return [tensor.detach().cpu().to(torch.complex128) for tensor in (sums, torch.stack(gradients))]
 

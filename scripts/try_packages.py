@@ -33,7 +33,6 @@ model = vp.DONN(
     wavelength=532e-9,
     distances=0.3,
     devices=[device] * 2,
-    readout=vp.RegionReadout.paper(200),
     image_shape=(8, 8),
 )
 model(images).sum().backward()

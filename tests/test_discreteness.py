@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from voltphase import DONN, DeviceStates, Grid, GumbelSoftmax, RegionReadout, Regions
+from voltphase import DONN, DeviceStates, Grid, GumbelSoftmax
 from voltphase.codesign import Proximity, QuantizationAware, Relaxation, Softmax
 from voltphase.deployment import Emulator, deploy
 from voltphase.devices import Device, DevicePanel
 from voltphase.reporting.maps import amplitude_map, phase_map
+from voltphase.tasks import Classification
 
 SIZE = 11
 
@@ -78,7 +79,7 @@ def test_only_states_that_the_device_has(device: Device, relaxation: Relaxation,
         wavelength=532e-9,
         distances=0.01,
         devices=[device],
-        readout=RegionReadout(Regions(((0, 0, 4, 4), (6, 6, 4, 4)), (SIZE, SIZE)), "sum", 1.0),
+        task=Classification(((0, 0, 4, 4), (6, 6, 4, 4)), False, "sum", 1.0),
         image_shape=(5, 5),
         relaxation=relaxation,
         gain=gain,

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from voltphase.network.donn import DONN
     from voltphase.optics import ImageSource, Propagator
     from voltphase.optics.grid import Grid
-    from voltphase.tasks.region_readout import RegionReadout, Regions
+    from voltphase.tasks import RegionReadout, Regions
     from voltphase.training import load_run, train
 
     __version__: str
@@ -107,8 +107,8 @@ _HOMES = {
     "Propagator": "optics",
     "Proximity": "codesign",
     "QuantizationAware": "codesign",
-    "RegionReadout": "tasks.region_readout",
-    "Regions": "tasks.region_readout",
+    "RegionReadout": "tasks",
+    "Regions": "tasks",
     "ReinMax": "codesign",
     "Softmax": "codesign",
     "Unconstrained": "codesign",

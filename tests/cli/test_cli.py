@@ -165,7 +165,7 @@ def test_a_setting_that_does_not_fit(setting: str, sentence: str, refused: Calla
 
 def test_a_wrong_number_of_regions(refused: Callable[..., str]):
     assert refused("train", "digits", "--set", "readout.regions=[[0, 0, 4, 4], [8, 8, 4, 4]]") == (
-        "expected readout.regions to list 10 regions, one for each class of digits, but got 2"
+        "expected task.regions to list 10 regions, one for each class of digits, but got 2"
     )
 
 

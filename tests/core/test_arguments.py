@@ -19,6 +19,7 @@ from voltphase import codesign, devices, optics
 from voltphase.core.errors import ConfigError, VoltphaseError
 from voltphase.data import ImageDataset
 from voltphase.devices.calibration import intensities as calibration
+from voltphase.tasks import Classification
 from voltphase.training.batches import ImageBatches
 
 SIZE, WAVELENGTH = 12, 532e-9
@@ -27,6 +28,7 @@ SLM = devices.tn_slm(4)
 PANEL = devices.DevicePanel.uniform(SLM, (SIZE, SIZE), border=1)
 REGIONS = vp.Regions(((0, 0, 3, 3), (6, 6, 3, 3)), (SIZE, SIZE))
 READOUT = vp.RegionReadout(REGIONS, "mean", 2.0)
+TASK = Classification(REGIONS.boxes, False, "mean", 2.0)
 FIELD = torch.ones(1, SIZE, SIZE, dtype=torch.complex64)
 IMAGES = torch.ones(2, 28, 28, dtype=torch.uint8)
 NETWORK = {
@@ -34,7 +36,7 @@ NETWORK = {
     "wavelength": WAVELENGTH,
     "distances": 0.05,
     "devices": [SLM],
-    "readout": READOUT,
+    "task": TASK,
     "image_shape": (28, 28),
     "method": "fresnel",
     "relaxation": None,
@@ -61,7 +63,7 @@ CALLS: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
     "Grid": (vp.Grid, {"shape": 4, "pitch": 36e-6, "offset": (0.0, 0.0)}),
     "DONN": (vp.DONN, NETWORK),
     "DONN()": (MODEL, {"images": IMAGES}),
-    "DONN.measured": (MODEL.measured, {"images": IMAGES, "modulations": None}),
+    "DONN.measure": (MODEL.measure, {"images": IMAGES, "modulations": None}),
     "DONN.planes": (MODEL.planes, {"images": IMAGES}),
     "DONN.set_temperature": (MODEL.set_temperature, {"temperature": 1.0}),
     "Propagator": (

@@ -16,21 +16,20 @@ from voltphase.codesign.relaxations.proximity import spacing
 from voltphase.core.errors import ConfigError, DataError, TrainingError
 from voltphase.core.units import UnitWarning
 from voltphase.devices import DeviceStates, dmd, tn_slm
+from voltphase.tasks import Classification, Measure
 from voltphase.tasks.losses import LOSSES
-from voltphase.tasks.region_readout import Measure
 
 SIZE = 16
 MEASURES: tuple[Measure, ...] = ("sum", "mean", "amplitude", "fraction")
 
 
 def network(measure: Measure = "fraction", *, pairs: bool = False, dtype: torch.dtype = torch.complex64) -> DONN:
-    regions = Regions.paper_pairs(SIZE) if pairs else Regions.paper(SIZE)
     return DONN(
         grid=Grid(SIZE, 36e-6),
         wavelength=532e-9,
         distances=0.05,
         devices=[tn_slm(4)] * 2,
-        readout=RegionReadout(regions, measure),
+        task=Classification(differential=pairs, measure=measure),
         image_shape=(8, 8),
         dtype=dtype,
     )
@@ -141,7 +140,7 @@ def test_gains_that_make_light_no_number_are_refused() -> None:
             wavelength=532e-9,
             distances=0.05,
             devices=[tn_slm(4)] * 3,
-            readout=RegionReadout.paper(SIZE),
+            task=Classification(differential=False),
             gain=gain,
             dtype=dtype,
         )
@@ -181,7 +180,7 @@ def test_a_device_of_states_alike_trains() -> None:
         wavelength=532e-9,
         distances=0.05,
         devices=[device],
-        readout=RegionReadout.paper(SIZE),
+        task=Classification(differential=False),
         image_shape=(8, 8),
         relaxation=Proximity(),
     )

@@ -25,7 +25,7 @@ from voltphase.codesign import (
 from voltphase.core.errors import ConfigError
 from voltphase.devices import tn_slm
 from voltphase.optics import Aperture, ThinLens, gaussian_beam, plane_wave, point_source
-from voltphase.tasks.region_readout import all_logits
+from voltphase.tasks import Classification, all_outputs
 
 SIZE, WAVELENGTH = 16, 532e-9
 GRID = Grid(SIZE, 36e-6)
@@ -47,13 +47,12 @@ def images() -> Tensor:
 
 
 def network(relaxation: Relaxation | None = None, method: str = "fresnel", pairs: bool = True) -> DONN:
-    regions = Regions.paper_pairs(SIZE) if pairs else Regions.paper(SIZE)
     return DONN(
         grid=GRID,
         wavelength=WAVELENGTH,
         distances=0.05,
         devices=[tn_slm(4)] * 2,
-        readout=RegionReadout(regions, "fraction"),
+        task=Classification(differential=pairs),
         image_shape=(8, 8),
         method=method,
         relaxation=relaxation,
@@ -257,6 +256,6 @@ def test_second_derivatives_are_refused_instead_of_being_zero() -> None:
 def test_evaluation_leaves_each_part_in_the_mode_it_was_in() -> None:
     model = network().train()
     model.readout.eval()
-    all_logits(model, images())
+    all_outputs(model, images())
     assert model.training
     assert not model.readout.training

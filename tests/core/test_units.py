@@ -14,6 +14,7 @@ from voltphase.core.units import UnitWarning, metres
 from voltphase.devices import phase_change, printed, tn_slm
 from voltphase.optics import circular_aperture, gaussian_beam, plane_wave, point_source, rectangular_aperture, thin_lens
 from voltphase.optics.propagator import propagators_between
+from voltphase.tasks import Classification
 
 GREEN = 532e-9
 GRID = vp.Grid(32, 36e-6)
@@ -87,9 +88,9 @@ def test_what_benches_hardly_have_is_one_warning_that_names_the_likely_unit(make
 
 
 def network(grid: vp.Grid, wavelength: float, distances: float | list[float]) -> Callable[[], object]:
-    readout = vp.RegionReadout(vp.Regions.paper(grid.rows))
+    task = Classification(differential=False)
     devices = [vp.devices.lcos(4)] * 3
-    return lambda: vp.DONN(grid=grid, wavelength=wavelength, distances=distances, devices=devices, readout=readout)
+    return lambda: vp.DONN(grid=grid, wavelength=wavelength, distances=distances, devices=devices, task=task)
 
 
 def test_a_network_says_it_once_for_all_its_planes() -> None:

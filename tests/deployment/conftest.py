@@ -14,7 +14,7 @@ from voltphase.deployment import deploy
 from voltphase.devices import DeviceStates
 from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
-from voltphase.tasks.region_readout import Measure, RegionReadout, Regions
+from voltphase.tasks import Classification, Measure, Regions
 
 SHAPE = (20, 24)
 REGIONS = Regions(((2, 3, 4, 4), (2, 14, 4, 5), (12, 8, 5, 4)), SHAPE)
@@ -49,7 +49,7 @@ def small_model(
         wavelength=532e-9,
         distances=[0.02, 0.03, 0.025, 0.04],
         devices=devices or [device(8), device(3, "V", seed=1), device(300, seed=2)],
-        readout=RegionReadout(REGIONS, measure, scale),  # pyright: ignore[reportArgumentType]
+        task=Classification(REGIONS.boxes, REGIONS.paired, measure, scale),  # pyright: ignore[reportArgumentType]
         image_shape=(7, 6),
         method=method,
         gain=gain,

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from voltphase import DONN, Grid, RegionReadout
+from voltphase import DONN, Grid
 from voltphase.core.errors import DeploymentError
 from voltphase.data import ImageDataset
 from voltphase.deployment import Emulator, deploy, verify
 from voltphase.deployment.formulas import readout_formula
 from voltphase.deployment.manifest import Manifest, manifest_digest
-from voltphase.tasks.region_readout import Regions
+from voltphase.tasks import Classification, Regions
 
 SHAPE = (20, 24)
 PAIRS = Regions(
@@ -29,7 +29,7 @@ def model(make_device) -> DONN:
         wavelength=532e-9,
         distances=0.02,
         devices=[make_device(8), make_device(3, seed=1)],
-        readout=RegionReadout(PAIRS, "mean", 5.0),
+        task=Classification(PAIRS.boxes, PAIRS.paired, "mean", 5.0),
         image_shape=(7, 6),
         gain=[2.0, 0.7],
         seed=3,
@@ -58,7 +58,7 @@ def test_rounding_explains_more_in_the_dark_and_no_more_in_the_light(
         wavelength=532e-9,
         distances=1e-4,
         devices=[make_device(8), make_device(3, seed=1)],
-        readout=RegionReadout(regions, "fraction", 5.0),
+        task=Classification(regions.boxes, True, "fraction", 5.0),
         image_shape=(7, 6),
     ).eval()
     images = torch.randint(0, 256, (30, 7, 6), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)
@@ -68,7 +68,7 @@ def test_rounding_explains_more_in_the_dark_and_no_more_in_the_light(
     assert result.passed
     assert result.max_logit_difference > 1e-4  # 2e-5 of the largest logit there can be
     shifted = model(images).detach() + torch.tensor([2e-4, 0])
-    monkeypatch.setattr("voltphase.deployment.export.all_logits", lambda *_: shifted)
+    monkeypatch.setattr("voltphase.deployment.export.all_outputs", lambda *_: shifted)
     assert verify(deploy(model, tmp_path / "shifted", dataset=dataset), dataset).logits_different == 30
 
 

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import torch
 
-from voltphase import DONN, Grid, RegionReadout
+from voltphase import DONN, Grid
 from voltphase.core.errors import DeploymentError
 from voltphase.data import ImageDataset, load
 from voltphase.deployment import Emulator, deploy, verify
 from voltphase.deployment.manifest import Manifest, manifest_digest
 from voltphase.devices import DevicePanel
 from voltphase.optics import FresnelPixels
-from voltphase.tasks.region_readout import Regions
+from voltphase.tasks import Classification
 
 #: A folder of voltphase 0.1.0: no checksum, a method's name only, no inputs that travel along.
 FORMAT_1 = Path(__file__).parent / "format-1"
@@ -44,9 +44,7 @@ def folder(make_device: Any, tmp_path: Path, images: ImageDataset) -> Path:
         wavelength=532e-9,
         distances=[0.01, 0.02, 0.015],
         devices=[make_device(3, "V"), panel],
-        readout=RegionReadout(
-            Regions(((1, 1, 3, 3), (6, 1, 3, 4), (1, 7, 3, 3), (6, 7, 3, 4)), SHAPE, paired=True), "mean", 5.0
-        ),
+        task=Classification(((1, 1, 3, 3), (6, 1, 3, 4), (1, 7, 3, 3), (6, 7, 3, 4)), True, "mean", 5.0),
         image_shape=(5, 6),
         gain=[2.0, 0.5],
         method=FresnelPixels(0.87),

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from voltphase import DONN, Grid, RegionReadout
+from voltphase import DONN, Grid
 from voltphase.config import load_config
 from voltphase.data import load
 from voltphase.deployment import deploy, verify
 from voltphase.devices import DevicePanel
 from voltphase.optics import AngularSpectrum, FocalPlane, FresnelPixels
-from voltphase.tasks.region_readout import Regions
+from voltphase.tasks import Classification
 from voltphase.training import build_devices, build_model
 
 FILE = Path(__file__).parents[2] / "examples" / "emulate.py"
@@ -83,7 +83,7 @@ def test_every_readout(numpy_emulator: Any, tmp_path: Path, make_device: Any, me
         wavelength=532e-9,
         distances=[0.02, 0.03],
         devices=[make_device(8)],
-        readout=RegionReadout(Regions(PAIRS, (20, 24), differential), measure, 5.0),
+        task=Classification(PAIRS, differential, measure, 5.0),
         image_shape=(7, 6),
         gain=1.7,
         dtype=torch.complex128,
@@ -108,7 +108,7 @@ def test_panels_and_mixed_devices_on_different_planes(
         wavelength=532e-9,
         distances=[0.02, 0.03, 0.025],
         devices=[panel, make_device(300, "V")],
-        readout=RegionReadout(Regions(((2, 2, 6, 6), (2, 11, 6, 6), (14, 6, 6, 6)), (24, 20)), "mean", 3.0),
+        task=Classification(((2, 2, 6, 6), (2, 11, 6, 6), (14, 6, 6, 6)), False, "mean", 3.0),
         image_shape=(7, 9),
         method=method,
         dtype=torch.complex128,
@@ -147,7 +147,7 @@ def test_every_method(numpy_emulator: Any, tmp_path: Path, make_device: Any, cas
         wavelength=532e-9,
         distances=[distance, distance] if case != "fraunhofer" else [distance, 1.5 * distance],
         devices=[make_device(8)],
-        readout=RegionReadout(Regions(((1, 1, 4, 4), (6, 2, 4, 5), (4, 8, 5, 4)), (12, 14)), "fraction", 5.0),
+        task=Classification(((1, 1, 4, 4), (6, 2, 4, 5), (4, 8, 5, 4)), False, "fraction", 5.0),
         image_shape=(7, 6),
         method=method,
         dtype=torch.complex128,

@@ -20,7 +20,7 @@ from voltphase.deployment.manifest import Manifest, manifest_digest
 from voltphase.devices import DevicePanel, DeviceStates
 from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
-from voltphase.tasks.region_readout import RegionReadout, Regions
+from voltphase.tasks import Classification
 
 GRIDS = [Grid(14, 40e-6), Grid((18, 16), 36e-6), Grid((20, 22), (30e-6, 36e-6)), Grid((24, 20), 30e-6)]
 MAP = np.random.default_rng(0).integers(-1, 2, GRIDS[1].shape)
@@ -36,7 +36,7 @@ def model(make_device: Callable[..., DeviceStates]) -> DONN:
         wavelength=532e-9,
         distances=[0.02, 0.03, 0.025],
         devices=[panel, bordered],
-        readout=RegionReadout(Regions(((2, 2, 6, 6), (2, 11, 6, 6), (14, 6, 6, 6)), GRIDS[-1].shape), "mean", 3.0),
+        task=Classification(((2, 2, 6, 6), (2, 11, 6, 6), (14, 6, 6, 6)), False, "mean", 3.0),
         image_shape=(7, 6),
         gain=2.0,
         seed=5,

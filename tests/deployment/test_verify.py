@@ -13,12 +13,13 @@ import pytest
 import torch
 from PIL import Image
 
-from voltphase import DONN, Grid, RegionReadout
+from voltphase import DONN, Grid
 from voltphase.core.errors import DataError, DeploymentError
 from voltphase.data import ImageDataset, load
 from voltphase.deployment import deploy, verify
 from voltphase.deployment.manifest import manifest_digest
 from voltphase.deployment.verify import Comparison, compare
+from voltphase.tasks import Classification
 
 
 def replace_logits(folder: Path, logits: np.ndarray) -> None:
@@ -207,7 +208,7 @@ def test_digits_are_found_by_name(tmp_path, make_device):
         wavelength=532e-9,
         distances=0.01,
         devices=[make_device(4)],
-        readout=RegionReadout.paper(16),
+        task=Classification(differential=False),
         image_shape=(8, 8),
     ).eval()
     assert verify(deploy(model, tmp_path / "bench", dataset=test_set)).passed

@@ -9,6 +9,7 @@ import torch
 
 import voltphase as vp
 from voltphase.core.errors import ConfigError, GeometryError
+from voltphase.tasks import Classification
 
 SIZE = 20
 
@@ -24,7 +25,7 @@ def network(depth: int = 2, **changes) -> vp.DONN:
         "wavelength": 532e-9,
         "distances": 0.03,
         "devices": [device(8)] * depth,
-        "readout": vp.RegionReadout.paper(SIZE),
+        "task": Classification(differential=False),
         "image_shape": (8, 8),
     }
     return vp.DONN(**(options | changes))
@@ -51,7 +52,7 @@ def test_a_network_is_its_parts_in_the_order_light_meets_them(images: torch.Tens
 
 @pytest.mark.parametrize("measure", ["sum", "mean", "amplitude", "fraction"])
 def test_the_fast_path_sees_what_the_planes_show(images: torch.Tensor, measure) -> None:
-    model = network(readout=vp.RegionReadout.paper(SIZE, measure, 2.0), dtype=torch.complex128).eval()
+    model = network(task=Classification(differential=False, measure=measure, scale=2.0), dtype=torch.complex128).eval()
     torch.testing.assert_close(model(images), model.readout(model.planes(images)["detector"]), rtol=1e-10, atol=1e-14)
 
 
@@ -69,8 +70,8 @@ def test_the_fast_path_sees_what_the_planes_show(images: torch.Tensor, measure) 
 def test_every_method_and_engine_gives_what_one_step_after_the_other_gives(
     images: torch.Tensor, method: str, engine, hop: str | None, measure
 ) -> None:
-    readout = vp.RegionReadout.paper(SIZE, measure, 2.0)
-    model = network(method=method, engine=engine, readout=readout, dtype=torch.complex128)
+    task = Classification(differential=False, measure=measure, scale=2.0)
+    model = network(method=method, engine=engine, task=task, dtype=torch.complex128)
     cascade, results = model.cascade, []
     assert (None if cascade is None else type(cascade.hops[1]).__name__) == hop
     for path in (cascade, None):
@@ -89,8 +90,8 @@ def test_an_engine_that_cannot_apply_the_method_is_refused() -> None:
 def test_planes_of_different_sizes_are_met_one_after_another(images: torch.Tensor) -> None:
     grids = [vp.Grid(16, 40e-6), vp.Grid((24, 20), 36e-6), vp.Grid(18, 30e-6, (1e-4, 0.0)), vp.Grid(22, 36e-6)]
     distances, options = [0.01, 0.02, 0.03], {"wavelength": 532e-9, "method": "fresnel", "dtype": torch.complex128}
-    readout = vp.RegionReadout.paper(22, "sum", 2.0)
-    model = network(grid=grids, distances=distances, readout=readout, dtype=torch.complex128).eval()
+    task = Classification(differential=False, measure="sum", scale=2.0)
+    model = network(grid=grids, distances=distances, task=task, dtype=torch.complex128).eval()
     assert [tuple(levels.shape) for levels in model.levels()] == [(24, 20), (18, 18)]
     field = torch.nn.functional.interpolate(
         images[:, None].double() / 255, size=(16, 16), mode="bilinear", align_corners=False
@@ -175,8 +176,8 @@ def test_evaluation_does_not_draw(images: torch.Tensor) -> None:
 def test_gain_cannot_change_a_prediction_nor_a_fraction(images: torch.Tensor) -> None:
     plain, loud = network().eval(), network(gain=[1.5, 4.0]).eval()
     torch.testing.assert_close(plain(images), loud(images))
-    power = network(gain=[1.5, 4.0], readout=vp.RegionReadout.paper(SIZE, "sum", 1.0)).eval()
-    without = network(readout=vp.RegionReadout.paper(SIZE, "sum", 1.0)).eval()
+    power = network(gain=[1.5, 4.0], task=Classification(differential=False, measure="sum", scale=1.0)).eval()
+    without = network(task=Classification(differential=False, measure="sum", scale=1.0)).eval()
     torch.testing.assert_close(power(images), 36 * without(images))
 
 
@@ -233,9 +234,9 @@ def test_training_lowers_the_loss(images: torch.Tensor) -> None:
         ),
         ({"gain": [1.0, 2.0, 3.0]}, ConfigError, "expected 2 gains (one for each layer) or a single number"),
         (
-            {"readout": vp.RegionReadout.paper(200)},
+            {"task": Classification([(0, 0, 20, 20), (180, 180, 20, 20)])},
             GeometryError,
-            "expected detector regions made for 20 x 20 samples, but got regions for 200 x 200",
+            "expected detector region 1 inside the 20 x 20 detector",
         ),
     ],
 )

@@ -18,7 +18,7 @@ from voltphase.config import load_config
 from voltphase.core.errors import ConfigError
 from voltphase.devices.models import models
 from voltphase.network import footprint
-from voltphase.tasks.region_readout import RegionReadout
+from voltphase.tasks import Classification
 from voltphase.training import build_devices, train
 from voltphase.training.build import build_model
 
@@ -94,7 +94,7 @@ def donn(size: int, depth: int = 1) -> vp.DONN:
         wavelength=532e-9,
         distances=0.1,
         devices=[models.lcos(8)] * depth,
-        readout=RegionReadout.paper(size),
+        task=Classification(differential=False),
     )
 
 
@@ -161,7 +161,7 @@ def test_more_of_anything_never_takes_less() -> None:
         wavelength=532e-9,
         distances=0.1,
         devices=[models.lcos(8)],
-        readout=RegionReadout.paper(32),
+        task=Classification(differential=False),
         dtype=torch.complex128,
     )
     assert double.footprint.training(10) > small.training(10)

@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from voltphase import DONN, DeviceStates, Grid, RegionReadout, Regions
+from voltphase import DONN, DeviceStates, Grid, Regions
 from voltphase.devices import DevicePanel
 from voltphase.reporting import charts as figures
 from voltphase.reporting import maps, style
 from voltphase.reporting.run_view import Example, Light, choose_examples, measure_light
+from voltphase.tasks import Classification
 
 GRID = Grid((12, 16), pitch=(40e-6, 30e-6), offset=(1e-4, 0.0))
 REGIONS = Regions(((1, 1, 3, 3), (1, 9, 3, 4), (7, 5, 3, 3)), GRID.shape)
@@ -205,7 +206,7 @@ def test_light_does_not_depend_on_how_finely_a_plane_is_sampled():
             wavelength=532e-9,
             distances=2e-2,
             devices=[clear],
-            readout=RegionReadout(regions, "sum", 1.0),
+            task=Classification(regions.boxes, regions.paired, "sum", 1.0),
             image_shape=(4, 4),
         )
         return measure_light(model.eval(), images, labels)
@@ -224,7 +225,7 @@ def test_light_is_what_the_devices_leave_whatever_the_gain(gain):
         wavelength=532e-9,
         distances=1e-3,
         devices=[device(4, amplitude=0.8), device(4, amplitude=0.5)],
-        readout=RegionReadout(REGIONS, "sum", 1.0),
+        task=Classification(REGIONS.boxes, REGIONS.paired, "sum", 1.0),
         image_shape=(6, 8),
         gain=gain,
     ).eval()
@@ -242,10 +243,8 @@ def test_of_a_pair_the_right_region_is_the_one_for_the_class():
     boxes = ((1, 1, 3, 3), (1, 9, 3, 4), (7, 5, 3, 3), (7, 10, 3, 3))
 
     def light(regions: Regions, labels: list[int]) -> Light:
-        readout = RegionReadout(regions, "sum", 1.0)
-        model = DONN(
-            grid=GRID, wavelength=532e-9, distances=1e-3, devices=[device(4)], readout=readout, image_shape=(6, 8)
-        )
+        task = Classification(regions.boxes, regions.paired, "sum", 1.0)
+        model = DONN(grid=GRID, wavelength=532e-9, distances=1e-3, devices=[device(4)], task=task, image_shape=(6, 8))
         images = torch.randint(0, 256, (2, 6, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
         return measure_light(model.eval(), images, torch.tensor(labels))
 

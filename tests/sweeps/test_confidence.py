@@ -37,7 +37,7 @@ def test_without_a_cut_it_is_the_accuracy_ties_included():
     assert accuracy_when_cut(logits, labels, 0.0) == pytest.approx(float((logits.argmax(1) == labels).double().mean()))
 
 
-def test_a_factor_on_all_logits_changes_confidence_but_no_answer():
+def test_a_factor_on_all_outputs_changes_confidence_but_no_answer():
     logits, labels = torch.tensor([[0.02, 0.0, 0.0]]), torch.tensor([0])
     assert accuracy_when_cut(logits, labels, 0.0) == accuracy_when_cut(100 * logits, labels, 0.0) == 1
     # softmax((x, 0, 0)): the lead is (e^x - 1) / (e^x + 2), 0.0067 for x = 0.02 against 3/2 of 1 %

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from voltphase.core.errors import ConfigError, GeometryError, TrainingError
-from voltphase.tasks.region_readout import Measure, RegionReadout, Regions
+from voltphase.tasks import Measure, RegionReadout, Regions
 
 MEASURES: tuple[Measure, ...] = ("sum", "mean", "amplitude", "fraction")
 TINY = Regions(((0, 1, 2, 2), (3, 0, 1, 3)), (5, 4))
@@ -69,7 +69,7 @@ def test_without_light_there_is_nothing_to_calibrate_by(regions: Regions) -> Non
         readout(torch.zeros(3, 5, 4, dtype=torch.complex64))
     assert str(caught.value) == (
         "expected light in the detector's regions to calibrate the readout's scale by, but it measures 0: check the "
-        "amplitudes of the devices, or give readout.scale a number"
+        "amplitudes of the devices, or give task.scale a number"
     )
     assert not readout.calibrated
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from voltphase.codesign import GumbelSoftmax, Proximity, ReinMax, Relaxation, Softmax
-from voltphase.config import load_config
+from voltphase.config import Config, load_config
 from voltphase.core.errors import ConfigError
-from voltphase.tasks.region_readout import Regions
-from voltphase.training.build import build_dataset, build_devices, build_model, build_readout, build_relaxation
+from voltphase.tasks import RegionReadout, Regions
+from voltphase.training.build import build_dataset, build_devices, build_model, build_relaxation, build_task
 
 
 @pytest.mark.parametrize(
@@ -85,20 +85,26 @@ def test_one_scale_for_each_layer_or_one_for_all() -> None:
         load_config("digits", ["codesign.amplitude_grad_scale=[0.5, 0.25]"])
 
 
+def readout_of(config: Config) -> RegionReadout:
+    readout = build_task(config).make_readout((64, 64))
+    assert isinstance(readout, RegionReadout)
+    return readout
+
+
 def test_differential_detection_reads_pairs_of_regions() -> None:
-    assert build_readout(load_config("digits", ["readout.differential=true"])).regions == Regions.paper_pairs(64)
+    assert readout_of(load_config("digits", ["readout.differential=true"])).regions == Regions.paper_pairs(64)
     boxes = [[row, column, 3, 3] for row in range(0, 20, 4) for column in range(0, 16, 4)]
     config = load_config("digits", ["readout.differential=true", f"readout.regions={boxes}"])
-    regions = build_readout(config).regions
+    regions = readout_of(config).regions
     assert (regions.paired, regions.classes, regions.boxes[1]) == (True, 10, (0, 4, 3, 3))
     assert build_dataset(config, "test").classes[0] == "0"
 
 
 @pytest.mark.parametrize(("loss", "wanted"), [("cross-entropy", 3.0), ("mse", 20.0)])
 def test_the_readout_is_calibrated_as_suits_the_loss(loss: str, wanted: float) -> None:
-    readout = build_readout(load_config("digits", ["readout.differential=false", f"training.loss={loss}"]))
+    readout = readout_of(load_config("digits", ["readout.differential=false", f"training.loss={loss}"]))
     measured = torch.tensor([[0.1, 0.2, 0.6]])
-    assert readout.logits(measured).mean().item() == pytest.approx(wanted)
+    assert readout.outputs(measured).mean().item() == pytest.approx(wanted)
 
 
 def test_a_class_without_its_pair_is_refused() -> None:
@@ -106,6 +112,4 @@ def test_a_class_without_its_pair_is_refused() -> None:
     config = load_config("digits", ["readout.differential=true", f"readout.regions={boxes}"])
     with pytest.raises(ConfigError) as caught:
         build_dataset(config, "test")
-    assert str(caught.value) == (
-        "expected readout.regions to list 20 regions, two for each class of digits, but got 18"
-    )
+    assert str(caught.value) == ("expected task.regions to list 20 regions, two for each class of digits, but got 18")

@@ -15,6 +15,7 @@ import voltphase as vp
 from voltphase.config import Config
 from voltphase.devices import DeviceStates, DeviceWarning, tn_slm
 from voltphase.reporting.charts import favoured_levels, share
+from voltphase.tasks import Classification
 from voltphase.training import build_devices, train
 from voltphase.training.device_notes import note_devices, show_choice
 
@@ -50,7 +51,7 @@ def test_in_python_a_network_says_it_once_however_many_layers(tmp_path: Path):
             wavelength=532e-9,
             distances=0.05,
             devices=[device] * 3,
-            readout=vp.RegionReadout(vp.Regions.paper(32)),
+            task=Classification(differential=False),
         )
     assert len(messages(caught)) == 1
     assert caught[0].filename == __file__

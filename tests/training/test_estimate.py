@@ -12,6 +12,7 @@ from torch import Tensor
 from voltphase.config import load_config
 from voltphase.core.errors import TrainingError
 from voltphase.network.donn import DONN
+from voltphase.tasks import RegionReadout
 from voltphase.training import build_devices, train
 from voltphase.training.build import build_model
 from voltphase.training.estimate import SystemWarning, check_training, shares
@@ -47,6 +48,7 @@ def test_the_light_that_arrives_is_what_the_fields_say(images: Tensor) -> None:
         field = propagate(field) * layer.states_at(layer.levels())
     arrived = model.propagators[-1](field).abs().square()
     boxes = torch.zeros_like(arrived[0], dtype=torch.bool)
+    assert isinstance(model.readout, RegionReadout)
     for row, column, height, width in model.readout.regions.boxes:
         boxes[row : row + height, column : column + width] = True
     assert detector == pytest.approx(float(arrived.sum() / power), rel=1e-4)

@@ -19,8 +19,8 @@ from voltphase.config import Config
 from voltphase.core.errors import ConfigError, DataError, OutputError
 from voltphase.deployment import deploy_run, verify
 from voltphase.devices import DevicePanel, DeviceStates
+from voltphase.tasks import Classification, Regions
 from voltphase.tasks.losses import LOSSES, cross_entropy, softmax_mse
-from voltphase.tasks.region_readout import Regions
 from voltphase.training import load_run, refine, refine_run
 
 REGIONS = Regions(((0, 0, 1, 2), (2, 0, 1, 3)), (3, 3))
@@ -44,7 +44,7 @@ def system(
         wavelength=532e-9,
         distances=0.005,
         devices=[device(count, seed + index) for index, count in enumerate(levels)],
-        readout=RegionReadout(REGIONS, "fraction", 8.0),
+        task=Classification(REGIONS.boxes, REGIONS.paired, "fraction", 8.0),
         image_shape=(3, 3),
         relaxation=relaxation,
         method=method,
@@ -176,7 +176,7 @@ def test_pixels_that_cannot_be_set_are_left_alone():
         wavelength=532e-9,
         distances=0.005,
         devices=[panel],
-        readout=RegionReadout(REGIONS, "fraction", 8.0),
+        task=Classification(REGIONS.boxes, REGIONS.paired, "fraction", 8.0),
         image_shape=(3, 3),
     )
     images, labels = batch()

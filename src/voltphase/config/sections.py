@@ -28,7 +28,7 @@ from voltphase.devices.states import Pick
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.precision import Precision
 from voltphase.optics.propagator import METHODS
-from voltphase.tasks.region_readout import Measure
+from voltphase.tasks import Measure
 
 DEFAULT_DEVICE_MODEL = "tn-slm"
 

@@ -93,11 +93,11 @@ class Emulator(nn.Module):
             ConfigError: if it is no complex tensor; of intensities i, such as a camera's, give ``i.sqrt()`` as complex.
             GeometryError: if it has another shape than the detector.
         """
-        return self.readout.measured(self.readout.window(field))
+        return self.readout.read(self.readout.window(field))
 
     def logits(self, field: Tensor) -> Tensor:
         """Logits, a ``batch x classes`` tensor, from a detector field."""
-        return self.readout.logits(self.manifest.reading_factor * self.readings(field))
+        return self.readout.outputs(self.manifest.reading_factor * self.readings(field))
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:

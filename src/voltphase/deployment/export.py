@@ -28,7 +28,7 @@ from voltphase.deployment.note import bench_note
 from voltphase.deployment.reading import LARGEST_PLANE
 from voltphase.deployment.records import FileRecord, write_array
 from voltphase.devices import Device
-from voltphase.tasks.region_readout import RegionReadout, Regions, all_logits
+from voltphase.tasks import RegionReadout, Regions, all_outputs, require_regions
 
 if TYPE_CHECKING:
     from voltphase.codesign import CodesignLayer
@@ -88,13 +88,13 @@ def deploy(
             )
     logits = accuracy = None
     if dataset is not None:
-        classes = model.readout.regions.classes
+        classes = require_regions(model.readout).regions.classes
         if len(dataset.classes) != classes:
             raise DeploymentError(
                 f"expected a data set of {classes} classes, those the detector tells apart, but {dataset.name} has "
                 f"{len(dataset.classes)}: deploy with data as the model was trained on"
             )
-        logits = all_logits(model, dataset.images)
+        logits = all_outputs(model, dataset.images)
         accuracy = float((logits.argmax(-1) == dataset.labels).double().mean())
         if expected_accuracy is not None and abs(accuracy - expected_accuracy) > _ACCURACY_TOLERANCE:
             raise DeploymentError(
@@ -220,15 +220,15 @@ def _write_samples(folder: Path, model: DONN, dataset: ImageDataset | None, spli
 @torch.no_grad()
 def _readings(model: DONN, images: torch.Tensor) -> torch.Tensor:
     """The reading of each region, ``images x regions``, as a bench has it: of the light without gain."""
-    regions = model.readout.regions
-    readout = RegionReadout(Regions(regions.boxes, regions.shape), model.readout.measure, 1.0)
+    regions = require_regions(model.readout).regions
+    readout = RegionReadout(Regions(regions.boxes, regions.shape), require_regions(model.readout).measure, 1.0)
     gain = math.prod(layer.gain for layer in _layers(model))
     device, training = next(model.buffers()).device, model.training
     model.eval()
     try:
         # One at a time: every plane is kept.
         fields = (model.planes(image[None].to(device))["detector"].cpu() / gain for image in images)
-        return torch.cat([readout.measured(readout.window(field)) for field in fields])
+        return torch.cat([readout.read(readout.window(field)) for field in fields])
     finally:
         model.train(training)
 
@@ -254,9 +254,9 @@ def _describe(
         source=model.grids[0],
         detector=model.grids[-1],
         layers=layers,
-        regions=model.readout.regions,
-        measure=model.readout.measure,
-        scale=model.readout.scale,
+        regions=require_regions(model.readout).regions,
+        measure=require_regions(model.readout).measure,
+        scale=require_regions(model.readout).scale,
         classes=classes,
         reference=reference,
         version=package_version(),

@@ -27,7 +27,7 @@ from voltphase.optics import Method
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods.auto import find_method
 from voltphase.optics.methods.geometry import Geometry
-from voltphase.tasks.region_readout import RegionReadout, Regions
+from voltphase.tasks import RegionReadout, Regions
 
 FORMAT: Final = "voltphase-deployment"
 FORMAT_VERSION: Final = 2
@@ -131,7 +131,7 @@ class Manifest:
         detector: Where the samples of the detector lie.
         layers: In the order light meets them.
         regions: Of the detector, one or a pair per class.
-        measure: Of the light in a region, see :class:`voltphase.tasks.region_readout.RegionReadout`.
+        measure: Of the light in a region, see :class:`voltphase.tasks.RegionReadout`.
         scale: What a measure is multiplied by to give a logit.
         classes: A name for each class, or nothing.
         reference: The test set to verify with, or None.

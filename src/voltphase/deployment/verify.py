@@ -17,7 +17,7 @@ from voltphase.core.files import checked_path
 from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.manifest import Manifest, ReferenceRecord, SamplesRecord, data_digest
 from voltphase.deployment.records import FileRecord, check_unchanged, read_array
-from voltphase.tasks.region_readout import RegionReadout, Regions
+from voltphase.tasks import RegionReadout, Regions
 
 if TYPE_CHECKING:
     from voltphase.data import ImageDataset
@@ -290,9 +290,9 @@ def _compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) -
     parts = []
     for part in torch.from_numpy(images).split(_batch(manifest)):
         field = emulator.detector_field(part)
-        parts.append((emulator.logits(field), _sensitivity(emulator.readout, field), meter.measured(field)))
+        parts.append((emulator.logits(field), _sensitivity(emulator.readout, field), meter.read(field)))
     logits, sensitivity, measured = (torch.cat(part) for part in zip(*parts, strict=True))
-    expected = emulator.readout.logits(manifest.reading_factor * _classes(readings, paired=regions.paired))
+    expected = emulator.readout.outputs(manifest.reading_factor * _classes(readings, paired=regions.paired))
     comparison = compare(logits, expected, labels, _tolerance(emulator, sensitivity, expected))
     # The field of a region is off by a part of the field of the whole detector, however dark the region is.
     light, rounding = measured[:, -1:], _ROUNDING[manifest.precision]
@@ -351,7 +351,7 @@ def _sensitivity(readout: RegionReadout, field: Tensor) -> Tensor:
     regions = readout.regions
     if not regions.paired:
         return field.new_zeros(len(field), regions.classes, dtype=field.real.dtype)
-    light = RegionReadout(Regions((*regions.boxes, (0, 0, *regions.shape)), regions.shape), "mean", 1.0).measured(field)
+    light = RegionReadout(Regions((*regions.boxes, (0, 0, *regions.shape)), regions.shape), "mean", 1.0).read(field)
     pairs = light[:, :-1].unflatten(1, (-1, 2)).mean(2)
     return readout.scale * (light[:, -1:] / pairs.clamp_min(torch.finfo(pairs.dtype).tiny)).sqrt()
 

@@ -27,7 +27,7 @@ from voltphase.optics.images import checked_images, require_batch
 from voltphase.optics.methods.base import Method
 from voltphase.optics.precision import require_complex
 from voltphase.optics.propagator import propagators_between
-from voltphase.tasks.region_readout import RegionReadout
+from voltphase.tasks import Classification, Readout, RegionSums, Task
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -55,7 +55,7 @@ class DONN(nn.Module):
         distances: Source to first layer, between layers, and last layer to detector, in metres: one number for
             all, or one more than there are layers.
         devices: The states of each layer's device, or its panel, one per layer; they need not be alike.
-        readout: How the detector's light becomes logits.
+        task: What is asked of the light: how the detector is read out, and what is learned and judged by.
         image_shape: (rows, columns) of the images, interpolated bilinearly to the source's grid.
         method: Of propagation, by name or as an object with parameters of its own, see
             :class:`voltphase.optics.Propagator`.
@@ -76,7 +76,7 @@ class DONN(nn.Module):
         ConfigError: if there is no device, or the number of grids, distances or gains does not fit it, or a panel has
             another shape than its layer's grid; if an argument is of another type or out of its range, or gains and
             amplitudes together are beyond what the dtype holds.
-        GeometryError: if the readout's regions are made for a detector of another shape.
+        GeometryError: if the task does not fit the detector.
         SamplingError: if the method is wrong for a gap, or a layer's plane too coarse for the light that arrives.
 
     Warns:
@@ -92,7 +92,7 @@ class DONN(nn.Module):
         wavelength: float,
         distances: float | Sequence[float],
         devices: Sequence[Device],
-        readout: RegionReadout,
+        task: Task | None = None,
         image_shape: tuple[int, int] = (28, 28),
         method: str | Method = "fresnel",
         relaxation: Relaxation | None = None,
@@ -121,13 +121,9 @@ class DONN(nn.Module):
                 f"{len(self.grids)}"
             )
         detector = self.grids[-1]
-        advice = "use voltphase.RegionReadout, such as RegionReadout.paper(64)"
-        checks.instance(readout, RegionReadout, "a readout", advice=advice)
-        if readout.regions.shape != detector.shape:
-            raise GeometryError(
-                f"expected detector regions made for {detector.rows} x {detector.columns} samples, but got regions for "
-                f"{readout.regions.shape[0]} x {readout.regions.shape[1]}: use RegionReadout.paper"
-            )
+        self.task = Classification() if task is None else task
+        checks.instance(self.task, Task, "a task", advice="use voltphase.tasks.Classification() or another one")
+        readout = self.task.make_readout(detector.shape)
         require_wavelength(wavelength)
         self.wavelength = float(wavelength)
         self.distances = _one_each(distances, depth + 1, "distances", "one for each gap, source to detector")
@@ -173,7 +169,7 @@ class DONN(nn.Module):
 
     @uncompiled
     def forward(self, images: Tensor) -> Tensor:
-        """Logits, a ``batch x classes`` tensor.
+        """Return the outputs of the task's readout, such as ``batch x classes`` logits.
 
         Args:
             images: A ``batch x height x width`` tensor, uint8 or real in 0 to 1, where the network is; or an array.
@@ -185,14 +181,14 @@ class DONN(nn.Module):
             TrainingError: if there is no light to calibrate the readout's scale with.
         """
         images = self._checked(images)
-        measured = self.measured(images)
+        measured = self.measure(images)
         if self.training and not self.readout.calibrated and not bool(images.any()):
             return measured  # black images alone are nothing to calibrate by: the next ones are
-        return self.readout.logits(measured)
+        return self.readout.outputs(measured)
 
     @uncompiled
-    def measured(self, images: Tensor, modulations: Sequence[Tensor] | None = None) -> Tensor:
-        """What the detector measures for each class, a real ``batch x classes`` tensor.
+    def measure(self, images: Tensor, modulations: Sequence[Tensor] | None = None) -> Tensor:
+        """Return what the readout measures of the light, such as a real ``batch x classes`` tensor.
 
         Args:
             images: As for :meth:`forward`.
@@ -203,23 +199,25 @@ class DONN(nn.Module):
         """
         images = self._checked(images)
         with no_autocast(images.device.type):
-            return self._measured(images, modulations)
+            return self._measure(images, modulations)
 
     def _checked(self, images: Tensor) -> Tensor:
         images = checked_images(images, self.source.image_shape, self.source.rows.device)
         require_batch(images)
         return images
 
-    def _measured(self, images: Tensor, modulations: Sequence[Tensor] | None) -> Tensor:
+    def _measure(self, images: Tensor, modulations: Sequence[Tensor] | None) -> Tensor:
         if modulations is None:
             modulations = [layer.modulation() for layer in self.layers]
-        if self.cascade is None:
+        if self.cascade is None or not isinstance(self.readout, RegionSums):
             field = self.source(images)
             for propagate, modulation in zip(self.propagators, modulations, strict=False):
                 field = modulation * propagate(field)
-            return self.readout.measured(self.readout.window(self.propagators[-1](field)))
-        sums = self.cascade.intensities if self.readout.of_intensity else self.cascade.amplitudes
-        return self.readout.from_sums(sums(images, modulations, self.readout.row_masks, self.readout.column_masks))
+            return self.readout.read(self.readout.window(self.propagators[-1](field)))
+        sums = self.cascade.intensities if self.readout.uses_intensity else self.cascade.amplitudes
+        return self.readout.from_region_sums(
+            sums(images, modulations, self.readout.row_masks, self.readout.column_masks)
+        )
 
     @torch.no_grad()
     def planes(self, images: Tensor) -> dict[str, Tensor]:
@@ -239,7 +237,7 @@ class DONN(nn.Module):
         self,
         devices: Sequence[Device],
         relaxation: Relaxation,
-        readout: RegionReadout,
+        readout: Readout,
         engine: Engine,
     ) -> footprint.Footprint:
         """How much memory this will take, before it does."""
@@ -278,7 +276,7 @@ class DONN(nn.Module):
         kernels = {propagator: propagator.kernel() for propagator in set(self.propagators)}
         steps = [kernels[propagator] for propagator in self.propagators]
         known = [step for step in steps if step is not None]
-        if len(known) < len(steps):
+        if len(known) < len(steps) or not isinstance(self.readout, RegionSums):
             return None
         source, detector = self.grids[0].shape, self.grids[-1].shape
         rows, columns = (

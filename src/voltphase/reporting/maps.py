@@ -16,7 +16,7 @@ from voltphase.devices import Device
 from voltphase.optics.grid import Grid
 from voltphase.reporting import style
 from voltphase.reporting.run_view import Example
-from voltphase.tasks.region_readout import Regions
+from voltphase.tasks.regions import Regions
 
 _PER_ROW = 5
 _MOST_LAYERS = 20

@@ -16,6 +16,7 @@ from voltphase.reporting import style
 from voltphase.reporting.charts import different_devices, draw_accuracy, draw_states
 from voltphase.reporting.maps import draw_logits, draw_regions, phase_map, show_intensity
 from voltphase.reporting.run_view import RunView
+from voltphase.tasks import require_regions
 
 _MOST_LAYERS = 5
 
@@ -82,6 +83,8 @@ def draw_overview(view: RunView) -> Figure:
         axes.set_title({"source": "input", "detector": "detector"}.get(name, f"light on {name}"))
         style.label_millimetres(axes, y=column == 0)
         if name == "detector":
-            draw_regions(axes, view.model.readout.regions, grids[name], example.prediction, example.label)
+            draw_regions(
+                axes, require_regions(view.model.readout).regions, grids[name], example.prediction, example.label
+            )
     draw_logits(figure.add_subplot(places[1, -1]), example, view.test.classes)
     return figure

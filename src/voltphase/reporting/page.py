@@ -22,6 +22,7 @@ from voltphase.reporting import charts as figures
 from voltphase.reporting import maps, style
 from voltphase.reporting.device import device_figure
 from voltphase.reporting.run_view import Example, RunView
+from voltphase.tasks import require_regions
 
 REPORT_NAME = "report.html"
 
@@ -78,7 +79,7 @@ def report_html(view: RunView) -> str:
 
 def _sections(view: RunView, layers: list[CodesignLayer]) -> list[str]:
     model, classes = view.model, view.test.classes
-    grids, regions = model.grids[1:-1], model.readout.regions
+    grids, regions = model.grids[1:-1], require_regions(model.readout).regions
     devices = [layer.device_states for layer in layers]
     levels = [layer.levels().cpu().numpy() for layer in layers]
     dots = min(max(2 * max(max(grid.shape) for grid in grids) / _MAP_INCHES, _LEAST_DOTS), _MOST_DOTS)

@@ -14,6 +14,7 @@ from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path
 from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
+from voltphase.tasks import require_regions
 
 if TYPE_CHECKING:
     from voltphase.config import Config
@@ -138,7 +139,8 @@ def choose_examples(predictions: np.ndarray, labels: np.ndarray, count: int = _E
 def measure_light(model: DONN, images: torch.Tensor, labels: torch.Tensor) -> Light:
     """How much light is left along the axis; the gain of emulation, which no hardware has, is taken out."""
     powers, regions, right = [], [], []
-    boxes, each = model.readout.regions.boxes, 2 if model.readout.regions.paired else 1
+    layout = require_regions(model.readout).regions
+    boxes, each = layout.boxes, 2 if layout.paired else 1
     gains = np.cumprod([1.0, *(layer.gain for layer in _layers(model))]) ** 2
     # The source, then each layer before and after, then the detector: gain enters with each "after".
     passed = np.concatenate([[0], np.repeat(np.arange(1, len(gains)), 2) - np.tile([1, 0], len(gains) - 1), [-1]])

@@ -14,7 +14,7 @@ from voltphase.devices import Device
 from voltphase.sweeps.confidence import CUTS, accuracy_when_cut
 from voltphase.sweeps.results import public_settings
 from voltphase.sweeps.runs import Cell
-from voltphase.tasks.region_readout import all_logits
+from voltphase.tasks.base import all_outputs
 from voltphase.training import RunFolder, build_dataset, build_devices, evaluate, load_run
 
 
@@ -40,7 +40,7 @@ def finish(cell: Cell, run: Path, measured: dict[str, Any]) -> dict[str, Any]:
     if summary["deployable"]:
         with tempfile.TemporaryDirectory() as temporary:
             emulator = Emulator.from_folder(deploy(model, Path(temporary) / "bench")).to(device)
-        predictions = all_logits(emulator, dataset.images).argmax(-1)
+        predictions = all_outputs(emulator, dataset.images).argmax(-1)
         deployed = {
             "accuracy": float((predictions == answers.labels).double().mean()),
             "predictions_equal": int((predictions == answers.predictions).sum()),

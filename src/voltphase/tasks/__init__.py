@@ -1,1 +1,22 @@
-"""What is asked of the light: readout, loss and metrics."""
+"""What is asked of the light: readouts, losses and metrics."""
+
+from __future__ import annotations
+
+from voltphase.tasks.base import TASKS, Metric, Readout, RegionSums, Task, all_outputs
+from voltphase.tasks.classification import Classification
+from voltphase.tasks.region_readout import Measure, RegionReadout, require_regions
+from voltphase.tasks.regions import Regions
+
+__all__ = [
+    "TASKS",
+    "Classification",
+    "Measure",
+    "Metric",
+    "Readout",
+    "RegionReadout",
+    "RegionSums",
+    "Regions",
+    "Task",
+    "all_outputs",
+    "require_regions",
+]

@@ -1,24 +1,35 @@
-"""How far logits are from the labels."""
+"""Losses of classification: how far logits are from the labels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+from voltphase.tasks.base import Loss
+
+LossName = Literal["cross-entropy", "mse"]
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over the batch of ``-log softmax(logits)[label]``; ``batch x classes`` logits, ``batch`` labels."""
+    """Return the mean over the batch of ``-log softmax(logits)[label]``.
+
+    Args:
+        logits: Logits, a ``batch x classes`` tensor.
+        labels: Right classes, an int64 tensor of ``batch``.
+    """
     return functional.cross_entropy(logits, labels)
 
 
 def softmax_mse(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean squared error between ``softmax(logits)`` and the one-hot labels, over batch and classes (the paper's)."""
+    """Return the mean squared error between ``softmax(logits)`` and the one-hot labels, the paper's loss.
+
+    Args:
+        logits: Logits, a ``batch x classes`` tensor.
+        labels: Right classes, an int64 tensor of ``batch``.
+    """
     wanted = functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
     return functional.mse_loss(torch.softmax(logits, dim=1), wanted)
 

@@ -32,8 +32,7 @@ from voltphase.devices import Device, DevicePanel
 from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
 from voltphase.optics.precision import complex_dtype
-from voltphase.tasks.losses import CALIBRATED_LOGIT
-from voltphase.tasks.region_readout import RegionReadout, Regions
+from voltphase.tasks import Classification, Task
 
 
 def build_devices(config: Config) -> list[Device]:
@@ -73,7 +72,7 @@ def build_model(config: Config, devices: Sequence[Device], image_shape: tuple[in
         wavelength=optics.wavelength,
         distances=optics.distances,
         devices=devices,
-        readout=build_readout(config),
+        task=build_task(config),
         image_shape=image_shape,
         method=optics.method,
         relaxation=build_relaxation(config.codesign.relaxation),
@@ -86,19 +85,10 @@ def build_model(config: Config, devices: Sequence[Device], image_shape: tuple[in
     )
 
 
-def build_readout(config: Config) -> RegionReadout:
-    """The detector's regions and how their light becomes logits.
-
-    Raises:
-        GeometryError: if a region is empty or reaches outside the detector, or one of a pair is missing.
-    """
-    size, readout = config.optics.sizes[-1], config.readout
-    if isinstance(readout.regions, list):
-        boxes = tuple((box[0], box[1], box[2], box[3]) for box in readout.regions)
-        regions = Regions(boxes, (size, size), paired=readout.differential)
-    else:
-        regions = Regions.paper_pairs(size) if readout.differential else Regions.paper(size)
-    return RegionReadout(regions, readout.measure, readout.scale, CALIBRATED_LOGIT[config.training.loss])
+def build_task(config: Config) -> Task:
+    """Return what is asked of the light."""
+    readout = config.readout
+    return Classification(readout.regions, readout.differential, readout.measure, readout.scale, config.training.loss)
 
 
 def build_relaxation(relaxation: RelaxationConfig) -> Relaxation:
@@ -137,7 +127,7 @@ def build_datasets(config: Config, data_dir: str | Path | None = None) -> tuple[
 
     Raises:
         DataError: if they are missing and cannot be had, are damaged, or are fewer than asked for.
-        ConfigError: if ``readout.regions`` lists other than one region, or a pair, for each class.
+        ConfigError: if the task does not fit the data, such as a list of regions the classes.
     """
     return build_dataset(config, "train", data_dir), build_dataset(config, "test", data_dir)
 
@@ -149,12 +139,7 @@ def build_dataset(
     data = config.data
     dataset = load(data.name, split, data_dir=data.dir if data_dir is None else data_dir, download=download)
     limit = data.train_limit if split == "train" else data.test_limit
-    regions, each = config.readout.regions, 2 if config.readout.differential else 1
-    if isinstance(regions, list) and len(regions) != each * len(dataset.classes):
-        raise ConfigError(
-            f"expected readout.regions to list {each * len(dataset.classes)} regions, {'one' if each == 1 else 'two'} "
-            f"for each class of {data.name}, but got {len(regions)}"
-        )
+    build_task(config).check_data(data.name, dataset.classes, dataset.labels)
     if limit is not None and limit > len(dataset):
         raise DataError(
             f"expected data.{split}_limit to be at most {len(dataset)}, or null for all images of {data.name}, but got "

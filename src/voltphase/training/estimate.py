@@ -70,7 +70,7 @@ def shares(model: DONN, images: Tensor) -> list[float]:
     planes = model.eval().planes(images)
     model.train(training)
     readout = model.readout
-    regions = (readout.row_masks @ readout.column_masks.T != 0).to(readout.row_masks.dtype)
+    regions = readout.counted()
     fields = [planes["source"], *(planes[f"layer {i} in"] for i in range(1, len(model.layers) + 1)), planes["detector"]]
     gains = [1.0, 1.0, *(layer.gain for layer in model.layers)]
     powers, gain = [], 1.0
@@ -110,7 +110,7 @@ def _check_light(model: DONN, images: Tensor) -> None:
         f"{' wide' if math.isfinite(spread) else ''}, and plane {worst + 2} is {metres(width)}: use a coarser pitch, "
         "shorter distances or more samples"
         if spread > 2 * width
-        else "it is lost in the layers or beside the regions: check the amplitudes of the devices and readout.regions"
+        else "it is lost in the layers or beside the regions: check the amplitudes of the devices and task.regions"
     )
     advise(
         f"{arrives} of the light reaches the detector's regions with the states that training starts from, too little "

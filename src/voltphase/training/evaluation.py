@@ -8,7 +8,7 @@ from torch import Tensor
 
 from voltphase.data import ImageDataset
 from voltphase.network.donn import DONN
-from voltphase.tasks.region_readout import all_logits
+from voltphase.tasks.base import all_outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,4 +36,4 @@ class Evaluation:
 
 def evaluate(model: DONN, dataset: ImageDataset, batch_size: int = 250) -> Evaluation:
     """The answers of the deployed states: ``model`` is used in evaluation mode, and left in the mode it was in."""
-    return Evaluation(all_logits(model, dataset.images, batch_size), dataset.labels.cpu())
+    return Evaluation(all_outputs(model, dataset.images, batch_size), dataset.labels.cpu())

@@ -13,7 +13,6 @@ from voltphase.codesign import Schedule
 from voltphase.config import TrainingConfig
 from voltphase.core.errors import TrainingError
 from voltphase.network.donn import DONN
-from voltphase.tasks.losses import LOSSES
 from voltphase.training.batches import ImageBatches
 from voltphase.training.trainer import lightning
 
@@ -68,7 +67,7 @@ class TrainingModule(lightning.LightningModule):
         self._test_batches = test_batches
         self._temperature_per_epoch = temperature_per_epoch
         self._about = about or {}
-        self._loss = LOSSES[training.loss]
+        self._loss = model.task.compute_loss
         self._reset_sums()
 
     @property

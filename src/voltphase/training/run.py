@@ -21,7 +21,7 @@ from voltphase.devices import Device
 from voltphase.network.donn import DONN
 from voltphase.training import provenance
 from voltphase.training.batches import ImageBatches
-from voltphase.training.build import build_datasets, build_devices, build_model, build_readout, build_schedule
+from voltphase.training.build import build_datasets, build_devices, build_model, build_schedule, build_task
 from voltphase.training.checkpoint import Checkpoints, read_checkpoint
 from voltphase.training.device_notes import note_devices, show_choice
 from voltphase.training.estimate import check_training
@@ -80,7 +80,8 @@ def train(
         return summary
     notes = note_devices(config)
     accelerator = _accelerator(config)
-    build_readout(config)  # regions that do not fit are found before data are downloaded
+    size = config.optics.sizes[-1]
+    build_task(config).make_readout((size, size))  # regions that do not fit are found before data are downloaded
     checkpoint = read_checkpoint(folder.checkpoint_file, settings(config)) if resume and folder.begun else None
     if checkpoint is not None:
         _check_devices(checkpoint["voltphase"]["devices"], digests, folder)
@@ -122,7 +123,7 @@ def train(
             "devices": [
                 _about(device, layer, said) for device, layer, said in zip(devices, model.layers, notes, strict=True)
             ],
-            "readout_scale": model.readout.scale,
+            **model.readout.figures(),
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "versions": provenance.versions(),
             "commit": provenance.commit(),

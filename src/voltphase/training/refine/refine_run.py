@@ -12,7 +12,6 @@ import torch
 
 from voltphase.core.errors import ConfigError, OutputError
 from voltphase.core.files import atomic_directory, checked_path
-from voltphase.tasks.losses import LOSSES
 from voltphase.training import provenance
 from voltphase.training.build import build_datasets
 from voltphase.training.evaluation import evaluate
@@ -69,7 +68,7 @@ def refine_run(
             model,
             train_set.images[drawn],
             train_set.labels[drawn],
-            loss=LOSSES[config.training.loss],
+            loss=model.task.compute_loss,
             evaluations=evaluations,
             batch_size=config.training.batch_size,
             watch=watch,

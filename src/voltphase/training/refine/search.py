@@ -13,7 +13,7 @@ from torch import Tensor
 from voltphase.codesign import CodesignLayer
 from voltphase.core.errors import ConfigError
 from voltphase.network.donn import DONN
-from voltphase.tasks.losses import Loss
+from voltphase.tasks.base import Loss
 
 # Of all pixels, how many to change at first. With a block of n pixels the loss falls by a part of what the gradient
 # alone foretells; where that part is above the one bound the next block grows, where it is below the other it halves.
@@ -174,7 +174,7 @@ class _Search:
         total, sums = 0.0, [torch.zeros_like(modulation) for modulation in modulations]
         for images, labels in self._batches:
             with torch.set_grad_enabled(gradients):
-                logits = self._model.readout.logits(self._model.measured(images.to(levels[0].device), modulations))
+                logits = self._model.readout.outputs(self._model.measure(images.to(levels[0].device), modulations))
                 loss = self._loss(logits, labels.to(levels[0].device)) * (len(labels) / self._images)
             total += float(loss.detach().double())
             if gradients:

@@ -1,0 +1,256 @@
+"""What a task is: a readout for the light on the detector, a loss to learn by, and metrics to judge by."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+
+from voltphase.core import checks
+from voltphase.core.errors import ConfigError, DataError, GeometryError
+from voltphase.core.registry import Registry
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure that says how well a task is done: the mean of one number for each example.
+
+    Everything that is written or shown of a metric follows from this class. ``column("test")`` is its column in
+    ``metrics.csv`` and its key in ``summary.json``, ``text(value)`` is the value as people read it, and
+    ``higher_is_better`` says which of two values is the better one.
+
+    Args:
+        name: Name in files and in text, in lower case: ``"accuracy"``.
+        of_each: Function of a batch's outputs and targets that returns one number for each example.
+        higher_is_better: Whether a larger value is a better one.
+        percent: Whether people read the value as a percentage; it is a fraction from 0 to 1 then.
+
+    Examples:
+        >>> error = Metric("error", lambda outputs, targets: (outputs - targets).abs(), higher_is_better=False)
+        >>> error.of(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
+        1.0
+        >>> error.column("test")
+        'test_error'
+    """
+
+    name: str
+    of_each: Loss
+    higher_is_better: bool = True
+    percent: bool = False
+
+    def of(self, outputs: Tensor, targets: Tensor) -> float:
+        """Return the value for a whole data set.
+
+        Args:
+            outputs: Outputs of the readout, one for each example.
+            targets: What was wanted of each example.
+        """
+        return float(self.of_each(outputs, targets).double().mean())
+
+    def column(self, split: str) -> str:
+        """Return the name of the value for a part of the data in tables and summaries.
+
+        Args:
+            split: Part of the data: ``"train"`` or ``"test"``.
+        """
+        return f"{split}_{self.name}"
+
+    def text(self, value: float) -> str:
+        """Return a value as people read it.
+
+        Args:
+            value: Value of this metric.
+        """
+        if not self.percent:
+            return f"{value:.4g}"
+        return f"{value:.1%}" if value < 0.9995 else f"{value:.2%}"
+
+    def fits(self, value: object) -> bool:
+        """Return whether something read from a file can be a value of this metric.
+
+        Args:
+            value: Number, or whatever was found in its place.
+        """
+        return checks.is_number(value) and (not self.percent or 0 <= value <= 1)
+
+
+class Readout(nn.Module, abc.ABC):
+    """The way from light on the detector to outputs, made for one shape of detector.
+
+    Light is read in two steps, so that a network can measure it without ever holding the whole field: :meth:`read`
+    measures the field on the window, and :meth:`outputs` makes outputs, such as logits, of what was measured.
+
+    Attributes:
+        shape: (rows, columns) of the detector.
+        calibrated: Whether everything that the first batch in training settles is settled.
+        window_rows: Indices of the detector's rows that are needed, an int64 tensor.
+        window_columns: Indices of the detector's columns that are needed, an int64 tensor.
+    """
+
+    shape: tuple[int, int]
+    calibrated: bool = True
+    window_rows: Tensor
+    window_columns: Tensor
+
+    def window(self, field: Tensor) -> Tensor:
+        """Return the part of a ``... x rows x columns`` detector field that :meth:`read` needs.
+
+        Raises:
+            ConfigError: if it is no complex tensor.
+            GeometryError: if it has another shape than the detector.
+        """
+        require_complex_field(field)
+        if tuple(field.shape[-2:]) != self.shape:
+            raise GeometryError(
+                f"expected a field of {self.shape[0]} x {self.shape[1]} samples on the detector, but got "
+                f"{' x '.join(map(str, field.shape))}"
+            )
+        return field.index_select(-2, self.window_rows).index_select(-1, self.window_columns)
+
+    @abc.abstractmethod
+    def read(self, window: Tensor) -> Tensor:
+        """Return what is measured of the :meth:`window` of a field: a real ``batch x ...`` tensor."""
+
+    @abc.abstractmethod
+    def outputs(self, measured: Tensor) -> Tensor:
+        """Return the outputs for what :meth:`read` measured: a real ``batch x ...`` tensor."""
+
+    @abc.abstractmethod
+    def counted(self) -> Tensor:
+        """Return where on the window light counts: a ``rows x columns`` tensor of ones and zeros."""
+
+    def figures(self) -> dict[str, float]:
+        """Return numbers of a trained readout that a run's summary should hold, by their keys."""
+        return {}
+
+    def forward(self, field: Tensor) -> Tensor:
+        """Return the outputs for a complex ``batch x rows x columns`` field on the detector."""
+        return self.outputs(self.read(self.window(field)))
+
+
+class RegionSums(Readout):
+    """A readout that needs only the light summed over rectangles, which a network may compute without the field.
+
+    Attributes:
+        row_masks: Weights of the window's rows in each sum, a ``rows x sums`` tensor.
+        column_masks: Weights of the window's columns in each sum, a ``columns x sums`` tensor.
+    """
+
+    row_masks: Tensor
+    column_masks: Tensor
+
+    @property
+    @abc.abstractmethod
+    def uses_intensity(self) -> bool:
+        """Whether the sums are those of the intensity; they are those of the amplitude otherwise."""
+
+    @abc.abstractmethod
+    def from_region_sums(self, sums: Tensor) -> Tensor:
+        """Return what :meth:`Readout.read` measures, from ``batch x sums`` sums of light times both masks."""
+
+
+class Task(abc.ABC):
+    """What is asked of the light. A subclass is a frozen dataclass whose fields are the settings of ``task:``.
+
+    A task of one's own needs three things: :meth:`make_readout`, :meth:`compute_loss` and :attr:`metrics`.
+    """
+
+    @abc.abstractmethod
+    def make_readout(self, shape: tuple[int, int]) -> Readout:
+        """Return a new readout.
+
+        Args:
+            shape: (rows, columns) of the detector.
+
+        Raises:
+            GeometryError: if the task does not fit a detector of this shape.
+        """
+
+    @abc.abstractmethod
+    def compute_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss over a batch.
+
+        Args:
+            outputs: Outputs of the readout, one for each example.
+            targets: What is wanted of each example.
+        """
+
+    @property
+    @abc.abstractmethod
+    def metrics(self) -> tuple[Metric, ...]:
+        """Figures to judge by; the first is the one that a headline names."""
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        """Return the answers that outputs stand for; they are the outputs themselves unless a task says otherwise.
+
+        Args:
+            outputs: Outputs of the readout, one for each example.
+        """
+        return outputs
+
+    def check_data(self, name: str, classes: Sequence[str], targets: Tensor) -> None:  # noqa: B027 - may stay empty
+        """Refuse data that the task cannot be done on.
+
+        Args:
+            name: Name of the data set.
+            classes: Name of each class; none where the data have no classes.
+            targets: What is wanted of each example.
+
+        Raises:
+            VoltphaseError: if the data do not fit.
+        """
+
+
+TASKS: Registry[type[Task]] = Registry("a task", "voltphase.tasks")
+
+
+def require_complex_field(field: object) -> None:
+    """Refuse what is no complex field on the detector.
+
+    Args:
+        field: Field, or whatever was given in its place.
+
+    Raises:
+        ConfigError: if it is no complex tensor.
+    """
+    if not isinstance(field, Tensor) or not field.is_complex():
+        given = field.dtype if isinstance(field, Tensor) else checks.shown(field)
+        raise ConfigError(
+            f"expected the complex field on the detector as a tensor, but got {given}: of an intensity i, such as a "
+            "camera's, give i.sqrt().to(torch.complex64), as the phase does not matter here"
+        )
+
+
+@torch.no_grad()
+def all_outputs(network: nn.Module, images: Tensor, batch_size: int = 64) -> Tensor:
+    """Return the outputs for all images, on the CPU, a batch at a time.
+
+    The network is used in evaluation mode where it is, and each of its parts left in the mode it was in.
+
+    Args:
+        network: Network, or anything else that makes outputs of images.
+        images: Images, a ``count x rows x columns`` tensor.
+        batch_size: Number of images to take at a time; a matter of memory only.
+
+    Raises:
+        ConfigError: if ``batch_size`` is not a whole number of at least 1.
+        DataError: if there are no images.
+    """
+    images = checks.array(images, "images", error=DataError)
+    if images.ndim == 0 or len(images) == 0:
+        raise DataError(f"expected at least one image, but got a tensor of shape {tuple(images.shape)}")
+    device = next(chain(network.parameters(), network.buffers())).device
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        parts = images.split(checks.whole(batch_size, "a batch size", least=1))
+        return torch.cat([network(part.to(device)).cpu() for part in parts])
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -1,0 +1,112 @@
+"""Telling classes apart by the detector region that gets the most light."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+from annotated_types import Gt, Len
+from torch import Tensor
+
+from voltphase.core import checks
+from voltphase.core.errors import ConfigError, GeometryError
+from voltphase.tasks.base import TASKS, Metric, Task
+from voltphase.tasks.losses import CALIBRATED_LOGIT, LOSSES, LossName
+from voltphase.tasks.metrics import ACCURACY
+from voltphase.tasks.region_readout import Measure, RegionReadout, checked_scale
+from voltphase.tasks.regions import Regions
+
+
+@TASKS.register("classification")
+@dataclass(frozen=True)
+class Classification(Task):
+    """Classes told apart by light in regions of the detector.
+
+    Args:
+        regions: ``paper``, ten squares scaled to the detector, in rows of 3, 4 and 3 or, if differential, ten pairs in
+            four rows of five; or a list of [row, column, height, width] in whole samples, one region for each class.
+        differential: Whether each class has two regions, one for and one against it, read by their contrast (Li et
+            al. 2019); a list then holds the two of each class in turn. Unset it is true for ``paper`` and false for a
+            list.
+        measure: What is measured of the light in a region: its summed or mean intensity, its mean amplitude, or its
+            fraction of all light on the detector.
+        scale: Number above 0 that the measure is multiplied by to give a logit; or ``calibrated``, which sets it on
+            the first batch as suits the loss, and learns it from there.
+        loss: Loss to learn by: cross-entropy, or the mean squared error between the softmax and the one-hot label
+            (``mse``, the paper's).
+
+    Raises:
+        ConfigError: if a setting is none of these.
+
+    Examples:
+        >>> Classification().make_readout((64, 64)).regions.paired
+        True
+        >>> Classification.paper().make_readout((200, 200)).regions.boxes[0]
+        (40, 40, 20, 20)
+        >>> [metric.name for metric in Classification().metrics]
+        ['accuracy']
+    """
+
+    regions: Literal["paper"] | Sequence[Annotated[Sequence[int], Len(4, 4)]] = "paper"
+    differential: bool | None = None
+    measure: Measure = "fraction"
+    scale: Annotated[float, Gt(0)] | Literal["calibrated"] = "calibrated"
+    loss: LossName = "cross-entropy"
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.regions, str) and self.regions == "paper"):
+            what, advice = "'paper' or a list of detector regions", "give (row, column, height, width) of each"
+            boxes = checks.items(self.regions, what, advice=advice)
+            object.__setattr__(self, "regions", tuple(tuple(checks.items(box, what, advice=advice)) for box in boxes))
+        if self.differential is not None:
+            object.__setattr__(self, "differential", checks.flag(self.differential, "differential"))
+        checks.word(self.measure, "a measure", get_args(Measure))
+        checks.word(self.loss, "a loss", get_args(LossName))
+        if self.scale != "calibrated":
+            checked_scale(self.scale)
+
+    @classmethod
+    def paper(cls) -> Classification:
+        """Return the paper's reading: one region for each class, mean amplitudes as logits, squared error."""
+        return cls(differential=False, measure="amplitude", scale=1.0, loss="mse")
+
+    @property
+    def paired(self) -> bool:
+        """Whether each class has two regions."""
+        return self.regions == "paper" if self.differential is None else self.differential
+
+    def make_readout(self, shape: tuple[int, int]) -> RegionReadout:
+        """Return a readout whose regions fit a detector; see :meth:`Task.make_readout`."""
+        if not isinstance(self.regions, str):
+            regions = Regions(self.regions, shape, self.paired)  # pyright: ignore[reportArgumentType] - checked there
+        elif shape[0] != shape[1]:
+            raise GeometryError(
+                f"expected a square detector for the regions 'paper', but got {shape[0]} x {shape[1]}: list regions as "
+                "(row, column, height, width)"
+            )
+        else:
+            regions = Regions.paper_pairs(shape[0]) if self.paired else Regions.paper(shape[0])
+        return RegionReadout(regions, self.measure, self.scale, CALIBRATED_LOGIT[self.loss])
+
+    def compute_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss of ``batch x classes`` logits for ``batch`` labels."""
+        return LOSSES[self.loss](outputs, targets)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The accuracy."""
+        return (ACCURACY,)
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        """Return the class of the highest logit for each image, int64."""
+        return outputs.argmax(-1)
+
+    def check_data(self, name: str, classes: Sequence[str], targets: Tensor) -> None:
+        """Refuse a list of regions that does not fit the number of classes; see :meth:`Task.check_data`."""
+        each = 2 if self.paired else 1
+        if not isinstance(self.regions, str) and len(self.regions) != each * len(classes):
+            raise ConfigError(
+                f"expected task.regions to list {each * len(classes)} regions, {'one' if each == 1 else 'two'} "
+                f"for each class of {name}, but got {len(self.regions)}"
+            )
