@@ -17,7 +17,7 @@ import torch
 
 from voltphase.core.files import write_json
 from voltphase.sweeps.results import ResultFolder, public_settings
-from voltphase.sweeps.runs import Cell
+from voltphase.sweeps.runs import Run
 
 Keep = Callable[..., dict[str, Any]]
 
@@ -65,13 +65,13 @@ def digits_read_once() -> Iterator[None]:
 
 @pytest.fixture
 def keep() -> Keep:
-    """Writes a result for a cell that was never run, with the accuracy it is told."""
+    """Writes a result for a run that was never trained, with the accuracy it is told."""
 
-    def write(folder: ResultFolder, cell: Cell, accuracy: float, **more: Any) -> dict[str, Any]:
-        path = folder.file(cell)
+    def write(folder: ResultFolder, run: Run, accuracy: float, **more: Any) -> dict[str, Any]:
+        path = folder.file(run)
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = made_up(accuracy, int(cell.settings.get("training.epochs", 3))) | {
-            "config": public_settings(cell.config),
+        content = made_up(accuracy, int(run.settings.get("training.epochs", 3))) | {
+            "config": public_settings(run.config),
             **more,
         }
         write_json(path, content)
@@ -81,7 +81,7 @@ def keep() -> Keep:
 
 
 def made_up(accuracy: float, epochs: int) -> dict[str, Any]:
-    """What a cell leaves, but for its configuration."""
+    """What a run leaves, but for its configuration."""
     rows = [
         {
             "epoch": epoch,

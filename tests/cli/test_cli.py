@@ -95,11 +95,11 @@ def test_the_help_of_train_is_enough_to_use_it():
 
 
 def test_the_help_of_reproduce_says_what_its_presets_are():
-    from voltphase.reproduction.sizes import PRESETS
+    from voltphase.reproduction.sizes import SIZES
 
     text = " ".join(call("reproduce", "--help").stdout.replace("│", " ").split())
-    for preset in PRESETS.values():
-        assert f"{preset.name}: {preset.description}" in text
+    for size in SIZES.values():
+        assert f"{size.name}: {size.description}" in text
 
 
 def test_the_help_of_train_names_every_setting():

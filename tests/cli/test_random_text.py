@@ -159,7 +159,7 @@ def _without_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in (
         "voltphase.validation.run",
-        "voltphase.sweeps.runner.run_cells",
+        "voltphase.sweeps.runner.run_all",
         "voltphase.training.train",
         "voltphase.reporting.write_report",
     ):

@@ -21,7 +21,7 @@ from voltphase.devices import DevicePanel, dmd, load, load_folder
 from voltphase.devices.models import models
 from voltphase.reporting import save_overview, write_report
 from voltphase.sweeps.results import ResultFolder
-from voltphase.sweeps.runner import run_cells
+from voltphase.sweeps.runner import run_all
 from voltphase.training import load_run, refine_run, train
 from voltphase.validation import run as validate
 
@@ -80,7 +80,7 @@ TAKES_PATHS: dict[str, Callable[[Any, Path], Any]] = {
     "DevicePanel.save": lambda path, _: DevicePanel((dmd(),), np.zeros((2, 2), int)).save(path),
     "DeviceStates.save": lambda path, _: dmd().save(path),
     "validate": lambda path, _: validate(_given(path)),
-    "run_cells": lambda path, _: run_cells([], ResultFolder(path), preset="x", say=print),
+    "run_all": lambda path, _: run_all([], ResultFolder(path), say=print),
     "atomic_path": lambda path, _: atomic_path(path).__enter__(),
     "atomic_directory": lambda path, _: atomic_directory(path).__enter__(),
     "write_text": lambda path, _: write_text(path, "text"),

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from voltphase.cli import app
-from voltphase.reproduction import sizes as presets
+from voltphase.reproduction import sizes
 from voltphase.reproduction.paper import table2
 from voltphase.sweeps.results import ResultFolder
 
@@ -34,32 +34,32 @@ def test_from_data_to_a_page(tmp_path: Path):
     first, line, count, note, page, picture = result.stdout.splitlines()
     assert first == "no measured modulator given: using the modelled tn-slm"
     assert line.startswith("[1/1] table2 digits-depth1-lambda90-seed0: test 0.")
-    assert count == "1 of 1 cells are done"
-    assert note == presets.INCONCLUSIVE
+    assert count == "1 of 1 runs are done"
+    assert note == sizes.INCONCLUSIVE
     assert page == "written: out/smoke/reproduction.md"
     assert picture == "written: out/smoke/figures/reproduce-smoke-table2.png"
     text = (tmp_path / "out/smoke/reproduction.md").read_text()
     assert "Device: modelled tn-slm." in text
-    assert presets.INCONCLUSIVE in text
+    assert sizes.INCONCLUSIVE in text
     assert "The paper:" not in text
-    assert "1 of 1 cells are there already" in call(*words).stdout
+    assert "1 of 1 runs are there already" in call(*words).stdout
     assert call(*words, "--list").stdout == "done  table2 digits-depth1-lambda90-seed0\n"
 
 
 def test_what_was_made_with_another_device_is_never_replaced(tmp_path: Path, keep: Keep):
-    cell = table2.cells(presets.get("smoke"))[0]
+    run = table2.runs(sizes.get("smoke"))[0]
     folder = ResultFolder(tmp_path / "out" / "smoke")
-    keep(folder, cell, 0.9)
-    before = folder.file(cell).read_bytes()
+    keep(folder, run, 0.9)
+    before = folder.file(run).read_bytes()
     words = ["table2", "--preset", "smoke", "--out", "out", "--depth", "1"]
-    assert call(*words, "--list").stdout == f"other device  table2 {cell.name}\n"
+    assert call(*words, "--list").stdout == f"other device  table2 {run.name}\n"
     result = call(*words)
     assert result.exit_code == 2
     assert result.stderr == (
-        f"error: expected out/smoke/table2/{cell.name}.json to be of the device to run with, but it was made with "
+        f"error: expected out/smoke/table2/{run.name}.json to be of the device to run with, but it was made with "
         "measured tn-slm: name that one with --device-file, choose another --out, or remove the file\n"
     )
-    assert folder.file(cell).read_bytes() == before
+    assert folder.file(run).read_bytes() == before
 
 
 def test_the_measured_modulator_is_looked_for_beside_the_data(tmp_path: Path):
@@ -78,7 +78,7 @@ def test_time_that_is_up_is_no_failure():
     assert "2 are left: the same command goes on with them" in result.stdout
 
 
-def test_cells_can_be_listed_and_nothing_is_written(tmp_path: Path):
+def test_runs_can_be_listed_and_nothing_is_written(tmp_path: Path):
     result = call("table1", "--only", "mnist", "--only", "lambda5", "--depth", "3", "--list")
     assert result.stdout == "to do  table1 mnist-depth3-lambda5-seed0\n"
     assert list(tmp_path.iterdir()) == []
@@ -91,14 +91,14 @@ def test_rendering_alone_runs_nothing(tmp_path: Path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_cell_that_fails_is_reported_at_the_end(tmp_path: Path):
+def test_a_run_that_fails_is_reported_at_the_end(tmp_path: Path):
     (tmp_path / "data").mkdir()
     # The measured device has two states and figure 3 wants eight as well.
     (tmp_path / "two.csv").write_text("level,control,amplitude,phase\n0,0,1,0\n1,9,1,3.141592653589793\n")
     words = ["--preset", "smoke", "--out", "out", "--only", "codesign", "--device-file", "two.csv"]
     result = call("figure3", *words)
     assert result.exit_code == 1
-    assert "1 of 2 cells are done" in result.stdout
+    assert "1 of 2 runs are done" in result.stdout
     [sentence] = result.stderr.splitlines()
     assert sentence.startswith("failed: figure3 digits-codesign-depth2-levels8-seed0: expected")
 
@@ -110,7 +110,7 @@ def test_a_cell_that_fails_is_reported_at_the_end(tmp_path: Path):
         (["table1", "--preset", "gpu"], "expected a preset out of smoke, cpu, paper, but got 'gpu'"),
         (
             ["table1", "--only", "cifar"],
-            "expected --only and --depth to leave cells of table1, but none fits: voltphase reproduce table1 --list "
+            "expected --only and --depth to leave runs of table1, but none fits: voltphase reproduce table1 --list "
             "names them all",
         ),
         (["table1", "--device-file", "absent.csv"], "absent.csv"),
@@ -130,7 +130,7 @@ def test_an_interruption_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch):
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("voltphase.sweeps.runner.run_cells", interrupt)
+    monkeypatch.setattr("voltphase.sweeps.runner.run_all", interrupt)
     result = call("table2", "--preset", "smoke", "--out", "out")
     assert result.exit_code == 130
     assert result.stderr.startswith("interrupted: the same command goes on")

@@ -21,18 +21,17 @@ from voltphase.core.errors import OutputError, TrainingError
 from voltphase.reproduction.paper import table1, table2
 from voltphase.reproduction.paper.figure4 import write_device
 from voltphase.reproduction.registry import EXPERIMENTS
-from voltphase.reproduction.sizes import Preset, get
-from voltphase.sweeps import peak_memory as measuring
-from voltphase.sweeps import runner
-from voltphase.sweeps.lock import claim
+from voltphase.reproduction.sizes import Size, get
+from voltphase.sweeps import peak_memory, runner
+from voltphase.sweeps.lock import lock
 from voltphase.sweeps.results import ResultFolder
-from voltphase.sweeps.runner import Tally, run_cells
-from voltphase.sweeps.runs import Cell
+from voltphase.sweeps.runner import SweepSummary, run_all
+from voltphase.sweeps.runs import Run
 from voltphase.training import build_dataset, evaluate, load_run
 
 
 @pytest.fixture
-def preset() -> Preset:
+def size() -> Size:
     return get("smoke")
 
 
@@ -41,21 +40,21 @@ def folder(tmp_path: Path) -> ResultFolder:
     return ResultFolder(tmp_path / "results" / "smoke")
 
 
-class Run:
-    """Runs cells in a folder; ``said`` is what was said about the last ones."""
+class Sweep:
+    """Trains runs in a folder; ``said`` is what was said about the last ones."""
 
     def __init__(self, folder: ResultFolder) -> None:
         self.folder = folder
         self.said: list[str] = []
 
-    def __call__(self, cells: list[Cell], minutes: float | None = None) -> Tally:
+    def __call__(self, runs: list[Run], minutes: float | None = None) -> SweepSummary:
         self.said = []
-        return run_cells(cells, self.folder, preset="smoke", say=self.said.append, minutes=minutes)
+        return run_all(runs, self.folder, say=self.said.append, minutes=minutes)
 
 
 @pytest.fixture
-def run(folder: ResultFolder) -> Run:
-    return Run(folder)
+def sweep(folder: ResultFolder) -> Sweep:
+    return Sweep(folder)
 
 
 @pytest.fixture
@@ -72,48 +71,48 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return called
 
 
-def test_who_waits_sees_how_the_cell_at_work_gets_on(preset: Preset, folder: ResultFolder):
-    [cell, *_] = table2.cells(preset)
+def test_who_waits_sees_how_the_run_at_work_gets_on(size: Size, folder: ResultFolder):
+    [run, *_] = table2.runs(size)
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=100)
-    run_cells([cell], folder, preset="smoke", say=lambda _: None, console=console)
+    run_all([run], folder, say=lambda _: None, console=console)
     shown = stream.getvalue()
-    assert shown.startswith(f"table2 {cell.name}\n")
+    assert shown.startswith(f"table2 {run.name}\n")
     assert "epoch 2/2" in shown
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_experiment_runs(name: str, preset: Preset, tmp_path: Path, folder: ResultFolder, run: Run):
+def test_every_experiment_runs(name: str, size: Size, tmp_path: Path, folder: ResultFolder, sweep: Sweep):
     fine_device = tmp_path / "fine.csv"
     write_device(fine_device)
-    cells = EXPERIMENTS[name].cells(preset.on(None, fine_device=fine_device, threads=1))
+    runs = EXPERIMENTS[name].runs(size.on(None, fine_device=fine_device, threads=1))
     if name == "figure4":
-        cells = cells[:1]  # a process of its own takes seconds to start
-    tally = run(cells)
-    assert tally.failed == []
-    assert tally.finished == cells
-    for cell in cells:
-        result = json.loads((tmp_path / "results" / "smoke" / name / f"{cell.name}.json").read_text())
-        assert result["labels"] == dict(cell.labels)
+        runs = runs[:1]  # a process of its own takes seconds to start
+    summary = sweep(runs)
+    assert summary.failed == []
+    assert summary.finished == runs
+    for run in runs:
+        result = json.loads((tmp_path / "results" / "smoke" / name / f"{run.name}.json").read_text())
+        assert result["labels"] == dict(run.labels)
         assert len(result["epochs"]) == result["config"]["training"]["epochs"]
         assert 0 <= result["summary"]["test_accuracy"] <= 1
-        if cell.settings.get("codesign.relaxation.name") == "unconstrained":
+        if run.settings.get("codesign.relaxation.name") == "unconstrained":
             assert result["deployed"] == {"accuracy": None}
         else:
             assert result["deployed"]["accuracy"] == result["summary"]["test_accuracy"]
             assert result["deployed"]["predictions_equal"] == result["deployed"]["images"]
-        if cell.own_process:
+        if run.own_process:
             assert 1e6 < result["measured"]["peak_bytes"] - result["measured"]["bytes_before"] < 1e9
-    assert name == "figure4" or "missing" not in EXPERIMENTS[name].report(folder.outcomes(cells))
+    assert name == "figure4" or "missing" not in EXPERIMENTS[name].report(folder.outcomes(runs))
 
 
-def test_a_result_says_all_about_itself(preset: Preset, folder: ResultFolder, run: Run, tmp_path: Path):
-    cell = table1.cells(preset.on(None, data_dir=tmp_path))[0]
-    run([cell])
-    text = folder.file(cell).read_text()
+def test_a_result_says_all_about_itself(size: Size, folder: ResultFolder, sweep: Sweep, tmp_path: Path):
+    run = table1.runs(size.on(None, data_dir=tmp_path))[0]
+    sweep([run])
+    text = folder.file(run).read_text()
     result = json.loads(text)
     assert {"versions", "commit", "hardware", "seconds"} <= result["summary"].keys()
-    assert (result["experiment"], result["preset"], result["seed"]) == ("table1", "smoke", 0)
+    assert (result["experiment"], result["cell"], result["seed"]) == ("table1", run.name, 0)
     assert result["devices"] == ["modelled tn-slm"]
     assert result["config"]["data"]["dir"] is None
     assert str(tmp_path) not in text
@@ -126,20 +125,20 @@ def test_a_result_says_all_about_itself(preset: Preset, folder: ResultFolder, ru
     assert result["accuracy_when_cut"]["0"] == result["summary"]["test_accuracy"]
 
 
-def test_a_finished_cell_is_never_run_again(preset: Preset, folder: ResultFolder, run: Run, trained: list[Path]):
-    cell = table1.cells(preset)[0]
-    run([cell])
-    before = folder.file(cell).read_bytes()
-    tally = run([cell])
-    assert tally.finished == [cell]
-    assert run.said == ["1 of 1 cells are there already"]
+def test_a_finished_run_is_never_run_again(size: Size, folder: ResultFolder, sweep: Sweep, trained: list[Path]):
+    run = table1.runs(size)[0]
+    sweep([run])
+    before = folder.file(run).read_bytes()
+    summary = sweep([run])
+    assert summary.finished == [run]
+    assert sweep.said == ["1 of 1 runs are there already"]
     assert len(trained) == 1
-    assert folder.file(cell).read_bytes() == before
+    assert folder.file(run).read_bytes() == before
 
 
-def test_a_cell_of_two_experiments_is_trained_once(preset: Preset, folder: ResultFolder, run: Run, trained: list[Path]):
-    one, other = table1.cells(preset)[0], table2.cells(preset)[0]
-    run([one, other])
+def test_a_run_of_two_experiments_is_trained_once(size: Size, folder: ResultFolder, sweep: Sweep, trained: list[Path]):
+    one, other = table1.runs(size)[0], table2.runs(size)[0]
+    sweep([one, other])
     assert len(trained) == 1
     first, second = folder.read(one), folder.read(other)
     assert first is not None
@@ -148,14 +147,14 @@ def test_a_cell_of_two_experiments_is_trained_once(preset: Preset, folder: Resul
 
 
 def test_the_same_name_with_other_settings_is_another_run(
-    preset: Preset, folder: ResultFolder, run: Run, trained: list[Path]
+    size: Size, folder: ResultFolder, sweep: Sweep, trained: list[Path]
 ):
-    cell = table1.cells(preset)[0]
-    longer = Cell(cell.experiment, cell.labels, cell.system, {**cell.settings, "training.epochs": 3})
-    run([cell])
-    run([longer])
+    run = table1.runs(size)[0]
+    longer = Run(run.experiment, run.labels, run.system, {**run.settings, "training.epochs": 3})
+    sweep([run])
+    sweep([longer])
     assert len(trained) == 2
-    assert folder.read(cell) is None
+    assert folder.read(run) is None
     result = folder.read(longer)
     assert result is not None
     assert result["summary"]["epochs"] == 3
@@ -168,23 +167,21 @@ def a_second_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("a_second_a_look")
-def test_time_that_is_up_ends_a_cell_with_its_epoch_and_the_next_run_goes_on(
-    preset: Preset, folder: ResultFolder, run: Run, trained: list[Path]
+def test_time_that_is_up_ends_a_run_with_its_epoch_and_the_next_run_goes_on(
+    size: Size, folder: ResultFolder, sweep: Sweep, trained: list[Path]
 ):
-    first, second = table1.cells(preset)[:2]
-    tally = run([first, second], minutes=0)
-    assert (tally.finished, tally.left, trained) == ([], [first, second], [])
+    first, second = table1.runs(size)[:2]
+    summary = sweep([first, second], minutes=0)
+    assert (summary.finished, summary.left, trained) == ([], [first, second], [])
 
-    tally = run([first, second], minutes=2.5 / 60)
-    assert (tally.finished, tally.left) == ([], [first, second])
+    summary = sweep([first, second], minutes=2.5 / 60)
+    assert (summary.finished, summary.left) == ([], [first, second])
     [kept] = folder.work.glob("*/metrics.csv")
     assert len(kept.read_text().splitlines()) == 2, "the heading and one epoch"
-    assert not list(folder.work.glob("*.claim"))
-
-    tally = run([first, second])
-    assert (tally.finished, tally.left) == ([first, second], [])
+    summary = sweep([first, second])
+    assert (summary.finished, summary.left) == ([first, second], [])
     uninterrupted = ResultFolder(folder.path.parent / "again")
-    run_cells([first], uninterrupted, preset="smoke", say=lambda _: None)
+    run_all([first], uninterrupted, say=lambda _: None)
     once, twice = (there.read(first) for there in (uninterrupted, folder))
     assert once is not None
     assert twice is not None
@@ -192,96 +189,98 @@ def test_time_that_is_up_ends_a_cell_with_its_epoch_and_the_next_run_goes_on(
     assert [row["train_loss"] for row in twice["epochs"]] == [row["train_loss"] for row in once["epochs"]]
 
 
-def test_ctrl_c_ends_it_all_and_leaves_no_claim(
-    preset: Preset, folder: ResultFolder, run: Run, monkeypatch: pytest.MonkeyPatch
+def test_ctrl_c_ends_it_all_and_leaves_no_lock(
+    size: Size, folder: ResultFolder, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ):
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runner, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run(table1.cells(preset)[:2])
-    assert not list(folder.work.glob("*.claim"))
+        sweep(table1.runs(size)[:2])
+    for file in folder.work.glob("*.lock"):
+        with lock(file) as free:
+            assert free
 
 
-def test_a_cell_that_fails_does_not_keep_the_others_from_being_run(preset: Preset, folder: ResultFolder, run: Run):
-    bad, good = table1.cells(preset)[:2]
-    unknown = Cell("table1", {"data": "no-such"}, "digits", {"data.name": "digts"})
-    absent = Cell("table1", {"data": "absent"}, "digits", {**bad.settings, "data.test_limit": 5000})
-    tally = run([unknown, absent, good])
-    assert tally.finished == [good]
-    assert [cell for cell, _ in tally.failed] == [unknown, absent]
-    assert "data.name" in tally.failed[0][1]
-    assert "5000" in tally.failed[1][1]
-    assert sum(line.startswith("FAILED table1 ") for line in run.said) == 2
+def test_a_run_that_fails_does_not_keep_the_others_from_being_run(size: Size, folder: ResultFolder, sweep: Sweep):
+    bad, good = table1.runs(size)[:2]
+    unknown = Run("table1", {"data": "no-such"}, "digits", {"data.name": "digts"})
+    absent = Run("table1", {"data": "absent"}, "digits", {**bad.settings, "data.test_limit": 5000})
+    summary = sweep([unknown, absent, good])
+    assert summary.finished == [good]
+    assert [run for run, _ in summary.failed] == [unknown, absent]
+    assert "data.name" in summary.failed[0][1]
+    assert "5000" in summary.failed[1][1]
+    assert sum(line.startswith("FAILED table1 ") for line in sweep.said) == 2
 
 
 def test_what_others_are_at_work_on_is_left_to_them(
-    preset: Preset, folder: ResultFolder, run: Run, trained: list[Path]
+    size: Size, folder: ResultFolder, sweep: Sweep, trained: list[Path]
 ):
-    first, second = table1.cells(preset)[:2]
+    first, second = table1.runs(size)[:2]
     runner.prepare(folder)
-    with claim(folder.work / f"{first.digest}.claim"):
-        tally = run([first, second])
-    assert (tally.elsewhere, tally.finished) == ([first], [second])
+    with lock(folder.work / f"{first.digest}.lock"):
+        summary = sweep([first, second])
+    assert (summary.elsewhere, summary.finished) == ([first], [second])
     assert len(trained) == 1
 
 
 def test_what_others_have_finished_meanwhile_is_finished(
-    preset: Preset, folder: ResultFolder, run: Run, monkeypatch: pytest.MonkeyPatch
+    size: Size, folder: ResultFolder, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ):
-    first, second = table1.cells(preset)[:2]
-    run([first])
+    first, second = table1.runs(size)[:2]
+    sweep([first])
     result = folder.file(first).read_bytes()
     folder.file(first).unlink()
-    whole = runner.finish
+    whole = runner.result_of
 
-    def finish_and_let_others_finish(*arguments: Any) -> Any:
+    def evaluate_and_let_others_finish(*arguments: Any) -> Any:
         folder.file(first).write_bytes(result)
         return whole(*arguments)
 
-    monkeypatch.setattr(runner, "finish", finish_and_let_others_finish)
-    with claim(folder.work / f"{first.digest}.claim"):
-        tally = run([first, second])
-    assert (tally.finished, tally.elsewhere) == ([second, first], [])
+    monkeypatch.setattr(runner, "result_of", evaluate_and_let_others_finish)
+    with lock(folder.work / f"{first.digest}.lock"):
+        summary = sweep([first, second])
+    assert (summary.finished, summary.elsewhere) == ([second, first], [])
 
 
 @pytest.mark.usefixtures("a_second_a_look")
-def test_a_begun_run_that_cannot_be_gone_on_with_starts_again(preset: Preset, folder: ResultFolder, run: Run):
-    cell = table1.cells(preset)[0]
-    run([cell], minutes=2.5 / 60)
+def test_a_begun_run_that_cannot_be_gone_on_with_starts_again(size: Size, folder: ResultFolder, sweep: Sweep):
+    run = table1.runs(size)[0]
+    sweep([run], minutes=2.5 / 60)
     [checkpoint] = folder.work.glob("*/checkpoints/last.ckpt")
     checkpoint.write_bytes(b"half")
-    assert run([cell]).finished == [cell]
+    assert sweep([run]).finished == [run]
     assert not checkpoint.exists(), "it has served"
 
 
-def test_a_run_that_was_killed_before_it_was_begun_starts_again(preset: Preset, folder: ResultFolder, run: Run):
-    cell = table1.cells(preset)[0]
-    (folder.work / cell.digest / "checkpoints").mkdir(parents=True)
-    assert run([cell]).finished == [cell]
+def test_a_run_that_was_killed_before_it_was_begun_starts_again(size: Size, folder: ResultFolder, sweep: Sweep):
+    run = table1.runs(size)[0]
+    (folder.work / run.digest / "checkpoints").mkdir(parents=True)
+    assert sweep([run]).finished == [run]
 
 
-def test_a_finished_run_that_is_damaged_starts_again(preset: Preset, folder: ResultFolder, run: Run):
-    cell = table1.cells(preset)[0]
-    run([cell])
+def test_a_finished_run_that_is_damaged_starts_again(size: Size, folder: ResultFolder, sweep: Sweep):
+    run = table1.runs(size)[0]
+    sweep([run])
     [model] = folder.work.glob("*/model.safetensors")
     model.write_bytes(b"half")
-    folder.file(cell).unlink()
-    assert run([cell]).finished == [cell]
+    folder.file(run).unlink()
+    assert sweep([run]).finished == [run]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "[" * 5000, '{"summary": {}}', '{"summary": {"devices": [1]}}'])
 def test_a_result_that_is_not_whole_is_said_and_run_again(
-    preset: Preset, folder: ResultFolder, run: Run, content: str, monkeypatch: pytest.MonkeyPatch
+    size: Size, folder: ResultFolder, sweep: Sweep, content: str, monkeypatch: pytest.MonkeyPatch
 ):
-    cell = table1.cells(preset)[0]
-    folder.file(cell).parent.mkdir(parents=True)
-    folder.file(cell).write_text(content)
-    assert "missing" in table1.report(folder.outcomes([cell]))
-    monkeypatch.setattr(runner, "_run_cell", lambda *_: "ran")
-    assert run([cell]).finished == [cell]
-    assert run.said[0] == f"{folder.file(cell)} is no whole result: its cell is run again"
+    run = table1.runs(size)[0]
+    folder.file(run).parent.mkdir(parents=True)
+    folder.file(run).write_text(content)
+    assert "missing" in table1.report(folder.outcomes([run]))
+    monkeypatch.setattr(runner._Worker, "work_on", lambda *_: "ran")
+    assert sweep([run]).finished == [run]
+    assert sweep.said[0] == f"{folder.file(run)} is no whole result: it is run again"
 
 
 @pytest.fixture
@@ -291,7 +290,7 @@ def instead_of_training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
     def do(line: str) -> None:
         (tmp_path / "instead.py").write_text(f"import os, time\n\ndef work(*_):\n    {line}\n")
         monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.setattr(measuring, "_work", importlib.import_module("instead").work)
+        monkeypatch.setattr(peak_memory, "_work", importlib.import_module("instead").work)
 
     yield do
     sys.modules.pop("instead", None)
@@ -302,7 +301,7 @@ def test_a_process_of_its_own_that_is_killed_is_one_sentence(
 ):
     instead_of_training("os.kill(os.getpid(), 9)")
     with pytest.raises(TrainingError, match=r"ended with code -9: .*more memory"):
-        measuring.train_apart(None, tmp_path)  # pyright: ignore[reportArgumentType]
+        peak_memory.train_apart(None, tmp_path)  # pyright: ignore[reportArgumentType]
 
 
 def test_ctrl_c_ends_a_process_of_its_own_at_once(instead_of_training: Callable[[str], None], tmp_path: Path):
@@ -313,45 +312,45 @@ def test_ctrl_c_ends_a_process_of_its_own_at_once(instead_of_training: Callable[
     assert main is not None
     threading.Timer(0.5, signal.pthread_kill, [main, signal.SIGINT]).start()
     with pytest.raises(KeyboardInterrupt):
-        measuring.train_apart(None, tmp_path)  # pyright: ignore[reportArgumentType]
+        peak_memory.train_apart(None, tmp_path)  # pyright: ignore[reportArgumentType]
     assert time.monotonic() - started < 30
     assert signal.getsignal(signal.SIGINT) == before
 
 
 @pytest.mark.usefixtures("a_second_a_look")
-def test_a_run_of_when_defaults_were_others_starts_again(preset: Preset, folder: ResultFolder, run: Run):
-    cell = table1.cells(preset)[0]
-    run([cell])
+def test_a_run_of_when_defaults_were_others_starts_again(size: Size, folder: ResultFolder, sweep: Sweep):
+    run = table1.runs(size)[0]
+    sweep([run])
     [config] = folder.work.glob("*/config.yaml")
     config.write_text(config.read_text().replace("learning_rate: 0.5", "learning_rate: 0.25"))
-    folder.file(cell).unlink()
-    assert run([cell]).finished == [cell]
+    folder.file(run).unlink()
+    assert sweep([run]).finished == [run]
     assert "learning_rate: 0.5" in config.read_text()
 
 
-def test_progress_is_a_line_a_cell_with_a_count_and_the_time_left(preset: Preset, run: Run):
-    cells = table1.cells(preset)[:2]
-    run(cells)
-    first, second = run.said
+def test_progress_is_a_line_a_run_with_a_count_and_the_time_left(size: Size, sweep: Sweep):
+    runs = table1.runs(size)[:2]
+    sweep(runs)
+    first, second = sweep.said
     assert first.startswith("[1/2] table1 digits-depth1-lambda90-seed0: test 0.")
     assert first.endswith("; about 0 min left")
     assert second.startswith("[2/2] ")
     assert "left" not in second
 
 
-def test_time_left_goes_by_what_there_is_to_do(preset: Preset):
-    shallow, deep = (Cell("e", {"data": d}, "digits", {"optics.depth": d}) for d in (1, 5))
-    pace = runner._Pace()
-    pace.note(shallow, 600.0)
-    assert pace.remaining([]) == ""
-    assert pace.remaining([deep]) == "; about 30 min left"
-    assert pace.remaining([deep, deep]) == "; about 30 min left", "one run under two names"
-    assert pace.remaining([deep, Cell("e", {"data": 2}, "digits", {"optics.depth": 5, "seed": 1})]).endswith(
+def test_time_left_goes_by_what_there_is_to_do(folder: ResultFolder):
+    shallow, deep = (Run("e", {"data": d}, "digits", {"optics.depth": d}) for d in (1, 5))
+    worker = runner._Worker(folder, {}, None, None)
+    worker.note(shallow, 600.0)
+    assert worker.time_left([]) == ""
+    assert worker.time_left([deep]) == "; about 30 min left"
+    assert worker.time_left([deep, deep]) == "; about 30 min left", "one run under two names"
+    assert worker.time_left([deep, Run("e", {"data": 2}, "digits", {"optics.depth": 5, "seed": 1})]).endswith(
         "60 min left"
     )
 
 
-def test_a_place_that_cannot_be_written(preset: Preset, tmp_path: Path):
+def test_a_place_that_cannot_be_written(size: Size, tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"cannot write .*file.*; choose a place that can be written"):
-        run_cells(table1.cells(preset), ResultFolder(tmp_path / "file"), preset="smoke", say=lambda _: None)
+        run_all(table1.runs(size), ResultFolder(tmp_path / "file"), say=lambda _: None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,87 +11,104 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voltphase.cli.common import FAILED, INTERRUPTED, DataDirOption, console, given_path, say, say_error
-from voltphase.reproduction import sizes as presets
+from voltphase.reproduction import sizes
 
 if TYPE_CHECKING:
+    from voltphase.reproduction.registry import Experiment
     from voltphase.sweeps.results import ResultFolder
-    from voltphase.sweeps.runner import Tally
-    from voltphase.sweeps.runs import Cell
+    from voltphase.sweeps.runner import SweepSummary
+    from voltphase.sweeps.runs import Run
 
 _MEASURED = Path("devices") / "tn-slm-phase.csv"
-_PRESETS = "; ".join(f"{preset.name}: {preset.description}" for preset in presets.PRESETS.values())
+_SIZES = "; ".join(f"{size.name}: {size.description}" for size in sizes.SIZES.values())
+
+
+ExperimentArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="EXPERIMENT",
+        help="table1, table2, figure2, figure3, figure4, all (these five), study, diagonal, reach (one layer by its "
+        "pitch) or readings (what the paper leaves open).",
+        show_default=False,
+    ),
+]
+PresetOption = Annotated[str, typer.Option("--preset", help=_SIZES)]
+OutOption = Annotated[
+    Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results.", parser=given_path)
+]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="TEXT",
+        help="Only runs with this label (mnist, codesign, levels=8, …) or a name of this pattern; may be given several "
+        "times, and all must fit.",
+        show_default=False,
+    ),
+]
+DepthOption = Annotated[
+    int | None, typer.Option("--depth", help="Only runs with this number of layers.", show_default=False)
+]
+MinutesOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-minutes",
+        min=0.0,
+        help="Stop after this many minutes; run the same command again to go on.",
+        show_default=False,
+    ),
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", min=1, max=1024, help="CPU threads of this process.", show_default=False)
+]
+DeviceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--device-file",
+        metavar="FILE",
+        help="The measured modulator. Default: devices/tn-slm-phase.csv in --data-dir or VOLTPHASE_DATA, else the "
+        "modelled tn-slm.",
+        show_default=False,
+        parser=given_path,
+    ),
+]
+ListOption = Annotated[bool, typer.Option("--list", help="Only name the runs, and which are there.")]
+RenderOption = Annotated[bool, typer.Option("--render-only", help="Only draw what is there.")]
+PageOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--page",
+        metavar="FILE",
+        help="The Markdown page to put tables and figures on. Default: DIR/PRESET/reproduction.md.",
+        show_default=False,
+        parser=given_path,
+    ),
+]
 
 
 def reproduce(
-    experiment: Annotated[
-        str,
-        typer.Argument(
-            metavar="EXPERIMENT",
-            help="table1, table2, figure2, figure3, figure4, all (these five), study, diagonal, "
-            "reach (one layer by its pitch) or readings (what the paper leaves open).",
-            show_default=False,
-        ),
-    ],
-    preset: Annotated[str, typer.Option("--preset", help=_PRESETS)] = "cpu",
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Where results are kept.", parser=given_path)
-    ] = Path("results/reproduce"),
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--only",
-            metavar="TEXT",
-            help="Only cells with this label (mnist, codesign, levels=8, …) or a name of this pattern; may be given "
-            "several times, and all must fit.",
-            show_default=False,
-        ),
-    ] = None,
-    depth: Annotated[
-        int | None, typer.Option("--depth", help="Only cells of so many layers.", show_default=False)
-    ] = None,
-    max_minutes: Annotated[
-        float | None,
-        typer.Option(
-            "--max-minutes", min=0.0, help="Stop after so long; the same command goes on.", show_default=False
-        ),
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, max=1024, help="CPU threads of this process.", show_default=False)
-    ] = None,
+    experiment: ExperimentArgument,
+    preset: PresetOption = "cpu",
+    out: OutOption = Path("results/reproduce"),
+    only: OnlyOption = None,
+    depth: DepthOption = None,
+    max_minutes: MinutesOption = None,
+    threads: ThreadsOption = None,
     data_dir: DataDirOption = None,
-    device_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--device-file",
-            metavar="FILE",
-            help="The measured modulator. Default: devices/tn-slm-phase.csv in --data-dir or VOLTPHASE_DATA, else "
-            "the modelled tn-slm.",
-            show_default=False,
-            parser=given_path,
-        ),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--list", help="Only name the cells, and which are there.")] = False,
-    render_only: Annotated[bool, typer.Option("--render-only", help="Only draw what is there.")] = False,
-    page: Annotated[
-        Path | None,
-        typer.Option(
-            "--page",
-            metavar="FILE",
-            help="The Markdown page to put tables and figures on. Default: DIR/PRESET/reproduction.md.",
-            show_default=False,
-            parser=given_path,
-        ),
-    ] = None,
+    device_file: DeviceOption = None,
+    dry_run: ListOption = False,
+    render_only: RenderOption = False,
+    page: PageOption = None,
 ) -> None:
     """Run the paper's experiments, from raw data to tables and figures.
 
-    Each cell of an experiment is one training run and leaves one JSON file in
-    DIR/PRESET/EXPERIMENT. A finished cell is never run again, an interrupted
-    one goes on from its last epoch. Several processes or machines may share
-    DIR, each takes the cells that nobody is at work on; several processes on
-    one GPU share it. To run a cell again remove its JSON file; one made with
-    another device is never replaced. Tables and figures are made from these
-    files alone, and put between marks on a page whose other text stays.
+    Each run of an experiment is one training and leaves one JSON file in
+    DIR/PRESET/EXPERIMENT. A finished run is never repeated, an interrupted one
+    goes on from its last epoch. Several processes or machines may share DIR,
+    each takes the runs that nobody is at work on; several processes on one GPU
+    share it. To repeat a run remove its JSON file; one made with another
+    device is never replaced. Tables and figures are made from these files
+    alone, and put between marks on a page whose other text stays.
 
     [bold]Examples[/bold]
 
@@ -100,61 +117,33 @@ def reproduce(
       voltphase reproduce all --preset paper
       voltphase reproduce all --render-only --page docs/reproduction.md
     """
-    import torch
-
-    from voltphase.core.errors import ConfigError
     from voltphase.reproduction.page import render
-    from voltphase.reproduction.paper.figure4 import write_device
     from voltphase.reproduction.registry import choose
     from voltphase.sweeps.results import ResultFolder
-    from voltphase.sweeps.runner import run_cells
 
-    chosen, scale = choose(experiment), presets.get(preset)
-    folder = ResultFolder(out / scale.name)
-    terminal = console()
+    chosen, size = choose(experiment), sizes.get(preset)
+    folder = ResultFolder(out / size.name)
     failed = False
-    with _going_on(), TemporaryDirectory() as temporary:
-        fine_device = Path(temporary) / scale.fine_device
-        write_device(fine_device)
+    with _resumable():
         measured = _measured_device(device_file, data_dir)
-        scale = scale.on(measured, fine_device=fine_device, data_dir=data_dir, threads=threads)
-        cells = [cell for one in chosen for cell in one.cells(scale) if cell.fits(only or (), depth)]
-        if not cells:
-            raise ConfigError(
-                f"expected --only and --depth to leave cells of {experiment}, but none fits: "
-                f"voltphase reproduce {experiment} --list names them all"
-            )
-        if dry_run:
-            for cell in cells:
-                say(f"{_standing(cell, folder)}  {cell.experiment} {cell.name}")
-            return
-        if not render_only:
-            if measured is None:
-                say("no measured modulator given: using the modelled tn-slm")
-            if threads is not None:
-                torch.set_num_threads(threads)
-            tally = run_cells(
-                cells,
-                folder,
-                preset=scale.name,
-                say=say,
-                minutes=max_minutes,
-                console=terminal if terminal.is_terminal else None,
-            )
-            _tell(tally, len(cells))
-            if not scale.conclusive:
-                say(presets.INCONCLUSIVE)
-            failed = bool(tally.failed)
-    with _going_on():
-        for file in render(page or folder.path / "reproduction.md", folder, scale, chosen):
+        with _ready(size, measured, data_dir, threads) as ready:
+            runs = _fitting(experiment, chosen, ready, only or (), depth)
+            if dry_run:
+                for run in runs:
+                    say(f"{_state(run, folder)}  {run.experiment} {run.name}")
+                return
+            if not render_only:
+                if measured is None:
+                    say("no measured modulator given: using the modelled tn-slm")
+                failed = _train(runs, folder, ready, max_minutes, threads)
+        for file in render(page or folder.path / "reproduction.md", folder, ready, chosen):
             say(f"written: {file}")
     if failed:
         raise typer.Exit(FAILED)
 
 
 @contextmanager
-def _going_on() -> Iterator[None]:
-    """Say to whom interrupts it how the work is gone on with."""
+def _resumable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
@@ -162,10 +151,59 @@ def _going_on() -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _standing(cell: Cell, folder: ResultFolder) -> str:
-    if folder.finished(cell):
+@contextmanager
+def _ready(size: sizes.Size, measured: Path | None, data_dir: Path | None, threads: int | None) -> Iterator[sizes.Size]:
+    from voltphase.reproduction.paper.figure4 import write_device
+
+    with TemporaryDirectory() as temporary:
+        fine_device = Path(temporary) / size.fine_device
+        write_device(fine_device)
+        yield size.on(measured, fine_device=fine_device, data_dir=data_dir, threads=threads)
+
+
+def _fitting(
+    name: str, experiments: Sequence[Experiment], size: sizes.Size, only: Sequence[str], depth: int | None
+) -> list[Run]:
+    from voltphase.core.errors import ConfigError
+
+    runs = [run for experiment in experiments for run in experiment.runs(size) if run.fits(only, depth)]
+    if not runs:
+        raise ConfigError(
+            f"expected --only and --depth to leave runs of {name}, but none fits: "
+            f"voltphase reproduce {name} --list names them all"
+        )
+    return runs
+
+
+def _train(
+    runs: Sequence[Run], folder: ResultFolder, size: sizes.Size, minutes: float | None, threads: int | None
+) -> bool:
+    """Train the runs, say how that went, and return whether one failed."""
+    import torch
+
+    from voltphase.sweeps.runner import run_all
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    terminal = console()
+    summary = run_all(
+        runs,
+        folder,
+        say=say,
+        about={"preset": size.name},
+        minutes=minutes,
+        console=terminal if terminal.is_terminal else None,
+    )
+    _say_summary(summary, len(runs))
+    if not size.conclusive:
+        say(sizes.INCONCLUSIVE)
+    return bool(summary.failed)
+
+
+def _state(run: Run, folder: ResultFolder) -> str:
+    if folder.finished(run):
         return "done"
-    return "other device" if folder.other_devices(cell) else "to do"
+    return "other device" if folder.other_devices(run) else "to do"
 
 
 def _measured_device(given: Path | None, data_dir: Path | None) -> Path | None:
@@ -176,15 +214,15 @@ def _measured_device(given: Path | None, data_dir: Path | None) -> Path | None:
         places = [place / _MEASURED for place in (data_dir, default_data_dir()) if place is not None]
         given = next((file for file in places if file.is_file()), None)
     if given is not None:
-        load(given)  # what is wrong with it is said once, before any cell is begun
+        load(given)  # what is wrong with it is said once, before any run is begun
     return given
 
 
-def _tell(tally: Tally, count: int) -> None:
-    say(f"{len(tally.finished)} of {count} cells are done")
-    if tally.elsewhere:
-        say(f"{len(tally.elsewhere)} are being run by others")
-    if tally.left:
-        say(f"{len(tally.left)} are left: the same command goes on with them")
-    for cell, reason in tally.failed:
-        say_error(f"failed: {cell.experiment} {cell.name}: {reason}")
+def _say_summary(summary: SweepSummary, count: int) -> None:
+    say(f"{len(summary.finished)} of {count} runs are done")
+    if summary.elsewhere:
+        say(f"{len(summary.elsewhere)} are being run by others")
+    if summary.left:
+        say(f"{len(summary.left)} are left: the same command goes on with them")
+    for run, reason in summary.failed:
+        say_error(f"failed: {run.experiment} {run.name}: {reason}")

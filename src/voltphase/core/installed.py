@@ -12,6 +12,7 @@ from voltphase.core.errors import MissingLibraryError
 DISTRIBUTIONS: Final = ("voltphase", "voltphase-light")
 
 _EXTRAS: Final = {
+    "filelock": "train",
     "lightning": "train",
     "PIL": "train",
     "pooch": "train",

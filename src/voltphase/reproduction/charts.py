@@ -1,4 +1,4 @@
-"""What the figures of several experiments are made of."""
+"""Parts that the figures of several experiments share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,13 @@ _Outside = Literal["outside lower center", "outside right upper"]
 
 
 def dumbbells(axes: Axes, names: Sequence[str], pairs: Sequence[tuple[Outcomes, float | None]]) -> None:
-    """Our number and the paper's on a line each, joined."""
+    """Draw our number and the paper's on a line each, joined.
+
+    Args:
+        axes: Where to draw.
+        names: Name of each line.
+        pairs: Our runs and the paper's test accuracy, for each line.
+    """
     named = set()
 
     def name(label: str) -> str | None:
@@ -48,7 +54,7 @@ def dumbbells(axes: Axes, names: Sequence[str], pairs: Sequence[tuple[Outcomes, 
 
 
 def curves_of(outcomes: Outcomes, column: str) -> list[list[float]]:
-    """A figure of every epoch, for each result."""
+    """Return one figure of every epoch, for each result."""
     return [[row[column] for row in result["epochs"]] for result in outcomes.results]
 
 
@@ -61,7 +67,16 @@ def draw_curves(
     per_epoch: float = 1.0,
     style: str = "-",
 ) -> None:
-    """The mean of curves with a value an epoch, and the range they cover."""
+    """Draw the mean of curves with a value an epoch, and the range they cover.
+
+    Args:
+        axes: Where to draw.
+        curves: Curves of one value an epoch, which may differ in length.
+        colour: Colour of the line.
+        label: Name of the line in the legend.
+        per_epoch: What an epoch advances along the axis.
+        style: Style of the line, as matplotlib writes it.
+    """
     if not curves:
         return
     shortest = min(map(len, curves))
@@ -74,18 +89,18 @@ def draw_curves(
 
 
 def legend(axes: Axes) -> None:
-    """A legend where it hides least, if there is anything to name."""
+    """Draw a legend where it hides least, if there is anything to name."""
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="best", frameon=True, facecolor="white", edgecolor="none", framealpha=0.8)
 
 
 def below(figure: Figure, axes: Axes, columns: int) -> None:
-    """The legend of ``axes`` below all panels."""
+    """Draw the legend of ``axes`` below all panels."""
     shared_legend(figure, [axes], "outside lower center", columns)
 
 
 def shared_legend(figure: Figure, panels: Iterable[Axes], place: _Outside, columns: int = 1) -> None:
-    """One legend for panels that show the same things, from the one that shows most of them, if any does."""
+    """Draw one legend for panels that show the same things, from the one that shows most of them."""
     handles, names = max((axes.get_legend_handles_labels() for axes in panels), key=lambda found: len(found[0]))
     if handles:
         figure.legend(handles, names, loc=place, ncols=columns)

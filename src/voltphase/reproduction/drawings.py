@@ -15,7 +15,7 @@ from matplotlib.ticker import PercentFormatter
 from voltphase.reporting.style import ACCENT, INK, MUTED, SECOND, new_figure
 from voltphase.reproduction.charts import COLOURS, below, curves_of, draw_curves, dumbbells, legend, shared_legend
 from voltphase.reproduction.markdown import TEST
-from voltphase.reproduction.ours import interpretations as readings
+from voltphase.reproduction.ours import interpretations
 from voltphase.reproduction.ours.study import at_best_rate
 from voltphase.reproduction.ours.study_drawing import draw_study
 from voltphase.reproduction.paper import figure2, figure3, figure4, table1, table2
@@ -32,7 +32,7 @@ _STATES: Final = {"even": ("o-", ""), "spread": ("s", ", states picked by spread
 
 
 def draw_table1(outcomes: Outcomes) -> Figure:
-    """Test accuracy of each variant beside the paper's, a panel for each data set and depth."""
+    """Draw the test accuracy of each variant beside the paper's, a panel for each data set and depth."""
     depths, sets, variants = (outcomes.distinct(label) for label in ("depth", "data", "variant"))
     order = sorted((v for v in variants if v.startswith("lambda")), key=lambda v: -float(v.removeprefix("lambda")))
     order += [variant for variant in variants if variant not in order]
@@ -52,7 +52,7 @@ def draw_table1(outcomes: Outcomes) -> Figure:
 
 
 def draw_diagonal(outcomes: Outcomes) -> Figure:
-    """Test accuracy by depth beside the paper's best, and how it was reached."""
+    """Draw the test accuracy by depth beside the paper's best, and how it was reached."""
     sets, depths = outcomes.distinct("data"), outcomes.distinct("depth")
     figure = new_figure(4.6 * len(sets), 3.4)
     panels = figure.subplots(1, len(sets), squeeze=False)[0]
@@ -69,8 +69,8 @@ def draw_diagonal(outcomes: Outcomes) -> Figure:
     return figure
 
 
-def draw_reach(outcomes: Outcomes) -> Figure:
-    """Test accuracy of one layer against its pitch, with the states named; the paper's best dotted."""
+def draw_pitch(outcomes: Outcomes) -> Figure:
+    """Draw the test accuracy of one layer against its pitch, with the states named; the paper's best dotted."""
     figure = new_figure(5.6, 3.6)
     axes = figure.subplots()
     for colour, data in zip(COLOURS, outcomes.distinct("data"), strict=False):
@@ -89,7 +89,7 @@ def draw_reach(outcomes: Outcomes) -> Figure:
 
 
 def draw_table2(outcomes: Outcomes) -> Figure:
-    """Accuracy against the cut, a line a depth; the paper's dotted."""
+    """Draw the accuracy against the cut, a line a depth; the paper's dotted."""
     sets, depths = outcomes.distinct("data"), outcomes.distinct("depth")
     figure = new_figure(4.2 * len(sets), 3.2)
     panels = figure.subplots(1, len(sets), squeeze=False, sharey=True)[0]
@@ -111,16 +111,16 @@ def draw_table2(outcomes: Outcomes) -> Figure:
     return figure
 
 
-def draw_readings(outcomes: Outcomes) -> Figure:
-    """Test accuracies of the readings as colours, the paper's above."""
-    pairs, data = readings.grid(outcomes), outcomes.distinct("data")[0]
-    lines: dict[str, list[float | None]] = {"the paper, 100 epochs": [readings.known(data, *pair) for pair in pairs]}
-    for measure in outcomes.distinct("measure"):
-        for reading in outcomes.distinct("reading"):
-            here = outcomes.where(measure=measure, reading=reading)
-            lines[f"{measure}, λ scales the {reading}"] = [
-                here.where(depth=depth, lambda_=lambda_).mean(*TEST) for depth, lambda_ in pairs
-            ]
+def draw_interpretations(outcomes: Outcomes) -> Figure:
+    """Draw the test accuracies of the interpretations as colours, the paper's above."""
+    pairs, data = interpretations.grid(outcomes), outcomes.distinct("data")[0]
+    lines: dict[str, list[float | None]] = {
+        "the paper, 100 epochs": [interpretations.known(data, *pair) for pair in pairs]
+    }
+    for measure, reading, here in outcomes.by("measure", "reading"):
+        lines[f"{measure}, λ scales the {reading}"] = [
+            here.where(depth=depth, lambda_=lambda_).mean(*TEST) for depth, lambda_ in pairs
+        ]
     figure = new_figure(1.0 * len(pairs) + 2.6, 0.42 * len(lines) + 1.1)
     axes = figure.subplots()
     values = np.array([[np.nan if number is None else number for number in line] for line in lines.values()])
@@ -136,7 +136,7 @@ def draw_readings(outcomes: Outcomes) -> Figure:
 
 
 def draw_figure2(outcomes: Outcomes) -> Figure:
-    """Loss curves of the schedules above their final accuracies."""
+    """Draw the loss curves of the schedules above their final accuracies."""
     sets, schedules = outcomes.distinct("data"), list(figure2.SCHEDULES)
     figure = new_figure(4.8 * len(sets) + 0.6, 5.6)
     panels = figure.subplots(2, len(sets), squeeze=False, sharey="row")
@@ -157,7 +157,7 @@ def draw_figure2(outcomes: Outcomes) -> Figure:
 
 
 def draw_figure3(outcomes: Outcomes) -> Figure:
-    """Bars of test accuracy by depth, a panel for each data set and number of levels."""
+    """Draw bars of test accuracy by depth, a panel for each data set and number of levels."""
     sets, depths, levels = (outcomes.distinct(label) for label in ("data", "depth", "levels"))
     figure = new_figure(3.0 * len(levels) + 1, 2.6 * len(sets) + 0.5)
     panels = figure.subplots(len(sets), len(levels), squeeze=False, sharex=True, sharey=True)
@@ -165,19 +165,19 @@ def draw_figure3(outcomes: Outcomes) -> Figure:
     for row, data in zip(panels, sets, strict=True):
         for axes, count in zip(row, levels, strict=True):
             for shift, method in enumerate(figure3.METHODS):
-                cells = [outcomes.where(data=data, levels=count, depth=depth, method=method) for depth in depths]
+                bars = [outcomes.where(data=data, levels=count, depth=depth, method=method) for depth in depths]
                 places = np.arange(len(depths)) + (shift - (len(figure3.METHODS) - 1) / 2) * width
                 axes.bar(
                     places,
-                    [cell.mean(*TEST) or 0.0 for cell in cells],
+                    [bar.mean(*TEST) or 0.0 for bar in bars],
                     0.9 * width,
-                    yerr=[cell.spread(*TEST) or 0.0 for cell in cells],
+                    yerr=[bar.spread(*TEST) or 0.0 for bar in bars],
                     color=_METHODS[method][0],
                     error_kw={"ecolor": INK, "elinewidth": 1},
                     label=_METHODS[method][1],
                 )
-                for place, cell in zip(places, cells, strict=True):
-                    if not cell.results:
+                for place, bar in zip(places, bars, strict=True):
+                    if not bar.results:
                         axes.text(place, 0.02, "missing", rotation=90, ha="center", va="bottom", color=MUTED, size=7)
             axes.set(title=f"{data}, {count} levels", ylim=(0, 1))
             axes.set_xticks(np.arange(len(depths)), [str(depth) for depth in depths])
@@ -190,7 +190,7 @@ def draw_figure3(outcomes: Outcomes) -> Figure:
 
 
 def draw_figure4(outcomes: Outcomes) -> Figure:
-    """Time of an epoch and peak memory against the number of levels."""
+    """Draw the time of an epoch and the peak memory against the number of levels."""
     figure = new_figure(8.4, 3.4)
     time, memory = figure.subplots(1, 2)
     for colour, method in zip(COLOURS, figure4.METHODS, strict=False):
@@ -219,7 +219,7 @@ DRAWINGS: Final[dict[str, Callable[[Outcomes], Figure]]] = {
     "figure3": draw_figure3,
     "figure4": draw_figure4,
     "diagonal": draw_diagonal,
-    "reach": draw_reach,
-    "readings": draw_readings,
+    "reach": draw_pitch,
+    "readings": draw_interpretations,
     "study": draw_study,
 }

@@ -13,18 +13,31 @@ _ROUNDING = 1e-9
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; every row has as many cells as the heading."""
+    """Return a Markdown table; every row has as many cells as the heading.
+
+    Examples:
+        >>> print(table(["depth", "ours"], [["1", "0.9591"]]), end="")
+        | depth | ours |
+        | --- | --- |
+        | 1 | 0.9591 |
+    """
     lines = [heading, ["---"] * len(heading), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def marks(name: str) -> tuple[str, str]:
-    """What stands on a page before and after the block of that name."""
+    """Return what stands on a page before and after the block of that name."""
     return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
 
 
 def replace_block(text: str, name: str, block: str, page: Path) -> str:
-    """The text of ``page`` with ``block`` between the marks of that name, in place of what is there.
+    """Return the text of a page with a block between the marks of its name, in place of what is there.
+
+    Args:
+        text: Text of the page.
+        name: Name of the block.
+        block: What to put there.
+        page: Path of the page, for an error.
 
     Raises:
         OutputError: if each mark is not there once, the end after the begin.
@@ -41,9 +54,13 @@ def replace_block(text: str, name: str, block: str, page: Path) -> str:
 
 
 def ours(outcomes: Outcomes, *path: str) -> str:
-    """Mean of a number over the results of one cell of a table, with spread and count where there are several.
+    """Return the mean of a number over the results for one cell of a table.
 
-    A dash where nothing was to be run.
+    With spread and count where there are several results; a dash where nothing was to be run.
+
+    Args:
+        outcomes: The runs of the cell.
+        path: Keys under which the number stands in a result.
     """
     mean, spread = outcomes.mean(*path), outcomes.spread(*path)
     if mean is None:
@@ -55,13 +72,13 @@ def ours(outcomes: Outcomes, *path: str) -> str:
 
 
 def from_files(outcomes: Outcomes) -> str:
-    """Accuracy re-emulated from exported files; free phases fit no device and have no files."""
+    """Return the accuracy re-emulated from exported files; free phases fit no device and have none."""
     found = ours(outcomes, "deployed", "accuracy")
     return "no device" if found == MISSING and outcomes.results else found
 
 
 def files_agree(outcomes: Outcomes) -> str:
-    """Whether exported files, re-emulated, have the accuracies that a line of a table gives, for all its cells."""
+    """Return whether exported files, re-emulated, have the accuracies that a line of a table gives."""
     pairs = [
         (deployed, result["summary"]["test_accuracy"])
         for result in outcomes.results
@@ -74,18 +91,18 @@ def files_agree(outcomes: Outcomes) -> str:
 
 
 def claim(told: str, found: Iterable[tuple[str, float | None]], unit: str = "") -> str:
-    """A claim of the paper in words, and the numbers here that speak for it or against it."""
+    """Return a claim of the paper in words, and the numbers here that speak for it or against it."""
     numbers = (f"{name} {MISSING if number is None else f'{number:.4g}{unit}'}" for name, number in found)
     return f"\nThe paper: {told}. Here: {'; '.join(numbers)}.\n"
 
 
 def paper(number: float | None) -> str:
-    """The paper's number, a dash where it gives none."""
+    """Return the paper's number; a dash where it gives none."""
     return "–" if number is None else f"{number:.4f}".rstrip("0")
 
 
 def difference(outcomes: Outcomes, number: float | None, *path: str) -> str:
-    """Ours less the paper's, in points."""
+    """Return our number less the paper's, in points."""
     mean = outcomes.mean(*path)
     return "–" if mean is None or number is None else f"{100 * (mean - number):+.2f}"
 

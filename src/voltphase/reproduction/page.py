@@ -12,7 +12,7 @@ from voltphase.reporting.style import house_style, png
 from voltphase.reproduction.drawings import DRAWINGS
 from voltphase.reproduction.markdown import marks, replace_block
 from voltphase.reproduction.registry import Experiment
-from voltphase.reproduction.sizes import INCONCLUSIVE, Preset
+from voltphase.reproduction.sizes import INCONCLUSIVE, Size
 from voltphase.sweeps.results import Outcomes, ResultFolder
 
 _NEW_PAGE = "# The paper, result by result\n"
@@ -21,17 +21,17 @@ _NEW_PAGE = "# The paper, result by result\n"
 _LARGEST_PAGE = 16 << 20
 
 
-def render(page: Path, folder: ResultFolder, preset: Preset, experiments: Sequence[Experiment]) -> list[Path]:
+def render(page: Path, folder: ResultFolder, size: Size, experiments: Sequence[Experiment]) -> list[Path]:
     """Write each experiment's table and figure into a page, between marks; what is written around them stays.
 
     Figures go to ``figures/reproduce-PRESET-EXPERIMENT.png`` beside the page. A block that the page lacks is put at
     its end.
 
     Args:
-        page: A Markdown file, made if it is not there.
+        page: The Markdown file, made if it is not there.
         folder: Where the results are.
-        preset: Whose results.
-        experiments: Which to render.
+        size: Size of the experiments.
+        experiments: The experiments to render.
 
     Returns:
         The files written.
@@ -46,29 +46,29 @@ def render(page: Path, folder: ResultFolder, preset: Preset, experiments: Sequen
     text = read_text(page, OutputError, _LARGEST_PAGE) if page.exists() else _NEW_PAGE
     written = [page]
     for experiment in experiments:
-        outcomes = folder.outcomes(experiment.cells(preset))
-        picture = figures / f"reproduce-{preset.name}-{experiment.name}.png"
+        outcomes = folder.outcomes(experiment.runs(size))
+        picture = figures / f"reproduce-{size.name}-{experiment.name}.png"
         with house_style():
             content = png(DRAWINGS[experiment.name](outcomes))
         with atomic_path(picture) as temporary:
             temporary.write_bytes(content)
         written.append(picture)
-        block = _block(experiment, preset, outcomes, f"figures/{picture.name}")
-        text = _with_block(page, text, experiment, preset, block)
+        block = _block(experiment, size, outcomes, f"figures/{picture.name}")
+        text = _with_block(page, text, experiment, size, block)
     write_text(page, text)
     return written
 
 
-def _block(experiment: Experiment, preset: Preset, outcomes: Outcomes, picture: str) -> str:
-    conclusion = experiment.conclusion(outcomes) if preset.conclusive else f"\n{INCONCLUSIVE}\n"
-    parts = [experiment.report(outcomes) + conclusion, _state(experiment, preset, outcomes)]
+def _block(experiment: Experiment, size: Size, outcomes: Outcomes, picture: str) -> str:
+    conclusion = experiment.conclusion(outcomes) if size.conclusive else f"\n{INCONCLUSIVE}\n"
+    parts = [experiment.report(outcomes) + conclusion, _state(experiment, size, outcomes)]
     if outcomes.results:
         parts += [_origin(outcomes), f"![{experiment.title}]({picture})"]
     return "\n".join(part if part.endswith("\n") else f"{part}\n" for part in parts)
 
 
-def _state(experiment: Experiment, preset: Preset, outcomes: Outcomes) -> str:
-    command = f"`{shlex.join(['voltphase', 'reproduce', experiment.name, '--preset', preset.name])}`"
+def _state(experiment: Experiment, size: Size, outcomes: Outcomes) -> str:
+    command = f"`{shlex.join(['voltphase', 'reproduce', experiment.name, '--preset', size.name])}`"
     there, all_of_them = len(outcomes.results), len(outcomes)
     if there == all_of_them:
         return f"All {there} cells, by {command}."
@@ -100,9 +100,9 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _with_block(page: Path, text: str, experiment: Experiment, preset: Preset, block: str) -> str:
-    name = f"{preset.name} {experiment.name}"
+def _with_block(page: Path, text: str, experiment: Experiment, size: Size, block: str) -> str:
+    name = f"{size.name} {experiment.name}"
     begin, end = marks(name)
     if begin not in text and end not in text:
-        text = f"{text.rstrip()}\n\n## {experiment.title}, preset {preset.name}\n\n{begin}\n{end}\n"
+        text = f"{text.rstrip()}\n\n## {experiment.title}, preset {size.name}\n\n{begin}\n{end}\n"
     return replace_block(text, name, block, page)

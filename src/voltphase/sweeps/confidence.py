@@ -1,4 +1,4 @@
-"""How sure a network is: who still wins when the winner's probability is cut (the paper's table 2)."""
+"""How sure a network is: accuracy when the winner's probability is cut (the paper's table 2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CUTS: Final[tuple[float, ...]] = (0.0, 0.01, 0.03, 0.05)
 
 
 def accuracy_when_cut(logits: Tensor, labels: Tensor, cut: float) -> float:
-    """Accuracy when ``cut`` of probability is taken from each image's winner and shared by the other classes.
+    """Return the accuracy when ``cut`` of probability is taken from each winner and shared by the other classes.
 
     With probabilities ``p = softmax(logits)``, the winner has ``max(p) - cut`` afterwards and each of the other
     ``C - 1`` classes ``cut / (C - 1)`` more. A winner that is no longer ahead has lost.
@@ -19,7 +19,11 @@ def accuracy_when_cut(logits: Tensor, labels: Tensor, cut: float) -> float:
     Args:
         logits: An ``images x classes`` tensor.
         labels: The right classes, an int64 tensor of ``images``.
-        cut: A probability, 0.01 for the paper's 1 %.
+        cut: Probability that the winner loses, 0.01 for the paper's 1 %.
+
+    Examples:
+        >>> accuracy_when_cut(torch.tensor([[0.02, 0.0, 0.0]]), torch.tensor([0]), 0.01)
+        0.0
     """
     probabilities = torch.softmax(logits.double(), dim=1)
     best, second = probabilities.topk(2, dim=1).values.unbind(1)

@@ -1,4 +1,4 @@
-"""What is worked out from a trained cell: confidence, the accuracy of its exported files, and how it was made."""
+"""What is worked out from a trained run: confidence, the accuracy of its exported files, and how it was made."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from voltphase.deployment import Emulator, deploy
 from voltphase.devices import Device
 from voltphase.sweeps.confidence import CUTS, accuracy_when_cut
 from voltphase.sweeps.results import public_settings
-from voltphase.sweeps.runs import Cell
+from voltphase.sweeps.runs import Run
 from voltphase.tasks.base import all_outputs
 from voltphase.training import RunFolder, build_dataset, build_devices, evaluate, load_run
 
 
-def finish(cell: Cell, run: Path, measured: dict[str, Any]) -> dict[str, Any]:
-    """The result of a cell: all that tables and figures, or somebody who doubts them, may want to know.
+def result_of(run: Run, folder: Path, measured: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of a trained run: all that tables and figures, or somebody who doubts them, may want to know.
 
     Args:
-        cell: What was trained.
-        run: Its run folder.
+        run: The run that was trained.
+        folder: Its run folder.
         measured: What was measured around training, such as memory.
 
     Raises:
-        VoltphaseError: if the run cannot be read.
+        VoltphaseError: if the run folder cannot be read.
     """
     started = time.perf_counter()
-    model, config, summary = load_run(run)
-    dataset = build_dataset(config, "test", cell.config.data.dir)
+    model, config, summary = load_run(folder)
+    dataset = build_dataset(config, "test", run.config.data.dir)
     device = torch.device("cuda" if "gpu" in summary["hardware"] else "cpu")
     model.to(device)
     answers = evaluate(model, dataset)
@@ -47,16 +47,16 @@ def finish(cell: Cell, run: Path, measured: dict[str, Any]) -> dict[str, Any]:
             "images": len(dataset),
         }
     return {
-        "config": public_settings(cell.config),
-        "seed": cell.config.seed,
-        "devices": list(dict.fromkeys(_origin(states) for states in build_devices(cell.config))),
+        "config": public_settings(run.config),
+        "seed": run.config.seed,
+        "devices": list(dict.fromkeys(_origin(states) for states in build_devices(run.config))),
         "summary": {key: value for key, value in summary.items() if key != "settings"},  # those of config
         "accuracy_when_cut": cuts,
         "deployed": deployed,
-        "own_process": cell.own_process,
+        "own_process": run.own_process,
         "measured": measured,
         "finishing_seconds": round(time.perf_counter() - started, 3),
-        "epochs": RunFolder(run).read_metrics(),
+        "epochs": RunFolder(folder).read_metrics(),
     }
 
 

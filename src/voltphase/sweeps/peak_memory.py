@@ -12,12 +12,19 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from voltphase.config import Config
 from voltphase.core.errors import TrainingError
+from voltphase.training import train
 
 
-def train_apart(config: Config, run: Path) -> dict[str, Any]:
+def train_apart(config: Config, folder: Path) -> dict[str, Any]:
     """Train in a fresh process, which ends when this one does or is interrupted.
+
+    Args:
+        config: The settings to train with.
+        folder: The run folder to make; one that is there is replaced.
 
     Returns:
         ``peak_bytes``, the most memory the process (on a GPU, PyTorch there) held, and ``bytes_before``, what it held
@@ -29,7 +36,7 @@ def train_apart(config: Config, run: Path) -> dict[str, Any]:
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(sender, config, run), daemon=True)
+    process = context.Process(target=_work, args=(sender, config, folder), daemon=True)
     with _interrupts_ignored():
         process.start()
     sender.close()
@@ -64,10 +71,10 @@ def _interrupts_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _work(sender: Connection, config: Config, run: Path) -> None:
+def _work(sender: Connection, config: Config, folder: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        sender.send(_train_and_measure(config, run))
+        sender.send(_train_and_measure(config, folder))
     except Exception as error:
         sender.send(error)
 
@@ -79,15 +86,11 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _train_and_measure(config: Config, run: Path) -> dict[str, Any]:
-    import torch
-
-    from voltphase.training import train
-
+def _train_and_measure(config: Config, folder: Path) -> dict[str, Any]:
     on_gpu = torch.cuda.is_available() and config.training.accelerator != "cpu"
     before = _status("VmRSS")
     # An interrupted measurement is no measurement: it starts again.
-    train(config, run, overwrite=True)
+    train(config, folder, overwrite=True)
     if on_gpu:
         return {"peak_bytes": torch.cuda.max_memory_allocated(), "bytes_before": 0, "memory_of": "gpu"}
     return {"peak_bytes": _status("VmHWM"), "bytes_before": before, "memory_of": "process"}

@@ -1,7 +1,8 @@
-"""What cells leave behind: a JSON file each, and how tables and figures look things up in them."""
+"""What runs leave behind: a JSON file each, and how tables and figures look things up in them."""
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,16 @@ from pydantic import BaseModel, ValidationError
 from voltphase.config import Config, parse_config
 from voltphase.core.errors import ConfigError, DataError, OutputError
 from voltphase.core.files import checked_path, read_json
-from voltphase.sweeps.runs import Cell, Label, identity
+from voltphase.sweeps.runs import Label, Run, identity
 
 WORK = ".work"
 
 
 class ResultFolder:
-    """The results of a preset: ``EXPERIMENT/CELL.json``, and what is in progress below ``.work``.
+    """A folder of results: ``EXPERIMENT/RUN.json``, and what is in progress below ``.work``.
+
+    Args:
+        path: The folder; it need not exist.
 
     Raises:
         OutputError: if there can be no such path.
@@ -29,49 +33,49 @@ class ResultFolder:
         self.path = checked_path(path, OutputError)
         self.work = self.path / WORK
 
-    def file(self, cell: Cell) -> Path:
-        """Where the result of a cell belongs."""
-        return self.path / cell.experiment / f"{cell.name}.json"
+    def file(self, run: Run) -> Path:
+        """Return where the result of a run belongs."""
+        return self.path / run.experiment / f"{run.name}.json"
 
-    def damaged(self, cell: Cell) -> bool:
-        """Whether there is a file under the cell's name that is no result."""
-        return self.file(cell).exists() and _read(self.file(cell)) is None
+    def damaged(self, run: Run) -> bool:
+        """Return whether there is a file under the run's name that is no result."""
+        return self.file(run).exists() and _read(self.file(run)) is None
 
-    def read(self, cell: Cell) -> dict[str, Any] | None:
-        """The result under the cell's name, if it can be read and is of these settings, whatever the device's states.
-
-        Raises:
-            ConfigError: if the cell is not configured as it can be.
-        """
-        own = _read(self.file(cell))
-        return own if own is not None and _settings(own, []) == identity(cell.config, []) else None
-
-    def finished(self, cell: Cell) -> bool:
-        """Whether the result under the cell's name is of this very run, and not of one that was configured otherwise.
+    def read(self, run: Run) -> dict[str, Any] | None:
+        """Return the result under the run's name, if it is of these settings, whatever the device's states.
 
         Raises:
-            VoltphaseError: if the cell is not configured as it can be, or a device cannot be had.
+            ConfigError: if the run's settings do not fit.
         """
-        own = _read(self.file(cell))
-        return own is not None and _is_of(own, cell)
+        own = _read(self.file(run))
+        return own if own is not None and _settings(own, []) == identity(run.config, []) else None
 
-    def other_devices(self, cell: Cell) -> list[str]:
-        """What the result under the cell's name was made with if that is not the cell's own; empty if there is none.
+    def finished(self, run: Run) -> bool:
+        """Return whether the result under the run's name is of this very run, and not of other settings or devices.
 
         Raises:
-            VoltphaseError: as ``finished`` does.
+            VoltphaseError: if the run's settings do not fit, or a device cannot be had.
         """
-        own = _read(self.file(cell))
-        return [] if own is None or _device_digests(own) == cell.device_digests else own["devices"]
+        own = _read(self.file(run))
+        return own is not None and _is_of(own, run)
 
-    def same_run(self, cell: Cell) -> dict[str, Any] | None:
-        """The result of this very run under whatever name, as two experiments may have a cell in common."""
+    def other_devices(self, run: Run) -> list[str]:
+        """Return the devices of the result under the run's name if they are not the run's own; otherwise nothing.
+
+        Raises:
+            VoltphaseError: if the run's settings do not fit, or a device cannot be had.
+        """
+        own = _read(self.file(run))
+        return [] if own is None or _device_digests(own) == run.device_digests else own["devices"]
+
+    def same_run(self, run: Run) -> dict[str, Any] | None:
+        """Return the result of this very run under whatever name, as two experiments may have a run in common."""
         everything = (_read(path) for path in sorted(self.path.glob("*/*.json")) if path.parent.name != WORK)
-        return next((one for one in everything if one is not None and _is_of(one, cell)), None)
+        return next((one for one in everything if one is not None and _is_of(one, run)), None)
 
-    def outcomes(self, cells: Iterable[Cell]) -> Outcomes:
-        """The cells with their results, as far as there are any."""
-        return Outcomes([Outcome(cell, self.read(cell)) for cell in cells])
+    def outcomes(self, runs: Iterable[Run]) -> Outcomes:
+        """Return the runs with their results, as far as there are any."""
+        return Outcomes([Outcome(run, self.read(run)) for run in runs])
 
 
 class _DeviceContent(BaseModel):
@@ -125,10 +129,10 @@ def _read(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def _is_of(content: dict[str, Any], cell: Cell) -> bool:
-    if content.get("own_process", False) != cell.own_process:
+def _is_of(content: dict[str, Any], run: Run) -> bool:
+    if content.get("own_process", False) != run.own_process:
         return False
-    return _settings(content, _device_digests(content)) == cell.digest
+    return _settings(content, _device_digests(content)) == run.digest
 
 
 def _device_digests(content: dict[str, Any]) -> list[str]:
@@ -136,7 +140,6 @@ def _device_digests(content: dict[str, Any]) -> list[str]:
 
 
 def _settings(content: dict[str, Any], device_digests: Sequence[str]) -> str | None:
-    """The identity of a result's settings and these devices; None if they are not of today."""
     try:
         # Settings that came after a result was kept have their defaults in it: parsing fills them in.
         return identity(parse_config(content["config"]), device_digests)
@@ -145,7 +148,7 @@ def _settings(content: dict[str, Any], device_digests: Sequence[str]) -> str | N
 
 
 def public_settings(config: Config) -> dict[str, Any]:
-    """All settings, without where on this machine data and tables lie."""
+    """Return all settings, without where on this machine data and tables lie."""
     content = config.model_dump()
     content["data"]["dir"] = None
     for device in [content.get("device"), *(content.get("devices") or [])]:
@@ -156,14 +159,23 @@ def public_settings(config: Config) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A cell and, if it was run, its result."""
+    """A run and, if it is finished, its result.
 
-    cell: Cell
+    Attributes:
+        run: The run.
+        result: What its JSON file holds; None if it is not finished.
+    """
+
+    run: Run
     result: dict[str, Any] | None
 
 
 class Outcomes(Sequence[Outcome]):
-    """Cells with their results, to choose from by label."""
+    """Runs with their results, to choose from by label.
+
+    Args:
+        outcomes: The runs, in the order in which tables show them.
+    """
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
         self._outcomes = list(outcomes)
@@ -178,21 +190,26 @@ class Outcomes(Sequence[Outcome]):
         return iter(self._outcomes)
 
     def where(self, **labels: Label) -> Outcomes:
-        """Those with these labels; ``lambda_`` stands for the label ``lambda``."""
+        """Return those with these labels; ``lambda_`` stands for the label ``lambda``."""
         wanted = {key.rstrip("_"): value for key, value in labels.items()}
-        return Outcomes([one for one in self if all(one.cell.labels.get(k) == v for k, v in wanted.items())])
+        return Outcomes([one for one in self if all(one.run.labels.get(k) == v for k, v in wanted.items())])
 
     def distinct(self, label: str) -> list[Any]:
-        """The values of a label, in the order they come."""
-        return list(dict.fromkeys(one.cell.labels[label] for one in self if label in one.cell.labels))
+        """Return the values of a label, in the order they come."""
+        return list(dict.fromkeys(one.run.labels[label] for one in self if label in one.run.labels))
+
+    def by(self, *labels: str) -> Iterator[tuple[Any, ...]]:
+        """Yield the outcomes of each combination of values, after the values: ``for data, depth, here in …``."""
+        for values in itertools.product(*map(self.distinct, labels)):
+            yield *values, self.where(**dict(zip(labels, values, strict=True)))
 
     @property
     def results(self) -> list[dict[str, Any]]:
-        """The results there are."""
+        """The results there are, of runs that are finished."""
         return [one.result for one in self if one.result is not None]
 
     def numbers(self, *path: str) -> list[float]:
-        """One number of each result, found under keys ``path``, where it is there."""
+        """Return one number of each result that has it, found under the keys ``path``."""
         found = []
         for result in self.results:
             at: Any = result
@@ -203,11 +220,11 @@ class Outcomes(Sequence[Outcome]):
         return found
 
     def mean(self, *path: str) -> float | None:
-        """The mean of a number over the results, None if there is none."""
+        """Return the mean of a number over the results; None if there is none."""
         numbers = self.numbers(*path)
         return statistics.fmean(numbers) if numbers else None
 
     def spread(self, *path: str) -> float | None:
-        """The standard deviation of a number over the results, None if there are fewer than two."""
+        """Return the standard deviation of a number over the results; None if there are fewer than two."""
         numbers = self.numbers(*path)
         return statistics.stdev(numbers) if len(numbers) > 1 else None

@@ -1,4 +1,4 @@
-"""The cells of an experiment: training runs, each named and described by what it changes."""
+"""The runs of an experiment: trainings, each named and described by what it changes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Label = str | int | float
 
 
 @dataclass(frozen=True)
-class Cell:
+class Run:
     """One training run of an experiment.
 
     Attributes:
-        experiment: Whose it is.
+        experiment: Name of the experiment it belongs to.
         labels: What tells it from its siblings, such as ``{"data": "mnist", "depth": 5, "lambda": 1.8, "seed": 0}``.
         system: The configuration it starts from, see :func:`voltphase.config.load_config`.
-        settings: What it changes, by dotted keys.
-        own_process: Whether it is trained in a process of its own, which memory can only be measured in.
+        settings: The settings it changes, by dotted keys.
+        own_process: Whether it is trained in a process of its own, which measuring memory needs.
     """
 
     experiment: str
@@ -52,27 +52,31 @@ class Cell:
 
     @cached_property
     def device_digests(self) -> list[str]:
-        """What tells the devices of its layers apart.
+        """Digests of the devices of its layers.
 
         Raises:
-            VoltphaseError: if it is not configured as it can be, or a device cannot be had.
+            VoltphaseError: if its settings do not fit, or a device cannot be had.
         """
         return [states.digest for states in build_devices(self.config)]
 
     @cached_property
     def digest(self) -> str:
-        """What tells runs apart that may end differently; cells of the same digest are one run.
+        """A digest of all that decides how it ends; two entries with the same digest are one run.
 
         Raises:
-            VoltphaseError: as ``device_digests`` does.
+            VoltphaseError: if its settings do not fit, or a device cannot be had.
         """
         return identity(self.config, self.device_digests)
 
     def fits(self, words: Iterable[str], depth: int | None = None) -> bool:
-        """Whether each word is one of its labels or a pattern its name follows, and it has so many layers.
+        """Return whether each word is one of its labels or a pattern that its name matches, and the depth is its own.
+
+        Args:
+            words: Labels (``mnist``, ``levels=8``) and patterns (``*lambda90*``), all of which must fit.
+            depth: Number of layers it must have; any number if None.
 
         Raises:
-            ConfigError: if a depth is asked for and it is not configured as it can be.
+            ConfigError: if a depth is given and its settings do not fit.
         """
         labels = {key: _word(value) for key, value in self.labels.items()}
         own = {*labels.values(), *(f"{key}={value}" for key, value in labels.items())}
@@ -85,9 +89,14 @@ def _word(value: Label) -> str:
 
 
 def identity(config: Config, device_digests: Sequence[str]) -> str:
-    """A digest of all that decides how training ends: where data and tables lie and the machine's use do not.
+    """Return a digest of all that decides how training ends.
 
-    Only what differs from the defaults counts, so that a setting added to voltphase makes no finished run another one.
+    Where data and tables lie and how the machine is used do not count. Only what differs from the defaults does, so
+    that a setting added to voltphase makes no finished run another one.
+
+    Args:
+        config: All settings of a run.
+        device_digests: Digests of the devices of its layers.
     """
     content = config.model_dump(exclude_defaults=True)
     for section, key in (("data", "dir"), ("training", "threads"), ("training", "accelerator")):

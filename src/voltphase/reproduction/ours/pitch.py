@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from voltphase.config import Config
-from voltphase.reproduction.cells import cell
 from voltphase.reproduction.markdown import TEST, difference, files_agree, ours, paper, table
 from voltphase.reproduction.ours.study import at_best_rate
 from voltphase.reproduction.paper import table1
-from voltphase.reproduction.sizes import Preset
+from voltphase.reproduction.recipes import sized_run
+from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
-from voltphase.sweeps.runs import Cell
+from voltphase.sweeps.runs import Run
 
 NAME: Final = "reach"
 TITLE: Final = "One layer by its pitch, with the default recipe"
 
 
-def cells(preset: Preset) -> list[Cell]:
-    """One layer on each data set at each pitch; at the coarsest and the finest with other states, too."""
-    ends = (preset.pitches[0], preset.pitches[-1])
+@dataclass(frozen=True)
+class PitchSizes:
+    """How much of the pitch sweep is run.
+
+    Attributes:
+        epochs: Number of epochs of each run.
+        pitches: Pitches to try, in metres, from coarse to fine.
+    """
+
+    epochs: int
+    pitches: tuple[float, ...] = (36e-6, 28e-6, 20e-6, 14e-6)
+
+
+SIZES: Final = {"smoke": PitchSizes(2, (36e-6, 20e-6)), "cpu": PitchSizes(20), "paper": PitchSizes(8)}
+
+
+def runs(size: Size) -> list[Run]:
+    """Return one layer on each data set at each pitch; at the coarsest and the finest with other states, too."""
+    own = SIZES[size.name]
+    ends = (own.pitches[0], own.pitches[-1])
     return [
-        cell(
-            preset,
+        sized_run(
+            size,
             NAME,
             {"data": data, "depth": 1, "pitch": round(pitch * 1e6), **labels, "seed": 0},
-            {"optics.depth": 1, "optics.pitch": pitch, "training.epochs": preset.diagonal_epochs[0], **settings},
+            {"optics.depth": 1, "optics.pitch": pitch, "training.epochs": own.epochs, **settings},
         )
-        for data in preset.systems
+        for data in size.systems
         for pitch, labels, settings in [
-            *((pitch, {"states": "even"}, {}) for pitch in preset.pitches),
+            *((pitch, {"states": "even"}, {}) for pitch in own.pitches),
             *((pitch, {"states": "spread"}, {"device.pick": "spread"}) for pitch in ends),
-            *((ends[0], {"states": "free", "rate": rate}, _free(rate)) for rate in preset.ceiling_rates),
+            *((ends[0], {"states": "free", "rate": rate}, _free(rate)) for rate in size.free_rates),
         ]
     ]
 
@@ -41,9 +59,12 @@ def _free(rate: float) -> dict[str, Any]:
 
 
 def samples(config: Config) -> float:
-    """How many samples to either side light of the highest spatial frequency goes, ``wavelength * z / (2 * pitch**2)``.
+    """Return how many samples to either side light of the highest spatial frequency goes.
 
-    A cell's size, pitch and distance are single numbers.
+    That is ``wavelength * z / (2 * pitch**2)``.
+
+    Args:
+        config: Settings of a run, whose size, pitch and distance are single numbers.
     """
     optics = config.optics
     assert isinstance(optics.pitch, float)
@@ -52,28 +73,16 @@ def samples(config: Config) -> float:
 
 
 def report(outcomes: Outcomes) -> str:
-    """Test accuracy by pitch beside the paper's, how far light goes, and what other states would reach."""
+    """Return the table: test accuracy by pitch, how far light goes, and what other states would reach."""
     rows = []
-    for data in outcomes.distinct("data"):
+    for data, pitch, here in outcomes.by("data", "pitch"):
         best = table1.best(data, 1)
-        for pitch in outcomes.distinct("pitch"):
-            here = outcomes.where(data=data, pitch=pitch)
-            even, spread, free = (here.where(states=states) for states in ("even", "spread", "free"))
-            config = here[0].cell.config
-            rows.append(
-                [
-                    data,
-                    str(pitch),
-                    f"{samples(config):.0f} of {config.optics.size}",
-                    paper(best),
-                    ours(even, *TEST),
-                    difference(even, best, *TEST),
-                    ours(spread, *TEST),
-                    difference(spread, best, *TEST),
-                    files_agree(here),
-                    ours(at_best_rate(free), *TEST),
-                ]
-            )
+        even, spread, free = (here.where(states=states) for states in ("even", "spread", "free"))
+        config = here[0].run.config
+        row = [data, str(pitch), f"{samples(config):.0f} of {config.optics.size}", paper(best)]
+        for states in (even, spread):
+            row += [ours(states, *TEST), difference(states, best, *TEST)]
+        rows.append([*row, files_agree(here), ours(at_best_rate(free), *TEST)])
     heading = ["data", "pitch, µm", "samples light goes to either side", "paper's best, 100 epochs"]
     heading += ["states picked evenly", "points", "picked by spread", "points", "from files"]
     heading += ["free phases, at their best rate"]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from voltphase.devices.states import Pick
-from voltphase.reproduction.cells import automatic, best_lambda, cell, paper_recipe
 from voltphase.reproduction.markdown import MISSING, TEST, files_agree, from_files, ours, table
-from voltphase.reproduction.sizes import Preset
+from voltphase.reproduction.recipes import automatic, paper_recipe, sized_run
+from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
-from voltphase.sweeps.runs import Cell, Label
+from voltphase.sweeps.runs import Label, Run
 
 NAME: Final = "study"
 TITLE: Final = "A default worth having"
@@ -71,73 +72,120 @@ MIXED: Final[tuple[tuple[str | None, int], ...]] = (
 )
 
 
-def cells(preset: Preset) -> list[Cell]:
-    """All of seed 0 first, then of the other seeds: a run cut short leaves comparisons that are whole.
+@dataclass(frozen=True)
+class StudySizes:
+    """How much of the study is run.
+
+    Attributes:
+        default_epochs: Number of epochs of the default recipe.
+        paper_epochs: Number of epochs of the paper's recipe.
+        search_epochs: Number of epochs of changes to the default recipe, lambdas and orders, compared side by side.
+        seeds: How often a result that is a mean and a spread is repeated.
+        pick_seeds: How often the ways to pick states are compared, which differ by little.
+        levels: Numbers of states.
+        lambdas: Lambdas to try.
+        rates: Learning rates to try. What is learned is another quantity for each method: each is judged at its best.
+    """
+
+    default_epochs: int
+    paper_epochs: int
+    search_epochs: int
+    seeds: int
+    pick_seeds: int
+    levels: tuple[int, ...] = (2, 4, 8, 16, 64, 256)
+    lambdas: tuple[float, ...] = (0.9, 1.8, 3.0, 5.0, 9.0, 20.0, 90.0)
+    rates: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+SIZES: Final = {
+    "smoke": StudySizes(2, 2, 1, seeds=1, pick_seeds=1, levels=(2, 8), lambdas=(1.0, 20.0), rates=(0.03, 0.1)),
+    "cpu": StudySizes(10, 40, 5, seeds=3, pick_seeds=8),
+    "paper": StudySizes(10, 100, 20, seeds=3, pick_seeds=3),
+}
+
+
+def runs(size: Size) -> list[Run]:
+    """Return all runs of seed 0 first, then of the other seeds: a sweep cut short leaves comparisons that are whole.
 
     What looks for a best value (learning rate, order, lambda) looks for it on the first data set with seed 0; what
     shows that lambda does not matter is shown on the first data set.
     """
+    own = SIZES[size.name]
     return [
-        cell(preset, NAME, {"part": part, "data": data, **labels, "seed": seed}, settings)
-        for seed in range(preset.seeds)
-        for place, data in enumerate(preset.systems)
-        for part, labels, settings in _of_seed(preset, seed, first=place == 0)
+        sized_run(size, NAME, {"part": part, "data": data, **labels, "seed": seed}, settings)
+        for seed in range(own.seeds)
+        for place, data in enumerate(size.systems)
+        for part, labels, settings in _of_seed(size, own, seed, first=place == 0)
     ] + [
-        cell(
-            preset,
+        sized_run(
+            size,
             NAME,
             {"part": "picks", "data": data, "depth": depth, "pick": pick, "seed": seed},
-            {"optics.depth": depth, "training.epochs": preset.default_epochs, "device.pick": pick},
+            {"optics.depth": depth, "training.epochs": own.default_epochs, "device.pick": pick},
         )
-        for seed in range(preset.pick_seeds)
-        for data in preset.systems
-        for depth in (1, max(preset.depths))
+        for seed in range(own.pick_seeds)
+        for data in size.systems
+        for depth in (1, size.deepest)
         for pick in PICKS
     ]
 
 
-def _of_seed(preset: Preset, seed: int, *, first: bool) -> Iterator[tuple[str, Mapping[str, Label], dict[str, Any]]]:
-    depth, searched = max(preset.depths), first and seed == 0
-    default = {"optics.depth": depth, "training.epochs": preset.default_epochs}
-    search = {**default, "training.epochs": preset.search_epochs}
-    paper = paper_recipe(depth, best_lambda(preset, depth), preset.paper_epochs)
-    for levels in preset.study_levels:
+_Part = tuple[str, Mapping[str, Label], dict[str, Any]]
+
+
+def _of_seed(size: Size, own: StudySizes, seed: int, *, first: bool) -> Iterator[_Part]:
+    depth, searched = size.deepest, first and seed == 0
+    default = {"optics.depth": depth, "training.epochs": own.default_epochs}
+    search = {**default, "training.epochs": own.search_epochs}
+    paper = paper_recipe(depth, size.best_lambda(depth), own.paper_epochs)
+    for levels in own.levels:
         yield "recipes", {"recipe": "default", "levels": levels}, {**default, **_device(levels)}
     yield "recipes", {"recipe": "paper", "levels": _LEVELS}, {**paper, **_device(_LEVELS)}
     yield "binary", {"recipe": "default"}, {**default, "device.model": "ferroelectric", "device.levels": 2}
-    for rate in preset.rates if searched else preset.ceiling_rates:
+    for rate in own.rates if searched else size.free_rates:
         free = {"codesign.relaxation.name": "unconstrained", "training.learning_rate": rate}
         yield "ceiling", {"recipe": "unconstrained", "rate": rate}, {**default, **free}
     for method in BASELINES:
-        best = preset.best_rates[method]
-        for rate in preset.rates if searched else (best,):
+        best = size.best_rates[method]
+        for rate in own.rates if searched else (best,):
             at_rate = {**default, "codesign.relaxation.name": method, "training.learning_rate": rate}
             for nearest in NEAREST if seed == 0 and rate == best else NEAREST[:1]:
                 labels = {"method": f"{method} {nearest}", "rate": rate}
                 yield "baselines", labels, {**at_rate, "codesign.relaxation.nearest": nearest}
-    for readout, settings in READOUTS.items() if first else ():
+    if first:
+        yield from _of_lambda(size, own, seed, search)
+    if seed == 0:
+        yield from _once(size, own, default, search, first=first)
+
+
+def _of_lambda(size: Size, own: StudySizes, seed: int, search: Mapping[str, Any]) -> Iterator[_Part]:
+    for readout, settings in READOUTS.items():
         # Where the gain cancels, chance has no part in it.
         for gain in GAINS if seed == 0 or settings else ():
             yield "flat", {"readout": readout, "lambda": gain}, {**search, **settings, "codesign.gain": gain}
     # Every lambda once; the best and what needs none by all seeds.
-    for layers in preset.depths if first else ():
-        for gain in preset.lambdas if seed == 0 else (preset.best_lambdas[layers],):
-            yield "sweep", {"depth": layers, "lambda": gain}, paper_recipe(layers, gain, preset.search_epochs)
-        yield "sweep", {"depth": layers, "variant": "automatic"}, automatic(layers, preset.search_epochs)
-    if seed > 0:
-        return
+    for depth in size.depths:
+        for gain in own.lambdas if seed == 0 else (size.best_lambdas[depth],):
+            yield "sweep", {"depth": depth, "lambda": gain}, paper_recipe(depth, gain, own.search_epochs)
+        yield "sweep", {"depth": depth, "variant": "automatic"}, automatic(depth, own.search_epochs)
+
+
+def _once(
+    size: Size, own: StudySizes, default: Mapping[str, Any], search: Mapping[str, Any], *, first: bool
+) -> Iterator[_Part]:
+    depth = size.deepest
     devices = [
-        {**({"model": model} if model else preset.device), "levels": levels, "pick": "even"}
+        {**({"model": model} if model else size.device), "levels": levels, "pick": "even"}
         for model, levels in (MIXED * depth)[:depth]
     ]
     yield "mixed", {"recipe": "default"}, {**default, "devices": devices}
     for name, settings in ALTERNATIVES.items():
         yield "alternatives", {"recipe": name}, {**search, **settings}
     for method in BASELINES:
-        at_best = {"codesign.relaxation.name": method, "training.learning_rate": preset.best_rates[method]}
+        at_best = {"codesign.relaxation.name": method, "training.learning_rate": size.best_rates[method]}
         # Figure 3's, but for lambda, which is codesign's there.
-        yield "calibrated", {"method": method}, {**automatic(depth, preset.search_epochs), **at_best}
-        if searched:
+        yield "calibrated", {"method": method}, {**automatic(depth, own.search_epochs), **at_best}
+        if first:
             fitted = {**search, **at_best}
             yield "orders", {"method": method, "order": _CHOSEN}, fitted
             for order in ORDERS:
@@ -149,8 +197,8 @@ def _device(levels: int) -> dict[str, Any]:
 
 
 def report(outcomes: Outcomes) -> str:
-    """A table for each part."""
-    search = outcomes.where(part="alternatives")[0].cell.settings["training.epochs"]
+    """Return a table for each part."""
+    search = outcomes.where(part="alternatives")[0].run.settings["training.epochs"]
     return "\n".join(
         f"{sentence.format(search=search)}\n\n{part(outcomes)}"
         for sentence, part in (
@@ -175,141 +223,107 @@ def report(outcomes: Outcomes) -> str:
     )
 
 
+def at_best_rate(outcomes: Outcomes) -> Outcomes:
+    """Return those at the learning rate that turned out best."""
+    by_rate = [here for _, here in outcomes.by("rate")]
+    return max(by_rate, key=lambda here: here.mean(*TEST) or 0.0, default=outcomes)
+
+
+def _across(outcomes: Outcomes, label: str, values: Sequence[Label]) -> list[str]:
+    return [ours(outcomes.where(**{label: value}), *TEST) for value in values]
+
+
+def _points(number: float | None, other: float | None) -> str:
+    return MISSING if number is None or other is None else f"{100 * (number - other):+.2f}"
+
+
 def _recipes(outcomes: Outcomes) -> str:
-    part = outcomes.where(part="recipes")
+    part, rows = outcomes.where(part="recipes"), []
     levels = part.distinct("levels")
-    rows = []
-    for data in part.distinct("data"):
-        for recipe in part.distinct("recipe"):
-            here = part.where(data=data, recipe=recipe)
-            by_levels = (ours(here.where(levels=k), *TEST) for k in levels)
-            rows.append([data, _recipe(here, recipe), *by_levels, files_agree(here)])
+    for data, recipe, here in part.by("data", "recipe"):
+        name = f"{recipe}, {here[0].run.settings['training.epochs']} epochs"
+        rows.append([data, name, *_across(here, "levels", levels), files_agree(here)])
     heading = (f"{k} states{', modelled' if k > _MOST_MEASURED else ''}" for k in levels)
     return table(["data", "recipe", *heading, "from files"], rows)
 
 
-def _recipe(outcomes: Outcomes, recipe: str) -> str:
-    epochs = outcomes[0].cell.settings["training.epochs"]
-    return f"{recipe}, {epochs} epochs"
-
-
 def _ceiling(outcomes: Outcomes) -> str:
     rows = []
-    for data in outcomes.distinct("data"):
-        default = outcomes.where(part="recipes", recipe="default", levels=_LEVELS, data=data)
-        mixed = outcomes.where(part="mixed", data=data)
-        binary = outcomes.where(part="binary", data=data)
-        free = at_best_rate(outcomes.where(part="ceiling", data=data))
-        rows.append([data, ours(free, *TEST)])
-        for here in (default, binary, mixed):
-            reached, possible = here.mean(*TEST), free.mean(*TEST)
-            gap = MISSING if reached is None or possible is None else f"{100 * (reached - possible):+.2f}"
-            rows[-1] += [ours(here, *TEST), from_files(here), gap]
+    for data, here in outcomes.by("data"):
+        free = at_best_rate(here.where(part="ceiling"))
+        row = [data, ours(free, *TEST)]
+        default = here.where(part="recipes", recipe="default", levels=_LEVELS)
+        for reached in (default, here.where(part="binary"), here.where(part="mixed")):
+            row += [ours(reached, *TEST), from_files(reached), _points(reached.mean(*TEST), free.mean(*TEST))]
+        rows.append(row)
     beside = ("from files", "points from free phases")
     heading = ["data", "free phases", f"{_LEVELS} states", *beside, "binary phase", *beside, "mixed devices", *beside]
     return table(heading, rows)
 
 
 def _picks(outcomes: Outcomes) -> str:
-    part, rows = outcomes.where(part="picks"), []
-    for data in part.distinct("data"):
-        for depth in part.distinct("depth"):
-            here = part.where(data=data, depth=depth)
-            even, spread = (here.where(pick=pick) for pick in PICKS)
-            before, after = even.mean(*TEST), spread.mean(*TEST)
-            ahead = MISSING if before is None or after is None else f"{100 * (after - before):+.2f}"
-            rows.append([data, str(depth), ours(even, *TEST), ours(spread, *TEST), ahead, files_agree(here)])
+    rows = []
+    for data, depth, here in outcomes.where(part="picks").by("data", "depth"):
+        even, spread = (here.where(pick=pick).mean(*TEST) for pick in PICKS)
+        rows.append([data, str(depth), *_across(here, "pick", PICKS), _points(spread, even), files_agree(here)])
     return table(["data", "depth", *PICKS, "spread ahead, points", "from files"], rows)
 
 
 def _free(outcomes: Outcomes) -> str:
     part = outcomes.where(part="ceiling")
     rates = part.distinct("rate")
-    rows = [
-        [data, *(ours(part.where(data=data, rate=rate), *TEST) for rate in rates)] for data in part.distinct("data")
-    ]
+    rows = [[data, *_across(here, "rate", rates)] for data, here in part.by("data")]
     return table(["data", *(f"rate {rate:g}" for rate in rates)], rows)
 
 
-def at_best_rate(outcomes: Outcomes) -> Outcomes:
-    """Those at the learning rate that turned out best."""
-    by_rate = [outcomes.where(rate=rate) for rate in outcomes.distinct("rate")]
-    return max(by_rate, key=lambda here: here.mean(*TEST) or 0.0, default=outcomes)
-
-
 def _baselines(outcomes: Outcomes) -> str:
-    part = outcomes.where(part="baselines")
+    part, rows = outcomes.where(part="baselines"), []
     rates = part.distinct("rate")
-    rows = []
-    for data in part.distinct("data"):
-        default = outcomes.where(part="recipes", recipe="default", levels=_LEVELS, data=data).mean(*TEST)
-        for method in part.distinct("method"):
-            here = part.where(data=data, method=method)
-            best = at_best_rate(here).mean(*TEST)
-            ahead = MISSING if default is None or best is None else f"{100 * (default - best):+.2f}"
-            rows.append(
-                [data, method, *(ours(here.where(rate=rate), *TEST) for rate in rates), ahead, files_agree(here)]
-            )
+    for data, method, here in part.by("data", "method"):
+        default = outcomes.where(part="recipes", recipe="default", levels=_LEVELS, data=data)
+        ahead = _points(default.mean(*TEST), at_best_rate(here).mean(*TEST))
+        rows.append([data, method, *_across(here, "rate", rates), ahead, files_agree(here)])
     heading = (f"rate {rate:g}" for rate in rates)
     return table(["data", "method, nearest in", *heading, "default ahead, points", "from files"], rows)
 
 
 def _calibrated(outcomes: Outcomes) -> str:
-    part, rows = outcomes.where(part="calibrated"), []
-    for data in part.distinct("data"):
-        here = part.where(data=data)
-        rows.append([data, *(ours(here.where(method=method), *TEST) for method in BASELINES), files_agree(here)])
+    part = outcomes.where(part="calibrated")
+    rows = [[data, *_across(here, "method", BASELINES), files_agree(here)] for data, here in part.by("data")]
     return table(["data", *BASELINES, "from files"], rows)
 
 
 def _orders(outcomes: Outcomes) -> str:
-    part = outcomes.where(part="orders")
+    part, rows = outcomes.where(part="orders"), []
     orders = part.distinct("order")
-    rows = [
-        [
-            method,
-            *(ours(part.where(method=method, order=order), *TEST) for order in orders),
-            _chosen_order(part.where(method=method, order=_CHOSEN)),
-            files_agree(part.where(method=method)),
-        ]
-        for method in part.distinct("method")
-    ]
+    for method, here in part.by("method"):
+        chosen = here.where(order=_CHOSEN).results
+        fitted = {device["response"]["order"] for result in chosen for device in result["summary"]["devices"]}
+        found = ", ".join(map(str, sorted(fitted))) or MISSING
+        rows.append([method, *_across(here, "order", orders), found, files_agree(here)])
     heading = [order if isinstance(order, str) else f"order {order}" for order in orders]
     return table(["method", *heading, "which is order", "from files"], rows)
 
 
-def _chosen_order(outcomes: Outcomes) -> str:
-    fitted = {device["response"]["order"] for result in outcomes.results for device in result["summary"]["devices"]}
-    return ", ".join(map(str, sorted(fitted))) or MISSING
-
-
 def _alternatives(outcomes: Outcomes) -> str:
-    part, rows = outcomes.where(part="alternatives"), []
+    part = outcomes.where(part="alternatives")
     sets = part.distinct("data")
-    for recipe in part.distinct("recipe"):
-        here = part.where(recipe=recipe)
-        rows.append([recipe, *(ours(here.where(data=data), *TEST) for data in sets), files_agree(here)])
+    rows = [[recipe, *_across(here, "data", sets), files_agree(here)] for recipe, here in part.by("recipe")]
     return table(["change", *sets, "from files"], rows)
 
 
 def _flat(outcomes: Outcomes) -> str:
     part, rows = outcomes.where(part="flat"), []
     gains = part.distinct("lambda")
-    for data in part.distinct("data"):
-        for readout in part.distinct("readout"):
-            here = part.where(data=data, readout=readout)
-            by_gain = (ours(here.where(lambda_=gain), *TEST) for gain in gains)
-            rows.append([data, readout, *by_gain, files_agree(here)])
+    for data, readout, here in part.by("data", "readout"):
+        rows.append([data, readout, *_across(here, "lambda", gains), files_agree(here)])
     return table(["data", "readout", *(f"λ = {gain:g}" for gain in gains), "from files"], rows)
 
 
 def _sweep(outcomes: Outcomes) -> str:
-    part = outcomes.where(part="sweep")
+    part, rows = outcomes.where(part="sweep"), []
     gains = part.distinct("lambda")
-    rows = []
-    for data in part.distinct("data"):
-        for depth in part.distinct("depth"):
-            here = part.where(data=data, depth=depth)
-            row = [data, str(depth), *(ours(here.where(lambda_=gain), *TEST) for gain in gains)]
-            rows.append([*row, ours(here.where(variant="automatic"), *TEST), files_agree(here)])
+    for data, depth, here in part.by("data", "depth"):
+        automatically = ours(here.where(variant="automatic"), *TEST)
+        rows.append([data, str(depth), *_across(here, "lambda", gains), automatically, files_agree(here)])
     return table(["data", "depth", *(f"λ = {gain:g}" for gain in gains), "automatic", "from files"], rows)

@@ -21,7 +21,7 @@ _LEVELS = 8
 
 
 def draw_study(outcomes: Outcomes) -> Figure:
-    """A row of panels a data set: accuracy against images seen, states, learning rate and lambda."""
+    """Draw a row of panels a data set: accuracy against images seen, states, learning rate and lambda."""
     sets = outcomes.distinct("data")
     figure = new_figure(14.5, 3.3 * len(sets) + 0.2)
     panels = figure.subplots(len(sets), 4, squeeze=False)
@@ -95,14 +95,13 @@ def _against_lambda(axes: Axes, outcomes: Outcomes) -> None:
 
 
 def _log_axis(axes: Axes, ticks: Sequence[float]) -> None:
-    """Places by their logarithm, and no other ticks."""
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
 
 
 def _line(axes: Axes, outcomes: Outcomes, label: str, colour: str, name: str) -> None:
-    """Means of the test accuracy over a label, with the spread over seeds."""
+    """Draw means of the test accuracy over a label, with the spread over seeds."""
     found: list[tuple[Any, float, float]] = []
     for value in sorted(outcomes.distinct(label)):
         here = outcomes.where(**{label: value})

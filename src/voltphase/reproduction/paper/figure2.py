@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from voltphase.reproduction.cells import best_lambda, cell, paper_recipe
 from voltphase.reproduction.markdown import TEST, TRAIN, claim, difference, from_files, ours, paper, table
-from voltphase.reproduction.sizes import Preset
+from voltphase.reproduction.recipes import paper_recipe, sized_run
+from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
-from voltphase.sweeps.runs import Cell
+from voltphase.sweeps.runs import Run
 
 NAME: Final = "figure2"
 TITLE: Final = "Figure 2: temperature schedules"
+
+#: Epochs of each run, by size: schedules need room to anneal.
+EPOCHS: Final = {"smoke": 2, "cpu": 10, "paper": 100}
 
 SCHEDULES: Final[dict[str, dict[str, Any]]] = {
     "linear": {},
@@ -40,40 +43,29 @@ PAPER: Final[dict[tuple[str, str], tuple[float, float]]] = {
 }
 
 
-def cells(preset: Preset) -> list[Cell]:
-    """The paper's recipe at its depth with each schedule."""
-    depth = max(preset.depths)
-    recipe = paper_recipe(depth, best_lambda(preset, depth), preset.schedule_epochs)
+def runs(size: Size) -> list[Run]:
+    """Return the paper's recipe at its depth with each schedule."""
+    recipe = paper_recipe(size.deepest, size.best_lambda(size.deepest), EPOCHS[size.name])
     return [
-        cell(preset, NAME, {"data": data, "schedule": name, "seed": 0}, {**recipe, **settings})
-        for data in preset.systems
+        sized_run(size, NAME, {"data": data, "schedule": name, "seed": 0}, {**recipe, **settings})
+        for data in size.systems
         for name, settings in SCHEDULES.items()
     ]
 
 
 def report(outcomes: Outcomes) -> str:
-    """Final accuracies, a line a schedule."""
+    """Return the table: final accuracies, a line a schedule."""
     rows = []
-    for data in outcomes.distinct("data"):
-        for schedule in outcomes.distinct("schedule"):
-            here = outcomes.where(data=data, schedule=schedule)
-            train, test = PAPER.get((data, schedule), (None, None))
-            rows.append(
-                [
-                    data,
-                    schedule,
-                    f"{paper(train)} / {paper(test)}",
-                    f"{ours(here, *TRAIN)} / {ours(here, *TEST)}",
-                    difference(here, test, *TEST),
-                    from_files(here),
-                ]
-            )
+    for data, schedule, here in outcomes.by("data", "schedule"):
+        train, test = PAPER.get((data, schedule), (None, None))
+        told, reached = f"{paper(train)} / {paper(test)}", f"{ours(here, *TRAIN)} / {ours(here, *TEST)}"
+        rows.append([data, schedule, told, reached, difference(here, test, *TEST), from_files(here)])
     heading = ["data", "schedule", "paper: train / test", "ours: train / test", "test, points", "from files"]
     return table(heading, rows)
 
 
 def conclusion(outcomes: Outcomes) -> str:
-    """The paper's claim and the numbers here."""
+    """Return the paper's claim and the numbers here."""
     return claim("annealing beats a static temperature", _ends(outcomes))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
-from voltphase.reproduction.cells import best_lambda, cell, paper_recipe
 from voltphase.reproduction.markdown import TEST, claim, files_agree, ours, table
-from voltphase.reproduction.sizes import Preset
+from voltphase.reproduction.recipes import paper_recipe, sized_run
+from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
-from voltphase.sweeps.runs import Cell
+from voltphase.sweeps.runs import Run
 
 #: Codesign as in the paper, its rivals, and codesign by our recipe.
 METHODS: Final = ("codesign", "qat", "ptq", "default")
@@ -22,73 +23,87 @@ TITLE: Final = "Figure 3: codesign, QAT and PTQ"
 PAPER_LEAD: Final = {"mnist": 20, "fashion-mnist": 28}
 
 
-def cells(preset: Preset) -> list[Cell]:
-    """All methods side by side, so that a run cut short leaves comparisons that are whole."""
-    found = []
-    for data in preset.systems:
-        for levels in preset.levels:
-            for depth in preset.comparison_depths:
-                for method in METHODS:
-                    settings = {"device.levels": levels, **_settings(preset, method, depth)}
-                    for seed in range(preset.ptq_seeds if method == "ptq" else 1):
-                        labels = {"data": data, "method": method, "depth": depth, "levels": levels, "seed": seed}
-                        found.append(cell(preset, NAME, labels, settings))
-    return found
+@dataclass(frozen=True)
+class Figure3Sizes:
+    """How much of figure 3 is run.
+
+    Attributes:
+        epochs: Number of epochs of each run.
+        ptq_seeds: How often quantization after training is repeated; the paper takes the mean of ten.
+        depths: Numbers of layers.
+        levels: Numbers of levels.
+    """
+
+    epochs: int
+    ptq_seeds: int
+    depths: tuple[int, ...] = (3, 4, 5)
+    levels: tuple[int, ...] = (8, 12, 16)
 
 
-def _settings(preset: Preset, method: str, depth: int) -> dict[str, Any]:
+SIZES: Final = {"smoke": Figure3Sizes(2, 2, (2,), (2, 8)), "cpu": Figure3Sizes(5, 3), "paper": Figure3Sizes(100, 10)}
+
+
+def runs(size: Size) -> list[Run]:
+    """Return all methods side by side, so that a sweep cut short leaves comparisons that are whole."""
+    own = SIZES[size.name]
+    return [
+        sized_run(
+            size,
+            NAME,
+            {"data": data, "method": method, "depth": depth, "levels": levels, "seed": seed},
+            {"device.levels": levels, **_settings(size, method, depth, own.epochs)},
+        )
+        for data in size.systems
+        for levels in own.levels
+        for depth in own.depths
+        for method in METHODS
+        for seed in range(own.ptq_seeds if method == "ptq" else 1)
+    ]
+
+
+def _settings(size: Size, method: str, depth: int, epochs: int) -> dict[str, Any]:
     if method == "default":
-        return {"optics.depth": depth, "training.epochs": preset.epochs}
-    recipe = paper_recipe(depth, best_lambda(preset, depth), preset.epochs)
+        return {"optics.depth": depth, "training.epochs": epochs}
+    recipe = paper_recipe(depth, size.best_lambda(depth), epochs)
     if method == "codesign":
         return recipe
     # A learning rate moves another quantity in each method.
-    rate = {"training.learning_rate": preset.best_rates[method]}
+    rate = {"training.learning_rate": size.best_rates[method]}
     return {**recipe, "codesign.relaxation.name": method, "codesign.relaxation.nearest": "control", **rate}
 
 
 def report(outcomes: Outcomes) -> str:
-    """Test accuracies, and by how much codesign is ahead."""
+    """Return the table: test accuracies, and by how much codesign is ahead."""
     rows = []
-    for data in outcomes.distinct("data"):
-        for depth in outcomes.distinct("depth"):
-            for levels in outcomes.distinct("levels"):
-                here = outcomes.where(data=data, depth=depth, levels=levels)
-                leads = ("–" if ahead is None else f"{ahead:+.2f}" for ahead in (lead(here, m) for m in OURS))
-                told = f"about +{PAPER_LEAD[data]}" if levels == 8 and data in PAPER_LEAD else "ahead"
-                rows.append(
-                    [
-                        data,
-                        str(depth),
-                        str(levels),
-                        *(ours(here.where(method=method), *TEST) for method in METHODS),
-                        *leads,
-                        told if data in PAPER_LEAD else "–",
-                        files_agree(here),
-                    ]
-                )
+    for data, depth, levels, here in outcomes.by("data", "depth", "levels"):
+        row = [data, str(depth), str(levels), *(ours(here.where(method=method), *TEST) for method in METHODS)]
+        row += ["–" if ahead is None else f"{ahead:+.2f}" for ahead in (lead(here, method) for method in OURS)]
+        told = f"about +{PAPER_LEAD[data]}" if levels == 8 and data in PAPER_LEAD else "ahead"
+        rows.append([*row, told if data in PAPER_LEAD else "–", files_agree(here)])
     heading = ["data", "depth", "levels", *METHODS, *(f"{m} ahead, points" for m in OURS), "paper", "from files"]
     return table(heading, rows)
 
 
 def conclusion(outcomes: Outcomes) -> str:
-    """The paper's claim and the numbers here."""
+    """Return the paper's claim and the numbers here."""
     return claim("codesign beats QAT and PTQ, most at 8 levels", _leads(outcomes), " points")
 
 
 def lead(outcomes: Outcomes, method: str) -> float | None:
-    """How far codesign is ahead of the better rival at one depth and number of levels on one data set, in points."""
+    """Return how far a codesign method is ahead of the better rival, in points.
+
+    Args:
+        outcomes: Runs of one depth and number of levels on one data set.
+        method: The method, one of ``OURS``.
+    """
     rivals = [mean for rival in ("qat", "ptq") if (mean := outcomes.where(method=rival).mean(*TEST)) is not None]
     reached = outcomes.where(method=method).mean(*TEST)
     return None if reached is None or not rivals else 100 * (reached - max(rivals))
 
 
 def _leads(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:
-    """The mean lead over depths."""
-    for data in outcomes.distinct("data"):
-        for levels in outcomes.distinct("levels"):
-            here = outcomes.where(data=data, levels=levels)
-            for method in OURS:
-                found = [lead(here.where(depth=depth), method) for depth in here.distinct("depth")]
-                leads = [ahead for ahead in found if ahead is not None]
-                yield f"{data}, {method} ahead at {levels} levels by", statistics.fmean(leads) if leads else None
+    for data, levels, here in outcomes.by("data", "levels"):
+        for method in OURS:
+            found = [lead(of_depth, method) for _, of_depth in here.by("depth")]
+            leads = [ahead for ahead in found if ahead is not None]
+            yield f"{data}, {method} ahead at {levels} levels by", statistics.fmean(leads) if leads else None

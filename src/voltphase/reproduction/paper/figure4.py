@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from voltphase.devices.models.models import lcos
-from voltphase.reproduction.cells import cell, paper_recipe
 from voltphase.reproduction.markdown import MISSING, claim, table
-from voltphase.reproduction.sizes import Preset
+from voltphase.reproduction.recipes import paper_recipe, sized_run
+from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
-from voltphase.sweeps.runs import Cell
+from voltphase.sweeps.runs import Run
 
 NAME: Final = "figure4"
 TITLE: Final = "Figure 4: time and memory against levels"
@@ -26,8 +27,27 @@ _EPOCHS: Final = 3
 _EPOCH_IMAGES: Final = 60_000
 
 
+@dataclass(frozen=True)
+class Figure4Sizes:
+    """How much of figure 4 is run.
+
+    Attributes:
+        images: Number of training images of an epoch.
+        levels: Numbers of levels.
+    """
+
+    images: int = 2000
+    levels: tuple[int, ...] = (2, 8, 32, 128, 256, 512, 784)
+
+
+SIZES: Final = {"smoke": Figure4Sizes(60, (2,)), "cpu": Figure4Sizes(), "paper": Figure4Sizes()}
+
+
 def write_device(path: Path) -> None:
-    """Write the table of a modelled device of 1024 levels, for cells of up to 784.
+    """Write the table of a modelled device of 1024 levels, for runs with up to 784.
+
+    Args:
+        path: The file to write.
 
     Raises:
         OutputError: if it cannot be written.
@@ -35,42 +55,42 @@ def write_device(path: Path) -> None:
     lcos(1024).save(path)
 
 
-def cells(preset: Preset) -> list[Cell]:
-    """Few images on the first data set, each cell in a process of its own."""
-    depth, data = max(preset.depths), next(iter(preset.systems))
+def runs(size: Size) -> list[Run]:
+    """Return runs of few images on the first data set, each in a process of its own."""
+    own, data = SIZES[size.name], next(iter(size.systems))
     recipe = {
-        **paper_recipe(depth, preset.depths[depth], _EPOCHS),
-        "data.train_limit": preset.speed_images,
-        "data.test_limit": min(preset.speed_images, 500),
-        "device.file": preset.fine_device,
+        **paper_recipe(size.deepest, size.depths[size.deepest], _EPOCHS),
+        "data.train_limit": own.images,
+        "data.test_limit": min(own.images, 500),
+        "device.file": size.fine_device,
     }
     return [
-        cell(
-            preset,
+        sized_run(
+            size,
             NAME,
             {"data": data, "method": method, "levels": levels},
             {**recipe, "device.levels": levels, **settings},
             own_process=True,
         )
-        for levels in preset.speed_levels
+        for levels in own.levels
         for method, settings in METHODS.items()
     ]
 
 
 def seconds_per_epoch(result: dict[str, Any]) -> float:
-    """Training time of 60,000 images, from the median speed of all epochs but the first."""
+    """Return the training time of 60,000 images, from the median speed of all epochs but the first."""
     return _EPOCH_IMAGES / statistics.median(row["images_per_second"] for row in result["epochs"][1:])
 
 
 def megabytes(result: dict[str, Any]) -> float | None:
-    """The most memory held while training beyond what the process held before it, in MB."""
+    """Return the most memory held while training beyond what the process held before it, in MB."""
     measured = result["measured"]
     peak, before = measured.get("peak_bytes"), measured.get("bytes_before")
     return None if peak is None or before is None else (peak - before) / 1e6
 
 
 def report(outcomes: Outcomes) -> str:
-    """Time and memory, a line for each number of levels."""
+    """Return the table: time and memory, a line for each number of levels."""
     rows = []
     for levels in outcomes.distinct("levels"):
         row = [str(levels)]
@@ -83,7 +103,7 @@ def report(outcomes: Outcomes) -> str:
             row += [f"{seconds_per_epoch(results[0]):.1f}", "–" if memory is None else f"{memory:.0f}"]
         rows.append(row)
     heading = ["levels", *(f"{method}: {what}" for method in METHODS for what in ("s per epoch", "MB"))]
-    images = outcomes[0].cell.settings["data.train_limit"] if len(outcomes) else 0
+    images = outcomes[0].run.settings["data.train_limit"] if len(outcomes) else 0
     note = (
         f"\nSeconds per epoch of 60,000 images, extrapolated from {images}; memory is the peak of a process of its own "
         "beyond what it holds before training (on a GPU, PyTorch's peak).\n"
@@ -92,7 +112,7 @@ def report(outcomes: Outcomes) -> str:
 
 
 def conclusion(outcomes: Outcomes) -> str:
-    """The paper's claim and the numbers here."""
+    """Return the paper's claim and the numbers here."""
     return claim("time is linear in the levels", _growth(outcomes))
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
-from voltphase.reproduction.cells import automatic, cell, paper_recipe
 from voltphase.reproduction.markdown import TEST, TRAIN, claim, difference, from_files, ours, paper, table
-from voltphase.reproduction.sizes import Preset
+from voltphase.reproduction.recipes import automatic, paper_recipe, sized_run
+from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
-from voltphase.sweeps.runs import Cell
+from voltphase.sweeps.runs import Run
 
 NAME: Final = "table1"
 TITLE: Final = "Table 1: depth and λ"
+
+#: Epochs of each run, by size.
+EPOCHS: Final = {"smoke": 2, "cpu": 5, "paper": 100}
 
 NO_LAMBDA: Final = "no-lambda"
 PHASE_ONLY: Final = "phase-only"
@@ -48,73 +51,65 @@ PAPER: Final[dict[tuple[str, int, str], tuple[float | None, float]]] = {
 
 
 def best(data: str, depth: int) -> float | None:
-    """The paper's best test accuracy at a depth; None where it gives none."""
+    """Return the paper's best test accuracy at a depth; None where it gives none."""
     return max(
         (test for (name, layers, _), (_, test) in PAPER.items() if (name, layers) == (data, depth)), default=None
     )
 
 
-def lambda_cell(preset: Preset, data: str, depth: int, gain: float, *, experiment: str = NAME) -> Cell:
-    """The paper's recipe at a depth with a lambda."""
-    labels = {"data": data, "depth": depth, "variant": f"lambda{gain:g}", "seed": 0}
-    return cell(preset, experiment, labels, paper_recipe(depth, gain, preset.epochs))
+def lambda_run(size: Size, data: str, depth: int, gain: float, *, experiment: str = NAME) -> Run:
+    """Return the paper's recipe at a depth with a lambda.
+
+    Args:
+        size: Size of the experiment.
+        data: Name of the data set.
+        depth: Number of layers.
+        gain: The lambda.
+        experiment: Name of the experiment that the run stands in.
+    """
+    return _run(size, data, depth, f"lambda{gain:g}", paper_recipe(depth, gain, EPOCHS[size.name]), experiment)
 
 
-def cells(preset: Preset) -> list[Cell]:
-    """The best lambda of each depth first, then what lambda is compared with, then the paper's other values."""
-    found = [lambda_cell(preset, data, *pair) for data in preset.systems for pair in preset.best_lambdas.items()]
-    for data in preset.systems:
-        for depth, right in preset.best_lambdas.items():
-            plain = paper_recipe(depth, 1.0, preset.epochs)
-            for variant, settings in (
-                (NO_LAMBDA, plain),
-                (PHASE_ONLY, {**plain, "codesign.relaxation.name": "unconstrained"}),
-                (AUTOMATIC, automatic(depth, preset.epochs)),
-            ):
-                labels = {"data": data, "depth": depth, "variant": variant, "seed": 0}
-                found.append(cell(preset, NAME, labels, settings))
-            wrong = (gain for gain in preset.depths.values() if gain != right)
-            found.extend(lambda_cell(preset, data, depth, gain) for gain in wrong)
+def _run(size: Size, data: str, depth: int, variant: str, settings: Mapping[str, Any], experiment: str = NAME) -> Run:
+    return sized_run(size, experiment, {"data": data, "depth": depth, "variant": variant, "seed": 0}, settings)
+
+
+def runs(size: Size) -> list[Run]:
+    """Return the best lambda of each depth first, then what lambda is compared with, then the paper's other values."""
+    found = [lambda_run(size, data, *pair) for data in size.systems for pair in size.best_lambdas.items()]
+    for data in size.systems:
+        for depth, right in size.best_lambdas.items():
+            plain = paper_recipe(depth, 1.0, EPOCHS[size.name])
+            free = {**plain, "codesign.relaxation.name": "unconstrained"}
+            found += [
+                _run(size, data, depth, NO_LAMBDA, plain),
+                _run(size, data, depth, PHASE_ONLY, free),
+                _run(size, data, depth, AUTOMATIC, automatic(depth, EPOCHS[size.name])),
+                *(lambda_run(size, data, depth, gain) for gain in size.depths.values() if gain != right),
+            ]
     return found
 
 
 def report(outcomes: Outcomes) -> str:
-    """The table, a line a cell."""
+    """Return the table, a line for each variant of each network."""
     rows = []
-    for data in outcomes.distinct("data"):
-        for depth in outcomes.distinct("depth"):
-            for variant in outcomes.distinct("variant"):
-                here = outcomes.where(data=data, depth=depth, variant=variant)
-                train, test = PAPER.get((data, depth, variant), (None, None))
-                rows.append(
-                    [
-                        data,
-                        str(depth),
-                        variant.replace("lambda", "λ = ") if variant.startswith("lambda") else variant,
-                        f"{paper(train)} / {paper(test)}",
-                        f"{ours(here, *TRAIN)} / {ours(here, *TEST)}",
-                        difference(here, test, *TEST),
-                        from_files(here),
-                    ]
-                )
+    for data, depth, variant, here in outcomes.by("data", "depth", "variant"):
+        train, test = PAPER.get((data, depth, variant), (None, None))
+        told, reached = f"{paper(train)} / {paper(test)}", f"{ours(here, *TRAIN)} / {ours(here, *TEST)}"
+        name = variant.replace("lambda", "λ = ") if variant.startswith("lambda") else variant
+        rows.append([data, str(depth), name, told, reached, difference(here, test, *TEST), from_files(here)])
     heading = ["data", "depth", "variant", "paper: train / test", "ours: train / test", "test, points", "from files"]
     return table(heading, rows)
 
 
 def conclusion(outcomes: Outcomes) -> str:
-    """The paper's claim and the numbers here."""
+    """Return the paper's claim and the numbers here."""
     return claim("a wrong λ ruins training", _by_lambda(outcomes))
 
 
 def _by_lambda(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:
-    for data in outcomes.distinct("data"):
-        for depth in outcomes.distinct("depth"):
-            here = outcomes.where(data=data, depth=depth)
-            means = [
-                here.where(variant=variant).mean(*TEST)
-                for variant in here.distinct("variant")
-                if variant.startswith("lambda")
-            ]
-            known = [mean for mean in means if mean is not None]
-            yield f"{data}, depth {depth}, the best λ", max(known, default=None)
-            yield "the worst", min(known, default=None)
+    for data, depth, here in outcomes.by("data", "depth"):
+        means = [of_variant.mean(*TEST) for variant, of_variant in here.by("variant") if variant.startswith("lambda")]
+        known = [mean for mean in means if mean is not None]
+        yield f"{data}, depth {depth}, the best λ", max(known, default=None)
+        yield "the worst", min(known, default=None)

@@ -7,10 +7,10 @@ from typing import Final
 
 from voltphase.reproduction.markdown import claim, difference, files_agree, ours, paper, table
 from voltphase.reproduction.paper import table1
-from voltphase.reproduction.sizes import Preset
+from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.confidence import CUTS
 from voltphase.sweeps.results import Outcomes
-from voltphase.sweeps.runs import Cell
+from voltphase.sweeps.runs import Run
 
 NAME: Final = "table2"
 TITLE: Final = "Table 2: confidence"
@@ -26,46 +26,33 @@ PAPER: Final[dict[tuple[str, int], tuple[float, ...]]] = {
 }
 
 
-def cells(preset: Preset) -> list[Cell]:
-    """Those of table 1 with the best lambda of each depth: the same runs."""
+def runs(size: Size) -> list[Run]:
+    """Return those of table 1 with the best lambda of each depth: the same runs."""
     return [
-        table1.lambda_cell(preset, data, depth, gain, experiment=NAME)
-        for data in preset.systems
-        for depth, gain in preset.best_lambdas.items()
+        table1.lambda_run(size, data, depth, gain, experiment=NAME)
+        for data in size.systems
+        for depth, gain in size.best_lambdas.items()
     ]
 
 
 def report(outcomes: Outcomes) -> str:
-    """The table, a line for each cut of each network."""
+    """Return the table, a line for each cut of each network."""
     rows = []
-    for data in outcomes.distinct("data"):
-        for depth in outcomes.distinct("depth"):
-            here = outcomes.where(data=data, depth=depth)
-            known = PAPER.get((data, depth), (None,) * len(CUTS))
-            for cut, number in zip(CUTS, known, strict=True):
-                key = ("accuracy_when_cut", f"{cut:g}")
-                rows.append(
-                    [
-                        data,
-                        str(depth),
-                        f"{cut:.0%}",
-                        "0" if number == 0 else paper(number),
-                        ours(here, *key),
-                        difference(here, number, *key),
-                        files_agree(here),
-                    ]
-                )
+    for data, depth, here in outcomes.by("data", "depth"):
+        for cut, told in zip(CUTS, PAPER.get((data, depth), (None,) * len(CUTS)), strict=True):
+            key = ("accuracy_when_cut", f"{cut:g}")
+            row = [data, str(depth), f"{cut:.0%}", "0" if told == 0 else paper(told)]
+            rows.append([*row, ours(here, *key), difference(here, told, *key), files_agree(here)])
     return table(["data", "depth", "cut", "paper", "ours", "points", "from files"], rows)
 
 
 def conclusion(outcomes: Outcomes) -> str:
-    """The paper's claim and the numbers here."""
+    """Return the paper's claim and the numbers here."""
     return claim("confidence grows with depth", _kept(outcomes))
 
 
 def _kept(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:
     cut = max(CUTS)
-    for data in outcomes.distinct("data"):
-        for depth in outcomes.distinct("depth"):
-            accuracy = outcomes.where(data=data, depth=depth).mean("accuracy_when_cut", f"{cut:g}")
-            yield f"{data}, accuracy under a cut of {cut:.0%} at depth {depth}", accuracy
+    for data, depth, here in outcomes.by("data", "depth"):
+        accuracy = here.mean("accuracy_when_cut", f"{cut:g}")
+        yield f"{data}, accuracy under a cut of {cut:.0%} at depth {depth}", accuracy
