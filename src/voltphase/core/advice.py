@@ -1,4 +1,4 @@
-"""Warnings that are said where the user's own code is, and not twice."""
+"""Warnings that point to the user's own code, and are given once."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def advise(message: str, category: type[VoltphaseWarning], *key: object) -> None
     """Warn, as from the line outside this package that led here; within :func:`once`, only the first time.
 
     Args:
-        message: One sentence: what was given, and what it looks like.
-        category: The class of the warning.
-        key: What the warning is about, where it may be put in other words a second time; its message by default.
+        message: One sentence that says what was given, and what it looks like.
+        category: Class of the warning.
+        key: Subject of the warning, if its words may differ the second time; the message by default.
     """
     said, key = _said.get(), (category, *(key or (message,)))
     if said is not None:
@@ -35,7 +35,7 @@ def advise(message: str, category: type[VoltphaseWarning], *key: object) -> None
 
 @contextmanager
 def once() -> Iterator[None]:
-    """Say each warning once while it lasts, however many planes or layers give rise to it."""
+    """Give each warning once while the block runs, however many planes or layers cause it."""
     token = _said.set(set()) if _said.get() is None else None
     try:
         yield

@@ -1,6 +1,12 @@
-"""What a caller gives, checked where it comes in: numbers, whole numbers, words, switches, arrays.
+"""Checks of what a caller gives: numbers, whole numbers, words, switches, arrays.
 
-Each function returns the value in the type that is computed with, or raises one of our errors in one sentence.
+Each check returns the value in the type that is computed with, or raises the class given as ``error``, in one
+sentence. Its arguments are the same everywhere:
+
+- ``value`` is what the caller gave;
+- ``what`` is what it stands for, with its article, as the sentence names it: ``"a gain"``;
+- ``error`` is the class of the error to raise;
+- ``advice`` is what the caller can do, for the end of the sentence.
 """
 
 from __future__ import annotations
@@ -19,15 +25,21 @@ from voltphase.core.errors import ConfigError, VoltphaseError
 
 _Kind = TypeVar("_Kind")
 
-#: Temperatures a choice can have. Scores differ by 1e-7 of themselves in single precision: colder is no different from
-#: the highest score, and makes gradients of that rounding; hotter is no different from chance.
+#: The lowest and the highest temperature of a choice. Scores differ by 1e-7 of themselves in single precision: a lower
+#: temperature is no different from the highest score, and makes gradients of that rounding; a higher one is chance.
 TEMPERATURES: Final = (1e-6, 1e6)
 _SHOWN = 60
 _functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def shown(value: object) -> str:
-    """A value as an error names it: on one line, and no longer than a line."""
+    """Return a value as a sentence names it: on one line, cut after 60 characters.
+
+    Examples:
+        >>> shown([1,
+        ...        2])
+        '[1, 2]'
+    """
     try:
         text = " ".join(repr(value).split())
     except Exception:  # a whole number of too many digits, or a class whose repr fails
@@ -36,7 +48,7 @@ def shown(value: object) -> str:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a finite real number: numpy's scalars are, booleans, tensors and text are not."""
+    """Return whether a value is a finite real number; numpy's scalars are, but booleans, tensors and text are not."""
     if not isinstance(value, Real) or isinstance(value, bool):
         return False
     try:
@@ -55,19 +67,20 @@ def number(
     error: type[VoltphaseError] = ConfigError,
     advice: str = "",
 ) -> float:
-    """A finite real number within bounds.
+    """Return a finite real number; see :func:`is_number`.
 
     Args:
-        value: What was given; see :func:`is_number`.
-        what: What it is, with its article and unit, as an error names it: ``"a gain"``.
-        above: It must be above this.
-        least: It must be at least this.
-        most: It must be at most this.
+        value: The value to check.
+        what: The name of the value.
+        above: Lower bound that the number must exceed.
+        least: Smallest number that is allowed.
+        most: Largest number that is allowed.
         error: Class of the error to raise.
-        advice: What to do, for the end of the sentence.
+        advice: What the caller can do.
 
-    Raises:
-        VoltphaseError: the given class, if it is anything else.
+    Examples:
+        >>> number(np.float32(0.5), "a gain", above=0)
+        0.5
     """
     if is_number(value):
         result = float(value)
@@ -79,25 +92,16 @@ def number(
         *([f"of at least {_plain(least)}"] if least is not None else []),
         *([f"{'of ' if above is None and least is None else ''}at most {_plain(most)}"] if most is not None else []),
     ]
-    wanted = f"{what} {' and '.join(bounds)}" if bounds else f"{what} as a finite number"
-    raise error(f"expected {wanted}, but got {shown(value)}" + (f": {advice}" if advice else ""))
+    raise _refusal(value, f"{what} {' and '.join(bounds)}" if bounds else f"{what} as a finite number", error, advice)
 
 
 def positive(value: object, what: str, bounds: tuple[float, float]) -> float:
-    """A number above zero, and within bounds where what it is used for still makes numbers.
-
-    Raises:
-        ConfigError: if it is anything else.
-    """
+    """Return a number above zero, and within bounds where what it is used for still makes finite numbers."""
     return number(number(value, what, above=0), what, least=bounds[0], most=bounds[1])
 
 
 def temperature(value: object, what: str = "a temperature") -> float:
-    """A temperature that a choice can have: a number above zero, neither so small nor so large that numbers overflow.
-
-    Raises:
-        ConfigError: if it is anything else.
-    """
+    """Return a temperature of a choice, within :data:`TEMPERATURES`."""
     # Checked at every step of training: this is the shorter way for what is right.
     if type(value) is float and TEMPERATURES[0] <= value <= TEMPERATURES[1]:
         return value
@@ -113,11 +117,7 @@ def whole(
     error: type[VoltphaseError] = ConfigError,
     advice: str = "",
 ) -> int:
-    """A whole number within bounds; arguments as for :func:`number`.
-
-    Raises:
-        VoltphaseError: the given class, if it is anything else; booleans, floats and tensors are.
-    """
+    """Return a whole number from ``least`` to ``most``; booleans, floats and tensors are not whole numbers."""
     if isinstance(value, Integral) and not isinstance(value, bool):
         result = int(value)
         if (least is None or result >= least) and (most is None or result <= most):
@@ -128,40 +128,26 @@ def whole(
         bounds = f" of at least {least}"
     else:
         bounds = "" if most is None else f" of at most {most}"
-    raise error(
-        f"expected {what} as a whole number{bounds}, but got {shown(value)}" + (f": {advice}" if advice else "")
-    )
+    raise _refusal(value, f"{what} as a whole number{bounds}", error, advice)
 
 
 def seed(value: object) -> int:
-    """A seed: a whole number of at least zero.
-
-    Raises:
-        ConfigError: if it is anything else.
-    """
+    """Return a seed: a whole number of at least zero."""
     return whole(value, "a seed", least=0)
 
 
 def flag(value: object, what: str) -> bool:
-    """True or False.
-
-    Raises:
-        ConfigError: if it is anything else.
-    """
+    """Return True or False."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
-    raise ConfigError(f"expected {what} to be True or False, but got {shown(value)}")
+    raise _refusal(value, f"{what} to be True or False", ConfigError)
 
 
 def word(value: object, what: str, options: Sequence[str], *, error: type[VoltphaseError] = ConfigError) -> str:
-    """One of a few words.
-
-    Raises:
-        VoltphaseError: the given class, if it is anything else.
-    """
+    """Return one of a few words."""
     if isinstance(value, str) and value in options:
         return value
-    raise error(f"expected {what} out of {', '.join(options)}, but got {shown(value)}")
+    raise _refusal(value, f"{what} out of {', '.join(options)}", error)
 
 
 def instance(
@@ -172,39 +158,27 @@ def instance(
     error: type[VoltphaseError] = ConfigError,
     advice: str = "",
 ) -> _Kind:
-    """An object of a class.
-
-    Raises:
-        VoltphaseError: the given class, if it is of another.
-    """
+    """Return an object of a class."""
     if isinstance(value, kind):
         return value
-    raise error(f"expected {what}, but got {shown(value)}" + (f": {advice}" if advice else ""))
+    raise _refusal(value, what, error, advice)
 
 
 def items(value: object, what: str, *, error: type[VoltphaseError] = ConfigError, advice: str = "") -> list[Any]:
-    """The items of a list, a tuple, a one-dimensional array or another sequence that is no text.
-
-    Raises:
-        VoltphaseError: the given class, if it is none of these.
-    """
+    """Return the items of a list, a tuple, a one-dimensional array or another sequence that is not text."""
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return list(value)
     if isinstance(value, np.ndarray | Tensor) and value.ndim == 1:
         return value.tolist()
-    raise error(f"expected {what}, but got {shown(value)}" + (f": {advice}" if advice else ""))
+    raise _refusal(value, what, error, advice)
 
 
 def size(value: object, what: str, *, error: type[VoltphaseError], most: int | None = None) -> tuple[int, int]:
-    """(rows, columns).
-
-    Raises:
-        VoltphaseError: the given class, if it is not two whole numbers from 1 to ``most``.
-    """
+    """Return (rows, columns), two whole numbers from 1 to ``most``."""
     advice = "give (rows, columns)"
     pair = items(value, f"{what} as two whole numbers", error=error, advice=advice)
     if len(pair) != 2:
-        raise error(f"expected {what} as two whole numbers, but got {shown(value)}: {advice}")
+        raise _refusal(value, f"{what} as two whole numbers", error, advice)
     rows, columns = (whole(one, what, least=1, most=most, error=error, advice=advice) for one in pair)
     return rows, columns
 
@@ -212,23 +186,15 @@ def size(value: object, what: str, *, error: type[VoltphaseError], most: int | N
 def pair(
     value: object, what: str, *, error: type[VoltphaseError], advice: str = "give two numbers, (y, x)"
 ) -> tuple[float, float]:
-    """Two finite real numbers.
-
-    Raises:
-        VoltphaseError: the given class, if it is anything else.
-    """
+    """Return two finite real numbers."""
     both = items(value, f"a finite {what}", error=error, advice=advice)
     if len(both) != 2 or not all(is_number(one) for one in both):
-        raise error(f"expected a finite {what}, but got {shown(value)}: {advice}")
+        raise _refusal(value, f"a finite {what}", error, advice)
     return float(both[0]), float(both[1])
 
 
 def complex_number(value: object, what: str, *, error: type[VoltphaseError]) -> complex:
-    """A finite complex number.
-
-    Raises:
-        VoltphaseError: the given class, if it is anything else.
-    """
+    """Return a finite complex number."""
     if isinstance(value, Complex) and not isinstance(value, bool):
         try:
             result = complex(value)
@@ -236,27 +202,24 @@ def complex_number(value: object, what: str, *, error: type[VoltphaseError]) -> 
             result = complex(math.inf)
         if math.isfinite(result.real) and math.isfinite(result.imag):
             return result
-    raise error(f"expected {what} as a finite complex number, but got {shown(value)}")
+    raise _refusal(value, f"{what} as a finite complex number", error)
 
 
 def array(value: object, what: str, *, error: type[VoltphaseError] = ConfigError) -> Tensor:
-    """A tensor of numbers, from a tensor as it is, or from what numpy makes an array of, on the CPU.
-
-    Raises:
-        VoltphaseError: the given class, if numpy makes none of it, or one of something else than numbers.
-    """
+    """Return a tensor of numbers: a tensor as it is, anything else as numpy makes an array of it, on the CPU."""
     if isinstance(value, Tensor):
         if value.layout is not torch.strided or value.is_quantized:
             raise error(f"expected {what} as a dense tensor, but got one of layout {value.layout}: use .to_dense()")
         if value.is_meta:
             raise error(f"expected {what} as a tensor with data, but got one on the device meta, which has none")
         return value
+    wanted = f"{what} as a tensor or an array of numbers"
     try:
         made = np.asarray(value)
     except Exception as cause:  # whatever the class of a stranger raises
-        raise error(f"expected {what} as a tensor or an array of numbers, but got {shown(value)}") from cause
+        raise error(f"expected {wanted}, but got {shown(value)}") from cause
     if made.dtype.kind not in "biufc":
-        raise error(f"expected {what} as a tensor or an array of numbers, but got {shown(value)}")
+        raise _refusal(value, wanted, error)
     if made.dtype.itemsize > {"f": 8, "c": 16}.get(made.dtype.kind, 8):  # longer than torch has them
         made = made.astype(np.complex128 if made.dtype.kind == "c" else np.float64)
     # A copy that can be written to, in the machine's order of bytes, which torch wants.
@@ -264,16 +227,16 @@ def array(value: object, what: str, *, error: type[VoltphaseError] = ConfigError
 
 
 def transforming() -> bool:
-    """Whether one of ``torch.func``'s transforms, such as ``vmap`` or ``grad``, is at work."""
+    """Return whether one of ``torch.func``'s transforms, such as ``vmap`` or ``grad``, is active."""
     # What torch itself asks before it lets a function of its own kind be transformed; there is no public name for it.
     return torch._C._are_functorch_transforms_active()
 
 
 def require_plain(what: str) -> None:
-    """Refuse to be transformed by ``torch.func``, whose batches and gradients a closed-form adjoint does not know.
+    """Refuse ``torch.func``'s transforms, whose batches and gradients a closed-form adjoint does not know.
 
     Raises:
-        ConfigError: if a transform is at work.
+        ConfigError: if a transform is active.
     """
     if transforming():
         raise ConfigError(
@@ -283,11 +246,11 @@ def require_plain(what: str) -> None:
 
 
 def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
-    """Have the ``backward`` of an autograd function refuse what its closed form does not know.
+    """Decorate the ``backward`` of an autograd function so that it refuses what its closed form does not know.
 
     Raises:
         ConfigError: from the function, if it is to be differentiated again (``create_graph=True``), which would give
-            zeros, or if the gradients come in a batch of their own.
+            zeros, or if the gradients come in a batch.
     """
 
     @functools.wraps(backward)
@@ -306,6 +269,10 @@ def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
         return backward(ctx, *gradients)
 
     return checked
+
+
+def _refusal(value: object, wanted: str, error: type[VoltphaseError], advice: str = "") -> VoltphaseError:
+    return error(f"expected {wanted}, but got {shown(value)}" + (f": {advice}" if advice else ""))
 
 
 def _plain(bound: float | None) -> str:

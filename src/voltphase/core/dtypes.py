@@ -1,4 +1,4 @@
-"""Modules whose dtype is settled when they are made, and PyTorch as it is by default while they are."""
+"""Modules with a fixed dtype, and PyTorch at its defaults while they are made."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ Result = TypeVar("Result")
 
 
 class FixedDtype(nn.Module):
-    """A module that moves between devices and keeps the dtype it was made with.
+    """A module that moves between devices but keeps its dtype.
 
-    A cast would round again what was rounded once, and take the phase from whatever is complex.
-
-    Raises:
-        ConfigError: from ``.to(dtype)``, ``.double()`` and the like, if a parameter or buffer would get another dtype.
+    A cast would round values a second time, and drop the phase of complex ones: ``.to(dtype)``, ``.double()`` and the
+    like raise a ConfigError if a parameter or buffer would get another dtype.
     """
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
@@ -41,10 +39,10 @@ class FixedDtype(nn.Module):
 
 @contextmanager
 def standard_torch() -> Iterator[None]:
-    """Compute as PyTorch does by default, whatever the process has set.
+    """Let the block compute with PyTorch's defaults, whatever the process has set.
 
-    Tensors are made on the CPU and in float32 where nothing else is said, they can be trained (no inference mode), and
-    nothing is rounded by autocast. All of it is as it was afterwards.
+    Tensors are made on the CPU and in float32 unless said otherwise, they can be trained (no inference mode), and
+    autocast rounds nothing. Afterwards everything is as it was before.
     """
     with ExitStack() as stack:
         if torch.get_default_device().type != "cpu":
@@ -59,7 +57,7 @@ def standard_torch() -> Iterator[None]:
 
 
 def with_standard_torch(function: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Call a function under :func:`standard_torch`."""
+    """Decorate a function so that it runs under :func:`standard_torch`."""
 
     # Not by the context manager as a decorator, whose frame is in the standard library: advice is said where the first
     # frame outside of this package is.
@@ -72,8 +70,7 @@ def with_standard_torch(function: Callable[Given, Result]) -> Callable[Given, Re
 
 
 def uncompiled(function: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Have ``torch.compile`` run a function as it is, instead of tracing what it does with buffers and generators."""
-
+    """Decorate a function so that ``torch.compile`` runs it as it is, without tracing its buffers and generators."""
     disabled: list[Callable[..., Any]] = []
 
     @functools.wraps(function)
@@ -93,7 +90,7 @@ def uncompiled(function: Callable[Given, Result]) -> Callable[Given, Result]:
 def no_autocast(device: str) -> Iterator[None]:
     """Keep autocast from rounding products to half precision on a type of device, such as ``"cuda"``.
 
-    Light keeps the precision it was asked for: ``dtype`` and ``optics.precision`` say it, not the surroundings.
+    Only ``dtype`` and ``optics.precision`` decide the precision of light.
     """
     if not torch.is_autocast_enabled(device):
         yield

@@ -1,19 +1,16 @@
-"""The errors voltphase raises when it is given something it cannot work with.
-
-Each carries one sentence that says what was expected, what came, and what to do.
-"""
+"""The errors of voltphase, each one sentence: what was expected, what was given, and what to do."""
 
 from __future__ import annotations
 
 
 class VoltphaseError(Exception):
-    """Base of every error a user of voltphase can cause and mend."""
+    """Base of every error that a user of voltphase can cause and correct."""
 
 
 class VoltphaseWarning(UserWarning):
-    """Base of every warning: advice about something that was given and will be used as it is.
+    """Base of every warning: something that looks wrong, but is used as it is.
 
-    In Python it is an ordinary warning; the command line prints it as one line that begins with "warning:".
+    The command line prints it as one line that begins with "warning:".
     """
 
 
@@ -22,11 +19,11 @@ class GeometryError(VoltphaseError):
 
 
 class SamplingError(GeometryError):
-    """A propagation method asked for outside the range in which its sampled kernel is right."""
+    """A propagation method outside the range in which its sampled kernel is accurate."""
 
 
 class DeviceError(VoltphaseError):
-    """A device table that is missing, malformed or cannot be used as asked."""
+    """A device table that is missing, malformed or does not fit."""
 
 
 class ConfigError(VoltphaseError):
@@ -34,11 +31,11 @@ class ConfigError(VoltphaseError):
 
 
 class DataError(VoltphaseError):
-    """A data set that is missing, damaged or cannot be had."""
+    """A data set that is missing, damaged or cannot be downloaded."""
 
 
 class TrainingError(VoltphaseError):
-    """A training that comes to nothing: no light to learn from, or numbers that are finite no longer."""
+    """Training that fails: no light to learn from, or non-finite numbers."""
 
 
 class OutputError(VoltphaseError):

@@ -1,4 +1,7 @@
-"""Writing files so that nothing half-written is ever left under its final name, and reading them without trust."""
+"""Files: written so that nothing incomplete is ever left under its final name, and read without trust.
+
+Functions that read take ``error``, the class to raise.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ _in_use: set[str] = set()
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` to write to, and rename it to ``path`` if the block succeeds.
+    """Provide a temporary path beside ``path``, and rename it to ``path`` if the block succeeds.
+
+    Args:
+        path: The file to write.
 
     Raises:
         OutputError: if the file cannot be written (missing folder, no permission, full disk).
@@ -54,7 +60,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_directory(path: str | Path) -> Iterator[Path]:
-    """Give a temporary folder to fill, and rename it to ``path``, which must not exist, if the block succeeds.
+    """Provide a temporary folder to fill, and rename it to ``path`` if the block succeeds.
+
+    Args:
+        path: The folder to make; it must not exist.
 
     Raises:
         OutputError: if ``path`` exists already or cannot be written.
@@ -72,25 +81,16 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def write_errors(path: str | PathLike[str]) -> Iterator[None]:
-    """Turn what the system says against writing ``path`` in this block into one sentence.
-
-    Raises:
-        OutputError: if the block raises an OSError.
-    """
+    """Turn an OSError of this block, which writes ``path``, into an OutputError of one sentence."""
     try:
         yield
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {_shortened(path)}: {reason_of(error)}; choose a place that can be written"
-        ) from error
+    except OSError as cause:
+        sentence = f"cannot write {_shortened(path)}: {reason_of(cause)}; choose a place that can be written"
+        raise OutputError(sentence) from cause
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder at once: what a killed process leaves is all of it, or nothing but a temporary folder.
-
-    Raises:
-        OutputError: if it cannot be removed.
-    """
+    """Remove a folder at once: a killed process leaves all of it, or only a temporary folder."""
     with write_errors(path), _beside(path) as grave:
         path.replace(grave)
 
@@ -101,10 +101,10 @@ def is_temporary(path: Path) -> bool:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove the temporary folders in ``folder`` of processes that were killed while they wrote there.
+    """Remove the temporary folders that killed processes left in ``folder``.
 
-    Of those made on this machine, all whose process has ended; of those made on others, which cannot be asked, all
-    that are older than a day. What cannot be removed stays.
+    A temporary folder of this machine is removed if its process has ended, and one of another machine, which cannot be
+    asked, if it is older than a day. What cannot be removed stays.
     """
     with suppress(OSError):
         for path in list(folder.iterdir()):
@@ -130,23 +130,16 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def load_array(path: Path) -> NDArray[Any]:
-    """The array of an ``.npy`` file; never one that holds Python objects.
-
-    Raises:
-        OSError: if the file cannot be read.
-        ValueError: if it is no such array.
-    """
+    """Return the array of an ``.npy`` file; see :func:`map_array`."""
     return np.array(map_array(path))
 
 
 def map_array(path: Path) -> NDArray[Any]:
-    """The array of an ``.npy`` file as it lies on the disk, to look at its shape and type before memory is asked for.
-
-    A header that promises more than the file holds is found out here.
+    """Return the array of an ``.npy`` file without reading it, to look at its shape and type before memory is needed.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it is no plain array.
+        ValueError: if it is not a plain array, holds Python objects, or is shorter than its header says.
     """
     try:
         return open_memmap(path, mode="r")
@@ -160,15 +153,11 @@ def checked_path(path: str | PathLike[str], error: type[VoltphaseError]) -> Path
     """Return ``path`` with ``~`` replaced by the home folder, after asking the system whether such a path can exist.
 
     Every path that a user gives goes through here first, so that one that cannot be used at all (too long, with a NUL
-    or a lone surrogate, below a folder that may not be searched, a pipe or a device) is one sentence and never a
-    traceback.
+    or a lone surrogate, below a folder that may not be searched, a pipe or a device) is an error of one sentence.
 
     Args:
         path: The path as it was given; nothing needs to exist there.
         error: Class of the error to raise.
-
-    Raises:
-        VoltphaseError: the given class, if ``path`` is no path, names an unknown home folder, or the system refuses it.
     """
     if not isinstance(path, str | PathLike):
         raise error(f"expected a path, but got {path!r:.60}: give a text or a pathlib.Path")
@@ -197,14 +186,11 @@ def checked_path(path: str | PathLike[str], error: type[VoltphaseError]) -> Path
 
 @contextmanager
 def read_errors(path: str | PathLike[str], error: type[VoltphaseError]) -> Iterator[None]:
-    """Turn what the system says against reading ``path`` in this block into one sentence.
+    """Turn an OSError of this block, or a text that is not UTF-8, into an error of one sentence.
 
     Args:
-        path: The file or folder being read, to name in the sentence where the system does not.
+        path: The file or folder to name in the sentence if the system names none.
         error: Class of the error to raise.
-
-    Raises:
-        VoltphaseError: the given class, if the block raises an OSError or finds that a text is not UTF-8.
     """
     try:
         yield
@@ -216,15 +202,12 @@ def read_errors(path: str | PathLike[str], error: type[VoltphaseError]) -> Itera
 
 
 def read_text(path: Path, error: type[VoltphaseError], largest: int) -> str:
-    """Return the text of a regular file in UTF-8, which is bounded in size.
+    """Return the text of a regular file in UTF-8.
 
     Args:
         path: The file.
         error: Class of the error to raise.
-        largest: Most bytes that it may have.
-
-    Raises:
-        VoltphaseError: the given class, if the file cannot be read, is no regular file, is larger or no such text.
+        largest: Largest size of the file in bytes.
     """
     with read_errors(path, error):
         require_file(path, error)
@@ -237,27 +220,19 @@ def read_text(path: Path, error: type[VoltphaseError], largest: int) -> str:
 
 
 def require_file(path: Path, error: type[VoltphaseError]) -> None:
-    """Refuse what is there but no regular file: a folder, or a pipe or device that is read without end.
-
-    Raises:
-        VoltphaseError: the given class, if it is.
-        OSError: if the system does not say.
-    """
+    """Refuse a path that exists but is not a regular file: a folder, or a pipe or device that is read without end."""
     if path.exists() and not path.is_file():
         what = "a folder and no regular file" if path.is_dir() else "no regular file"
         raise error(f"expected a file at {_shortened(path)}, but it is {what}: check the path")
 
 
 def read_json(path: Path, error: type[VoltphaseError]) -> Any:
-    """Return the content of a JSON file, which is bounded in size and holds no numbers that JSON does not know.
+    """Return the content of a JSON file.
 
     Args:
         path: The file.
-        error: Class of the error to raise.
-
-    Raises:
-        VoltphaseError: the given class, if the file cannot be read, is no regular file or larger than 64 MiB, or is
-            not JSON: nested too deep, an integer of thousands of digits, NaN or a key that comes twice.
+        error: Class of the error to raise if the file cannot be read, is not a regular file or is larger than 64 MiB,
+            or if it is not JSON: nested too deep, an integer of thousands of digits, NaN or a key that comes twice.
     """
     text = read_text(path, error, _LARGEST_JSON)
     try:
@@ -269,7 +244,7 @@ def read_json(path: Path, error: type[VoltphaseError]) -> Any:
 
 
 def reason_of(error: OSError) -> str:
-    """What the system says against it, as a part of a sentence."""
+    """Return what the system says of an error, as part of a sentence."""
     return (error.strerror or str(error)).lower()
 
 
@@ -286,7 +261,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _shortened(path: object) -> str:
-    """Return a path as a sentence can show it: not longer than a few lines, with printable characters only."""
+    """Return a path as a sentence can show it: printable, and at most a few lines long."""
     text = printable(os.fsdecode(path) if isinstance(path, str | bytes | PathLike) else str(path))
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 

@@ -1,4 +1,4 @@
-"""What this machine can hold, and whether something fits in it."""
+"""The memory of this machine, and whether something fits into it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _CGROUPS: Final = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
-#: Part of the available memory above which a need is close to the limit.
+#: Fraction of the available memory above which a need is close to the limit.
 CLOSE: Final = 0.7
 
 
 def available_memory() -> int:
-    """Return the bytes that this process can still take without swapping, within the limit of its container."""
+    """Return the bytes that this process can still allocate without swapping, within the limit of its container."""
     available = psutil.virtual_memory().available
     for limit, usage in _CGROUPS:
         try:
@@ -31,16 +31,13 @@ def available_memory() -> int:
 
 
 def require_memory(needed: float, what: str, error: type[VoltphaseError], advice: str) -> None:
-    """Refuse what needs more memory than there is, before anything is allocated.
+    """Refuse what needs more memory than :func:`available_memory`, before anything is allocated.
 
     Args:
-        needed: Estimated bytes.
-        what: What needs them, as the subject of a sentence: ``"a plane of 65536 x 65536 samples"``.
+        needed: Estimated need in bytes.
+        what: The subject of the sentence, such as ``"a plane of 65536 x 65536 samples"``.
         error: Class of the error to raise.
-        advice: What the user can do, as the end of the sentence.
-
-    Raises:
-        VoltphaseError: the given class, if ``needed`` is more than :func:`available_memory`.
+        advice: What the user can do, for the end of the sentence.
     """
     available = available_memory()
     if needed > available:
@@ -50,5 +47,10 @@ def require_memory(needed: float, what: str, error: type[VoltphaseError], advice
 
 
 def gigabytes(size: float) -> str:
-    """Return a number of bytes in words, such as ``"17 GB"``."""
+    """Return a number of bytes in words.
+
+    Examples:
+        >>> gigabytes(17e9)
+        '17 GB'
+    """
     return f"{size / 1e9:.2g} GB" if size < 1e10 else f"{size / 1e9:.0f} GB"

@@ -1,7 +1,7 @@
-"""What surrounds the process, kept from libraries that look for it: whoever imports this has matplotlib ready to draw.
+"""Matplotlib, imported so that neither the environment nor a settings file can break it.
 
-matplotlib takes a default back end from the environment and settings from a file, and cannot be imported where one of
-them is wrong. Nothing here needs a window: figures are drawn into files.
+matplotlib takes its default back end from the environment and its settings from a file, and cannot be imported if one
+of them is wrong. Figures here are drawn into files and need no window. Whoever imports this module has it ready.
 """
 
 from __future__ import annotations
@@ -17,11 +17,7 @@ from voltphase.core.errors import OutputError
 
 @contextmanager
 def hidden(*names: str) -> Iterator[None]:
-    """Hide environment variables while the block runs.
-
-    Args:
-        names: Names of the variables; those that are not set are left out.
-    """
+    """Hide environment variables, if they are set, while the block runs."""
     kept = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield

@@ -1,7 +1,7 @@
-"""Lengths and angles: how people write them, what they can be, and what a number in another unit looks like.
+"""Bounds of lengths and angles, how people write them, and what a number in another unit looks like.
 
-A number outside what an optical bench can have is an error; one that a bench hardly has is a warning. Both name the
-unit it seems to be in. All bounds are here.
+A number that no optical bench can have is an error, and one that few benches have is a warning. Both name the unit that
+the number seems to be in. Each check takes ``error``, the class to raise.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ _UNITS = {"nm": 1e-9, "µm": 1e-6, "mm": 1e-3, "cm": 1e-2}
 
 
 class UnitWarning(VoltphaseWarning):
-    """A number that is possible, but looks as if it had been given in another unit."""
+    """A number that is possible, but looks as if it is in another unit."""
 
 
 @dataclass(frozen=True)
 class Length:
-    """A kind of length, in metres, and what its numbers are held to. Of a negative one the absolute value counts.
+    """A kind of length, with bounds in metres that apply to the absolute value.
 
     Args:
-        what: Its name.
-        most: Largest possible one.
-        usual: Largest one that is not worth a warning.
-        typical: Smallest and largest common one: a number is taken to be in the unit in which it would be common.
-        units: Those people may have meant, the likeliest first.
-        example: A common one, as the end of a message.
+        what: Name of the kind.
+        most: Largest possible length.
+        usual: Largest length that causes no warning.
+        typical: Smallest and largest common length. A number is taken to be in the unit that makes it common.
+        units: Units that people may have meant, the likeliest first.
+        example: A common length, for the end of a message.
     """
 
     what: str
@@ -62,7 +62,7 @@ class Length:
     example: str
 
     def meant(self, number: float) -> str:
-        """Say which unit a number looks to be in, and what it is in metres."""
+        """Return the unit that a number seems to be in, and the length in metres, as part of a sentence."""
         low, high = self.typical
         for unit in self.units:
             if low <= abs(number) * _UNITS[unit] <= high:
@@ -91,7 +91,12 @@ THICKNESS = Length("thickness", 0.1, 0.1, (1e-8, 1e-3), ("µm", "nm", "mm"), "a 
 
 
 def metres(length: float, digits: int = 3) -> str:
-    """A length with the unit that suits it: ``"36 µm"``, ``"0.3 m"``."""
+    """Return a length with the unit that suits it.
+
+    Examples:
+        >>> metres(36e-6), metres(0.3)
+        ('36 µm', '0.3 m')
+    """
     if length == 0 or not math.isfinite(length):
         return f"{length:g} m"
     # A tenth of a metre and more is said in metres, as distances on a bench are.
@@ -103,17 +108,17 @@ def metres(length: float, digits: int = 3) -> str:
 def require_length(
     kind: Length, *numbers: float, what: str = "", error: type[VoltphaseError] = GeometryError, usual: float = math.inf
 ) -> None:
-    """Refuse lengths that are impossible, and warn of the first that is unusual.
+    """Refuse lengths that are impossible, and warn about the first that is unusual.
 
     Args:
         kind: The kind of length.
         numbers: The lengths in metres.
-        what: Their name in messages, that of the kind by default.
+        what: The name of the lengths in messages; that of the kind by default.
         error: Class of the error to raise.
-        usual: A lower bound on what is usual than the kind's own, in metres.
+        usual: A stricter bound on usual lengths than that of the kind, in metres.
 
     Raises:
-        VoltphaseError: the given class, if one of them is not finite or out of the bounds of its kind.
+        VoltphaseError: if one of them is not finite or outside the bounds of its kind.
 
     Warns:
         UnitWarning: if one of them is above what is usual.
@@ -126,68 +131,48 @@ def require_length(
             raise error(
                 f"expected {_a(what)} in metres, at most {metres(kind.most)}, but got {number:g}: {kind.meant(number)}"
             )
-    for number in numbers:
-        if abs(number) > min(kind.usual, usual):
-            advise(
-                f"{_a(what)} of {metres(number)} is unusual: lengths are in metres, and {kind.meant(number)}",
-                UnitWarning,
-            )
-            break
+    unusual = next((number for number in numbers if abs(number) > min(kind.usual, usual)), None)
+    if unusual is not None:
+        sentence = f"{_a(what)} of {metres(unusual)} is unusual: lengths are in metres, and {kind.meant(unusual)}"
+        advise(sentence, UnitWarning)
 
 
 def require_wavelength(wavelength: float, error: type[VoltphaseError] = GeometryError) -> None:
-    """Refuse what no light has for a wavelength.
-
-    Raises:
-        VoltphaseError: the given class, if it is not between a nanometre and a centimetre.
-    """
-    known = checks.is_number(wavelength)
-    if not (known and SHORTEST_WAVELENGTH <= wavelength <= LONGEST_WAVELENGTH):
-        raise error(
-            f"expected a wavelength in metres, from {metres(SHORTEST_WAVELENGTH)} to {metres(LONGEST_WAVELENGTH)}, but "
-            f"got {f'{wavelength:g}' if known else checks.shown(wavelength)}: "
-            f"{WAVELENGTH.meant(wavelength) if known else WAVELENGTH.example}"
-        )
+    """Refuse a wavelength outside 1 nm to 1 cm."""
+    if checks.is_number(wavelength):
+        if SHORTEST_WAVELENGTH <= wavelength <= LONGEST_WAVELENGTH:
+            return
+        given, meant = f"{wavelength:g}", WAVELENGTH.meant(wavelength)
+    else:
+        given, meant = checks.shown(wavelength), WAVELENGTH.example
+    bounds = f"from {metres(SHORTEST_WAVELENGTH)} to {metres(LONGEST_WAVELENGTH)}"
+    raise error(f"expected a wavelength in metres, {bounds}, but got {given}: {meant}")
 
 
 def require_thickness(thickness: float, wavelength: float, what: str, error: type[VoltphaseError]) -> None:
-    """Refuse what no film or relief has for a thickness, and warn where it is very many wavelengths.
-
-    Raises:
-        VoltphaseError: the given class, if it is not above zero or above 0.1 m.
-
-    Warns:
-        UnitWarning: if it is above 1000 wavelengths.
-    """
+    """Refuse a thickness of a film or relief that is not above zero or above 0.1 m, and warn above 1000 wavelengths."""
     checks.number(thickness, what, above=0, error=error)
     require_length(THICKNESS, thickness, what=what, error=error, usual=_THICKEST * wavelength)
 
 
 def require_angles(error: type[VoltphaseError], *, most: float = 2 * math.pi, **angles: float) -> None:
-    """Refuse angles that are not finite, and warn of the first that looks like degrees.
+    """Refuse angles that are not finite, and warn about the first that looks like degrees.
 
     Args:
         error: Class of the error to raise.
-        most: Largest usual one, in radians.
-        angles: In radians, by their names.
-
-    Raises:
-        VoltphaseError: the given class, if one of them is not finite.
-
-    Warns:
-        UnitWarning: if one of them is above ``most``.
+        most: Largest usual angle in radians.
+        angles: Angles in radians by their names.
     """
     for name, angle in angles.items():
         if not checks.is_number(angle):
             raise error(f"expected {name.replace('_', ' ')} to be a finite number, but got {checks.shown(angle)}")
-    for name, angle in angles.items():
-        if abs(angle) > most:
-            advise(
-                f"{name.replace('_', ' ')} of {angle:g} rad looks like degrees: angles are in radians, and {angle:g} "
-                f"degrees are {math.radians(angle):.4g}",
-                UnitWarning,
-            )
-            break
+    name, angle = next(((name, angle) for name, angle in angles.items() if abs(angle) > most), ("", 0.0))
+    if name:
+        advise(
+            f"{name.replace('_', ' ')} of {angle:g} rad looks like degrees: angles are in radians, and {angle:g} "
+            f"degrees are {math.radians(angle):.4g}",
+            UnitWarning,
+        )
 
 
 def check_gap(
@@ -197,22 +182,17 @@ def check_gap(
     extents: Sequence[float],
     target_extents: Sequence[float],
 ) -> None:
-    """Refuse a distance no bench has, and warn where wavelength, pitch and distance do not look to be in one unit.
+    """Refuse a distance of more than 1000 m, and warn if wavelength, pitch and distance seem to be in different units.
 
-    What a pitch is likely to be depends on the wavelength, what a distance is on how far light then spreads.
+    A pitch is compared with the wavelength, and a distance with how far light spreads over it. There is one warning at
+    most.
 
     Args:
-        wavelength: In metres.
-        distance: From plane to plane in metres, either way.
-        pitches: Of the plane the light comes from, (y, x) in metres.
+        wavelength: Wavelength in metres.
+        distance: Distance between the planes in metres; negative for light that goes back.
+        pitches: Pitch of the plane that the light comes from, (y, x) in metres.
         extents: Widths of that plane, (y, x) in metres.
-        target_extents: Widths of the plane it goes to, likewise.
-
-    Raises:
-        GeometryError: if the distance is more than 1000 m.
-
-    Warns:
-        UnitWarning: once at most, of the first of these that is unlikely.
+        target_extents: Widths of the plane that the light goes to, (y, x) in metres.
     """
     require_length(DISTANCE, distance)
     if max(pitches) > PITCH.usual:
@@ -229,9 +209,8 @@ def check_gap(
             return
     spreads = [wavelength * abs(distance) / pitch for pitch in pitches]
     widths = [max(both) for both in zip(extents, target_extents, strict=True)]
-    if abs(distance) > _SHORT and all(
-        spread > _WIDEST_SPREAD * width for spread, width in zip(spreads, widths, strict=True)
-    ):
+    wide = all(spread > _WIDEST_SPREAD * width for spread, width in zip(spreads, widths, strict=True))
+    if abs(distance) > _SHORT and wide:
         advise(
             f"over a distance of {metres(distance)} light spreads to {metres(max(spreads))}, on planes of "
             f"{metres(max(widths))}: lengths are in metres, and {DISTANCE.meant(distance)}",
@@ -241,14 +220,11 @@ def check_gap(
 
 
 def require_finite(what: str, *numbers: float) -> None:
-    """Refuse infinity, and what is not a number.
+    """Refuse numbers that are not finite with a GeometryError.
 
     Args:
-        what: The numbers are, with their unit, as a message names it.
-        numbers: One, or (y, x).
-
-    Raises:
-        GeometryError: if one of them is not finite.
+        what: The name of the numbers, with their unit.
+        numbers: One number, or (y, x).
     """
     if not all(checks.is_number(number) for number in numbers):
         given = numbers[0] if len(numbers) == 1 else numbers

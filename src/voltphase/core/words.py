@@ -1,4 +1,4 @@
-"""Text that came from outside, as it can be shown and typed again."""
+"""Text from outside, as it can be shown and typed again."""
 
 from __future__ import annotations
 
@@ -16,24 +16,31 @@ _UNPRINTABLE: Final = re.compile(
 
 
 def printable(text: str) -> str:
-    """Return ``text`` as one line that can be printed anywhere: as it is, but for what no terminal shows.
+    r"""Return ``text`` as one line that can be printed anywhere, with escapes for what no terminal shows.
 
-    Control characters (with line ends and the escape that begins a terminal's commands), marks of the writing
-    direction, and lone surrogates, which stand for bytes of a file name that are no text, come out as Python writes
-    them: ``\\n``, ``\\x1b``, ``\\u202e``, ``\\udcff``.
+    These are control characters (line ends and the escape of terminal commands among them), marks of the writing
+    direction, and lone surrogates, which stand for bytes of a file name that are not text.
+
+    Examples:
+        >>> print(printable("two\nlines"))
+        two\nlines
     """
     return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` as one line, with a space for what cannot be printed and none at its ends."""
+    """Return ``text`` as one line, with a space for what cannot be printed and no spaces at its ends."""
     return re.sub(f" *{_UNPRINTABLE.pattern}+(?:{_UNPRINTABLE.pattern}| )*", " ", text).strip()
 
 
 def shell(*words: str | Path) -> str:
     """Return a command line as it can be typed into a shell, whatever its words hold.
 
-    A path that a command would take for an option or for a home folder is written with ``./`` before it.
+    A path that a command would take for an option or a home folder is written with ``./`` before it.
+
+    Examples:
+        >>> shell("voltphase", "report", Path("my run"))
+        "voltphase report 'my run'"
     """
     return " ".join(_quoted(_plain_path(word) if isinstance(word, Path) else word) for word in words)
 
