@@ -21,6 +21,7 @@ import voltphase as vp
 from benchmarks.floor import floor_calls
 from voltphase.devices import DeviceStates
 from voltphase.optics.backends.base import Engine
+from voltphase.optics.backends.cpu.executor import CpuExecutor
 
 WAVELENGTH, PITCH, DISTANCE, CLASSES, IMAGE = 532e-9, 36e-6, 0.30, 10, 28
 
@@ -83,7 +84,8 @@ def floor(setting: Setting, engine: Engine = "auto") -> Calls:
     """The matrix products or Fourier transforms of :func:`voltphase_donn` and nothing else."""
     model = _donn(setting, engine)
     assert model.cascade is not None
-    there, back = floor_calls(model.cascade, setting.batch)
+    assert isinstance(model.cascade.executor, CpuExecutor)
+    there, back = floor_calls(model.cascade.executor, setting.batch)
     return Calls(lambda: (there(), back()), there)
 
 

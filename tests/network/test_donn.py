@@ -58,22 +58,22 @@ def test_the_fast_path_sees_what_the_planes_show(images: torch.Tensor, measure) 
 
 @pytest.mark.parametrize("measure", ["sum", "fraction"])
 @pytest.mark.parametrize(
-    ("method", "engine", "hop"),
+    ("method", "engine", "applied"),
     [
-        ("fresnel", "matrix", "MatrixHop"),
-        ("fresnel", "fft", "ToeplitzHop"),
-        ("angular-spectrum", "fft", "TransferHop"),
-        ("fresnel-wrapped", "auto", "TransferHop"),
+        ("fresnel", "matrix", "matrix"),
+        ("fresnel", "fft", "fft"),
+        ("angular-spectrum", "fft", "fft"),
+        ("fresnel-wrapped", "auto", "fft"),
         ("angular-spectrum", "matrix", None),
     ],
 )
 def test_every_method_and_engine_gives_what_one_step_after_the_other_gives(
-    images: torch.Tensor, method: str, engine, hop: str | None, measure
+    images: torch.Tensor, method: str, engine, applied: str | None, measure
 ) -> None:
     task = Classification(differential=False, measure=measure, scale=2.0)
     model = network(method=method, engine=engine, task=task, dtype=torch.complex128)
     cascade, results = model.cascade, []
-    assert (None if cascade is None else type(cascade.hops[1]).__name__) == hop
+    assert (None if cascade is None else cascade.executor.engines[1]) == applied
     for path in (cascade, None):
         model.cascade, model.layers[0].draws, model.layers[1].draws = path, 0, 0
         logits = model(images)
@@ -144,7 +144,7 @@ def test_single_and_double_precision_agree_and_neither_is_promoted(images: torch
         ("", torch.float32, "CodesignLayer"),
         ("source", torch.float64, "ImageSource"),
         ("layers.1", torch.float32, "CodesignLayer"),
-        ("cascade", torch.float32, "Cascade"),
+        ("cascade", torch.float32, "CpuExecutor"),
     ],
 )
 def test_a_cast_is_refused_and_changes_nothing(images: torch.Tensor, part: str, cast: torch.dtype, owner: str) -> None:

@@ -43,9 +43,9 @@ def test_engine_and_precision_reach_the_light() -> None:
     config = load_config("digits", ["optics.size=16", "optics.engine=fft", "optics.precision=double"])
     model = build_model(config, build_devices(config), (8, 8))
     assert model.cascade is not None
-    assert type(model.cascade.hops[1]).__name__ == "ToeplitzHop"
-    assert model.cascade.dtype == model.layers[0].modulation().dtype == torch.complex128
-    assert not model.cascade.tf32
+    assert model.cascade.executor.engines[1] == "fft"
+    assert model.cascade.executor.dtype == model.layers[0].modulation().dtype == torch.complex128
+    assert not model.cascade.executor.tf32
 
 
 def test_tf32_rounds_in_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_tf32_rounds_in_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(tf32)
         return nullcontext()
 
-    monkeypatch.setattr("voltphase.optics.backends.cpu.cascade.matrix_products", record)
+    monkeypatch.setattr("voltphase.optics.backends.cpu.executor.matrix_products", record)
     config = load_config("digits", ["optics.size=16", "optics.precision=tf32"])
     model = build_model(config, build_devices(config), (8, 8))
     images = torch.rand(2, 8, 8)

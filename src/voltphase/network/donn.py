@@ -21,7 +21,7 @@ from voltphase.devices.summary import warn_of
 from voltphase.network import footprint
 from voltphase.optics import Cascade, ImageSource, image_interpolation
 from voltphase.optics.backends.base import Engine
-from voltphase.optics.backends.cpu.planner import joined
+from voltphase.optics.backends.cpu.cascade import joined
 from voltphase.optics.grid import Grid
 from voltphase.optics.images import checked_images, require_batch
 from voltphase.optics.methods.base import Method

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from voltphase.optics.backends.cpu.mirrored import half, parity_blocks
 from voltphase.optics.common_grid import CommonGrid
+from voltphase.optics.even_odd import diagonal_blocks as parity_blocks
+from voltphase.optics.even_odd import half
 
 Points = tuple[slice, slice]
 

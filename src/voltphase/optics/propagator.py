@@ -13,8 +13,7 @@ from voltphase.core.advice import once
 from voltphase.core.dtypes import FixedDtype, standard_torch, with_standard_torch
 from voltphase.core.errors import GeometryError
 from voltphase.optics.backends.base import Engine
-from voltphase.optics.backends.cpu.fourier import Transfer
-from voltphase.optics.backends.cpu.matrix import Kernel
+from voltphase.optics.backends.cpu.cascade import Kernel, Transfer
 from voltphase.optics.explain import Explanation, explain
 from voltphase.optics.grid import Grid
 from voltphase.optics.maps import ConvolutionEngine

@@ -1,128 +1,141 @@
-"""A batch of fields through a row of planes and back, in micro-batches that stay in the caches."""
+"""A stack as one function of images and modulations, with its adjoint in closed form."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from voltphase.core import checks
 from voltphase.core.buffers import borrow
-from voltphase.optics.backends.cpu.layout import Held
-from voltphase.optics.backends.cpu.matrix import Bound, Hop
+from voltphase.optics.backends.base import Executor, Options
+from voltphase.optics.backends.cpu.layout import FieldLayout
+from voltphase.optics.backends.cpu.micro_batches import MicroBatches
+from voltphase.optics.backends.cpu.packed_map import PackedMap
+from voltphase.optics.backends.cpu.planner import Plan, build_maps
+from voltphase.optics.backends.cpu.region_sums import AmplitudeSums, IntensitySums, RegionSums
+from voltphase.optics.precision import matrix_products
+from voltphase.optics.stack import Stack
 
-# Complex numbers per buffer of a micro-batch. On two cores with 2 MB of level-2 cache each, a step at 200 x 200 takes
-# 3.9 ms per image at 40,000, 3.5 at 80,000, 3.4 at 160,000, 3.3 from 400,000 to a million, and transforms take half as
-# long again from a million on. A GPU wants enough to fill it.
-_MICRO_BATCH = {"cpu": 400_000, "cuda": 1 << 24}
 
+class CpuExecutor(Executor):
+    """Images through modulated planes to a detector, in micro-batches that stay in the caches.
 
-class Pass:
-    """Forward and backward through ``hops``, with a modulation before every hop but the first.
+    What is kept for the backward pass is the field on each plane and nothing else.
 
     Args:
-        hops: One more than there are modulations.
-        adjoints: Their transposes (not conjugated).
-        modulations: As the planes hold them.
-        batch: Number of images.
+        stack: Kernels between the planes.
+        options: Precision.
+        plan: How each kernel is applied.
     """
 
-    def __init__(self, hops: Sequence[Hop], adjoints: Sequence[Hop], modulations: Sequence[Tensor], batch: int) -> None:
-        self.hops, self.adjoints, self.modulations, self.batch = hops, adjoints, modulations, batch
-        self.planes = [hop.target for hop in hops]
-        self.numbers = [plane.numel for plane in self.planes]
-        self.dtype, self.device = modulations[0].dtype, modulations[0].device
-        self.scratch = max(hop.scratch for hop in (*hops, *adjoints))
-        limit = _MICRO_BATCH["cpu" if self.device.type == "cpu" else "cuda"]
-        pieces = max(1, round(batch * self.scratch / limit))
-        # The last one may be smaller.
-        self.step = max(1, -(-batch // pieces))
+    def __init__(self, stack: Stack, options: Options, plan: Plan) -> None:
+        super().__init__(stack, options)
+        self.engines = plan.engines
+        maps = build_maps(plan, options.dtype)
+        transposes = {each: each.transposed() for each in dict.fromkeys(maps)}
+        self.maps = nn.ModuleList(maps)
+        self.transposes = nn.ModuleList(transposes[each] for each in maps)
+        self.layouts: list[FieldLayout] = [each.target for each in maps]
 
-    def forward(self, images: Tensor, kept: list[Tensor] | None) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """The detector field of each micro-batch as held and a free buffer, valid until the next is asked for.
+    def micro_batches(self, modulations: Sequence[Tensor], batch: int) -> MicroBatches:
+        """Return what runs ``batch`` images with packed modulations."""
+        maps, transposes = (cast(list[PackedMap], list(modules)) for modules in (self.maps, self.transposes))
+        return MicroBatches(maps, transposes, modulations, batch)
 
-        The fields before each modulation and on the detector are appended to ``kept``, one tensor per micro-batch.
-        """
-        work, third = self._buffers()
-        bound: dict[int, list[Bound]] = {}
-        for part in self._parts():
-            batch = part.stop - part.start
-            if batch not in bound:
-                first = self.hops[0].bind(batch, work, real=not images.is_complex())
-                bound[batch] = [first, *(hop.bind(batch, work) for hop in self.hops[1:])]
-            hops = bound[batch]
-            if kept is None:
-                fields = [plane.lay(third, batch) for plane in self.planes]
-            else:
-                kept.append(self._borrow(batch * sum(self.numbers)))
-                fields = self._lay(kept[-1], batch)
-            hops[0].inlet.copy_(self.hops[0].source.hold(images[part]))
-            for hop, held, modulation, following in zip(hops, fields, self.modulations, hops[1:], strict=False):
-                hop.run(held)
-                torch.mul(held.field, modulation, out=following.inlet)
-            hops[-1].run(fields[-1])
-            yield part, fields[-1].field, work[0]
+    def _field(self, images: Tensor, modulations: tuple[Tensor, ...]) -> Tensor:
+        return _Field.apply(self, _is_differentiated(images, *modulations), images, *modulations)
 
-    def backward(
-        self, kept: Sequence[Tensor], seed: Callable[[slice, Tensor, Tensor], None], wanted: Sequence[bool]
-    ) -> tuple[Tensor | None, list[Tensor | None]]:
-        """Gradients of the images (complex), and of each modulation as held.
+    def _sums(
+        self, images: Tensor, modulations: tuple[Tensor, ...], masks: tuple[Tensor, Tensor], *, amplitude: bool
+    ) -> Tensor:
+        kind = AmplitudeSums if amplitude else IntensitySums
+        regions = kind(self.layouts[-1], *masks, self.dtype.to_real())
+        return _Sums.apply(self, _is_differentiated(images, *modulations), regions, images, *modulations)
 
-        Gradients travel as their conjugates: then the adjoint of a kernel is its transpose, that of a modulation is
-        the modulation, and nothing is conjugated on the way.
 
-        Args:
-            kept: From :meth:`forward`.
-            seed: Called with a micro-batch, its detector field as held, and where to write the conjugate of that
-                field's gradient.
-            wanted: Whether the gradient is wanted of the images, and of each modulation.
-        """
-        sums = [self._borrow(*plane.sizes(self.step)) for plane in self.planes[:-1]]
-        if self.batch == 0:
-            # There is no first micro-batch to write them.
-            for total in sums:
-                total.zero_()
-        source = self.hops[0].source
-        images = self._borrow(self.batch, *source.natural_shape) if wanted[0] else None
-        # Nothing before the first thing wanted needs light.
-        last = wanted.index(True)
-        work, third = self._buffers()
-        bound: dict[int, list[tuple[Bound, Held]]] = {}
-        for part, flat in zip(self._parts(), kept, strict=True):
-            batch = part.stop - part.start
-            if batch not in bound:
-                bound[batch] = [(hop.bind(batch, work), hop.target.lay(third, batch)) for hop in self.adjoints[last:]]
-            hops = bound[batch]
-            fields = self._lay(flat, batch)
-            seed(part, fields[-1].field, hops[-1][0].inlet)
-            for index in range(len(self.modulations), last - 1, -1):
-                hop, arriving = hops[index - last]
-                hop.run(arriving)
-                if index > 0 and wanted[index]:
-                    # The first micro-batch is none smaller than the others.
-                    if part.start == 0:
-                        torch.mul(fields[index - 1].field, arriving.field, out=sums[index - 1])
-                    else:
-                        sums[index - 1][..., :batch, :].addcmul_(fields[index - 1].field, arriving.field)
-                if index > last:
-                    torch.mul(arriving.field, self.modulations[index - 1], out=hops[index - last - 1][0].inlet)
-            if images is not None:
-                images[part] = source.release(hops[0][1].field).conj()
-        return images, [
-            plane.release(total.sum(3, keepdim=True))[0].conj_physical() if wanted[index] else None
-            for index, (total, plane) in enumerate(zip(sums, self.planes, strict=False), start=1)
-        ]
+def _is_differentiated(*inputs: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
 
-    def _parts(self) -> Iterator[slice]:
-        return (slice(start, min(start + self.step, self.batch)) for start in range(0, self.batch, self.step))
 
-    def _lay(self, flat: Tensor, batch: int) -> list[Held]:
-        parts = flat.split([batch * n for n in self.numbers])
-        return [plane.lay(part, batch) for plane, part in zip(self.planes, parts, strict=True)]
+class _Field(torch.autograd.Function):
+    """The detector field."""
 
-    def _buffers(self) -> tuple[Tensor, Tensor]:
-        flat = self._borrow(3, self.step * self.scratch)
-        return flat[:2], flat[2]
+    @staticmethod
+    def forward(ctx: Any, executor: CpuExecutor, keep: bool, images: Tensor, *modulations: Tensor) -> Tensor:
+        layout = executor.layouts[-1]
+        fields = borrow((len(images), *layout.shape), executor.dtype, images.device)
 
-    def _borrow(self, *sizes: int) -> Tensor:
-        return borrow(sizes, self.dtype, self.device)
+        def receive(part: slice, field: Tensor, _: Tensor) -> None:
+            fields[part] = layout.unpack(field)
+
+        _forward(ctx, executor, keep, receive, images, modulations)
+        return fields
+
+    @staticmethod
+    @checks.first_order
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        def seed(part: slice, field: Tensor, out: Tensor) -> None:
+            out.copy_(ctx.executor.layouts[-1].pack(gradients[0][part]).conj())
+
+        return None, None, *_backward(ctx, seed, ctx.needs_input_grad[2:])
+
+
+class _Sums(torch.autograd.Function):
+    """Sums of light on the detector."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, executor: CpuExecutor, keep: bool, regions: RegionSums, images: Tensor, *modulations: Tensor
+    ) -> Tensor:
+        ctx.regions = regions
+        sums = images.new_empty(len(images), regions.count, dtype=executor.dtype.to_real())
+
+        def receive(part: slice, field: Tensor, free: Tensor) -> None:
+            sums[part] = regions.sums(field, free)
+
+        _forward(ctx, executor, keep, receive, images, modulations)
+        return sums
+
+    @staticmethod
+    @checks.first_order
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        def seed(part: slice, field: Tensor, out: Tensor) -> None:
+            ctx.regions.conjugate_gradient(gradients[0][part], field, out)
+
+        return None, None, None, *_backward(ctx, seed, ctx.needs_input_grad[3:])
+
+
+def _forward(
+    ctx: Any,
+    executor: CpuExecutor,
+    keep: bool,
+    receive: Callable[[slice, Tensor, Tensor], None],
+    images: Tensor,
+    modulations: tuple[Tensor, ...],
+) -> None:
+    packed = [
+        layout.pack(modulation[None]).contiguous()
+        for layout, modulation in zip(executor.layouts, modulations, strict=False)
+    ]
+    ctx.executor, ctx.batch, ctx.real = executor, len(images), not images.is_complex()
+    ctx.tf32 = executor.tf32 and executor.training
+    kept = [] if keep else None
+    with matrix_products(images.device, tf32=ctx.tf32):
+        for part, field, free in executor.micro_batches(packed, ctx.batch).forward(images, kept):
+            receive(part, field, free)
+    if kept is not None:
+        ctx.save_for_backward(*packed, *kept)
+
+
+def _backward(
+    ctx: Any, seed: Callable[[slice, Tensor, Tensor], None], wanted: Sequence[bool]
+) -> tuple[Tensor | None, ...]:
+    executor: CpuExecutor = ctx.executor
+    depth = len(executor.layouts) - 1
+    modulations, kept = ctx.saved_tensors[:depth], ctx.saved_tensors[depth:]
+    with matrix_products(modulations[0].device, tf32=ctx.tf32):
+        images, gradients = executor.micro_batches(modulations, ctx.batch).backward(kept, seed, wanted)
+    return (images.real if ctx.real and images is not None else images), *gradients

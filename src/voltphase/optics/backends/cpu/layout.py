@@ -1,84 +1,74 @@
-"""How the fields of a micro-batch are held on a plane while light walks through a cascade."""
+"""The order in which the fields of a micro-batch lie in memory."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from voltphase.optics.backends.cpu.mirrored import half, mirrored_order
+from voltphase.optics.even_odd import half, join_halves, split_halves
 
 
-class Plane(nn.Module):
-    """A plane whose fields are held as halves of columns x halves of rows x rows x batch x columns.
+@dataclass(frozen=True)
+class FieldLayout:
+    """Fields of a plane as halves of columns x halves of rows x rows x batch x columns.
 
-    With the batch between rows and columns, the products along either are one large matrix product. An axis in natural
-    order counts as one half; see :mod:`voltphase.optics.backends.cpu.mirrored` for the other order.
+    With the batch between rows and columns, the products along either axis are one large matrix product.
 
     Args:
-        shape: (rows, columns) as held.
-        mirrored: Whether rows, columns are in mirrored order.
-        turned: Whether the rows held are the plane's columns.
+        shape: (rows, columns) of the plane.
+        even_odd: Whether both axes are held in halves, see :mod:`voltphase.optics.even_odd`; otherwise each axis counts
+            as one half, in natural order.
+        transposed: Whether the rows in memory are the plane's columns.
     """
 
-    there: Tensor
-    back: Tensor
-
-    def __init__(
-        self, shape: tuple[int, int], mirrored: tuple[bool, bool] = (False, False), turned: bool = False
-    ) -> None:
-        super().__init__()
-        self.shape, self.mirrored, self.turned = shape, mirrored, turned
-        (rows, columns), (by_row, by_column) = shape, mirrored
-        self.halves = (2 if by_column else 1, 2 if by_row else 1)
-        self.half_rows, self.half_columns = half(rows) if by_row else rows, half(columns) if by_column else columns
-        self.held_shape = (self.halves[1] * self.half_rows, self.halves[0] * self.half_columns)
-        self.numel = math.prod(self.held_shape)
-
-        samples = torch.arange(rows * columns).view(columns, rows).T if turned else torch.arange(rows * columns)
-        row_order, column_order = (
-            mirrored_order(n) if mirror else torch.arange(n)[None] for n, mirror in zip(shape, mirrored, strict=True)
-        )
-        there = samples.reshape(shape)[row_order][..., column_order].permute(2, 0, 1, 3).flatten()
-        back = torch.empty(rows * columns, dtype=torch.int64)
-        back[there] = torch.arange(len(there))
-        self.register_buffer("there", there, persistent=False)
-        self.register_buffer("back", back, persistent=False)
+    shape: tuple[int, int]
+    even_odd: bool = False
+    transposed: bool = False
 
     @property
-    def natural_shape(self) -> tuple[int, int]:
-        """(rows, columns) of the plane."""
-        return (self.shape[1], self.shape[0]) if self.turned else self.shape
+    def rows(self) -> int:
+        """The number of rows in memory of each half."""
+        return self._in_half(self.shape[1 if self.transposed else 0])
+
+    @property
+    def columns(self) -> int:
+        """The number of columns in memory of each half."""
+        return self._in_half(self.shape[0 if self.transposed else 1])
+
+    @property
+    def numel(self) -> int:
+        """The number of samples in memory of one field."""
+        return math.prod(self.sizes(1))
 
     def sizes(self, batch: int) -> tuple[int, int, int, int, int]:
-        """Halves of columns, halves of rows, rows, batch, columns."""
-        return (*self.halves, self.half_rows, batch, self.half_columns)
+        """Return the shape in memory of ``batch`` fields: halves of columns, halves of rows, rows, batch, columns."""
+        halves = 2 if self.even_odd else 1
+        return halves, halves, self.rows, batch, self.columns
 
-    def hold(self, fields: Tensor) -> Tensor:
-        """Fields on the plane, ``batch x rows x columns``, as they are held."""
-        held = fields.flatten(1).index_select(1, self.there)
-        return held.view(-1, *self.halves, self.half_rows, self.half_columns).permute(1, 2, 3, 0, 4)
+    def view(self, buffer: Tensor, batch: int) -> Tensor:
+        """Return the first numbers of a flat buffer as ``batch`` packed fields."""
+        return buffer[: batch * self.numel].view(self.sizes(batch))
 
-    def release(self, held: Tensor) -> Tensor:
-        """The inverse of :meth:`hold`."""
-        fields = held.permute(3, 0, 1, 2, 4).flatten(1).index_select(1, self.back)
-        return fields.view(-1, *self.natural_shape)
+    def pack(self, fields: Tensor) -> Tensor:
+        """Return ``batch x rows x columns`` fields in this layout, possibly as a view of them."""
+        packed = fields.mT if self.transposed else fields
+        for axis in (-2, -1):
+            packed = split_halves(packed, axis) if self.even_odd else packed[None]
+        return packed.transpose(2, 3)
 
-    def lay(self, buffer: Tensor, batch: int) -> Held:
-        """Fields in the first numbers of a flat complex buffer."""
-        numbers = buffer[: batch * self.numel]
-        return Held(numbers.view(self.sizes(batch)), torch.view_as_real(numbers).view(math.prod(self.halves), -1))
+    def unpack(self, packed: Tensor) -> Tensor:
+        """Return packed fields as ``batch x rows x columns``: the inverse of :meth:`pack`."""
+        fields = packed.transpose(2, 3)
+        rows, columns = reversed(self.shape) if self.transposed else self.shape
+        for axis, n in ((-1, columns), (-2, rows)):
+            fields = join_halves(fields, axis, n) if self.even_odd else fields[0]
+        return fields.mT if self.transposed else fields
 
+    def with_shape(self, shape: tuple[int, int]) -> FieldLayout:
+        """Return the same order for a plane of another shape."""
+        return replace(self, shape=shape)
 
-class Held(NamedTuple):
-    """The same memory seen twice.
-
-    Attributes:
-        field: Complex, as a :class:`Plane` holds it.
-        flat: Real, ``halves x numbers``.
-    """
-
-    field: Tensor
-    flat: Tensor
+    def _in_half(self, n: int) -> int:
+        return half(n) if self.even_odd else n

@@ -1,162 +1,174 @@
-"""Which hops take light through a row of kernels at the least cost."""
+"""Which maps take light through a stack at the least cost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import reduce
-from itertools import pairwise
-from typing import NamedTuple, get_args
 
 import torch
+from torch import Tensor
 
-from voltphase.core import checks
-from voltphase.core.errors import GeometryError
 from voltphase.optics.backends.base import Engine
-from voltphase.optics.backends.cpu.fourier import Chain, ToeplitzHop, Transfer, TransferHop, is_toeplitz
-from voltphase.optics.backends.cpu.matrix import Hop, Kernel, MatrixHop
-from voltphase.optics.backends.cpu.mirrored import is_centrosymmetric
-from voltphase.optics.precision import require_complex
-
-# Several kernels in a list follow straight upon one another.
-Step = Kernel | Transfer | list[Kernel | Transfer]
-
-
-class Plan(NamedTuple):
-    """Hops there, and their transposes back.
-
-    Attributes:
-        hops: One for each step.
-        adjoints: The transpose (not conjugated) of each.
-        cost: Estimated nanoseconds per image, forward and backward, on one core.
-    """
-
-    hops: list[Hop]
-    adjoints: list[Hop]
-    cost: float
+from voltphase.optics.backends.cpu.costs import PER_NUMBER, matrix_cost, transform_cost
+from voltphase.optics.backends.cpu.fourier import Convolution2d, SeparableConvolution
+from voltphase.optics.backends.cpu.layout import FieldLayout
+from voltphase.optics.backends.cpu.matrices import EvenOddMatrixMap, MatrixMap
+from voltphase.optics.backends.cpu.packed_map import Composition, DiagonalMap, PackedMap
+from voltphase.optics.even_odd import diagonal_blocks, full_blocks, half
+from voltphase.optics.kernel import Axis, Convolution, Diagonal, Kernel, Separable, Toeplitz
+from voltphase.optics.stack import Stack
 
 
-def make_plan(steps: Sequence[Step], dtype: torch.dtype, engine: Engine) -> Plan:
-    """Hops for ``steps``.
+@dataclass(frozen=True)
+class Plan:
+    """How the kernel of each gap is applied.
 
     Args:
-        steps: Kernels in the order light meets them.
-        dtype: Complex type to compute in.
-        engine: ``"matrix"``: matrices for all kernels that are pairs; ``"fft"``: transforms for all whose pairs are
-            Toeplitz; ``"auto"``: what is estimated to cost least. A :class:`Transfer` is always done by transforms.
-
-    Raises:
-        ConfigError: for an unknown engine or a dtype that is not complex.
-        GeometryError: if the kernels do not fit one another.
+        gaps: The kernels from each plane to the next.
+        by_transforms: Separable kernels that Fourier transforms apply instead of matrix products.
+        even_odd: Whether fields are held in halves.
     """
-    require_complex(dtype)
-    checks.word(engine, "an engine", get_args(Engine))
-    chains = [step if isinstance(step, list) else [step] for step in steps]
-    if not all(chains):
-        raise GeometryError("expected at least one kernel from each plane to the next, but got an empty list")
-    _check([_checked(kernel) for chain in chains for kernel in chain])
-    if engine == "matrix":
-        return _with_matrices(chains, dtype)
-    if engine == "fft":
-        return _with_transforms(chains, dtype, whenever_possible=True)
-    choices = (_with_matrices(chains, dtype), _with_transforms(chains, dtype, whenever_possible=False))
-    return min(choices, key=lambda plan: plan.cost)
+
+    gaps: tuple[Kernel, ...]
+    by_transforms: frozenset[Kernel] = frozenset()
+    even_odd: bool = False
+
+    @property
+    def cost(self) -> float:
+        """The estimated nanoseconds per image, forward and backward, on one core."""
+        costs = [self.cost_of(gap) for gap in self.gaps]
+        # The transpose of the first gap is needed for gradients of images alone.
+        return 2 * sum(costs) - costs[0]
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """What applies the kernel of each gap: ``"matrix"``, ``"fft"``, or both."""
+        return tuple(", ".join(dict.fromkeys(map(self._engine, gap.parts))) for gap in self.gaps)
+
+    def cost_of(self, kernel: Kernel) -> float:
+        """Return the estimated nanoseconds per field of one kernel, which its transpose costs too."""
+        return sum(map(self._cost, kernel.parts))
+
+    def _engine(self, kernel: Kernel) -> str:
+        return "fft" if isinstance(kernel, Convolution) or kernel in self.by_transforms else "matrix"
+
+    def _cost(self, kernel: Kernel) -> float:
+        (rows, _), (rows_out, columns_out) = kernel.source_shape, kernel.target_shape
+        source, target = (FieldLayout(shape, self.even_odd) for shape in (kernel.source_shape, kernel.target_shape))
+        if isinstance(kernel, Convolution):
+            length, width = kernel.size
+            return transform_cost(width, length) + transform_cost((rows + rows_out) / 2, width)
+        if not isinstance(kernel, Separable):
+            return PER_NUMBER * source.numel
+        if kernel in self.by_transforms:
+            length, width = _padded(kernel.rows), _padded(kernel.columns)
+            return transform_cost(rows, width) + transform_cost(columns_out, length)
+        numbers = [_numbers(axis, self.even_odd) for axis in (kernel.rows, kernel.columns)]
+        return matrix_cost(numbers[0], numbers[1], source, target)
 
 
-def joined(kernel: Kernel | Transfer, following: Kernel | Transfer) -> Step:
-    """Two kernels straight upon one another as one step: one pair of matrices where both are pairs."""
-    if isinstance(kernel, Transfer) or isinstance(following, Transfer):
-        return [kernel, following]
-    return following[0] @ kernel[0], following[1] @ kernel[1]
+def make_plan(stack: Stack, engine: Engine) -> Plan:
+    """Return the plan that is estimated to cost least.
 
-
-def shapes(kernel: Kernel | Transfer) -> tuple[tuple[int, int], tuple[int, int]]:
-    """(rows, columns) of the planes a kernel starts from and leads to."""
-    if isinstance(kernel, Transfer):
-        return kernel.source, kernel.target
-    rows, columns = kernel
-    return (rows.shape[1], columns.shape[1]), (rows.shape[0], columns.shape[0])
-
-
-def _checked(kernel: object) -> Kernel | Transfer:
-    if isinstance(kernel, Transfer):
-        return kernel
-    pair = checks.items(kernel, "a kernel as a pair of matrices (Ky, Kx) or a Transfer", error=GeometryError)
-    if len(pair) != 2 or not all(isinstance(one, torch.Tensor) and one.ndim == 2 and one.numel() for one in pair):
-        raise GeometryError(
-            f"expected a kernel as a pair of matrices (Ky, Kx) or a Transfer, but got {checks.shown(kernel)}"
-        )
-    return pair[0], pair[1]
-
-
-def _check(kernels: list[Kernel | Transfer]) -> None:
-    for index, (kernel, following) in enumerate(pairwise(kernels)):
-        arrives, starts = shapes(kernel)[1], shapes(following)[0]
-        if arrives != starts:
-            raise GeometryError(
-                f"expected kernel {index + 1} to start from the plane that kernel {index} leads to, "
-                f"{arrives[0]} x {arrives[1]}, but it starts from {starts[0]} x {starts[1]}"
-            )
-
-
-def _with_matrices(chains: list[list[Kernel | Transfer]], dtype: torch.dtype) -> Plan:
-    pairs = [kernel for chain in chains for kernel in chain if not isinstance(kernel, Transfer)]
+    Args:
+        stack: Kernels between the planes, of which :func:`missing` misses none.
+        engine: What applies separable kernels, see :class:`voltphase.optics.backends.base.Options`.
+    """
+    gaps = tuple(min(_applicable(gap, engine), key=Plan(()).cost_of) for gap in stack.gaps)
+    parts = [part for gap in gaps for part in gap.parts]
+    separable = [part for part in parts if isinstance(part, Separable)]
     # Transforms want natural order.
-    some_transfer = len(pairs) < sum(map(len, chains))
-    mirrored = (
-        not some_transfer and any(is_centrosymmetric(rows) for rows, _ in pairs),
-        not some_transfer and any(is_centrosymmetric(columns) for _, columns in pairs),
+    even_odd = not any(isinstance(part, Convolution) for part in parts) and any(
+        axis.mirrored for part in separable for axis in (part.rows, part.columns)
     )
-    return _assemble(chains, lambda kernel, turned: _matrices(kernel, mirrored, dtype, turned), dtype)
+    matrices = Plan(gaps, even_odd=even_odd)
+    transforms = Plan(gaps, frozenset(part for part in separable if _padded(part.rows) and _padded(part.columns)))
+    if engine == "auto":
+        plain = Plan(gaps)
+        cheaper = {part for part in transforms.by_transforms if transforms.cost_of(part) < plain.cost_of(part)}
+        return min(matrices, Plan(gaps, frozenset(cheaper)), key=lambda plan: plan.cost)
+    return matrices if engine == "matrix" else transforms
 
 
-def _with_transforms(chains: list[list[Kernel | Transfer]], dtype: torch.dtype, *, whenever_possible: bool) -> Plan:
-    def choose(kernel: Kernel, turned: bool) -> _There:
-        matrices = _matrices(kernel, (False, False), dtype, turned)
-        if not all(is_toeplitz(matrix) for matrix in kernel):
-            return matrices
-        rows, columns = kernel
-        transforms = (
-            ToeplitzHop(kernel, dtype=dtype, turned=turned),
-            ToeplitzHop((columns.mT, rows.mT), dtype=dtype, turned=not turned),
-        )
-        return transforms if whenever_possible or transforms[0].cost < matrices[0].cost else matrices
+def missing(stack: Stack, engine: Engine) -> str | None:
+    """Return why a stack has no plan, as the part of a sentence after "because", or None if it has one.
 
-    return _assemble(chains, choose, dtype)
-
-
-# A hop and its transpose.
-_There = tuple[Hop, Hop]
+    Args:
+        stack: Kernels between the planes.
+        engine: What applies separable kernels.
+    """
+    for number, gap in enumerate(stack.gaps, start=1):
+        if not _applicable(gap, engine):
+            kinds = ", ".join(type(part).__name__.lower() for part in gap[0].parts)
+            return f"it has no map for the kernel of gap {number} ({kinds})"
+    return None
 
 
-def _matrices(kernel: Kernel, mirrored: tuple[bool, bool], dtype: torch.dtype, turned: bool) -> _There:
-    rows, columns = kernel
-    return (
-        MatrixHop(kernel, mirrored=mirrored, dtype=dtype, turned=turned),
-        MatrixHop((rows.mT, columns.mT), mirrored=mirrored, dtype=dtype, turned=turned),
-    )
+def build_maps(plan: Plan, dtype: torch.dtype) -> list[PackedMap]:
+    """Return a map for each gap; gaps that are alike share it.
+
+    Args:
+        plan: How each kernel is applied.
+        dtype: Complex type to compute in.
+    """
+    layout = FieldLayout(plan.gaps[0].source_shape, plan.even_odd)
+    made: dict[tuple[Kernel, FieldLayout], PackedMap] = {}
+    maps = []
+    for gap in plan.gaps:
+        if (gap, layout) not in made:
+            chain: list[PackedMap] = []
+            for part in gap.parts:
+                start = chain[-1].target if chain else layout
+                chain.append(_build(part, start, part in plan.by_transforms, dtype))
+            made[gap, layout] = reduce(Composition, chain)
+        maps.append(made[gap, layout])
+        layout = maps[-1].target
+    return maps
 
 
-def _assemble(
-    chains: list[list[Kernel | Transfer]], separable: Callable[[Kernel, bool], _There], dtype: torch.dtype
-) -> Plan:
-    hops, adjoints = [], []
-    turned = False
-    for chain in chains:
-        links: list[_There] = []
-        for kernel in chain:
-            if isinstance(kernel, Transfer):
-                held = kernel.turned() if turned else kernel
-                links.append(
-                    (
-                        TransferHop(held, dtype=dtype, turned=turned),
-                        TransferHop(held.transposed(), dtype=dtype, turned=turned),
-                    )
-                )
-            else:
-                rows, columns = kernel
-                links.append(separable((columns, rows) if turned else kernel, turned))
-                turned = links[-1][0].target.turned
-        hops.append(reduce(Chain, (hop for hop, _ in links)))
-        adjoints.append(reduce(Chain, (adjoint for _, adjoint in reversed(links))))
-    # The first adjoint is needed for gradients of images alone.
-    return Plan(hops, adjoints, sum(hop.cost for hop in (*hops, *adjoints[1:])))
+def _build(kernel: Kernel, source: FieldLayout, by_transforms: bool, dtype: torch.dtype) -> PackedMap:
+    if isinstance(kernel, Diagonal):
+        return DiagonalMap(kernel.factor, source, dtype)
+    if isinstance(kernel, Convolution):
+        transfer = kernel.transfer if source.transposed else kernel.transfer.mT
+        return Convolution2d(transfer.to(dtype).contiguous(), source, kernel.target_shape)
+    assert isinstance(kernel, Separable)
+    axes = (kernel.columns, kernel.rows) if source.transposed else (kernel.rows, kernel.columns)
+    if by_transforms:
+        rows, columns = (axis.transfer.to(dtype) for axis in axes if isinstance(axis, Toeplitz))
+        return SeparableConvolution(rows, columns, source, kernel.target_shape)
+    kind, array = (EvenOddMatrixMap, _blocks) if source.even_odd else (MatrixMap, _matrix)
+    rows, columns = (array(axis).to(dtype) for axis in axes)
+    return kind(rows, columns, source, source.with_shape(kernel.target_shape))
+
+
+def _applicable(gap: Sequence[Kernel], engine: Engine) -> list[Kernel]:
+    return [kernel for kernel in gap if all(_has_map(part, engine) for part in kernel.parts)]
+
+
+def _has_map(kernel: Kernel, engine: Engine) -> bool:
+    if isinstance(kernel, Convolution):
+        return engine != "matrix" and not kernel.strided
+    return isinstance(kernel, Separable | Diagonal)
+
+
+def _padded(axis: Axis) -> int:
+    """Return the length of the transforms that apply an axis, 0 if none can."""
+    if not isinstance(axis, Toeplitz) or axis.points.source_stride > 1 or axis.points.target_stride > 1:
+        return 0
+    return axis.points.size
+
+
+def _blocks(axis: Axis) -> Tensor:
+    return diagonal_blocks(axis.matrix) if axis.mirrored else full_blocks(axis.matrix)
+
+
+def _matrix(axis: Axis) -> Tensor:
+    return axis.matrix
+
+
+def _numbers(axis: Axis, even_odd: bool) -> int:
+    if not even_odd:
+        return axis.targets * axis.sources
+    return (2 if axis.mirrored else 4) * half(axis.targets) * half(axis.sources)

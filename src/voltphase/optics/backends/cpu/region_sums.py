@@ -1,4 +1,4 @@
-"""Sums of light over regions of a detector, straight from fields as they are held."""
+"""Sums of light over regions of a detector, straight from packed fields."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from voltphase.optics.backends.cpu.layout import Plane
-from voltphase.optics.backends.cpu.mirrored import mirrored_order
+from voltphase.optics.backends.cpu.layout import FieldLayout
+from voltphase.optics.even_odd import split_halves
 
 
-class Masks(ABC):
-    """Regions, each a weight of every row times a weight of every column.
+class RegionSums(ABC):
+    """Sums over regions, each a weight of every row times a weight of every column.
 
     Args:
-        plane: The detector.
-        rows: ``rows x regions``.
-        columns: ``columns x regions``.
+        layout: Layout of the fields on the detector.
+        rows: Weights, ``rows x regions``.
+        columns: Weights, ``columns x regions``.
         dtype: Real type to compute in.
     """
 
-    def __init__(self, plane: Plane, rows: Tensor, columns: Tensor, dtype: torch.dtype) -> None:
-        if plane.turned:
-            rows, columns = columns, rows
-        held, counted = [], []
-        for mask, mirrored, n in zip((rows, columns), plane.mirrored, plane.shape, strict=True):
-            held.append(mask.to(dtype)[mirrored_order(n).to(mask.device)] if mirrored else mask.to(dtype)[None])
-            counted.append(held[-1].clone())
-            if mirrored and n % 2:
+    def __init__(self, layout: FieldLayout, rows: Tensor, columns: Tensor, dtype: torch.dtype) -> None:
+        halves, counted = [], []
+        for weights in (columns, rows) if layout.transposed else (rows, columns):
+            packed = weights.to(dtype)
+            halves.append(split_halves(packed, 0) if layout.even_odd else packed[None])
+            counted.append(halves[-1].clone())
+            if layout.even_odd and len(weights) % 2:
                 # The centre is held twice and counts once.
                 counted[-1][1, -1] = 0
         self.rows, self.columns = counted[0].flatten(0, 1)[:, None], counted[1]
-        self.all_rows, self.all_columns = held[0].flatten(0, 1)[:, None], held[1].mT
+        self.count = rows.shape[1]
+        self.all_rows, self.all_columns = halves[0].flatten(0, 1)[:, None], halves[1].mT
 
     @abstractmethod
     def sums(self, field: Tensor, free: Tensor) -> Tensor:
-        """The weighted sums of light, ``batch x regions``.
+        """Return the weighted sums of light, ``batch x regions``.
 
         Args:
-            field: On the detector, as held.
+            field: Packed field on the detector.
             free: A flat complex buffer of at least its size.
         """
 
@@ -48,9 +48,9 @@ class Masks(ABC):
         """Write the conjugate of the gradient of the field into ``out``.
 
         Args:
-            gradient: Of the sums, ``batch x regions``.
-            field: On the detector, as held.
-            out: As ``field``.
+            gradient: Gradient of the sums, ``batch x regions``.
+            field: Packed field on the detector.
+            out: Packed field to write to.
         """
 
     def _sum(self, light: Tensor, batch: int) -> Tensor:
@@ -61,11 +61,11 @@ class Masks(ABC):
         return (self.all_rows * gradient).flatten(0, 1).expand(len(self.all_columns), -1, -1)
 
 
-class IntensityMasks(Masks):
+class IntensitySums(RegionSums):
     """Sums of ``abs(field)**2``."""
 
-    def __init__(self, plane: Plane, rows: Tensor, columns: Tensor, dtype: torch.dtype) -> None:
-        super().__init__(plane, rows, columns, dtype)
+    def __init__(self, layout: FieldLayout, rows: Tensor, columns: Tensor, dtype: torch.dtype) -> None:
+        super().__init__(layout, rows, columns, dtype)
         # Real and imaginary parts stand beside each other as if they were columns.
         sign = self.columns.new_tensor([2.0, -2.0]).repeat(self.columns.shape[1])
         self.columns = self.columns.repeat_interleave(2, 1)
@@ -82,7 +82,7 @@ class IntensityMasks(Masks):
         slopes.mul_(torch.view_as_real(field).view_as(slopes))
 
 
-class AmplitudeMasks(Masks):
+class AmplitudeSums(RegionSums):
     """Sums of ``abs(field)``."""
 
     def sums(self, field: Tensor, free: Tensor) -> Tensor:
@@ -91,5 +91,5 @@ class AmplitudeMasks(Masks):
 
     def conjugate_gradient(self, gradient: Tensor, field: Tensor, out: Tensor) -> None:
         slopes = torch.bmm(self._by_row(gradient), self.all_columns).view(field.shape)
-        # Of numbers below the normal ones torch finds no sign but one that is not a number.
+        # Of subnormal numbers torch finds no sign but one that is not a number.
         torch.mul(field.sgn().nan_to_num_(0.0, 0.0, 0.0).conj(), slopes, out=out)
