@@ -30,7 +30,6 @@ LONGER_MODULES = {
 }
 LONGER_FUNCTIONS = {
     "cli/calibrate.py:calibrate",
-    "cli/reproduce.py:reproduce",
     "deployment/manifest.py:_parse",
     "devices/summary.py:_notes",
     "devices/tables/load.py:_one_file",

@@ -269,6 +269,17 @@ def test_a_folder_that_is_there_is_left_alone(trained: tuple[Path, Config, dict[
     assert not list(tmp_path.iterdir())
 
 
+def test_a_place_that_cannot_be_written_is_found_before_the_work(
+    trained: tuple[Path, Config, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from voltphase.training.refine import refine_run as refined_run
+
+    monkeypatch.setattr(refined_run, "refine", lambda *_, **__: pytest.fail("worked in vain"))
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot write .*file.deep.out: "):
+        refine_run(trained[0], tmp_path / "file" / "deep" / "out")
+
+
 def test_an_unfinished_run_is_refused(trained: tuple[Path, Config, dict[str, Any]], tmp_path: Path):
     run = tmp_path / "run"
     run.mkdir()

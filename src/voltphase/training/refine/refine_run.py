@@ -6,12 +6,13 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import torch
 
 from voltphase.core.errors import ConfigError, OutputError
-from voltphase.core.files import atomic_directory, checked_path
+from voltphase.core.files import atomic_directory, checked_path, write_errors
 from voltphase.training import provenance
 from voltphase.training.build import build_datasets
 from voltphase.training.evaluation import evaluate
@@ -36,19 +37,19 @@ def refine_run(
     refined states, and ``refined`` tells what was done. The test images are answered at the end, never refined with.
 
     Args:
-        run: As training left it.
+        run: The folder of the finished run.
         out: The folder to make.
         images: How many of the run's training images to lower the loss on, drawn by the run's seed; all if it has
             fewer.
-        evaluations: How often they may go through the system; with gradients counts as twice.
-        data_dir: Where data sets lie; where the run's configuration says by default.
-        watch: See :func:`refine`.
+        evaluations: How often these images may go through the system; with gradients counts as twice.
+        data_dir: Folder of the data sets; the one in the run's configuration by default.
+        watch: Function that is told of each evaluation, see :func:`refine`.
 
     Returns:
-        What ``summary.json`` holds.
+        The content of ``summary.json``.
 
     Raises:
-        OutputError: if ``out`` exists already or cannot be written.
+        OutputError: if ``out`` exists already or cannot be written. It is tried before anything is computed.
         DataError: if the run is not finished or damaged, or its data set cannot be read.
         ConfigError: if there is nothing to refine with, or nothing to choose among.
     """
@@ -59,6 +60,9 @@ def refine_run(
         raise ConfigError(f"expected at least one image to refine with, but got {images}")
     model, config, summary = load_run(run)
     source.read_metrics()
+    with write_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=out.parent).close()
     train_set, test_set = build_datasets(config, data_dir)
     model.to("cuda" if torch.cuda.is_available() and config.training.accelerator != "cpu" else "cpu")
     with cpu_threads(config.training.threads):
@@ -74,18 +78,17 @@ def refine_run(
             watch=watch,
         )
         seconds = time.perf_counter() - started
-        before = {key: summary.get(key) for key in ("test_accuracy", "train_accuracy")}
+        reached = {
+            f"{split}_accuracy": evaluate(model, dataset, config.training.batch_size).accuracy
+            for split, dataset in (("test", test_set), ("train", train_set))
+        }
         summary = {
             **summary,
-            **{
-                f"{split}_accuracy": evaluate(model, dataset, config.training.batch_size).accuracy
-                for split, dataset in (("test", test_set), ("train", train_set))
-            },
+            **reached,
             "refined": {
                 "loss_before": result.loss_before,
                 "loss_after": result.loss_after,
-                "test_accuracy_before": before["test_accuracy"],
-                "train_accuracy_before": before["train_accuracy"],
+                **{f"{key}_before": summary.get(key) for key in reached},
                 "images": len(drawn),
                 "evaluations": result.evaluations,
                 "changed_pixels": result.changed,

@@ -16,7 +16,7 @@ from voltphase.network.donn import DONN
 from voltphase.tasks.base import Loss
 
 # Of all pixels, how many to change at first. With a block of n pixels the loss falls by a part of what the gradient
-# alone foretells; where that part is above the one bound the next block grows, where it is below the other it halves.
+# alone predicts; where that part is above the one bound the next block grows, where it is below the other it halves.
 _FIRST_BLOCK = 0.02
 _GROWS_ABOVE, _HALVES_BELOW = 0.5, 0.25
 _GROWTH = 1.5
@@ -26,12 +26,12 @@ _GRADIENTS_COST = 2
 
 @dataclass(frozen=True)
 class Refinement:
-    """What a search over levels came to.
+    """What a search over levels achieved.
 
     Attributes:
-        loss_before: Of the states it started from.
-        loss_after: Of those it ended with; never higher.
-        changed: How many pixels ended at another level.
+        loss_before: Loss of the states it started from.
+        loss_after: Loss of the states it ended with; never higher.
+        changed: Number of pixels that ended at another level.
         evaluations: How often the batch went through the system; with gradients counts as twice.
         converged: Whether no change of a single pixel to an attainable level lowers the loss any more; otherwise the
             evaluations ran out, or it was interrupted.
@@ -57,7 +57,7 @@ def refine(
     """Change the levels of a trained network, a block of pixels at a time, wherever that lowers its loss.
 
     With the gradient ``g`` of the loss with respect to the states ``s`` of all pixels, going to the states ``t`` is
-    foretold to change the loss by ``sum(Re(conj(g) (t - s)) + c/2 abs(t - s)**2)``. The curvature ``c`` is the
+    predicted to change the loss by ``sum(Re(conj(g) (t - s)) + c/2 abs(t - s)**2)``. The curvature ``c`` is the
     largest at which as many pixels as the block holds gain by it, and each of these goes where its term is lowest. The
     block is kept only if the loss of the discrete system, computed anew, has fallen; otherwise half as many pixels
     are tried. Where no block helps, single pixels are tried one by one, every level of each, the most promising
@@ -65,13 +65,13 @@ def refine(
     the same call gives the same levels. Interrupted, it ends with the lowest loss so far.
 
     Args:
-        model: Its levels are where the search starts and, afterwards, where it ended. The readout's scale stays.
+        model: The trained network, whose levels the search starts from and replaces. The readout's scale stays.
         images: A ``batch x height x width`` tensor, uint8 or real in 0 to 1.
         labels: The classes of ``images``, an int64 tensor of ``batch``.
-        loss: A mean over the batch, from logits and labels.
+        loss: Function of logits and labels that gives their mean loss over the batch.
         evaluations: How often the batch may go through the system; with gradients counts as twice.
-        batch_size: How many images at a time; a matter of memory only.
-        watch: Told, after each evaluation, how many there have been and the lowest loss so far.
+        batch_size: Number of images that go through the system at a time; a matter of memory only.
+        watch: Function that is told, after each evaluation, how many there have been and the lowest loss so far.
 
     Raises:
         ConfigError: if there are too few evaluations, no images, or a layer without levels.
@@ -106,7 +106,7 @@ class _Point:
 
 @dataclass(frozen=True, eq=False)
 class _Proposal:
-    """Levels of all layers to try, how many pixels differ, and what the gradient alone foretells."""
+    """Levels of all layers to try, how many pixels differ, and the change of the loss that the gradient predicts."""
 
     levels: list[Tensor]
     size: int
@@ -128,38 +128,43 @@ class _Search:
         self._images = len(labels)
         self._batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
         self._budget, self._spent = budget, 0
-        self._lucky, self._converged = True, False
 
     def run(self) -> Refinement:
-        start = best = self._measure(self._model.levels(), gradients=True)
-        self._watch(self._spent, best.loss)
-        block = max(1, round(_FIRST_BLOCK * sum(levels.numel() for levels in best.levels)))
+        start = self._measure(self._model.levels(), gradients=True)
+        self._watch(self._spent, start.loss)
+        best, converged = start, False
         with suppress(KeyboardInterrupt):
-            while (better := self._improve(best, block)) is not None:
-                best, block = better
+            for found in self._descend(start):
+                best, converged = found
         for layer, levels in zip(self._model.layers, best.levels, strict=True):
             layer.set_levels(levels)
         changed = sum(int((a != b).sum()) for a, b in zip(start.levels, best.levels, strict=True))
-        return Refinement(start.loss, best.loss, changed, self._spent, self._converged)
+        return Refinement(start.loss, best.loss, changed, self._spent, converged)
 
-    def _improve(self, point: _Point, block: int) -> tuple[_Point, int] | None:
-        """The first proposal from ``point`` that lowers the loss, and the size of the block to try next."""
-        if point.gradients is None:
-            if self._left <= _GRADIENTS_COST:
-                return None
-            point = replace(point, gradients=self._measure(point.levels, gradients=True).gradients)
-        for proposal in self._proposals(point, block):
-            if self._left == 0:
-                return None
-            # Where the last proposal was good this one likely is too, and its gradient will be needed next.
-            found = self._measure(proposal.levels, gradients=self._lucky and self._left >= _GRADIENTS_COST)
-            self._lucky = found.loss < point.loss
-            self._watch(self._spent, found.loss if self._lucky else point.loss)
-            if self._lucky:
-                part = (found.loss - point.loss) / proposal.slope if proposal.slope < 0 else 0.0
-                return found, _resized(proposal.size, part)
-        self._converged = True
-        return None
+    def _descend(self, point: _Point) -> Iterator[tuple[_Point, bool]]:
+        """Yield each point of a lower loss; the last one again, with True, if no single pixel lowers it further."""
+        block = max(1, round(_FIRST_BLOCK * sum(levels.numel() for levels in point.levels)))
+        promising = True
+        while True:
+            if point.gradients is None:
+                if self._left <= _GRADIENTS_COST:
+                    return
+                point = replace(point, gradients=self._measure(point.levels, gradients=True).gradients)
+            for proposal in self._proposals(point, block):
+                if self._left == 0:
+                    return
+                # Where the last proposal was good this one likely is too, and its gradient will be needed next.
+                found = self._measure(proposal.levels, gradients=promising and self._left >= _GRADIENTS_COST)
+                promising = found.loss < point.loss
+                self._watch(self._spent, found.loss if promising else point.loss)
+                if promising:
+                    block = _next_block(proposal, found.loss - point.loss)
+                    point = found
+                    yield point, False
+                    break
+            else:
+                yield point, True
+                return
 
     @property
     def _left(self) -> int:
@@ -183,18 +188,16 @@ class _Search:
         return _Point(levels, total, sums if gradients else None)
 
     def _proposals(self, point: _Point, block: int) -> Iterator[_Proposal]:
-        """Blocks of half the size each time, then single pixels."""
+        """Yield blocks of half the size each time, then single pixels."""
         assert point.gradients is not None
-        places = list(zip(self._model.layers, point.levels, point.gradients, strict=True))
-        curvatures = [_paying_curvature(*place) for place in places]
-        sorted_curvatures = torch.cat([curvature.flatten() for curvature in curvatures]).sort(descending=True).values
-        size = min(block, int((sorted_curvatures > 0).sum()))
+        changes = [_Changes(*layer) for layer in zip(self._model.layers, point.levels, point.gradients, strict=True)]
+        paying = torch.cat([layer.paying.flatten() for layer in changes]).sort(descending=True).values
+        size = min(block, int((paying > 0).sum()))
         while size > 0:
-            least = float(sorted_curvatures[size - 1])
-            moves = [_move(*place, curvature, least) for place, curvature in zip(places, curvatures, strict=True)]
+            moves = [layer.best(float(paying[size - 1])) for layer in changes]
             yield _Proposal([levels for levels, _ in moves], size, sum(slope for _, slope in moves))
             size //= 2
-        yield from self._singles(point.levels, [_slopes(*place) for place in places])
+        yield from self._singles(point.levels, [layer.slope for layer in changes])
 
     def _singles(self, levels: list[Tensor], slopes: list[Tensor]) -> Iterator[_Proposal]:
         # One more than can still be tried, so that running out of them means that there are no others.
@@ -212,50 +215,41 @@ class _Search:
             yield _Proposal([*levels[:layer], changed, *levels[layer + 1 :]], 1, slope)
 
 
+class _Changes:
+    """What becomes of the loss if a pixel of a layer goes to another level, by its second-order model.
+
+    Attributes:
+        slope: Change that the gradient alone predicts, ``levels x rows x columns``; infinite where the state stays the
+            same or the level is not attainable.
+        squared: Squared distance to the other state, infinite likewise.
+        paying: Largest curvature at which a pixel still has a change that pays, ``rows x columns``; none pays at zero.
+    """
+
+    def __init__(self, layer: CodesignLayer, levels: Tensor, gradient: Tensor) -> None:
+        attainable = layer.attainable()
+        every_level = torch.arange(len(attainable), device=levels.device)[:, None, None]
+        change = _states(layer, every_level) - _states(layer, levels)
+        squared = change.abs().square_()
+        barred = (squared == 0) | ~attainable
+        self._levels = levels
+        self.slope = (gradient.conj() * change).real.masked_fill(barred, math.inf)
+        self.squared = squared.masked_fill_(barred, math.inf)
+        self.paying = (-2 * self.slope).div_(self.squared).nan_to_num_(nan=0.0).amax(0)
+
+    def best(self, curvature: float) -> tuple[Tensor, float]:
+        """Return the levels after each pixel to which a change pays went to its best, and the predicted slope."""
+        moving = (self.paying >= curvature) & (self.paying > 0)
+        chosen = (curvature / 2 * self.squared).add_(self.slope).min(0).indices
+        slope = self.slope.gather(0, chosen[None])[0].where(moving, 0.0)
+        return torch.where(moving, chosen, self._levels), float(slope.double().sum())
+
+
 def _states(layer: CodesignLayer, levels: Tensor) -> Tensor:
     return layer.gain * layer.states_at(levels)
 
 
-def _changes(layer: CodesignLayer, levels: Tensor, gradient: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """For each level what the gradient foretells of going there, and how far it is, squared; ``rows x columns``.
-
-    Where the state stays the same or the level is not attainable, infinitely bad and infinitely far.
-    """
-    here = _states(layer, levels)
-    for level, attainable in enumerate(layer.attainable()):
-        change = _states(layer, torch.full_like(levels, level)) - here
-        slope, squared = (gradient.conj() * change).real, change.abs().square()
-        barred = (squared == 0) | ~attainable
-        yield level, slope.masked_fill(barred, math.inf), squared.masked_fill(barred, math.inf)
-
-
-def _slopes(layer: CodesignLayer, levels: Tensor, gradient: Tensor) -> Tensor:
-    return torch.stack([slope for _, slope, _ in _changes(layer, levels, gradient)])
-
-
-def _paying_curvature(layer: CodesignLayer, levels: Tensor, gradient: Tensor) -> Tensor:
-    """The largest curvature at which a pixel still has a change that pays; none pays where it is zero."""
-    largest = torch.zeros_like(gradient.real)
-    for _, slope, squared in _changes(layer, levels, gradient):
-        largest = torch.maximum(largest, (-2 * slope / squared).nan_to_num_(nan=0.0))
-    return largest
-
-
-def _move(
-    layer: CodesignLayer, levels: Tensor, gradient: Tensor, paying: Tensor, curvature: float
-) -> tuple[Tensor, float]:
-    """The levels after every pixel to which a change pays at ``curvature`` went to its best, and the foretold slope."""
-    moving = (paying >= curvature) & (paying > 0)
-    best, chosen, foretold = torch.full_like(paying, math.inf), levels, torch.zeros_like(paying)
-    for level, slope, squared in _changes(layer, levels, gradient):
-        objective = slope + curvature / 2 * squared
-        better = moving & (objective < best)
-        best, foretold = torch.where(better, objective, best), torch.where(better, slope, foretold)
-        chosen = torch.where(better, level, chosen)
-    return chosen, float(foretold.double().sum())
-
-
-def _resized(size: int, part: float) -> int:
+def _next_block(proposal: _Proposal, fall: float) -> int:
+    part = fall / proposal.slope if proposal.slope < 0 else 0.0
     if part > _GROWS_ABOVE:
-        return max(int(_GROWTH * size), size + 1)
-    return max(1, size // 2) if part < _HALVES_BELOW else size
+        return max(int(_GROWTH * proposal.size), proposal.size + 1)
+    return max(1, proposal.size // 2) if part < _HALVES_BELOW else proposal.size
