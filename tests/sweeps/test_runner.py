@@ -118,9 +118,9 @@ def test_a_result_says_all_about_itself(size: Size, folder: ResultFolder, sweep:
     assert str(tmp_path) not in text
     model, config, _ = load_run(next(folder.work.glob("*/config.yaml")).parent)
     answers = evaluate(model, build_dataset(config, "test"))
-    probabilities = torch.softmax(answers.logits.double(), 1)
+    probabilities = torch.softmax(answers.outputs.double(), 1)
     best, second = probabilities.topk(2, 1).values.unbind(1)
-    sure = (answers.predictions == answers.labels) & (best - second > 0.05 * 10 / 9)
+    sure = (answers.predictions == answers.targets) & (best - second > 0.05 * 10 / 9)
     assert result["accuracy_when_cut"]["0.05"] == pytest.approx(float(sure.double().mean()))
     assert result["accuracy_when_cut"]["0"] == result["summary"]["test_accuracy"]
 

@@ -29,12 +29,6 @@ def module_for(config: Config) -> TrainingModule:
     )
 
 
-def at(module: TrainingModule, monkeypatch: pytest.MonkeyPatch, **position: Any) -> float:
-    monkeypatch.setattr(TrainingModule, "global_step", property(lambda _: position.get("step", 0)))
-    monkeypatch.setattr(TrainingModule, "current_epoch", property(lambda _: position.get("epoch", 0)))
-    return module.temperature
-
-
 def test_scores_and_scale_have_their_own_learning_rates(tiny: Make):
     module = module_for(tiny("training.learning_rate=0.7", "training.scale_learning_rate=0.03"))
     *designs, scale = module.configure_optimizers()["optimizer"].param_groups
@@ -67,28 +61,27 @@ def test_learning_rates_fall_to_zero_along_half_a_cosine_or_stay(tiny: Make):
     assert list(module_for(tiny("training.learning_rate_decay=none")).configure_optimizers()) == ["optimizer"]
 
 
-def test_the_temperature_goes_from_start_to_end_with_the_steps(tiny: Make, monkeypatch: pytest.MonkeyPatch):
+def test_the_temperature_goes_from_start_to_end_with_the_steps(tiny: Make):
     module = module_for(tiny("codesign.schedule.start=9", "codesign.schedule.end=1"))
     # 150 images in batches of 40 are 4 steps, 3 epochs are 12.
-    temperatures = [at(module, monkeypatch, step=step) for step in range(12)]
+    temperatures = [module.temperature(step) for step in range(12)]
     assert temperatures[0] == 9
     assert temperatures[-1] == 1
     assert temperatures[4] == pytest.approx(9 ** (1 - 4 / 11))
 
 
-def test_the_temperature_can_stay_for_an_epoch(tiny: Make, monkeypatch: pytest.MonkeyPatch):
+def test_the_temperature_can_stay_for_an_epoch(tiny: Make):
     module = module_for(tiny("codesign.schedule.start=9", "codesign.schedule.end=1", "codesign.schedule.per=epoch"))
-    assert [at(module, monkeypatch, epoch=epoch, step=4 * epoch + 3) for epoch in range(3)] == pytest.approx([9, 3, 1])
+    assert [module.temperature(4 * epoch + 3) for epoch in range(3)] == pytest.approx([9, 3, 1])
 
 
-def test_a_single_step_is_taken_at_the_last_temperature(tiny: Make, monkeypatch: pytest.MonkeyPatch):
+def test_a_single_step_is_taken_at_the_last_temperature(tiny: Make):
     module = module_for(tiny("training.epochs=1", "codesign.schedule.per=epoch", "codesign.schedule.end=0.5"))
-    assert at(module, monkeypatch) == 0.5
+    assert module.temperature(0) == 0.5
 
 
-def test_every_layer_gets_the_temperature(tiny: Make, monkeypatch: pytest.MonkeyPatch):
+def test_every_layer_gets_the_temperature(tiny: Make):
     module = module_for(tiny())
-    monkeypatch.setattr(TrainingModule, "global_step", property(lambda _: 0))
     batch = next(iter(module.train_dataloader()))
     module.on_train_batch_start(batch, 0)
     assert {layer.temperature for layer in module.model.layers} == {10.0}

@@ -82,7 +82,7 @@ def test_the_accuracies_are_of_the_deployed_states(trained: Trained):
     assert stored == summary
     assert not model.training
     for split in ("train", "test"):
-        assert evaluate(model, build_dataset(config, split)).accuracy == summary[f"{split}_accuracy"]
+        assert evaluate(model, build_dataset(config, split)).metrics["accuracy"] == summary[f"{split}_accuracy"]
     assert float(metrics(out)[-1]["test_accuracy"]) == pytest.approx(summary["test_accuracy"], rel=1e-5)
 
 

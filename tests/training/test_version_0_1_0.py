@@ -32,9 +32,9 @@ def test_it_answers_as_it_did(name: str):
     digests = [hashlib.sha256(one.numpy().astype("<i8").tobytes()).hexdigest() for one in model.levels()]
     assert digests == expected["levels_sha256"]
     found = evaluate(model, build_dataset(config, "test"))
-    assert found.accuracy == expected["test_accuracy"]
+    assert found.metrics["accuracy"] == expected["test_accuracy"]
     wanted = torch.tensor(expected["first_logits"])
-    torch.testing.assert_close(found.logits[0], wanted, rtol=1e-5, atol=WRITTEN)
+    torch.testing.assert_close(found.outputs[0], wanted, rtol=1e-5, atol=WRITTEN)
 
 
 @pytest.mark.parametrize("name", EXPECTED)

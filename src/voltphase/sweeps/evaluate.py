@@ -35,14 +35,14 @@ def result_of(run: Run, folder: Path, measured: dict[str, Any]) -> dict[str, Any
     device = torch.device("cuda" if "gpu" in summary["hardware"] else "cpu")
     model.to(device)
     answers = evaluate(model, dataset)
-    cuts = {f"{cut:g}": accuracy_when_cut(answers.logits, answers.labels, cut) for cut in CUTS}
+    cuts = {f"{cut:g}": accuracy_when_cut(answers.outputs, answers.targets, cut) for cut in CUTS}
     deployed: dict[str, Any] = {"accuracy": None}
     if summary["deployable"]:
         with tempfile.TemporaryDirectory() as temporary:
             emulator = Emulator.from_folder(deploy(model, Path(temporary) / "bench")).to(device)
         predictions = all_outputs(emulator, dataset.images).argmax(-1)
         deployed = {
-            "accuracy": float((predictions == answers.labels).double().mean()),
+            "accuracy": float((predictions == answers.targets).double().mean()),
             "predictions_equal": int((predictions == answers.predictions).sum()),
             "images": len(dataset),
         }

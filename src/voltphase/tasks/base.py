@@ -22,8 +22,8 @@ class Metric:
     """A figure that says how well a task is done: the mean of one number for each example.
 
     Everything that is written or shown of a metric follows from this class. ``column("test")`` is its column in
-    ``metrics.csv`` and its key in ``summary.json``, ``text(value)`` is the value as people read it, and
-    ``higher_is_better`` says which of two values is the better one.
+    ``metrics.csv`` and its key in ``summary.json``; ``number(value)`` is the value as terminals show it and
+    ``text(value)`` as pages do; ``higher_is_better`` says which of two values is the better one.
 
     Args:
         name: Name in files and in text, in lower case: ``"accuracy"``.
@@ -61,23 +61,23 @@ class Metric:
         """
         return f"{split}_{self.name}"
 
+    def number(self, value: float) -> str:
+        """Return a value as tables and terminals show it, such as ``0.9790``.
+
+        Args:
+            value: Value of this metric.
+        """
+        return f"{value:.4f}" if self.percent else f"{value:.4g}"
+
     def text(self, value: float) -> str:
-        """Return a value as people read it.
+        """Return a value as a text has it, such as ``97.9%``.
 
         Args:
             value: Value of this metric.
         """
         if not self.percent:
-            return f"{value:.4g}"
+            return self.number(value)
         return f"{value:.1%}" if value < 0.9995 else f"{value:.2%}"
-
-    def fits(self, value: object) -> bool:
-        """Return whether something read from a file can be a value of this metric.
-
-        Args:
-            value: Number, or whatever was found in its place.
-        """
-        return checks.is_number(value) and (not self.percent or 0 <= value <= 1)
 
 
 class Readout(nn.Module, abc.ABC):

@@ -12,15 +12,51 @@ from voltphase.core import checks
 from voltphase.core.errors import DataError
 from voltphase.data import ImageDataset
 
+#: Images given in Python: ``(images, labels)``, a data set, or two of them to train and to test with.
+Data = ImageDataset | tuple[ImageDataset, ImageDataset] | tuple[Tensor | np.ndarray, Tensor | np.ndarray]
+
+_HELD_OUT = 5
+
+
+def given_datasets(data: Data, seed: int) -> tuple[ImageDataset, ImageDataset]:
+    """Return data sets to train and to test with, of images given in Python.
+
+    Args:
+        data: Images, uint8 and ``count x rows x columns``, with their labels; a data set; or two data sets. Of one data
+            set a fifth is held out to test with.
+        seed: Seed of the choice of the images held out.
+
+    Raises:
+        DataError: if the data are of another kind, or too few.
+    """
+    if not isinstance(data, ImageDataset):
+        both = "(images, labels), or data sets to train and to test with"
+        first, second = checks.items(data, both, error=DataError)
+        if isinstance(first, ImageDataset):
+            return first, checks.instance(second, ImageDataset, "a data set to test with", error=DataError)
+        labels = checks.array(second, "the labels", error=DataError)
+        classes = tuple(map(str, range(int(labels.max()) + 1))) if labels.numel() else ()
+        data = ImageDataset(checks.array(first, "the images", error=DataError), labels.long(), "given images", classes)
+    if len(data) < 2:
+        raise DataError(f"expected at least two images, of which some are held out to test with, but got {len(data)}")
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed), device="cpu")
+    held_out = -(-len(data) // _HELD_OUT)
+    train_set, test_set = (
+        ImageDataset(*data[chosen.sort().values], data.name, data.classes)
+        for chosen in (order[held_out:], order[:held_out])
+    )
+    return train_set, test_set
+
 
 class ImageBatches:
     """All images of a data set, a batch at a time, fetched by index from one tensor.
 
     Args:
         dataset: Images and labels; moved whole to a device by :meth:`to`.
-        batch_size: Images in a batch; the last one may hold fewer.
-        seed: Of the shuffling; without it images come in the data set's order.
-        epoch: Tells the epoch an iteration is for, so that each has its own order and a resumed run the same one.
+        batch_size: Number of images in a batch; the last one may hold fewer.
+        seed: Seed of the shuffling; without it images come in the data set's order.
+        epoch: Function that returns the epoch an iteration is for, so that each has its own order and a resumed run
+            the same one.
     """
 
     def __init__(
@@ -40,7 +76,7 @@ class ImageBatches:
 
     @property
     def images(self) -> int:
-        """How many images an iteration gives."""
+        """The number of images in an iteration."""
         return len(self._labels)
 
     def to(self, device: torch.device) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from voltphase.core.errors import ConfigError, DataError
 from voltphase.core.files import reason_of
 from voltphase.core.limits import require_memory
-from voltphase.training.trainer import CheckpointIO
+from voltphase.training.loop import CheckpointIO
 
 OURS: Final = "voltphase"
 _DIGESTS: Final = "digests"

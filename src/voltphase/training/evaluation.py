@@ -1,39 +1,100 @@
-"""What a network answers with every pixel in the state that would be loaded on the device."""
+"""How well a task is done: by the deployed states, and by what light sees while a network trains."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from voltphase.data import ImageDataset
 from voltphase.network.donn import DONN
-from voltphase.tasks.base import all_outputs
+from voltphase.tasks import Metric, Task, all_outputs
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Answers to the images of a data set.
+    """Outputs for the images of a data set, and what they are worth.
 
     Attributes:
-        logits: An ``images x classes`` tensor on the CPU.
-        labels: The right answers, an int64 tensor of ``images``.
+        task: Task that the network does.
+        outputs: Outputs of the readout, one for each image, on the CPU.
+        targets: What was wanted of each image, on the CPU.
     """
 
-    logits: Tensor
-    labels: Tensor
+    task: Task
+    outputs: Tensor
+    targets: Tensor
 
     @property
     def predictions(self) -> Tensor:
-        """The class of the highest logit of each image, int64."""
-        return self.logits.argmax(1)
+        """The answers that the outputs stand for: for classification the class of the highest logit."""
+        return self.task.predict(self.outputs)
 
     @property
-    def accuracy(self) -> float:
-        """The fraction of images answered right."""
-        return float((self.predictions == self.labels).double().mean())
+    def metrics(self) -> dict[str, float]:
+        """The value of each of the task's metrics, by its name."""
+        return {metric.name: metric.of(self.outputs, self.targets) for metric in self.task.metrics}
+
+    def columns(self, split: str) -> dict[str, float]:
+        """Return the value of each metric by the name of its column.
+
+        Args:
+            split: Part of the data that the images are of: ``"train"`` or ``"test"``.
+        """
+        return {metric.column(split): self.metrics[metric.name] for metric in self.task.metrics}
 
 
 def evaluate(model: DONN, dataset: ImageDataset, batch_size: int = 250) -> Evaluation:
-    """The answers of the deployed states: ``model`` is used in evaluation mode, and left in the mode it was in."""
-    return Evaluation(all_outputs(model, dataset.images, batch_size), dataset.labels.cpu())
+    """Return what the deployed states answer to the images of a data set.
+
+    The network is used in evaluation mode, and left in the mode it was in.
+
+    Args:
+        model: Trained network.
+        dataset: Images, and what is wanted of each.
+        batch_size: Number of images to take at a time; a matter of memory only.
+    """
+    return Evaluation(model.task, all_outputs(model, dataset.images, batch_size), dataset.labels.cpu())
+
+
+class Tally:
+    """Means of loss and metrics over the examples of an epoch so far.
+
+    They are summed where the outputs are: reading a number back after every step would make a GPU wait.
+
+    Args:
+        metrics: Metrics of the task.
+    """
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self._metrics = metrics
+        self.examples = 0
+        self._loss: Tensor | float = 0.0
+        self._sums: dict[str, Tensor | float] = {metric.name: 0.0 for metric in metrics}
+
+    def add(self, outputs: Tensor, targets: Tensor, loss: Tensor | float = 0.0) -> None:
+        """Add a batch.
+
+        Args:
+            outputs: Outputs of the readout, one for each example.
+            targets: What is wanted of each example.
+            loss: Mean loss over the batch.
+        """
+        self.examples += len(targets)
+        self._loss = self._loss + loss * len(targets)
+        for metric in self._metrics:
+            self._sums[metric.name] = self._sums[metric.name] + metric.of_each(outputs, targets).double().sum()
+
+    @property
+    def loss(self) -> float:
+        """The mean loss."""
+        return float(self._loss) / max(self.examples, 1)
+
+    def columns(self, split: str) -> dict[str, float]:
+        """Return the mean of each metric by the name of its column.
+
+        Args:
+            split: Part of the data that the examples are of: ``"train"`` or ``"test"``.
+        """
+        return {m.column(split): float(self._sums[m.name]) / max(self.examples, 1) for m in self._metrics}

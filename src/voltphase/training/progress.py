@@ -12,33 +12,41 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from voltphase.training.loop import Row, TrainingModule
-from voltphase.training.trainer import lightning
+from voltphase.tasks import Metric
+from voltphase.training.loop import EpochMetrics, TrainingModule, lightning
 
 # Reading the running loss makes a GPU wait for its queue; four times a second is still alive to the eye.
 _REFRESH_SECONDS = 0.25
 
 
-def describe_row(row: Row, epochs: int) -> str:
-    """An epoch's figures in a line: accuracies of the deployed and of the trained states, loss, temperature, time."""
-    width = len(str(epochs))
+def describe_epoch(figures: EpochMetrics, epochs: int, metric: Metric) -> str:
+    """Return an epoch's figures in a line.
+
+    Args:
+        figures: Figures of the epoch.
+        epochs: Number of epochs of the whole training.
+        metric: Metric to tell, of the deployed states and of those that light saw in training.
+    """
+    test, train = (metric.number(figures[metric.column(split)]) for split in ("test", "train"))
     return (
-        f"epoch {int(row['epoch']):>{width}}/{epochs}  test {row['test_accuracy']:.4f} (deployed)  "
-        f"train {row['train_accuracy']:.4f} (in training)  loss {row['train_loss']:.4f}  τ {row['temperature']:.2f}  "
-        f"{row['seconds']:.1f} s"
+        f"epoch {int(figures['epoch']):>{len(str(epochs))}}/{epochs}  test {test} (deployed)  "
+        f"train {train} (in training)  loss {figures['train_loss']:.4f}  τ {figures['temperature']:.2f}  "
+        f"{figures['seconds']:.1f} s"
     )
 
 
 class ShowProgress(lightning.Callback):
-    """A bar with epoch, loss, accuracy, temperature and time left on a terminal; a line an epoch anywhere.
+    """A bar with epoch, loss, metric, temperature and time left on a terminal; a line an epoch anywhere.
 
     Args:
-        console: Where to write.
-        epochs: How many there will be.
+        console: Console to write to.
+        epochs: Number of epochs of the whole training.
+        metric: Metric to show.
     """
 
-    def __init__(self, console: Console, epochs: int) -> None:
+    def __init__(self, console: Console, epochs: int, metric: Metric) -> None:
         self._epochs = epochs
+        self._metric = metric
         self._refreshed = 0.0
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
@@ -71,19 +79,17 @@ class ShowProgress(lightning.Callback):
         assert isinstance(pl_module, TrainingModule)
         self._refreshed = now
         running = pl_module.running()
+        value = self._metric.number(running[self._metric.column("train")])
         self._bar.update(
             self._task,
             completed=trainer.global_step,
             epoch=self._epoch(trainer),
-            figures=(
-                f"loss {running['train_loss']:.4f}  accuracy {running['train_accuracy']:.4f}  "
-                f"τ {running['temperature']:.2f}"
-            ),
+            figures=(f"loss {running['train_loss']:.4f}  {self._metric.name} {value}  τ {running['temperature']:.2f}"),
         )
 
-    def show(self, row: Row) -> None:
+    def show(self, figures: EpochMetrics) -> None:
         """Write the line of an epoch."""
-        self._bar.console.print(describe_row(row, self._epochs), highlight=False, soft_wrap=True)
+        self._bar.console.print(describe_epoch(figures, self._epochs, self._metric), highlight=False, soft_wrap=True)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._bar.stop()

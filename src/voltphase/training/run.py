@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,19 @@ from voltphase.config import Config
 from voltphase.core.advice import once
 from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
 from voltphase.core.files import atomic_path
+from voltphase.data import ImageDataset
 from voltphase.devices import Device
 from voltphase.network.donn import DONN
 from voltphase.training import provenance
-from voltphase.training.batches import ImageBatches
+from voltphase.training.batches import Data, ImageBatches, given_datasets
 from voltphase.training.build import build_datasets, build_devices, build_model, build_schedule, build_task
 from voltphase.training.checkpoint import Checkpoints, read_checkpoint
 from voltphase.training.device_notes import note_devices, show_choice
 from voltphase.training.estimate import check_training
 from voltphase.training.evaluation import evaluate
-from voltphase.training.loop import Row, TrainingModule
+from voltphase.training.loop import EpochMetrics, TrainingModule, lightning, make_trainer
 from voltphase.training.progress import ShowProgress, quiet_lightning
 from voltphase.training.run_folder import RunFolder, settings
-from voltphase.training.trainer import lightning, make_trainer
 from voltphase.training.weights import read_model, restore, save_model
 
 
@@ -38,30 +38,34 @@ def train(
     config: Config,
     out: str | Path,
     *,
+    data: Data | None = None,
     resume: bool = False,
     overwrite: bool = False,
     console: Console | None = None,
-    watch: Callable[[Row], None] | None = None,
+    watch: Callable[[EpochMetrics], None] | None = None,
 ) -> dict[str, Any]:
-    """Train what ``config`` describes and leave everything about it in the folder ``out``.
+    """Train what a configuration describes and leave everything about it in a folder.
 
     The states after the last epoch are the result: the test images are watched, never used to stop or to choose.
 
     Args:
         config: What to train and how.
-        out: The run folder; see :class:`RunFolder` for its files.
+        out: Path of the run folder; see :class:`RunFolder` for its files.
+        data: Images in place of the configuration's data set: ``(images, labels)`` or a data set, of which a fifth,
+            drawn by the seed, is held out as test images; or two data sets to train and to test with.
         resume: Continue an interrupted run from its last whole epoch, to the result it would have had. A run that is
             finished already is left as it is, if its devices are those of ``config``.
         overwrite: Replace a run that is there.
-        console: Where to show progress; nowhere if None.
+        console: Console to show progress on; nothing is shown without one.
         watch: Called with the figures of each epoch once they are kept. A KeyboardInterrupt it raises ends training as
             Ctrl-C does, and nothing is lost.
 
     Returns:
-        What ``summary.json`` holds: ``test_accuracy`` and ``train_accuracy`` of the deployed states, or
-        of continuous phases where ``deployable`` is false; ``seed``, all ``settings``, ``epochs``, ``seconds``; of each
-        layer's device the ``notes`` on its table, if there are any, and for the baselines that fit a response to it,
-        the ``response``'s order and root mean square errors at the states; and where and with what it was made.
+        What ``summary.json`` holds: the task's metrics, such as ``test_accuracy`` and ``train_accuracy``, of the
+        deployed states, or of continuous phases where ``deployable`` is false; ``seed``, all ``settings``, ``epochs``,
+        ``seconds``; of each layer's device the ``notes`` on its table, if there are any, and for the baselines that
+        fit a response to it, the ``response``'s order and root mean square errors at the states; and where and with
+        what it was made.
 
     Raises:
         VoltphaseError: if something given does not fit; before training where it can be known before.
@@ -85,14 +89,16 @@ def train(
     checkpoint = read_checkpoint(folder.checkpoint_file, settings(config)) if resume and folder.begun else None
     if checkpoint is not None:
         _check_devices(checkpoint["voltphase"]["devices"], digests, folder)
-    train_set, test_set = build_datasets(config)
+    train_set, test_set = build_datasets(config) if data is None else given_datasets(data, config.seed)
     model = build_model(config, devices, train_set.image_shape)
+    if data is not None:
+        model.task.check_data(train_set.name, train_set.classes, train_set.labels)
     check_training(model, train_set.images, config.training.batch_size, on_gpu=accelerator == "gpu")
     folder.prepare(config, overwrite=overwrite)
     if console is not None:
         show_choice(config, console)
 
-    batch_size, epochs = config.training.batch_size, config.training.epochs
+    batch_size = config.training.batch_size
     module: TrainingModule
     module = TrainingModule(
         model,
@@ -103,32 +109,13 @@ def train(
         temperature_per_epoch=config.codesign.schedule.per == "epoch",
         about={"devices": digests, "settings": settings(config)},
     )
-    progress = ShowProgress(console, epochs) if console is not None else None
     with cpu_threads(config.training.threads):
-        device = _fit(module, _Recorder(folder, progress, watch), progress, accelerator, epochs, checkpoint)
+        progress = None
+        if console is not None:
+            progress = ShowProgress(console, config.training.epochs, model.task.metrics[0])
+        device = _fit(module, _Recorder(folder, progress, watch), progress, accelerator, checkpoint)
         model.to(device)  # Lightning takes it back to the CPU when it is done
-        train_accuracy = evaluate(model, train_set, batch_size).accuracy
-        test_accuracy = evaluate(model, test_set, batch_size).accuracy
-        summary = {
-            "test_accuracy": test_accuracy,
-            "train_accuracy": train_accuracy,
-            "deployable": all(layer.relaxation.discrete for layer in model.layers),
-            "seed": config.seed,
-            "settings": settings(config),
-            "epochs": epochs,
-            "seconds": round(sum(row["seconds"] for row in module.history), 3),
-            "train_images": len(train_set),
-            "test_images": len(test_set),
-            "data": config.data.name,
-            "devices": [
-                _about(device, layer, said) for device, layer, said in zip(devices, model.layers, notes, strict=True)
-            ],
-            **model.readout.figures(),
-            "parameters": sum(parameter.numel() for parameter in model.parameters()),
-            "versions": provenance.versions(),
-            "commit": provenance.commit(),
-            "hardware": provenance.hardware(device),
-        }
+        summary = _summary(config, module, (train_set, test_set), devices, notes)
     folder.write_metrics(module.history)  # a run cut off between its last checkpoint and metrics lacks a row
     save_model(model, folder.model_file)
     folder.write_summary(summary)
@@ -136,9 +123,12 @@ def train(
 
 
 def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
-    """The trained network of a run folder in evaluation mode, its configuration and its summary.
+    """Return the trained network of a run folder in evaluation mode, its configuration and its summary.
 
-    Needs nothing but the folder: the device tables are in ``model.safetensors``.
+    Nothing but the folder is needed: the device tables are in ``model.safetensors``.
+
+    Args:
+        path: Path of the folder of a finished run.
 
     Raises:
         DataError: if the folder is no finished run, is damaged, or its files contradict each other.
@@ -148,7 +138,7 @@ def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
     if config.data.dir is not None and not Path(config.data.dir).is_dir():
         # The data have moved since the run was trained: they are where data are by default, or nowhere.
         config = config.model_copy(update={"data": config.data.model_copy(update={"dir": None})})
-    summary = folder.read_summary()
+    summary = folder.read_summary(build_task(config).metrics)
     stored = read_model(folder.model_file)
     if len(stored.devices) != config.optics.depth:
         raise DataError(
@@ -165,26 +155,24 @@ class _Recorder(lightning.Callback):
     """Keeps every whole epoch: its figures, and all that is needed to go on from there."""
 
     def __init__(
-        self, folder: RunFolder, progress: ShowProgress | None, watch: Callable[[Row], None] | None = None
+        self, folder: RunFolder, progress: ShowProgress | None, watch: Callable[[EpochMetrics], None] | None
     ) -> None:
-        self.folder = folder
-        self._progress = progress
-        self._watch = watch
-        self.started = False
+        self.folder, self.started = folder, False
+        self._progress, self._watch = progress, watch
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.started = True
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, TrainingModule)
-        row = pl_module.close_epoch()
+        figures = pl_module.close_epoch()
         with atomic_path(self.folder.checkpoint_file) as temporary:
             trainer.save_checkpoint(temporary)
         self.folder.write_metrics(pl_module.history)
         if self._progress is not None:
-            self._progress.show(row)
+            self._progress.show(figures)
         if self._watch is not None:
-            self._watch(row)
+            self._watch(figures)
 
 
 def _fit(
@@ -192,14 +180,13 @@ def _fit(
     recorder: _Recorder,
     progress: ShowProgress | None,
     accelerator: str,
-    epochs: int,
     checkpoint: dict[str, Any] | None,
 ) -> torch.device:
-    callbacks = [recorder] if progress is None else [recorder, progress]
+    callbacks: list[Any] = [recorder] if progress is None else [recorder, progress]
     main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT) if main_thread else None
     with quiet_lightning():
-        trainer = make_trainer(accelerator, Checkpoints(checkpoint), max_epochs=epochs, callbacks=list(callbacks))
+        trainer = make_trainer(accelerator, Checkpoints(checkpoint), max_epochs=module.epochs, callbacks=callbacks)
         module.train()
         try:
             # The name is for Lightning's log only: what was read and checked is what it is given.
@@ -243,7 +230,11 @@ def _accelerator(config: Config) -> str:
 
 @contextmanager
 def cpu_threads(count: int | None) -> Iterator[None]:
-    """So many CPU threads while it lasts, or as many as before if None."""
+    """Use a number of CPU threads in a block, or as many as before.
+
+    Args:
+        count: Number of threads; None leaves it as it is.
+    """
     before = torch.get_num_threads()
     if count is not None:
         torch.set_num_threads(count)
@@ -251,6 +242,35 @@ def cpu_threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _summary(
+    config: Config,
+    module: TrainingModule,
+    datasets: tuple[ImageDataset, ImageDataset],
+    devices: Sequence[Device],
+    notes: Sequence[list[str]],
+) -> dict[str, Any]:
+    model, (train_set, test_set) = module.model, datasets
+    train, test = (evaluate(model, dataset, config.training.batch_size) for dataset in datasets)
+    return {
+        **test.columns("test"),
+        **train.columns("train"),
+        "deployable": all(layer.relaxation.discrete for layer in model.layers),
+        "seed": config.seed,
+        "settings": settings(config),
+        "epochs": config.training.epochs,
+        "seconds": round(sum(figures["seconds"] for figures in module.history), 3),
+        "train_images": len(train_set),
+        "test_images": len(test_set),
+        "data": train_set.name,
+        "devices": [_about(*one) for one in zip(devices, model.layers, notes, strict=True)],
+        **model.readout.figures(),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
+        "hardware": provenance.hardware(next(model.parameters()).device),
+    }
 
 
 def _about(device: Device, layer: CodesignLayer, notes: list[str]) -> dict[str, Any]:

@@ -6,9 +6,12 @@ import csv
 import io
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from voltphase.config import Config, load_config
 from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
@@ -17,72 +20,58 @@ from voltphase.core.files import (
     is_temporary,
     read_errors,
     read_json,
-    reason_of,
+    read_text,
     remove_abandoned,
     write_errors,
     write_json,
     write_text,
 )
 from voltphase.core.words import shell
+from voltphase.tasks import Metric
 
-_METRICS: Final[tuple[str, ...]] = (
-    "epoch",
-    "temperature",
-    "train_loss",
-    "train_accuracy",
-    "test_accuracy",
-    "seconds",
-    "images_per_second",
-)
+# A line of ``metrics.csv`` begins and ends with these; between them are the metrics of what light saw in training, and
+# of the deployed states on the test images.
+_FIRST: Final = ["epoch", "temperature", "train_loss"]
+_LAST: Final = ["seconds", "images_per_second"]
 
 # More than a run of a million epochs writes.
 _LARGEST_TABLE: Final = 1 << 27
-# More than the settings and regions of a thousand layers.
-_LARGEST_CONFIG: Final = 1 << 24
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
 
 
-def _is_fraction(value: Any) -> bool:
-    return _is_number(value) and 0 <= value <= 1
+class DeviceRecord(_Part):
+    """A layer's device in a summary, and what training said of its table."""
+
+    digest: str
+    notes: list[str] = []
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+class RefinedRecord(_Part):
+    """What a search over levels after training came to."""
+
+    loss_before: float
+    loss_after: float
+    images: int
+    changed_pixels: int
 
 
-def _is_device(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("digest"), str)
+class Summary(_Part):
+    """What is read again of ``summary.json``, beside the metrics; it holds more for people to read."""
 
+    seed: int = Field(ge=0, description="a whole number")
+    epochs: int = Field(ge=0, description="a whole number")
+    seconds: float = Field(description="a number")
+    devices: list[DeviceRecord] = Field(description="a device for each layer, with its digest")
+    deployable: bool = Field(default=True, description="true or false")
+    settings: dict[str, Any] = Field(default={}, description="a group of settings")
+    versions: dict[str, str] = Field(default={}, description="a group of texts")
+    hardware: dict[str, Any] = Field(default={}, description="a group of texts")
+    commit: str | None = Field(default=None, description="a text or null")
+    refined: RefinedRecord | None = Field(default=None, description="a group of figures")
 
-# Of what a summary holds, that which is read again, in words and as a test.
-_SUMMARY: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
-    "test_accuracy": ("a number from 0 to 1", _is_fraction),
-    "train_accuracy": ("a number from 0 to 1", _is_fraction),
-    "deployable": ("true or false", lambda value: isinstance(value, bool)),
-    "seed": ("a whole number", _is_count),
-    "epochs": ("a whole number", _is_count),
-    "seconds": ("a number", _is_number),
-    "devices": (
-        "a device for each layer, with its digest",
-        lambda value: isinstance(value, list) and all(map(_is_device, value)),
-    ),
-    "settings": ("a group of settings", lambda value: isinstance(value, dict)),
-    "versions": ("a group of texts", lambda value: isinstance(value, dict)),
-    "hardware": ("a group of texts", lambda value: isinstance(value, dict)),
-    "refined": (
-        "a group of figures",
-        lambda value: (
-            isinstance(value, dict)
-            and all(
-                map(_is_number, (value.get(key) for key in ("loss_before", "loss_after", "images", "changed_pixels")))
-            )
-        ),
-    ),
-}
-_REQUIRED: Final = ("test_accuracy", "train_accuracy", "seed", "epochs", "seconds", "devices")
 
 # Where the data lie and how the machine is used are no part of the experiment: a run may go on elsewhere.
 _NOT_THE_EXPERIMENT = {
@@ -100,7 +89,7 @@ class RunFolder:
     once training is done ``model.safetensors`` and ``summary.json``.
 
     Args:
-        path: The folder; nothing needs to be there.
+        path: Path of the folder; nothing needs to be there.
         error: Class of the error to raise if there can be no such path.
     """
 
@@ -132,7 +121,7 @@ class RunFolder:
         """
         if resume and overwrite:
             raise OutputError("expected either --resume or --overwrite, but got both")
-        if not self._exists():
+        if not self.path.exists():
             return
         if not self.path.is_dir():
             raise OutputError(f"expected {self.path} to be a folder to write to, but it is a file: choose another")
@@ -144,7 +133,11 @@ class RunFolder:
                 f"expected a new or empty folder, but {self.path} holds files that are no training run: choose another"
             )
         if resume:
-            self._check_same(config)
+            for key, given, stored in _differences(settings(config), settings(self.read_config())):
+                raise ConfigError(
+                    f"expected the configuration {self.path} was started with, but {key} is {given!r} instead of "
+                    f"{stored!r}: resume with {self._resuming()}"
+                )
         elif not overwrite:
             raise OutputError(
                 f"{self.path} holds a training run already: choose another folder, or give --resume to continue it "
@@ -167,44 +160,39 @@ class RunFolder:
         remove_abandoned(self.checkpoint_file.parent)
 
     def write_metrics(self, history: Sequence[dict[str, float]]) -> None:
-        """Write ``metrics.csv``, whole or not at all."""
+        """Write ``metrics.csv``, whole or not at all.
+
+        Args:
+            history: Figures of each epoch by the names of their columns, in order.
+        """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(_METRICS)
+        writer.writerow(history[0])
         for row in history:
-            writer.writerow(int(row[key]) if key == "epoch" else f"{row[key]:.6g}" for key in _METRICS)
+            writer.writerow(int(value) if key == "epoch" else f"{value:.6g}" for key, value in row.items())
         write_text(self.metrics_file, text.getvalue())
 
     def read_metrics(self) -> list[dict[str, float]]:
-        """The rows of ``metrics.csv``, one for each epoch.
+        """Return the rows of ``metrics.csv``, one for each epoch.
 
         Raises:
             DataError: if the file is missing, holds no epoch, or something that is no number.
         """
-        path, again = self.metrics_file, self._made_again()
-        try:
-            if path.exists() and not path.is_file():
-                raise DataError(f"expected the metrics of a run in {path}, but it is no regular file: {again}")
-            if path.stat().st_size > _LARGEST_TABLE:
-                raise DataError(f"expected a row for each epoch in {path}, but it is too large for that: {again}")
-            text = path.read_bytes()
-        except OSError as error:
-            raise DataError(
-                f"expected the metrics of a run, but {path} cannot be read ({reason_of(error)}): {again}"
-            ) from error
-        try:
-            header, *lines = list(csv.reader(text.decode("utf-8").splitlines(), strict=True)) or [[]]
-            rows = [dict(zip(header, map(float, line), strict=True)) for line in lines]
-        except (ValueError, csv.Error) as error:
-            raise DataError(f"expected a table of numbers in {path}, but it is damaged: {again}") from error
-        if tuple(header) != _METRICS or not rows:
-            raise DataError(f"expected a row for each epoch in {path}, but there is none: {again}")
-        for number, row in enumerate(rows, start=1):
-            if row["epoch"] != number or not all(map(math.isfinite, row.values())):
-                raise DataError(
-                    f"expected finite numbers for the epochs 1, 2, 3 and so on in {path}, but row {number} is damaged: "
-                    f"{again}"
-                )
+        path = self.metrics_file
+        with self._advising():
+            text = read_text(path, DataError, _LARGEST_TABLE)
+            try:
+                header, *lines = list(csv.reader(text.splitlines(), strict=True)) or [[]]
+                rows = [dict(zip(header, map(float, line), strict=True)) for line in lines]
+            except (ValueError, csv.Error) as error:
+                raise DataError(f"expected a table of numbers in {path}, but it is damaged") from error
+            metrics = header[len(_FIRST) : -len(_LAST)]
+            ours = header == [*_FIRST, *metrics, *_LAST] and all(m.startswith(("train_", "test_")) for m in metrics)
+            if not ours or not rows:
+                raise DataError(f"expected a row for each epoch in {path}, but there is none")
+            for number, row in enumerate(rows, start=1):
+                if row["epoch"] != number or not all(map(math.isfinite, row.values())):
+                    raise DataError(f"expected finite numbers for epoch {number} in {path}, but its row is damaged")
         return rows
 
     def write_summary(self, summary: dict[str, Any]) -> None:
@@ -212,7 +200,7 @@ class RunFolder:
         write_json(self.summary_file, summary)
 
     def read_config(self) -> Config:
-        """The run's own configuration.
+        """Return the run's own configuration.
 
         Raises:
             DataError: if this is no training run, or its ``config.yaml`` is damaged.
@@ -222,19 +210,16 @@ class RunFolder:
                 f"expected the folder of a training run, but {self.path} "
                 f"{'holds no config.yaml' if self.path.is_dir() else 'does not exist'}: train one with voltphase train"
             )
-        size = self.config_file.stat().st_size
-        if size > _LARGEST_CONFIG:
-            raise DataError(
-                f"expected the settings of a run in {self.config_file}, but it has {size} bytes, too many for that: "
-                "train again"
-            )
         try:
             return load_config(self.config_file)
         except ConfigError as error:
             raise DataError(f"the training run is damaged: {error}") from error
 
-    def read_summary(self) -> dict[str, Any]:
-        """The final figures.
+    def read_summary(self, metrics: Sequence[Metric]) -> dict[str, Any]:
+        """Return the final figures.
+
+        Args:
+            metrics: Metrics of the run's task, whose values must be there.
 
         Raises:
             DataError: if training has not come to its end, or the file is damaged.
@@ -245,18 +230,22 @@ class RunFolder:
                 f"expected a finished training run, but {self.path} holds no {missing}: finish it with "
                 f"{self._resuming()}"
             )
-        file, again = self.summary_file, self._made_again()
-        try:
+        file = self.summary_file
+        with self._advising():
             summary = read_json(file, DataError)
-        except DataError as error:
-            raise DataError(f"{error}; {again}") from error
-        if not isinstance(summary, dict):
-            raise DataError(f"expected a group of figures in {file}, but got {str(summary)[:60]!r}: {again}")
-        for key, (what, fits) in _SUMMARY.items():
-            if key not in summary and key in _REQUIRED:
-                raise DataError(f"expected {key} in {file}, but it is missing: {again}")
-            if key in summary and not fits(summary[key]):
-                raise DataError(f"expected {key} in {file} to be {what}, but got {str(summary[key])[:60]!r}: {again}")
+            model = _summary_model(metrics)
+            try:
+                model.model_validate(summary)
+            except ValidationError as error:
+                key = str(next(iter(error.errors()[0]["loc"]), ""))
+                if not key:
+                    raise DataError(f"expected a group of figures in {file}, but got {summary!r:.60}") from error
+                if key not in summary:
+                    raise DataError(f"expected {key} in {file}, but it is missing") from error
+                raise DataError(
+                    f"expected {key} in {file} to be {model.model_fields[key].description}, but got "
+                    f"{summary[key]!r:.60}"
+                ) from error
         return summary
 
     def check_settings(self, config: Config, summary: dict[str, Any]) -> None:
@@ -265,29 +254,26 @@ class RunFolder:
         Raises:
             DataError: if they are not the same; the first that differs is named.
         """
-        found = settings(config)
-        for key, value in summary.get("settings", {}).items():
-            if key not in found or found[key] != value:
-                raise DataError(
-                    f"expected the settings that the run was trained with in {self.config_file}, but {key} is "
-                    f"{found.get(key)!r} instead of {value!r} as in {self.summary_file.name}: restore the file, or "
-                    "train again"
-                )
+        kept = summary.get("settings", {})
+        found = {key: value for key, value in settings(config).items() if key in kept}
+        for key, here, there in _differences(found, kept):
+            raise DataError(
+                f"expected the settings that the run was trained with in {self.config_file}, but {key} is {here!r} "
+                f"instead of {there!r} as in {self.summary_file.name}: restore the file, or train again"
+            )
 
-    def _made_again(self) -> str:
-        return (
-            f"train again, or remove {self.summary_file} and have all made anew from the last checkpoint with "
-            f"{self._resuming()}"
-        )
+    @contextmanager
+    def _advising(self) -> Iterator[None]:
+        try:
+            yield
+        except DataError as error:
+            raise DataError(
+                f"{error}; train again, or remove {self.summary_file} and have all made anew from the last checkpoint "
+                f"with {self._resuming()}"
+            ) from error
 
     def _resuming(self) -> str:
         return shell("voltphase", "train", self.config_file, "--out", self.path, "--resume")
-
-    def _exists(self) -> bool:
-        try:
-            return self.path.exists()
-        except OSError as error:
-            raise OutputError(f"cannot use {self.path}: {reason_of(error)}") from error
 
     def _occupying(self) -> Iterator[Path]:
         # A process that is killed early leaves temporary folders; an earlier version, an empty folder for checkpoints.
@@ -299,28 +285,25 @@ class RunFolder:
     def _is_run(self) -> bool:
         # Other projects have a config.yaml too, but no such section. A run whose settings an earlier or a later version
         # wrote, which may not be read today, is one still, and so is one whose config.yaml is damaged.
-        return _holds(self.config_file, "\ncodesign:\n") or _holds(self.metrics_file, ",".join(_METRICS))
-
-    def _check_same(self, config: Config) -> None:
-        stored, given = settings(self.read_config()), settings(config)
-        for key in sorted(stored.keys() | given.keys()):
-            if stored.get(key) != given.get(key):
-                raise ConfigError(
-                    f"expected the configuration {self.path} was started with, but {key} is {given.get(key)!r} "
-                    f"instead of {stored.get(key)!r}: resume with "
-                    f"{self._resuming()}"
-                )
+        return _holds(self.config_file, "\ncodesign:\n") or _holds(self.metrics_file, ",".join(_FIRST))
 
     def _remove_run(self) -> None:
+        report = self.path / "report.html"
         with write_errors(self.path):
-            for file in (
-                self.summary_file,
-                self.model_file,
-                self.metrics_file,
-                self.checkpoint_file,
-                self.path / "report.html",
-            ):
+            for file in (self.summary_file, self.model_file, self.metrics_file, self.checkpoint_file, report):
                 file.unlink(missing_ok=True)
+
+
+def _summary_model(metrics: Sequence[Metric]) -> type[Summary]:
+    fields: dict[str, Any] = {
+        metric.column(split): (
+            float,
+            Field(ge=0, le=1, description="a number from 0 to 1") if metric.percent else Field(description="a number"),
+        )
+        for metric in metrics
+        for split in ("test", "train")
+    }
+    return create_model("RunSummary", __base__=Summary, **fields)
 
 
 def _holds(file: Path, words: str) -> bool:
@@ -336,15 +319,21 @@ def _holds(file: Path, words: str) -> bool:
 
 def settings(config: Config) -> dict[str, Any]:
     """Return what defines the experiment, by dotted names: not where the data lie, nor how the machine is used."""
-    return _settings(config.model_dump())
+    return dict(_flattened(config.model_dump()))
 
 
-def _settings(content: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
-    plain = tuple(step for step in path if not step.isdigit())
-    if (plain[0].replace("devices", "device"), *plain[1:]) in _NOT_THE_EXPERIMENT if plain else False:
-        return {}
-    if isinstance(content, dict):
-        return {k: v for key, value in content.items() for k, v in _settings(value, (*path, key)).items()}
-    if isinstance(content, list):
-        return {k: v for i, value in enumerate(content) for k, v in _settings(value, (*path, str(i))).items()}
-    return {".".join(path): content}
+def _flattened(content: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    plain = tuple(step.replace("devices", "device") for step in path if not step.isdigit())
+    if plain in _NOT_THE_EXPERIMENT:
+        return
+    if isinstance(content, dict | list):
+        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+            yield from _flattened(value, (*path, str(key)))
+    else:
+        yield ".".join(path), content
+
+
+def _differences(one: dict[str, Any], other: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    for key in sorted(one.keys() | other.keys()):
+        if one.get(key) != other.get(key):
+            yield key, one.get(key), other.get(key)
