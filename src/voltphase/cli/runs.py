@@ -27,13 +27,15 @@ def evaluate(
     model, config, summary = load_run(run)
     dataset = build_dataset(config, split, data_dir)
     result = answer(model, dataset)
-    right = int((result.predictions == result.labels).sum())
-    recorded = summary.get(f"{split}_accuracy")
-    say(f"{split} accuracy {result.accuracy:.4f}: {right} of {len(dataset)} images of {config.data.name}")
+    for metric in model.task.metrics:
+        value = result.metrics[metric.name]
+        images = f"{round(value * len(dataset))} of {len(dataset)}" if metric.percent else str(len(dataset))
+        say(f"{split} {metric.name} {metric.number(value)}: {images} images of {config.data.name}")
     if not summary.get("deployable", True):
         say("of free phases: a ceiling, which no device can be set to")
-    if isinstance(recorded, float):
-        say(f"recorded when trained: {recorded:.4f}")
+    for metric in model.task.metrics:
+        if (recorded := summary.get(metric.column(split))) is not None:
+            say(f"recorded when trained: {metric.number(recorded)}")
 
 
 def refine(
@@ -106,9 +108,10 @@ def refine(
         f"loss {refined['loss_before']:.4f} -> {refined['loss_after']:.4f} on {refined['images']} training images, "
         f"{refined['changed_pixels']} pixels changed in {refined['seconds']:.0f} s; {end}"
     )
-    for split in ("test", "train"):
-        before, after = refined[f"{split}_accuracy_before"], summary[f"{split}_accuracy"]
-        say(f"{split} accuracy {before:.4f} -> {after:.4f}")
+    for key, before in refined.items():
+        if key.endswith("_before") and key != "loss_before":
+            column = key.removesuffix("_before")
+            say(f"{column.replace('_', ' ')} {before:.4f} -> {summary[column]:.4f}")
     say(f"results are in {out}, next:")
     say(f"  {shell('voltphase', 'deploy', out, '--out', out.with_name(f'{out.name}-bench'))}")
 

@@ -119,7 +119,7 @@ class RunView:
             metrics={key: np.array([epoch[key] for epoch in epochs]) for key in epochs[0]},
             test=test,
             predictions=predictions,
-            examples=[_example(model, test, index, evaluation.logits[index].numpy()) for index in chosen],
+            examples=[_example(model, test, index, evaluation.outputs[index].numpy()) for index in chosen],
             light=measure_light(model, test.images[:_LIGHT_IMAGES], test.labels[:_LIGHT_IMAGES]),
         )
 

@@ -183,7 +183,7 @@ class _Worker:
             # What was begun cannot be resumed: damaged, of an older version, or of when defaults were others.
             return self._train(run, folder, overwrite=True)
 
-    def _train(self, run: Run, folder: Path, **options: bool) -> dict[str, Any]:
+    def _train(self, run: Run, folder: Path, **options: Any) -> dict[str, Any]:
         stopped = False
 
         def stop_in_time(_: object) -> None:

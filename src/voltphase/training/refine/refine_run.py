@@ -78,17 +78,17 @@ def refine_run(
             watch=watch,
         )
         seconds = time.perf_counter() - started
-        reached = {
-            f"{split}_accuracy": evaluate(model, dataset, config.training.batch_size).accuracy
-            for split, dataset in (("test", test_set), ("train", train_set))
+        found = {
+            **evaluate(model, test_set, config.training.batch_size).columns("test"),
+            **evaluate(model, train_set, config.training.batch_size).columns("train"),
         }
         summary = {
             **summary,
-            **reached,
+            **found,
             "refined": {
                 "loss_before": result.loss_before,
                 "loss_after": result.loss_after,
-                **{f"{key}_before": summary.get(key) for key in reached},
+                **{f"{column}_before": summary.get(column) for column in found},
                 "images": len(drawn),
                 "evaluations": result.evaluations,
                 "changed_pixels": result.changed,
