@@ -1,18 +1,22 @@
-"""The examples of docs/devices.md: its files, the commands typed there and what they print."""
+"""The examples of the documentation: files, commands typed there and what they print, and Python."""
 
 from __future__ import annotations
 
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+import voltphase
 from voltphase.cli import app
 
-PAGE = Path(__file__).parent.parent / "docs" / "devices.md"
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "devices.md"
 FILE = re.compile(r"^`([\w.-]+)`:\n\n```\n(.*?)```", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SESSION = re.compile(r"^```console\n(.*?)```", re.MULTILINE | re.DOTALL)
 
 
@@ -31,3 +35,18 @@ def test_the_page_on_devices_shows_what_happens(tmp_path: Path, monkeypatch: pyt
         result = CliRunner().invoke(app, words[1:])
         assert result.output == shown, command
         assert result.exit_code == (2 if shown.startswith("error: ") else 0)
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    voltphase.devices.tn_slm().save("slm.csv")
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    network, whole_path = PYTHON.findall(page)
+    names: dict[str, Any] = {}
+    exec(network, names)
+    assert [tuple(levels.shape) for levels in names["levels"]] == [(200, 200)] * 5
+    quick = whole_path.replace('"training.epochs=5"', '"training.epochs=1", "data.train_limit=200"')
+    assert quick != whole_path
+    exec(quick, names)
+    assert names["result"].passed
+    assert names["result"].accuracy == names["run"].summary["test_accuracy"]

@@ -44,13 +44,13 @@ if TYPE_CHECKING:
         Unconstrained,
     )
     from voltphase.core.errors import VoltphaseError
-    from voltphase.deployment import deploy, verify
+    from voltphase.deployment import verify
     from voltphase.devices import DeviceStates
     from voltphase.network.donn import DONN
     from voltphase.optics import ImageSource, Propagator
     from voltphase.optics.grid import Grid
     from voltphase.tasks import RegionReadout, Regions
-    from voltphase.training import load_run, train
+    from voltphase.workflow import deploy, load_run, train
 
     __version__: str
 
@@ -113,9 +113,9 @@ _HOMES = {
     "Softmax": "codesign",
     "Unconstrained": "codesign",
     "VoltphaseError": "core.errors",
-    "deploy": "deployment",
-    "load_run": "training",
-    "train": "training",
+    "deploy": "workflow",
+    "load_run": "workflow",
+    "train": "workflow",
     "verify": "deployment",
 }
 

@@ -1,0 +1,114 @@
+"""The whole path in Python: train into a folder, load what was trained, deploy it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from voltphase import deployment, training
+from voltphase.config import Config, load_config
+from voltphase.core.errors import DataError
+from voltphase.core.files import checked_path
+from voltphase.data import ImageDataset
+from voltphase.network.donn import DONN
+from voltphase.training.batches import Data, given_datasets
+from voltphase.training.loop import EpochMetrics
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run folder with what was trained in it; it unpacks into the network, the configuration and the summary.
+
+    Args:
+        path: Path of the run folder.
+        model: Trained network in evaluation mode.
+        config: Configuration of the run.
+        summary: Content of ``summary.json``.
+        test_set: Test images, where they were given in Python; None where the configuration names them.
+    """
+
+    path: Path
+    model: DONN
+    config: Config
+    summary: dict[str, Any]
+    test_set: ImageDataset | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.model, self.config, self.summary))
+
+
+def train(
+    config: Config | str | Path,
+    *,
+    out: str | Path,
+    data: Data | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    console: Console | None = None,
+    watch: Callable[[EpochMetrics], None] | None = None,
+) -> TrainedRun:
+    """Train a network into a run folder, and return the run.
+
+    Args:
+        config: Configuration, the name of a preset, or the path of a YAML file.
+        out: Path of the run folder to make.
+        data: Images to train on in place of the configuration's data set, such as ``(images, labels)``; see
+            :func:`voltphase.training.train`.
+        resume: Whether to continue an interrupted run.
+        overwrite: Whether to replace a run that is there.
+        console: Console to show progress on; nothing is shown without one.
+        watch: Function that is called with the figures of each epoch.
+
+    Raises:
+        VoltphaseError: if something given does not fit, or training fails.
+    """
+    config = config if isinstance(config, Config) else load_config(config)
+    training.train(config, out, data=data, resume=resume, overwrite=overwrite, console=console, watch=watch)
+    return load_run(out, None if data is None else given_datasets(data, config.seed)[1])
+
+
+def load_run(path: str | Path, test_set: ImageDataset | None = None) -> TrainedRun:
+    """Return the run in a run folder.
+
+    Args:
+        path: Path of the run folder.
+        test_set: Test images of a run that was trained on images given in Python.
+
+    Raises:
+        DataError: if the folder does not hold a finished run, or is damaged.
+    """
+    return TrainedRun(Path(path), *training.load_run(path), test_set)
+
+
+def deploy(
+    design: TrainedRun | DONN | str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    test_set: ImageDataset | None = None,
+) -> Path:
+    """Write the maps to load on the devices of a design, with all that is needed to rebuild and verify the system.
+
+    Args:
+        design: Run, path of a run folder, or trained network.
+        out: Folder to make.
+        test_set: Images to verify the deployed system with; those of the run by default, and none for a network.
+
+    Returns:
+        The path ``out``.
+
+    Raises:
+        VoltphaseError: if the folder cannot be made, or the design cannot be deployed.
+    """
+    if isinstance(design, DONN):
+        return deployment.deploy(design, out, dataset=test_set)
+    path, known = (design.path, design.test_set) if isinstance(design, TrainedRun) else (design, None)
+    test_set = known if test_set is None else test_set
+    if test_set is None:
+        return deployment.deploy_run(path, out)
+    model, _, summary = training.load_run(checked_path(path, DataError))
+    return deployment.deploy(model, out, dataset=test_set, expected_accuracy=summary["test_accuracy"])
