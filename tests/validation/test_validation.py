@@ -11,25 +11,25 @@ from voltphase import validation
 from voltphase.core.errors import OutputError
 from voltphase.optics import FresnelTransfer
 from voltphase.optics.maps import ConvolutionEngine
-from voltphase.validation import Row, table
+from voltphase.validation import Comparison, suite
 from voltphase.validation.cases import methods as agreement
-from voltphase.validation.rows import ADJOINT, CLOSED_FORM, ROUNDING
+from voltphase.validation.comparison import ADJOINT, CLOSED_FORM, ROUNDING
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Row], Path]:
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Comparison], Path]:
     out = tmp_path_factory.mktemp("validation") / "deep" / "folder"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return validation.run(out), out
 
 
-def test_every_case_passes(written: tuple[list[Row], Path]) -> None:
+def test_every_case_passes(written: tuple[list[Comparison], Path]) -> None:
     rows, _ = written
     assert [row for row in rows if not row.passed] == []
 
 
-def test_no_case_is_missing(written: tuple[list[Row], Path]) -> None:
+def test_no_case_is_missing(written: tuple[list[Comparison], Path]) -> None:
     rows, _ = written
     named = {row.case for row in rows}
     for case in (
@@ -65,7 +65,7 @@ def test_no_case_is_missing(written: tuple[list[Row], Path]) -> None:
     assert all(row.limited_by for row in rows)
 
 
-def test_tolerances_are_the_promised_ones(written: tuple[list[Row], Path]) -> None:
+def test_tolerances_are_the_promised_ones(written: tuple[list[Comparison], Path]) -> None:
     rows, _ = written
     assert (CLOSED_FORM, ROUNDING, ADJOINT) == (1e-3, 1e-10, 1e-12)
     assert max(row.tolerance for row in rows) <= CLOSED_FORM
@@ -73,7 +73,7 @@ def test_tolerances_are_the_promised_ones(written: tuple[list[Row], Path]) -> No
     assert max(row.tolerance for row in rows if row.case.startswith("adjoint")) <= ADJOINT
 
 
-def test_the_table_is_written_with_its_columns(written: tuple[list[Row], Path]) -> None:
+def test_the_table_is_written_with_its_columns(written: tuple[list[Comparison], Path]) -> None:
     rows, out = written
     table = json.loads((out / "validation.json").read_text(encoding="utf-8"))
     assert len(table) == len(rows)
@@ -85,9 +85,9 @@ def test_the_table_is_written_with_its_columns(written: tuple[list[Row], Path]) 
 
 
 def test_a_row_beyond_its_tolerance_fails() -> None:
-    assert Row("a", "b", 1e-3, 1e-3, "c").passed
-    assert not Row("a", "b", 1.1e-3, 1e-3, "c").passed
-    broken = Row("a", "b", math.nan, 1e-3, "c")
+    assert Comparison("a", "b", 1e-3, 1e-3, "c").passed
+    assert not Comparison("a", "b", 1.1e-3, 1e-3, "c").passed
+    broken = Comparison("a", "b", math.nan, 1e-3, "c")
     assert not broken.passed
     assert broken.as_json()["error"] is None
 
@@ -96,13 +96,13 @@ def test_a_broken_engine_is_not_hidden_by_a_sound_one(monkeypatch: pytest.Monkey
     monkeypatch.setattr(agreement, "METHODS_BY_NAME", {"fresnel": FresnelTransfer})
     adjoint = ConvolutionEngine.adjoint
     monkeypatch.setattr(ConvolutionEngine, "adjoint", lambda self, field: adjoint(self, field) * math.nan)
-    assert [row.case for row in agreement.adjoints().rows if not row.passed] == ["adjoint dot product"]
+    assert [row.case for row in agreement.adjoints().comparisons if not row.passed] == ["adjoint dot product"]
 
 
 def test_a_place_that_cannot_be_written_is_found_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "CASES", (lambda: pytest.fail("worked in vain"),))
+    monkeypatch.setattr(suite, "CASES", (lambda: pytest.fail("worked in vain"),))
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"cannot write .*file.inside: not a directory; choose a place"):
         validation.run(tmp_path / "file" / "inside")

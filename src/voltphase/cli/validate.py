@@ -31,13 +31,13 @@ def validate(
     """
     from voltphase import validation
 
-    rows = validation.run(out)
+    comparisons = validation.run(out)
     lines = [["case", "method", "error", "tolerance", "pass"]]
-    for row in rows:
-        passed = "passed" if row.passed else "FAILED"
-        lines.append([row.case, row.method, f"{row.error:.1e}", f"{row.tolerance:.1e}", passed])
+    for one in comparisons:
+        passed = "passed" if one.passed else "FAILED"
+        lines.append([one.case, one.method, f"{one.error:.1e}", f"{one.tolerance:.1e}", passed])
     say_table(lines)
-    failed = sum(not row.passed for row in rows)
-    say(f"{len(rows) - failed} of {len(rows)} comparisons passed")
+    failed = sum(not one.passed for one in comparisons)
+    say(f"{len(comparisons) - failed} of {len(comparisons)} comparisons passed")
     if failed:
         raise typer.Exit(FAILED)

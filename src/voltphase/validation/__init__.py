@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voltphase.validation.rows import Row
-from voltphase.validation.table import run
+from voltphase.validation.comparison import Comparison
+from voltphase.validation.suite import run
 
-__all__ = ["Row", "run"]
+__all__ = ["Comparison", "run"]

@@ -20,16 +20,17 @@ Field = NDArray[np.complex128]
 
 
 def band_kernel(rows: Reals, columns: Reals, pitch: tuple[float, float], wavelength: float, distance: float) -> Field:
-    """The light of one sample's sinc beside it, as a sum of plane waves, each of which goes its way exactly.
+    """Return the light that one sample's sinc sends, as a sum of plane waves that propagate exactly.
 
     The integral over the band of exp(2 pi i (f d + z sqrt(1 / wavelength^2 - f^2))) by Gauss and Legendre on the real
     axis, in parts that end at grazing light, where nodes are dense.
 
     Args:
-        rows, columns: Displacements in metres, 1-D.
-        pitch: Of the samples in metres, (y, x).
-        wavelength: In metres.
-        distance: In metres.
+        rows: Displacements along y in metres, 1-D.
+        columns: Displacements along x in metres, 1-D.
+        pitch: Pitch of the samples in metres, (y, x).
+        wavelength: Wavelength in metres.
+        distance: Distance between the planes in metres.
 
     Returns:
         A ``rows x columns`` array, carrier included.
@@ -59,11 +60,15 @@ def band_kernel(rows: Reals, columns: Reals, pitch: tuple[float, float], wavelen
 def pixel_kernel(
     rows: Reals, columns: Reals, width: tuple[float, float], wavelength: float, distance: float, parts: int = 24
 ) -> Field:
-    """The first Rayleigh-Sommerfeld integral over one uniform pixel, by Gauss and Legendre.
+    """Return the first Rayleigh-Sommerfeld integral over one uniform pixel, by Gauss and Legendre.
 
-    Args: as :func:`band_kernel`, and
-        width: Of a pixel in metres, (y, x).
-        parts: Nodes along each side of it.
+    Args:
+        rows: Displacements along y in metres, 1-D.
+        columns: Displacements along x in metres, 1-D.
+        width: Width of a pixel in metres, (y, x).
+        wavelength: Wavelength in metres.
+        distance: Distance between the planes in metres.
+        parts: Number of nodes along each side of the pixel.
     """
     nodes, weights = _gauss_legendre(parts)
     y, x = (d[:, None] - size / 2 * nodes for d, size in zip((rows, columns), width, strict=True))
@@ -75,9 +80,14 @@ def pixel_kernel(
 
 
 def point_kernel(rows: Reals, columns: Reals, pitch: tuple[float, float], wavelength: float, distance: float) -> Field:
-    """The first Rayleigh-Sommerfeld integral of a sample that is a point with the weight of its area.
+    """Return the first Rayleigh-Sommerfeld integral of a sample that is a point with the weight of its area.
 
-    Args and returns: as :func:`band_kernel`; the distance is above zero.
+    Args:
+        rows: Displacements along y in metres, 1-D.
+        columns: Displacements along x in metres, 1-D.
+        pitch: Pitch of the samples in metres, (y, x).
+        wavelength: Wavelength in metres.
+        distance: Distance between the planes in metres, above zero.
     """
     wave_number = 2 * math.pi / wavelength
     r = np.sqrt(rows[:, None] ** 2 + columns**2 + distance**2)
@@ -86,13 +96,13 @@ def point_kernel(rows: Reals, columns: Reals, pitch: tuple[float, float], wavele
 
 
 def direct_sum(field: Field, source: Grid, target: Grid, kernel: Callable[[Reals, Reals], Field]) -> Field:
-    """Fields on the target, as the sum of what every sample of the source sends to every sample there.
+    """Return fields on the target: the sum of what every sample of the source sends to every sample there.
 
     Args:
-        field: ``... x rows x columns`` on the source.
-        source: Where the field is given.
-        target: Where it is wanted.
-        kernel: What a sample sends to displacements of rows and of columns, even in both.
+        field: Field on the source, ``... x rows x columns``.
+        source: Grid on which the field is given.
+        target: Grid on which it is wanted.
+        kernel: Function that gives what a sample sends to displacements of rows and of columns, even in both.
     """
     sizes, places = [], []
     for to, at in zip(target.coordinates(), source.coordinates(), strict=True):
@@ -110,7 +120,7 @@ def _farthest(displacements: Reals) -> float:
 
 
 def _nodes(ends: Sequence[float], reach: float, distance: float, corner: float) -> tuple[Reals, Reals]:
-    """Frequencies and weights, in each part between two ends as many as its turns need, denser towards its ends.
+    """Return frequencies and weights: in each part as many as its phase turns need, denser towards its ends.
 
     ``corner`` is the square of the steepest light's axial frequency, below zero if that is evanescent.
     """

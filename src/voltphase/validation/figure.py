@@ -11,16 +11,21 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from voltphase.reporting.style import ACCENT, INK, MUTED, RULE, SECOND, house_style, new_figure, png
-from voltphase.validation.rows import Curve, Row
+from voltphase.validation.comparison import Comparison, Curve
 
 # Errors of exactly zero are drawn here on the logarithmic axis.
 FLOOR = 1e-17
 
 
-def draw(rows: Sequence[Row], curves: Sequence[Curve]) -> bytes:
-    """A PNG image: a panel for each curve, and the error of each row against its tolerance."""
+def draw(comparisons: Sequence[Comparison], curves: Sequence[Curve]) -> bytes:
+    """Return a PNG image: a chart for each curve, and each error against its tolerance.
+
+    Args:
+        comparisons: The comparisons, in the order of the table.
+        curves: The curves to draw.
+    """
     with house_style():
-        height = max(6.5, 0.16 * len(rows) + 1)
+        height = max(6.5, 0.16 * len(comparisons) + 1)
         figure = new_figure(13, height)
         left, right = (figure.add_subfigure(half) for half in figure.add_gridspec(1, 2))
         panels = left.subplots((len(curves) + 1) // 2, 2, squeeze=False).flatten()
@@ -29,7 +34,7 @@ def draw(rows: Sequence[Row], curves: Sequence[Curve]) -> bytes:
         for axes in panels[len(curves) :]:
             axes.set_axis_off()
         panels[0].legend(loc="best")
-        _draw_errors(right.subplots(), rows)
+        _draw_errors(right.subplots(), comparisons)
         return png(figure)
 
 
@@ -39,19 +44,19 @@ def _draw_curve(axes: Axes, curve: Curve) -> None:
     axes.set(title=curve.title, xlabel=curve.x_label, ylabel=curve.y_label)
 
 
-def _draw_errors(axes: Axes, rows: Sequence[Row]) -> None:
-    places = np.arange(len(rows))
-    errors = np.array([row.error if np.isfinite(row.error) else 1.0 for row in rows]).clip(min=FLOOR)
-    tolerances = np.array([row.tolerance for row in rows])
+def _draw_errors(axes: Axes, comparisons: Sequence[Comparison]) -> None:
+    places = np.arange(len(comparisons))
+    errors = np.array([one.error if np.isfinite(one.error) else 1.0 for one in comparisons]).clip(min=FLOOR)
+    tolerances = np.array([one.tolerance for one in comparisons])
     axes.hlines(places, FLOOR, errors, color=RULE, linewidth=1)
     axes.plot(errors, places, "o", ms=4, color=ACCENT, markeredgewidth=0, label="error")
     axes.plot(tolerances, places, "|", ms=7, color=INK, label="tolerance")
-    failed = [place for place, row in zip(places, rows, strict=True) if not row.passed]
+    failed = [place for place, one in zip(places, comparisons, strict=True) if not one.passed]
     axes.plot(errors[failed], places[failed], "X", ms=7, color=SECOND, label="failed" if failed else "_")
     axes.set_xscale("log")
     axes.set_xlim(FLOOR, 1)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_yticks(places, [f"{row.case} · {row.method}" for row in rows], fontsize=6.5)
+    axes.set_ylim(len(comparisons) - 0.5, -0.5)
+    axes.set_yticks(places, [f"{one.case} · {one.method}" for one in comparisons], fontsize=6.5)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", which="major")

@@ -8,25 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from voltphase.optics import FresnelTransfer, Propagator
+from voltphase.optics import FresnelTransfer
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods.accuracy.rough_error import rough_error
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.validation.brute_force import Field, Reals, band_kernel, direct_sum, pixel_kernel, point_kernel
-from voltphase.validation.rows import CLOSED_FORM, Curve, Outcome, Row
-
-WAVELENGTH = 532e-9
-DOUBLE = torch.complex128
+from voltphase.validation.comparison import CLOSED_FORM, CaseResult, Comparison, Curve
+from voltphase.validation.light import WAVELENGTH, through
 
 
 @dataclass(frozen=True)
-class Case:
+class _Case:
     """A method where it is right for rough light.
 
     Args:
-        method: Its name.
-        source, target: The planes.
-        distance: Between them in metres.
+        method: Name of the method.
+        source: Grid of the light.
+        target: Grid it is propagated to.
+        distance: Distance between the planes in metres.
         samples: What the method takes samples for: ``"sinc"`` for the band-limited field through them, ``"square"`` for
             uniform pixels, ``"point"`` for points, ``"lens"`` for points behind a lens.
         limited_by: What makes the error what it is.
@@ -44,45 +43,37 @@ PAPER, SMALL = Grid(64, 36e-6), Grid((16, 12), 4e-6)
 STEEP = Grid((16, 12), (0.9 * WAVELENGTH, 0.7 * WAVELENGTH))
 HALF = Grid((12, 10), WAVELENGTH / 2)
 PARAXIAL, EXACT = "the paraxial approximation", "nothing: the quadrature's rounding"
-CASES = (
-    Case("fresnel", PAPER, PAPER, 0.3, "sinc", PARAXIAL),
-    Case("angular-spectrum", PAPER, PAPER, 0.3, "sinc", EXACT),
-    Case("angular-spectrum", Grid(24, 2e-6), Grid((20, 24), (3e-6, 2.3e-6), (5e-5, -2e-5)), 2e-3, "sinc", EXACT),
-    Case("angular-spectrum", STEEP, STEEP, 20 * WAVELENGTH, "sinc", EXACT),
-    Case("rayleigh-sommerfeld", HALF, HALF, 30 * WAVELENGTH, "sinc", "evanescent light of the samples"),
-    Case("fresnel-pixels", Grid(10, 36e-6), Grid((8, 12), 36e-6), 0.05, "square", PARAXIAL),
-    Case("fresnel-impulse", SMALL, SMALL, 0.1, "point", PARAXIAL),
-    Case("fraunhofer", SMALL, Grid((16, 12), 5e-3), 50.0, "point", "the curvature left out at 50 m"),
-    Case("focal-plane", SMALL, Grid((16, 12), 100e-6), 0.1, "lens", PARAXIAL),
+_CASES = (
+    _Case("fresnel", PAPER, PAPER, 0.3, "sinc", PARAXIAL),
+    _Case("angular-spectrum", PAPER, PAPER, 0.3, "sinc", EXACT),
+    _Case("angular-spectrum", Grid(24, 2e-6), Grid((20, 24), (3e-6, 2.3e-6), (5e-5, -2e-5)), 2e-3, "sinc", EXACT),
+    _Case("angular-spectrum", STEEP, STEEP, 20 * WAVELENGTH, "sinc", EXACT),
+    _Case("rayleigh-sommerfeld", HALF, HALF, 30 * WAVELENGTH, "sinc", "evanescent light of the samples"),
+    _Case("fresnel-pixels", Grid(10, 36e-6), Grid((8, 12), 36e-6), 0.05, "square", PARAXIAL),
+    _Case("fresnel-impulse", SMALL, SMALL, 0.1, "point", PARAXIAL),
+    _Case("fraunhofer", SMALL, Grid((16, 12), 5e-3), 50.0, "point", "the curvature left out at 50 m"),
+    _Case("focal-plane", SMALL, Grid((16, 12), 100e-6), 0.1, "lens", PARAXIAL),
 )
 
 
-def random_phases() -> Outcome:
-    """Every method, and what is estimated of its error."""
-    rows = [_row(case) for case in CASES]
-    rows += [_wrapped(method) for method in ("fresnel-wrapped", "angular-spectrum-wrapped")]
-    return Outcome(rows, [_estimates()])
+def compare() -> CaseResult:
+    """Compare every method with a sum, and what is estimated of its error with the error."""
+    comparisons = [_compared(case) for case in _CASES]
+    comparisons += [_periodic(method) for method in ("fresnel-wrapped", "angular-spectrum-wrapped")]
+    return CaseResult(comparisons, [_estimates()])
 
 
-def _row(case: Case) -> Row:
+def _compared(case: _Case) -> Comparison:
     field = _phases(case.source)
     # Unchecked: points are not what estimates of errors take samples for.
-    propagate = Propagator(
-        case.source,
-        case.target,
-        wavelength=WAVELENGTH,
-        distance=case.distance,
-        method=case.method,
-        dtype=DOUBLE,
-        check=False,
+    found = through(
+        torch.from_numpy(field), case.source, case.target, distance=case.distance, method=case.method, check=False
     )
-    found = propagate(torch.from_numpy(field)).numpy()
-    return Row(
-        "random phases, direct sum", case.method, _off(found, _summed(case, field)), CLOSED_FORM, case.limited_by
-    )
+    error = _off(found.numpy(), _summed(case, field))
+    return Comparison("random phases, direct sum", case.method, error, CLOSED_FORM, case.limited_by)
 
 
-def _summed(case: Case, field: Field) -> Field:
+def _summed(case: _Case, field: Field) -> Field:
     pitch, distance = case.source.pitch, case.distance
     if case.samples == "lens":
         y, x = (at.numpy() for at in case.source.coordinates())
@@ -95,11 +86,10 @@ def _summed(case: Case, field: Field) -> Field:
     return direct_sum(field, case.source, case.target, of)
 
 
-def _wrapped(method: str) -> Row:
-    """Of a periodic plane plane waves are few: each by itself."""
+def _periodic(method: str) -> Comparison:
+    # A periodic plane has few plane waves: each is propagated by itself.
     grid, distance = Grid((16, 12), 36e-6), 0.05
     field = _phases(grid)
-    propagate = Propagator(grid, wavelength=WAVELENGTH, distance=distance, method=method, dtype=DOUBLE)
     expected = np.zeros_like(field)
     y, x = (at.numpy() for at in grid.coordinates())
     for row in range(grid.rows):
@@ -113,20 +103,20 @@ def _wrapped(method: str) -> Row:
             axial = math.sqrt(1 / WAVELENGTH**2 - f_y**2 - f_x**2)
             turned = np.exp(2j * math.pi * (distance * axial % 1))
             expected += wave * turned * np.vdot(wave, field) / field.size
-    error = _off(propagate(torch.from_numpy(field)).numpy(), expected)
+    error = _off(through(torch.from_numpy(field), grid, distance=distance, method=method).numpy(), expected)
     limit = PARAXIAL if method.startswith("fresnel") else "rounding"
-    return Row("random phases, periodic direct sum", method, error, CLOSED_FORM, limit)
+    return Comparison("random phases, periodic direct sum", method, error, CLOSED_FORM, limit)
 
 
 def _estimates() -> Curve:
-    """What the Fresnel transfer function is off by, as estimated from its kernel and as found."""
+    """Return the error of the Fresnel transfer function, as estimated from its kernel and as found."""
     grid = Grid(16, 4e-6)
     between, distances = np.geomspace(1e-4, 5e-3, 25), np.geomspace(1e-4, 5e-3, 7)
     estimated = [rough_error(FresnelTransfer(), Geometry(grid, grid, WAVELENGTH, z)) for z in between]
     found = []
     for z in distances:
-        case = Case("fresnel", grid, grid, float(z), "sinc", PARAXIAL)
-        found.append(_row(case).error)
+        case = _Case("fresnel", grid, grid, float(z), "sinc", PARAXIAL)
+        found.append(_compared(case).error)
     return Curve(
         "Fresnel's error of random phases, estimated",
         "distance (mm)",

@@ -7,24 +7,25 @@ import math
 import torch
 from torch import Tensor
 
-from voltphase.optics import Propagator, gaussian_beam
+from voltphase.optics import gaussian_beam
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods.formulas import carrier
-from voltphase.validation.rows import CLOSED_FORM, Curve, Outcome, Row, array, worst
+from voltphase.validation.comparison import CLOSED_FORM, CaseResult, Comparison, Curve, array, worst
+from voltphase.validation.light import DOUBLE, WAVELENGTH, through
 
-WAVELENGTH, WAIST = 532e-9, 100e-6
+WAIST = 100e-6
 RAYLEIGH = math.pi * WAIST**2 / WAVELENGTH
 GRID = Grid(160, 12e-6)
 METHODS = ("fresnel", "angular-spectrum")
 
 
-def gaussian() -> Outcome:
-    """Width, curvature, Gouy phase, intensity on the axis, and the whole field."""
+def compare() -> CaseResult:
+    """Compare width, curvature, Gouy phase, intensity on the axis, and the whole field."""
     distance = 1.7 * RAYLEIGH
-    rows = []
+    comparisons = []
     for method in METHODS:
         field = _through(distance, method)
-        expected = gaussian_beam(GRID, wavelength=WAVELENGTH, waist=WAIST, distance=distance, dtype=torch.complex128)
+        expected = gaussian_beam(GRID, wavelength=WAVELENGTH, waist=WAIST, distance=distance, dtype=DOUBLE)
         stretch = math.sqrt(1 + (distance / RAYLEIGH) ** 2)
         radius = distance * (1 + (RAYLEIGH / distance) ** 2)
         gouy = math.atan(distance / RAYLEIGH)
@@ -38,25 +39,26 @@ def gaussian() -> Outcome:
             "on-axis intensity": abs(on_axis * stretch**2 - 1),
         }
         limit = "rounding" if method == "fresnel" else "the closed form, which is paraxial"
-        rows += [Row(f"Gaussian beam, {name}", method, error, CLOSED_FORM, limit) for name, error in figures.items()]
-    return Outcome(rows, [_widths()])
+        comparisons += [
+            Comparison(f"Gaussian beam, {name}", method, error, CLOSED_FORM, limit) for name, error in figures.items()
+        ]
+    return CaseResult(comparisons, [_widths()])
 
 
 def _through(distance: float, method: str) -> Tensor:
-    waist = gaussian_beam(GRID, wavelength=WAVELENGTH, waist=WAIST, dtype=torch.complex128)
-    propagate = Propagator(GRID, wavelength=WAVELENGTH, distance=distance, method=method, dtype=torch.complex128)
-    return propagate(waist)
+    waist = gaussian_beam(GRID, wavelength=WAVELENGTH, waist=WAIST, dtype=DOUBLE)
+    return through(waist, GRID, distance=distance, method=method)
 
 
 def _width(field: Tensor) -> float:
-    """Twice the standard deviation of the intensity along x, which is the 1/e radius of the amplitude."""
+    """Return twice the standard deviation of the intensity along x, which is the 1/e radius of the amplitude."""
     _, x = GRID.coordinates()
     weight = field.abs().square().sum(0)
     return 2 * math.sqrt(float((weight * x**2).sum() / weight.sum()))
 
 
 def _wavefront(field: Tensor) -> tuple[float, float]:
-    """Phase at the centre without carrier, in radians, and curvature in 1/m, by a parabola through the phase."""
+    """Return the phase at the centre without carrier, in radians, and the curvature in 1/m, by a fitted parabola."""
     distance = 1.7 * RAYLEIGH
     y, x = GRID.coordinates()
     squared = (y[:, None] ** 2 + x**2).flatten()
@@ -69,7 +71,7 @@ def _wavefront(field: Tensor) -> tuple[float, float]:
 
 
 def _on_axis(field: Tensor) -> float:
-    """Intensity on the axis, which lies between four samples: their parabola's top."""
+    """Return the intensity on the axis, which lies between four samples: their parabola's top."""
     y, x = GRID.coordinates()
     squared = (y[:, None] ** 2 + x**2).flatten()
     near = squared < (60e-6) ** 2

@@ -1,0 +1,46 @@
+"""The light that the cases have in common: one wavelength, double precision."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from voltphase.core.units import UnitWarning
+from voltphase.optics import Propagator
+from voltphase.optics.grid import Grid
+
+WAVELENGTH = 532e-9
+DOUBLE = torch.complex128
+
+
+def through(field: Tensor, source: Grid, target: Grid | None = None, *, distance: float, **options: Any) -> Tensor:
+    """Propagate a field through free space.
+
+    Args:
+        field: Complex field on the source, ``... x rows x columns``.
+        source: Grid of the field.
+        target: Grid to propagate to; the source's if None.
+        distance: Distance between the planes in metres.
+        options: Options of :class:`voltphase.optics.Propagator`, such as ``method``.
+    """
+    return Propagator(source, target, wavelength=WAVELENGTH, distance=distance, dtype=DOUBLE, **options)(field)
+
+
+def at_far_point(field: Tensor, source: Grid, point: tuple[float, float], *, distance: float, method: Any) -> Tensor:
+    """Return the field at one point of a far plane.
+
+    Args:
+        field: Complex field on the source.
+        source: Grid of the field.
+        point: The point (y, x) in metres.
+        distance: Distance of the plane in metres.
+        method: Method of propagation.
+    """
+    # Unchecked: the point is kilometres off the axis, where the paraxial far field is still the closed form's.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnitWarning)
+        target = Grid(1, 1e-3, offset=point)
+    return through(field, source, target, distance=distance, method=method, check=False)[0, 0]
