@@ -37,6 +37,15 @@ LONGER_FUNCTIONS = {
     "reporting/page.py:_sections",
     "training/run.py:train",
 }
+WITHOUT_EXAMPLE = {
+    "CodesignLayer",
+    "DONN",
+    "DeviceStates",
+    "Grid",
+    "ImageSource",
+    "Propagator",
+    "verify",
+}
 FULLER_FOLDERS = {
     "optics",
     "training",
@@ -100,6 +109,12 @@ def test_examples_in_docstrings_give_what_they_show(
     result = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     assert result.attempted > 0
     assert result.failed == 0
+
+
+def test_public_names_have_examples() -> None:
+    public = {name: getattr(voltphase, name) for name in voltphase.__all__}
+    without = {name for name, thing in public.items() if callable(thing) and ">>> " not in (thing.__doc__ or "")}
+    assert without - WITHOUT_EXAMPLE == set()
 
 
 def test_every_module_can_be_imported() -> None:

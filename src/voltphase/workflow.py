@@ -66,6 +66,17 @@ def train(
 
     Raises:
         VoltphaseError: if something given does not fit, or training fails.
+
+    Examples:
+        >>> few = ["optics.depth=1", "training.epochs=1", "data.train_limit=100", "data.test_limit=20"]
+        >>> run = train(load_config("digits", few), out="runs/few")
+        >>> sorted(path.name for path in run.path.iterdir())
+        ['checkpoints', 'config.yaml', 'metrics.csv', 'model.safetensors', 'summary.json']
+        >>> model, config, summary = load_run("runs/few")
+        >>> config.optics.depth, summary == run.summary
+        (1, True)
+        >>> deploy(run, "bench").name
+        'bench'
     """
     config = config if isinstance(config, Config) else load_config(config)
     training.train(config, out, data=data, resume=resume, overwrite=overwrite, console=console, watch=watch)
@@ -81,6 +92,9 @@ def load_run(path: str | Path, test_set: ImageDataset | None = None) -> TrainedR
 
     Raises:
         DataError: if the folder does not hold a finished run, or is damaged.
+
+    Examples:
+        >>> model, config, summary = load_run("runs/mine")  # doctest: +SKIP
     """
     return TrainedRun(Path(path), *training.load_run(path), test_set)
 
@@ -103,6 +117,10 @@ def deploy(
 
     Raises:
         VoltphaseError: if the folder cannot be made, or the design cannot be deployed.
+
+    Examples:
+        >>> run = load_run("runs/mine")  # doctest: +SKIP
+        >>> deploy(run, "bench")  # doctest: +SKIP
     """
     if isinstance(design, DONN):
         return deployment.deploy(design, out, dataset=test_set)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 
 class VoltphaseError(Exception):
-    """Base of every error that a user of voltphase can cause and correct."""
+    """Base of every error that a user of voltphase can cause and correct.
+
+    Examples:
+        >>> import voltphase as vp
+        >>> try:
+        ...     vp.Grid(200, pitch=36)
+        ... except vp.VoltphaseError as error:
+        ...     print(error)
+        expected a pitch in metres, at most 0.1 m, but got 36: 36 µm is 3.6e-05
+    """
 
 
 class VoltphaseWarning(UserWarning):
