@@ -5,7 +5,7 @@
 rebuilds the system from the files, sends the test inputs that travel in the folder through it and compares what the
 detector reads. `Emulator(folder).logits(images)` answers other images. Arithmetic is in double precision; voltphase's
 own is in single by default, so that readings differ by about 1e-6 of the light on the detector. It takes the level maps
-and trusts the files; `voltphase verify` checks them too, and that the pictures hold the same levels.
+and trusts the files; `voltphase verify` checks them too, and that what is loaded on the devices holds the same levels.
 """
 
 from __future__ import annotations
@@ -37,15 +37,20 @@ class Emulator:
     def __init__(self, folder: str | Path, phase_sign: int = 1) -> None:
         self.folder = Path(folder)
         self.manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
+        if self.manifest["format_version"] not in (1, 2, 3):
+            raise ValueError(f"expected format version 1, 2 or 3, but got {self.manifest['format_version']!r}")
         layers, readout = self.manifest["layers"], self.manifest["readout"]
         grids = [self.manifest["input"]["grid"], *(layer["grid"] for layer in layers), readout["grid"]]
         self.states = [self._layer_states(layer, phase_sign) for layer in layers]
         propagation = self.manifest["propagation"]
+        distances = propagation["distances_m"]
+        if "methods" in propagation:
+            methods = propagation["methods"]
+        else:  # version 1 has one for all
+            methods = [{"name": propagation["method"], "parameters": {}}] * len(distances)
         self.gaps = [
             propagator(method, source, target, self.manifest["wavelength_m"], distance)
-            for method, source, target, distance in zip(
-                propagation["methods"], grids[:-1], grids[1:], propagation["distances_m"], strict=True
-            )
+            for method, source, target, distance in zip(methods, grids[:-1], grids[1:], distances, strict=True)
         ]
 
     def detector_field(self, image: Array) -> Array:
@@ -77,13 +82,15 @@ class Emulator:
 
     def _layer_states(self, layer: dict[str, Any], phase_sign: int) -> Array:
         levels = np.load(self.folder / layer["levels"]["file"])
-        if "device" in layer:
-            return table_states(layer["device"], phase_sign)[levels]
-        panel = layer["panel"]
-        regions = np.load(self.folder / panel["regions"]["file"])
-        states = np.full(levels.shape, complex(*panel["inactive_value"]))
-        for index, table in enumerate(panel["tables"]):
-            states[regions == index] = table_states(table, phase_sign)[levels[regions == index]]
+        device = layer.get("device") or layer["panel"]  # a panel's own key in versions 1 and 2
+        tables = [table_states(table, phase_sign) for table in device.get("tables", [device])]
+        which = layer.get("regions") or device.get("regions")
+        if which is None:
+            return tables[0][levels]
+        regions = np.load(self.folder / which["file"])
+        states = np.full(levels.shape, complex(*device["inactive_value"]))
+        for index, table in enumerate(tables):
+            states[regions == index] = table[levels[regions == index]]
         return states
 
     def _read(self, field: Array) -> list[float]:
@@ -100,8 +107,11 @@ class Emulator:
 
 def table_states(table: dict[str, Any], phase_sign: int) -> Array:
     """The complex state of each level of a device table."""
-    rows = table["table"]
-    return np.array([row["amplitude"] * np.exp(1j * phase_sign * row["phase_rad"]) for row in rows])
+    if "table" in table:  # a row for each level in versions 1 and 2
+        amplitude, phase = ([row[key] for row in table["table"]] for key in ("amplitude", "phase_rad"))
+    else:
+        amplitude, phase = table["amplitude"], table["phase"]
+    return np.array(amplitude) * np.exp(1j * phase_sign * np.array(phase))
 
 
 def interpolation(pixels: int, samples: int) -> Array:
@@ -279,7 +289,9 @@ def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit("usage: python emulate.py FOLDER, one that voltphase deploy has written")
     emulator = Emulator(sys.argv[1])
-    samples = emulator.manifest["samples"]
+    samples = emulator.manifest.get("samples")
+    if samples is None:
+        sys.exit(f"{sys.argv[1]} holds no test inputs: it is of format version 1")
     images = np.load(emulator.folder / samples["images"]["file"])
     expected = np.load(emulator.folder / samples["readings"]["file"])
     readings = emulator.readings(images)

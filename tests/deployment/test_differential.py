@@ -78,7 +78,7 @@ def test_the_manifest_says_that_regions_are_paired_and_that_gain_cancels(folder:
     assert readout["digital_factor"] == 1
     assert len(readout["regions"]) == 6
     assert readout["classes"] == ["left", "right", "low"]
-    assert Manifest.read(folder).regions == PAIRS
+    assert Manifest.read(folder).readout.on_detector == PAIRS
 
 
 def test_a_manifest_whose_classes_are_no_pairs_is_refused(folder: Path):

@@ -90,8 +90,13 @@ def remove(name: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).unlink()
 
 
-def overwrite(name: str, content: bytes) -> Callable[[Path], object]:
-    return lambda folder: (folder / name).write_bytes(content)
+def overwrite(name: str, content: bytes, *, seal: bool = False) -> Callable[[Path], object]:
+    def mutate(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+        if seal:
+            rehash(folder, 1, "image")
+
+    return mutate
 
 
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:
@@ -102,7 +107,8 @@ def write_manifest(folder: Path, content: dict[str, Any]) -> None:
 
 def rehash(folder: Path, layer: int, kind: str) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
-    record = manifest["layers"][layer - 1][kind]
+    layer_record = manifest["layers"][layer - 1]
+    record = layer_record["levels"] if kind == "levels" else layer_record["target"]["files"][0]
     record["sha256"] = hashlib.sha256((folder / record["file"]).read_bytes()).hexdigest()
     write_manifest(folder, manifest)
 
@@ -174,15 +180,15 @@ CONTRADICTIONS = {
     "no manifest": (remove("manifest.json"), r"manifest\.json cannot be read \(no such file or directory\)"),
     "no image": (remove("layer-2.png"), r"expected the file .*layer-2\.png, but it is missing"),
     "no levels": (remove("layer-3-levels.npy"), r"expected the file .*layer-3-levels\.npy, but it is missing"),
-    "not an image": (overwrite("layer-1.png", b"GIF89a"), r"read .*layer-1\.png, but it is damaged"),
-    "empty image": (overwrite("layer-1.png", b""), r"read .*layer-1\.png, but it is damaged"),
+    "not an image": (overwrite("layer-1.png", b"GIF89a", seal=True), r"read layer-1\.png, but it is damaged"),
+    "empty image": (overwrite("layer-1.png", b""), r"expected .*layer-1\.png as it was deployed"),
     "not an array": (overwrite("layer-1-levels.npy", b"1 2 3"), r"read .*layer-1-levels\.npy, but it is damaged"),
     "an archive": (overwrite("layer-1-levels.npy", archive()), r"read .*layer-1-levels\.npy, but it is damaged"),
     "endless array": (promising(10**15), r"read .*layer-1-levels\.npy, but it is damaged"),
     "unheard-of array": (promising(10**30), r"read .*layer-1-levels\.npy, but it is damaged"),
     "endless images": (
         change_manifest(lambda m: m["input"].update(image_shape=[65536, 28])),
-        r"manifest\.json, input: expected image_shape of at most 4096 a side, but got 65536",
+        r"manifest\.json: expected input\.image_shape\[0\] to be at most 4096, but got 65536",
     ),
     "pickled": (pickled, r"read .*layer-1-levels\.npy, but it is damaged"),
     "cropped": (change_image(lambda a: a[1:]), r"expected 20 rows x 24 columns in .*layer-1\.png, but got 19 x 24"),
@@ -201,7 +207,7 @@ CONTRADICTIONS = {
     ),
     "a grey between": (
         change_image(one_off),
-        r"grey values of the device table in .*layer-1\.png, but got \d+ at row 3, column 5",
+        r"grey values of the device's levels in layer-1\.png, but got \d+ at row 3, column 5",
     ),
     "other image": (change_image(swap), r"the same levels in .*layer-1\.png and layer-1-levels\.npy, but at row \d+"),
     "other levels": (change_levels(swap), r"the same levels in .*layer-1\.png and layer-1-levels\.npy"),
@@ -221,15 +227,15 @@ CONTRADICTIONS = {
     ),
     "newer version": (
         change_manifest(lambda m: m.update(format_version=99, voltphase_version="7.0")),
-        r"manifest\.json: expected format version 1 or 2, but got 99: .* voltphase that wrote it \(7\.0\)",
+        r"manifest\.json: expected format version 1, 2 or 3, but got 99: .* voltphase that wrote it \(7\.0\)",
     ),
     "edited table": (
-        change_manifest(lambda m: m["layers"][1]["device"]["table"][2].update(phase_rad=0.25)),
-        r"manifest\.json, layers\[1\]\.device: expected a device table with the digest written beside it",
+        change_manifest(lambda m: m["layers"][1]["device"]["tables"][0]["phase"].__setitem__(2, 0.25)),
+        r"manifest\.json, layers\[1\]\.device: expected panel 3 V to have the digest",
     ),
     "path": (
-        change_manifest(lambda m: m["layers"][0]["image"].update(file="../bench/layer-1.png")),
-        r"manifest\.json, layers\[0\]\.image: expected file to name a file of the same folder",
+        change_manifest(lambda m: m["layers"][0]["target"]["files"][0].update(file="../bench/layer-1.png")),
+        r"manifest\.json, layers\[0\]\.target\.files\[0\]\.file: expected to name a file of the same folder",
     ),
     "region outside": (
         change_manifest(lambda m: m["readout"]["regions"][0].__setitem__(0, 400)),
@@ -237,7 +243,7 @@ CONTRADICTIONS = {
     ),
     "impossible pitch": (
         change_manifest(lambda m: m["layers"][0]["grid"].update(pitch_m=[0, 1e-6])),
-        r"manifest\.json, layers\[0\]\.grid: expected pitch_m from 1e-10 to 0.1, but got 0",
+        r"manifest\.json: expected layers\[0\]\.grid\.pitch_m\[0\] to be at least 1e-10, but got 0",
     ),
     "coarse pitch": (
         change_manifest(lambda m: m["layers"][1]["grid"].update(pitch_m=[72e-6, 30e-6])),
@@ -248,8 +254,12 @@ CONTRADICTIONS = {
         r"manifest\.json, propagation\.methods\[1\]: .*teleport",
     ),
     "one distance too few": (
-        change_manifest(lambda m: m["propagation"]["distances_m"].pop()),
+        change_manifest(lambda m: [m["propagation"][key].pop() for key in ("distances_m", "methods")]),
         r"manifest\.json: expected 4 distances for 3 layers, but got 3",
+    ),
+    "one method too few": (
+        change_manifest(lambda m: m["propagation"]["methods"].pop()),
+        r"manifest\.json, propagation: expected methods for 4 distances, but got 3",
     ),
     "gain and factor": (
         change_manifest(lambda m: m["readout"].update(digital_factor=2.0)),

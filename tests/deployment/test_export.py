@@ -12,8 +12,8 @@ from PIL import Image
 from voltphase.core.errors import DeploymentError, OutputError
 from voltphase.data import ImageDataset
 from voltphase.deployment import deploy
-from voltphase.deployment.export import image_codes
-from voltphase.deployment.manifest import Manifest
+from voltphase.deployment.manifest import Manifest, manifest_digest
+from voltphase.deployment.targets.slm_image import image_codes
 from voltphase.devices import DeviceStates
 
 
@@ -30,11 +30,11 @@ def test_a_pixel_of_a_voltage_device_stands_for_its_voltage(tmp_path, make):
     model = make()
     deploy(model, tmp_path / "bench")
     entry = json.loads((tmp_path / "bench" / "manifest.json").read_text())["layers"][1]
-    volts = {row["code"]: row["control"] for row in entry["device"]["table"]}
+    (table,) = entry["device"]["tables"]
+    volts = dict(zip(entry["target"]["details"]["codes"], table["control"], strict=True))
     sent = np.vectorize(volts.get)(np.asarray(Image.open(tmp_path / "bench" / "layer-2.png")))
     np.testing.assert_array_equal(sent, model.layers[1].device_states.control[model.levels()[1].numpy()])
-    assert entry["device"]["control_unit"] == "V"
-    assert entry["device"]["code_is_control"] is False
+    assert table["control_unit"] == "V"
 
 
 def test_levels_are_kept_in_the_smallest_type(tmp_path, make):
@@ -73,12 +73,14 @@ def test_codes_of_different_levels_differ(count):
 
 
 def test_manifest_reads_back_to_what_was_written(deployed):
-    assert Manifest.read(deployed).to_json() == json.loads((deployed / "manifest.json").read_text())
+    content = json.loads((deployed / "manifest.json").read_text())
+    assert Manifest.read(deployed).model_dump() == content
+    assert content["manifest_sha256"] == manifest_digest(content)
 
 
 def test_manifest_describes_the_system(deployed, dataset):
     manifest = json.loads((deployed / "manifest.json").read_text())
-    assert manifest["format_version"] == 2
+    assert manifest["format_version"] == 3
     assert manifest["wavelength_m"] == 532e-9
     assert manifest["propagation"]["distances_m"] == [0.02, 0.03, 0.025, 0.04]
     assert manifest["layers"][0]["grid"] == {"shape": [20, 24], "pitch_m": [36e-6, 30e-6], "offset_m": [0, 0]}
@@ -86,7 +88,7 @@ def test_manifest_describes_the_system(deployed, dataset):
     assert manifest["readout"]["scale"] == pytest.approx(5)
     assert manifest["readout"]["classes"] == ["left", "right", "low"]
     assert manifest["reference"]["images"] == len(dataset)
-    assert [len(layer["device"]["table"]) for layer in manifest["layers"]] == [8, 3, 300]
+    assert [len(layer["device"]["tables"][0]["control"]) for layer in manifest["layers"]] == [8, 3, 300]
 
 
 def test_gain_is_a_digital_factor_of_the_readings(tmp_path, make):
@@ -141,7 +143,7 @@ def test_nothing_half_written_is_left(tmp_path, make, monkeypatch):
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(OutputError, match="no space left on device"):
         deploy(make(), tmp_path / "bench")
     assert list(tmp_path.iterdir()) == []
@@ -155,7 +157,7 @@ def test_the_note_tells_what_goes_where(deployed):
         "layer 2     50 mm         layer-2.png     20 rows x 24 columns, pitch 36 um down, 30 um across",
         "detector    115 mm",
         "Gaps, from the source on: 20 mm, 30 mm, 25 mm, 40 mm.",
-        "layer-1.png: for panel 8 grey level, 8 levels, 8-bit grey.",
+        "layer-1.png: for panel 8 grey level, 8 levels, 8-bit grey PNG.",
         "The value of a pixel is the grey level to send: 0, 36, 73, 109, 146, 182, 219, 255.",
         "The value of a pixel is NOT what to send: it stands for a control value in V: 0=0.5, 127=2.625,",
         "1       right         2-5        14-18      -0.288, -0.144      +0.060, +0.210",

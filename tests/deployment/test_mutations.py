@@ -24,6 +24,8 @@ from voltphase.tasks import Classification
 
 #: A folder of voltphase 0.1.0: no checksum, a method's name only, no inputs that travel along.
 FORMAT_1 = Path(__file__).parent / "format-1"
+#: Folders of the version after: a table of states for each layer, and a panel with pairs of regions.
+FORMAT_2 = FORMAT_1.with_name("format-2")
 SHAPE = (10, 12)
 HOSTILE = ["", "x" * 5000, "../x", "a\0b", "\ud800", "angular-spectrum"]
 
@@ -71,14 +73,30 @@ def test_an_edited_manifest_is_said_to_be_edited(folder: Path, images: ImageData
     assert verify(folder, images).passed
 
 
+def seal(changed: dict[str, Any]) -> dict[str, Any]:
+    return {**changed, "manifest_sha256": manifest_digest(changed)}
+
+
 @pytest.mark.filterwarnings("ignore::voltphase.core.errors.VoltphaseWarning")
 def test_every_field_with_a_checksum_that_fits(folder: Path, images: ImageDataset):
     content = json.loads((folder / "manifest.json").read_text())
-
-    def seal(changed: dict[str, Any]) -> dict[str, Any]:
-        return {**changed, "manifest_sha256": manifest_digest(changed)}
-
     assert_refused_or_the_same(folder, content, images, seal)
+
+
+@pytest.mark.filterwarnings("ignore::voltphase.core.errors.VoltphaseWarning")
+@pytest.mark.parametrize("name", ["tables", "panel"])
+def test_every_field_of_the_second_format(tmp_path: Path, name: str):
+    folder = tmp_path / "bench"
+    shutil.copytree(FORMAT_2 / name, folder)
+    content = json.loads((folder / "manifest.json").read_text())
+    assert_refused_or_the_same(folder, content, load("digits", "test").take(30), seal)
+
+
+@pytest.mark.parametrize("name", ["tables", "panel"])
+def test_the_second_format_is_still_verified(name: str):
+    result = verify(FORMAT_2 / name)
+    assert str(result).splitlines()[-1] == "passed"
+    assert result.images == result.predictions_equal == 30
 
 
 @pytest.mark.filterwarnings("ignore::voltphase.core.errors.VoltphaseWarning")
@@ -132,9 +150,9 @@ def assert_refused_or_the_same(
         # Of a pair a hundred times darker than the detector, what rounding hides is a hundred times as large.
         torch.testing.assert_close(found, logits, rtol=0, atol=2e-4 * float(logits.abs().max()))
         assert torch.equal(found.argmax(1), logits.argmax(1))
-        assert emulator.manifest.classes == expected.manifest.classes
-        assert [layer.codes for layer in emulator.manifest.layers] == [
-            layer.codes for layer in expected.manifest.layers
+        assert emulator.manifest.readout.classes == expected.manifest.readout.classes
+        assert [layer.target.details for layer in emulator.manifest.layers] == [
+            layer.target.details for layer in expected.manifest.layers
         ]
     assert refused > 100
     assert failed > 10

@@ -75,6 +75,15 @@ def test_what_it_prints(numpy_emulator: Any, deployed: Path, monkeypatch: pytest
     assert "20 of 20 predictions equal" in printed
 
 
+@pytest.mark.parametrize("name", ["format-1", "format-2/tables", "format-2/panel"])
+def test_folders_of_earlier_formats(numpy_emulator: Any, name: str):
+    folder = Path(__file__).parent / name
+    images = load("digits", "test").images[:10]
+    expected = np.load(folder / "expected-logits.npy")[:10]
+    logits = numpy_emulator.Emulator(folder).logits(images.numpy())
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=SINGLE_LOGITS * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("measure", ["sum", "mean", "amplitude", "fraction"])
 @pytest.mark.parametrize("differential", [False, True])
 def test_every_readout(numpy_emulator: Any, tmp_path: Path, make_device: Any, measure: Any, differential: bool):

@@ -16,6 +16,7 @@ from PIL import Image
 from voltphase.core.errors import DeploymentError
 from voltphase.data import ImageDataset
 from voltphase.deployment import Emulator, deploy, verify
+from voltphase.deployment.layers import read_layers
 from voltphase.deployment.manifest import Manifest, manifest_digest
 from voltphase.devices import DevicePanel, DeviceStates
 from voltphase.network.donn import DONN
@@ -54,8 +55,9 @@ def test_the_files_alone_give_what_the_model_gives(model: DONN, bench: Path, dat
     for layer, states in zip(model.layers, emulator.modulations(), strict=True):
         torch.testing.assert_close(states, layer.modulation().detach() / 2)
     manifest = Manifest.read(bench)
-    assert [manifest.source, *(layer.grid for layer in manifest.layers), manifest.detector] == GRIDS
-    assert [layer.device.digest for layer in manifest.layers] == [layer.device_states.digest for layer in model.layers]
+    assert manifest.grids == GRIDS
+    devices = [layer.device for layer in read_layers(bench, manifest)]
+    assert [device.digest for device in devices] == [layer.device_states.digest for layer in model.layers]
 
 
 def test_inactive_pixels_hold_level_0(model: DONN, bench: Path):
@@ -63,7 +65,7 @@ def test_inactive_pixels_hold_level_0(model: DONN, bench: Path):
         assert isinstance(layer.device_states, DevicePanel)
         inactive = layer.device_states.inactive
         image = np.asarray(Image.open(bench / f"layer-{number}.png"))
-        assert set(image[inactive]) == {Manifest.read(bench).layers[number - 1].codes[0]}
+        assert set(image[inactive]) == {Manifest.read(bench).layers[number - 1].target.details["codes"][0]}
         np.testing.assert_array_equal(np.load(bench / f"layer-{number}-regions.npy"), layer.device_states.regions)
         assert not np.load(bench / f"layer-{number}-levels.npy")[inactive].any()
 
@@ -82,20 +84,20 @@ def write_manifest(folder: Path, content: dict[str, Any]) -> None:
 
 def swap(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["layers"][0]["panel"]["tables"].reverse()
+    manifest["layers"][0]["device"]["tables"].reverse()
     write_manifest(folder, manifest)
 
 
 def brighten(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["layers"][0]["panel"]["inactive_value"] = [1, 0]
+    manifest["layers"][0]["device"]["inactive_value"] = [1, 0]
     write_manifest(folder, manifest)
 
 
 def recode(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
-    rows = manifest["layers"][0]["panel"]["tables"][1]["table"]
-    rows[1]["code"], manifest["layers"][0]["panel"]["tables"][1]["code_is_control"] = 1, False
+    codes = manifest["layers"][0]["target"]["details"]["codes"]
+    codes[1] = codes[0]
     write_manifest(folder, manifest)
 
 
@@ -111,9 +113,9 @@ def recode(folder: Path) -> None:
             lambda folder: np.save(folder / "layer-1-regions.npy", MAP[1:]),
             r"expected whole numbers of shape \(18, 16\) in .*layer-1-regions.npy.*, but got .* of shape \(17, 16\)",
         ),
-        (swap, r"layers\[0\]\.panel: expected a panel with the digest written beside it"),
-        (brighten, r"layers\[0\]\.panel: expected a panel with the digest written beside it"),
-        (recode, r"layers\[0\]\.panel: expected at least one table, and the same codes in all"),
+        (swap, r"layers\[0\]\.device: expected two kinds of pixel to have the digest"),
+        (brighten, r"layers\[0\]\.device: expected two kinds of pixel to have the digest"),
+        (recode, r"layers\[0\]\.target: expected one picture, and a different code from 0 to 255 for each"),
     ],
 )
 def test_a_panel_that_was_changed_is_refused(bench: Path, change: Callable[[Path], object], message: str):
@@ -130,12 +132,11 @@ def test_wrong_json_is_a_deployment_error(bench: Path):
         ("tables", [1]),
         ("inactive_value", [1]),
         ("inactive_value", "dark"),
-        ("regions", {"file": "../map.npy", "sha256": ""}),
         ("digest", 3),
         ("name", None),
     ]:
         bad = json.loads(json.dumps(good))
-        bad["layers"][0]["panel"][key] = value
+        bad["layers"][0]["device"][key] = value
         write_manifest(bench, bad)
         with pytest.raises(DeploymentError):
             Emulator.from_folder(bench)

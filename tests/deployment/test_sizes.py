@@ -19,7 +19,7 @@ from PIL import Image
 from voltphase.core.errors import DeploymentError
 from voltphase.deployment import Emulator, deploy, verify
 from voltphase.deployment.manifest import manifest_digest
-from voltphase.deployment.records import FileRecord, read_image
+from voltphase.deployment.targets.slm_image import read_png
 from voltphase.optics import AngularSpectrum
 
 FORMAT_1 = Path(__file__).parent / "format-1"
@@ -30,7 +30,7 @@ AT_ONCE = 5.0
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     content = json.loads((folder / "manifest.json").read_text())
     change(content)
-    if content["format_version"] == 2:
+    if content["format_version"] > 1:
         content["manifest_sha256"] = manifest_digest(content)
     (folder / "manifest.json").write_text(json.dumps(content))
 
@@ -67,7 +67,9 @@ def test_a_grid_beyond_bounds(deployed: Path, tmp_path: Path, which: str, shape:
             grid["shape"] = shape
 
     edit(folder, enlarge)
-    assert "expected shape of" in refused(folder)
+    sentence = refused(folder)
+    assert "manifest.json" in sentence
+    assert "grid.shape" in sentence
 
 
 @pytest.mark.parametrize("first", [False, True])
@@ -86,17 +88,32 @@ def test_a_system_that_the_machine_has_no_memory_for(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda c: c.update(layers=c["layers"][:1] * 1001), "expected 1 to 1000 layers, but got 1001"),
-        (lambda c: c["readout"].update(regions=[[0, 0, 1, 1]] * 10_000, classes=[]), "at most 4096 regions"),
-        (lambda c: c["samples"].update(count=10**12), "expected count of 1 to 1000"),
-        (lambda c: c["reference"].update(images=10**12), "expected images of 1 to 1000000000"),
-        (lambda c: c["input"].update(image_shape=[4097, 1]), "image_shape of at most 4096"),
-        (lambda c: c.update(wavelength_m=1e300), "expected wavelength_m from 1e-09 to 0.01, but got 1e+300"),
-        (lambda c: c["propagation"].update(distances_m=[1e300] * 4), "expected distances_m from 0 to 1000"),
-        (lambda c: c["propagation"].update(distances_m=[-0.02] * 4), "expected distances_m from 0 to 1000"),
-        (lambda c: c["layers"][0]["grid"].update(offset_m=[1e300, 0]), "expected offset_m from -1000 to 1000"),
-        (lambda c: c["layers"][0].update(digital_gain=1e300), "expected digital_gain from 1e-30 to 1e+30"),
-        (lambda c: c["readout"].update(scale=1e300), "expected scale from 1e-30 to 1e+30"),
+        (lambda c: c.update(layers=c["layers"][:1] * 1001), "expected layers to be a list of at most 1000"),
+        (
+            lambda c: c["readout"].update(regions=[[0, 0, 1, 1]] * 10_000, classes=[]),
+            "expected readout.regions to be a list of at most 4096",
+        ),
+        (
+            lambda c: c["samples"].update(count=10**12),
+            "expected samples.count to be at most 1000, but got 1000000000000",
+        ),
+        (
+            lambda c: c["reference"].update(images=10**12),
+            "expected reference.images to be at most 1e+09, but got 1000000000000",
+        ),
+        (
+            lambda c: c["input"].update(image_shape=[4097, 1]),
+            "expected input.image_shape[0] to be at most 4096, but got 4097",
+        ),
+        (lambda c: c.update(wavelength_m=1e300), "expected wavelength_m to be at most 0.01, but got 1e+300"),
+        (lambda c: c["propagation"].update(distances_m=[1e300] * 4), "distances_m[0] to be at most 1000"),
+        (lambda c: c["propagation"].update(distances_m=[-0.02] * 4), "distances_m[0] to be at least 0"),
+        (
+            lambda c: c["layers"][0]["grid"].update(offset_m=[1e300, 0]),
+            "expected layers[0].grid.offset_m[0] to be at most 1000",
+        ),
+        (lambda c: c["layers"][0].update(digital_gain=1e300), "expected layers[0].digital_gain to be at most 1e+30"),
+        (lambda c: c["readout"].update(scale=1e300), "expected readout.scale to be at most 1e+30"),
     ],
 )
 def test_a_number_beyond_bounds(deployed: Path, change: Callable[[dict[str, Any]], object], words: str):
@@ -107,21 +124,30 @@ def test_a_number_beyond_bounds(deployed: Path, change: Callable[[dict[str, Any]
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        ({"name": "angular-spectrum", "parameters": {"oversampling": 1e9}}, "oversampling from -16 to 16"),
+        ({"name": "angular-spectrum", "parameters": {"oversampling": 1e9}}, "oversampling to be at most 1"),
         ({"name": "angular-spectrum", "parameters": {"oversampling": 0.5}}, "oversampling of at least 1"),
-        ({"name": "angular-spectrum", "parameters": {}}, "parameters.oversampling, but it is missing"),
-        ({"name": "angular-spectrum", "parameters": {"oversampling": "2"}}, "expected a number"),
-        ({"name": "fresnel-pixels", "parameters": {"fill_factor": None}}, "expected a number"),
-        ({"name": "fresnel-pixels", "parameters": {"fill_factor": True}}, "expected a number"),
+        ({"name": "angular-spectrum", "parameters": {}}, "expected parameters oversampling, but got []"),
+        (
+            {"name": "angular-spectrum", "parameters": {"oversampling": "2"}},
+            "parameters.oversampling to be a number, but got '2'",
+        ),
+        (
+            {"name": "fresnel-pixels", "parameters": {"fill_factor": None}},
+            "expected a number as parameters.fill_factor",
+        ),
+        (
+            {"name": "fresnel-pixels", "parameters": {"fill_factor": True}},
+            "parameters.fill_factor to be a number, but got True",
+        ),
         ({"name": "fresnel-pixels", "parameters": {"fill_factor": 1.5}}, "fill factor above 0, up to 1"),
-        ({"name": "fresnel", "parameters": {"name": "x"}}, "expected the parameters of a method without any"),
+        ({"name": "fresnel", "parameters": {"name": 1.0}}, "expected parameters of a method without any"),
         ({"name": "__class__", "parameters": {}}, "expected name out of"),
         ({"name": "os.system", "parameters": {}}, "expected name out of"),
         ({"name": "auto", "parameters": {}}, "expected name out of"),
     ],
 )
 def test_a_method_is_a_name_with_parameters_within_bounds(deployed: Path, entry: dict[str, Any], words: str):
-    edit(deployed, lambda content: content["propagation"]["methods"].__setitem__(0, {**entry, "sampling": {}}))
+    edit(deployed, lambda content: content["propagation"]["methods"].__setitem__(0, entry))
     assert words in refused(deployed)
 
 
@@ -148,7 +174,7 @@ def test_a_picture_that_promises_gigabytes(deployed: Path, side: int):
 def test_a_picture_of_twelve_megapixels_needs_no_leave(tmp_path: Path):
     path = tmp_path / "layer.png"
     Image.fromarray(np.zeros((4096, 3000), np.uint8)).save(path)
-    assert read_image(tmp_path, FileRecord.of(path), (4096, 3000), 8).shape == (4096, 3000)
+    assert read_png(path.read_bytes(), path.name, (4096, 3000), 8).shape == (4096, 3000)
 
 
 @pytest.mark.parametrize("name", ["layer-1-levels.npy", "sample-images.npy", "expected-logits.npy"])

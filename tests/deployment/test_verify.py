@@ -225,7 +225,7 @@ def _resealed(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     content = json.loads(path.read_text(encoding="utf-8"))
     change(content)
     for layer in content["layers"]:
-        for record in (layer["image"], layer["levels"]):
+        for record in (*layer["target"]["files"], layer["levels"]):
             record["sha256"] = hashlib.sha256((folder / record["file"]).read_bytes()).hexdigest()
     content["manifest_sha256"] = manifest_digest(content)
     path.write_text(json.dumps(content), encoding="utf-8")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from voltphase.core.dtypes import with_standard_torch
 from voltphase.core.errors import DeploymentError, VoltphaseError
 from voltphase.core.files import checked_path
-from voltphase.deployment.manifest import PRECISIONS, LayerRecord, Manifest
-from voltphase.deployment.records import MANIFEST_NAME, read_array, read_image
+from voltphase.deployment.folder import MANIFEST_NAME
+from voltphase.deployment.layers import read_layers, read_levels
+from voltphase.deployment.manifest import Manifest
+from voltphase.deployment.propagation import PRECISIONS
 from voltphase.optics import ImageSource
 from voltphase.optics.propagator import propagators_between
 
@@ -21,45 +24,45 @@ from voltphase.optics.propagator import propagators_between
 class Emulator(nn.Module):
     """What the bench would do with the files of a deployed folder.
 
-    It knows neither the network that was trained nor its configuration. Each layer's states come from the
-    image that is loaded on the device; the second file, the hashes and the device table only have to agree
-    with it.
+    It knows neither the network that was trained nor its configuration. Each layer's levels come from the files that
+    are loaded on the device or made into it, by the target that wrote them; the arrays of levels, the hashes and the
+    device only have to agree with them. What is changed and sealed again, and has no part in this, goes unseen.
 
     Args:
         manifest: What the folder says about the system.
-        levels: The level of each pixel, an integer array of shape (rows, columns) per layer.
+        states: State of each pixel of each layer, complex arrays of shape (rows, columns).
 
     Raises:
         DeploymentError: if the parts do not fit together, or need more memory than there is.
     """
 
     @with_standard_torch
-    def __init__(self, manifest: Manifest, levels: list[np.ndarray]) -> None:
+    def __init__(self, manifest: Manifest, states: Sequence[NDArray[np.complex128]]) -> None:
         super().__init__()
         manifest.require_memory()
         self.manifest = manifest
-        dtype = PRECISIONS[manifest.precision]
+        dtype = PRECISIONS[manifest.propagation.precision]
+        rows, columns = manifest.input.image_shape
         try:
-            self.source = ImageSource(manifest.source, manifest.image_shape, dtype=dtype)
+            self.source = ImageSource(manifest.grids[0], (rows, columns), dtype=dtype)
             self.propagators = nn.ModuleList(
                 propagators_between(
                     manifest.grids,
-                    manifest.distances,
-                    wavelength=manifest.wavelength,
-                    method=manifest.methods,
+                    manifest.propagation.distances_m,
+                    wavelength=manifest.wavelength_m,
+                    method=tuple(record.method for record in manifest.propagation.methods),
                     dtype=dtype,
                 )
             )
-            self.readout = manifest.make_readout()
+            self.readout = manifest.readout.make_readout()
         except VoltphaseError as error:
             raise DeploymentError(f"{MANIFEST_NAME}: {error}") from error
         except ArithmeticError as error:
             raise DeploymentError(
                 f"{MANIFEST_NAME}: expected lengths that light can be computed with, but got some out of all proportion"
             ) from error
-        for index, (layer, level) in enumerate(zip(manifest.layers, levels, strict=True)):
-            states = layer.device.states_at(level)
-            self.register_buffer(f"states_{index}", torch.tensor(states, dtype=dtype))
+        for index, layer in enumerate(states):
+            self.register_buffer(f"states_{index}", torch.tensor(layer, dtype=dtype))
         self.eval()
 
     @classmethod
@@ -67,13 +70,14 @@ class Emulator(nn.Module):
         """Rebuild the system of a deployed folder.
 
         Raises:
-            DeploymentError: if a file is missing, cannot be read, was changed, or contradicts another, or the system
-                needs more memory than there is.
+            DeploymentError: if a file is missing, cannot be read, was changed, or contradicts another, the target is
+                not known here, or the system needs more memory than there is.
         """
         folder = checked_path(folder, DeploymentError)
         manifest = Manifest.read(folder)
-        manifest.require_memory()
-        return cls(manifest, [read_levels(folder, layer) for layer in manifest.layers])
+        layers = read_layers(folder, manifest)
+        levels = read_levels(folder, manifest, layers)
+        return cls(manifest, [layer.device.states_at(level) for layer, level in zip(layers, levels, strict=True)])
 
     def modulations(self) -> list[Tensor]:
         """The states of each layer, complex ``rows x columns`` tensors, as the light meets them: without gain."""
@@ -112,32 +116,3 @@ class Emulator(nn.Module):
             DataError: if they are not finite.
         """
         return self.logits(self.detector_field(images))
-
-
-def read_levels(folder: Path, layer: LayerRecord) -> np.ndarray:
-    """The level of each pixel of a layer, an int64 array, from the image that is loaded on the device.
-
-    Raises:
-        DeploymentError: if the image or the array of levels is missing, cannot be read, has another size,
-            holds a value that the device table lacks, differs from the other, or was changed since it was
-            written.
-    """
-    codes = read_image(folder, layer.image, layer.grid.shape, layer.image_bits)
-    of_code = np.full(2**layer.image_bits, -1, dtype=np.int64)
-    of_code[list(layer.codes)] = np.arange(len(layer.codes))
-    levels = of_code[codes]
-    if (levels < 0).any():
-        row, column = np.argwhere(levels < 0)[0]
-        raise DeploymentError(
-            f"expected only grey values of the device table in {folder / layer.image.name}, but got "
-            f"{codes[row, column]} at row {row}, column {column}: restore the file or deploy again"
-        )
-    stored = read_array(folder, layer.levels, layer.grid.shape, "u", "unsigned integers")
-    if (different := stored != levels).any():
-        row, column = np.argwhere(different)[0]
-        raise DeploymentError(
-            f"expected the same levels in {folder / layer.image.name} and {layer.levels.name}, but at row "
-            f"{row}, column {column} they are {levels[row, column]} and {stored[row, column]}: restore "
-            "both or deploy again"
-        )
-    return levels

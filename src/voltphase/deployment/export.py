@@ -1,33 +1,45 @@
-"""Writing what the bench needs: an image per device, and everything to know about the system around them."""
+"""Writing what the bench needs: the maps of all devices, and everything to know about the system around them."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import torch
-from PIL import Image
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from torch import Tensor
 
+from voltphase.core import checks
 from voltphase.core.errors import DataError, DeploymentError, OutputError
 from voltphase.core.files import atomic_directory, checked_path
 from voltphase.core.installed import package_version
+from voltphase.deployment.folder import MANIFEST_NAME, record_file, write_array
+from voltphase.deployment.formulas import CONVENTIONS, readout_formula
+from voltphase.deployment.layers import make_target, read_layers, read_levels
 from voltphase.deployment.manifest import (
-    PRECISIONS,
+    FORMAT,
+    FORMAT_VERSION,
+    InputRecord,
+    LayerFiles,
     LayerRecord,
     Manifest,
+    ReadoutRecord,
     ReferenceRecord,
     SamplesRecord,
+    TargetRecord,
     data_digest,
-    write_manifest,
+    reading_factor,
 )
 from voltphase.deployment.note import bench_note
-from voltphase.deployment.reading import LARGEST_PLANE
-from voltphase.deployment.records import FileRecord, write_array
-from voltphase.devices import Device
+from voltphase.deployment.propagation import PRECISIONS, PropagationRecord
+from voltphase.deployment.records import LARGEST_PLANE, GridRecord, refusal
+from voltphase.deployment.targets import TARGETS, Layer, Target
+from voltphase.devices.record import to_json
 from voltphase.tasks import RegionReadout, Regions, all_outputs, require_regions
 
 if TYPE_CHECKING:
@@ -41,7 +53,7 @@ NOTE_NAME: Final = "README.txt"
 _SAMPLES: Final = 20
 
 # A tie between two regions may fall the other way on another machine; more than this is another network.
-_ACCURACY_TOLERANCE = 0.002
+_ACCURACY_TOLERANCE: Final = 0.002
 
 
 def deploy(
@@ -51,82 +63,74 @@ def deploy(
     dataset: ImageDataset | None = None,
     split: str = "test",
     expected_accuracy: float | None = None,
+    target: str | Target = "slm-image",
 ) -> Path:
     """Write the maps to load on the devices of a trained model, and all that is needed to rebuild the system.
 
-    The folder holds, per layer, ``layer-N.png`` (the grey value of each pixel) and ``layer-N-levels.npy`` (its
-    level), where it is a panel ``layer-N-regions.npy`` (the table each pixel follows, -1 where it is inactive; the
-    image holds level 0 there). ``manifest.json`` and ``README.txt`` say all about the system around them, formulas and
-    conventions included. ``sample-images.npy``, ``sample-labels.npy`` and ``sample-readings.npy`` are 20 inputs, the
-    first of the data set or noise without one, and what the detector reads for each. With a data set
-    ``expected-logits.npy`` holds what the model gives for every image, to verify against.
+    The folder holds, per layer, what the target writes, which for ``slm-image`` is ``layer-N.png`` (the grey value of
+    each pixel), and ``layer-N-levels.npy`` (its level), where it is a panel ``layer-N-regions.npy`` (the table each
+    pixel follows, -1 where it is inactive; the level is 0 there). ``manifest.json`` and ``README.txt`` say all about
+    the system around them, formulas and conventions included. ``sample-images.npy``, ``sample-labels.npy`` and
+    ``sample-readings.npy`` are 20 inputs, the first of the data set or noise without one, and what the detector reads
+    for each. With a data set ``expected-logits.npy`` holds what the model gives for every image, to verify against.
 
     Args:
         model: Trained network; its argmax states are deployed, those it is evaluated with.
         out: Folder to make.
         dataset: Test set to judge the deployed system by.
-        split: Which part of the data set that is.
+        split: Name of the part of the data set that is used.
         expected_accuracy: Accuracy that the model is known to reach on ``dataset``, a fraction.
+        target: Kind of thing to deploy to, by its name in `voltphase.deployment.targets.TARGETS` or as an object.
 
     Returns:
         ``out`` as a path.
 
     Raises:
         OutputError: if ``out`` exists already or cannot be written.
-        DeploymentError: if ``dataset`` has other classes than the detector tells apart, the model does not reach
-            ``expected_accuracy``, a device has too many levels, a plane too many samples, or the model holds what
-            cannot be rebuilt from files, such as a method of propagation of its own.
+        DeploymentError: if there is no such target, ``dataset`` has other classes than the detector tells apart, the
+            model does not reach ``expected_accuracy``, the target cannot show a device, a plane has too many samples,
+            or the model holds what cannot be rebuilt from files, such as a method of propagation of its own.
         ConfigError: if the model's relaxation has no levels to deploy.
     """
     out = checked_path(out, OutputError)
-    model.levels()  # a network that has none is refused before the work
+    record = _target_record(target)
+    levels = [level.cpu().numpy() for level in model.levels()]  # a network that has none is refused before the work
     for grid in model.grids:
         if grid.rows * grid.columns > LARGEST_PLANE:
             raise DeploymentError(
                 f"expected planes of at most {LARGEST_PLANE} samples, as many as are read again, but got "
                 f"{grid.rows} x {grid.columns}"
             )
-    logits = accuracy = None
-    if dataset is not None:
-        classes = require_regions(model.readout).regions.classes
-        if len(dataset.classes) != classes:
-            raise DeploymentError(
-                f"expected a data set of {classes} classes, those the detector tells apart, but {dataset.name} has "
-                f"{len(dataset.classes)}: deploy with data as the model was trained on"
-            )
-        logits = all_outputs(model, dataset.images)
-        accuracy = float((logits.argmax(-1) == dataset.labels).double().mean())
-        if expected_accuracy is not None and abs(accuracy - expected_accuracy) > _ACCURACY_TOLERANCE:
-            raise DeploymentError(
-                f"expected the model to reach an accuracy of {expected_accuracy:.4f} on {dataset.name}, "
-                f"but it reaches {accuracy:.4f}: the weights or the data are not those it was judged by"
-            )
+    logits = None if dataset is None else _logits(model, dataset, expected_accuracy)
+    layers = [Layer(number, model.grids[number], one.device_states) for number, one in enumerate(_layers(model), 1)]
     with atomic_directory(out) as folder:
-        layers = tuple(
-            _write_layer(folder, number, layer, model) for number, layer in enumerate(_layers(model), start=1)
-        )
-        reference = None
-        if dataset is not None and logits is not None and accuracy is not None:
-            reference = ReferenceRecord(
-                data=dataset.name,
-                split=split,
-                images=len(dataset),
-                digest=data_digest(dataset.images, dataset.labels),
-                accuracy=accuracy,
-                logits=write_array(folder / REFERENCE_NAME, logits.numpy()),
+        try:
+            manifest = Manifest(
+                **_system(model, () if dataset is None else tuple(dataset.classes)),
+                target=record,
+                layers=_write_layers(folder, model, record, layers, levels),
+                reference=_write_reference(folder, dataset, split, logits),
+                samples=_write_samples(folder, model, dataset, split),
+                note=None,
             )
-        samples = _write_samples(folder, model, dataset, split)
-        manifest = _describe(model, layers, reference, samples, tuple(dataset.classes) if dataset is not None else ())
+        except ValidationError as error:
+            raise refusal(out / MANIFEST_NAME, error) from error
         # A name may hold what no UTF-8 can, half of a pair.
-        (folder / NOTE_NAME).write_bytes(bench_note(manifest).encode("utf-8", "backslashreplace"))
-        write_manifest(folder, replace(manifest, note=FileRecord.of(folder / NOTE_NAME)))
+        note = bench_note(manifest, layers, make_target(record)).encode("utf-8", "backslashreplace")
+        (folder / NOTE_NAME).write_bytes(note)
+        manifest.model_copy(update={"note": record_file(folder / NOTE_NAME)}).write(folder)
         # What cannot be read again is refused now, not on the bench.
-        Manifest.read(folder)
+        manifest = Manifest.read(folder)
+        read_levels(folder, manifest, read_layers(folder, manifest))
     return out
 
 
 def deploy_run(
-    run: str | PathLike[str], out: str | PathLike[str], *, data_dir: str | PathLike[str] | None = None
+    run: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    data_dir: str | PathLike[str] | None = None,
+    target: str | Target = "slm-image",
 ) -> Path:
     """Deploy the model of a run folder, with the test set and the accuracy of that run.
 
@@ -134,13 +138,14 @@ def deploy_run(
         run: Folder of a run, as training left it.
         out: Folder to make.
         data_dir: Folder where data sets lie; where the run's configuration says by default.
+        target: Kind of thing to deploy to, as for :func:`deploy`.
 
     Returns:
         ``out`` as a path.
 
     Raises:
         OutputError: if ``out`` exists already or cannot be written.
-        DeploymentError: if the model does not reach the accuracy in the run's summary.
+        DeploymentError: if there is no such target, or the model does not reach the accuracy in the run's summary.
         DataError: if the run folder or its data set cannot be read.
     """
     from voltphase.training import build_dataset, load_run
@@ -150,54 +155,117 @@ def deploy_run(
         data_dir = checked_path(data_dir, DataError)
     if out.exists():
         raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
+    _target_record(target)
     model, config, summary = load_run(run)
     dataset = build_dataset(config, "test", data_dir)
-    return deploy(model, out, dataset=dataset, expected_accuracy=summary["test_accuracy"])
+    return deploy(model, out, dataset=dataset, expected_accuracy=summary["test_accuracy"], target=target)
 
 
-def image_codes(states: Device) -> tuple[tuple[int, ...], int]:
-    """The grey value that stands for each level in the image, and the image's bits, 8 or 16.
-
-    A device driven by integer grey levels is sent the image as it is: its codes are its control values. Any
-    other (volts, or fractions) has codes spread over the range of the image, which its table translates.
-
-    Raises:
-        DeploymentError: if the device has more than 65536 levels.
-    """
-    count, control = len(states), states.control
-    if states.control_unit.lower().startswith(("grey", "gray")) and (control == np.round(control)).all():
-        for bits in (8, 16):
-            if control.min() >= 0 and control.max() < 2**bits:
-                return tuple(int(value) for value in control), bits
-    for bits in (8, 16):
-        if count <= 2**bits:
-            return tuple(level * (2**bits - 1) // (count - 1) for level in range(count)), bits
-    raise DeploymentError(f"expected a device of at most {2**16} levels, but {states.name} has {count}")
+def _target_record(target: str | Target) -> TargetRecord:
+    if isinstance(target, str):
+        target = TARGETS[target]()
+    name = TARGETS.name_of(type(target))
+    if name is None:
+        raise DeploymentError(
+            f"expected a target out of {', '.join(TARGETS)}, but got {checks.shown(target)}: register its class, so that "
+            "the folder can name it"
+        )
+    return TargetRecord(name=name, settings=asdict(target))  # pyright: ignore[reportArgumentType] - a dataclass
 
 
-def _write_layer(folder: Path, number: int, layer: CodesignLayer, model: DONN) -> LayerRecord:
-    levels = layer.levels().cpu().numpy()
-    codes, bits = image_codes(layer.device_states)
-    image_path, levels_path = folder / f"layer-{number}.png", folder / f"layer-{number}-levels.npy"
-    image = np.array(codes, dtype=np.uint8 if bits == 8 else np.uint16)[levels]
-    Image.fromarray(image).save(image_path, format="PNG", optimize=True)
-    levels_record = write_array(levels_path, levels.astype(np.min_scalar_type(len(codes) - 1)))
-    return LayerRecord(
-        grid=model.grids[number],
-        device=layer.device_states,
-        regions=_write_regions(folder, number, layer.device_states),
-        codes=codes,
-        image_bits=bits,
-        image=FileRecord.of(image_path),
-        levels=levels_record,
-        digital_gain=layer.gain,
-    )
+def _logits(model: DONN, dataset: ImageDataset, expected_accuracy: float | None) -> Tensor:
+    """Return the model's logits of a data set, once it is one that the model was made for."""
+    classes = require_regions(model.readout).regions.classes
+    if len(dataset.classes) != classes:
+        raise DeploymentError(
+            f"expected a data set of {classes} classes, those the detector tells apart, but {dataset.name} has "
+            f"{len(dataset.classes)}: deploy with data as the model was trained on"
+        )
+    logits = all_outputs(model, dataset.images)
+    accuracy = _accuracy(logits, dataset)
+    if expected_accuracy is not None and abs(accuracy - expected_accuracy) > _ACCURACY_TOLERANCE:
+        raise DeploymentError(
+            f"expected the model to reach an accuracy of {expected_accuracy:.4f} on {dataset.name}, "
+            f"but it reaches {accuracy:.4f}: the weights or the data are not those it was judged by"
+        )
+    return logits
 
 
-def _write_regions(folder: Path, number: int, device: Device) -> FileRecord | None:
-    if device.regions is None:
+def _accuracy(logits: Tensor, dataset: ImageDataset) -> float:
+    return float((logits.argmax(-1) == dataset.labels).double().mean())
+
+
+def _system(model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Return what the manifest says of the system itself."""
+    layers, readout = _layers(model), require_regions(model.readout)
+    dtype, measure, paired = layers[0].table.values.dtype, readout.measure, readout.regions.paired
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "voltphase_version": package_version(),
+        "conventions": CONVENTIONS,
+        "wavelength_m": model.wavelength,
+        "propagation": PropagationRecord.of(
+            next(name for name, kind in PRECISIONS.items() if kind == dtype),
+            list(model.distances),
+            [propagator.method for propagator in model.propagators],
+        ),
+        "input": InputRecord(
+            image_shape=list(model.source.image_shape),
+            encoding="amplitude",
+            interpolation="bilinear",
+            align_corners=False,
+            grid=GridRecord.of(model.grids[0]),
+        ),
+        "readout": ReadoutRecord(
+            task="classification",
+            grid=GridRecord.of(model.grids[-1]),
+            measure=measure,
+            scale=readout.scale,
+            digital_factor=reading_factor([layer.gain for layer in layers], measure, paired=paired),
+            differential=paired,
+            regions=[list(box) for box in readout.regions.boxes],
+            classes=list(classes),
+            formula=readout_formula(measure, differential=paired),
+        ),
+    }
+
+
+def _write_layers(
+    folder: Path, model: DONN, record: TargetRecord, layers: list[Layer], levels: list[NDArray[np.integer]]
+) -> list[LayerRecord]:
+    written = make_target(record).write(folder, layers, levels)
+    records = []
+    for layer, level, trained, one in zip(layers, levels, _layers(model), written, strict=True):
+        name, regions = f"layer-{layer.number}", layer.device.regions
+        smallest = np.min_scalar_type(len(layer.device) - 1)
+        records.append(
+            LayerRecord(
+                grid=GridRecord.of(layer.grid),
+                device=to_json(layer.device),
+                regions=None if regions is None else write_array(folder / f"{name}-regions.npy", regions.astype("<i4")),
+                levels=write_array(folder / f"{name}-levels.npy", level.astype(smallest)),
+                digital_gain=trained.gain,
+                target=LayerFiles(files=[record_file(folder / file) for file in one.files], details=one.details),
+            )
+        )
+    return records
+
+
+def _write_reference(
+    folder: Path, dataset: ImageDataset | None, split: str, logits: Tensor | None
+) -> ReferenceRecord | None:
+    if dataset is None or logits is None:
         return None
-    return write_array(folder / f"layer-{number}-regions.npy", device.regions.astype(np.int32))
+    return ReferenceRecord(
+        data=dataset.name,
+        split=split,
+        images=len(dataset),
+        data_sha256=data_digest(dataset.images, dataset.labels),
+        metric="accuracy",
+        expected=_accuracy(logits, dataset),
+        logits=write_array(folder / REFERENCE_NAME, logits.numpy()),
+    )
 
 
 def _write_samples(folder: Path, model: DONN, dataset: ImageDataset | None, split: str) -> SamplesRecord:
@@ -218,10 +286,10 @@ def _write_samples(folder: Path, model: DONN, dataset: ImageDataset | None, spli
 
 
 @torch.no_grad()
-def _readings(model: DONN, images: torch.Tensor) -> torch.Tensor:
-    """The reading of each region, ``images x regions``, as a bench has it: of the light without gain."""
-    regions = require_regions(model.readout).regions
-    readout = RegionReadout(Regions(regions.boxes, regions.shape), require_regions(model.readout).measure, 1.0)
+def _readings(model: DONN, images: Tensor) -> Tensor:
+    """Return the reading of each region, ``images x regions``, as a bench has it: of the light without gain."""
+    trained = require_regions(model.readout)
+    readout = RegionReadout(Regions(trained.regions.boxes, trained.regions.shape), trained.measure, 1.0)
     gain = math.prod(layer.gain for layer in _layers(model))
     device, training = next(model.buffers()).device, model.training
     model.eval()
@@ -235,30 +303,3 @@ def _readings(model: DONN, images: torch.Tensor) -> torch.Tensor:
 
 def _layers(model: DONN) -> list[CodesignLayer]:
     return cast("list[CodesignLayer]", list(model.layers))
-
-
-def _describe(
-    model: DONN,
-    layers: tuple[LayerRecord, ...],
-    reference: ReferenceRecord | None,
-    samples: SamplesRecord,
-    classes: tuple[str, ...],
-) -> Manifest:
-    dtype = _layers(model)[0].table.values.dtype
-    return Manifest(
-        wavelength=model.wavelength,
-        distances=tuple(model.distances),
-        methods=tuple(propagator.method for propagator in model.propagators),
-        precision=next(name for name, kind in PRECISIONS.items() if kind == dtype),
-        image_shape=model.source.image_shape,
-        source=model.grids[0],
-        detector=model.grids[-1],
-        layers=layers,
-        regions=require_regions(model.readout).regions,
-        measure=require_regions(model.readout).measure,
-        scale=require_regions(model.readout).scale,
-        classes=classes,
-        reference=reference,
-        version=package_version(),
-        samples=samples,
-    )

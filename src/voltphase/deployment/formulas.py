@@ -14,8 +14,13 @@ CONVENTIONS: Final = {
     "pitch_m and offset_m are [y, x].",
     "time": "Fields go as exp(-i omega t), so that light that travels a distance z gains the phase "
     "+2 pi z / wavelength. For exp(+i omega t) take the complex conjugate of everything, states included.",
-    "state": "A pixel multiplies the field by amplitude * exp(+i * phase_rad). The amplitude is that of the field, not "
-    "of the intensity.",
+    "state": "A pixel multiplies the field by amplitude * exp(+i * phase), the phase in radians. The amplitude is that of "
+    "the field, not of the intensity.",
+    "tables": "control, amplitude and phase of a table of states, and spread where it is known, hold a number for each "
+    "level, from level 0 on; control is what the driver is sent, in control_unit. A panel has several tables, and its "
+    "map of regions says which of them, counted from 0, each pixel follows.",
+    "target": "Of the target slm-image, codes are the grey values that stand for the levels in the picture, from level "
+    "0 on; where they equal control they are what to send.",
     "inactive_value": "inactive_value is [real part, imaginary part] of the factor at inactive pixels of a panel, "
     "those whose entry in the map of regions is -1.",
     "input": "A pixel value of an image of bytes (uint8) is divided by 255. The field on the source is the "
@@ -31,6 +36,15 @@ CONVENTIONS: Final = {
     "the N * H * W bytes of the images and the N labels as 8-byte little-endian integers.",
     "manifest_sha256": "SHA-256 of this object without manifest_sha256, as JSON in ASCII with sorted keys, no spaces "
     'and numbers as Python writes them: json.dumps(content, sort_keys=True, separators=(",", ":")).',
+}
+
+_STATE_2: Final = (
+    "A pixel multiplies the field by amplitude * exp(+i * phase_rad). The amplitude is that of the field, not of the "
+    "intensity."
+)
+#: What a folder of format version 2 says in their place.
+CONVENTIONS_2: Final = {
+    key: _STATE_2 if key == "state" else text for key, text in CONVENTIONS.items() if key not in ("tables", "target")
 }
 
 _TERMS = (

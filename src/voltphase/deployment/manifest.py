@@ -5,200 +5,282 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, replace
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
 import torch
+from pydantic import Field, ValidationError, model_validator
 
+from voltphase.core import checks
 from voltphase.core.errors import DeploymentError, VoltphaseError
 from voltphase.core.files import checked_path, read_errors, read_json
 from voltphase.core.limits import require_memory
-from voltphase.core.units import LARGEST_PITCH, LONGEST_DISTANCE, LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH
-from voltphase.deployment.formulas import CONVENTIONS, FORMULAS, readout_formula
-from voltphase.deployment.propagation import check_sampling, kernel_bytes, method_json, parse_method
-from voltphase.deployment.reading import Reader
-from voltphase.deployment.records import MANIFEST_NAME, FileRecord
-from voltphase.deployment.tables import code_is_control, device_json, in_manifest, parse_device
-from voltphase.devices import Device
-from voltphase.optics import Method
+from voltphase.core.units import LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH
+from voltphase.deployment import old_formats
+from voltphase.deployment.folder import MANIFEST_NAME
+from voltphase.deployment.formulas import CONVENTIONS, CONVENTIONS_2, readout_formula
+from voltphase.deployment.propagation import MOST_LAYERS, PropagationRecord, kernel_bytes
+from voltphase.deployment.records import (
+    ArrayRecord,
+    Digest,
+    Factor,
+    FileRecord,
+    GridRecord,
+    Record,
+    refusal,
+    refuse,
+    refusing,
+)
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods.auto import find_method
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.tasks import RegionReadout, Regions
 
 FORMAT: Final = "voltphase-deployment"
-FORMAT_VERSION: Final = 2
-# Of voltphase 0.1.0: a method's name only, no checksum of its own, no conventions and no test inputs.
-_FIRST_VERSION: Final = 1
+FORMAT_VERSION: Final = 3
 _CHECKSUM: Final = "manifest_sha256"
-
-#: Names of the complex types the light may be computed in.
-PRECISIONS: dict[str, torch.dtype] = {"complex64": torch.complex64, "complex128": torch.complex128}
 
 # Bounds of what is read, far beyond any system, so that nothing is allocated or computed for a number that was made up.
 _LARGEST_IMAGE: Final = 4096  # pixels a side: the matrix that interpolates takes memory as their square, here 128 MiB
-_MOST_LAYERS: Final = 1000
 _MOST_REGIONS: Final = 4096
 _MOST_SAMPLES: Final = 1000
-_PITCHES: Final = (1e-10, LARGEST_PITCH)
-_FACTORS: Final = (1e-30, 1e30)
 _MOST_IMAGES: Final = 10**9
 # Bytes a sample of a layer takes while it is read: its level, the table it follows, its state and what these come from.
 _BYTES_A_PIXEL: Final = 48
 
 # The gain multiplies the field of every layer; a reading goes with this power of the field.
-_POWER_OF_FIELD = {"sum": 2, "mean": 2, "amplitude": 1, "fraction": 0}
+_POWER_OF_FIELD: Final = {"sum": 2, "mean": 2, "amplitude": 1, "fraction": 0}
 
 
-@dataclass(frozen=True, eq=False)
-class LayerRecord:
+class InputRecord(Record):
+    """How an image becomes light on the source.
+
+    Args:
+        image_shape: Number of rows and of columns of an image.
+        encoding: What of the light carries the image.
+        interpolation: How an image is brought to the samples of the source.
+        align_corners: Whether corner pixels lie on corner samples.
+        grid: Samples of the source.
+    """
+
+    image_shape: Annotated[list[Annotated[int, Field(ge=1, le=_LARGEST_IMAGE)]], Field(min_length=2, max_length=2)]
+    encoding: Literal["amplitude"]
+    interpolation: Literal["bilinear"]
+    align_corners: Literal[False]
+    grid: GridRecord
+
+
+class TargetRecord(Record):
+    """What the folder was deployed to.
+
+    Args:
+        name: Name of the target.
+        settings: Settings of the target by their names.
+    """
+
+    name: str
+    settings: dict[str, Any]
+
+
+class LayerFiles(Record):
+    """What the target wrote for a layer.
+
+    Args:
+        files: Files of the layer, of which several layers may share one.
+        details: Whatever else the target needs to read them.
+    """
+
+    files: Annotated[list[FileRecord], Field(min_length=1, max_length=_MOST_REGIONS)]
+    details: dict[str, Any]
+
+
+class LayerRecord(Record):
     """One layer of the system and the files that hold its map.
 
     Args:
-        grid: Where its pixels lie.
-        device: The states a pixel can take, or a panel, which says it of each pixel.
-        codes: The grey value of each level in the image, in the order of the levels.
-        image_bits: 8 or 16, of the image's grey values.
-        image: The image to load on the device.
-        levels: The integer level of each pixel.
-        regions: Of a panel, the table that each pixel follows; None where all pixels are alike.
+        grid: Samples of the layer, one for each pixel.
+        device: States that a pixel can take, see :func:`voltphase.devices.to_json`.
+        regions: Map of the table that each pixel of a panel follows; None where all pixels are alike.
+        levels: Level of each pixel.
         digital_gain: The layer's gain in emulation; the light itself is never multiplied by it.
+        target: What the target wrote for the layer.
     """
 
-    grid: Grid
-    device: Device
-    codes: tuple[int, ...]
-    image_bits: int
-    image: FileRecord
-    levels: FileRecord
-    regions: FileRecord | None
-    digital_gain: float
-
-    @property
-    def code_is_control(self) -> bool:
-        """Whether the image's grey values are the control values to send."""
-        return code_is_control(self.device, self.codes)
+    grid: GridRecord
+    device: dict[str, Any]
+    regions: ArrayRecord | None
+    levels: ArrayRecord
+    digital_gain: Factor
+    target: LayerFiles
 
 
-@dataclass(frozen=True)
-class ReferenceRecord:
-    """The test set the deployed system was judged by, and where the logits it gave are kept.
+class ReadoutRecord(Record):
+    """How light on the detector becomes an answer.
 
-    ``digest`` is that of the images and labels (:func:`data_digest`), ``accuracy`` a fraction of ``images``.
+    Args:
+        task: Name of the task.
+        grid: Samples of the detector.
+        measure: What is measured of the light in a region.
+        scale: Factor that makes a logit of a measure.
+        digital_factor: What the gains of all layers amount to on a measure.
+        differential: Whether each class has two regions, one for and one against it.
+        regions: [row, column, height, width] of each region in samples.
+        classes: Name of each class; none where they have no names.
+        formula: All of this in words.
+    """
+
+    task: Literal["classification"]
+    grid: GridRecord
+    measure: Literal["sum", "mean", "amplitude", "fraction"]
+    scale: Factor
+    digital_factor: Annotated[float, Field(ge=0)]
+    differential: bool
+    regions: Annotated[list[Annotated[list[int], Field(min_length=4, max_length=4)]], Field(max_length=_MOST_REGIONS)]
+    classes: Annotated[list[str], Field(max_length=_MOST_REGIONS)]
+    formula: str
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        with refusing():
+            classes = self.on_detector.classes
+        if len(self.classes) not in (0, classes):
+            raise refuse(
+                f"expected names of {classes} classes for {len(self.regions)} regions, but got {len(self.classes)}"
+            )
+        if self.formula != readout_formula(self.measure, differential=self.differential):
+            raise refuse("expected the formula of this measure as this version computes it, but got another")
+        return self
+
+    @cached_property
+    def on_detector(self) -> Regions:
+        """The regions of the detector."""
+        return Regions(tuple(map(tuple, self.regions)), self.grid.grid.shape, self.differential)  # pyright: ignore[reportArgumentType]
+
+    def make_readout(self) -> RegionReadout:
+        """Return the readout, its scale fixed at the value it was deployed with."""
+        return RegionReadout(self.on_detector, self.measure, self.scale)
+
+
+class ReferenceRecord(Record):
+    """The test set that the deployed system was judged by.
+
+    Args:
+        data: Name of the data set.
+        split: Part of it.
+        images: Number of images.
+        data_sha256: Digest of images and labels, see :func:`data_digest`.
+        metric: Name of the figure that says how well the task was done.
+        expected: Value of that figure.
+        logits: File of the logits of each image.
     """
 
     data: str
     split: str
-    images: int
-    digest: str
-    accuracy: float
-    logits: FileRecord
+    images: Annotated[int, Field(ge=1, le=_MOST_IMAGES)]
+    data_sha256: Digest
+    metric: str
+    expected: float
+    logits: ArrayRecord
 
 
-@dataclass(frozen=True)
-class SamplesRecord:
+class SamplesRecord(Record):
     """Test inputs that travel in the folder, and what the detector reads for each.
 
     Args:
         origin: What the inputs are, in words.
-        count: How many there are.
-        images: The file of the inputs, ``count x height x width`` bytes.
-        labels: The file of their classes, ``count`` whole numbers; None of inputs that belong to no class.
-        readings: The file of the reading of each region, ``count x regions`` numbers, without gain.
+        count: Number of inputs.
+        images: File of the inputs, ``count x height x width`` bytes.
+        labels: File of their classes, ``count`` whole numbers; None of inputs that belong to no class.
+        readings: File of the reading of each region, ``count x regions`` numbers, without gain.
     """
 
     origin: str
-    count: int
-    images: FileRecord
-    labels: FileRecord | None
-    readings: FileRecord
+    count: Annotated[int, Field(ge=1, le=_MOST_SAMPLES)]
+    images: ArrayRecord
+    labels: ArrayRecord | None
+    readings: ArrayRecord
 
 
-@dataclass(frozen=True, eq=False)
-class Manifest:
-    """Everything needed to rebuild a deployed system, lengths in metres.
+class Manifest(Record):
+    """Everything needed to rebuild a deployed system.
+
+    Whoever writes a checksum that fits can change what emulation does not use, such as names, orientations in words or
+    a device's control values: the checksum shows accidents, and an edited file, but no forgery.
 
     Args:
-        wavelength: Of the light.
-        distances: Source to first layer, between layers, and last layer to detector: one more than layers.
-        methods: Method of propagation over each of the distances.
-        precision: ``"complex64"`` or ``"complex128"``.
-        image_shape: (rows, columns) of the images.
-        source: Where the samples of the source lie.
-        detector: Where the samples of the detector lie.
-        layers: In the order light meets them.
-        regions: Of the detector, one or a pair per class.
-        measure: Of the light in a region, see :class:`voltphase.tasks.RegionReadout`.
-        scale: What a measure is multiplied by to give a logit.
-        classes: A name for each class, or nothing.
-        reference: The test set to verify with, or None.
-        version: The voltphase that wrote the folder.
-        samples: The test inputs in the folder; None in a folder of format version 1.
+        format: Name of the format.
+        format_version: Version of the format.
+        voltphase_version: The voltphase that wrote the folder.
+        conventions: How every number is meant.
+        wavelength_m: Wavelength of the light in metres.
+        propagation: How light gets from plane to plane.
+        input: How an image becomes light on the source.
+        target: What the folder was deployed to.
+        layers: Layers in the order light meets them.
+        readout: How light on the detector becomes an answer.
+        reference: Test set to verify with, or None.
+        samples: Test inputs in the folder; None in a folder of format version 1.
         note: The file README.txt; None in a folder of format version 1.
-        has_checksum: Whether the manifest held a checksum of itself, and fits it; False in format version 1.
-
-    Raises:
-        DeploymentError: if the gains of the layers amount to no finite factor.
+        manifest_sha256: Checksum of all of this; None in a folder of format version 1.
     """
 
-    wavelength: float
-    distances: tuple[float, ...]
-    methods: tuple[Method, ...]
-    precision: str
-    image_shape: tuple[int, int]
-    source: Grid
-    detector: Grid
-    layers: tuple[LayerRecord, ...]
-    regions: Regions
-    measure: str
-    scale: float
-    classes: tuple[str, ...]
+    format: Literal["voltphase-deployment"]
+    format_version: Literal[3]
+    voltphase_version: str
+    conventions: dict[str, Any]
+    wavelength_m: Annotated[float, Field(ge=SHORTEST_WAVELENGTH, le=LONGEST_WAVELENGTH)]
+    propagation: PropagationRecord
+    input: InputRecord
+    target: TargetRecord
+    layers: Annotated[list[LayerRecord], Field(min_length=1, max_length=MOST_LAYERS)]
+    readout: ReadoutRecord
     reference: ReferenceRecord | None
-    version: str
-    samples: SamplesRecord | None = None
-    note: FileRecord | None = None
-    has_checksum: bool = True
+    samples: SamplesRecord | None
+    note: FileRecord | None
+    manifest_sha256: Digest | None = None
 
-    def __post_init__(self) -> None:
-        if not 0 < self.reading_factor < math.inf:
-            raise DeploymentError(
-                f"expected gains whose effect on the readings is a finite factor, but got {self.reading_factor:g}"
-            )
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        distances, layers = len(self.propagation.distances_m), len(self.layers)
+        if distances != layers + 1:
+            raise refuse(f"expected {layers + 1} distances for {layers} layers, but got {distances}")
+        if not np.isclose(self.readout.digital_factor, self.reading_factor, rtol=1e-9, atol=0):
+            raise refuse("expected readout.digital_factor to follow from the layers' digital_gain, but it does not")
+        return self
 
     @property
     def grids(self) -> list[Grid]:
-        """Where the samples of each plane lie: source, layers, detector."""
-        return [self.source, *(layer.grid for layer in self.layers), self.detector]
+        """The samples of each plane: source, layers, detector."""
+        return [self.input.grid.grid, *(layer.grid.grid for layer in self.layers), self.readout.grid.grid]
 
     @property
     def geometries(self) -> list[Geometry]:
         """The planes and the light on both sides of each gap."""
-        gaps = zip(self.grids[:-1], self.grids[1:], self.distances, strict=True)
-        return [Geometry(source, target, self.wavelength, distance) for source, target, distance in gaps]
-
-    @property
-    def gain(self) -> float:
-        """The product of the layers' gains, by which a field is larger in emulation than on the bench."""
-        return math.prod(layer.digital_gain for layer in self.layers)
+        gaps = zip(self.grids[:-1], self.grids[1:], self.propagation.distances_m, strict=True)
+        return [Geometry(source, target, self.wavelength_m, distance) for source, target, distance in gaps]
 
     @property
     def reading_factor(self) -> float:
         """What the gains of all layers amount to on a measure: a digital factor."""
-        with np.errstate(over="ignore", under="ignore"):
-            return float(np.float64(self.gain) ** (0 if self.regions.paired else _POWER_OF_FIELD[self.measure]))
+        return reading_factor(
+            [layer.digital_gain for layer in self.layers], self.readout.measure, paired=self.readout.differential
+        )
 
     @property
     def file_records(self) -> list[FileRecord]:
         """The record of every file of the folder but the manifest."""
-        records = [record for layer in self.layers for record in (layer.image, layer.levels, layer.regions)]
+        records: list[FileRecord | None] = []
+        for layer in self.layers:
+            records += [*layer.target.files, layer.levels, layer.regions]
         if self.reference is not None:
             records.append(self.reference.logits)
         if self.samples is not None:
             records += [self.samples.images, self.samples.labels, self.samples.readings]
-        return [record for record in (*records, self.note) if record is not None]
+        unique = {record.file: record for record in (*records, self.note) if record is not None}
+        return list(unique.values())
 
     def require_memory(self) -> None:
         """Refuse a system that this machine has no memory to rebuild, before anything of it is allocated.
@@ -206,12 +288,13 @@ class Manifest:
         Raises:
             DeploymentError: if it has not.
         """
+        methods = [record.method for record in self.propagation.methods]
         distinct = {
             (geometry, method): kernel_bytes(method, geometry)
-            for geometry, method in zip(self.geometries, self.methods, strict=True)
+            for geometry, method in zip(self.geometries, methods, strict=True)
         }
         sizes = [math.prod(grid.shape) for grid in self.grids]
-        regions = len(self.regions) * sum(self.detector.shape)
+        regions = len(self.readout.regions) * sum(self.grids[-1].shape)
         needed = sum(distinct.values()) + _BYTES_A_PIXEL * sum(sizes) + 64 * max(sizes) + 16 * regions
         advice = "verify on a larger machine, or restore the folder if it never was that large"
         require_memory(
@@ -222,75 +305,25 @@ class Manifest:
             advice,
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """The content of ``manifest.json``."""
-        content = self._content()
-        return {**content, _CHECKSUM: manifest_digest(content)}
-
-    def _content(self) -> dict[str, Any]:
-        reference, samples = self.reference, self.samples
-        return {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "voltphase_version": self.version,
-            "conventions": dict(CONVENTIONS),
-            "wavelength_m": self.wavelength,
-            "propagation": {
-                "precision": self.precision,
-                "distances_m": list(self.distances),
-                "methods": [
-                    {**method_json(method), "sampling": {}}
-                    for method, geometry in zip(self.methods, self.geometries, strict=True)
-                ],
-                "formulas": _formulas(self.methods),
-            },
-            "input": {
-                "image_shape": list(self.image_shape),
-                "encoding": "amplitude",
-                "interpolation": "bilinear",
-                "align_corners": False,
-                "grid": _grid_json(self.source),
-            },
-            "layers": [_layer_json(layer) for layer in self.layers],
-            "readout": {
-                "grid": _grid_json(self.detector),
-                "measure": self.measure,
-                "scale": self.scale,
-                "digital_factor": self.reading_factor,
-                "differential": self.regions.paired,
-                "regions": [list(box) for box in self.regions.boxes],
-                "classes": list(self.classes),
-                "formula": readout_formula(self.measure, differential=self.regions.paired),
-            },
-            "reference": None
-            if reference is None
-            else {
-                "data": reference.data,
-                "split": reference.split,
-                "images": reference.images,
-                "data_sha256": reference.digest,
-                "expected_accuracy": reference.accuracy,
-                "logits": _file_json(reference.logits),
-            },
-            "samples": None
-            if samples is None
-            else {
-                "origin": samples.origin,
-                "count": samples.count,
-                "images": _file_json(samples.images),
-                "labels": None if samples.labels is None else _file_json(samples.labels),
-                "readings": _file_json(samples.readings),
-            },
-            "note": None if self.note is None else _file_json(self.note),
-        }
+    def write(self, folder: Path) -> None:
+        """Write ``manifest.json`` with its checksum, every list of numbers on a line of its own."""
+        content = self.model_dump()
+        content[_CHECKSUM] = manifest_digest(content)
+        text = _dump(content)
+        try:
+            encoded = text.encode("utf-8")
+        except UnicodeEncodeError:  # a name may hold what no UTF-8 can, half of a pair
+            encoded = json.dumps(content).encode("ascii")
+        (folder / MANIFEST_NAME).write_bytes(encoded + b"\n")
 
     @classmethod
     def read(cls, folder: str | PathLike[str]) -> Manifest:
-        """Read ``manifest.json`` of a deployed folder, and the maps of the panels in it.
+        """Read ``manifest.json`` of a deployed folder, of this version of the format or an earlier one.
 
         Raises:
-            DeploymentError: if the folder, its manifest or a map is missing, is not JSON, is of another format version,
-                was changed, or any part of it is missing, of the wrong type, out of bounds or contradicts another.
+            DeploymentError: if the folder or its manifest is missing, is not JSON, is of a later format version, was
+                changed, any part of it is missing, of the wrong type, out of bounds or contradicts another, or the
+                system needs more memory than there is.
         """
         path = checked_path(folder, DeploymentError) / MANIFEST_NAME
         with read_errors(path, DeploymentError):
@@ -300,153 +333,93 @@ class Manifest:
                 f"expected a deployed folder, but {path} cannot be read (no such file or directory): make one "
                 "with `voltphase deploy`"
             )
-        root = Reader.of(path, read_json(path, DeploymentError))
-        manifest = cls._parse(root)
-        if root.content.get("format_version") != _FIRST_VERSION:
-            unknown = _unknown_key(root.content, {**manifest.to_json(), _CHECKSUM: ""})
-            if unknown is not None:
-                raise root.error(
-                    f"expected no key but those that this version knows, but got {unknown:.80}: restore the file, or "
-                    "read the folder with the voltphase that wrote it"
-                )
+        content = read_json(path, DeploymentError)
+        version = _checked_version(path, content)
+        try:
+            method = None
+            if version < FORMAT_VERSION:
+                content, method = old_formats.upgrade(content, version)
+            manifest = cls.model_validate(content)
+            manifest.require_memory()
+        except ValidationError as error:
+            raise refusal(path, error) from error
+        if method is not None:
+            manifest = manifest._with_method(path, method)
+        if version > 1 and (manifest.samples is None or manifest.note is None):
+            raise DeploymentError(f"{path}: expected samples and a note, but got null: restore the file")
         _check_strangers(path.parent, manifest)
         return manifest
 
-    @classmethod
-    def _parse(cls, root: Reader) -> Manifest:
-        if root.text("format") != FORMAT:
-            raise root.error(f"expected the format {FORMAT!r}, but got {root.text('format')!r:.80}")
-        version = root.integer("format_version")
-        if version not in (_FIRST_VERSION, FORMAT_VERSION):
-            raise root.error(
-                f"expected format version {_FIRST_VERSION} or {FORMAT_VERSION}, but got {version!r:.40}: read the "
-                f"folder with the voltphase that wrote it ({root.text('voltphase_version'):.40})"
-            )
-        first = version == _FIRST_VERSION
-        if not first:
-            _check_checksum(root)
-            _check_fixed(root, "conventions", CONVENTIONS)
-        propagation, source, readout = root.child("propagation"), root.child("input"), root.child("readout")
-        if source.text("encoding") != "amplitude" or source.text("interpolation") != "bilinear":
-            raise root.error("expected an input encoded as bilinear amplitude, the one this version knows")
-        if not first and source.boolean("align_corners"):
-            raise source.error("expected align_corners to be false, the one way of interpolation this version knows")
-        entries = root.children("layers")
-        if not 1 <= len(entries) <= _MOST_LAYERS:
-            raise root.error(f"expected 1 to {_MOST_LAYERS} layers, but got {len(entries)}")
-        distances = propagation.numbers("distances_m", low=0.0, high=LONGEST_DISTANCE)
-        if len(distances) != len(entries) + 1:
-            raise root.error(
-                f"expected {len(entries) + 1} distances for {len(entries)} layers, but got {len(distances)}"
-            )
-        detector, grids = _parse_grid(readout.child("grid")), [_parse_grid(entry.child("grid")) for entry in entries]
-        samples = sum(math.prod(grid.shape) for grid in grids)
-        require_memory(
-            _BYTES_A_PIXEL * samples,
-            f"{root.path}, which promises {len(entries)} layers of {samples} samples altogether,",
-            DeploymentError,
-            "read it on a larger machine, or restore it if it never was that large",
-        )
+    def _with_method(self, path: Path, name: str) -> Manifest:
         try:
-            boxes = tuple(readout.integers("regions", 4, of=entry) for entry in readout.entries("regions"))
-            if len(boxes) > _MOST_REGIONS:
-                raise readout.error(f"expected at most {_MOST_REGIONS} regions, but got {len(boxes)}")
-            regions = Regions(boxes, detector.shape, readout.boolean("differential"))  # pyright: ignore[reportArgumentType]
+            methods = [find_method(name, geometry)[0] for geometry in self.geometries]
         except VoltphaseError as error:
-            raise in_manifest(readout, error) from error
-        classes = readout.texts("classes")
-        if len(classes) not in (0, regions.classes):
-            raise root.error(
-                f"expected names of {regions.classes} classes for {len(regions)} regions, but got {len(classes)}"
-            )
-        measure = readout.one_of("measure", _POWER_OF_FIELD)
-        if not first and readout.text("formula") != readout_formula(measure, differential=regions.paired):
-            raise readout.error("expected the formula of this measure as this version computes it, but got another")
-        manifest = cls(
-            wavelength=root.within("wavelength_m", SHORTEST_WAVELENGTH, LONGEST_WAVELENGTH),
-            distances=distances,
-            methods=(),
-            precision=propagation.one_of("precision", PRECISIONS),
-            image_shape=_parse_image_shape(source),
-            source=_parse_grid(source.child("grid")),
-            detector=detector,
-            layers=tuple(_parse_layer(entry, grid, first=first) for entry, grid in zip(entries, grids, strict=True)),
-            regions=regions,
-            measure=measure,
-            scale=readout.within("scale", *_FACTORS),
-            classes=classes,
-            reference=_parse_reference(root, first=first),
-            version=root.text("voltphase_version"),
-            samples=None if first else _parse_samples(root),
-            note=None if first else _parse_file(root.child("note")),
-            has_checksum=not first,
-        )
-        if not np.isclose(readout.within("digital_factor", 0.0, math.inf), manifest.reading_factor, rtol=1e-9, atol=0):
-            raise root.error("expected readout.digital_factor to follow from the layers' digital_gain, but it does not")
-        return replace(manifest, methods=_parse_methods(propagation, manifest, first=first))
-
-    def make_readout(self) -> RegionReadout:
-        """The readout, its scale fixed at the value it was deployed with."""
-        return RegionReadout(self.regions, self.measure, self.scale)  # pyright: ignore[reportArgumentType]
+            raise DeploymentError(f"{path}, propagation: {error}") from error
+        record = PropagationRecord.of(self.propagation.precision, self.propagation.distances_m, methods)
+        manifest = self.model_copy(update={"propagation": record})
+        manifest.require_memory()
+        return manifest
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write ``manifest.json``, one line for each row of a device table."""
-    content = manifest.to_json()
-    text = _dump(content)
-    if not _is_unicode(text):  # a name may hold what no UTF-8 can, half of a pair
-        text = json.dumps(content)
-    (folder / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
+def reading_factor(gains: list[float], measure: str, *, paired: bool) -> float:
+    """Return what the gains of all layers amount to on a measure.
+
+    Args:
+        gains: Gain of each layer.
+        measure: What is measured of the light.
+        paired: Whether two regions are compared, so that a common factor cancels.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.float64(math.prod(gains)) ** (0 if paired else _POWER_OF_FIELD[measure]))
 
 
 def manifest_digest(content: dict[str, Any]) -> str:
-    """SHA-256 of a manifest without its checksum, as its conventions say."""
+    """Return the SHA-256 of a manifest without its checksum, as its conventions say."""
     rest = {key: value for key, value in content.items() if key != _CHECKSUM}
     return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
 
 
 def data_digest(images: torch.Tensor, labels: torch.Tensor) -> str:
-    """SHA-256, in hexadecimal, of ``images x height x width`` images and their ``images`` labels."""
+    """Return the SHA-256, in hexadecimal, of ``images x height x width`` images and their ``images`` labels."""
     digest = hashlib.sha256(repr((tuple(images.shape), str(images.dtype))).encode())
     digest.update(images.contiguous().cpu().numpy().data)
     digest.update(labels.contiguous().cpu().numpy().astype("<i8").data)
     return digest.hexdigest()
 
 
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _formulas(methods: tuple[Method, ...]) -> dict[str, str]:
-    return {name: FORMULAS[name] for name in dict.fromkeys(method.name for method in methods)}
-
-
-def _unknown_key(content: Any, known: Any, place: str = "") -> str | None:
-    """The first key of nested objects that stands in ``content`` but not in ``known``, or None."""
-    pairs: list[tuple[Any, Any, str]] = []
-    if isinstance(content, dict) and isinstance(known, dict):
-        for key, value in content.items():
-            where = f"{place}.{key}" if place else key
-            if key not in known:
-                return where
-            pairs.append((value, known[key], where))
-    elif isinstance(content, list) and isinstance(known, list):
-        pairs = [(one, other, f"{place}[{i}]") for i, (one, other) in enumerate(zip(content, known, strict=False))]
-    return next(filter(None, (_unknown_key(*pair) for pair in pairs)), None)
+def _checked_version(path: Path, content: Any) -> int:
+    """Return the version of the format, once it is one of ours and the content fits its checksum."""
+    if not isinstance(content, dict):
+        raise DeploymentError(f"expected a JSON object in {path}, but got {checks.shown(content)}: deploy again")
+    for key in ("format", "format_version"):
+        if key not in content:
+            raise DeploymentError(f"{path}: expected the key {key}, but it is missing: deploy again")
+    if content["format"] != FORMAT:
+        raise DeploymentError(f"{path}: expected the format {FORMAT!r}, but got {checks.shown(content['format'])}")
+    version = content["format_version"]
+    if version not in (1, 2, FORMAT_VERSION) or type(version) is not int:
+        raise DeploymentError(
+            f"{path}: expected format version 1, 2 or {FORMAT_VERSION}, but got {checks.shown(version)}: read the "
+            f"folder with the voltphase that wrote it ({content.get('voltphase_version')!s:.40})"
+        )
+    if version == 1:
+        return version
+    if content.get(_CHECKSUM) != manifest_digest(content):
+        raise DeploymentError(
+            f"{path}: {MANIFEST_NAME} was changed after deployment: its content does not fit its {_CHECKSUM}; restore "
+            "the file or deploy again"
+        )
+    if content.get("conventions", {}) != (CONVENTIONS if version == FORMAT_VERSION else CONVENTIONS_2):
+        raise DeploymentError(
+            f"{path}: expected conventions as this version means them, but got others: read the folder with the "
+            "voltphase that wrote it"
+        )
+    return version
 
 
 def _check_strangers(folder: Path, manifest: Manifest) -> None:
     """Refuse files named like those of a layer that the manifest does not name: somebody may load them."""
-    named = {
-        record.name
-        for layer in manifest.layers
-        for record in (layer.image, layer.levels, layer.regions)
-        if record is not None
-    }
+    named = {record.file for record in manifest.file_records}
     with read_errors(folder, DeploymentError):
         strangers = sorted(path.name for path in folder.glob("layer-*") if path.name not in named)
     if strangers:
@@ -456,24 +429,8 @@ def _check_strangers(folder: Path, manifest: Manifest) -> None:
         )
 
 
-def _check_checksum(root: Reader) -> None:
-    if root.digest(_CHECKSUM) != manifest_digest(root.content):
-        raise root.error(
-            f"{MANIFEST_NAME} was changed after deployment: its content does not fit its {_CHECKSUM}; restore the file "
-            "or deploy again"
-        )
-
-
-def _check_fixed(parent: Reader, key: str, expected: dict[str, str]) -> None:
-    if parent.child(key).content != expected:
-        raise parent.error(
-            f"expected {key} as this version means them, but got others: read the folder with the voltphase that "
-            "wrote it"
-        )
-
-
 def _dump(value: Any, indent: str = "") -> str:
-    """JSON with every list or object that holds no further one on a line of its own."""
+    """Return JSON with every list or object that holds no further one on a line of its own."""
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     if not any(isinstance(child, dict | list) for child in children):
         return json.dumps(value, allow_nan=False, ensure_ascii=False)
@@ -482,114 +439,3 @@ def _dump(value: Any, indent: str = "") -> str:
         lines = [f"{inner}{json.dumps(key)}: {_dump(child, inner)}" for key, child in value.items()]
         return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
     return "[\n" + ",\n".join(inner + _dump(child, inner) for child in value) + f"\n{indent}]"
-
-
-def _grid_json(grid: Grid) -> dict[str, Any]:
-    return {"shape": list(grid.shape), "pitch_m": list(grid.pitch), "offset_m": list(grid.offset)}
-
-
-def _file_json(record: FileRecord) -> dict[str, Any]:
-    return {"file": record.name, "sha256": record.sha256} | ({} if record.dtype is None else {"dtype": record.dtype})
-
-
-def _layer_json(layer: LayerRecord) -> dict[str, Any]:
-    states = device_json(layer.device, layer.codes)
-    if layer.regions is not None:
-        states["regions"] = _file_json(layer.regions)
-    return {
-        "grid": _grid_json(layer.grid),
-        "image": {**_file_json(layer.image), "bits": layer.image_bits},
-        "levels": _file_json(layer.levels),
-        "digital_gain": layer.digital_gain,
-        "device" if layer.regions is None else "panel": states,
-    }
-
-
-def _parse_grid(grid: Reader) -> Grid:
-    try:
-        pitch, offset = (
-            grid.numbers("pitch_m", 2, *_PITCHES),
-            grid.numbers("offset_m", 2, -LONGEST_DISTANCE, LONGEST_DISTANCE),
-        )
-        return Grid(grid.pair("shape"), (pitch[0], pitch[1]), (offset[0], offset[1]))
-    except VoltphaseError as error:
-        raise in_manifest(grid, error) from error
-
-
-def _parse_image_shape(source: Reader) -> tuple[int, int]:
-    shape = source.pair("image_shape")
-    if max(shape) > _LARGEST_IMAGE:
-        raise source.error(f"expected image_shape of at most {_LARGEST_IMAGE} a side, but got {max(shape)}")
-    return shape
-
-
-def _parse_file(file: Reader, *, typed: bool = False) -> FileRecord:
-    dtype = file.text("dtype") if typed else None
-    return FileRecord(file.file_name("file"), file.digest("sha256"), dtype)
-
-
-def _parse_methods(propagation: Reader, manifest: Manifest, *, first: bool) -> tuple[Method, ...]:
-    geometries = manifest.geometries
-    if first:
-        name = propagation.text("method")
-        try:
-            return tuple(find_method(name, geometry)[0] for geometry in geometries)
-        except VoltphaseError as error:
-            raise in_manifest(propagation, error) from error
-    entries = propagation.children("methods")
-    if len(entries) != len(geometries):
-        raise propagation.error(f"expected methods for {len(geometries)} distances, but got {len(entries)}")
-    methods = tuple(parse_method(entry) for entry in entries)
-    _check_fixed(propagation, "formulas", _formulas(methods))
-    replace(manifest, methods=methods).require_memory()
-    for entry in entries:
-        check_sampling(entry)
-    return methods
-
-
-def _parse_layer(layer: Reader, grid: Grid, *, first: bool) -> LayerRecord:
-    panel = layer.content.get("panel") is not None
-    device = layer.child("panel" if panel else "device")
-    regions = _parse_file(device.child("regions"), typed=not first) if panel else None
-    states, codes = parse_device(device, grid.shape, regions)
-    bits = layer.child("image").integer("bits")
-    if bits not in (8, 16):
-        raise layer.error(f"expected an image of 8 or 16 bits, but got {bits}")
-    if len(set(codes)) != len(codes) or not all(0 <= code < 2**bits for code in codes):
-        raise device.error(f"expected a different code from 0 to {2**bits - 1} for each level")
-    return LayerRecord(
-        grid=grid,
-        device=states,
-        codes=codes,
-        image_bits=bits,
-        image=_parse_file(layer.child("image")),
-        levels=_parse_file(layer.child("levels"), typed=not first),
-        regions=regions,
-        digital_gain=layer.within("digital_gain", *_FACTORS),
-    )
-
-
-def _parse_reference(root: Reader, *, first: bool) -> ReferenceRecord | None:
-    reference = root.optional_child("reference")
-    if reference is None:
-        return None
-    return ReferenceRecord(
-        data=reference.text("data"),
-        split=reference.text("split"),
-        images=reference.count("images", _MOST_IMAGES),
-        digest=reference.digest("data_sha256"),
-        accuracy=reference.within("expected_accuracy", 0.0, 1.0),
-        logits=_parse_file(reference.child("logits"), typed=not first),
-    )
-
-
-def _parse_samples(root: Reader) -> SamplesRecord:
-    samples = root.child("samples")
-    labels = samples.optional_child("labels")
-    return SamplesRecord(
-        origin=samples.text("origin"),
-        count=samples.count("count", _MOST_SAMPLES),
-        images=_parse_file(samples.child("images"), typed=True),
-        labels=None if labels is None else _parse_file(labels, typed=True),
-        readings=_parse_file(samples.child("readings"), typed=True),
-    )

@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Final
 
-from voltphase.deployment.formulas import CONVENTIONS, FORMULAS, readout_formula
+from voltphase.deployment.folder import MANIFEST_NAME
+from voltphase.deployment.formulas import CONVENTIONS
 from voltphase.deployment.manifest import LayerRecord, Manifest
-from voltphase.deployment.propagation import method_json
-from voltphase.deployment.records import MANIFEST_NAME
+from voltphase.deployment.targets import Layer, Target, Written
 from voltphase.optics.grid import Grid
 
-_LONGEST_LIST = 16
+_WIDTH: Final = 100
 
-_WIDTH = 100
-
-_MEASURES = {
+_MEASURES: Final = {
     "sum": "the sum of the intensity",
     "mean": "the mean of the intensity",
     "amplitude": "the mean of the square root of the intensity",
     "fraction": "the sum of the intensity, divided by that over the whole detector",
 }
 
-# What each file holds, by the place of its record.
-_FILES = {
-    "image": "the picture to load on the device of layer {}",
-    "levels": "the level of each pixel of layer {}, [row, column]",
-    "regions": "the table that each pixel of layer {} follows, [row, column], -1 where inactive",
-}
-
-_DECISIONS = {
+_DECISIONS: Final = {
     False: "the region with the highest reading names the class",
     True: "a class has two regions, and the highest contrast (P - N) / (P + N) names the class, where P is the reading "
     "of its region + and N that of its region -",
 }
 
-_ORIENTATION = (
+_ORIENTATION: Final = (
     "Row 0 of an image is its top row, column 0 its left column. Every plane is drawn as seen by an eye that looks "
     "along the light, from the source to the detector: x grows to the right, y downwards, and the centre of every "
     "plane lies on the axis unless an offset is given.",
@@ -48,10 +40,16 @@ _ORIENTATION = (
 )
 
 
-def bench_note(manifest: Manifest) -> str:
-    """What a person needs to set the system up, as plain text."""
-    count = "one device" if len(manifest.layers) == 1 else f"{len(manifest.layers)} devices"
-    shape = "{} x {}".format(*manifest.image_shape)
+def bench_note(manifest: Manifest, layers: Sequence[Layer], target: Target) -> str:
+    """Return what a person needs to set the system up, as plain text.
+
+    Args:
+        manifest: What the folder says about the system.
+        layers: Layers with their devices.
+        target: Target that the layers' files are for.
+    """
+    count = "one device" if len(layers) == 1 else f"{len(layers)} devices"
+    shape = "{} x {}".format(*manifest.input.image_shape)
     title = "voltphase deployment"
     lines = [
         *(title, "=" * len(title), ""),
@@ -59,31 +57,32 @@ def bench_note(manifest: Manifest) -> str:
             f"An optical network: a source that carries an image as its amplitude, {count} and a detector, along one "
             f"axis. All of this is in {MANIFEST_NAME} too, for programs."
         ),
-        *_paragraph(f"Light: {manifest.wavelength * 1e9:.9g} nm, coherent ({_methods(manifest)} propagation)."),
+        *_paragraph(f"Light: {manifest.wavelength_m * 1e9:.9g} nm, coherent ({_methods(manifest)} propagation)."),
         *_paragraph(
             f"Input: {shape} images, their brightness the amplitude of a plane wave, interpolated bilinearly to the "
             "samples of the source (Computing the readings, below, says how)."
         ),
         *_planes(manifest),
-        *_device_tables(manifest),
+        *_devices(manifest, layers, target),
         *_heading("Orientation"),
         *(line for text in _ORIENTATION for line in _paragraph(text)),
         *_detector(manifest),
         *_formulas(manifest),
-        *_files(manifest),
+        *_files(manifest, target),
         *_check(manifest),
     ]
     return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
 
 
 def _planes(manifest: Manifest) -> list[str]:
-    rows = [("source", 0.0, "the input", manifest.source)]
+    grids, distances = manifest.grids, manifest.propagation.distances_m
+    rows = [("source", 0.0, "the input", grids[0])]
     position = 0.0
-    for number, (layer, distance) in enumerate(zip(manifest.layers, manifest.distances, strict=False), start=1):
+    for number, (layer, distance) in enumerate(zip(manifest.layers, distances, strict=False), start=1):
         position += distance
-        rows.append((f"layer {number}", position, layer.image.name, layer.grid))
-    rows.append(("detector", position + manifest.distances[-1], "", manifest.detector))
-    gaps = ", ".join(_millimetres(distance) for distance in manifest.distances)
+        rows.append((f"layer {number}", position, layer.target.files[0].file, layer.grid.grid))
+    rows.append(("detector", position + distances[-1], "", grids[-1]))
+    gaps = ", ".join(_millimetres(distance) for distance in distances)
     return [
         *_heading("Planes"),
         f"{'plane':<12}{'position':<14}{'load':<16}samples",
@@ -96,44 +95,47 @@ def _planes(manifest: Manifest) -> list[str]:
     ]
 
 
-def _device_tables(manifest: Manifest) -> list[str]:
+def _devices(manifest: Manifest, layers: Sequence[Layer], target: Target) -> list[str]:
     lines = _heading("Images and devices")
-    by_table: dict[tuple[str, str, tuple[int, ...]], list[LayerRecord]] = {}
-    for layer in manifest.layers:
-        by_table.setdefault((layer.device.name, layer.device.digest, layer.codes), []).append(layer)
-    for layers in by_table.values():
-        layer, device = layers[0], layers[0].device
-        names, codes = ", ".join(record.image.name for record in layers), layer.codes
-        lines += _paragraph(f"{names}: for {device.name}, {len(device)} levels, {layer.image_bits}-bit grey.")[:-1]
-        if layer.code_is_control:
-            lines += _paragraph(f"The value of a pixel is the {device.control_unit} to send: {_listed(codes)}.", "  ")
-        else:
-            pairs = (f"{code}={control:g}" for code, control in zip(codes, device.control, strict=True))
-            lines += _paragraph(
-                "The value of a pixel is NOT what to send: it stands for a control value in "
-                f"{device.control_unit}: {_listed(pairs)}.",
-                "  ",
-            )
-        maps = [record.regions.name for record in layers if record.regions is not None]
+    alike: dict[str, list[tuple[Layer, LayerRecord, Written]]] = {}
+    for layer, record in zip(layers, manifest.layers, strict=True):
+        written = _written(record)
+        alike.setdefault(repr((layer.device.name, layer.device.digest, written.details)), []).append(
+            (layer, record, written)
+        )
+    for group in alike.values():
+        layer, _, first = group[0]
+        names = ", ".join(dict.fromkeys(file for _, _, written in group for file in written.files))
+        lines += _paragraph(f"{names}: for {layer.device.name}, {len(layer.device)} levels, {target.format(first)}.")[
+            :-1
+        ]
+        for text in target.instructions(layer, first):
+            lines += _paragraph(text, "  ")
+        maps = [record.regions.file for _, record, _ in group if record.regions is not None]
         if maps:
             lines += _paragraph(
                 f"A panel: {', '.join(maps)} says which of its tables in {MANIFEST_NAME} each pixel follows. Where it "
-                "is -1 no driver reaches the pixel, and the image holds level 0.",
+                "is -1 no driver reaches the pixel, and its level is 0.",
                 "  ",
             )
     return lines
 
 
+def _written(record: LayerRecord) -> Written:
+    return Written([file.file for file in record.target.files], record.target.details)
+
+
 def _detector(manifest: Manifest) -> list[str]:
-    pitch_y, pitch_x = manifest.detector.pitch
-    y, x = manifest.detector.coordinates()
-    factor = manifest.scale * manifest.reading_factor
+    readout, detector = manifest.readout, manifest.grids[-1]
+    pitch_y, pitch_x = detector.pitch
+    y, x = detector.coordinates()
+    factor = readout.scale * manifest.reading_factor
     gain = f", in which {manifest.reading_factor:.7g} is the digital gain" if manifest.reading_factor != 1 else ""
     rows = []
-    paired = manifest.regions.paired
-    for index, (row, column, height, width) in enumerate(manifest.regions.boxes):
-        number = manifest.regions.class_of(index)
-        name = manifest.classes[number] if manifest.classes else str(number) if paired else ""
+    paired = readout.differential
+    for index, (row, column, height, width) in enumerate(readout.on_detector.boxes):
+        number = readout.on_detector.class_of(index)
+        name = readout.classes[number] if readout.classes else str(number) if paired else ""
         if paired:
             name += " -" if index % 2 else " +"
         down = _range(float(y[row]) - pitch_y / 2, height * pitch_y)
@@ -145,7 +147,7 @@ def _detector(manifest: Manifest) -> list[str]:
     return [
         *_heading("Detector"),
         *_paragraph(
-            f"The reading of a region is {_MEASURES[manifest.measure]}; {_DECISIONS[paired]}. To get the logits of the "
+            f"The reading of a region is {_MEASURES[readout.measure]}; {_DECISIONS[paired]}. To get the logits of the "
             f"design, multiply {'contrasts' if paired else 'readings'} by {factor:.7g}{gain}."
         ),
         f"{'region':<8}{'class':<14}{'rows':<11}{'columns':<11}{'y from, to (mm)':<20}x from, to (mm)",
@@ -160,48 +162,49 @@ def _formulas(manifest: Manifest) -> list[str]:
         *_paragraph(
             f"Everything below is in {MANIFEST_NAME} too, each number to its last digit. The field on the source goes "
             "to the first layer, is multiplied by the state of each pixel, goes on to the next layer, and so on to the "
-            "detector. The states are in the tables there: code is the value of a pixel of the picture, level that in "
-            "the array of levels, amplitude and phase_rad the state."
+            "detector. The arrays of levels say which state that is, and the tables of states there what it is."
         ),
     ]
-    for key in ("time", "state", "coordinates", "arrays", "input", "interpolation"):
+    for key in ("time", "state", "tables", "target", "coordinates", "arrays", "input", "interpolation"):
         lines += _paragraph(f"{key.capitalize()}: {CONVENTIONS[key]}")
     if any(layer.regions is not None for layer in manifest.layers):
         lines += _paragraph(f"Panels: {CONVENTIONS['inactive_value']}")
-    for name in dict.fromkeys(method.name for method in manifest.methods):
-        lines += _paragraph(f"From plane to plane ({name}): {FORMULAS[name]}")
-    for number, method in enumerate(manifest.methods, start=1):
-        figures = method_json(method)["parameters"]
-        known = {name: value for name, value in figures.items() if value is not None}
-        if known:
-            words = "; ".join(f"{name} = {_figure(value)}" for name, value in known.items())
-            lines += _paragraph(f"Gap {number} ({method.name}): {words}.")
+    for name, formula in manifest.propagation.formulas.items():
+        lines += _paragraph(f"From plane to plane ({name}): {formula}")
+    for number, method in enumerate(manifest.propagation.methods, start=1):
+        figures = "; ".join(f"{name} = {value!r}" for name, value in method.parameters.items() if value is not None)
+        if figures:
+            lines += _paragraph(f"Gap {number} ({method.name}): {figures}.")
     lines += _paragraph(f"Regions: {CONVENTIONS['regions']}")
-    formula = readout_formula(manifest.measure, differential=manifest.regions.paired)
+    readout = manifest.readout
     lines += _paragraph(
-        f"Readout: {formula} Here scale = {manifest.scale!r} and digital_factor = {manifest.reading_factor!r}."
+        f"Readout: {readout.formula} Here scale = {readout.scale!r} and digital_factor = {manifest.reading_factor!r}."
     )
     return lines
 
 
-def _files(manifest: Manifest) -> list[str]:
+def _files(manifest: Manifest, target: Target) -> list[str]:
     rows = []
     for number, layer in enumerate(manifest.layers, start=1):
-        for record, what in ((layer.image, "image"), (layer.levels, "levels"), (layer.regions, "regions")):
-            if record is not None:
-                kind = record.dtype or f"PNG, {layer.image_bits}-bit grey"
-                rows.append((record.name, kind, _FILES[what].format(number)))
+        kind = target.format(_written(layer))
+        rows += [(file.file, kind, f"what to load on the device of layer {number}") for file in layer.target.files]
+        rows.append(
+            (layer.levels.file, layer.levels.dtype, f"the level of each pixel of layer {number}, [row, column]")
+        )
+        if layer.regions is not None:
+            what = f"the table that each pixel of layer {number} follows, [row, column], -1 where inactive"
+            rows.append((layer.regions.file, layer.regions.dtype, what))
     samples, reference = manifest.samples, manifest.reference
     if samples is not None:
-        rows.append((samples.images.name, samples.images.dtype, f"{samples.origin}, [image, row, column]"))
+        rows.append((samples.images.file, samples.images.dtype, f"{samples.origin}, [image, row, column]"))
         if samples.labels is not None:
-            rows.append((samples.labels.name, samples.labels.dtype, "the class of each of them"))
+            rows.append((samples.labels.file, samples.labels.dtype, "the class of each of them"))
         rows.append(
-            (samples.readings.name, samples.readings.dtype, "what the detector reads for each, [image, region]")
+            (samples.readings.file, samples.readings.dtype, "what the detector reads for each, [image, region]")
         )
     if reference is not None:
         what = f"the logits of all {reference.images} {reference.split} images, [image, class]"
-        rows.append((reference.logits.name, reference.logits.dtype, what))
+        rows.append((reference.logits.file, reference.logits.dtype, what))
     return [
         *_heading("Files"),
         *(f"{name:<22}{kind:<18}{what}" for name, kind, what in (("file", "dtype", "what it holds"), *rows)),
@@ -217,15 +220,15 @@ def _check(manifest: Manifest) -> list[str]:
     lines = _heading("Check")
     if samples is not None:
         lines += _paragraph(
-            f"{samples.images.name} holds {samples.origin}. Whoever sends them through the system has to find the "
-            f"readings in {samples.readings.name}: a program to rounding, a bench but for noise and a common factor."
+            f"{samples.images.file} holds {samples.origin}. Whoever sends them through the system has to find the "
+            f"readings in {samples.readings.file}: a program to rounding, a bench but for noise and a common factor."
         )
     if reference is None:
         lines += _paragraph("Deployed without a test set.")
     else:
         lines += _paragraph(
-            f"The design gets {reference.accuracy:.2%} of the {reference.images} {reference.split} images of "
-            f"{reference.data} right; its logits for each are in {reference.logits.name}."
+            f"The design gets {reference.expected:.2%} of the {reference.images} {reference.split} images of "
+            f"{reference.data} right; its logits for each are in {reference.logits.file}."
         )
     return lines + _paragraph(
         "`voltphase verify` on this folder rebuilds the system from these files alone and compares."
@@ -233,11 +236,7 @@ def _check(manifest: Manifest) -> list[str]:
 
 
 def _methods(manifest: Manifest) -> str:
-    return ", ".join(dict.fromkeys(method.name for method in manifest.methods))
-
-
-def _figure(value: float | list[float]) -> str:
-    return f"{value!r} for [y, x]" if isinstance(value, list) else repr(value)
+    return ", ".join(manifest.propagation.formulas)
 
 
 def _heading(title: str) -> list[str]:
@@ -267,10 +266,3 @@ def _millimetres(distance: float) -> str:
 
 def _range(start: float, width: float) -> str:
     return f"{start * 1e3:+.3f}, {(start + width) * 1e3:+.3f}"
-
-
-def _listed(values: Iterable[object]) -> str:
-    words = [str(value) for value in values]
-    if len(words) <= _LONGEST_LIST:
-        return ", ".join(words)
-    return ", ".join([*words[:3], "...", words[-1]]) + f" (all {len(words)} in {MANIFEST_NAME})"

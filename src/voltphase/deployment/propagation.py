@@ -3,77 +3,124 @@
 from __future__ import annotations
 
 import math
-from dataclasses import MISSING, asdict, fields
-from typing import Any, Final
+from dataclasses import asdict, fields
+from functools import cached_property
+from typing import Annotated, Any, Final, Literal, Self
 
-from voltphase.core.errors import DeploymentError, VoltphaseError
-from voltphase.deployment.reading import Reader
+import torch
+from pydantic import Field, model_validator
+
+from voltphase.core import checks
+from voltphase.core.errors import DeploymentError
+from voltphase.core.units import LONGEST_DISTANCE
+from voltphase.deployment.formulas import FORMULAS
+from voltphase.deployment.records import Record, refuse, refusing
 from voltphase.optics import AngularSpectrum, Method
 from voltphase.optics.common_grid import common_grid
 from voltphase.optics.methods.accuracy.exact_light import half_bands
 from voltphase.optics.methods.auto import METHODS_BY_NAME
 from voltphase.optics.methods.geometry import Geometry
 
-# Of a method's parameters, whatever they are: lengths in metres and factors; an oversampling of more than a few costs
-# memory as its square.
-_LARGEST: Final = {"oversampling": 16.0}
-_LARGEST_OTHER: Final = 1e4
+#: Names of the complex types the light may be computed in.
+PRECISIONS: Final[dict[str, torch.dtype]] = {"complex64": torch.complex64, "complex128": torch.complex128}
+MOST_LAYERS: Final = 1000
+# Any parameter of a method, whatever it is: lengths in metres and factors. An oversampling costs memory as its square.
+_LARGEST: Final = 1e4
+_LARGEST_OVERSAMPLING: Final = 16.0
 
 
-def method_json(method: Method) -> dict[str, Any]:
-    """The name and the parameters of a method.
+class MethodRecord(Record):
+    """A method of propagation.
 
-    Raises:
-        DeploymentError: if it is none of voltphase's own, which alone can be rebuilt from a file.
+    Args:
+        name: Name of one of voltphase's own methods.
+        parameters: Its parameters by their names.
     """
-    if METHODS_BY_NAME.get(method.name) is not type(method):
-        raise DeploymentError(
-            f"expected a propagation method out of {', '.join(METHODS_BY_NAME)}, but got {method!r:.80}: a method of "
-            "your own cannot be rebuilt from a file"
+
+    name: str
+    parameters: Annotated[
+        dict[str, Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)] | None], Field(max_length=len(METHODS_BY_NAME))
+    ]
+
+    @classmethod
+    def of(cls, method: Method) -> MethodRecord:
+        """Return the record of a method.
+
+        Raises:
+            DeploymentError: if it is none of voltphase's own, which alone can be rebuilt from a file.
+        """
+        if METHODS_BY_NAME.get(method.name) is not type(method):
+            raise DeploymentError(
+                f"expected a propagation method out of {', '.join(METHODS_BY_NAME)}, but got {method!r:.80}: a method "
+                "of your own cannot be rebuilt from a file"
+            )
+        return cls(name=method.name, parameters=asdict(method))  # pyright: ignore[reportArgumentType]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        with refusing():
+            _ = self.method
+        return self
+
+    @cached_property
+    def method(self) -> Method:
+        """The method itself."""
+        kind = METHODS_BY_NAME[checks.word(self.name, "name", tuple(METHODS_BY_NAME))]
+        optional = {field.name: field.default is None for field in fields(kind)}
+        if self.parameters.keys() != optional.keys():
+            raise refuse(
+                f"expected parameters {', '.join(optional) or 'of a method without any'}, but got "
+                f"{checks.shown(sorted(self.parameters))}"
+            )
+        for name, value in self.parameters.items():
+            if value is None and not optional[name]:
+                raise refuse(f"expected a number as parameters.{name}, but got null")
+        if (self.parameters.get("oversampling") or 1.0) > _LARGEST_OVERSAMPLING:
+            raise refuse(f"expected parameters.oversampling to be at most {_LARGEST_OVERSAMPLING:g}")
+        return kind(**self.parameters)  # pyright: ignore[reportArgumentType]
+
+
+class PropagationRecord(Record):
+    """How light gets from plane to plane.
+
+    Args:
+        precision: Name of the complex type it is computed in.
+        distances_m: Distances in metres, from the source to the first layer, between layers, and to the detector.
+        methods: Method of propagation over each distance.
+        formulas: Formula of each method.
+    """
+
+    precision: Literal["complex64", "complex128"]
+    distances_m: Annotated[
+        list[Annotated[float, Field(ge=0, le=LONGEST_DISTANCE)]], Field(min_length=2, max_length=MOST_LAYERS + 1)
+    ]
+    methods: Annotated[list[MethodRecord], Field(max_length=MOST_LAYERS + 1)]
+    formulas: dict[str, Any]
+
+    @classmethod
+    def of(cls, precision: str, distances: list[float], methods: list[Method]) -> PropagationRecord:
+        """Return the record of distances in metres and the method over each of them."""
+        return cls(
+            precision=precision,  # pyright: ignore[reportArgumentType] - checked there
+            distances_m=distances,
+            methods=[MethodRecord.of(method) for method in methods],
+            formulas={method.name: FORMULAS[method.name] for method in methods},
         )
-    return {"name": method.name, "parameters": asdict(method)}  # pyright: ignore[reportArgumentType]
 
-
-def parse_method(entry: Reader) -> Method:
-    """What :func:`method_json` wrote.
-
-    Raises:
-        DeploymentError: if there is no method of that name, or a parameter is missing, unknown or out of bounds.
-    """
-    kind = METHODS_BY_NAME[entry.one_of("name", METHODS_BY_NAME)]
-    given = entry.child("parameters")
-    known = {field.name: field for field in fields(kind)}
-    if unknown := sorted(given.content.keys() - known.keys()):
-        raise given.error(f"expected the parameters {', '.join(known) or 'of a method without any'}, but got {unknown}")
-    values: dict[str, float | None] = {}
-    for name, field in known.items():
-        if given.value(name) is None and field.default is None and field.default is not MISSING:
-            values[name] = None
-        else:
-            largest = _LARGEST.get(name, _LARGEST_OTHER)
-            values[name] = given.within(name, -largest, largest)
-    try:
-        return kind(**values)  # pyright: ignore[reportArgumentType]
-    except VoltphaseError as error:
-        raise given.error(str(error)) from error
-
-
-def check_sampling(gap: Reader) -> None:
-    """Check that a gap has no figures of sampling, which the angular spectrum needed before it was exact.
-
-    Raises:
-        DeploymentError: if it has.
-    """
-    written = gap.child("sampling")
-    if written.content:
-        raise written.error(
-            f"expected no figures, as this version integrates the method exactly, but got {sorted(written.content)}: "
-            "verify with the voltphase that wrote the folder, or deploy the run again"
-        )
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.methods) != len(self.distances_m):
+            raise refuse(f"expected methods for {len(self.distances_m)} distances, but got {len(self.methods)}")
+        if self.formulas != {method.name: FORMULAS[method.name] for method in self.methods}:
+            raise refuse(
+                "expected formulas as this version means them, but got others: read the folder with the voltphase that "
+                "wrote it"
+            )
+        return self
 
 
 def kernel_bytes(method: Method, geometry: Geometry) -> float:
-    """About how much memory it takes to make and keep what applies a method: its kernel and what that is made from."""
+    """Return about how many bytes it takes to make and keep a method's kernel, and what that is made from."""
     source, target = geometry.source.shape, geometry.target.shape
     matrices = sum(to * at for to, at in zip(target, source, strict=True))
     points = (common_grid(geometry.source, geometry.target, 0), common_grid(geometry.source, geometry.target, 1))
@@ -83,6 +130,6 @@ def kernel_bytes(method: Method, geometry: Geometry) -> float:
     )
     if isinstance(method, AngularSpectrum):
         rows, columns = (band.count(method.oversampling or 1.0) for band in half_bands(geometry))
-        points += 4 * rows * columns + rows * sum(source) + columns * sum(target)
+        points += 4 * rows * columns + rows * (source[0] + target[0]) + columns * (source[1] + target[1])
     # Four complex128 arrays of each: the kernel, what goes into it, and the kernel as it is kept.
     return 64.0 * (matrices + points)

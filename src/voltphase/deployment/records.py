@@ -1,191 +1,168 @@
-"""The files of a deployed folder: named with their hashes, and read without trust."""
+"""Checked objects of a deployed folder's JSON: types, bounds, and one sentence for what is wrong with a file."""
 
 from __future__ import annotations
 
-import hashlib
-import struct
-import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Final, Self
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
-from voltphase.core.errors import DeploymentError
-from voltphase.core.files import map_array
+from voltphase.core import checks
+from voltphase.core.errors import DeploymentError, VoltphaseError
+from voltphase.core.units import LARGEST_PITCH, LONGEST_DISTANCE
+from voltphase.core.words import printable
+from voltphase.optics.grid import Grid
 
-MANIFEST_NAME = "manifest.json"
+#: Samples of a plane, 4096 x 4096: more than any modulator has pixels, few enough to be computed while somebody waits.
+LARGEST_PLANE: Final = 2**24
+_LARGEST_SIDE: Final = 65536
 
-# Of a text or of what surrounds an array or a picture in its file, in bytes.
-_LARGEST_REST = 1 << 20
-_PNG_MODES = {8: ("L",), 16: ("I;16", "I;16B", "I")}
-
-
-@dataclass(frozen=True)
-class FileRecord:
-    """A file of the folder.
-
-    Args:
-        name: Its name.
-        sha256: SHA-256 of its bytes, in hexadecimal.
-        dtype: Type of the numbers of an array as numpy writes it, such as ``"<f4"``. None of another file, or where
-            the manifest does not say it.
-    """
-
-    name: str
-    sha256: str
-    dtype: str | None = None
-
-    @classmethod
-    def of(cls, path: Path) -> FileRecord:
-        """The record of a file as it lies on the disk."""
-        return cls(path.name, _digest(path))
-
-
-def write_array(path: Path, array: NDArray[np.generic]) -> FileRecord:
-    """Write an array in C order and little-endian, on any machine."""
-    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    np.save(path, array, allow_pickle=False)
-    return FileRecord(path.name, _digest(path), array.dtype.str)
+_TYPES: Final = {
+    "string_type": "a text",
+    "int_type": "an integer",
+    "float_type": "a number",
+    "finite_number": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "string_pattern_mismatch": "a SHA-256 of 64 hexadecimal digits",
+}
+_BOUNDS: Final = {
+    "greater_than_equal": "at least {ge:g}",
+    "less_than_equal": "at most {le:g}",
+    "too_short": "a list of at least {min_length}",
+    "too_long": "a list of at most {max_length}",
+    "literal_error": "{expected}",
+}
 
 
-def check_unchanged(folder: Path, record: FileRecord, largest: int = 0) -> None:
-    """Check that a file still has the hash it was written with.
+class Record(BaseModel):
+    """An object of the JSON: keys it does not know, other types and numbers that are not finite are refused."""
 
-    Args:
-        folder: That holds it.
-        record: What it was when it was written.
-        largest: Bytes of its content; a file much larger than that is not read.
-
-    Raises:
-        DeploymentError: if it has not.
-    """
-    path = folder / record.name
-    _check_size(path, largest)
-    with reading(path):
-        unchanged = _digest(path) == record.sha256
-    if not unchanged:
-        raise DeploymentError(
-            f"expected {path} as it was deployed, but its SHA-256 differs from the one in {MANIFEST_NAME}: the file "
-            "was changed after deployment; restore it or deploy again"
-        )
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def read_array(folder: Path, record: FileRecord, shape: tuple[int, ...], kind: str, what: str) -> NDArray[np.generic]:
-    """An array from an ``.npy`` file; never one that holds Python objects, nor one of another shape.
+def refuse(sentence: str) -> PydanticCustomError:
+    """Return the error by which a validator refuses its object.
 
     Args:
-        folder: That holds the file.
-        record: What it was when it was written.
-        shape: It has to have.
-        kind: The kind of number it has to hold, as numpy's ``dtype.kind``: one of ``"u"``, ``"i"``, ``"f"``.
-        what: It holds, for messages.
-
-    Raises:
-        DeploymentError: if the file is missing, was changed, or is no such array.
+        sentence: What was expected, what came and what to do.
     """
-    path = folder / record.name
-    _check_regular(path)
-    with reading(path):
-        mapped = map_array(path)
-    if mapped.dtype.kind != kind or mapped.shape != shape or record.dtype not in (None, mapped.dtype.str):
-        typed = f" of dtype {record.dtype}" if record.dtype else ""
-        raise DeploymentError(
-            f"expected {what} of shape {shape} in {path}{typed}, but got {mapped.dtype} of shape {mapped.shape}: "
-            "restore the file or deploy again"
-        )
-    check_unchanged(folder, record, mapped.nbytes)
-    # In this machine's byte order, as torch wants it.
-    return np.array(mapped, dtype=mapped.dtype.newbyteorder("="))
-
-
-def read_image(folder: Path, record: FileRecord, shape: tuple[int, int], bits: int) -> NDArray[np.uint16]:
-    """The grey values of a PNG.
-
-    Args:
-        folder: That holds the file.
-        record: What it was when it was written.
-        shape: (rows, columns) it has to have.
-        bits: 8 or 16, of its grey values.
-
-    Raises:
-        DeploymentError: if the file is missing, was changed, or is no such picture.
-    """
-    path, (rows, columns) = folder / record.name, shape
-    _check_size(path, 2 * rows * columns * bits // 8)
-    # What makes PIL warn of a picture that may fill the memory is an error here.
-    with reading(path), warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=["PNG"]) as image:
-            if image.size != (columns, rows):
-                raise DeploymentError(
-                    f"expected {rows} rows x {columns} columns in {path}, but got {image.height} x {image.width}: "
-                    "restore the file or deploy again"
-                )
-            if image.mode not in _PNG_MODES[bits]:
-                raise DeploymentError(
-                    f"expected a grey image of {bits} bits in {path}, but its mode is {image.mode}: restore the file "
-                    "or deploy again"
-                )
-            codes = np.asarray(image).astype(np.uint16)
-    check_unchanged(folder, record, 2 * codes.nbytes)
-    _check_chunks(path)
-    return codes
-
-
-def _check_chunks(path: Path) -> None:
-    """Refuse what others may show otherwise: a turn, transparency, a gamma, a second frame, bytes at the end."""
-    with reading(path):
-        content = path.read_bytes()
-        found, at = [], 8
-        while at + 12 <= len(content):
-            (length,) = struct.unpack_from(">I", content, at)
-            found.append(content[at + 4 : at + 8])
-            at += 12 + length
-    expected = [b"IHDR", *[b"IDAT"] * (len(found) - 2), b"IEND"]
-    if found != expected or at != len(content):
-        raise DeploymentError(
-            f"expected a grey picture and nothing else in {path}, but it holds more, or less, than such a PNG has: "
-            "restore the file or deploy again"
-        )
+    return PydanticCustomError("refused", "{sentence}", {"sentence": printable(sentence)})
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn what can go wrong with reading ``path`` in here into a DeploymentError."""
-    pictures = (Image.DecompressionBombError, Image.DecompressionBombWarning, struct.error, zlib.error)
+def refusing() -> Iterator[None]:
+    """Have a validator refuse its object where this block raises an error of ours."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise DeploymentError(f"expected the file {path}, but it is missing: restore it or deploy again") from error
-    except (OSError, ValueError, EOFError, SyntaxError, *pictures) as error:
-        raise DeploymentError(
-            f"expected to read {path}, but it is damaged or no file of its kind ({error}): restore it or deploy again"
-        ) from error
+    except VoltphaseError as error:
+        raise refuse(str(error)) from error
 
 
-def _check_regular(path: Path) -> None:
-    # A pipe would be waited for, and what another device gives has no end.
-    with reading(path):
-        if path.stat() and not path.is_file():
-            raise DeploymentError(f"expected the file {path}, but it is no regular file: restore it or deploy again")
+def refusal(path: Path, error: ValidationError, within: tuple[str | int, ...] = ()) -> DeploymentError:
+    """Return the first problem of a file as an error that names the file and the key.
 
-
-def _check_size(path: Path, largest: int) -> None:
-    _check_regular(path)
-    with reading(path):
-        size = path.stat().st_size
-    if size > largest + _LARGEST_REST:
-        raise DeploymentError(
-            f"expected at most {largest + _LARGEST_REST} bytes in {path}, but it has {size}: restore the file or "
-            "deploy again"
+    Args:
+        path: The file.
+        error: What pydantic found.
+        within: Keys that lead to the object that was checked.
+    """
+    problem = error.errors(include_url=False)[0]
+    kind, context, value = problem["type"], problem.get("ctx", {}), problem["input"]
+    place = ""
+    for step in (*within, *problem["loc"]):
+        place += f"[{step}]" if isinstance(step, int) else f".{step}" if place else step
+    place = printable(place)
+    if kind == "refused":
+        return DeploymentError(f"{path}{', ' if place else ''}{place}: {context['sentence']}")
+    if kind == "missing":
+        return DeploymentError(f"{path}: expected the key {place}, but it is missing: deploy again")
+    if kind == "extra_forbidden":
+        return DeploymentError(
+            f"{path}: expected no key but those that this version knows, but got {place:.80}: restore the file, or "
+            "read the folder with the voltphase that wrote it"
         )
+    words = _TYPES.get(kind) or _BOUNDS.get(kind, "another kind of value").format(**context)
+    got = "an object" if isinstance(value, dict) else checks.shown(value)
+    return DeploymentError(f"{path}: expected {place} to be {words}, but got {got}: restore the file or deploy again")
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _file_name(name: str) -> str:
+    if name in ("", ".", "..") or {"/", "\\", "\0"} & set(name):
+        raise refuse(f"expected to name a file of the same folder, but got {checks.shown(name)}")
+    return name
+
+
+def _plane(shape: list[int]) -> list[int]:
+    if shape[0] * shape[1] > LARGEST_PLANE:
+        raise refuse(f"expected a shape of at most {LARGEST_PLANE} samples, but got {shape[0]} x {shape[1]}")
+    return shape
+
+
+_PAIR: Final = Field(min_length=2, max_length=2)
+Count = Annotated[int, Field(ge=1)]
+#: (rows, columns) of a plane that can be computed.
+Shape = Annotated[list[Annotated[int, Field(ge=1, le=_LARGEST_SIDE)]], _PAIR, AfterValidator(_plane)]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+#: Any factor of a reading.
+Factor = Annotated[float, Field(ge=1e-30, le=1e30)]
+
+
+class FileRecord(Record):
+    """A file of the folder.
+
+    Args:
+        file: Name of the file.
+        sha256: SHA-256 of its bytes, in hexadecimal.
+    """
+
+    file: Annotated[str, AfterValidator(_file_name)]
+    sha256: Digest
+
+
+class ArrayRecord(FileRecord):
+    """A file that holds an array.
+
+    Args:
+        dtype: Type of the numbers as numpy writes it, such as ``"<f4"``; None where the folder's format does not say.
+    """
+
+    dtype: str | None
+
+
+class GridRecord(Record):
+    """Where the samples of a plane lie.
+
+    Args:
+        shape: Number of rows and of columns.
+        pitch_m: Distance between samples in metres, along y and along x.
+        offset_m: Position of the centre in metres, along y and along x.
+    """
+
+    shape: Shape
+    pitch_m: Annotated[list[Annotated[float, Field(ge=1e-10, le=LARGEST_PITCH)]], _PAIR]
+    offset_m: Annotated[list[Annotated[float, Field(ge=-LONGEST_DISTANCE, le=LONGEST_DISTANCE)]], _PAIR]
+
+    @classmethod
+    def of(cls, grid: Grid) -> GridRecord:
+        """Return the record of a grid."""
+        return cls(shape=list(grid.shape), pitch_m=list(grid.pitch), offset_m=list(grid.offset))
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        with refusing():
+            _ = self.grid
+        return self
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The grid itself."""
+        (rows, columns), (pitch_y, pitch_x), (y, x) = self.shape, self.pitch_m, self.offset_m
+        return Grid((rows, columns), (pitch_y, pitch_x), (y, x))

@@ -15,8 +15,9 @@ from torch import Tensor
 from voltphase.core.errors import DataError, DeploymentError
 from voltphase.core.files import checked_path
 from voltphase.deployment.emulator import Emulator
+from voltphase.deployment.folder import read_array, read_file
 from voltphase.deployment.manifest import Manifest, ReferenceRecord, SamplesRecord, data_digest
-from voltphase.deployment.records import FileRecord, check_unchanged, read_array
+from voltphase.deployment.records import ArrayRecord
 from voltphase.tasks import RegionReadout, Regions
 
 if TYPE_CHECKING:
@@ -180,13 +181,13 @@ def verify(
     emulator = Emulator.from_folder(folder)
     manifest = emulator.manifest
     if manifest.note is not None:
-        check_unchanged(folder, manifest.note)
+        read_file(folder, manifest.note)
     checks = [
         Check(
             "files", True, f"{len(manifest.file_records)} files have the SHA-256 that {folder.name} was written with"
         ),
         Check("manifest", True, "fits its checksum; every value is within its bounds")
-        if manifest.has_checksum
+        if manifest.manifest_sha256 is not None
         else Check("manifest", None, "has no checksum: folders of format version 1 hold none; deploy again to get one"),
     ]
     compared: list[Comparison] = []
@@ -203,7 +204,7 @@ def verify(
                 "deploy again with it"
             )
     else:
-        expected = _finite(folder, reference.logits, (reference.images, manifest.regions.classes), "logits")
+        expected = _finite(folder, reference.logits, (reference.images, manifest.readout.on_detector.classes), "logits")
         if dataset is None:
             dataset, missing = _find_dataset(reference, data_dir)
         if dataset is not None:
@@ -211,7 +212,7 @@ def verify(
         if dataset is not None and not all(check.passed is not False for check in checks):
             missing = "left out, as the test inputs in the folder fail already"
         elif dataset is not None:
-            compared.append(_compare_all(emulator, dataset, expected, reference.accuracy))
+            compared.append(_compare_all(emulator, dataset, expected, reference.expected))
             checks += compared[-1].checks()
     if missing:
         checks.append(Check("test set", None, missing))
@@ -275,10 +276,10 @@ def compare(
 def _compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) -> Comparison:
     """Compare the readings of the test inputs in the folder, as parts of the light on the detector, and predictions."""
     manifest, regions = emulator.manifest, emulator.readout.regions
-    images = read_array(folder, samples.images, (samples.count, *manifest.image_shape), "u", "bytes")
+    images = read_array(folder, samples.images, (samples.count, *manifest.input.image_shape), "u", "bytes")
     if images.dtype != np.uint8:
         raise DeploymentError(
-            f"expected bytes in {folder / samples.images.name}, but got {images.dtype}: restore the file or "
+            f"expected bytes in {folder / samples.images.file}, but got {images.dtype}: restore the file or "
             "deploy again"
         )
     labels = None
@@ -295,8 +296,10 @@ def _compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) -
     expected = emulator.readout.outputs(manifest.reading_factor * _classes(readings, paired=regions.paired))
     comparison = compare(logits, expected, labels, _tolerance(emulator, sensitivity, expected))
     # The field of a region is off by a part of the field of the whole detector, however dark the region is.
-    light, rounding = measured[:, -1:], _ROUNDING[manifest.precision]
-    of_field = light if manifest.measure == "amplitude" else (light * (readings.abs() + rounding * light)).sqrt()
+    light, rounding = measured[:, -1:], _ROUNDING[manifest.propagation.precision]
+    of_field = (
+        light if manifest.readout.measure == "amplitude" else (light * (readings.abs() + rounding * light)).sqrt()
+    )
     difference = (measured[:, :-1] - readings).abs()
     relative = difference / light.clamp_min(torch.finfo(light.dtype).tiny)
     return replace(
@@ -337,7 +340,7 @@ def _tolerance(emulator: Emulator, sensitivity: Tensor, expected: Tensor) -> Ten
     """How far each logit may be off by rounding, ``images x classes``: bounded, however dark a pair is."""
     largest = float(expected.abs().max())
     bound = _LARGEST_TOLERANCE * max(largest, emulator.readout.scale if emulator.readout.regions.paired else 0.0)
-    return (_ROUNDING[emulator.manifest.precision] * sensitivity.clamp_min(largest)).clamp_max(bound)
+    return (_ROUNDING[emulator.manifest.propagation.precision] * sensitivity.clamp_min(largest)).clamp_max(bound)
 
 
 def _sensitivity(readout: RegionReadout, field: Tensor) -> Tensor:
@@ -356,32 +359,33 @@ def _sensitivity(readout: RegionReadout, field: Tensor) -> Tensor:
     return readout.scale * (light[:, -1:] / pairs.clamp_min(torch.finfo(pairs.dtype).tiny)).sqrt()
 
 
-def _finite(folder: Path, record: FileRecord, shape: tuple[int, ...], what: str) -> Tensor:
+def _finite(folder: Path, record: ArrayRecord, shape: tuple[int, ...], what: str) -> Tensor:
     values = read_array(folder, record, shape, "f", f"finite {what}")
     if not np.isfinite(values).all():
         raise DeploymentError(
-            f"expected finite {what} of shape {shape} in {folder / record.name}, but some are not: restore the file or "
+            f"expected finite {what} of shape {shape} in {folder / record.file}, but some are not: restore the file or "
             "deploy again"
         )
     return torch.from_numpy(values)
 
 
 def _check_data(folder: Path, manifest: Manifest, reference: ReferenceRecord, dataset: ImageDataset) -> None:
-    if data_digest(dataset.images, dataset.labels) != reference.digest:
+    if data_digest(dataset.images, dataset.labels) != reference.data_sha256:
         raise DeploymentError(
             f"expected the {reference.images} images of {reference.data} ({reference.split}) that {folder} "
             f"was deployed with, but got others ({len(dataset)} images): point to the same data set or "
             "deploy again"
         )
-    if dataset.image_shape != manifest.image_shape:
+    rows, columns = manifest.input.image_shape
+    if dataset.image_shape != (rows, columns):
         raise DeploymentError(
-            f"expected images of {manifest.image_shape[0]} x {manifest.image_shape[1]} for {folder}, but those of "
+            f"expected images of {rows} x {columns} for {folder}, but those of "
             f"{dataset.name} are {dataset.image_shape[0]} x {dataset.image_shape[1]}: restore the folder or "
             "deploy again"
         )
-    if tuple(dataset.classes) != manifest.classes:
+    if list(dataset.classes) != manifest.readout.classes:
         raise DeploymentError(
-            f"expected the classes {', '.join(manifest.classes)} of {folder}, but {dataset.name} has "
+            f"expected the classes {', '.join(manifest.readout.classes)} of {folder}, but {dataset.name} has "
             f"{', '.join(dataset.classes)}: point to the same data set or deploy again"
         )
 

@@ -58,6 +58,8 @@ def from_json(record: object, regions: NDArray[np.integer] | None = None) -> Dev
     """
     needed = {"name", "digest", "tables"} | (set() if regions is None else {"inactive_value"})
     fields = _fields(record, "a device", needed, set())
+    if not isinstance(fields["name"], str):
+        raise DeviceError(f"expected name of a device as text, but got {checks.shown(fields['name'])}")
     tables = [_table_from_json(table) for table in _list(fields, "tables")]
     if regions is not None:
         real, imaginary = _numbers(fields, "inactive_value", 2)

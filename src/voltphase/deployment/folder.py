@@ -1,0 +1,131 @@
+"""The files of a deployed folder, written with their hashes and read without trust."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from voltphase.core.errors import DeploymentError
+from voltphase.core.files import map_array
+from voltphase.deployment.records import ArrayRecord, FileRecord
+
+MANIFEST_NAME: Final = "manifest.json"
+
+# Bytes of a text, or of what surrounds an array or a picture in its file.
+_LARGEST_REST: Final = 1 << 20
+
+
+def record_file(path: Path) -> FileRecord:
+    """Return the record of a file as it lies on the disk."""
+    return FileRecord(file=path.name, sha256=_digest(path))
+
+
+def write_array(path: Path, array: NDArray[np.generic]) -> ArrayRecord:
+    """Write an array in C order and little-endian, on any machine."""
+    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    np.save(path, array, allow_pickle=False)
+    return ArrayRecord(file=path.name, sha256=_digest(path), dtype=array.dtype.str)
+
+
+def read_file(folder: Path, record: FileRecord, largest: int = 0) -> bytes:
+    """Return the content of a file that still has the hash it was written with.
+
+    Args:
+        folder: Folder that holds the file.
+        record: What the file was when it was written.
+        largest: Bytes of its content; a file of 1 MiB more than that is not read.
+
+    Raises:
+        DeploymentError: if the file is missing, is no regular file, is too large, or was changed.
+    """
+    path = folder / record.file
+    _check_size(path, largest)
+    with reading(path):
+        content = path.read_bytes()
+    _check_digest(path, record, hashlib.sha256(content).hexdigest())
+    return content
+
+
+def read_array(folder: Path, record: ArrayRecord, shape: tuple[int, ...], kind: str, what: str) -> NDArray[Any]:
+    """Return the array of an ``.npy`` file; never one that holds Python objects, nor one of another shape.
+
+    Args:
+        folder: Folder that holds the file.
+        record: What the file was when it was written.
+        shape: Shape that the array has to have.
+        kind: Kind of number that it has to hold, as numpy's ``dtype.kind``: one of ``"u"``, ``"i"``, ``"f"``.
+        what: Name of what it holds, for messages.
+
+    Raises:
+        DeploymentError: if the file is missing, was changed, or is no such array.
+    """
+    path = folder / record.file
+    _check_regular(path)
+    with reading(path):
+        mapped = map_array(path)
+    if mapped.dtype.kind != kind or mapped.shape != shape or record.dtype not in (None, mapped.dtype.str):
+        typed = f" of dtype {record.dtype}" if record.dtype else ""
+        raise DeploymentError(
+            f"expected {what} of shape {shape} in {path}{typed}, but got {mapped.dtype} of shape {mapped.shape}: "
+            "restore the file or deploy again"
+        )
+    _check_size(path, mapped.nbytes)
+    with reading(path):
+        digest = _digest(path)
+    _check_digest(path, record, digest)
+    # In this machine's byte order, as torch wants it.
+    return np.array(mapped, dtype=mapped.dtype.newbyteorder("="))
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what can go wrong with reading ``path`` in this block into a DeploymentError."""
+    pictures = (Image.DecompressionBombError, Image.DecompressionBombWarning, struct.error, zlib.error)
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DeploymentError(f"expected the file {path}, but it is missing: restore it or deploy again") from error
+    except (OSError, ValueError, EOFError, SyntaxError, *pictures) as error:
+        raise DeploymentError(
+            f"expected to read {path}, but it is damaged or no file of its kind ({error}): restore it or deploy again"
+        ) from error
+
+
+def _check_regular(path: Path) -> None:
+    # A pipe would be waited for, and what another device gives has no end.
+    with reading(path):
+        if path.stat() and not path.is_file():
+            raise DeploymentError(f"expected the file {path}, but it is no regular file: restore it or deploy again")
+
+
+def _check_size(path: Path, largest: int) -> None:
+    _check_regular(path)
+    with reading(path):
+        size = path.stat().st_size
+    if size > largest + _LARGEST_REST:
+        raise DeploymentError(
+            f"expected at most {largest + _LARGEST_REST} bytes in {path}, but it has {size}: restore the file or "
+            "deploy again"
+        )
+
+
+def _check_digest(path: Path, record: FileRecord, digest: str) -> None:
+    if digest != record.sha256:
+        raise DeploymentError(
+            f"expected {path} as it was deployed, but its SHA-256 differs from the one in {MANIFEST_NAME}: the file "
+            "was changed after deployment; restore it or deploy again"
+        )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

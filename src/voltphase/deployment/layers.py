@@ -1,0 +1,114 @@
+"""The layers of a deployed folder: which states their pixels can take, and which they take."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from voltphase.core import checks
+from voltphase.core.errors import DeploymentError, VoltphaseError
+from voltphase.deployment.folder import MANIFEST_NAME, read_array, read_file, reading
+from voltphase.deployment.manifest import LayerRecord, Manifest, TargetRecord
+from voltphase.deployment.records import refusal
+from voltphase.deployment.targets import TARGETS, Layer, Target, Written
+from voltphase.devices.record import from_json
+
+
+def read_layers(folder: Path, manifest: Manifest) -> list[Layer]:
+    """Return the layers of a folder with their devices.
+
+    Raises:
+        DeploymentError: if a device is none, or the map of a panel is missing or was changed.
+    """
+    return [_layer(folder, number, record) for number, record in enumerate(manifest.layers, start=1)]
+
+
+def read_levels(folder: Path, manifest: Manifest, layers: list[Layer]) -> list[NDArray[np.integer]]:
+    """Return the level of each pixel of each layer, from the files that the target wrote.
+
+    Args:
+        folder: Deployed folder.
+        manifest: What the folder says about itself.
+        layers: Layers of the folder.
+
+    Raises:
+        DeploymentError: if the target is not known here, a file is missing, cannot be read, was changed since it was
+            written, or holds other levels than the array of levels beside it.
+    """
+    target = make_target(manifest.target)
+    largest = target.largest_file(layers)
+    contents = {
+        file.file: read_file(folder, file, largest) for record in manifest.layers for file in record.target.files
+    }
+    written = [
+        Written([file.file for file in record.target.files], record.target.details) for record in manifest.layers
+    ]
+    with reading(folder):
+        try:
+            levels = target.read(layers, written, contents)
+        except DeploymentError as error:
+            raise DeploymentError(f"{folder}: {error}") from error
+    for layer, record, found in zip(layers, manifest.layers, levels, strict=True):
+        _check_levels(folder, layer, record, found)
+    return levels
+
+
+def make_target(record: TargetRecord) -> Target:
+    """Return the target of a manifest with its settings.
+
+    Raises:
+        DeploymentError: if there is no target of that name, or it has no such settings.
+    """
+    if record.name not in TARGETS:
+        raise DeploymentError(
+            f"{MANIFEST_NAME}, target: expected name out of {', '.join(TARGETS)}, but got {checks.shown(record.name)}: "
+            "install the package that this target comes from"
+        )
+    kind = TARGETS[record.name]
+    known = [field.name for field in fields(kind)]  # pyright: ignore[reportArgumentType] - every target is a dataclass
+    if unknown := sorted(record.settings.keys() - set(known)):
+        raise DeploymentError(
+            f"{MANIFEST_NAME}, target.settings: expected {', '.join(known) or 'no settings'}, but got "
+            f"{checks.shown(unknown[0])}: install the version of the package that wrote the folder"
+        )
+    try:
+        return TypeAdapter(kind).validate_python(record.settings)
+    except ValidationError as error:
+        raise refusal(Path(MANIFEST_NAME), error, ("target", "settings")) from error
+    except VoltphaseError as error:
+        raise DeploymentError(f"{MANIFEST_NAME}, target.settings: {error}") from error
+
+
+def _layer(folder: Path, number: int, record: LayerRecord) -> Layer:
+    grid, regions = record.grid.grid, None
+    if record.regions is not None:
+        regions = read_array(folder, record.regions, grid.shape, "i", "whole numbers")
+    try:
+        return Layer(number, grid, from_json(record.device, regions))
+    except VoltphaseError as error:
+        raise DeploymentError(f"{folder / MANIFEST_NAME}, layers[{number - 1}].device: {error}") from error
+
+
+def _check_levels(folder: Path, layer: Layer, record: LayerRecord, found: NDArray[np.integer]) -> None:
+    stored = read_array(folder, record.levels, layer.grid.shape, "u", "unsigned integers")
+    if found.shape != stored.shape or found.dtype.kind not in "iu":
+        raise DeploymentError(
+            f"expected levels of shape {stored.shape} from {record.target.files[0].file}, but got {found.dtype} of "
+            f"shape {found.shape}"
+        )
+    if (different := stored != found).any():
+        row, column = np.argwhere(different)[0]
+        raise DeploymentError(
+            f"expected the same levels in {folder / record.target.files[0].file} and {record.levels.file}, but at row "
+            f"{row}, column {column} they are {found[row, column]} and {stored[row, column]}: restore "
+            "both or deploy again"
+        )
+    if not 0 <= int(found.min()) <= int(found.max()) < len(layer.device):
+        raise DeploymentError(
+            f"expected levels from 0 to {len(layer.device) - 1} in {folder / record.levels.file}, but got some from "
+            f"{found.min()} to {found.max()}: deploy again"
+        )

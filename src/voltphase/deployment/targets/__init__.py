@@ -1,0 +1,8 @@
+"""Kinds of things to deploy to: each writes the maps of a design into files and reads them back."""
+
+from __future__ import annotations
+
+from voltphase.deployment.targets.base import TARGETS, Layer, Target, Written
+from voltphase.deployment.targets.slm_image import SlmImage
+
+__all__ = ["TARGETS", "Layer", "SlmImage", "Target", "Written"]
