@@ -167,8 +167,8 @@ def _target_record(target: str | Target) -> TargetRecord:
     name = TARGETS.name_of(type(target))
     if name is None:
         raise DeploymentError(
-            f"expected a target out of {', '.join(TARGETS)}, but got {checks.shown(target)}: register its class, so that "
-            "the folder can name it"
+            f"expected a target out of {', '.join(TARGETS)}, but got {checks.shown(target)}: register its class, so "
+            "that the folder can name it"
         )
     return TargetRecord(name=name, settings=asdict(target))  # pyright: ignore[reportArgumentType] - a dataclass
 

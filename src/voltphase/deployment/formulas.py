@@ -14,8 +14,8 @@ CONVENTIONS: Final = {
     "pitch_m and offset_m are [y, x].",
     "time": "Fields go as exp(-i omega t), so that light that travels a distance z gains the phase "
     "+2 pi z / wavelength. For exp(+i omega t) take the complex conjugate of everything, states included.",
-    "state": "A pixel multiplies the field by amplitude * exp(+i * phase), the phase in radians. The amplitude is that of "
-    "the field, not of the intensity.",
+    "state": "A pixel multiplies the field by amplitude * exp(+i * phase), the phase in radians. The amplitude is that "
+    "of the field, not of the intensity.",
     "tables": "control, amplitude and phase of a table of states, and spread where it is known, hold a number for each "
     "level, from level 0 on; control is what the driver is sent, in control_unit. A panel has several tables, and its "
     "map of regions says which of them, counted from 0, each pixel follows.",

@@ -197,8 +197,8 @@ def upgrade(content: dict[str, Any], version: int) -> tuple[dict[str, Any], str 
         return result | {"propagation": old.propagation.model_dump() | {"methods": methods}}, None
     assert isinstance(old, _Manifest1)
     measure, differential = old.readout.get("measure"), old.readout.get("differential") is True
-    known = isinstance(measure, str) and measure in READINGS
-    result["readout"]["formula"] = readout_formula(measure, differential=differential) if known else ""
+    if isinstance(measure, str) and measure in READINGS:
+        result["readout"]["formula"] = readout_formula(measure, differential=differential)
     result["propagation"] = old.propagation.model_dump(exclude={"method"}) | {
         "methods": [_PLACEHOLDER] * len(old.propagation.distances_m),
         "formulas": {"fresnel": FORMULAS["fresnel"]},

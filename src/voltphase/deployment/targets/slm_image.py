@@ -53,7 +53,7 @@ class SlmImage(Target):
 
     def read(
         self, layers: Sequence[Layer], written: Sequence[Written], contents: Mapping[str, bytes]
-    ) -> list[NDArray[np.int64]]:
+    ) -> list[NDArray[np.integer]]:
         """Return the levels that the pictures' grey values stand for; see :meth:`Target.read`."""
         return [_read(layer, one, contents) for layer, one in zip(layers, written, strict=True)]
 
