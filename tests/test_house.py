@@ -24,7 +24,6 @@ LONGER_MODULES = {
     "config/sections.py",
     "deployment/manifest.py",
     "deployment/verify.py",
-    "devices/models/models.py",
     "optics/kernel.py",
     "optics/methods/base.py",
 }

@@ -44,7 +44,7 @@ def test_mixed_devices_train_deploy_and_verify_like_any_other(tmp_path: Path):
     table.unlink()
     model, _, summary = load_run(run)
     assert [about["name"] for about in summary["devices"]] == [
-        *("bench SLM", "lcos", "dmd", "ferroelectric", "phase-change")
+        *("bench SLM", "lcos", "dmd", "ferroelectric", "printed")
     ]
     assert [about["levels"] for about in summary["devices"]] == [5, 16, 2, 2, 4]
     assert [grid.shape for grid in model.grids] == [(size, size) for size in SIZES]
@@ -72,7 +72,7 @@ def test_the_example_says_what_it_is():
     assert extents == {64 * 36e-6}
     devices = build_devices(config)
     assert [(device.name, len(device)) for device in devices] == [
-        *(("tn-slm", 8), ("lcos", 16), ("dmd", 2), ("ferroelectric", 2), ("phase-change", 4))
+        *(("tn-slm", 8), ("lcos", 16), ("dmd", 2), ("ferroelectric", 2), ("printed", 4))
     ]
     assert [type(device) for device in devices] == [DeviceStates, DevicePanel, *[DeviceStates] * 3]
     with warnings.catch_warnings():

@@ -211,10 +211,10 @@ def test_a_missing_device_table(refused: Callable[..., str], tmp_path: Path):
 
 
 def test_more_levels_than_the_device_has(refused: Callable[..., str], tmp_path: Path):
-    from voltphase.devices import DevicePanel, load
+    from voltphase.devices import DevicePanel, load_table
 
     (tmp_path / "slm.csv").write_text(GOOD_TABLE)
-    DevicePanel((load(tmp_path / "slm.csv"),), np.zeros((64, 64), dtype=int), 0, "chip").save(tmp_path / "panel")
+    DevicePanel((load_table(tmp_path / "slm.csv"),), np.zeros((64, 64), dtype=int), 0, "chip").save(tmp_path / "panel")
     for file, name in (("slm.csv", "slm"), ("panel", "chip")):
         assert refused("train", "digits", "--set", f"device.file={file}", "--set", "device.levels=5") == (
             f"expected device.levels to be at most 4, or null for all states of {name}, but got 5"

@@ -23,7 +23,7 @@ from typer.testing import CliRunner, Result
 
 from voltphase.cli import app
 from voltphase.core.words import printable
-from voltphase.devices import DevicePanel, dmd, load
+from voltphase.devices import DevicePanel, dmd, load_table
 from voltphase.reporting import style
 from voltphase.reporting.device import device_figure
 
@@ -89,7 +89,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("text")
     table = "# name: λ\nlevel,control,amplitude,phase\n0,0,1,0\n1,9,1,3\n"
     (folder / "slm.csv").write_text(table, encoding="utf-8")
-    DevicePanel((load(folder / "slm.csv"),), np.zeros((12, 12), int), 0, "chip").save(folder / "panel")
+    DevicePanel((load_table(folder / "slm.csv"),), np.zeros((12, 12), int), 0, "chip").save(folder / "panel")
     words = ["--set", f"device.file={folder}/slm.csv", "--out", folder / "run"]
     assert call("train", "digits", *TINY, *words).exit_code == 0
     assert call("deploy", folder / "run", "--out", folder / "deployed").exit_code == 0
@@ -206,7 +206,7 @@ def test_names_and_units_of_a_device_are_shown_as_they_are(name: str, unit: str,
     name, unit = name.strip() or "x", unit.strip() or "V"
     table = tmp_path / "slm.csv"
     replace(dmd(), name=name, control_unit=unit).save(table)
-    states = load(table)
+    states = load_table(table)
     assert (states.name, states.control_unit) == (name, unit)
     for words in (("show", table), ("check", table), ("list", tmp_path)):
         result = call("device", *words)

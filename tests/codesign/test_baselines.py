@@ -23,10 +23,10 @@ from voltphase.codesign import (
 from voltphase.config import load_config
 from voltphase.core.errors import ConfigError
 from voltphase.devices import DevicePanel, DeviceStates, fit_response
-from voltphase.devices.models import models
+from voltphase.devices.models import model
 from voltphase.training.build import build_relaxation
 
-SLM = models.get("tn-slm").pick(8)
+SLM = model("tn-slm").pick(8)
 TABLE = StateTable.of(SLM, torch.complex128)
 SENSES: tuple[Nearest, ...] = ("control", "complex")
 GENERATOR = torch.Generator()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from voltphase.codesign import CodesignLayer, GumbelSoftmax, StateTable
 from voltphase.core.errors import ConfigError
 from voltphase.devices import DeviceStates
-from voltphase.devices.models.models import lcos
+from voltphase.devices.models import lcos
 
 
 def states(k: int, seed: int = 0) -> DeviceStates:

@@ -17,8 +17,7 @@ from voltphase.core.files import atomic_directory, atomic_path, write_text
 from voltphase.data import load as load_data
 from voltphase.data.idx import read_idx
 from voltphase.deployment import Emulator, deploy_run, verify
-from voltphase.devices import DevicePanel, dmd, load, load_folder
-from voltphase.devices.models import models
+from voltphase.devices import DevicePanel, dmd, find, load, load_folder, load_table
 from voltphase.reporting import save_overview, write_report
 from voltphase.sweeps.results import ResultFolder
 from voltphase.sweeps.runner import run_all
@@ -74,8 +73,9 @@ TAKES_PATHS: dict[str, Callable[[Any, Path], Any]] = {
     "read_idx": lambda path, _: read_idx(path, 3),
     "load_data": lambda path, _: load_data("mnist", "test", _given(path), download=False),
     "load": lambda path, _: load(path),
+    "load_table": lambda path, _: load_table(path),
     "load_folder": lambda path, _: load_folder(path),
-    "models.get": lambda path, _: models.get(path),
+    "find": lambda path, _: find(path),
     "DevicePanel.load": lambda path, _: DevicePanel.load(path),
     "DevicePanel.save": lambda path, _: DevicePanel((dmd(),), np.zeros((2, 2), int)).save(path),
     "DeviceStates.save": lambda path, _: dmd().save(path),

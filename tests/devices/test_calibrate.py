@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from voltphase.cli import app
 from voltphase.core.errors import DeviceError
-from voltphase.devices import DeviceStates, load
+from voltphase.devices import DeviceStates, load_table
 from voltphase.devices.calibration import intensities as calibration
 from voltphase.devices.tables.spreadsheets import read_sheet
 
@@ -41,7 +41,7 @@ def convert(tmp_path: Path) -> Convert:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
         code, out, err = call(file, "--out", tmp_path / "out.csv", *options, "--overwrite")
         assert (code, err) == (0, "")
-        states = load(tmp_path / "out.csv")
+        states = load_table(tmp_path / "out.csv")
         said = [line.strip() for line in out.splitlines()]
         assert all(note in said for note in states.source.split(": ", 1)[-1].split(" | ")[1:])
         return states
@@ -183,7 +183,7 @@ def test_a_pair_is_converted(tmp_path: Path):
     code, out, _ = call(tmp_path / "a", "--phase-unit", "deg", "--name", "pair", "--out", tmp_path / "b.csv")
     assert code == 0
     assert "values of a-intensity.csv taken as intensity" in out
-    states = load(tmp_path / "b.csv")
+    states = load_table(tmp_path / "b.csv")
     np.testing.assert_allclose(states.phase, [0, math.pi / 2, math.pi])
     assert (states.name, states.amplitude.tolist()) == ("pair", [1, 0.5**0.5, 0.5])
     assert call(tmp_path / "a", "--intensity", "--out", tmp_path / "c.csv")[0] == 2
@@ -312,4 +312,4 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path, refused):
     assert "there is no such file" in refused("none.csv", "--out", "new.csv")
     assert "cannot use the path" in refused("slm.csv", "--out", "x" * 300 + ".csv")
     code, *_ = call(tmp_path / "slm.csv", "--out", tmp_path / "slm.csv", "--overwrite", "--name", "same")
-    assert (code, load(tmp_path / "slm.csv").name) == (0, "same")
+    assert (code, load_table(tmp_path / "slm.csv").name) == (0, "same")

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from voltphase.cli import app
 from voltphase.core.errors import DeviceError, VoltphaseWarning
-from voltphase.devices import DeviceStates, load
+from voltphase.devices import DeviceStates, load_table
 
 CONTROL, AMPLITUDE, PHASE = [0.5, 80.0, 160.0, 255.0], [1.0, 0.75, 0.875, 0.5], [0.0, -1.5, 3.25, 5.0]
 STATES = DeviceStates(
@@ -62,7 +62,7 @@ def same(found: DeviceStates, expected: DeviceStates = STATES) -> None:
 def test_saved_again_by_a_spreadsheet(tmp_path: Path, separator, decimal, quoting, encoding):
     STATES.save(tmp_path / "slm.csv")
     text = (tmp_path / "slm.csv").read_text("utf-8")
-    same(load(written(tmp_path, resaved(text, separator, decimal, quoting, 7).encode(encoding))))
+    same(load_table(written(tmp_path, resaved(text, separator, decimal, quoting, 7).encode(encoding))))
 
 
 @given(
@@ -74,9 +74,9 @@ def test_saved_again_by_a_spreadsheet(tmp_path: Path, separator, decimal, quotin
 def test_no_words_are_lost(tmp_path: Path, words, separator, quoting):
     states = DeviceStates(STATES.control, STATES.amplitude, STATES.phase, *words)
     states.save(tmp_path / "slm.csv")
-    same(load(tmp_path / "slm.csv"), states)
+    same(load_table(tmp_path / "slm.csv"), states)
     text = (tmp_path / "slm.csv").read_text("utf-8")
-    same(load(written(tmp_path, resaved(text, separator, quoting=quoting))), states)
+    same(load_table(written(tmp_path, resaved(text, separator, quoting=quoting))), states)
 
 
 @pytest.mark.parametrize(
@@ -91,13 +91,13 @@ def test_no_words_are_lost(tmp_path: Path, words, separator, quoting):
     ],
 )
 def test_comments_padded_or_quoted(tmp_path: Path, line):
-    states = load(written(tmp_path, f"{line}\n# control_unit: V,,\n# control-unit: mV,,,\n{PLAIN}"))
+    states = load_table(written(tmp_path, f"{line}\n# control_unit: V,,\n# control-unit: mV,,,\n{PLAIN}"))
     assert (states.name, states.control_unit) == ("PLUTO, left", "mV")
 
 
 def test_a_comma_of_ours_that_became_a_semicolon_is_a_comma_again(tmp_path: Path):
     head = "# voltphase-device: 1;;\n# name: PLUTO; left;;\n"
-    assert load(written(tmp_path, head + PLAIN.replace(",", ";"))).name == "PLUTO, left"
+    assert load_table(written(tmp_path, head + PLAIN.replace(",", ";"))).name == "PLUTO, left"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_comma_of_ours_that_became_a_semicolon_is_a_comma_again(tmp_path: Path
     ],
 )
 def test_the_same_table_otherwise_written(tmp_path: Path, change):
-    states = load(written(tmp_path, change(PLAIN)))
+    states = load_table(written(tmp_path, change(PLAIN)))
     assert states.digest == STATES.digest
     assert (states.name, states.control_unit, states.source) == ("slm", "grey level", f"slm.csv; {NUMBERED}")
 
@@ -152,13 +152,13 @@ def test_the_same_table_otherwise_written(tmp_path: Path, change):
     ],
 )
 def test_the_unit_of_a_heading(tmp_path: Path, heading, factor, unit):
-    states = load(written(tmp_path, PLAIN.replace("phase", f'"{heading}"')))
+    states = load_table(written(tmp_path, PLAIN.replace("phase", f'"{heading}"')))
     np.testing.assert_allclose(states.phase, factor * np.array(PHASE), rtol=1e-15)
     assert states.source == "; ".join(["slm.csv", *([f"phase converted from {unit}"] if unit else []), NUMBERED])
 
 
 def test_the_unit_of_a_comment(tmp_path: Path):
-    states = load(written(tmp_path, "# phase unit: deg,,\n" + PLAIN.replace("3.25", "270")))
+    states = load_table(written(tmp_path, "# phase unit: deg,,\n" + PLAIN.replace("3.25", "270")))
     assert states.phase[2] == pytest.approx(1.5 * math.pi)
     assert "phase converted from degrees" in states.source
 
@@ -167,15 +167,15 @@ def test_the_unit_of_a_comment(tmp_path: Path):
 def test_intensities_of_at_most_one_are_read_by_their_root(tmp_path: Path, heading):
     whole = 100 if "%" in heading else 1
     text = f"control,{heading},phase\n0,{whole},0\n1,{0.25 * whole},1\n"
-    states = load(written(tmp_path, text))
+    states = load_table(written(tmp_path, text))
     assert states.amplitude.tolist() == [1, 0.5]
     assert f"amplitude is the square root of the column {heading}" in states.source
-    both = load(written(tmp_path, "amplitude,control,intensity,phase\n0.9,0,1,0\n0.8,1,1,3\n"))
+    both = load_table(written(tmp_path, "amplitude,control,intensity,phase\n0.9,0,1,0\n0.8,1,1,3\n"))
     assert both.amplitude.tolist() == [0.9, 0.8]
 
 
 def test_repeats_without_levels(tmp_path: Path):
-    states = load(written(tmp_path, "control,amplitude,phase,repeat\n7,1,0,0\n3,1,2,0\n7,3,0,1\n3,1,2,1\n"))
+    states = load_table(written(tmp_path, "control,amplitude,phase,repeat\n7,1,0,0\n3,1,2,0\n7,3,0,1\n3,1,2,1\n"))
     assert (states.control.tolist(), states.amplitude.tolist()) == ([7, 3], [2, 1])
     assert NUMBERED in states.source
     assert states.spread is not None
@@ -187,12 +187,12 @@ def test_a_pair_is_read_as_spreadsheets_save_it(tmp_path: Path):
     written(tmp_path, "".join(f"{c},{r},{p}\n" for c, r, _, p in rows), "a-phase.csv")
     written(tmp_path, "".join(f"{c},{r},{v}\n" for c, r, v, _ in rows), "a-intensity.csv")
     with pytest.raises(DeviceError, match="looks like degrees"):
-        load(tmp_path / "a")
+        load_table(tmp_path / "a")
     head = "# phase_unit: deg;;;\n# name: TN; 2;;;\n"
     text = head + "".join(f"{c};;{r};{p};\r\n" for c, r, _, p in rows).replace(".", ",")
     written(tmp_path, text.encode("utf-16"), "a-phase.csv")
     written(tmp_path, "".join(f"{c}\t{r}\t{v}\n" for c, r, v, _ in rows).replace(".", ","), "a-intensity.csv")
-    states = load(tmp_path / "a")
+    states = load_table(tmp_path / "a")
     assert states.amplitude.tolist() == [1, 0.5, 0.75]
     np.testing.assert_allclose(states.phase, np.radians([0, 90, 200.5]), rtol=1e-15)
     assert "taken as intensity" in states.source
@@ -229,7 +229,7 @@ def test_what_is_in_doubt_is_refused_and_the_cure_works_as_it_is_typed(tmp_path:
     monkeypatch.chdir(tmp_path)
     file = written(tmp_path, text, "my slm, 'old'.csv")
     with pytest.raises(DeviceError, match="voltphase device calibrate") as error:
-        load(file.name)
+        load_table(file.name)
     words = shlex.split(re.split(r"run (?=voltphase)", str(error.value), maxsplit=1)[1])
     command = words[1 : words.index("--out") + 1]
     out = "my slm, 'old'-clean.csv"
@@ -239,7 +239,7 @@ def test_what_is_in_doubt_is_refused_and_the_cure_works_as_it_is_typed(tmp_path:
     if options is not None:
         result = CliRunner().invoke(app, [*command, out])
         assert result.exit_code == 0, result.output
-        assert len(load(out)) >= 2
+        assert len(load_table(out)) >= 2
 
 
 @pytest.mark.parametrize(
@@ -265,22 +265,22 @@ def test_what_is_in_doubt_is_refused_and_the_cure_works_as_it_is_typed(tmp_path:
 )
 def test_what_cannot_be_read(tmp_path: Path, text, message):
     with pytest.raises(DeviceError, match=message) as error:
-        load(written(tmp_path, text))
+        load_table(written(tmp_path, text))
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 1000 + 2 * len(str(tmp_path))
 
 
 def test_words_in_an_encoding_that_is_guessed_are_pointed_out(tmp_path: Path):
     with pytest.warns(VoltphaseWarning, match="read as Windows-1252; if they are garbled, run voltphase device cal"):
-        assert load(written(tmp_path, ("# name: 设备\n" + PLAIN).encode("gbk"))).digest == STATES.digest
+        assert load_table(written(tmp_path, ("# name: 设备\n" + PLAIN).encode("gbk"))).digest == STATES.digest
     with pytest.warns(VoltphaseWarning):
-        assert load(written(tmp_path, ("# name: Gerät\n" + PLAIN).encode("cp1252"))).name == "Gerät"
+        assert load_table(written(tmp_path, ("# name: Gerät\n" + PLAIN).encode("cp1252"))).name == "Gerät"
 
 
 def test_signs_of_units_in_an_encoding_that_is_guessed_are_no_matter_of_doubt(tmp_path: Path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert load(written(tmp_path, ("# control_unit: µm\n" + PLAIN).encode("cp1252"))).control_unit == "µm"
+        assert load_table(written(tmp_path, ("# control_unit: µm\n" + PLAIN).encode("cp1252"))).control_unit == "µm"
 
 
 def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -288,12 +288,12 @@ def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with big.open("wb") as file:
         file.truncate(65 << 20)
     with pytest.raises(DeviceError, match=r"at most 64 MiB, but \S+big\.csv has 65 MiB"):
-        load(big)
+        load_table(big)
     with pytest.raises(DeviceError, match="no regular file"):
-        load("/dev/zero")
+        load_table("/dev/zero")
     monkeypatch.setattr("voltphase.devices.tables.text_table._MOST_ROWS", 3)
     with pytest.raises(DeviceError, match="expected at most 3 rows"):
-        load(written(tmp_path, PLAIN))
+        load_table(written(tmp_path, PLAIN))
 
 
 @given(data=st.data())
@@ -317,16 +317,16 @@ def test_whatever_a_file_holds_it_is_read_or_refused_in_a_sentence(tmp_path: Pat
         assert len(said) == 1
         assert said[0].startswith("error: ")
     else:
-        states = load(path)
+        states = load_table(path)
         states.save(tmp_path / "again.csv")
-        same(load(tmp_path / "again.csv"), states)
+        same(load_table(tmp_path / "again.csv"), states)
 
 
 @pytest.mark.parametrize("spread", ["spread", "spread (%)"])
 def test_a_spread_is_in_per_cent_where_the_amplitude_or_it_says_so(tmp_path: Path, spread: str):
     path = tmp_path / "slm.csv"
     path.write_text(f"level,control,amplitude (%),phase,{spread}\n0,0,100,0,2\n1,1,90,2,2\n", encoding="utf-8")
-    states = load(path)
+    states = load_table(path)
     assert states.amplitude.tolist() == [1.0, 0.9]
     assert states.spread is not None
     assert states.spread.tolist() == [0.02, 0.02]

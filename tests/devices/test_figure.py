@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from voltphase.devices import DevicePanel, DeviceStates, dmd, lcos, tn_slm
-from voltphase.reporting.device import device_figure, panel_figure
+from voltphase.reporting.device import device_figure
 
 
 @pytest.mark.parametrize("states", [dmd(), tn_slm(8), tn_slm()], ids=lambda states: str(len(states)))
@@ -44,7 +44,7 @@ def test_the_unit_is_named_and_the_picture_saved():
 def test_of_a_panel_the_map_and_each_table_are_drawn():
     regions = np.array([[-1, 0, 1], [1, 1, 0]])
     panel = DevicePanel((tn_slm(8), lcos(8)), regions)
-    pixels, *planes = (axes for axes in panel_figure(panel).axes if axes.get_xlabel())
+    pixels, *planes = (axes for axes in device_figure(panel).axes if axes.get_xlabel())
     drawn = pixels.images[0].get_array()
     assert isinstance(drawn, np.ma.MaskedArray)
     np.testing.assert_array_equal(drawn.filled(-1), regions)

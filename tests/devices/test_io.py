@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from voltphase.core.errors import DeviceError
-from voltphase.devices import DevicePanel, get, is_panel, load, load_folder
+from voltphase.devices import DevicePanel, find, load, load_folder, load_table
 
 HEADER = "level,control,amplitude,phase"
 GOOD = f"{HEADER}\n0,0.5,1.0,0.0\n1,1.5,0.8,1.25\n2,2.5,0.9,3.5\n"
@@ -21,7 +21,7 @@ def written(folder: Path, text: str | bytes, name: str = "slm.csv") -> Path:
 
 
 def test_a_plain_table(tmp_path: Path):
-    states = load(str(written(tmp_path, GOOD)))
+    states = load_table(str(written(tmp_path, GOOD)))
     assert states.control.tolist() == [0.5, 1.5, 2.5]
     assert states.amplitude.tolist() == [1.0, 0.8, 0.9]
     assert states.phase.tolist() == [0.0, 1.25, 3.5]
@@ -33,8 +33,8 @@ def test_columns_rows_comments_and_line_ends_in_any_order(tmp_path: Path):
         "\ufeff# voltphase-device: 1\r\n#control_unit: V\r\n\r\nphase , Level,remark,amplitude,CONTROL\r\n"
         "1.25,1.0,b,0.8,1.5\r\n# name: my: slm\r\n3.5, 2,,9e-1,2.5\r\n,,,,\r\n0,0,a,1,0.5\r\n# source: bench 3\r\n"
     )
-    states = load(written(tmp_path, text))
-    assert states.digest == load(written(tmp_path, GOOD)).digest
+    states = load_table(written(tmp_path, text))
+    assert states.digest == load_table(written(tmp_path, GOOD)).digest
     assert (states.name, states.control_unit, states.source) == ("my: slm", "V", "bench 3")
 
 
@@ -77,24 +77,24 @@ def test_columns_rows_comments_and_line_ends_in_any_order(tmp_path: Path):
 )
 def test_what_is_wrong_is_said_and_where(tmp_path: Path, text, message):
     with pytest.raises(DeviceError, match=message) as error:
-        load(written(tmp_path, text))
+        load_table(written(tmp_path, text))
     assert "\n" not in str(error.value)
 
 
 def test_radians_beyond_fifty_are_read_when_the_file_vouches_for_them(tmp_path: Path):
-    assert load(written(tmp_path, "# phase_unit: rad\n" + GOOD.replace("3.5", "350"))).phase[2] == 350
+    assert load_table(written(tmp_path, "# phase_unit: rad\n" + GOOD.replace("3.5", "350"))).phase[2] == 350
 
 
 def test_a_missing_file_and_the_one_that_was_meant(tmp_path: Path):
     written(tmp_path, GOOD, "holoeye.csv")
     with pytest.raises(DeviceError, match=r"there is no such file: did you mean holoeye\.csv\?"):
-        load(tmp_path / "holoye.csv")
+        load_table(tmp_path / "holoye.csv")
     with pytest.raises(DeviceError, match=r"there is no such file: did you mean holoeye\.csv\?"):
-        load(tmp_path / "holoeye")
+        load_table(tmp_path / "holoeye")
     with pytest.raises(DeviceError, match="there is no such file: check the path"):
-        load(tmp_path / "zzz.csv")
+        load_table(tmp_path / "zzz.csv")
     with pytest.raises(DeviceError, match=r"there is no folder \S+nowhere: check the path"):
-        load(tmp_path / "nowhere" / "slm.csv")
+        load_table(tmp_path / "nowhere" / "slm.csv")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
@@ -102,17 +102,19 @@ def test_a_file_that_may_not_be_read(tmp_path: Path):
     path = written(tmp_path, GOOD)
     path.chmod(0)
     with pytest.raises(DeviceError, match=r"cannot (?:read|use the path) \S+slm\.csv: permission denied"):
-        load(path)
+        load_table(path)
     path.chmod(0o600)
     tmp_path.chmod(0o600)
-    for read in (load, get, load_folder, is_panel):
+    for read in (load, load_table, find, load_folder, DevicePanel.is_at):
         with pytest.raises(DeviceError, match=r"cannot (?:read|use the path) \S+slm\.csv\S*: permission denied"):
             read(path)
     tmp_path.chmod(0o700)
 
 
 @pytest.mark.parametrize(
-    "read", [load, get, load_folder, is_panel, DevicePanel.load], ids=lambda read: read.__qualname__
+    "read",
+    [load, load_table, find, load_folder, DevicePanel.is_at, DevicePanel.load],
+    ids=lambda read: read.__qualname__,
 )
 def test_paths_that_cannot_be(tmp_path: Path, read):
     with pytest.raises(DeviceError, match=r"^expected a path, but there is no home folder for ~nobody-has-this/slm"):
@@ -123,11 +125,11 @@ def test_paths_that_cannot_be(tmp_path: Path, read):
 
 def test_a_folder_without_a_pair(tmp_path: Path):
     with pytest.raises(DeviceError, match=r"but there is none: name a table of states"):
-        load(tmp_path)
+        load_table(tmp_path)
     written(tmp_path, GOOD)
     with pytest.raises(DeviceError, match=r"but there is none: name a file in it, one of slm\.csv"):
-        load(tmp_path)
+        load_table(tmp_path)
 
 
 def test_a_one_file_table_may_be_called_what_half_of_a_pair_is_called(tmp_path: Path):
-    assert len(load(written(tmp_path, GOOD, "slm-phase.csv"))) == 3
+    assert len(load_table(written(tmp_path, GOOD, "slm-phase.csv"))) == 3

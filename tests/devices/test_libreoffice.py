@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from voltphase.cli import app
-from voltphase.devices import DeviceStates, load, tn_slm
+from voltphase.devices import DeviceStates, load_table, tn_slm
 
 SOFFICE = shutil.which("soffice")
 pytestmark = pytest.mark.skipif(SOFFICE is None, reason="needs LibreOffice: there is no soffice on the path")
@@ -66,7 +66,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
 
 
 def same(files: list[Path]) -> None:
-    short, long = map(load, files)
+    short, long = map(load_table, files)
     assert short.digest == SHORT.digest
     assert short.spread is not None
     np.testing.assert_array_equal(short.spread, SHORT.spread)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voltphase.core.errors import DeviceError
-from voltphase.devices import DeviceStates, load, summary
+from voltphase.devices import DeviceStates, load_table, summary
 from voltphase.devices.tables.repeats import mean_of_repeats
 
 HEADER = "level,control,amplitude,phase,repeat"
@@ -25,7 +25,7 @@ def written(folder: Path, *rows: str, header: str = HEADER, head: str = "") -> P
 
 def test_mean_and_spread_are_of_the_complex_readings(tmp_path: Path):
     rows = ["1,5,0.5,2,0", "0,0,1,0,0", f"0,0,1,{math.pi / 2},1", "1,5,0.7,2,1", "1,5,0.6,2,2"]
-    states = load(written(tmp_path, *rows, head="# source: bench 3\n"))
+    states = load_table(written(tmp_path, *rows, head="# source: bench 3\n"))
     assert states.control.tolist() == [0, 5]
     # 1 and i: half way between them, each sqrt(1/2) from it.
     np.testing.assert_allclose(states.amplitude, [math.sqrt(0.5), 0.6], rtol=1e-15)
@@ -37,18 +37,18 @@ def test_mean_and_spread_are_of_the_complex_readings(tmp_path: Path):
 
 def test_phases_either_side_of_the_wrap_are_neighbours(tmp_path: Path):
     rows = ["0,0,1,3.1,0", "0,0,1,-3.1,1", "1,1,1,9.3,0", "1,1,1,9.5,1"]
-    states = load(written(tmp_path, *rows))
+    states = load_table(written(tmp_path, *rows))
     # On the turn of the first reading: 3.1 turns on to pi, not back to it, and 9.4 stays beyond a turn.
     np.testing.assert_allclose(states.phase, [math.pi, 9.4], rtol=1e-14)
     np.testing.assert_allclose(states.amplitude, [math.cos(math.pi - 3.1), math.cos(0.1)], rtol=1e-14)
 
 
 def test_what_was_read_once_is_kept_to_the_last_digit_and_has_no_spread(tmp_path: Path):
-    once = load(written(tmp_path, "0,0,0.3,300.7,0", "1,1,0.1,-77.7,4", head="# phase_unit: rad\n"))
+    once = load_table(written(tmp_path, "0,0,0.3,300.7,0", "1,1,0.1,-77.7,4", head="# phase_unit: rad\n"))
     assert once.spread is None
     assert once.source == "slm.csv"
     assert (once.amplitude.tolist(), once.phase.tolist()) == ([0.3, 0.1], [300.7, -77.7])
-    mixed = load(written(tmp_path, "0,0,0.3,1.7,0", "1,1,0.1,7,0", "1,1,0.1,7,1", "1,1,0.1,7,2"))
+    mixed = load_table(written(tmp_path, "0,0,0.3,1.7,0", "1,1,0.1,7,0", "1,1,0.1,7,1", "1,1,0.1,7,2"))
     assert mixed.spread is not None
     np.testing.assert_array_equal(mixed.spread, [np.nan, 0])
     assert (mixed.amplitude.tolist(), mixed.phase.tolist()) == ([0.3, 0.1], [1.7, 7])
@@ -94,14 +94,14 @@ def test_the_mean_is_numpy_s_and_the_order_of_rows_does_not_matter(data):
 )
 def test_repeats_that_do_not_belong_together(tmp_path: Path, rows, message):
     with pytest.raises(DeviceError, match=message) as error:
-        load(written(tmp_path, *rows))
+        load_table(written(tmp_path, *rows))
     assert "\n" not in str(error.value)
 
 
 def test_without_the_column_a_second_reading_is_a_mistake(tmp_path: Path):
     path = written(tmp_path, "0,0,1,0", "0,0,1,0.1", "1,1,1,1", header="level,control,amplitude,phase")
     with pytest.raises(DeviceError, match=r"slm\.csv:3: .* or number repeated readings in a column repeat$"):
-        load(path)
+        load_table(path)
 
 
 def test_the_spread_is_written_picked_and_read_back(tmp_path: Path):
@@ -119,7 +119,7 @@ def test_the_spread_is_written_picked_and_read_back(tmp_path: Path):
         "0,0.0,1.0,0.0,0.1",
         "1,1.0,1.0,1.0,",
     ]
-    read = load(tmp_path / "t.csv")
+    read = load_table(tmp_path / "t.csv")
     assert states.spread is not None
     assert read.spread is not None
     np.testing.assert_array_equal(read.spread, states.spread)
@@ -148,16 +148,16 @@ def test_spreads_that_cannot_be(spread, message):
 def test_a_table_of_spreads_that_cannot_be(tmp_path: Path):
     header = "level,control,amplitude,phase,spread"
     with pytest.raises(DeviceError, match=r"slm\.csv:3: expected a spread of at least zero, but got -1"):
-        load(written(tmp_path, "0,0,1,0,", "1,1,1,0,-1", header=header))
+        load_table(written(tmp_path, "0,0,1,0,", "1,1,1,0,-1", header=header))
     with pytest.raises(DeviceError, match=r"slm\.csv:1: expected a column repeat or a column spread, but there are"):
-        load(written(tmp_path, "0,0,1,0,0,0", "1,1,1,0,0,0", header=header + ",repeat"))
-    assert load(written(tmp_path, "0,0,1,0,", "1,1,1,0,", header=header)).spread is None
+        load_table(written(tmp_path, "0,0,1,0,0,0", "1,1,1,0,0,0", header=header + ",repeat"))
+    assert load_table(written(tmp_path, "0,0,1,0,", "1,1,1,0,", header=header)).spread is None
 
 
 def test_repeats_that_disagree_are_pointed_out(tmp_path: Path):
-    steady = load(written(tmp_path, "0,0,1,0,0", "0,0,1,0.1,1", "1,1,1,4,0"))
+    steady = load_table(written(tmp_path, "0,0,1,0,0", "0,0,1,0.1,1", "1,1,1,4,0"))
     assert summary(steady).largest_spread == pytest.approx(0.0707, abs=1e-4)
     assert not any("Repeated" in warning for warning in summary(steady).warnings)
-    drifted = load(written(tmp_path, "0,0,1,0,0", "0,0,1,3,1", "1,1,1,4,0"))
+    drifted = load_table(written(tmp_path, "0,0,1,0,0", "0,0,1,3,1", "1,1,1,4,0"))
     sentence = "Repeated readings of level 0 spread by 1.4 about an amplitude of 0.071: the bench drifted"
     assert any(warning.startswith(sentence) for warning in summary(drifted).warnings)

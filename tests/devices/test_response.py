@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from voltphase.core.errors import DeviceError
 from voltphase.devices import DeviceStates, fit_response
-from voltphase.devices.models import models
+from voltphase.devices.models import model
 
 # Double precision, times the growth of a basis of order 8 on uneven control values.
 ROUNDING = 1e-8
@@ -49,7 +49,7 @@ def test_noise_buys_no_order() -> None:
 
 
 def test_the_error_of_prediction_is_that_of_fits_without_each_inner_state() -> None:
-    states = models.get("tn-slm").pick(9)
+    states = model("tn-slm").pick(9)
     response = fit_response(states, 4)
     off = []
     for left_out in range(1, 8):
@@ -61,7 +61,7 @@ def test_the_error_of_prediction_is_that_of_fits_without_each_inner_state() -> N
 
 
 def test_the_chosen_order_predicts_states_that_were_not_picked() -> None:
-    measured = models.get("tn-slm")
+    measured = model("tn-slm")
     chosen = fit_response(measured.pick(8))
 
     def off(order: int) -> float:
@@ -94,14 +94,14 @@ def test_the_phase_of_dark_states_counts_for_nothing() -> None:
 
 def test_a_phase_that_is_continuous_stays_so_where_few_of_its_states_are_left() -> None:
     # Six radians from one state to the next, which unwrapping along these two alone would take for a sixth of one.
-    stroke = fit_response(models.get("lcos").pick(2))
+    stroke = fit_response(model("lcos").pick(2))
     _, phase = stroke.at(np.array([0.0, 127.5, 255.0]))
-    np.testing.assert_allclose(phase, [0, models.get("lcos").phase[-1] / 2, models.get("lcos").phase[-1]], atol=1e-9)
+    np.testing.assert_allclose(phase, [0, model("lcos").phase[-1] / 2, model("lcos").phase[-1]], atol=1e-9)
 
 
 @pytest.mark.parametrize("order", [None, 5])
 def test_a_phase_that_wraps_is_unwrapped(order: int | None) -> None:
-    measured = models.get("tn-slm").pick(20)
+    measured = model("tn-slm").pick(20)
     turned = DeviceStates(measured.control, measured.amplitude, np.mod(measured.phase, 2 * np.pi), "wrapped")
     one, other = fit_response(measured, order), fit_response(turned, order)
     assert (one.order, one.error) == (other.order, pytest.approx(other.error))
@@ -111,6 +111,6 @@ def test_a_phase_that_wraps_is_unwrapped(order: int | None) -> None:
 @pytest.mark.parametrize("order", [0, 8, 2.5, "high"])
 def test_an_order_out_of_reach_is_refused(order: object) -> None:
     with pytest.raises(DeviceError) as caught:
-        fit_response(models.get("tn-slm").pick(8), order)  # pyright: ignore[reportArgumentType]
+        fit_response(model("tn-slm").pick(8), order)  # pyright: ignore[reportArgumentType]
     assert str(caught.value).startswith("expected an order to fit the 8 states of tn-slm as a whole number from 1 to 7")
     assert str(caught.value).endswith(f", but got {order!r}")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voltphase.core.errors import DeviceError, OutputError
-from voltphase.devices import DeviceStates, load
+from voltphase.devices import DeviceStates, load_table
 
 RULES = ("even", "control", "spread")
 
@@ -246,7 +246,7 @@ def test_a_table_reads_back_as_it_was_written(tmp_path_factory, states, name, un
     path = tmp_path_factory.mktemp("tables") / "t.csv"
     written = DeviceStates(states.control, states.amplitude, states.phase, name, unit, source)
     written.save(path)
-    read = load(path)
+    read = load_table(path)
     assert read.digest == written.digest
     assert (read.name, read.control_unit, read.source) == (written.name, written.control_unit, written.source)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voltphase.devices import DeviceStates, lcos, summary, tn_slm
-from voltphase.devices.models import models
+from voltphase.devices.models import MODELS
 from voltphase.devices.noise import measure_noise
 from voltphase.devices.summary import notes
 
@@ -86,7 +86,7 @@ def noisy(states: DeviceStates, scatter: float, seed: int = 0) -> DeviceStates:
     return DeviceStates(states.control, np.abs(values), np.angle(values), "noisy")
 
 
-@pytest.mark.parametrize("states", [model() for model in models.MODELS.values()] + [tn_slm(64), tn_slm(thickness=2e-5)])
+@pytest.mark.parametrize("states", [model() for model in MODELS.values()] + [tn_slm(64), tn_slm(thickness=2e-5)])
 def test_models_have_no_spikes_and_no_noise(states):
     assert not [note for note in notes(states) if note.kind in ("spikes", "noise")]
 

@@ -16,7 +16,7 @@ import voltphase as vp
 from voltphase.cli import app
 from voltphase.config import load_config
 from voltphase.core.errors import ConfigError
-from voltphase.devices.models import models
+from voltphase.devices import lcos
 from voltphase.network import footprint
 from voltphase.tasks import Classification
 from voltphase.training import build_devices, train
@@ -93,7 +93,7 @@ def donn(size: int, depth: int = 1) -> vp.DONN:
         grid=vp.Grid(size, pitch=36e-6),
         wavelength=532e-9,
         distances=0.1,
-        devices=[models.lcos(8)] * depth,
+        devices=[lcos(8)] * depth,
         task=Classification(differential=False),
     )
 
@@ -160,7 +160,7 @@ def test_more_of_anything_never_takes_less() -> None:
         grid=vp.Grid(32, pitch=36e-6),
         wavelength=532e-9,
         distances=0.1,
-        devices=[models.lcos(8)],
+        devices=[lcos(8)],
         task=Classification(differential=False),
         dtype=torch.complex128,
     )

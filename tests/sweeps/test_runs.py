@@ -8,7 +8,7 @@ import pytest
 
 from voltphase.config import parse_config
 from voltphase.core.errors import ConfigError
-from voltphase.devices.models.models import tn_slm
+from voltphase.devices.models import tn_slm
 from voltphase.reproduction.ours import interpretations, pitch, study
 from voltphase.reproduction.paper import figure2, figure3, table1, table2
 from voltphase.reproduction.paper.figure4 import write_device

@@ -54,5 +54,7 @@ def test_it_goes_on_from_its_checkpoint_to_the_same_end(name: str, tmp_path: Pat
         (run / file).unlink()
     call("train", run / "config.yaml", "--out", run, "--resume")
     again = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    for key in ("test_accuracy", "train_accuracy", "epochs", "seed", "devices"):
+    for key in ("test_accuracy", "train_accuracy", "epochs", "seed"):
         assert again[key] == summary[key]
+    # Models were not computed for the wavelength of the light, and a device's notes have other words today.
+    assert [device["digest"] for device in again["devices"]] == [device["digest"] for device in summary["devices"]]

@@ -145,7 +145,7 @@ def calibrate(
         --columns control=1,intensity=PD,reference=PD0,phase=4 --phase-unit deg
         --dark 0.012 --smooth 7 --unwrap
     """
-    from voltphase.devices import load
+    from voltphase.devices import load_table
     from voltphase.devices.calibration import intensities as calibration
     from voltphase.devices.tables.load import Reading, read_states
     from voltphase.devices.tables.text_table import TableFormat
@@ -184,7 +184,7 @@ def calibrate(
     say(f"{file}:")
     for line in said:
         say(f"  {line}")
-    describe(f"wrote {out}", load(out))
+    describe(f"wrote {out}", load_table(out))
 
 
 def _new_table(out: Path, overwrite: bool) -> Path:

@@ -11,7 +11,10 @@ import typer
 from voltphase.cli.common import given_path, say, say_table
 
 if TYPE_CHECKING:
-    from voltphase.devices import Device, DevicePanel, DeviceStates
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from voltphase.devices import Device, DeviceStates
 
 # A longer table than a screen or two is looked at as a figure.
 _ROWS_SHOWN = 64
@@ -47,9 +50,9 @@ def list_devices(
     if folder is not None:
         _list_folder(folder)
         return
-    from voltphase.devices.models import models
+    from voltphase.devices import MODELS
 
-    for name, model in models.MODELS.items():
+    for name, model in MODELS.items():
         lines = (model.__doc__ or "").strip().splitlines()
         say(f"{name:<14} {lines[0] if lines else ''}")
 
@@ -90,15 +93,14 @@ def show_device(
       voltphase device show tn-slm --levels 8
       voltphase device show slm.csv --out slm.png
     """
-    from voltphase.devices import DevicePanel, is_panel
-    from voltphase.devices.models import models
+    from voltphase.devices import find
 
-    shown = DevicePanel.load(device) if is_panel(device) else models.get(device)
+    shown = find(device)
     if levels is not None:
         shown = shown.pick(levels)
-    if isinstance(shown, DevicePanel):
-        _show_panel(shown)
-    for states in _tables(shown):
+    if shown.regions is not None:
+        _show_panel(shown, shown.regions)
+    for states in shown.tables:
         _show_states(states)
     if out is not None:
         _draw(shown, out)
@@ -159,18 +161,19 @@ def check(
 
       voltphase device check slm.csv
     """
-    from voltphase.devices import DevicePanel, is_panel, load
+    from voltphase.devices import load
 
-    device = DevicePanel.load(file) if is_panel(file) else load(file)
-    if isinstance(device, DevicePanel):
+    device = load(file)
+    if device.regions is not None:
         say(f"{file} is fine:")
-        _show_panel(device)
-    for states in _tables(device):
-        describe(states.name if isinstance(device, DevicePanel) else f"{file} is fine", states)
+        _show_panel(device, device.regions)
+    for states in device.tables:
+        describe(states.name if device.regions is not None else f"{file} is fine", states)
 
 
 def describe(title: str, states: DeviceStates) -> None:
     """Say in a line what a device's states are like, and in another each thing worth a look."""
+    from voltphase.core.units import metres
     from voltphase.devices import summary
 
     figures = summary(states)
@@ -179,22 +182,17 @@ def describe(title: str, states: DeviceStates) -> None:
         f"{title}: {len(states)} states, "
         f"control {states.control.min():g} to {states.control.max():g} ({states.control_unit}), "
         f"amplitude {low:.3f} to {high:.3f}, phase {states.phase.min():.3f} to {states.phase.max():.3f} rad"
+        + ("" if states.wavelength is None else f", at {metres(states.wavelength)}")
     )
     for warning in figures.warnings:
         say(f"note: {warning}")
 
 
-def _tables(device: Device) -> tuple[DeviceStates, ...]:
-    from voltphase.devices import DeviceStates
-
-    return (device,) if isinstance(device, DeviceStates) else device.tables
-
-
-def _show_panel(panel: DevicePanel) -> None:
-    rows, columns = panel.shape
+def _show_panel(panel: Device, regions: NDArray[np.int64]) -> None:
+    rows, columns = regions.shape
     say(f"{panel.name}: a panel of {rows} x {columns} pixels")
     for index, table in enumerate(panel.tables):
-        say(f"{(panel.regions == index).mean():7.2%} follow table {index}, {table.name}")
+        say(f"{(regions == index).mean():7.2%} follow table {index}, {table.name}")
     if panel.inactive.any():
         value = panel.inactive_value
         say(
@@ -240,14 +238,13 @@ def _list_folder(folder: Path) -> None:
 def _draw(device: Device, out: Path) -> None:
     from voltphase.core.errors import OutputError
     from voltphase.core.files import atomic_path
-    from voltphase.devices import DevicePanel
-    from voltphase.reporting.device import device_figure, panel_figure
+    from voltphase.reporting.device import device_figure
     from voltphase.reporting.style import drawing, house_style
 
     kind = out.suffix.removeprefix(".").lower() or "png"
     if kind not in _FIGURE_TYPES:
         raise OutputError(f"expected a figure of type {', '.join(_FIGURE_TYPES)}, but got {out}: name it .png, say")
     with house_style():
-        content = drawing(panel_figure(device) if isinstance(device, DevicePanel) else device_figure(device), kind)
+        content = drawing(device_figure(device), kind)
     with atomic_path(out) as temporary:
         temporary.write_bytes(content)

@@ -69,7 +69,7 @@ class CodesignLayer(FixedDtype):
         if not isinstance(dtype, torch.dtype) or dtype not in (torch.complex64, torch.complex128):
             raise ConfigError(f"expected dtype torch.complex64 or torch.complex128, but got {checks.shown(dtype)}")
         advice = (
-            "read a table with voltphase.devices.load(path), or take a modelled one with voltphase.devices.get(name)"
+            "read a table with voltphase.devices.load(path), or take a modelled one with voltphase.devices.model(name)"
         )
         device = checks.instance(device_states, Device, "the states of a device or its panel", advice=advice)
         if device.regions is not None:

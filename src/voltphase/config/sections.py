@@ -23,7 +23,7 @@ from voltphase.core.units import (
     SHORTEST_WAVELENGTH,
     SMALLEST_PITCH,
 )
-from voltphase.devices.models.models import MODELS
+from voltphase.devices.models import MODELS
 from voltphase.devices.states import Pick
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.precision import Precision

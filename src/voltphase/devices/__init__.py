@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from voltphase.devices import models
 from voltphase.devices.calibration import intensities as calibration
 from voltphase.devices.device import Device
-from voltphase.devices.models import models
-from voltphase.devices.models.models import MODELS, dmd, ferroelectric, get, lcos, phase_change, printed, tn_slm
-from voltphase.devices.panel import DevicePanel, is_panel
+from voltphase.devices.models import MODELS, dmd, ferroelectric, lcos, model, phase_change, printed, tn_slm
+from voltphase.devices.panel import DevicePanel
 from voltphase.devices.response import FittedResponse, fit_response
+from voltphase.devices.sources import find, load
 from voltphase.devices.states import DeviceStates
 from voltphase.devices.summary import DeviceWarning, Summary, summary
 from voltphase.devices.tables.folder import load_folder, read_folder
-from voltphase.devices.tables.load import load
+from voltphase.devices.tables.load import load_table
 
 __all__ = [
     "MODELS",
@@ -24,12 +25,13 @@ __all__ = [
     "calibration",
     "dmd",
     "ferroelectric",
+    "find",
     "fit_response",
-    "get",
-    "is_panel",
     "lcos",
     "load",
     "load_folder",
+    "load_table",
+    "model",
     "models",
     "phase_change",
     "printed",

@@ -20,7 +20,7 @@ from voltphase.core.files import atomic_directory, checked_path, load_array, rea
 from voltphase.core.units import metres
 from voltphase.devices.pick import Pick, pick_levels
 from voltphase.devices.states import DeviceStates
-from voltphase.devices.tables.load import load
+from voltphase.devices.tables.load import load_table
 from voltphase.devices.tables.paths import given_path
 
 # In the map of a panel: a pixel that no driver reaches.
@@ -224,6 +224,16 @@ class DevicePanel:
             }
             write_json(folder / _PANEL, content)
 
+    @staticmethod
+    def is_at(path: str | Path) -> bool:
+        """Return whether a path is the folder of a panel.
+
+        Raises:
+            DeviceError: if the path cannot exist or may not be looked at.
+        """
+        with given_path(path) as folder:
+            return (folder / _PANEL).is_file()
+
     @classmethod
     def load(cls, path: str | Path) -> DevicePanel:
         """Read the folder of a panel, as `save` writes it.
@@ -237,7 +247,7 @@ class DevicePanel:
         folder = checked_path(path, DeviceError)
         content = _content(folder / _PANEL)
         names = _names(content.get("tables"), folder / _PANEL)
-        loaded = {name: load(folder / name) for name in dict.fromkeys(names)}
+        loaded = {name: load_table(folder / name) for name in dict.fromkeys(names)}
         tables = tuple(loaded[name] for name in names)
         value = content.get("inactive_value", [0, 0])
         if not (isinstance(value, list) and len(value) == 2 and all(type(part) in (int, float) for part in value)):
@@ -280,16 +290,6 @@ class DevicePanel:
                     f"has {table.control[level]:.12g} and the first {first.control[level]:.12g}: measure all at the "
                     "same ones, in the same order"
                 )
-
-
-def is_panel(path: str | Path) -> bool:
-    """Whether ``path`` is the folder of a panel.
-
-    Raises:
-        DeviceError: if that cannot be seen, as it may not be searched, say.
-    """
-    with given_path(path) as folder:
-        return (folder / _PANEL).is_file()
 
 
 def _regions(given: object, tables: int, name: str) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from voltphase.core.advice import advise
 from voltphase.core.errors import VoltphaseWarning
-from voltphase.core.units import LARGEST_PHASE
+from voltphase.core.units import LARGEST_PHASE, metres
 from voltphase.devices.device import Device
 from voltphase.devices.noise import Noise, measure_noise
 from voltphase.devices.states import DeviceStates
@@ -33,6 +33,8 @@ _NOISY, _FAINT = 0.6, 0.005
 # Of few states each counts: two this close, relative to the largest amplitude, are no choice.
 _FEW, _CLOSE = 16, 0.05
 _MOST_NAMED = 3
+# In radians: about what a calibration is right to.
+_OFF_PHASE = 0.05
 # Repeats of a stable bench agree within a few percent; a tenth of the largest amplitude is 0.1 rad of a bright state.
 _UNSTEADY = 0.1
 
@@ -107,11 +109,35 @@ def notes(states: DeviceStates) -> list[Note]:
     return _notes(states, summary(states))
 
 
-def warn_of(device: Device, *, doubtful_only: bool = False) -> list[str]:
+def wavelength_notes(states: DeviceStates, wavelength: float) -> list[Note]:
+    """Return a note if a table was measured or computed for a wavelength so different that its phases are wrong.
+
+    A device turns the phase about in inverse proportion to the wavelength: where that puts no state's phase off by more
+    than 0.05 rad, as a wavelength within 0.8 % does for a full turn, nothing is noted.
+
+    Args:
+        states: Table of states.
+        wavelength: Wavelength of the light in metres.
+    """
+    if states.wavelength is None:
+        return []
+    off = float(np.ptp(states.phase)) * abs(states.wavelength / wavelength - 1)
+    if off <= _OFF_PHASE:
+        return []
+    text = (
+        f"Its states are those at a wavelength of {metres(states.wavelength)}, but the light has "
+        f"{metres(wavelength)}, where phases are about {states.wavelength / wavelength:.3g} times as large: up to "
+        f"{off:.2g} rad off. Use states at {metres(wavelength)}, or light of {metres(states.wavelength)}."
+    )
+    return [Note("wavelength", text, doubtful=True)]
+
+
+def warn_of(device: Device, wavelength: float | None = None, *, doubtful_only: bool = False) -> list[str]:
     """Warn of what is worth a look in a device's table, or the tables of a panel.
 
     Args:
-        device: The states, or a panel.
+        device: Table of states, or panel.
+        wavelength: Wavelength of the light in metres, to compare with that of the device; None compares nothing.
         doubtful_only: Whether to leave out what describes a sound but limited device.
 
     Returns:
@@ -122,7 +148,7 @@ def warn_of(device: Device, *, doubtful_only: bool = False) -> list[str]:
     """
     said = []
     for table in {table.digest: table for table in device.tables}.values():
-        for note in notes(table):
+        for note in notes(table) + ([] if wavelength is None else wavelength_notes(table, wavelength)):
             if note.doubtful or not doubtful_only:
                 said.append(f"device {table.name}: {note.text}")
                 advise(said[-1], DeviceWarning, table.name, note.kind)

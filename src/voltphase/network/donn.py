@@ -146,7 +146,7 @@ class DONN(nn.Module):
             "take fewer samples or layers",
         )
         for device in {device.digest: device for device in devices}.values():
-            warn_of(device, doubtful_only=True)
+            warn_of(device, self.wavelength, doubtful_only=True)
         self.layers = _modules(
             CodesignLayer(
                 plane.shape,
@@ -322,7 +322,7 @@ def _devices(given: Sequence[Device]) -> list[Device]:
             f"expected a list of devices, one for each layer, but got {given!r} alone: write [device] * 5 for five "
             "layers of it"
         )
-    advice = "read a table with voltphase.devices.load(path), or take a modelled one with voltphase.devices.get(name)"
+    advice = "read a table with voltphase.devices.load(path), or take a modelled one with voltphase.devices.model(name)"
     devices = checks.items(given, "a list of devices, one for each layer", advice=advice)
     if not devices:
         raise ConfigError("expected at least one device, but got none: a network needs a layer")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
-from voltphase.devices import DevicePanel, DeviceStates
+from voltphase.devices import Device, DeviceStates
 from voltphase.reporting import style
 from voltphase.reporting.charts import draw_states
 
@@ -22,8 +22,19 @@ _MOST_DOTS = 128
 _MOST_TABLES = 3
 
 
-def device_figure(states: DeviceStates) -> Figure:
-    """Amplitude and phase against control value, and the states on the complex plane, coloured and named by level."""
+def device_figure(device: Device) -> Figure:
+    """Draw a device.
+
+    Of a table, amplitude and phase against control value, and the states on the complex plane, coloured and named by
+    level; of a panel, the table that each pixel follows, inactive ones left blank, and the states of the first tables.
+
+    Args:
+        device: Table of states, or panel.
+    """
+    return _table_figure(device.tables[0]) if device.regions is None else _panel_figure(device, device.regions)
+
+
+def _table_figure(states: DeviceStates) -> Figure:
     with style.house_style():
         figure = style.new_figure(9.2, 4.6)
         grid = figure.add_gridspec(2, 2, width_ratios=[1.15, 1])
@@ -52,20 +63,19 @@ def device_figure(states: DeviceStates) -> Figure:
     return figure
 
 
-def panel_figure(panel: DevicePanel) -> Figure:
-    """The table each pixel follows, inactive ones left blank, and the states of the first tables."""
+def _panel_figure(panel: Device, regions: np.ndarray) -> Figure:
     shown = panel.tables[:_MOST_TABLES]
     with style.house_style():
         figure = style.new_figure(3.2 * (len(shown) + 1), 3.4)
         pixels, *planes = figure.subplots(1, len(shown) + 1)
         image = pixels.imshow(
-            np.ma.masked_where(panel.inactive, panel.regions),
+            np.ma.masked_where(panel.inactive, regions),
             cmap=style.LEVEL_MAP,
             norm=BoundaryNorm(np.arange(len(panel.tables) + 1) - 0.5, 256),
             interpolation="nearest",
         )
         pixels.set(title="table of each pixel", xlabel="column", ylabel="row")
-        bar = figure.colorbar(image, ax=pixels, fraction=0.05, ticks=np.unique(panel.regions[~panel.inactive])[:9])
+        bar = figure.colorbar(image, ax=pixels, fraction=0.05, ticks=np.unique(regions[~panel.inactive])[:9])
         bar.minorticks_off()
         for index, (table, plane) in enumerate(zip(shown, planes, strict=True)):
             draw_states(plane, table)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
-from voltphase import devices as device_library
 from voltphase.codesign import (
     PAPER_SCHEDULES,
     CosineSchedule,
@@ -28,7 +29,8 @@ from voltphase.config import Config, DeviceConfig, RelaxationConfig, ScheduleCon
 from voltphase.core.advice import once
 from voltphase.core.errors import ConfigError, DataError, DeviceError
 from voltphase.data import ImageDataset, load
-from voltphase.devices import Device, DevicePanel
+from voltphase.devices import MODELS, Device, DevicePanel, model
+from voltphase.devices import load as load_device
 from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
 from voltphase.optics.precision import complex_dtype
@@ -49,8 +51,43 @@ def build_devices(config: Config) -> list[Device]:
     ]
     for settings, size, device in wanted:
         if (settings, size) not in made:
-            made[settings, size] = _build_device(device, size)
+            made[settings, size] = _build_device(device, size, config.optics.wavelength)
     return [made[settings, size] for settings, size, _ in wanted]
+
+
+def as_started(config: Config, digests: Sequence[str]) -> Config:
+    """Return the configuration of a run that goes on, with the devices that it was started with.
+
+    Version 0.1.0 computed a model for a wavelength of its own where none was given, not for that of the light.
+
+    Args:
+        config: What the run is asked to go on with.
+        digests: Digests of the devices that it was started with.
+
+    Returns:
+        ``config``, or the same with wavelengths given to models, if that makes its devices the ones it was started
+        with.
+
+    Raises:
+        DeviceError: if a device cannot be had either way.
+    """
+
+    def fits(candidate: Config) -> bool:
+        return [device.digest for device in build_devices(candidate)] == list(digests)
+
+    with suppress(DeviceError):
+        if fits(config):
+            return config
+    pinned = [_with_own_wavelength(device) for device in config.layer_devices]
+    before = config.model_copy(update={"device": None, "devices": pinned})
+    return before if fits(before) else config
+
+
+def _with_own_wavelength(device: DeviceConfig) -> DeviceConfig:
+    known = {} if device.file is not None else inspect.signature(MODELS[str(device.model)]).parameters
+    if "wavelength" not in known:
+        return device
+    return device.model_copy(update={"parameters": {"wavelength": known["wavelength"].default, **device.parameters}})
 
 
 @once()
@@ -148,23 +185,24 @@ def build_dataset(
     return dataset if limit is None else dataset.take(limit)
 
 
-def whole_device(device: DeviceConfig) -> Device:
-    """A layer's device with all its states, before some are chosen.
+def whole_device(device: DeviceConfig, wavelength: float | None) -> Device:
+    """Return a layer's device with all its states, before some are chosen.
+
+    Args:
+        device: Table or model, and the model's parameters.
+        wavelength: Wavelength of the light in metres, for models whose parameters name no other; None for that which a
+            model has by default.
 
     Raises:
         DeviceError: if a table is missing or malformed, or a parameter of a model does not fit.
     """
-    if device.file is None:
-        name = str(device.model)
-        levels = device.levels if name in device_library.models.MADE_TO_MEASURE else None
-        return device_library.models.build(name, levels, parameters=device.parameters)
-    if device_library.is_panel(device.file):
-        return DevicePanel.load(device.file)
-    return device_library.load(device.file)
+    if device.file is not None:
+        return load_device(device.file)
+    return model(str(device.model), device.levels, wavelength=wavelength, parameters=device.parameters)
 
 
-def _build_device(device: DeviceConfig, size: int) -> Device:
-    whole = whole_device(device)
+def _build_device(device: DeviceConfig, size: int, wavelength: float) -> Device:
+    whole = whole_device(device, wavelength)
     if whole.regions is not None and device.border != 0:
         raise ConfigError(
             f"expected no device.border for {device.file}, a panel whose map says which pixels are inactive, but "

@@ -8,14 +8,10 @@ from rich.console import Console
 
 from voltphase.config import Config, DeviceConfig
 from voltphase.core.advice import advise
-from voltphase.core.units import metres
 from voltphase.devices import Device, DeviceWarning, summary
-from voltphase.devices.models import models
 from voltphase.devices.summary import closest, notes, warn_of
 from voltphase.training.build import whole_device
 
-# A model computed for another wavelength than the light's is off in its phase by as much.
-_SAME_WAVELENGTH = 0.02
 # What few states picked out of many can be, and the many need not.
 _OF_THE_CHOICE = ("same", "duplicates", "close")
 
@@ -33,16 +29,17 @@ def note_devices(config: Config) -> list[list[str]]:
         DeviceWarning: for each note.
     """
     made: dict[str, list[str]] = {}
+    wavelength = config.optics.wavelength
     for key, device in _different(config):
-        whole = whole_device(device)
-        made[key] = [*warn_of(whole), *_of_choice(device, whole), *_of_wavelength(device, config.optics.wavelength)]
+        whole = whole_device(device, wavelength)
+        made[key] = [*warn_of(whole, wavelength), *_of_choice(device, whole)]
     return [made[str(device.model_dump())] for device in config.layer_devices]
 
 
 def show_choice(config: Config, console: Console) -> None:
     """Say which states of each device are used, where not all are, and what another choice would be."""
     for _, device in _different(config):
-        for line in _choice(device, whole_device(device)):
+        for line in _choice(device, whole_device(device, config.optics.wavelength)):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -59,20 +56,6 @@ def _of_choice(device: DeviceConfig, whole: Device) -> Iterator[str]:
                 text = f"device {table.name}, {device.levels} states picked by {device.pick}: {note.text}"
                 advise(text, DeviceWarning, table.name, note.kind)
                 yield text
-
-
-def _of_wavelength(device: DeviceConfig, wavelength: float) -> Iterator[str]:
-    known = {} if device.file is not None else models.model_parameters(str(device.model))
-    if "wavelength" not in known:
-        return
-    computed = float(device.parameters.get("wavelength", known["wavelength"].default))  # pyright: ignore[reportArgumentType]
-    if abs(computed - wavelength) > _SAME_WAVELENGTH * wavelength:
-        text = (
-            f"device {device.model} is computed for a wavelength of {metres(computed)}, but optics.wavelength is "
-            f"{metres(wavelength)}: set device.parameters.wavelength to it, and the material's index there"
-        )
-        advise(text, DeviceWarning)
-        yield text
 
 
 def _choice(device: DeviceConfig, whole: Device) -> Iterator[str]:

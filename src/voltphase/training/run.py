@@ -22,7 +22,7 @@ from voltphase.devices import Device
 from voltphase.network.donn import DONN
 from voltphase.training import provenance
 from voltphase.training.batches import Data, ImageBatches, given_datasets
-from voltphase.training.build import build_datasets, build_devices, build_model, build_schedule, build_task
+from voltphase.training.build import as_started, build_datasets, build_devices, build_model, build_schedule, build_task
 from voltphase.training.checkpoint import Checkpoints, read_checkpoint
 from voltphase.training.device_notes import note_devices, show_choice
 from voltphase.training.estimate import check_training
@@ -75,20 +75,18 @@ def train(
     folder = RunFolder(out, OutputError)
     folder.check(config, resume=resume, overwrite=overwrite)
     resume = resume and folder.config_file.is_file()
-    devices = build_devices(config)
+    finished, checkpoint, started_with = _left_by(folder, config) if resume else (None, None, None)
+    made_of = config if started_with is None else as_started(config, started_with)
+    devices = build_devices(made_of)
     digests = [device.digest for device in devices]
-    if resume and folder.finished:
-        folder.read_metrics()
-        summary = load_run(folder.path)[2]
-        _check_devices([about["digest"] for about in summary["devices"]], digests, folder)
-        return summary
-    notes = note_devices(config)
+    if started_with is not None:
+        _check_devices(started_with, digests, folder)
+    if finished is not None:
+        return finished
+    notes = note_devices(made_of)
     accelerator = _accelerator(config)
     size = config.optics.sizes[-1]
     build_task(config).make_readout((size, size))  # regions that do not fit are found before data are downloaded
-    checkpoint = read_checkpoint(folder.checkpoint_file, settings(config)) if resume and folder.begun else None
-    if checkpoint is not None:
-        _check_devices(checkpoint["voltphase"]["devices"], digests, folder)
     train_set, test_set = build_datasets(config) if data is None else given_datasets(data, config.seed)
     model = build_model(config, devices, train_set.image_shape)
     if data is not None:
@@ -96,7 +94,7 @@ def train(
     check_training(model, train_set.images, config.training.batch_size, on_gpu=accelerator == "gpu")
     folder.prepare(config, overwrite=overwrite)
     if console is not None:
-        show_choice(config, console)
+        show_choice(made_of, console)
 
     batch_size = config.training.batch_size
     module: TrainingModule
@@ -205,6 +203,20 @@ def _fit(
             if main_thread:
                 signal.signal(signal.SIGINT, handler)
         return trainer.strategy.root_device
+
+
+def _left_by(
+    folder: RunFolder, config: Config
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None, list[str] | None]:
+    """Return what a run has left to go on from: its summary, its checkpoint, and the digests of its devices."""
+    if folder.finished:
+        folder.read_metrics()
+        summary = load_run(folder.path)[2]
+        return summary, None, [about["digest"] for about in summary["devices"]]
+    if folder.begun:
+        checkpoint = read_checkpoint(folder.checkpoint_file, settings(config))
+        return None, checkpoint, checkpoint["voltphase"]["devices"]
+    return None, None, None
 
 
 def _check_devices(stored: list[str], given: list[str], folder: RunFolder) -> None:

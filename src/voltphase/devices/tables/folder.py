@@ -7,7 +7,7 @@ from pathlib import Path
 from voltphase.core.errors import DeviceError
 from voltphase.core.files import read_errors
 from voltphase.devices.states import DeviceStates
-from voltphase.devices.tables.load import load
+from voltphase.devices.tables.load import load_table
 from voltphase.devices.tables.paths import given_path
 from voltphase.devices.tables.text_table import read_table
 from voltphase.devices.tables.two_files import find_pair, is_half_of_pair
@@ -56,7 +56,7 @@ def read_folder(path: str | Path) -> tuple[dict[str, DeviceStates], dict[str, De
         try:
             if isinstance(made_of, DeviceError):
                 raise made_of
-            devices[name] = load(made_of[0])
+            devices[name] = load_table(made_of[0])
         except DeviceError as error:
             bad[name] = error
     return devices, bad

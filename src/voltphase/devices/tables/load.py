@@ -72,8 +72,8 @@ class Reading:
     any_level: bool = False
 
 
-def load(path: str | Path) -> DeviceStates:
-    """Read a device's measured states.
+def load_table(path: str | Path) -> DeviceStates:
+    """Read a table of measured states, the same for all pixels.
 
     One file with a header naming the columns ``level,control,amplitude,phase``, in any order; others are ignored.
     Levels count 0, 1, 2, ... in any order of the rows, and without the column in the order of the rows; amplitude is
@@ -106,7 +106,7 @@ def read_states(path: str | Path, how: Reading) -> tuple[DeviceStates, list[str]
     """Read a device's measured states, and say what was seen and done, a line each.
 
     Raises:
-        DeviceError: as `load`, and if what is asked for does not fit the table.
+        DeviceError: as `load_table`, and if what is asked for does not fit the table.
     """
     with given_path(path) as path:
         if path.is_dir():

@@ -70,6 +70,8 @@ MIXED: Final[tuple[tuple[str | None, int], ...]] = (
     ("ferroelectric", 2),
     ("printed", 8),
 )
+# The film's indices are known at 1550 nm: it has the states that it has there, of which training warns.
+_PARAMETERS: Final = {"phase-change": {"wavelength": 1550e-9}}
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,11 @@ def _once(
 ) -> Iterator[_Part]:
     depth = size.deepest
     devices = [
-        {**({"model": model} if model else size.device), "levels": levels, "pick": "even"}
+        {
+            **({"model": model, "parameters": _PARAMETERS.get(model, {})} if model else size.device),
+            "levels": levels,
+            "pick": "even",
+        }
         for model, levels in (MIXED * depth)[:depth]
     ]
     yield "mixed", {"recipe": "default"}, {**default, "devices": devices}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from voltphase.devices.models.models import lcos
+from voltphase.devices.models import lcos
 from voltphase.reproduction.markdown import MISSING, claim, table
 from voltphase.reproduction.recipes import paper_recipe, sized_run
 from voltphase.reproduction.sizes import Size

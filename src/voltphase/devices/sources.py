@@ -1,0 +1,59 @@
+"""Devices by the path of their files, or by the name of a model."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+from voltphase.core import checks
+from voltphase.core.errors import DeviceError
+from voltphase.devices.device import Device
+from voltphase.devices.models.base import MODELS, model
+from voltphase.devices.panel import DevicePanel
+from voltphase.devices.tables.load import load_table
+from voltphase.devices.tables.paths import given_path
+from voltphase.devices.tables.two_files import find_pair
+
+
+def load(path: str | Path) -> Device:
+    """Read a measured device: a table of states, a pair of files, or the folder of a panel.
+
+    Args:
+        path: File or folder; see :func:`load_table` for what a table may look like, and `DevicePanel.load` for panels.
+
+    Raises:
+        DeviceError: if it is missing or malformed; it names file and line, and what to do.
+
+    Examples:
+        >>> import tempfile
+        >>> from voltphase.devices import tn_slm
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tn_slm().save(f"{folder}/slm.csv")
+        ...     load(f"{folder}/slm.csv").pick(8)
+        DeviceStates('tn-slm', 8 states, digest XXX)
+    """
+    return DevicePanel.load(path) if DevicePanel.is_at(path) else load_table(path)
+
+
+def find(name_or_path: str | Path) -> Device:
+    """Return the modelled device of a name, or else the measured device at a path.
+
+    Args:
+        name_or_path: Name in `MODELS`, or a path as :func:`load` takes it; ``./name`` is a path even if there is a
+            model of that name.
+
+    Raises:
+        DeviceError: if it is neither, or the device is malformed.
+    """
+    kinds = (str, os.PathLike)
+    checks.instance(name_or_path, kinds, "the name of a modelled device or the path of a table", error=DeviceError)
+    text = str(name_or_path)
+    if text in MODELS:
+        return model(text)
+    with given_path(name_or_path) as path:
+        if path.name != text or path.suffix or path.exists() or find_pair(path) is not None:
+            return load(path)
+    close = difflib.get_close_matches(text.lower().replace("_", "-"), MODELS, n=1)
+    advice = f"did you mean {close[0]}?" if close else f"use one of {', '.join(MODELS)}, or the path of a table"
+    raise DeviceError(f"expected a modelled device or a file, but {checks.shown(text)} is neither: {advice}")
