@@ -30,8 +30,8 @@ def load(path: str | Path) -> Device:
         >>> from voltphase.devices import tn_slm
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     tn_slm().save(f"{folder}/slm.csv")
-        ...     load(f"{folder}/slm.csv").pick(8)
-        DeviceStates('tn-slm', 8 states, digest XXX)
+        ...     len(load(f"{folder}/slm.csv").pick(8))
+        8
     """
     return DevicePanel.load(path) if DevicePanel.is_at(path) else load_table(path)
 
