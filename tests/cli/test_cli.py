@@ -145,7 +145,7 @@ def test_presets_are_listed():
         ),
         ("training.epochs=ten", "--set: expected training.epochs to be a whole number, but got 'ten'"),
         (
-            "readout.regions=[[0, 0, 4, 4], [60, 60, 8, 8]]",
+            "task.regions=[[0, 0, 4, 4], [60, 60, 8, 8]]",
             "expected detector region 1 inside the 64 x 64 detector, but it covers rows 60 to 67 and columns 60 to 67: "
             "move or shrink it",
         ),
@@ -164,7 +164,7 @@ def test_a_setting_that_does_not_fit(setting: str, sentence: str, refused: Calla
 
 
 def test_a_wrong_number_of_regions(refused: Callable[..., str]):
-    assert refused("train", "digits", "--set", "readout.regions=[[0, 0, 4, 4], [8, 8, 4, 4]]") == (
+    assert refused("train", "digits", "--set", "task.regions=[[0, 0, 4, 4], [8, 8, 4, 4]]") == (
         "expected task.regions to list 10 regions, one for each class of digits, but got 2"
     )
 

@@ -46,7 +46,7 @@ def test_the_diagonal_of_table_1_is_the_papers_recipe_with_the_papers_lambda():
     diagonal = table1.runs(get("paper"))[:6]
     assert [(c.config.optics.depth, c.config.codesign.gain) for c in diagonal] == 2 * [(1, 90.0), (3, 5.0), (5, 1.8)]
     config = diagonal[2].config
-    assert (config.training.loss, config.training.learning_rate, config.training.batch_size) == ("mse", 0.5, 500)
+    assert (config.task.loss, config.training.learning_rate, config.training.batch_size) == ("mse", 0.5, 500)
     assert (config.codesign.schedule.start, config.codesign.schedule.end) == (50, 1)
     assert config.device is not None
     assert config.device.levels == 8

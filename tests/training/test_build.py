@@ -9,7 +9,7 @@ from voltphase.codesign import GumbelSoftmax, Proximity, ReinMax, Relaxation, So
 from voltphase.config import Config, load_config
 from voltphase.core.errors import ConfigError
 from voltphase.tasks import RegionReadout, Regions
-from voltphase.training.build import build_dataset, build_devices, build_model, build_relaxation, build_task
+from voltphase.training.build import build_dataset, build_devices, build_model
 
 
 @pytest.mark.parametrize(
@@ -26,16 +26,16 @@ from voltphase.training.build import build_dataset, build_devices, build_model, 
     ],
 )
 def test_a_relaxation_by_name(overrides: list[str], expected: Relaxation) -> None:
-    assert build_relaxation(load_config("digits", overrides).codesign.relaxation) == expected
+    assert load_config("digits", overrides).codesign.relaxation.build() == expected
 
 
 def test_reinmax_is_never_soft() -> None:
-    with pytest.raises(ConfigError, match=r"codesign\.relaxation\.hard to be true for reinmax"):
+    with pytest.raises(ConfigError, match=r"codesign\.relaxation\.hard is of .*, not of reinmax"):
         load_config("digits", ["codesign.relaxation.name=reinmax", "codesign.relaxation.hard=false"])
 
 
 def test_proximity_mixes_on_the_complex_plane() -> None:
-    with pytest.raises(ConfigError, match=r"codesign\.relaxation\.mix to be complex for proximity, .* but got polar"):
+    with pytest.raises(ConfigError, match=r"codesign\.relaxation\.mix is of .*, not of proximity"):
         load_config("digits", ["codesign.relaxation.name=proximity", "codesign.relaxation.mix=polar"])
 
 
@@ -86,15 +86,15 @@ def test_one_scale_for_each_layer_or_one_for_all() -> None:
 
 
 def readout_of(config: Config) -> RegionReadout:
-    readout = build_task(config).make_readout((64, 64))
+    readout = config.task.build().make_readout((64, 64))
     assert isinstance(readout, RegionReadout)
     return readout
 
 
 def test_differential_detection_reads_pairs_of_regions() -> None:
-    assert readout_of(load_config("digits", ["readout.differential=true"])).regions == Regions.paper_pairs(64)
+    assert readout_of(load_config("digits", ["task.differential=true"])).regions == Regions.paper_pairs(64)
     boxes = [[row, column, 3, 3] for row in range(0, 20, 4) for column in range(0, 16, 4)]
-    config = load_config("digits", ["readout.differential=true", f"readout.regions={boxes}"])
+    config = load_config("digits", ["task.differential=true", f"task.regions={boxes}"])
     regions = readout_of(config).regions
     assert (regions.paired, regions.classes, regions.boxes[1]) == (True, 10, (0, 4, 3, 3))
     assert build_dataset(config, "test").classes[0] == "0"
@@ -102,14 +102,14 @@ def test_differential_detection_reads_pairs_of_regions() -> None:
 
 @pytest.mark.parametrize(("loss", "wanted"), [("cross-entropy", 3.0), ("mse", 20.0)])
 def test_the_readout_is_calibrated_as_suits_the_loss(loss: str, wanted: float) -> None:
-    readout = readout_of(load_config("digits", ["readout.differential=false", f"training.loss={loss}"]))
+    readout = readout_of(load_config("digits", ["task.differential=false", f"task.loss={loss}"]))
     measured = torch.tensor([[0.1, 0.2, 0.6]])
     assert readout.outputs(measured).mean().item() == pytest.approx(wanted)
 
 
 def test_a_class_without_its_pair_is_refused() -> None:
     boxes = [[row, column, 3, 3] for row in range(0, 20, 4) for column in range(0, 16, 4)][:18]
-    config = load_config("digits", ["readout.differential=true", f"readout.regions={boxes}"])
+    config = load_config("digits", ["task.differential=true", f"task.regions={boxes}"])
     with pytest.raises(ConfigError) as caught:
         build_dataset(config, "test")
     assert str(caught.value) == ("expected task.regions to list 20 regions, two for each class of digits, but got 18")

@@ -314,10 +314,10 @@ def test_a_summary_with_other_figures_than_training_writes_is_refused(finished: 
 def test_settings_that_were_cut_off_or_changed_are_named(finished: Path):
     file = finished / "config.yaml"
     whole = file.read_text()
-    for lost in ("training:", "readout:", "seed:"):
+    for lost in ("training:", "task:", "seed:"):
         kept = whole if lost == "seed:" else whole.partition(f"\n{lost}")[0] + "\n"
         file.write_text(kept.replace("seed: 0", "seed: 5") if lost == "seed:" else kept)
-        with pytest.raises(DataError, match=rf"config\.yaml, but (training|readout|{lost[:-1]})"):
+        with pytest.raises(DataError, match=rf"config\.yaml, but (training|task|{lost[:-1]})"):
             load_run(finished)
 
 

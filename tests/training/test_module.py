@@ -10,7 +10,7 @@ from voltphase.codesign.relaxations.proximity import spacing
 from voltphase.config import Config
 from voltphase.core.errors import TrainingError
 from voltphase.training.batches import ImageBatches
-from voltphase.training.build import build_datasets, build_devices, build_model, build_schedule
+from voltphase.training.build import build_datasets, build_devices, build_model
 from voltphase.training.loop import TrainingModule
 
 Make = Callable[..., Config]
@@ -22,7 +22,7 @@ def module_for(config: Config) -> TrainingModule:
     return TrainingModule(
         model,
         config.training,
-        build_schedule(config.codesign.schedule),
+        config.codesign.schedule.build(),
         ImageBatches(images, config.training.batch_size),
         ImageBatches(tests, config.training.batch_size),
         temperature_per_epoch=config.codesign.schedule.per == "epoch",
@@ -42,7 +42,7 @@ def test_scores_and_scale_have_their_own_learning_rates(tiny: Make):
 
 
 def test_a_fixed_scale_is_not_trained(tiny: Make):
-    module = module_for(tiny("readout.scale=2.0", "codesign.relaxation.name=softmax", "training.learning_rate=0.7"))
+    module = module_for(tiny("task.scale=2.0", "codesign.relaxation.name=softmax", "training.learning_rate=0.7"))
     assert [group["lr"] for group in module.configure_optimizers()["optimizer"].param_groups] == [0.7, 0.7]
 
 
@@ -88,7 +88,7 @@ def test_every_layer_gets_the_temperature(tiny: Make):
 
 
 def test_an_epoch_whose_last_step_spoilt_a_parameter_has_diverged(tiny: Make):
-    module = module_for(tiny("readout.scale=2.0"))
+    module = module_for(tiny("task.scale=2.0"))
     module.close_epoch()
     module.model.layers[1].design.data[0, 3, 4] = math.nan
     with pytest.raises(TrainingError) as caught:
@@ -113,5 +113,5 @@ def test_an_epoch_whose_last_step_spoilt_a_parameter_has_diverged(tiny: Make):
     ],
 )
 def test_schedules_are_chosen_by_name(settings: list[str], temperatures: list[float], tiny: Make):
-    schedule = build_schedule(tiny(*(f"codesign.schedule.{setting}" for setting in settings)).codesign.schedule)
+    schedule = tiny(*(f"codesign.schedule.{setting}" for setting in settings)).codesign.schedule.build()
     assert [schedule.temperature(progress) for progress in (0, 0.5, 1)] == pytest.approx(temperatures)

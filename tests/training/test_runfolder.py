@@ -89,7 +89,7 @@ def test_nothing_is_left_behind_when_the_data_are_missing(tmp_path: Path, tiny: 
     def missing(*_: object, **__: object) -> None:
         raise DataError("no data")
 
-    monkeypatch.setattr("voltphase.training.build.load", missing)
+    monkeypatch.setattr("voltphase.data.Digits.load", missing)
     with pytest.raises(DataError):
         train(tiny(), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
@@ -185,7 +185,8 @@ def test_damaged_files_are_named(run: Path):
     assert damage(run).startswith(f"expected test_accuracy in {summary}, but it is missing; ")
     (run / "config.yaml").write_text("optics: {size: none}\n")
     assert damage(run) == (
-        f"the training run is damaged: {run}/config.yaml: expected optics.size to be a whole number, but got 'none'"
+        f"the training run is damaged: {run}/config.yaml: expected optics.size to be a whole number from 10 to "
+        "8192, or a list of them, but got 'none'"
     )
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from voltphase.config.load import Preset, load_config, parse_config, presets, recipes
+from voltphase.config.load import Preset, current_settings, load_config, parse_config, presets, recipes
 from voltphase.config.sections import (
     CodesignConfig,
     Config,
     DataConfig,
     DeviceConfig,
     OpticsConfig,
-    ReadoutConfig,
-    RelaxationConfig,
-    ScheduleConfig,
     TrainingConfig,
 )
 
@@ -22,10 +19,8 @@ __all__ = [
     "DeviceConfig",
     "OpticsConfig",
     "Preset",
-    "ReadoutConfig",
-    "RelaxationConfig",
-    "ScheduleConfig",
     "TrainingConfig",
+    "current_settings",
     "load_config",
     "parse_config",
     "presets",

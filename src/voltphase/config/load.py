@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import copy
 import importlib.resources
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from voltphase.config.kinds import kind_at
-from voltphase.config.messages import describe, enumerate_words, nearest
+from voltphase.config import migrate
+from voltphase.config.fields import Choice
+from voltphase.config.keys import enumerate_words, keys, kinds, variants_of
+from voltphase.config.messages import describe, nearest
 from voltphase.config.sections import Config
-from voltphase.config.yaml_io import LARGEST, read_value, read_yaml
+from voltphase.config.yaml_io import LARGEST, Kind, read_value, read_yaml
+from voltphase.core.advice import advise
 from voltphase.core.errors import ConfigError
 from voltphase.core.files import checked_path, read_text
 
@@ -24,7 +28,7 @@ _EXCLUSIVE = {"device": "devices", "devices": "device"}
 # What a recipe leaves alone in the sections it settles: where on the detector, how long, on which machine.
 _LEFT_BY_RECIPES = {
     "codesign": (),
-    "readout": ("regions",),
+    "task": ("name", "regions"),
     "training": ("epochs", "batch_size", "threads", "accelerator"),
 }
 
@@ -45,12 +49,12 @@ class Preset:
 
 
 def presets() -> dict[str, Preset]:
-    """The configurations that come with voltphase, by name."""
+    """Return the configurations that come with voltphase, by name."""
     return _shipped("presets")
 
 
 def recipes() -> dict[str, Preset]:
-    """Ways to learn a design (relaxation, schedule, gain, readout, loss, learning rates), by name.
+    """Return ways to learn a design (relaxation, schedule, gain, task, learning rates), by name.
 
     ``default`` is what measurement showed to train best for its time, ``paper`` is faithful to the paper.
     """
@@ -71,12 +75,12 @@ def _shipped(path: str) -> dict[str, Preset]:
 def load_config(
     source: str | Path, overrides: Sequence[str] = (), *, values: Mapping[str, Any] | None = None
 ) -> Config:
-    """The configuration of a preset or a file, with single settings overridden.
+    """Return the configuration of a preset or a file, with single settings overridden.
 
     A file may start from a preset by ``preset: NAME`` and give only what differs. ``recipe: NAME`` (see
     :func:`recipes`) settles how the design is learned where nothing else is said; what is given nowhere has its
     default. A recipe in ``overrides`` wins over the file, as all of them do: of what the file itself says of codesign,
-    readout and training only the detector's regions, epochs, batch size and the machine's use stay. Relative paths in
+    task and training only the detector's regions, epochs, batch size and the machine's use stay. Relative paths in
     a file are taken from the file's folder, those in ``overrides`` from the current one.
 
     Args:
@@ -92,18 +96,18 @@ def load_config(
     raw, place = _read(source)
     if any(override.partition("=")[0].strip() == "recipe" for override in overrides):
         raw = _without_recipe(raw)
-    keys = [_override(raw, override) for override in overrides]
-    for key, value in (values or {}).items():
-        _set(raw, key, value)
-        keys.append(key)
+    given = [*map(_override, overrides), *(values or {}).items()]
+    overridden = [key for key, _ in given]
+    for key, value in given:
+        _set(raw, key, value, overridden)
     _settle_paths(raw, Path.cwd())
     if "recipe" in raw:
-        raw = _with_recipe(raw, "--set" if "recipe" in keys else place)
-    return parse_config(raw, place, keys)
+        raw = _with_recipe(raw, "--set" if "recipe" in overridden else place)
+    return parse_config(raw, place, overridden)
 
 
 def parse_config(raw: Any, place: str = "", overridden: Sequence[str] = ()) -> Config:
-    """The configuration that nested mappings describe.
+    """Return the configuration that nested mappings describe, in the spelling of today or of version 0.1.0.
 
     Args:
         raw: Nested mappings as read from YAML.
@@ -113,6 +117,8 @@ def parse_config(raw: Any, place: str = "", overridden: Sequence[str] = ()) -> C
     Raises:
         ConfigError: for the first key or value that does not fit, and how many more there are.
     """
+    if isinstance(raw, Mapping):
+        raw = migrate.migrate(raw, choices()) if not overridden else raw
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
@@ -135,7 +141,7 @@ def _read(source: str | Path) -> tuple[dict[str, Any], str]:
         )
     if not path.exists():
         raise _no_such_config(source, path, list(known))
-    raw = _mapping(_read_yaml(read_text(path, ConfigError, LARGEST), name), name)
+    raw = migrate.migrate(_mapping(_read_yaml(read_text(path, ConfigError, LARGEST), name), name), choices(), name)
     _settle_paths(raw, path.resolve().parent)
     if "preset" in raw:
         base = raw.pop("preset")
@@ -145,8 +151,34 @@ def _read(source: str | Path) -> tuple[dict[str, Any], str]:
     return raw, name
 
 
+@cache
+def choices() -> dict[str, Choice]:
+    """Return what is chosen by name, by its dotted name."""
+    found = ((key.path, variants_of(key.field)) for key in keys(Config))
+    return {path: variants for path, variants in found if isinstance(variants, Choice)}
+
+
+def current_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by their dotted names in today's spelling, as an earlier version may have kept them.
+
+    Args:
+        settings: Values by their dotted names, as run summaries and checkpoints hold them.
+    """
+    return migrate.migrate_settings(settings, choices())
+
+
 def _read_yaml(text: str, source: str) -> Any:
-    return read_yaml(text, source, kind_at)
+    return read_yaml(text, source, _kind_finder())
+
+
+@cache
+def _kinds(*registered: int) -> dict[str, Kind]:  # anew where something was registered since
+    return kinds(Config)
+
+
+def _kind_finder() -> Callable[[tuple[str, ...]], Kind]:
+    known = _kinds(*(len(choice.registry) for choice in choices().values()))
+    return lambda path: known.get(migrate.renamed(".".join(step for step in path if not step.isdecimal())), "any")
 
 
 def _with_recipe(raw: dict[str, Any], place: str) -> dict[str, Any]:
@@ -185,30 +217,43 @@ def _no_such_config(source: str | Path, path: Path, names: list[str]) -> ConfigE
     return ConfigError(f"{source} is neither a preset nor a file{hint}: the presets are {', '.join(names)}")
 
 
-def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(base: dict[str, Any], over: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     merged = copy.deepcopy(base)
+    if "name" in over:
+        _choose(merged, path, over["name"])
     for key, value in over.items():
         if value is not None and key in _EXCLUSIVE:
             merged.pop(_EXCLUSIVE[key], None)
         if isinstance(value, Mapping) and isinstance(merged.get(key), dict):
-            merged[key] = _merge(merged[key], value)
+            merged[key] = _merge(merged[key], value, f"{path}.{key}".lstrip("."))
         else:
             merged[key] = value
     return merged
 
 
-def _override(raw: dict[str, Any], override: str) -> str:
+def _choose(group: dict[str, Any], path: str, name: Any, kept: Sequence[str] = ()) -> None:
+    """Remove from a group what is not of the entry that is chosen now; what was said of another is said no more."""
+    choice = choices().get(path)
+    if choice is not None and isinstance(name, str) and name in choice.models and choice.chosen(group) != name:
+        for key in group.keys() - choice.models[name].model_fields:
+            if f"{path}.{key}" not in kept:
+                del group[key]
+
+
+def _override(override: str) -> tuple[str, Any]:
     given, equals, text = override.partition("=")
     key = given.strip()
     if not equals or not key:
         raise ConfigError(f"expected --set KEY=VALUE such as training.epochs=5, but got {override!r:.100}")
     if given.endswith(" "):  # spaces around the sign are no part of a name
         text = text.lstrip()
-    _set(raw, key, read_value(text, f"--set {key}", tuple(key.split(".")), kind_at))
-    return key
+    value, new = read_value(text, f"--set {key}", tuple(key.split(".")), _kind_finder()), migrate.renamed(key)
+    if new != key:
+        advise(f"--set: {key} is called {new} now", migrate.OldSettingWarning)
+    return new, value
 
 
-def _set(raw: dict[str, Any], key: str, value: Any) -> None:
+def _set(raw: dict[str, Any], key: str, value: Any, overridden: Sequence[str]) -> None:
     *parents, last = key.split(".")
     at: Any = raw
     for depth, step in enumerate(parents):
@@ -216,6 +261,8 @@ def _set(raw: dict[str, Any], key: str, value: Any) -> None:
     if isinstance(at, list):
         at[_index(at, last, key, ".".join(parents))] = value
     elif isinstance(at, dict):
+        if last == "name":
+            _choose(at, ".".join(parents), value, overridden)
         at[last] = value
     else:
         raise _no_keys(key, ".".join(parents), at)

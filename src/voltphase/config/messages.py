@@ -3,125 +3,119 @@
 from __future__ import annotations
 
 import difflib
-import types
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Union, get_args, get_origin
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-_EXPECTED = {
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "string_type": "a word",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "finite_number": "a finite number",
-    "model_type": "a group of keys",
-    "model_attributes_type": "a group of keys",
-    "dict_type": "a group of keys",
-}
+from voltphase.config.fields import Choice
+from voltphase.config.keys import Key, content_at, enumerate_words, in_words, keys, variants_of, words_of
+
 # The second is of keys that are no words: YAML has numbers, dates and nothing at all for keys.
 _UNKNOWN = ("extra_forbidden", "invalid_key")
 
 
 def describe(error: ValidationError, schema: type[BaseModel], given: Any) -> tuple[str, str]:
-    """The first problem and how many follow, as a sentence, and the dotted path of the key it concerns.
+    """Return the first problem and how many follow, as a sentence, and the dotted path of what it concerns.
 
     Args:
         error: What pydantic found.
         schema: The model that was checked against.
         given: What was checked.
     """
-    problems = error.errors(include_url=False)
+    problems: dict[str, tuple[list[str], ErrorDetails]] = {}
+    for problem in error.errors(include_url=False):
+        steps = list(_path(problem, given))
+        # Of a field that may be one thing or another, what is wrong with the one that fits best: deepest inside.
+        if len(steps) > len(problems.get(_plain(steps), ([], None))[0]) or _plain(steps) not in problems:
+            problems[_plain(steps)] = steps, problem
     # An unknown key is most often a misspelt one, and the cause of what else is wrong.
-    first = min(problems, key=lambda problem: problem["type"] not in _UNKNOWN)
-    steps = list(_path(first, given))
-    sentence = _sentence(first, steps, schema)
+    steps, first = min(problems.values(), key=lambda one: one[1]["type"] not in _UNKNOWN)
+    sentence = _sentence(first, steps, schema, given)
     if len(problems) > 1:
         sentence += f" (and {len(problems) - 1} more problem{'s' if len(problems) > 2 else ''})"
-    return sentence, ".".join(steps)
+    # What is missing is missing from a group.
+    return sentence, ".".join(steps[:-1] if first["type"] == "missing" else steps)
 
 
-def nearest(word: str, choices: list[str]) -> str | None:
-    """The one of ``choices`` most like ``word``, if any is."""
-    close = difflib.get_close_matches(word.lower(), choices, n=1, cutoff=0.6)
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """Return the one of ``choices`` most like ``word``, if any is.
+
+    Args:
+        word: What was typed.
+        choices: What there is.
+    """
+    close = difflib.get_close_matches(word.lower(), list(choices), n=1, cutoff=0.6)
     return close[0] if close else None
 
 
-def enumerate_words(words: list[str]) -> str:
-    """``a``, ``a or b``, ``a, b or c``."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-def _sentence(problem: ErrorDetails, steps: list[str], schema: type[BaseModel]) -> str:
+def _sentence(problem: ErrorDetails, steps: list[str], schema: type[BaseModel], given: Any) -> str:
     kind, context, value, path = problem["type"], problem.get("ctx", {}), problem["input"], ".".join(steps)
     if kind in _UNKNOWN:
-        return _unknown_key(steps, schema)
+        return _unknown_key(steps, schema, given)
     if kind == "misfit":
-        return str(context["message"])
-    if kind == "missing":
-        return f"expected the key {path}, but it is missing"
+        return context["sentence"] if context["named"] else f"{path}: {context['sentence']}"
     if not path:
         return f"expected a group of keys such as seed: 0, but got {_shown(value)}"
-    if (wanted := _description(path, schema)) is not None:
-        key, item = _split_items(path)
-        return f"expected {key} to be {wanted}, but {f'item {item} is' if item else 'got'} {_shown(value)}"
-    if kind == "literal_error":
-        return _unknown_word(path, str(context["expected"]), value)
-    return f"expected {path} to be {_bound(kind, context)}, but got {_shown(value)}"
+    whole, item = _split_items(steps)
+    key = next((key for key in _keys_there(schema, given, whole[:-1]) if key.path == _plain(steps)), None)
+    wanted = "another kind of value" if key is None else in_words(key.field.annotation, key.field.metadata)
+    if kind == "missing":
+        return f"expected {path} to be {wanted}, but it is missing"
+    given_as = f"item {'.'.join(item)} is" if item else "got"
+    sentence = f"expected {'.'.join(whole)} to be {wanted}, but {given_as} {_shown(value)}"
+    close = (
+        nearest(value, words_of(key.field.annotation, key.field.metadata))
+        if key is not None and isinstance(value, str)
+        else None
+    )
+    return f"{sentence}: did you mean {close}?" if close else sentence
 
 
-def _bound(kind: str, context: Mapping[str, Any]) -> str:
-    words = {
-        "greater_than": ("gt", "above"),
-        "greater_than_equal": ("ge", "at least"),
-        "less_than": ("lt", "below"),
-        "less_than_equal": ("le", "at most"),
-    }
-    if kind in words:
-        key, phrase = words[kind]
-        return f"{phrase} {context[key]:g}"
-    return _EXPECTED.get(kind, "another kind of value")
-
-
-def _split_items(path: str) -> tuple[str, str]:
-    steps = path.split(".")
-    end = len(steps)
-    while steps[end - 1].isdigit():
-        end -= 1
-    return ".".join(steps[:end]), ".".join(steps[end:])
-
-
-def _description(path: str, schema: type[BaseModel]) -> str | None:
-    plain = ".".join(part for part in path.split(".") if not part.isdigit())
-    model = dict(keys(schema)).get(plain)
-    return model.model_fields[plain.rpartition(".")[2]].description if model is not None else None
-
-
-def _unknown_key(steps: list[str], schema: type[BaseModel]) -> str:
+def _unknown_key(steps: list[str], schema: type[BaseModel], given: Any) -> str:
     *parents, name = steps
-    known, path = dict(keys(schema)), ".".join(steps)
-    plain_parent = ".".join(part for part in parents if not part.isdigit())
-    siblings = [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == plain_parent]
-    prefix = "".join(f"{part}." for part in parents)
-    elsewhere = [key for key in known if key.rpartition(".")[2] == name]
+    path, prefix, parent = ".".join(steps), "".join(f"{step}." for step in parents), _plain(parents)
+    siblings = {key.name: key for key in _keys_there(schema, given, parents) if key.parent == parent}
+    others = [key.of for key in keys(schema) if key.path == _plain(steps) and key.of is not None]
+    if others and (chosen := _chosen(schema, given, parents)) is not None:
+        return f"{path} is of {enumerate_words(others, 'and')}, not of {chosen}"
     if (close := nearest(name, siblings)) is not None:
         return f"unknown key {path}: did you mean {prefix}{close}?"
-    if elsewhere:
-        return f"unknown key {path}: did you mean {elsewhere[0]}?"
-    last_words = {key.rpartition(".")[2]: key for key in known}
-    if (close := nearest(name, list(last_words))) is not None:
+    elsewhere = [key for key in keys(schema) if key.parent != parent and not key.parent.endswith(".parameters")]
+    last_words = {key.name: key.path for key in reversed(elsewhere)}
+    if (close := name if name in last_words else nearest(name, last_words)) is not None:
         return f"unknown key {path}: did you mean {last_words[close]}?"
+    if not siblings:
+        return f"unknown key {path}: there are no keys in {'.'.join(parents)}"
     return f"unknown key {path}: expected {enumerate_words([prefix + sibling for sibling in siblings])}"
 
 
-def _unknown_word(path: str, expected: str, value: Any) -> str:
-    words = [word.strip().strip("'") for word in expected.replace(" or ", ", ").split(", ")]
-    sentence = f"expected {path} to be {enumerate_words(words)}, but got {_shown(value)}"
-    close = nearest(value, words) if isinstance(value, str) and len(words) > 1 else None
-    return f"{sentence}: did you mean {close}?" if close else sentence
+def _keys_there(schema: type[BaseModel], given: Any, parents: list[str]) -> Iterator[Key]:
+    """Yield the keys there are, in the group under ``parents`` only those of what is chosen there."""
+    parent, chosen = _plain(parents), _chosen(schema, given, parents)
+    return (key for key in keys(schema) if key.parent != parent or key.of in (None, chosen))
+
+
+def _chosen(schema: type[BaseModel], given: Any, steps: list[str]) -> str | None:
+    """Return the name on which it depends what is in a group; None if it depends on none."""
+    for key in keys(schema):
+        if key.path == _plain(steps) and (variants := variants_of(key.field)) is not None:
+            if isinstance(variants, Choice):
+                return variants.chosen(content_at(given, steps))
+            return content_at(given, [*steps[:-1], "model"]) or variants.default
+    return None
+
+
+def _plain(steps: Iterable[str]) -> str:
+    return ".".join(step for step in steps if not step.isdecimal())
+
+
+def _split_items(steps: list[str]) -> tuple[list[str], list[str]]:
+    end = len(steps)
+    while steps[end - 1].isdecimal():
+        end -= 1
+    return steps[:end], steps[end:]
 
 
 def _path(problem: ErrorDetails, given: Any) -> Iterator[str]:
@@ -141,22 +135,6 @@ def _path(problem: ErrorDetails, given: Any) -> Iterator[str]:
             yield str(step)
     if problem["type"] == "invalid_key":
         yield _shown(problem["input"])
-
-
-def keys(schema: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
-    """Each dotted key there is, without the numbers of lists, and the model whose field its last word is."""
-    for name, field in schema.model_fields.items():
-        yield f"{prefix}{name}", schema
-        for model in _models(field.annotation):
-            yield from keys(model, f"{prefix}{name}.")
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif get_origin(annotation) in (Union, types.UnionType, Annotated, list):
-        for part in get_args(annotation):
-            yield from _models(part)
 
 
 def _shown(value: Any) -> str:

@@ -1,21 +1,22 @@
 """The settings of a training run, their defaults and their bounds.
 
-Keys are the words of the Python interface, lengths are in metres. The defaults are the recipe ``default``, so that a
-file needs to say only what differs.
+Keys are the words of the Python interface, lengths are in metres. What is chosen by name (data set, relaxation,
+schedule, task, device model) has the settings that its own class or function takes. The defaults are the recipe
+``default``, so that a file needs to say only what differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
-from pydantic_core import PydanticCustomError, PydanticKnownError
+from annotated_types import Ge, Gt, Le, Lt, Unit
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from voltphase.codesign import Mix, Nearest
 from voltphase.codesign.layer import FACTORS
+from voltphase.codesign.relaxations import RELAXATIONS
+from voltphase.codesign.schedules import SCHEDULES
+from voltphase.config.fields import Choice, Name, OneOrEach, Parameters, Section, Settings, misfit
 from voltphase.config.yaml_io import write_yaml
-from voltphase.core.checks import TEMPERATURES
 from voltphase.core.units import (
     LARGEST_PITCH,
     LONGEST_DISTANCE,
@@ -23,114 +24,50 @@ from voltphase.core.units import (
     SHORTEST_WAVELENGTH,
     SMALLEST_PITCH,
 )
+from voltphase.data import DATASETS
 from voltphase.devices.models import MODELS
 from voltphase.devices.states import Pick
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.precision import Precision
 from voltphase.optics.propagator import METHODS
-from voltphase.tasks import Measure
+from voltphase.tasks import TASKS
 
 DEFAULT_DEVICE_MODEL = "tn-slm"
 
-
-def _kind(value: Any) -> str:
-    return "each" if isinstance(value, list | tuple) else "word" if isinstance(value, str) else "one"
-
-
-_DISTANCES = "a distance in metres above 0 and at most 1000, or a list of them"
-_GAIN = "a number from 1e-6 to 1e6, or a list of them"
-_SCALE = "calibrated or a number above 0"
-_LEVELS = "a whole number from 2, or null for all"
-_BORDER = "a whole number of pixels, or [top, bottom, left, right]"
-_REGIONS = "paper or a list of [row, column, height, width] in whole samples"
+_Size = Annotated[int, Ge(10), Le(8192)]
+_Pitch = Annotated[float, Unit("m"), Ge(SMALLEST_PITCH), Lt(LARGEST_PITCH)]
+_Distance = Annotated[float, Unit("m"), Gt(0), Le(LONGEST_DISTANCE)]
+_Wavelength = Annotated[float, Unit("m"), Ge(SHORTEST_WAVELENGTH), Le(LONGEST_WAVELENGTH)]
+_Factor = Annotated[float, Ge(FACTORS[0]), Le(FACTORS[1])]
+_Count = Annotated[int, Ge(1)]
+# What single precision holds.
+_Rate = Annotated[float, Le(1e38)]
+_Side = Annotated[int, Ge(0)]
 
 
-def _one_of(names: Iterable[str]) -> AfterValidator:
-    def check(value: str) -> str:
-        if value not in names:
-            raise PydanticKnownError("literal_error", {"expected": ", ".join(repr(name) for name in names)})
-        return value
-
-    return AfterValidator(check)
-
-
-# A field's description is what an error says was expected. A tag per alternative, so that a wrong value gives
-# one message about the alternative meant, not one about each.
-_Positive = Annotated[float, Field(gt=0)]
-_Factor = Annotated[float, Field(ge=FACTORS[0], le=FACTORS[1])]
-_Temperature = Annotated[float, Field(ge=TEMPERATURES[0], le=TEMPERATURES[1])]
-_Distance = Annotated[float, Field(gt=0, le=LONGEST_DISTANCE)]
-_OneOrEachDistance = Annotated[
-    Annotated[_Distance, Tag("one")] | Annotated[_Distance, Tag("word")] | Annotated[list[_Distance], Tag("each")],
-    Discriminator(_kind),
-]
-_OneOrEachGain = Annotated[
-    Annotated[_Factor, Tag("one")] | Annotated[_Factor, Tag("word")] | Annotated[list[_Factor], Tag("each")],
-    Discriminator(_kind),
-]
-_Size = Annotated[int, Field(ge=10, le=8192)]
-_OneOrEachSize = Annotated[
-    Annotated[_Size, Tag("one")] | Annotated[_Size, Tag("word")] | Annotated[list[_Size], Tag("each")],
-    Discriminator(_kind),
-]
-_Pitch = Annotated[float, Field(ge=SMALLEST_PITCH, lt=LARGEST_PITCH)]
-_OneOrEachPitch = Annotated[
-    Annotated[_Pitch, Tag("one")] | Annotated[_Pitch, Tag("word")] | Annotated[list[_Pitch], Tag("each")],
-    Discriminator(_kind),
-]
-_Side = Annotated[int, Field(ge=0)]
-_Border = Annotated[
-    Annotated[_Side, Tag("one")]
-    | Annotated[_Side, Tag("word")]
-    | Annotated[Annotated[list[_Side], Field(min_length=4, max_length=4)], Tag("each")],
-    Discriminator(_kind),
-]
-_Scale = Annotated[
-    Annotated[_Positive, Tag("one")]
-    | Annotated[Literal["calibrated"], Tag("word")]
-    | Annotated[_Positive, Tag("each")],
-    Discriminator(_kind),
-]
-_Method = Annotated[str, _one_of(METHODS)]
-_DeviceModel = Annotated[str, _one_of(MODELS)]
-_Box = Annotated[list[int], Field(min_length=4, max_length=4)]
-_RegionLayout = Annotated[
-    Annotated[Literal["paper"], Tag("one")]
-    | Annotated[Literal["paper"], Tag("word")]
-    | Annotated[list[_Box], Tag("each")],
-    Discriminator(_kind),
-]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
-
-
-class DataConfig(_Section):
+class DataConfig(Settings):
     """Which images to learn.
 
     Attributes:
-        name: The data set.
-        dir: Folder that holds it in torchvision's layout; without it ``VOLTPHASE_DATA``, else the user's
-            cache.
-        train_limit: Use only the first so many training images.
-        test_limit: Use only the first so many test images.
+        name: Name of the data set.
+        dir: Folder that holds it in torchvision's layout; without it ``VOLTPHASE_DATA``, else the user's cache.
+        train_limit: Number of training images to use, the first ones; null for all.
+        test_limit: Number of test images to use, the first ones; null for all.
     """
 
-    name: Literal["digits", "mnist", "fashion-mnist"] = "digits"
     dir: str | None = None
-    train_limit: int | None = Field(default=None, ge=1)
-    test_limit: int | None = Field(default=None, ge=1)
+    train_limit: _Count | None = None
+    test_limit: _Count | None = None
 
 
-class OpticsConfig(_Section):
+class OpticsConfig(Section):
     """The bench: planes and the space between them.
 
     Attributes:
         size: Samples along each side of every plane; or a list, one for each plane in the order light meets them:
             source, layers, detector.
         pitch: Distance between samples, in metres; one for all planes or one for each, likewise.
-        wavelength: In metres.
+        wavelength: Wavelength of the light in vacuum, in metres.
         distances: Source to first layer, between layers and last layer to detector, in metres: one number for
             all, or one more than there are layers.
         depth: Number of layers.
@@ -141,17 +78,12 @@ class OpticsConfig(_Section):
             multiplies to 10 bits, evaluation does not.
     """
 
-    size: _OneOrEachSize = 64
-    pitch: _OneOrEachPitch = Field(default=36e-6, description="a length in metres from 1e-10 to below 0.1, as 36e-6")
-    wavelength: float = Field(
-        default=532e-9,
-        ge=SHORTEST_WAVELENGTH,
-        le=LONGEST_WAVELENGTH,
-        description="a length in metres between 1e-9 and 1e-2, such as 532e-9",
-    )
-    distances: _OneOrEachDistance = Field(default=0.096, description=_DISTANCES)
-    depth: int = Field(default=5, ge=1, le=1000)
-    method: _Method = "fresnel"
+    size: OneOrEach[_Size] = 64
+    pitch: OneOrEach[_Pitch] = 36e-6
+    wavelength: _Wavelength = 532e-9
+    distances: OneOrEach[_Distance] = 0.096
+    depth: Annotated[int, Ge(1), Le(1000)] = 5
+    method: Annotated[str, Name(METHODS)] = "fresnel"
     engine: Engine = "auto"
     precision: Precision = "single"
 
@@ -166,28 +98,31 @@ class OpticsConfig(_Section):
         return self.pitch if isinstance(self.pitch, list) else [self.pitch] * (self.depth + 2)
 
 
-class DeviceConfig(_Section):
+_PARAMETERS = Parameters(MODELS, DEFAULT_DEVICE_MODEL, left_out=("levels",))
+
+
+class DeviceConfig(Section):
     """The states a layer's pixels can take.
 
     Attributes:
         file: A measured table, or the folder of a panel, see ``voltphase device check``.
         model: A modelled device, see ``voltphase device list``; used where ``file`` is null.
-        parameters: Of the model by their names, such as ``{index: 1.6, wavelength: 633e-9}`` of ``printed``; a complex
-            index may be ``[n, kappa]``.
-        levels: How many of the device's states to use; null for all. ``printed`` and ``phase-change`` are computed for
+        parameters: Parameters of the model by their names, such as ``{index: 1.6}`` of ``printed``; a complex index may
+            be ``[n, kappa]``.
+        levels: Number of the device's states to use; null for all. Models of what is made to measure are computed for
             that many.
-        pick: How they are chosen: ``spread`` over the complex plane, ``even``ly by level, or evenly by ``control``
+        pick: How states are chosen: ``spread`` over the complex plane, ``even``ly by level, or evenly by ``control``
             value.
         border: Width in pixels of a dark border, inactive on all sides alike or by ``[top, bottom, left, right]``, of a
             device that covers less than its plane.
     """
 
     file: str | None = None
-    model: _DeviceModel | None = None
-    parameters: dict[str, float | list[float]] = {}
-    levels: int | None = Field(default=8, ge=2, description=_LEVELS)
+    model: Annotated[str, Name(MODELS)] | None = None
+    parameters: Annotated[dict[str, Any], _PARAMETERS] = Field(default_factory=dict)
+    levels: Annotated[int, Ge(2)] | None = 8
     pick: Pick = "spread"
-    border: _Border = Field(default=0, description=_BORDER)
+    border: OneOrEach[_Side] = 0
 
     @model_validator(mode="before")
     @classmethod
@@ -198,202 +133,107 @@ class DeviceConfig(_Section):
             return {**values, "model": None}
         return values if values.get("model") is not None else {**values, "model": DEFAULT_DEVICE_MODEL}
 
-    @model_validator(mode="after")
-    def _fit_together(self) -> DeviceConfig:
-        if self.file is not None and self.parameters:
-            raise _misfit(
-                f"expected no device.parameters for a measured table, but got {', '.join(self.parameters)}: they are "
-                "for device.model"
-            )
-        return self
-
-
-class RelaxationConfig(_Section):
-    """How one state per pixel is chosen differentiably.
-
-    Attributes:
-        name: The relaxation; ``proximity`` learns a point of the complex plane for each pixel, the others a score for
-            each level, of which ``softmax`` is without noise. Three are baselines: ``ptq`` learns a continuous control
-            value for each pixel and rounds it after training, ``qat`` rounds it in every step, ``unconstrained`` learns
-            free phases with amplitude 1, which no device can be set to.
-        hard: Whether light sees the chosen state itself (the paper) or the weighted mix of all; if not given it does
-            where the state is drawn. ``reinmax`` is always hard, baselines do not ask.
-        mix: What the soft weights mix: complex states, or amplitudes and phases apart (``polar``, the paper).
-        nearest: What ``ptq`` and ``qat`` round to: the state nearest in control value (the paper), or on the complex
-            plane.
-        spread: Whether the spread of a state's repeated readings counts against it, for ``proximity`` and devices whose
-            tables have it.
-        order: Of the polynomials that ``ptq`` and ``qat`` fit to the states; null chooses it by cross-validation.
-    """
-
-    name: Literal["gumbel-softmax", "softmax", "reinmax", "proximity", "ptq", "qat", "unconstrained"] = "proximity"
-    hard: bool = False
-    mix: Mix = "complex"
-    nearest: Nearest = "control"
-    order: int | None = Field(default=None, ge=1)
-    spread: bool = False
-
-    @model_validator(mode="before")
+    @field_validator("parameters", mode="before")
     @classmethod
-    def _settle_hard(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "hard" not in values and values.get("name") in ("gumbel-softmax", "reinmax"):
-            return {**values, "hard": True}
-        return values
+    def _are_of_the_model(cls, values: Any, info: ValidationInfo) -> Any:
+        if values and info.data.get("file") is not None:
+            raise misfit(
+                f"expected no device.parameters for a measured table, but got {', '.join(values)}: they are for "
+                "device.model"
+            )
+        return _PARAMETERS.checked(info.data.get("model"), values)
 
-    @model_validator(mode="after")
-    def _fit_together(self) -> RelaxationConfig:
-        if self.name == "reinmax" and not self.hard:
-            raise _misfit(
-                "expected codesign.relaxation.hard to be true for reinmax, which is always hard, but got false"
+    @field_validator("border")
+    @classmethod
+    def _has_four_sides(cls, value: int | list[int]) -> int | list[int]:
+        if isinstance(value, list) and len(value) != 4:
+            raise misfit(
+                f"expected device.border to be a whole number of pixels, or [top, bottom, left, right], but got {value}"
             )
-        if self.name == "proximity" and self.mix != "complex":
-            raise _misfit(
-                "expected codesign.relaxation.mix to be complex for proximity, whose points lie on the complex plane, "
-                f"but got {self.mix}"
-            )
-        if self.name != "proximity" and self.spread:
-            raise _misfit(f"expected no codesign.relaxation.spread for {self.name}, but got true: it is for proximity")
-        if self.name not in ("ptq", "qat") and (self.nearest != "control" or self.order is not None):
-            key, value = ("nearest", self.nearest) if self.nearest != "control" else ("order", self.order)
-            raise _misfit(
-                f"expected no codesign.relaxation.{key} for {self.name}, but got {value}: it is for ptq and qat"
-            )
-        return self
+        return value
 
 
-class ScheduleConfig(_Section):
+class ScheduleConfig(Settings):
     """How the temperature moves from the start of training to its end.
 
     Attributes:
-        name: The curve from ``start`` to ``end``: ``linear``, ``exponential`` or ``cosine``; ``static`` stays at
-            ``start``; ``piecewise`` takes ``temperatures`` one after another; ``paper-cosine`` and ``paper-step``
-            are two such lists of the paper.
-        start: First temperature.
-        end: Last temperature.
-        temperatures: Of ``piecewise``, in their order.
-        shares: How long each of them holds, in any unit: epochs, say.
+        name: Name of the curve.
         per: Whether the temperature moves with every step or stays for an epoch.
     """
 
-    name: Literal["linear", "exponential", "cosine", "static", "piecewise", "paper-cosine", "paper-step"] = (
-        "exponential"
-    )
-    start: _Temperature = 10.0
-    end: _Temperature = 0.1
-    temperatures: list[_Temperature] | None = None
-    shares: list[_Positive] | None = None
     per: Literal["step", "epoch"] = "step"
 
-    @model_validator(mode="after")
-    def _fit_together(self) -> ScheduleConfig:
-        temperatures, shares = len(self.temperatures or ()), len(self.shares or ())
-        if self.name == "piecewise" and (temperatures == 0 or temperatures != shares):
-            raise _misfit(
-                "expected codesign.schedule.temperatures and as many shares for the schedule piecewise, but got "
-                f"{temperatures} and {shares}"
-            )
-        if self.name != "piecewise" and temperatures + shares > 0:
-            raise _misfit(
-                f"expected no codesign.schedule.temperatures and shares for the schedule {self.name}, but got "
-                f"{temperatures} and {shares}: they are for piecewise"
-            )
-        return self
+
+_DATA = Choice(DATASETS, "digits", DataConfig)
+_RELAXATION = Choice(RELAXATIONS, "proximity", Settings)
+_SCHEDULE = Choice(SCHEDULES, "exponential", ScheduleConfig)
+_TASK = Choice(TASKS, "classification", Settings)
 
 
-class CodesignConfig(_Section):
+class CodesignConfig(Section):
     """How states are chosen in training.
 
     Attributes:
         relaxation: The differentiable stand-in for the choice.
-        schedule: Of its temperature.
+        schedule: How the temperature of the relaxation falls.
         gain: The paper's lambda, one for all layers or one each.
         amplitude_grad_scale: The other reading of lambda, as a factor on the amplitude's part of the gradient: one for
             all layers or one each.
     """
 
-    relaxation: RelaxationConfig = RelaxationConfig()
-    schedule: ScheduleConfig = ScheduleConfig()
-    gain: _OneOrEachGain = Field(default=1.0, description=_GAIN)
-    amplitude_grad_scale: _OneOrEachGain = Field(default=1.0, description=_GAIN)
+    relaxation: Annotated[Settings, _RELAXATION] = _RELAXATION.make({})
+    schedule: Annotated[ScheduleConfig, _SCHEDULE] = _SCHEDULE.make({})
+    gain: OneOrEach[_Factor] = 1.0
+    amplitude_grad_scale: OneOrEach[_Factor] = 1.0
 
 
-class ReadoutConfig(_Section):
-    """How light on the detector becomes logits.
-
-    Attributes:
-        regions: ``paper`` (ten squares in rows of 3, 4, 3, scaled to the detector), or a list of
-            ``[row, column, height, width]`` in samples, one per class.
-        differential: Two regions per class, one for and one against it, read by their contrast (Li et al. 2019);
-            ``paper`` then means ten pairs in four rows of five, a list holds the two of each class in turn. If not
-            given it is so with ``paper``, and not with a list.
-        measure: Summed or mean intensity, mean amplitude, or the region's fraction of all light.
-        scale: What the measure is multiplied by; ``calibrated`` sets it on the first batch, as suits the loss, and
-            learns it.
-    """
-
-    regions: _RegionLayout = Field(default="paper", description=_REGIONS)
-    differential: bool = True
-    measure: Measure = "fraction"
-    scale: _Scale = Field(default="calibrated", description=_SCALE)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _settle_differential(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "differential" not in values and isinstance(values.get("regions"), list):
-            return {**values, "differential": False}
-        return values
-
-
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """How the design is learned.
 
     Attributes:
         epochs: Passes over the training images.
         batch_size: Images per step.
-        learning_rate: Of the designs, what is learned for each pixel (Adam). Its unit is the spacing of the device's
-            states for ``proximity``, a score's 1 for the others, half the control range for ``ptq`` and ``qat``, a
-            radian for ``unconstrained``.
-        scale_learning_rate: Of the readout scale where it is learned. 0 leaves it as calibrated, which loss ``mse``
-            wants: the scale learns to shrink before the design has learned anything.
+        learning_rate: Learning rate of the designs, what is learned for each pixel (Adam). Its unit is the spacing of
+            the device's states for ``proximity``, a score's 1 for the others, half the control range for ``ptq`` and
+            ``qat``, a radian for ``unconstrained``.
+        scale_learning_rate: Learning rate of the readout scale where it is learned. 0 leaves it as calibrated, which
+            loss ``mse`` wants: the scale learns to shrink before the design has learned anything.
         learning_rate_decay: Whether both learning rates fall to 0 over all steps, along half a ``cosine``, or stay.
-        loss: Cross-entropy, or mean squared error between the softmax and the one-hot label (the paper).
         threads: CPU threads; null leaves PyTorch's choice. They wait for one another at every product: where other work
             wants the same cores, one thread is faster than two.
-        accelerator: ``auto`` takes a CUDA GPU if there is one.
+        accelerator: Machine to train on; ``auto`` takes a CUDA GPU if there is one.
     """
 
-    epochs: int = Field(default=10, ge=1)
-    batch_size: int = Field(default=500, ge=1)
-    # What single precision holds.
-    learning_rate: float = Field(default=0.25, gt=0, le=1e38)
-    scale_learning_rate: float = Field(default=0.02, ge=0, le=1e38)
+    epochs: _Count = 10
+    batch_size: _Count = 500
+    learning_rate: Annotated[_Rate, Gt(0)] = 0.25
+    scale_learning_rate: Annotated[_Rate, Ge(0)] = 0.02
     learning_rate_decay: Literal["cosine", "none"] = "cosine"
-    loss: Literal["cross-entropy", "mse"] = "cross-entropy"
-    threads: int | None = Field(default=None, ge=1, le=1024)
+    threads: Annotated[int, Ge(1), Le(1024)] | None = None
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
 
 
-class Config(_Section):
+class Config(Section):
     """Everything a training run depends on.
 
     Attributes:
-        seed: Of initial designs, draws and shuffling.
-        data: Which images.
+        seed: Seed of the initial designs, of every random draw and of shuffling.
+        data: The images.
         optics: The bench.
         device: One device for all layers; or
-        devices: one per layer.
+        devices: One device for each layer.
         codesign: How states are chosen.
-        readout: How light becomes logits.
+        task: What is asked of the light.
         training: How the design is learned.
     """
 
-    seed: int = Field(default=0, ge=0, lt=2**31)
-    data: DataConfig = DataConfig()
+    seed: Annotated[int, Ge(0), Lt(2**31)] = 0
+    data: Annotated[DataConfig, _DATA] = _DATA.make({})
     optics: OpticsConfig = OpticsConfig()
     device: DeviceConfig | None = None
     devices: list[DeviceConfig] | None = None
     codesign: CodesignConfig = CodesignConfig()
-    readout: ReadoutConfig = ReadoutConfig()
+    task: Annotated[Settings, _TASK] = _TASK.make({})
     training: TrainingConfig = TrainingConfig()
 
     @model_validator(mode="before")
@@ -405,33 +245,27 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Config:
-        depth, distances = self.optics.depth, self.optics.distances
+        depth = self.optics.depth
         if self.device is not None and self.devices is not None:
-            raise _misfit("expected either device (for all layers) or devices (one per layer), but got both")
+            raise misfit("expected either device (for all layers) or devices (one per layer), but got both")
         if self.devices is not None and len(self.devices) != depth:
-            raise _misfit(
+            raise misfit(
                 f"expected devices to list {depth} devices, one for each of optics.depth layers, "
                 f"but got {len(self.devices)}"
             )
-        if isinstance(distances, list) and len(distances) != depth + 1:
-            raise _misfit(
-                f"expected optics.distances to be a number or {depth + 1} numbers (source to first layer, between "
-                f"the {depth} layers of optics.depth, last layer to detector), but got {len(distances)}"
-            )
-        for key in ("size", "pitch"):
-            each = getattr(self.optics, key)
-            if isinstance(each, list) and len(each) != depth + 2:
-                raise _misfit(
-                    f"expected optics.{key} to be a number or {depth + 2} numbers (source, the {depth} layers of "
-                    f"optics.depth, detector), but got {len(each)}"
-                )
-        for key in ("gain", "amplitude_grad_scale"):
-            each = getattr(self.codesign, key)
-            if isinstance(each, list) and len(each) != depth:
-                raise _misfit(
-                    f"expected codesign.{key} to be a number or {depth} numbers, one for each of optics.depth layers, "
-                    f"but got {len(each)}"
-                )
+        gaps = f"(source to first layer, between the {depth} layers of optics.depth, last layer to detector)"
+        planes = f"(source, the {depth} layers of optics.depth, detector)"
+        layers = "(one for each of optics.depth layers)"
+        for section, key, count, which in (
+            (self.optics, "distances", depth + 1, gaps),
+            (self.optics, "size", depth + 2, planes),
+            (self.optics, "pitch", depth + 2, planes),
+            (self.codesign, "gain", depth, layers),
+            (self.codesign, "amplitude_grad_scale", depth, layers),
+        ):
+            each, name = getattr(section, key), "optics" if section is self.optics else "codesign"
+            if isinstance(each, list) and len(each) != count:
+                raise misfit(f"expected {name}.{key} to be a number or {count} numbers {which}, but got {len(each)}")
         return self
 
     @property
@@ -440,13 +274,9 @@ class Config(_Section):
         return self.devices if self.devices is not None else [self.device or DeviceConfig()] * self.optics.depth
 
     def to_yaml(self) -> str:
-        """Every setting, as YAML that loads back to an equal configuration."""
+        """Return every setting, as YAML that loads back to an equal configuration."""
         content = self.model_dump()
         for absent in ("device", "devices"):
             if content[absent] is None:
                 del content[absent]
         return write_yaml(content)
-
-
-def _misfit(message: str) -> PydanticCustomError:
-    return PydanticCustomError("misfit", "{message}", {"message": message})

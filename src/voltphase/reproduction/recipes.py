@@ -56,5 +56,5 @@ def automatic(depth: int, epochs: int) -> dict[str, Any]:
         depth: Number of layers.
         epochs: Number of epochs.
     """
-    found = {"readout.scale": "calibrated", "training.scale_learning_rate": 0.0}
+    found = {"task.scale": "calibrated", "training.scale_learning_rate": 0.0}
     return {**paper_recipe(depth, 1.0, epochs), **found}

@@ -8,33 +8,15 @@ from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
-from voltphase.codesign import (
-    PAPER_SCHEDULES,
-    CosineSchedule,
-    ExponentialSchedule,
-    GumbelSoftmax,
-    LinearSchedule,
-    PiecewiseSchedule,
-    PostTraining,
-    Proximity,
-    QuantizationAware,
-    ReinMax,
-    Relaxation,
-    Schedule,
-    Softmax,
-    StaticSchedule,
-    Unconstrained,
-)
-from voltphase.config import Config, DeviceConfig, RelaxationConfig, ScheduleConfig
+from voltphase.config import Config, DeviceConfig
 from voltphase.core.advice import once
 from voltphase.core.errors import ConfigError, DataError, DeviceError
-from voltphase.data import ImageDataset, load
+from voltphase.data import ImageDataset
 from voltphase.devices import MODELS, Device, DevicePanel, model
 from voltphase.devices import load as load_device
 from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
 from voltphase.optics.precision import complex_dtype
-from voltphase.tasks import Classification, Task
 
 
 def build_devices(config: Config) -> list[Device]:
@@ -109,10 +91,10 @@ def build_model(config: Config, devices: Sequence[Device], image_shape: tuple[in
         wavelength=optics.wavelength,
         distances=optics.distances,
         devices=devices,
-        task=build_task(config),
+        task=config.task.build(),
         image_shape=image_shape,
         method=optics.method,
-        relaxation=build_relaxation(config.codesign.relaxation),
+        relaxation=config.codesign.relaxation.build(),
         gain=config.codesign.gain,
         amplitude_grad_scale=config.codesign.amplitude_grad_scale,
         seed=config.seed,
@@ -120,39 +102,6 @@ def build_model(config: Config, devices: Sequence[Device], image_shape: tuple[in
         engine=optics.engine,
         tf32=optics.precision == "tf32",
     )
-
-
-def build_task(config: Config) -> Task:
-    """Return what is asked of the light."""
-    readout = config.readout
-    return Classification(readout.regions, readout.differential, readout.measure, readout.scale, config.training.loss)
-
-
-def build_relaxation(relaxation: RelaxationConfig) -> Relaxation:
-    """The differentiable stand-in for the choice of a state."""
-    if relaxation.name == "reinmax":
-        return ReinMax(relaxation.mix)
-    if relaxation.name == "proximity":
-        return Proximity(hard=relaxation.hard, spread=relaxation.spread)
-    if relaxation.name == "unconstrained":
-        return Unconstrained()
-    if relaxation.name in ("ptq", "qat"):
-        rounded = PostTraining if relaxation.name == "ptq" else QuantizationAware
-        return rounded(relaxation.nearest, relaxation.order)
-    kind = {"gumbel-softmax": GumbelSoftmax, "softmax": Softmax}[relaxation.name]
-    return kind(hard=relaxation.hard, mix=relaxation.mix)
-
-
-def build_schedule(schedule: ScheduleConfig) -> Schedule:
-    """The curve of the temperature over training."""
-    curves = {"linear": LinearSchedule, "exponential": ExponentialSchedule, "cosine": CosineSchedule}
-    if schedule.name in curves:
-        return curves[schedule.name](schedule.start, schedule.end)
-    if schedule.name == "static":
-        return StaticSchedule(schedule.start)
-    if schedule.name == "piecewise":
-        return PiecewiseSchedule(schedule.temperatures or (), schedule.shares or ())
-    return PAPER_SCHEDULES[schedule.name.removeprefix("paper-")]
 
 
 def build_datasets(config: Config, data_dir: str | Path | None = None) -> tuple[ImageDataset, ImageDataset]:
@@ -173,10 +122,10 @@ def build_dataset(
     config: Config, split: str, data_dir: str | PathLike[str] | None = None, *, download: bool = True
 ) -> ImageDataset:
     """One split, ``train`` or ``test``, of the data set, downloaded if it may be; see `build_datasets`."""
-    data = config.data
-    dataset = load(data.name, split, data_dir=data.dir if data_dir is None else data_dir, download=download)
+    data = config.data if data_dir is None else config.data.model_copy(update={"dir": str(data_dir)})
+    dataset = data.build().load(split, download=download)
     limit = data.train_limit if split == "train" else data.test_limit
-    build_task(config).check_data(data.name, dataset.classes, dataset.labels)
+    config.task.build().check_data(data.name, dataset.classes, dataset.labels)
     if limit is not None and limit > len(dataset):
         raise DataError(
             f"expected data.{split}_limit to be at most {len(dataset)}, or null for all images of {data.name}, but got "

@@ -12,6 +12,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from voltphase.config import current_settings
 from voltphase.core.errors import ConfigError, DataError
 from voltphase.core.files import reason_of
 from voltphase.core.limits import require_memory
@@ -79,7 +80,7 @@ def read_checkpoint(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
         raise _refused(path, "it is damaged") from error
     if altered:
         raise _refused(path, f"{altered[0]} is not what was saved")
-    for name, value in content[OURS]["settings"].items():
+    for name, value in current_settings(content[OURS]["settings"]).items():
         if name not in settings or settings[name] != value:
             raise ConfigError(
                 f"expected the checkpoint {path} to be of this run, but it was written with {name} {value!r} instead "

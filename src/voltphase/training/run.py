@@ -22,7 +22,7 @@ from voltphase.devices import Device
 from voltphase.network.donn import DONN
 from voltphase.training import provenance
 from voltphase.training.batches import Data, ImageBatches, given_datasets
-from voltphase.training.build import as_started, build_datasets, build_devices, build_model, build_schedule, build_task
+from voltphase.training.build import as_started, build_datasets, build_devices, build_model
 from voltphase.training.checkpoint import Checkpoints, read_checkpoint
 from voltphase.training.device_notes import note_devices, show_choice
 from voltphase.training.estimate import check_training
@@ -86,7 +86,7 @@ def train(
     notes = note_devices(made_of)
     accelerator = _accelerator(config)
     size = config.optics.sizes[-1]
-    build_task(config).make_readout((size, size))  # regions that do not fit are found before data are downloaded
+    config.task.build().make_readout((size, size))  # regions that do not fit are found before data are downloaded
     train_set, test_set = build_datasets(config) if data is None else given_datasets(data, config.seed)
     model = build_model(config, devices, train_set.image_shape)
     if data is not None:
@@ -101,7 +101,7 @@ def train(
     module = TrainingModule(
         model,
         config.training,
-        build_schedule(config.codesign.schedule),
+        config.codesign.schedule.build(),
         ImageBatches(train_set, batch_size, seed=config.seed, epoch=lambda: module.current_epoch),
         ImageBatches(test_set, batch_size),
         temperature_per_epoch=config.codesign.schedule.per == "epoch",
@@ -136,7 +136,7 @@ def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
     if config.data.dir is not None and not Path(config.data.dir).is_dir():
         # The data have moved since the run was trained: they are where data are by default, or nowhere.
         config = config.model_copy(update={"data": config.data.model_copy(update={"dir": None})})
-    summary = folder.read_summary(build_task(config).metrics)
+    summary = folder.read_summary(config.task.build().metrics)
     stored = read_model(folder.model_file)
     if len(stored.devices) != config.optics.depth:
         raise DataError(

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from voltphase.config import Config, load_config
+from voltphase.config import Config, current_settings, load_config
 from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
 from voltphase.core.files import (
     checked_path,
@@ -254,7 +254,7 @@ class RunFolder:
         Raises:
             DataError: if they are not the same; the first that differs is named.
         """
-        kept = summary.get("settings", {})
+        kept = current_settings(summary.get("settings", {}))
         found = {key: value for key, value in settings(config).items() if key in kept}
         for key, here, there in _differences(found, kept):
             raise DataError(

@@ -32,8 +32,8 @@ def runs(size: Size) -> list[Run]:
                     settings = {
                         **paper_recipe(depth, 1.0, EPOCHS[size.name]),
                         **_scaled(reading, lambda_),
-                        "readout.measure": measure,
-                        "readout.scale": _scale(size) if measure == "sum" else 1.0,
+                        "task.measure": measure,
+                        "task.scale": _scale(size) if measure == "sum" else 1.0,
                     }
                     labels = {"data": data, "measure": measure, "reading": reading, "depth": depth, "lambda": lambda_}
                     found.append(sized_run(size, NAME, labels, settings))

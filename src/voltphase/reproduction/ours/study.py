@@ -36,8 +36,8 @@ ALTERNATIVES: Final[dict[str, dict[str, Any]]] = {
     },
     "reinmax": {"recipe": "gumbel-softmax", "codesign.relaxation.name": "reinmax"},
     "proximity hard": {"codesign.relaxation.hard": True, "codesign.schedule.end": 0.5},
-    "mse": {"training.loss": "mse"},
-    "one region a class": {"readout.differential": False},
+    "mse": {"task.loss": "mse"},
+    "one region a class": {"task.differential": False},
     "static 1": {"codesign.schedule.name": "static", "codesign.schedule.start": 1.0},
     "linear": {"codesign.schedule.name": "linear"},
     "rate 0.1": {"training.learning_rate": 0.1},
@@ -60,7 +60,7 @@ GAINS: Final = (0.1, 1.0, 10.0)
 #: In a contrast the gain cancels; in a mean intensity, which a calibrated scale multiplies, it does not.
 READOUTS: Final[dict[str, dict[str, Any]]] = {
     "contrast of pairs": {},
-    "mean intensity": {"readout.differential": False, "readout.measure": "mean"},
+    "mean intensity": {"task.differential": False, "task.measure": "mean"},
 }
 # One device per layer, used in turn by shallower and deeper systems: model and number of states.
 MIXED: Final[tuple[tuple[str | None, int], ...]] = (

@@ -20,7 +20,7 @@ TITLE: Final = "Figure 4: time and memory against levels"
 
 METHODS: Final[dict[str, dict[str, Any]]] = {
     "codesign": {},
-    "proximity": {"codesign.relaxation.name": "proximity", "codesign.relaxation.mix": "complex"},
+    "proximity": {"codesign.relaxation.name": "proximity"},
 }
 # The first epoch pays for memory that is touched for the first time.
 _EPOCHS: Final = 3

@@ -1,0 +1,271 @@
+"""Settings models made from signatures, and the kinds of field that sections share.
+
+Whatever users choose by name is a class or a function in a registry. Its parameters are its settings: their type hints
+and bounds are what a configuration is checked against, their defaults are the configuration's, and the lines under
+``Args:`` in its docstring are the help.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache, reduce
+from operator import or_
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar, Union, get_args, get_origin
+
+from annotated_types import Len
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model, model_validator
+from pydantic_core import PydanticCustomError, core_schema
+
+from voltphase.core.errors import VoltphaseError
+
+T = TypeVar("T")
+S = TypeVar("S", bound="Settings")
+
+
+def _one_or_each(value: Any) -> str:
+    return "each" if isinstance(value, list | tuple) else "one"
+
+
+#: One value for all planes or layers, or a list with one for each.
+OneOrEach = Annotated[
+    Union[Annotated[T, Tag("one")], Annotated[list[T], Tag("each")]],  # noqa: UP007 - | knows no type variables here
+    Discriminator(_one_or_each),
+]
+
+
+class Section(BaseModel):
+    """A group of settings: unknown keys are refused, and no value is turned into one of another type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
+
+
+class Settings(Section):
+    """The settings of one entry of a registry.
+
+    Attributes:
+        name: Name of the entry.
+    """
+
+    entry: ClassVar[Callable[..., Any]]
+    made_of: ClassVar[tuple[Any, ...]]
+    name: str
+
+    if TYPE_CHECKING:  # what fields there are depends on the entry
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def build(self) -> Any:
+        """Return what the settings describe."""
+        own = inspect.signature(self.entry).parameters
+        return self.entry(**{key: getattr(self, key) for key in own})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.made_of, self.model_dump())
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Settings:
+        try:
+            self.build()
+        except VoltphaseError as error:
+            raise misfit(str(error), named=False) from error
+        return self
+
+
+class Choice(Generic[S]):
+    """A field whose settings are those of the entry of a registry that is named in it.
+
+    Args:
+        registry: The entries there are.
+        default: Name of the entry where none is named.
+        base: Model with the settings that all entries share.
+    """
+
+    def __init__(self, registry: Mapping[str, Any], default: str, base: type[S]) -> None:
+        self.registry, self.default, self.base = registry, default, base
+
+    @property
+    def models(self) -> dict[str, type[S]]:
+        """The model of each entry's settings by its name."""
+        return {name: self._model(name, entry) for name, entry in self.registry.items()}
+
+    def chosen(self, group: Any) -> Any:
+        """Return the name of the entry that a group of keys is for, whether there is such an entry or not.
+
+        Args:
+            group: What was given for the field.
+        """
+        return group.get("name", self.default) if isinstance(group, Mapping) else self.default
+
+    def make(self, content: Mapping[str, Any]) -> S:
+        """Return checked settings.
+
+        Args:
+            content: Settings by their names.
+
+        Raises:
+            ValidationError: if one of them does not fit.
+        """
+        name, models = self.chosen(content), self.models
+        if not isinstance(name, str) or name not in models:
+            problem = {"type": PydanticCustomError("name", "unknown name"), "loc": ("name",), "input": name}
+            raise ValidationError.from_exception_data("name", [problem])  # pyright: ignore[reportArgumentType]
+        return models[name].model_validate({"name": name, **content})
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._validate)
+
+    def _validate(self, value: Any) -> Settings:
+        if isinstance(value, Settings):
+            return value
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError("group", "no group of keys")
+        return self.make(value)
+
+    def _model(self, name: str, entry: Callable[..., Any]) -> type[S]:
+        return _settings_model(self.base, name, name == self.default, entry)
+
+
+class _Given(Section):
+    # What is not given is left to the function, whose defaults may be what no file may hold, such as infinity.
+    model_config = ConfigDict(validate_default=False)
+
+
+class Parameters:
+    """A field whose settings are the parameters of the entry of a registry that is named beside it.
+
+    Args:
+        registry: The entries there are.
+        default: Name of the entry where none is named.
+        left_out: Names of parameters that are given elsewhere.
+    """
+
+    base = _Given
+
+    def __init__(self, registry: Mapping[str, Any], default: str, left_out: Sequence[str] = ()) -> None:
+        self.registry, self.default, self.left_out = registry, default, frozenset(left_out)
+
+    @property
+    def models(self) -> dict[str, type[Section]]:
+        """The model of each entry's parameters by its name."""
+        return {name: _parameters_model(entry, self.left_out) for name, entry in self.registry.items()}
+
+    def checked(self, name: str | None, values: Any) -> Any:
+        """Return the values that are given, checked if there is such an entry.
+
+        Args:
+            name: Name of the entry.
+            values: Parameters by their names.
+
+        Raises:
+            ValidationError: if one of them does not fit.
+        """
+        if name is None or name not in self.registry or not isinstance(values, Mapping):
+            return values
+        return self.models[name].model_validate(values).model_dump(exclude_unset=True)
+
+
+class Name:
+    """A text that is one of the names in a registry.
+
+    Args:
+        registry: The entries there are.
+    """
+
+    def __init__(self, registry: Collection[str]) -> None:
+        self._registry = registry
+
+    @property
+    def names(self) -> list[str]:
+        """The names there are."""
+        return list(self._registry)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._validate, handler(source))
+
+    def _validate(self, value: str) -> str:
+        if value not in self._registry:
+            raise PydanticCustomError("name", "unknown name")
+        return value
+
+
+@cache
+def _settings_model(base: type[S], name: str, default: bool, entry: Callable[..., Any]) -> type[S]:
+    # Where only what differs from the defaults is kept, the name of every entry but the default one is.
+    named: Any = (Literal[name], name if default else ...)
+    # A data set, say, takes of the settings that all share those that it knows.
+    own = {key: field for key, field in fields_of(entry).items() if key not in base.model_fields}
+    model = create_model(f"{base.__name__}:{name}", __base__=base, __doc__=inspect.getdoc(entry), name=named, **own)
+    model.entry, model.made_of = staticmethod(entry), (base, name, default, entry)
+    return model
+
+
+def _restored(made_of: tuple[Any, ...], values: dict[str, Any]) -> Settings:
+    return _settings_model(*made_of).model_validate(values)
+
+
+@cache
+def _parameters_model(entry: Callable[..., Any], left_out: frozenset[str]) -> type[Section]:
+    own = {key: field for key, field in fields_of(entry).items() if key not in left_out}
+    return create_model(entry.__name__, __base__=_Given, **own)
+
+
+def fields_of(entry: Callable[..., Any]) -> dict[str, Any]:
+    """Return pydantic's field for each parameter of a class or a function.
+
+    Args:
+        entry: The class or function; its docstring says under ``Args:`` what each parameter is.
+    """
+    texts, fields = described(entry), {}
+    for name, parameter in inspect.signature(entry, eval_str=True).parameters.items():
+        given = ... if parameter.default is parameter.empty else parameter.default
+        given = list(given) if isinstance(given, tuple) else given
+        fields[name] = (_plain(parameter.annotation), Field(default=given, description=texts.get(name)))
+    return fields
+
+
+@cache
+def described(entry: Any) -> dict[str, str]:
+    """Return what a docstring in Google's style says of each argument or attribute.
+
+    Args:
+        entry: The class or function.
+
+    Examples:
+        >>> described(described)
+        {'entry': 'The class or function.'}
+    """
+    texts: dict[str, str] = {}
+    for block in re.findall(r"^(?:Args|Attributes):\n((?:    .*\n|\n)*)", f"{inspect.getdoc(entry)}\n", re.MULTILINE):
+        for name, text in re.findall(r"^    (\w+): (.*\n(?:     .*\n)*)", block, re.MULTILINE):
+            texts[name] = " ".join(text.split())
+    return texts
+
+
+def misfit(sentence: str, *, named: bool = True) -> PydanticCustomError:
+    """Return the error for values that do not go together, which a validator raises.
+
+    Args:
+        sentence: What is wrong.
+        named: Whether the sentence names the setting; if not, the message puts its name before.
+    """
+    return PydanticCustomError("misfit", "{sentence}", {"sentence": sentence, "named": named})
+
+
+def _plain(annotation: Any) -> Any:
+    """Return the type that YAML has for a type of Python: lists for tuples, texts for paths, pairs for complex."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return reduce(lambda kind, more: Annotated[kind, more], parts[1:], _plain(parts[0]))
+    if origin in (Union, types.UnionType):
+        return reduce(or_, map(_plain, parts))
+    if origin is tuple and parts[-1] is not ...:
+        return Annotated[list[_plain(parts[0])], Len(len(parts), len(parts))]
+    if origin in (tuple, list, Sequence):
+        return list[_plain(parts[0])]
+    if annotation is complex:
+        return float | Annotated[list[float], Len(2, 2)]
+    return str if annotation is Path else annotation

@@ -1,0 +1,228 @@
+"""The dotted keys there are, whatever is registered, and in words what each of them takes."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Len, MinLen, Unit
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from voltphase.config.fields import Choice, Name, Parameters
+from voltphase.config.yaml_io import Kind
+
+
+@dataclass(frozen=True)
+class Key:
+    """A setting.
+
+    Attributes:
+        path: Its dotted name, without the numbers of lists.
+        field: What it takes.
+        of: Name of the registered entry that it belongs to; None where it does not depend on one.
+    """
+
+    path: str
+    field: FieldInfo
+    of: str | None = None
+
+    @property
+    def parent(self) -> str:
+        """The dotted name of the group it is in."""
+        return self.path.rpartition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """The last word of its dotted name."""
+        return self.path.rpartition(".")[2]
+
+
+def keys(schema: type[BaseModel], prefix: str = "") -> Iterator[Key]:
+    """Yield each key there is, a group before what is in it.
+
+    Args:
+        schema: The model of all settings.
+        prefix: What dotted names begin with.
+    """
+    for name, field in schema.model_fields.items():
+        path = f"{prefix}{name}"
+        yield Key(path, field)
+        if (variants := variants_of(field)) is not None:
+            yield from _keys_of_variants(variants, path)
+            continue
+        for model in _models(field.annotation):
+            yield from keys(model, f"{path}.")
+
+
+def variants_of(field: FieldInfo) -> Choice | Parameters | None:
+    """Return what says which keys are in a group, where that depends on a name; None where it does not.
+
+    Args:
+        field: The group.
+    """
+    return next((part for part in field.metadata if isinstance(part, Choice | Parameters)), None)
+
+
+def kinds(schema: type[BaseModel]) -> dict[str, Kind]:
+    """Return which settings are texts and which are switches, so that what is written for them is read as that.
+
+    Args:
+        schema: The model of all settings.
+    """
+    found: dict[str, set[type]] = {}
+    for key in keys(schema):
+        found.setdefault(key.path, set()).update(_types(key.field.annotation))
+    kinds: dict[str, Kind] = {"preset": "text", "recipe": "text"}
+    for path, each in found.items():
+        if each - {types.NoneType} == {str}:
+            kinds[path] = "text"
+        elif each - {types.NoneType} == {bool}:
+            kinds[path] = "switch"
+    return kinds
+
+
+def enumerate_words(words: Iterable[str], last: str = "or") -> str:
+    """Return ``a``, ``a or b``, ``a, b or c``.
+
+    Args:
+        words: The words.
+        last: What joins the last two.
+    """
+    *most, end = words
+    return f"{', '.join(most)} {last} {end}" if most else end
+
+
+def words_of(annotation: Any, metadata: Iterable[Any] = ()) -> list[str]:
+    """Return the words that a type takes; none if it takes no words.
+
+    Args:
+        annotation: The type.
+        metadata: Names and the like.
+    """
+    words = list(_words(annotation, metadata))
+    if get_origin(annotation) is Annotated:
+        words += words_of(get_args(annotation)[0], get_args(annotation)[1:])
+    elif get_origin(annotation) in (Union, types.UnionType):
+        words += [word for part in get_args(annotation) for word in words_of(part)]
+    return words
+
+
+def in_words(annotation: Any, metadata: Iterable[Any] = ()) -> str:
+    """Return what a type takes, in words.
+
+    Args:
+        annotation: The type.
+        metadata: Bounds and the like.
+
+    Examples:
+        >>> from annotated_types import Ge
+        >>> in_words(list[Annotated[int, Ge(2)]] | None)
+        'a list of whole numbers of at least 2, or null'
+    """
+    origin, parts, metadata = get_origin(annotation), get_args(annotation), [*metadata]
+    if origin is Annotated:
+        return in_words(parts[0], [*parts[1:], *metadata])
+    if words := list(_words(annotation, metadata)):
+        return enumerate_words(words)
+    if origin in (Union, types.UnionType):
+        return _any_of([in_words(part) for part in parts if part is not types.NoneType], types.NoneType in parts)
+    if origin is list:
+        count = next((part.min_length for part in metadata if isinstance(part, Len | MinLen) and part.min_length), "")
+        return f"a list of {f'{count} ' if count else ''}{_plural(in_words(parts[0]))}"
+    if annotation is bool:
+        return "true or false"
+    if annotation in (int, float):
+        metres = any(isinstance(part, Unit) and part.unit == "m" for part in metadata)
+        noun = "a whole number" if annotation is int else "a length in metres" if metres else "a number"
+        return f"{noun}{_bounds(metadata)}"
+    return "a text" if annotation is str else "a group of keys"
+
+
+def _any_of(each: list[str], nullable: bool) -> str:
+    # A list of what stands before it is a list of them.
+    first, *rest = each
+    each = [first, *(one.replace(f" {_plural(first)}", " of them").replace("list of of", "list of") for one in rest)]
+    words = f"{first}, or {each[1]}" if len(each) == 2 and "of them" in each[1] else enumerate_words(each)
+    return f"{words}, or null" if nullable else words
+
+
+def _plural(words: str) -> str:
+    for noun in ("whole number", "number", "length", "list", "text", "group"):
+        if words.startswith(f"a {noun}"):
+            return words.replace(f"a {noun}", f"{noun}s", 1)
+    return words
+
+
+def _bounds(metadata: Iterable[Any]) -> str:
+    bounds = {
+        kind: getattr(part, kind) for part in metadata for kind in ("gt", "ge", "lt", "le") if hasattr(part, kind)
+    }
+    bounds = {kind: _number(bound) for kind, bound in bounds.items() if bound is not None}
+    high = f"below {bounds['lt']}" if "lt" in bounds else bounds.get("le", "")
+    if "ge" in bounds:
+        return f" from {bounds['ge']} to {high}" if high else f" of at least {bounds['ge']}"
+    high = f"{'' if 'lt' in bounds else 'at most '}{high}" if high else ""
+    low = f"above {bounds['gt']}" if "gt" in bounds else ""
+    return "".join(f" {part}" for part in (low, "and" if low and high else "", high) if part)
+
+
+def _number(bound: Any) -> str:
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"
+
+
+def _words(annotation: Any, metadata: Iterable[Any]) -> Iterator[str]:
+    for part in metadata:
+        if isinstance(part, Name):
+            yield from part.names
+    if get_origin(annotation) is Literal:
+        yield from map(str, get_args(annotation))
+
+
+def _keys_of_variants(variants: Choice | Parameters, path: str) -> Iterator[Key]:
+    shared = variants.base.model_fields
+    for key, field in shared.items():
+        names = FieldInfo(annotation=str, default=variants.default, description=field.description)
+        names.metadata = [Name(variants.registry)]
+        yield Key(f"{path}.{key}", names if key == "name" else field)
+    for name, model in variants.models.items():
+        for key, field in model.model_fields.items():
+            if key not in shared:
+                yield Key(f"{path}.{key}", field, name)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) in (Union, types.UnionType, Annotated, list):
+        for part in get_args(annotation):
+            yield from _models(part)
+
+
+def _types(annotation: Any) -> Iterator[type]:
+    if get_origin(annotation) is Literal:
+        yield from map(type, get_args(annotation))
+    elif parts := get_args(annotation):
+        for part in parts:
+            yield from _types(part)
+    elif isinstance(annotation, type):
+        yield annotation
+
+
+def content_at(given: Any, steps: Iterable[str]) -> Any:
+    """Return what is given under keys and numbers of items; None where there is nothing.
+
+    Args:
+        given: Nested mappings and lists.
+        steps: The keys and numbers.
+    """
+    for step in steps:
+        if isinstance(given, Mapping):
+            given = given.get(step)
+        elif isinstance(given, list) and step.isdecimal() and int(step) < len(given):
+            given = given[int(step)]
+        else:
+            return None
+    return given

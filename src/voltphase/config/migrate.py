@@ -1,0 +1,123 @@
+"""Settings as version 0.1.0 spelled them, in today's spelling.
+
+It kept the settings of all relaxations in one group, and those of all schedules, whichever was chosen: what is not of
+the one that is chosen has no meaning, and is left out.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from voltphase.config.fields import Choice
+from voltphase.config.keys import content_at
+from voltphase.core.advice import advise
+from voltphase.core.errors import VoltphaseWarning
+
+# Dotted names of then, and those of now.
+_RENAMED: Final = {"readout": "task", "training.loss": "task.loss"}
+# What each setting of another relaxation or schedule could be, and changed nothing.
+_IDLE: Final[dict[str, dict[str, Callable[[str, Any], bool]]]] = {
+    "codesign.relaxation": {
+        "hard": lambda name, value: name != "reinmax" or value is True,
+        "mix": lambda name, value: name != "proximity" or value == "complex",
+        "nearest": lambda name, value: value == "control",
+        "order": lambda name, value: value is None,
+        "spread": lambda name, value: value is False,
+    },
+    "codesign.schedule": {
+        "start": lambda name, value: True,
+        "end": lambda name, value: True,
+        "temperatures": lambda name, value: value is None,
+        "shares": lambda name, value: value is None,
+    },
+}
+# A file with all of these was written by voltphase.
+_WRITTEN: Final = {"seed", "data", "optics", "codesign", "training"}
+
+
+class OldSettingWarning(VoltphaseWarning):
+    """A setting in the spelling of an earlier version, which still works."""
+
+
+def renamed(key: str) -> str:
+    """Return today's dotted name of a setting.
+
+    Args:
+        key: Its dotted name of now or then.
+    """
+    for old, new in _RENAMED.items():
+        if key == old or key.startswith(f"{old}."):
+            return new + key.removeprefix(old)
+    return key
+
+
+def migrate(raw: Mapping[str, Any], choices: Mapping[str, Choice], place: str = "") -> dict[str, Any]:
+    """Return nested settings in today's spelling.
+
+    Args:
+        raw: Settings as read from a file.
+        choices: What is chosen by name, by its dotted name.
+        place: Where they come from, to warn of what is spelled otherwise today; nothing is said without it, nor of a
+            file that voltphase itself wrote.
+    """
+    settings, said = copy.deepcopy(dict(raw)), []
+    for old, new in _RENAMED.items():
+        *parents, last = old.split(".")
+        group = content_at(settings, parents)
+        if isinstance(group, dict) and last in group:
+            _put(settings, new.split("."), _unset(group.pop(last)))
+            said.append(f"{old} is called {new} now")
+    for path in _IDLE:
+        group = content_at(settings, path.split("."))
+        for key in list(_without_effect(path, group, choices[path])) if isinstance(group, dict) else ():
+            del group[key]
+            said.append(f"{path}.{key} has no effect with {choices[path].chosen(group)} and is left out")
+    if said and place and not raw.keys() >= _WRITTEN:
+        advise(f"{place}: {'; '.join(said)}", OldSettingWarning)
+    return settings
+
+
+def migrate_settings(settings: Mapping[str, Any], choices: Mapping[str, Choice]) -> dict[str, Any]:
+    """Return settings by their dotted names in today's spelling, as run summaries and checkpoints hold them.
+
+    Args:
+        settings: Values by their dotted names.
+        choices: What is chosen by name, by its dotted name.
+    """
+    kept = {renamed(key): value for key, value in settings.items()}
+    if settings.get("readout.differential") == (settings.get("readout.regions") == "paper"):
+        kept["task.differential"] = None
+    for path in _IDLE:
+        group = {key.removeprefix(f"{path}."): value for key, value in kept.items() if key.startswith(f"{path}.")}
+        for key in _without_effect(path, group, choices[path]):
+            del kept[f"{path}.{key}"]
+    return kept
+
+
+def _without_effect(path: str, group: Mapping[str, Any], choice: Choice) -> Iterator[str]:
+    name = choice.chosen(group)
+    known = choice.models[name].model_fields if name in choice.models else group
+    for key, value in group.items():
+        if key not in known and key in _IDLE[path] and _IDLE[path][key](name, value):
+            yield key
+
+
+def _unset(readout: Any) -> Any:
+    # Whether regions come in pairs was written down then where nobody had said it; today it is left unset.
+    if isinstance(readout, dict) and readout.get("differential") == (readout.get("regions") == "paper"):
+        return {key: value for key, value in readout.items() if key != "differential"}
+    return readout
+
+
+def _put(settings: dict[str, Any], steps: list[str], value: Any) -> None:
+    *parents, last = steps
+    for step in parents:
+        settings = settings.setdefault(step, {})
+        if not isinstance(settings, dict):
+            return  # what is there is refused as it is
+    if isinstance(value, dict) and isinstance(settings.get(last), dict):
+        settings[last] = {**value, **settings[last]}
+    else:
+        settings.setdefault(last, value)
