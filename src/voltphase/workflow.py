@@ -15,6 +15,7 @@ from voltphase.config import Config, load_config
 from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path
 from voltphase.data import ImageDataset
+from voltphase.deployment.targets import Target
 from voltphase.network.donn import DONN
 from voltphase.training.batches import Data, given_datasets
 from voltphase.training.loop import EpochMetrics
@@ -103,6 +104,7 @@ def deploy(
     design: TrainedRun | DONN | str | PathLike[str],
     out: str | PathLike[str],
     *,
+    target: str | Target = "slm-image",
     test_set: ImageDataset | None = None,
 ) -> Path:
     """Write the maps to load on the devices of a design, with all that is needed to rebuild and verify the system.
@@ -110,6 +112,7 @@ def deploy(
     Args:
         design: Run, path of a run folder, or trained network.
         out: Folder to make.
+        target: Kind of thing to deploy to, by name or as an object.
         test_set: Images to verify the deployed system with; those of the run by default, and none for a network.
 
     Returns:
@@ -123,10 +126,10 @@ def deploy(
         >>> deploy(run, "bench")  # doctest: +SKIP
     """
     if isinstance(design, DONN):
-        return deployment.deploy(design, out, dataset=test_set)
+        return deployment.deploy(design, out, dataset=test_set, target=target)
     path, known = (design.path, design.test_set) if isinstance(design, TrainedRun) else (design, None)
     test_set = known if test_set is None else test_set
     if test_set is None:
-        return deployment.deploy_run(path, out)
+        return deployment.deploy_run(path, out, target=target)
     model, _, summary = training.load_run(checked_path(path, DataError))
-    return deployment.deploy(model, out, dataset=test_set, expected_accuracy=summary["test_accuracy"])
+    return deployment.deploy(model, out, dataset=test_set, expected_accuracy=summary["test_accuracy"], target=target)
