@@ -33,8 +33,6 @@ LONGER_FUNCTIONS = {
     "devices/summary.py:_notes",
     "devices/tables/load.py:_one_file",
     "network/donn.py:__init__",
-    "reporting/page.py:_sections",
-    "training/run.py:train",
 }
 WITHOUT_EXAMPLE = {
     "CodesignLayer",
@@ -47,7 +45,6 @@ WITHOUT_EXAMPLE = {
 }
 FULLER_FOLDERS = {
     "optics",
-    "training",
 }
 
 MODULES = {path: path.read_text(encoding="utf-8") for path in sorted(SOURCE.rglob("*.py"))}

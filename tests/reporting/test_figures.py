@@ -12,11 +12,21 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from voltphase import DONN, DeviceStates, Grid, Regions
+from voltphase.data import ImageDataset
 from voltphase.devices import DevicePanel
-from voltphase.reporting import charts as figures
-from voltphase.reporting import maps, style
-from voltphase.reporting.run_view import Example, Light, choose_examples, measure_light
-from voltphase.tasks import Classification
+from voltphase.reporting import charts, maps, style
+from voltphase.reporting.answers import (
+    ClassificationPictures,
+    Example,
+    TaskPictures,
+    choose_examples,
+    confusion_matrix,
+    draw_regions,
+    pictures_of,
+)
+from voltphase.reporting.run_view import Light, measure_light
+from voltphase.tasks import Classification, Metric
+from voltphase.tasks.metrics import ACCURACY
 
 GRID = Grid((12, 16), pitch=(40e-6, 30e-6), offset=(1e-4, 0.0))
 REGIONS = Regions(((1, 1, 3, 3), (1, 9, 3, 4), (7, 5, 3, 3)), GRID.shape)
@@ -49,7 +59,7 @@ def rectangles(axes: Axes) -> list[Rectangle]:
 
 def test_confusion_counts_shown_by_row_and_answered_by_column():
     predictions, labels = np.array([0, 1, 1, 2, 0]), np.array([0, 1, 2, 2, 2])
-    assert figures.confusion_matrix(predictions, labels, 4).tolist() == [
+    assert confusion_matrix(predictions, labels, 4).tolist() == [
         [1, 0, 0, 0],
         [0, 1, 0, 0],
         [1, 1, 1, 0],
@@ -90,12 +100,13 @@ def test_any_depth_can_be_drawn(depth):
     devices = [device(3)] * depth
     levels = level_maps(devices)
     points = 2 * depth + 2
-    light = Light(np.linspace(0, 1, points), np.geomspace(1, 1e-12, points), 1e-13, 0.0)
+    shares = {"in any region": 1e-13, "in the right one": 0.0}
+    light = Light(np.linspace(0, 1, points), np.geomspace(1, 1e-12, points), shares)
     with style.house_style():
         for figure in (
             maps.level_figure(levels, devices, [GRID] * len(devices)),
-            figures.level_use_figure(levels, devices),
-            figures.light_figure(light, depth),
+            charts.level_use_figure(levels, devices),
+            charts.light_figure(light, depth),
         ):
             assert style.svg(figure).startswith(b"<?xml")
 
@@ -109,7 +120,7 @@ def test_level_use_is_a_share_of_pixels():
     devices = [device(5)]
     levels = [np.zeros(GRID.shape, int)]
     levels[0][:3] = 4
-    heights = [bar.get_height() for bar in rectangles(figures.level_use_figure(levels, devices).axes[0])]
+    heights = [bar.get_height() for bar in rectangles(charts.level_use_figure(levels, devices).axes[0])]
     assert heights == [0.75, 0, 0, 0, 0.25]
 
 
@@ -122,13 +133,26 @@ def test_learning_of_any_length(epochs):
         "train_accuracy": np.linspace(0.1, 0.9, epochs),
         "test_accuracy": np.linspace(0.6, 0.95, epochs),
     }
-    figure = figures.learning_figure(metrics)
+    figure = charts.learning_figure(metrics, ACCURACY)
     accuracy, loss, temperature = figure.axes
     test, training = accuracy.lines
     np.testing.assert_array_equal(test.get_ydata(), metrics["test_accuracy"])
     np.testing.assert_array_equal(training.get_ydata(), metrics["train_accuracy"])
     np.testing.assert_array_equal(loss.lines[0].get_ydata(), metrics["train_loss"])
     np.testing.assert_array_equal(temperature.lines[0].get_ydata(), metrics["temperature"])
+
+
+def test_a_metric_that_is_no_share_and_a_task_that_registers_no_pictures_can_be_drawn():
+    metric = Metric("error", lambda outputs, targets: outputs - targets, higher_is_better=False)
+    curves = {"train_error": np.array([3.0, 2.0]), "test_error": np.array([4.0, 2.5])}
+    history = {"epoch": np.array([1.0, 2.0]), "train_loss": np.ones(2), "temperature": np.ones(2), **curves}
+    assert charts.learning_figure(history, metric).axes[0].get_title() == "error"
+    intensity = {name: np.ones(GRID.shape) for name in ("source", "detector")}
+    example = Example(0, np.zeros((4, 4), np.uint8), 0.5, np.array([0.4]), np.array([0.4]), intensity)
+    figure = maps.propagation_figure(example, TaskPictures(), dict.fromkeys(intensity, GRID))
+    assert len(shown(figure)) == 2
+    light = Light(np.linspace(0, 1, 4), np.geomspace(1, 0.1, 4), {})
+    assert charts.light_figure(light, 1).axes[0].get_legend() is not None
 
 
 def test_examples_are_right_answers_of_different_classes_and_a_wrong_one():
@@ -145,8 +169,9 @@ def test_examples_are_right_answers_of_different_classes_and_a_wrong_one():
 def test_regions_are_drawn_on_their_samples():
     logits = np.array([0.1, 0.7, 0.2])
     intensity = {name: np.ones(GRID.shape) for name in ("source", "layer 1", "detector")}
-    example = Example(3, np.zeros((4, 4), np.uint8), 2, logits, intensity)
-    figure = maps.propagation_figure(example, REGIONS, dict.fromkeys(example.intensity, GRID), ("a", "b", "c"))
+    example = Example(3, np.zeros((4, 4), np.uint8), 2, logits, 1, intensity)
+    pictures = ClassificationPictures(REGIONS, ("a", "b", "c"))
+    figure = maps.propagation_figure(example, pictures, dict.fromkeys(example.intensity, GRID))
     detector, bars = figure.axes[2], figure.axes[3]
     boxes = [(patch.get_x(), patch.get_y(), patch.get_width(), patch.get_height()) for patch in rectangles(detector)]
     for box, (row, column, height, width) in zip(boxes, REGIONS.boxes, strict=True):
@@ -163,7 +188,7 @@ def test_a_pair_is_drawn_as_for_and_against_its_class():
     pairs = Regions(((1, 1, 3, 3), (1, 9, 3, 4), (7, 5, 3, 3), (7, 10, 3, 3)), GRID.shape, paired=True)
     figure = style.new_figure(2, 2)
     axes = figure.subplots()
-    maps.draw_regions(axes, pairs, GRID, prediction=0, label=1)
+    draw_regions(axes, pairs, GRID, prediction=0, label=1)
     assert [text.get_text() for text in axes.texts] == ["0+", "0−", "1+", "1−"]
     assert [patch.get_linestyle() for patch in axes.patches] == ["-", "-", "--", "--"]
 
@@ -187,10 +212,15 @@ def test_a_panel_is_drawn_pixel_by_pixel_and_its_dead_pixels_blank():
         shown(make([levels], [panel], [GRID])) for make in (maps.phase_figure, maps.amplitude_figure)
     )
     np.testing.assert_allclose(amplitude * np.exp(1j * phase), panel.states_at(levels))
-    heights = [bar.get_height() for bar in rectangles(figures.level_use_figure([levels], [panel]).axes[0])]
+    heights = [bar.get_height() for bar in rectangles(charts.level_use_figure([levels], [panel]).axes[0])]
     np.testing.assert_allclose(heights, np.bincount(levels[~panel.inactive]) / (~panel.inactive).sum())
-    different = figures.different_devices([device(4), panel])
+    different = charts.different_devices([device(4), panel])
     assert [table.digest for table in different] == [table.digest for table in panel.tables]
+
+
+def light_of(model: DONN, images: torch.Tensor, labels: torch.Tensor) -> Light:
+    dataset = ImageDataset(images, labels, "some", ("a", "b", "c"))
+    return measure_light(model.eval(), images, labels, pictures_of(model.task, model, dataset))
 
 
 def test_light_does_not_depend_on_how_finely_a_plane_is_sampled():
@@ -209,13 +239,12 @@ def test_light_does_not_depend_on_how_finely_a_plane_is_sampled():
             task=Classification(regions.boxes, regions.paired, "sum", 1.0),
             image_shape=(4, 4),
         )
-        return measure_light(model.eval(), images, labels)
+        return light_of(model, images, labels)
 
     coarse, fine = light(Grid(40, 30e-6)), light(Grid(120, 10e-6))
     # Sums over samples differ from the integral by what the diffraction at the aperture's edge leaves between them.
     np.testing.assert_allclose(fine.kept, coarse.kept, rtol=0.01)
-    assert fine.in_regions == pytest.approx(coarse.in_regions, rel=0.01)
-    assert fine.in_right_region == pytest.approx(coarse.in_right_region, rel=0.01)
+    assert fine.shares == pytest.approx(coarse.shares, rel=0.01)
 
 
 @pytest.mark.parametrize("gain", [1.0, [3.0, 0.2]])
@@ -230,13 +259,13 @@ def test_light_is_what_the_devices_leave_whatever_the_gain(gain):
         gain=gain,
     ).eval()
     images = torch.randint(0, 256, (5, 6, 8), dtype=torch.uint8)
-    light = measure_light(model, images, torch.tensor([0, 1, 2, 0, 1]))
+    light = light_of(model, images, torch.tensor([0, 1, 2, 0, 1]))
     np.testing.assert_allclose(light.distance, [0, 1e-3, 1e-3, 2e-3, 2e-3, 3e-3])
     assert light.kept[0] == 1
     np.testing.assert_allclose(light.kept[2] / light.kept[1], 0.64, rtol=1e-5)
     np.testing.assert_allclose(light.kept[4] / light.kept[3], 0.25, rtol=1e-5)
     assert (np.diff(light.kept) <= 1e-6).all()
-    assert 0 < light.in_right_region < light.in_regions < light.kept[-1]
+    assert 0 < light.shares["in the right one"] < light.shares["in any region"] < light.kept[-1]
 
 
 def test_of_a_pair_the_right_region_is_the_one_for_the_class():
@@ -246,11 +275,10 @@ def test_of_a_pair_the_right_region_is_the_one_for_the_class():
         task = Classification(regions.boxes, regions.paired, "sum", 1.0)
         model = DONN(grid=GRID, wavelength=532e-9, distances=1e-3, devices=[device(4)], task=task, image_shape=(6, 8))
         images = torch.randint(0, 256, (2, 6, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-        return measure_light(model.eval(), images, torch.tensor(labels))
+        return light_of(model, images, torch.tensor(labels))
 
     pairs, singles = light(Regions(boxes, GRID.shape, paired=True), [0, 1]), light(Regions(boxes, GRID.shape), [0, 2])
-    assert pairs.in_right_region == singles.in_right_region
-    assert pairs.in_regions == singles.in_regions
+    assert pairs.shares == singles.shares
 
 
 def test_a_png_keeps_size_and_colours_even_of_single_dots():
@@ -272,12 +300,12 @@ def test_a_drawing_is_the_same_bytes_again():
     devices = [device(4)]
     with style.house_style():
         for save in (style.svg, style.png):
-            first, second = (save(figures.level_use_figure(level_maps(devices), devices)) for _ in range(2))
+            first, second = (save(charts.level_use_figure(level_maps(devices), devices)) for _ in range(2))
             assert first == second
 
 
 def test_shares_have_two_digits_that_count():
-    assert [figures.share(value) for value in (1, 0.456, 0.1, 0.0123, 0.00085, 0)] == [
+    assert [charts.share(value) for value in (1, 0.456, 0.1, 0.0123, 0.00085, 0)] == [
         "100%",
         "46%",
         "10%",

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import matplotlib as mpl
@@ -16,6 +17,7 @@ from voltphase.core.errors import DataError, OutputError
 from voltphase.reporting import overview_figure, save_overview, write_report
 from voltphase.reporting import page as html
 from voltphase.reporting.run_view import RunView
+from voltphase.training.run_folder import RefinedRecord
 
 VOID = {"meta", "img"}
 
@@ -95,8 +97,8 @@ def test_the_page_shows_every_part(page):
 
 def test_the_page_tells_the_figures_of_the_run(view, page):
     text = " ".join(" ".join(page.text).split())
-    accuracy = view.summary["test_accuracy"]
-    assert accuracy == (view.predictions == view.test.labels.numpy()).mean()
+    accuracy = view.summary.metric("test_accuracy")
+    assert accuracy == view.evaluation.metrics["accuracy"]
     for words in (
         f"{accuracy:.1%}",
         "of 40 test images answered right with one device state per pixel",
@@ -106,21 +108,21 @@ def test_the_page_tells_the_figures_of_the_run(view, page):
         "(5 levels), ",
         f"{round(accuracy * 40)} of 40 right",
         "train_limit: 60",
-        f"torch {view.summary['versions']['torch']}",
+        f"torch {view.summary.versions['torch']}",
     ):
         assert words in text
 
 
 def test_the_page_tells_that_levels_were_refined(view, page, monkeypatch):
     assert "refined after training" not in page.text
-    monkeypatch.setattr(html, "_sections", lambda *_: [])
-    refined = {"loss_before": 0.31, "loss_after": 0.25, "images": 60, "changed_pixels": 17}
-    monkeypatch.setitem(view.summary, "refined", refined)
-    assert "loss 0.3100 to 0.2500 on 60 training images, 17 pixels changed" in html.report_html(view)
+    monkeypatch.setattr(html, "sections", lambda *_: [])
+    refined = RefinedRecord(loss_before=0.31, loss_after=0.25, images=60, changed_pixels=17)
+    seen = replace(view, summary=view.summary.model_copy(update={"refined": refined}))
+    assert "loss 0.3100 to 0.2500 on 60 training images, 17 pixels changed" in html.report_html(seen)
 
 
 def test_names_cannot_break_the_page(view, monkeypatch):
-    monkeypatch.setattr(html, "_sections", lambda *_: [])
+    monkeypatch.setattr(html, "sections", lambda *_: [])
     states = view.layers[0].device_states
     monkeypatch.setitem(states.__dict__, "name", '<b onclick="x">&')
     source = html.report_html(view)
@@ -154,7 +156,7 @@ def test_no_run(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, r"metrics of a run, but .*metrics\.csv cannot be read \(no such file or directory\): train again"),
+        (None, r"cannot read .*metrics\.csv: no such file or directory; .* train again"),
         ("", r"expected a row for each epoch in .*metrics\.csv, but there is none"),
         ("epoch,train_loss\n", r"expected a row for each epoch in .*metrics\.csv, but there is none"),
         ("epoch,train_loss\n1,high\n", r"expected a table of numbers in .*metrics\.csv, but it is damaged"),

@@ -14,8 +14,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from voltphase.devices import Device, DeviceStates
 from voltphase.reporting import style
-from voltphase.reporting.maps import class_label
 from voltphase.reporting.run_view import Light
+from voltphase.tasks import Metric
 
 _PER_ROW = 5
 _MOST_LAYERS = 20
@@ -31,39 +31,41 @@ _FAVOURED, _LEAST_FAVOURED, _END = 4.0, 0.02, 1 / 32
 _MANY_LEVELS = 32
 
 
-def learning_figure(metrics: Mapping[str, np.ndarray]) -> Figure:
-    """Accuracy, loss and temperature against epochs."""
-    present = [name for name in ("train_loss", "temperature") if name in metrics]
+def learning_figure(history: Mapping[str, np.ndarray], metric: Metric) -> Figure:
+    """Draw a metric, the loss and the temperature against epochs.
+
+    Args:
+        history: Figures of all epochs by the names of their columns.
+        metric: Metric of the task.
+    """
     figure = style.new_figure(11.4, 2.9)
-    axes = np.asarray(figure.subplots(1, 1 + len(present), width_ratios=[1.7] + [1] * len(present), squeeze=False))[0]
-    draw_accuracy(axes[0], metrics)
-    for name, chart in zip(present, axes[1:], strict=True):
-        _curve(chart, metrics["epoch"], metrics[name], style.INK)
-        chart.set_title("loss in training" if name == "train_loss" else "temperature τ")
+    judged, *others = figure.subplots(1, 3, width_ratios=[1.7, 1, 1])
+    draw_metric(judged, history, metric)
+    titles = {"train_loss": "loss in training", "temperature": "temperature τ"}
+    for (name, title), chart in zip(titles.items(), others, strict=True):
+        _curve(chart, history["epoch"], history[name], style.INK)
+        chart.set_title(title)
         _epochs(chart)
-        chart.set_ylim(0, 1.06 * max(float(np.nanmax(metrics[name])), 1e-9))
+        chart.set_ylim(0, 1.06 * max(float(np.nanmax(history[name])), 1e-9))
     return figure
 
 
-def draw_accuracy(axes: Axes, metrics: Mapping[str, np.ndarray]) -> None:
-    """Draw the accuracy of deployed states on test images, and of drawn ones on training images."""
-    lowest = 1.0
-    for name, label, colour in (
-        ("test_accuracy", "test, deployed states", style.ACCENT),
-        ("train_accuracy", "training, as light saw it", style.SECOND),
-    ):
-        if name in metrics:
-            _curve(axes, metrics["epoch"], metrics[name], colour, label)
-            lowest = min(lowest, float(metrics[name].min()))
-    axes.set_title("accuracy")
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_ylim(max(0.0, math.floor(lowest * 10 - 0.5) / 10), 1.01)
+def draw_metric(axes: Axes, history: Mapping[str, np.ndarray], metric: Metric) -> None:
+    """Draw a metric of the deployed states on test images, and of what light saw of training images."""
+    test, train = (history[metric.column(split)] for split in ("test", "train"))
+    _curve(axes, history["epoch"], test, style.ACCENT, "test, deployed states")
+    _curve(axes, history["epoch"], train, style.SECOND, "training, as light saw it")
+    axes.set_title(metric.name)
+    if metric.percent:
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        lowest = min(1.0, float(test.min()), float(train.min()))
+        axes.set_ylim(max(0.0, math.floor(lowest * 10 - 0.5) / 10), 1.01)
     axes.legend(loc="best")
     _epochs(axes)
 
 
 def different_devices(devices: Sequence[Device]) -> list[DeviceStates]:
-    """Each table of states once, in the order of the layers."""
+    """Return each table of states once, in the order of the layers."""
     different: dict[str, DeviceStates] = {}
     for device in devices:
         for table in device.tables:
@@ -98,7 +100,7 @@ def draw_states(axes: Axes, device: DeviceStates, *, names: bool = True) -> None
 
 
 def light_figure(light: Light, depth: int) -> Figure:
-    """The fraction of light left against the distance from the source."""
+    """Draw the fraction of light left against the distance from the source."""
     figure = style.new_figure(4.9, 3.6)
     axes = figure.subplots()
     millimetres, end = light.distance * 1e3, light.distance[-1] * 1e3
@@ -117,13 +119,10 @@ def light_figure(light: Light, depth: int) -> Figure:
                 fontsize=7.5,
                 color=style.MUTED,
             )
-    lowest = min(light.in_right_region, float(light.kept.min()), 0.5)
+    lowest = min(*light.shares.values(), float(light.kept.min()), 0.5)
     bottom = 10.0 ** math.floor(math.log10(max(lowest, _LEAST_LIGHT)))
-    for value, label, colour in (
-        (float(light.kept[-1]), "on the detector", style.ACCENT),
-        (light.in_regions, "in any region", style.INK),
-        (light.in_right_region, "in the right one", style.SECOND),
-    ):
+    shares = {"on the detector": float(light.kept[-1]), **light.shares}
+    for (label, value), colour in zip(shares.items(), (style.ACCENT, style.INK, style.SECOND), strict=False):
         name = f"{share(value)} {label}"
         axes.plot([end], [max(value, bottom)], "o", color=colour, markersize=5, clip_on=False, label=name)
     axes.legend(loc="lower left")
@@ -135,43 +134,14 @@ def light_figure(light: Light, depth: int) -> Figure:
 
 
 def share(fraction: float) -> str:
-    """A fraction in per cent with two digits that count; more than all of the light is called what it is."""
+    """Return a fraction in per cent with two digits that count; more than all of the light is called what it is."""
     if fraction > 1 + _ROUNDING:
         return f"{fraction:.3g} times the source's"
     return f"{fraction:.0%}" if fraction >= 0.1 or fraction == 0 else f"{100 * fraction:.2g}%"
 
 
-def confusion_matrix(predictions: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """How many images of each class (rows) were answered with each (columns): int64 ``classes x classes``."""
-    return np.bincount(labels * classes + predictions, minlength=classes * classes).reshape(classes, classes)
-
-
-def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
-    """How many images of each class were answered with each, shaded by the share of the class."""
-    count = len(matrix)
-    names = [class_label(classes, index) for index in range(count)]
-    wordy = max(map(len, names)) > 3
-    figure = style.new_figure(5.3 + 0.9 * wordy, 4.7 + 0.9 * wordy)
-    axes = figure.subplots()
-    shares = matrix / matrix.sum(1, keepdims=True).clip(min=1)
-    # A root spreads the shades of the few mistakes, which are what one looks for.
-    axes.imshow(np.where(matrix > 0, np.sqrt(shares), np.nan), cmap="GnBu", vmin=0, vmax=1.15)
-    for (row, column), number in np.ndenumerate(matrix):
-        if number:
-            colour = "white" if shares[row, column] > 0.5 else style.INK
-            weight = "bold" if row == column else "normal"
-            axes.text(column, row, str(number), ha="center", va="center", fontsize=7.5, color=colour, fontweight=weight)
-    axes.set_xticks(range(count), names, rotation=40 if wordy else 0, ha="right" if wordy else "center")
-    axes.set_yticks(range(count), names)
-    axes.tick_params(length=0)
-    axes.set(xlabel="answered", ylabel="shown")
-    for spine in axes.spines.values():
-        spine.set(visible=True, color=style.RULE)
-    return figure
-
-
 def level_use_figure(levels: Sequence[np.ndarray], devices: Sequence[Device]) -> Figure:
-    """The share of each layer's active pixels in each level, against an even share."""
+    """Draw the share of each layer's active pixels in each level, against an even share."""
     count = min(len(levels), _MOST_LAYERS)
     columns = min(count, _PER_ROW)
     rows = math.ceil(count / columns)
@@ -197,7 +167,7 @@ def level_use_figure(levels: Sequence[np.ndarray], devices: Sequence[Device]) ->
 
 
 def favoured_levels(levels: Sequence[np.ndarray], devices: Sequence[Device]) -> list[str]:
-    """A sentence for each level of a finely divided device that far more pixels have than it and its neighbours should.
+    """Return a sentence for each level of a finely divided device that far more pixels have than its neighbours.
 
     Args:
         levels: The level of each pixel, ``rows x columns`` whole numbers for each layer.

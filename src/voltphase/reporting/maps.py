@@ -10,13 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, Normalize, PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from voltphase.devices import Device
 from voltphase.optics.grid import Grid
 from voltphase.reporting import style
-from voltphase.reporting.run_view import Example
-from voltphase.tasks.regions import Regions
+from voltphase.reporting.answers import Example, TaskPictures
 
 _PER_ROW = 5
 _MOST_LAYERS = 20
@@ -28,7 +26,7 @@ INTENSITY_POWER = 0.5
 
 
 def level_figure(levels: Sequence[np.ndarray], devices: Sequence[Device], grids: Sequence[Grid]) -> Figure:
-    """The level of each pixel of each layer, from integer ``rows x columns`` arrays; inactive pixels are left blank."""
+    """Draw the level of each pixel of each layer, integer ``rows x columns`` arrays; inactive pixels are left blank."""
     maps = [
         np.ma.masked_where(device.inactive, level) if device.inactive.any() else level
         for level, device in zip(levels, devices, strict=True)
@@ -47,7 +45,7 @@ def level_figure(levels: Sequence[np.ndarray], devices: Sequence[Device], grids:
 
 
 def phase_figure(levels: Sequence[np.ndarray], devices: Sequence[Device], grids: Sequence[Grid]) -> Figure:
-    """The phase each layer adds to the light, modulo a turn."""
+    """Draw the phase each layer adds to the light, modulo a turn."""
     return _layer_figure(
         [phase_map(level, device) for level, device in zip(levels, devices, strict=True)],
         grids,
@@ -60,7 +58,7 @@ def phase_figure(levels: Sequence[np.ndarray], devices: Sequence[Device], grids:
 
 
 def amplitude_figure(levels: Sequence[np.ndarray], devices: Sequence[Device], grids: Sequence[Grid]) -> Figure:
-    """The factor each layer multiplies the light's amplitude by; a hard copy of the device, without gain."""
+    """Draw the factor each layer multiplies the light's amplitude by; a hard copy of the device, without gain."""
     maps = [amplitude_map(level, device) for level, device in zip(levels, devices, strict=True)]
     tables = (table for device in devices for table in device.tables)
     highest = max(1.0, *(float(table.amplitude.max()) for table in tables), *(float(values.max()) for values in maps))
@@ -68,21 +66,21 @@ def amplitude_figure(levels: Sequence[np.ndarray], devices: Sequence[Device], gr
 
 
 def phase_map(levels: np.ndarray, device: Device) -> np.ndarray:
-    """The phase of each pixel in radians, modulo a turn: a ``rows x columns`` array."""
+    """Return the phase of each pixel in radians, modulo a turn: a ``rows x columns`` array."""
     inactive = np.full(len(device), np.angle(device.inactive_value))
     phases = np.stack([*(table.phase for table in device.tables), inactive])
     return np.mod(phases[0 if device.regions is None else device.regions, levels], 2 * math.pi)
 
 
 def amplitude_map(levels: np.ndarray, device: Device) -> np.ndarray:
-    """The factor on the amplitude at each pixel, a ``rows x columns`` array."""
+    """Return the factor on the amplitude at each pixel, a ``rows x columns`` array."""
     inactive = np.full(len(device), abs(device.inactive_value))
     amplitudes = np.stack([*(table.amplitude for table in device.tables), inactive])
     return amplitudes[0 if device.regions is None else device.regions, levels]
 
 
-def propagation_figure(example: Example, regions: Regions, grids: Mapping[str, Grid], classes: Sequence[str]) -> Figure:
-    """A test image on its way: intensity on each plane, the detector with its regions, and the logits as bars."""
+def propagation_figure(example: Example, pictures: TaskPictures, grids: Mapping[str, Grid]) -> Figure:
+    """Draw a test image on its way: its intensity on each plane, what is read on the detector, and the output."""
     planes = shown_planes(list(example.intensity))
     ratio = max(_height_ratio(grids[name]) for name in planes)
     figure = style.new_figure(1.3 * (len(planes) - 1) + 3.8, 0.62 + 1.62 * ratio)
@@ -91,13 +89,13 @@ def propagation_figure(example: Example, regions: Regions, grids: Mapping[str, G
         show_intensity(plane_axes, example.intensity[name], grids[name])
         plane_axes.set_title(name if name != "source" else "input")
         style.label_millimetres(plane_axes, y=position == 0 or grids[name].extent != grids[planes[0]].extent)
-    draw_regions(axes[len(planes) - 1], regions, grids[planes[-1]], example.prediction, example.label)
-    draw_logits(axes[-1], example, classes)
+    pictures.draw_on_detector(axes[len(planes) - 1], grids[planes[-1]], example)
+    pictures.draw_output(axes[-1], example)
     return figure
 
 
 def shown_planes(names: list[str], most: int = _MOST_PLANES) -> list[str]:
-    """Up to ``most`` planes, first and last among them, spread evenly over ``names``."""
+    """Return up to ``most`` planes, first and last among them, spread evenly over ``names``."""
     if len(names) <= most:
         return names
     return [names[index] for index in np.linspace(0, len(names) - 1, most).round().astype(int)]
@@ -108,66 +106,6 @@ def show_intensity(axes: Axes, intensity: np.ndarray, grid: Grid) -> None:
     top = max(float(intensity.max()), float(np.finfo(np.float32).tiny))
     norm = PowerNorm(INTENSITY_POWER, 0, top, clip=True)
     style.show_plane(axes, intensity, grid, cmap=style.INTENSITY_MAP, norm=norm)
-
-
-def draw_regions(axes: Axes, regions: Regions, grid: Grid, prediction: int, label: int) -> None:
-    """Draw the detector's regions over a plane: those of the answer bright, the right class's dashed if it is another.
-
-    Of a pair, + is the region for its class and − the one against it.
-    """
-    left, right, bottom, top = style.extent(grid)
-    height, width = (bottom - top) / grid.rows, (right - left) / grid.columns
-    for index, (row, column, rows, columns) in enumerate(regions.boxes):
-        number = regions.class_of(index)
-        special = number in (prediction, label)
-        colour = style.LIGHT_ON_DARK if number == prediction else "#ffb347" if number == label else "white"
-        corner = (left + column * width, top + row * height)
-        axes.add_patch(
-            Rectangle(
-                corner,
-                columns * width,
-                rows * height,
-                fill=False,
-                edgecolor=colour,
-                linewidth=1.5 if special else 0.6,
-                linestyle="--" if number == label != prediction else "-",
-                alpha=1 if special else 0.75,
-            )
-        )
-        # Above the box, so that the light in it stays to be seen.
-        axes.annotate(
-            f"{number}{'−' if index % 2 else '+'}" if regions.paired else str(number),
-            (corner[0] + columns * width / 2, corner[1]),
-            xytext=(0, 0.8),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            # Pairs leave less room between their rows.
-            fontsize=4.8 if regions.paired else 6.5,
-            color=colour,
-            fontweight="bold" if special else "normal",
-        )
-
-
-def draw_logits(axes: Axes, example: Example, classes: Sequence[str]) -> None:
-    """Draw logits as bars, the highest and the right one coloured."""
-    count = len(example.logits)
-    colours = [style.RULE] * count
-    colours[example.label] = style.SECOND
-    colours[example.prediction] = style.ACCENT
-    axes.barh(range(count), example.logits, color=colours, height=0.78)
-    axes.set_yticks(range(count), [class_label(classes, index) for index in range(count)], fontsize=7)
-    axes.tick_params(axis="y", length=0)
-    axes.invert_yaxis()
-    axes.set_xlabel("logit")
-    axes.locator_params(axis="x", nbins=3)
-    axes.margins(y=0.02)
-
-
-def class_label(classes: Sequence[str], index: int) -> str:
-    """The index of a class, and its name where that says more."""
-    name = classes[index] if index < len(classes) else ""
-    return name if name in ("", str(index)) else f"{name} {index}"
 
 
 def _height_ratio(grid: Grid) -> float:

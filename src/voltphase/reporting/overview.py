@@ -13,16 +13,15 @@ from matplotlib.figure import Figure
 from voltphase.core.errors import OutputError
 from voltphase.core.files import atomic_path, checked_path
 from voltphase.reporting import style
-from voltphase.reporting.charts import different_devices, draw_accuracy, draw_states
-from voltphase.reporting.maps import draw_logits, draw_regions, phase_map, show_intensity
+from voltphase.reporting.charts import different_devices, draw_metric, draw_states
+from voltphase.reporting.maps import phase_map, show_intensity
 from voltphase.reporting.run_view import RunView
-from voltphase.tasks import require_regions
 
 _MOST_LAYERS = 5
 
 
 def overview_figure(run: str | Path, *, data_dir: str | Path | None = None) -> Figure:
-    """The phase maps of a trained network, one test image on its way through them, and how the network learned.
+    """Draw the phase maps of a trained network, one test image on its way through them, and how the network learned.
 
     Draw and save it within :func:`voltphase.reporting.style.house_style` to have the report's look.
 
@@ -49,7 +48,7 @@ def save_overview(run: str | Path, path: str | Path, *, data_dir: str | Path | N
 
 
 def draw_overview(view: RunView) -> Figure:
-    """The overview of a run that is loaded already."""
+    """Draw the overview of a run that is loaded already."""
     grids, example = view.grids, view.examples[min(1, len(view.examples) - 1)]
     layers = view.layers
     chosen = np.unique(np.linspace(0, len(layers) - 1, min(len(layers), _MOST_LAYERS)).round().astype(int))
@@ -74,7 +73,7 @@ def draw_overview(view: RunView) -> Figure:
     )
     bar.set_ticklabels(["0", "π", "2π"])
     bar.outline.set_visible(False)
-    draw_accuracy(figure.add_subplot(places[0, count + 1 :]), view.metrics)
+    draw_metric(figure.add_subplot(places[0, count + 1 :]), view.history, view.metric)
 
     planes = ["source", *(f"layer {index + 1}" for index in chosen), "detector"]
     for column, name in enumerate(planes):
@@ -83,8 +82,6 @@ def draw_overview(view: RunView) -> Figure:
         axes.set_title({"source": "input", "detector": "detector"}.get(name, f"light on {name}"))
         style.label_millimetres(axes, y=column == 0)
         if name == "detector":
-            draw_regions(
-                axes, require_regions(view.model.readout).regions, grids[name], example.prediction, example.label
-            )
-    draw_logits(figure.add_subplot(places[1, -1]), example, view.test.classes)
+            view.pictures.draw_on_detector(axes, grids[name], example)
+    view.pictures.draw_output(figure.add_subplot(places[1, -1]), example)
     return figure

@@ -8,21 +8,22 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from voltphase.codesign import CodesignLayer
 from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path, write_text
 from voltphase.core.words import printable
 from voltphase.devices import Device, DeviceStates
 from voltphase.optics.grid import Grid
-from voltphase.reporting import charts as figures
-from voltphase.reporting import maps, style
+from voltphase.reporting import charts, maps, style
 from voltphase.reporting.device import device_figure
-from voltphase.reporting.run_view import Example, RunView
-from voltphase.tasks import require_regions
+from voltphase.reporting.run_view import RunView
+
+if TYPE_CHECKING:
+    from voltphase.training.run_folder import RefinedRecord, Summary
 
 REPORT_NAME = "report.html"
 
@@ -39,8 +40,8 @@ def write_report(run: str | Path, *, data_dir: str | Path | None = None) -> Path
     """Draw ``report.html`` into a run folder, in place of an earlier one.
 
     Args:
-        run: A finished run, as training left it.
-        data_dir: Where data sets lie; where the run's configuration says by default.
+        run: Path of the folder of a finished run.
+        data_dir: Folder of the data sets; the one of the run's configuration by default.
 
     Returns:
         The path of the report.
@@ -56,114 +57,124 @@ def write_report(run: str | Path, *, data_dir: str | Path | None = None) -> Path
 
 
 def report_html(view: RunView) -> str:
-    """The whole page."""
+    """Return the whole page of a run."""
     page = Template(files("voltphase.reporting").joinpath("report.html.template").read_text(encoding="utf-8"))
-    summary, config = view.summary, view.config
-    layers = view.layers
+    metric, data = view.metric, view.config.data.name
+    value = metric.text(view.summary.metric(metric.column("test")))
     return page.substitute(
-        title=_shown(f"{view.name}: {_percent(summary['test_accuracy'])} on {config.data.name}"),
-        heading=_shown(f"A diffractive network for {config.data.name}"),
-        subtitle=_shown(_subtitle(view, layers)),
-        accuracy=_percent(summary["test_accuracy"]),
-        accuracy_note=_shown(
-            f"of {len(view.test)} test images answered right with one device state per pixel, as it would be deployed"
-        ),
-        facts="\n".join(
-            f"<div><dt>{_shown(name)}</dt><dd>{_shown(value)}</dd></div>" for name, value in _facts(view, layers)
-        ),
-        sections="\n".join(_sections(view, layers)),
-        config=_shown(config.to_yaml().strip()),
-        versions=_shown(_versions(summary)),
+        title=_shown(f"{view.name}: {value} on {data}"),
+        heading=_shown(f"A diffractive network for {data}"),
+        subtitle=_shown(_subtitle(view)),
+        value=_shown(value),
+        value_note=_shown(view.pictures.headline(metric.name, len(view.test))),
+        facts="\n".join(f"<div><dt>{_shown(name)}</dt><dd>{_shown(text)}</dd></div>" for name, text in _facts(view)),
+        sections="\n".join(sections(view)),
+        config=_shown(view.config.to_yaml().strip()),
+        versions=_shown(_versions(view.summary)),
     )
 
 
-def _sections(view: RunView, layers: list[CodesignLayer]) -> list[str]:
-    model, classes = view.model, view.test.classes
-    grids, regions = model.grids[1:-1], require_regions(model.readout).regions
-    devices = [layer.device_states for layer in layers]
-    levels = [layer.levels().cpu().numpy() for layer in layers]
-    dots = min(max(2 * max(max(grid.shape) for grid in grids) / _MAP_INCHES, _LEAST_DOTS), _MOST_DOTS)
-    right = int((view.predictions == view.test.labels.numpy()).sum())
-    matrix = figures.confusion_matrix(view.predictions, view.test.labels.numpy(), len(classes))
+def sections(view: RunView) -> list[str]:
+    """Return the parts of a run's page, each with its pictures."""
+    return [_learning(view), _light(view), _maps(view), _device(view), _answers(view)]
 
-    def drawing(figure: Figure, text: str, caption: str) -> str:
-        return _figure("svg+xml", style.svg(figure), figure, text, caption)
 
-    def picture(figure: Figure, text: str, caption: str) -> str:
-        return _figure("png", style.png(figure, dots_per_inch=dots), figure, text, caption)
+def _learning(view: RunView) -> str:
+    name = view.metric.name
+    return _section(
+        "learning",
+        "Learning",
+        f"Test {name} is that of the deployed states: one state for each pixel. Training {name} is "
+        "of what light saw in training, drawn at random or mixed: until the choice is settled the two differ.",
+        _drawing(charts.learning_figure(view.history, view.metric), "Learning curves"),
+    )
 
-    examples = [
-        picture(
-            maps.propagation_figure(example, regions, view.grids, classes),
-            f"Test image {example.index} on each plane",
-            _example_caption(example, classes),
-        )
-        for example in view.examples
-    ]
-    return [
-        _section(
-            "learning",
-            "Learning",
-            "Test accuracy is that of the deployed states: one state for each pixel. Training accuracy is "
-            "of what light saw in training, drawn at random or mixed: until the choice is settled the two differ.",
-            drawing(figures.learning_figure(view.metrics), "Learning curves", ""),
+
+def _light(view: RunView) -> str:
+    return _section(
+        "light",
+        "An image on its way through the network",
+        "Intensity of the light that arrives on each plane, each panel scaled to its own brightest sample; shades "
+        f"go with the amplitude, so that dim light shows.{view.pictures.detector_note}",
+        *(
+            _picture(
+                view,
+                maps.propagation_figure(example, view.pictures, view.grids),
+                f"Test image {example.index} on each plane",
+                view.pictures.caption(example),
+            )
+            for example in view.examples
         ),
-        _section(
-            "light",
-            "An image on its way through the network",
-            "Intensity of the light that arrives on each plane, each panel scaled to its own brightest sample; shades "
-            "go with the amplitude, so that dim light shows. On the detector the region that won is drawn bright, and "
-            "the right one dashed where it lost.",
-            *examples,
+    )
+
+
+def _maps(view: RunView) -> str:
+    loaded = _levels(view), [layer.device_states for layer in view.layers], view.model.grids[1:-1]
+    return _section(
+        "maps",
+        "What is loaded on the devices",
+        "The level of every pixel, and the phase and amplitude the device gives for it.",
+        _picture(view, maps.level_figure(*loaded), "Level maps", "Levels."),
+        _picture(view, maps.phase_figure(*loaded), "Phase maps", "Phase, modulo a turn."),
+        _picture(view, maps.amplitude_figure(*loaded), "Amplitude maps", "Amplitude."),
+    )
+
+
+def _device(view: RunView) -> str:
+    levels, devices = _levels(view), [layer.device_states for layer in view.layers]
+    notes = dict.fromkeys(note for device in view.summary.devices for note in device.notes)
+    return _section(
+        "device",
+        "The states of the device",
+        "Each dot is a state a pixel can take. On the complex plane its distance from the centre is the amplitude, "
+        "its angle the phase; the circle is a pixel that takes no light away. Numbers are levels.",
+        *(
+            _drawing(device_figure(device), f"States of {device.name}", _device_caption(device, devices))
+            for device in charts.different_devices(devices)[:_MOST_DEVICES_DRAWN]
         ),
-        _section(
-            "maps",
-            "What is loaded on the devices",
-            "The level of every pixel, and the phase and amplitude the device gives for it.",
-            picture(maps.level_figure(levels, devices, grids), "Level maps", "Levels."),
-            picture(maps.phase_figure(levels, devices, grids), "Phase maps", "Phase, modulo a turn."),
-            picture(maps.amplitude_figure(levels, devices, grids), "Amplitude maps", "Amplitude."),
+        _drawing(
+            charts.level_use_figure(levels, devices),
+            "Use of levels",
+            "Share of each layer's pixels in each level; dashed: an even share.",
         ),
-        _section(
-            "device",
-            "The states of the device",
-            "Each dot is a state a pixel can take. On the complex plane its distance from the centre is the amplitude, "
-            "its angle the phase; the circle is a pixel that takes no light away. Numbers are levels.",
-            *(
-                drawing(device_figure(device), f"States of {device.name}", _device_caption(device, devices))
-                for device in figures.different_devices(devices)[:_MOST_DEVICES_DRAWN]
-            ),
-            drawing(
-                figures.level_use_figure(levels, devices),
-                "Use of levels",
-                "Share of each layer's pixels in each level; dashed: an even share.",
-            ),
-            *(f"<p>{escape(sentence)}</p>" for sentence in figures.favoured_levels(levels, devices)),
-            *(f"<p>Note: {escape(note)}</p>" for note in _notes(view.summary)),
+        *(f"<p>{escape(sentence)}</p>" for sentence in charts.favoured_levels(levels, devices)),
+        *(f"<p>Note: {escape(note)}</p>" for note in notes),
+    )
+
+
+def _answers(view: RunView) -> str:
+    return _section(
+        "answers",
+        "Answers and light",
+        "",
+        '<div class="pair">',
+        *(_drawing(*drawing) for drawing in view.pictures.drawings(view.evaluation)),
+        _drawing(
+            charts.light_figure(view.light, len(view.layers)),
+            "Light left along the axis",
+            "Light left along the axis, mean over test images. Drops at a layer are taken by the device, slopes "
+            "between layers leave the aperture. Gain, which no hardware has, is not counted.",
         ),
-        _section(
-            "answers",
-            "Answers and light",
-            "",
-            '<div class="pair">',
-            drawing(
-                figures.confusion_figure(matrix, classes),
-                "Confusion matrix",
-                f"Test images by what they show and what was answered: {right} of {len(view.test)} right.",
-            ),
-            drawing(
-                figures.light_figure(view.light, len(layers)),
-                "Light left along the axis",
-                "Light left along the axis, mean over test images. Drops at a layer are taken by the device, slopes "
-                "between layers leave the aperture. Gain, which no hardware has, is not counted.",
-            ),
-            "</div>",
-        ),
-    ]
+        "</div>",
+    )
+
+
+def _levels(view: RunView) -> list[np.ndarray]:
+    return [layer.levels().cpu().numpy() for layer in view.layers]
+
+
+def _drawing(figure: Figure, text: str, caption: str = "") -> str:
+    return _figure("svg+xml", style.svg(figure), figure, text, caption)
+
+
+def _picture(view: RunView, figure: Figure, text: str, caption: str) -> str:
+    widest = max(max(grid.shape) for grid in view.model.grids[1:-1])
+    dots = min(max(2 * widest / _MAP_INCHES, _LEAST_DOTS), _MOST_DOTS)
+    return _figure("png", style.png(figure, dots_per_inch=dots), figure, text, caption)
 
 
 def _shown(text: str) -> str:
-    """Text as a page shows it as it is, line by line."""
+    """Return text as a page shows it as it is, line by line."""
     return escape("\n".join(map(printable, text.split("\n"))))
 
 
@@ -181,27 +192,21 @@ def _figure(kind: str, content: bytes, figure: Figure, text: str, caption: str) 
     return f'<figure{wide} style="width:{width}px"><div>{image}</div>{below}</figure>'
 
 
-def _example_caption(example: Example, classes: Sequence[str]) -> str:
-    shown, answered = classes[example.label], classes[example.prediction]
-    verdict = "and was answered right" if example.prediction == example.label else f"and was answered “{answered}”"
-    return f"Test image {example.index} shows “{shown}” {verdict}."
-
-
 def _device_caption(device: DeviceStates, devices: Sequence[Device]) -> str:
     layers = [
         str(number)
         for number, other in enumerate(devices, start=1)
-        if device.digest in {table.digest for table in figures.different_devices([other])}
+        if device.digest in {table.digest for table in charts.different_devices([other])}
     ]
     if len(layers) == len(devices):
         return ""
     return f"On {'layer' if len(layers) == 1 else 'layers'} {', '.join(layers)}."
 
 
-def _subtitle(view: RunView, layers: list[CodesignLayer]) -> str:
-    count = len(layers)
+def _subtitle(view: RunView) -> str:
+    count = len(view.layers)
     return (
-        f"{count} {'layer' if count == 1 else 'layers'} of {_devices(layers)} in free space, "
+        f"{count} {'layer' if count == 1 else 'layers'} of {_devices(view)} in free space, "
         f"{_sizes(view.model.grids[1:-1])} pixels each"
     )
 
@@ -223,65 +228,47 @@ def _ends(grids: Sequence[Grid], size: Callable[[Grid], float]) -> tuple[Grid, G
     return min(grids, key=size), max(grids, key=size)
 
 
-def _devices(layers: list[CodesignLayer]) -> str:
-    names = list(dict.fromkeys(f"{d.name} ({len(d)} levels)" for d in (layer.device_states for layer in layers)))
+def _devices(view: RunView) -> str:
+    devices = [layer.device_states for layer in view.layers]
+    names = list(dict.fromkeys(f"{device.name} ({len(device)} levels)" for device in devices))
     return ", ".join(names) if len(names) <= _MOST_DEVICES_NAMED else f"{len(names)} different devices"
 
 
-def _facts(view: RunView, layers: list[CodesignLayer]) -> list[tuple[str, str]]:
-    summary, model, training = view.summary, view.model, view.config.training
+def _facts(view: RunView) -> list[tuple[str, str]]:
+    summary, model, metric = view.summary, view.model, view.metric
     distances = sorted(set(model.distances))
     gaps = f"{distances[0] * 1e3:.4g}" + (f" to {distances[-1] * 1e3:.4g}" if len(distances) > 1 else "") + " mm"
     facts = [
-        ("training accuracy", _percent(summary["train_accuracy"]) if "train_accuracy" in summary else ""),
+        (f"training {metric.name}", metric.text(summary.metric(metric.column("train")))),
         ("data", f"{view.config.data.name}, {len(view.test)} test images"),
-        ("device", _devices(layers)),
+        ("device", _devices(view)),
         ("samples", f"{_sizes(model.grids)}, pitch {_pitches(model.grids)} µm"),
-        ("layers", f"{len(layers)}, gaps of {gaps}"),
+        ("layers", f"{len(view.layers)}, gaps of {gaps}"),
         ("wavelength", f"{model.wavelength * 1e9:.4g} nm"),
-        ("light on the detector", figures.share(float(view.light.kept[-1]))),
-        ("training", f"{summary.get('epochs', training.epochs)} epochs, {_duration(summary.get('seconds'))}"),
-        ("refined after training", _refined(_mapping(summary.get("refined")))),
-        ("seed", str(summary.get("seed", view.config.seed))),
+        ("light on the detector", charts.share(float(view.light.kept[-1]))),
+        ("training", f"{summary.epochs} epochs, {_duration(summary.seconds)}"),
+        ("refined after training", _refined(summary.refined)),
+        ("seed", str(summary.seed)),
     ]
     return [(name, value) for name, value in facts if value]
 
 
-def _refined(refined: dict[str, Any]) -> str:
-    if not refined:
+def _refined(refined: RefinedRecord | None) -> str:
+    if refined is None:
         return ""
     return (
-        f"loss {refined['loss_before']:.4f} to {refined['loss_after']:.4f} on {refined['images']} training images, "
-        f"{refined['changed_pixels']} pixels changed"
+        f"loss {refined.loss_before:.4f} to {refined.loss_after:.4f} on {refined.images} training images, "
+        f"{refined.changed_pixels} pixels changed"
     )
 
 
-def _versions(summary: dict[str, Any]) -> str:
-    lines = [f"{name} {version}" for name, version in _mapping(summary.get("versions")).items()]
-    if commit := summary.get("commit"):
-        lines.append(f"commit {commit}")
-    lines += [f"{name}: {value}" for name, value in _mapping(summary.get("hardware")).items()]
-    return "\n".join(lines)
+def _versions(summary: Summary) -> str:
+    lines = [f"{name} {version}" for name, version in summary.versions.items()]
+    lines += [f"commit {summary.commit}"] if summary.commit else []
+    return "\n".join(lines + [f"{name}: {value}" for name, value in summary.hardware.items()])
 
 
-def _notes(summary: dict[str, Any]) -> list[str]:
-    """What training said of the devices' tables, each once."""
-    devices = summary.get("devices")
-    about = [_mapping(device).get("notes") for device in devices] if isinstance(devices, list) else []
-    return list(dict.fromkeys(str(note) for notes in about if isinstance(notes, list) for note in notes))
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _percent(fraction: float) -> str:
-    return f"{fraction:.1%}" if fraction < 0.9995 else f"{fraction:.2%}"
-
-
-def _duration(seconds: object) -> str:
-    if not isinstance(seconds, int | float):
-        return "unknown time"
+def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     minutes = seconds / 60

@@ -75,17 +75,17 @@ def house_style() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure of ``width`` x ``height`` inches, bound to no window and to no global state."""
+    """Return a figure of ``width`` x ``height`` inches, bound to no window and to no global state."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def plain(text: str) -> str:
-    """Text from outside as a figure shows it as it is: dollar signs begin no formula, and nothing breaks the line."""
+    """Return text from outside so that a figure shows it as it is: no formulas between dollar signs, no line breaks."""
     return printable(text).replace("$", r"\$")
 
 
 def png(figure: Figure, *, dots_per_inch: float = 150) -> bytes:
-    """The figure as a PNG image of 256 colours, a third of the size of one with all of them."""
+    """Return the figure as a PNG image of 256 colours, a third of the size of one with all of them."""
     full = Image.open(io.BytesIO(_save(figure, "png", dpi=dots_per_inch))).convert("RGB")
     stream = io.BytesIO()
     # Maximum coverage keeps the colour of a single dot within a hundredth or so of the range; a median cut gives the
@@ -95,18 +95,18 @@ def png(figure: Figure, *, dots_per_inch: float = 150) -> bytes:
 
 
 def drawing(figure: Figure, kind: str) -> bytes:
-    """The figure in a format of matplotlib's, the same bytes for the same figure: no date, no version."""
+    """Return the figure in a format of matplotlib's, the same bytes for the same figure: no date, no version."""
     left_out = {"svg": ("Date", "Creator"), "pdf": ("CreationDate", "Creator", "Producer"), "png": ("Software",)}
     return _save(figure, kind, metadata=dict.fromkeys(left_out[kind]) if kind in left_out else None)
 
 
 def svg(figure: Figure) -> bytes:
-    """The figure as an SVG drawing."""
+    """Return the figure as an SVG drawing."""
     return drawing(figure, "svg")
 
 
 def extent(grid: Grid) -> tuple[float, float, float, float]:
-    """(left, right, bottom, top) of a plane in millimetres, row 0 at the top."""
+    """Return (left, right, bottom, top) of a plane in millimetres, row 0 at the top."""
     y, x = grid.coordinates()
     half_y, half_x = grid.pitch[0] / 2, grid.pitch[1] / 2
     edges = (float(x[0]) - half_x, float(x[-1]) + half_x, float(y[-1]) + half_y, float(y[0]) - half_y)

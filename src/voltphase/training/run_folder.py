@@ -72,6 +72,14 @@ class Summary(_Part):
     commit: str | None = Field(default=None, description="a text or null")
     refined: RefinedRecord | None = Field(default=None, description="a group of figures")
 
+    def metric(self, column: str) -> float:
+        """Return the value of a metric.
+
+        Args:
+            column: Name of its column: ``test_accuracy``.
+        """
+        return float((self.model_extra or {})[column])
+
 
 # Where the data lie and how the machine is used are no part of the experiment: a run may go on elsewhere.
 _NOT_THE_EXPERIMENT = {
