@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,10 @@ _MEASURED = Path("devices") / "tn-slm-phase.csv"
 _SIZES = "; ".join(f"{size.name}: {size.description}" for size in sizes.SIZES.values())
 
 
+def _option(*flags: str, **details: Any) -> Any:
+    return typer.Option(*flags, show_default=False, **details)
+
+
 ExperimentArgument = Annotated[
     str,
     typer.Argument(
@@ -36,54 +40,24 @@ PresetOption = Annotated[str, typer.Option("--preset", help=_SIZES)]
 OutOption = Annotated[
     Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results.", parser=given_path)
 ]
-OnlyOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--only",
-        metavar="TEXT",
-        help="Only runs with this label (mnist, codesign, levels=8, …) or a name of this pattern; may be given several "
-        "times, and all must fit.",
-        show_default=False,
-    ),
-]
-DepthOption = Annotated[
-    int | None, typer.Option("--depth", help="Only runs with this number of layers.", show_default=False)
-]
-MinutesOption = Annotated[
-    float | None,
-    typer.Option(
-        "--max-minutes",
-        min=0.0,
-        help="Stop after this many minutes; run the same command again to go on.",
-        show_default=False,
-    ),
-]
-ThreadsOption = Annotated[
-    int | None, typer.Option("--threads", min=1, max=1024, help="CPU threads of this process.", show_default=False)
-]
-DeviceOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--device-file",
-        metavar="FILE",
-        help="The measured modulator. Default: devices/tn-slm-phase.csv in --data-dir or VOLTPHASE_DATA, else the "
-        "modelled tn-slm.",
-        show_default=False,
-        parser=given_path,
-    ),
-]
+_ONLY = (
+    "Only runs with this label (mnist, codesign, levels=8, …) or a name of this pattern; may be given several times, "
+    "and all must fit."
+)
+OnlyOption = Annotated[list[str] | None, _option("--only", metavar="TEXT", help=_ONLY)]
+DepthOption = Annotated[int | None, _option("--depth", help="Only runs with this number of layers.")]
+_MINUTES = "Stop after this many minutes; run the same command again to go on."
+MinutesOption = Annotated[float | None, _option("--max-minutes", min=0.0, help=_MINUTES)]
+ThreadsOption = Annotated[int | None, _option("--threads", min=1, max=1024, help="CPU threads of this process.")]
+_DEVICE = (
+    "The measured modulator. Default: devices/tn-slm-phase.csv in --data-dir or VOLTPHASE_DATA, else the modelled "
+    "tn-slm."
+)
+DeviceOption = Annotated[Path | None, _option("--device-file", metavar="FILE", help=_DEVICE, parser=given_path)]
 ListOption = Annotated[bool, typer.Option("--list", help="Only name the runs, and which are there.")]
 RenderOption = Annotated[bool, typer.Option("--render-only", help="Only draw what is there.")]
-PageOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--page",
-        metavar="FILE",
-        help="The Markdown page to put tables and figures on. Default: DIR/PRESET/reproduction.md.",
-        show_default=False,
-        parser=given_path,
-    ),
-]
+_PAGE = "The Markdown page to put tables and figures on. Default: DIR/PRESET/reproduction.md."
+PageOption = Annotated[Path | None, _option("--page", metavar="FILE", help=_PAGE, parser=given_path)]
 
 
 def reproduce(
@@ -130,7 +104,8 @@ def reproduce(
             runs = _fitting(experiment, chosen, ready, only or (), depth)
             if dry_run:
                 for run in runs:
-                    say(f"{_state(run, folder)}  {run.experiment} {run.name}")
+                    state = folder.state(run)
+                    say(f"{'to do' if state == 'damaged' else state}  {run.experiment} {run.name}")
                 return
             if not render_only:
                 if measured is None:
@@ -198,12 +173,6 @@ def _train(
     if not size.conclusive:
         say(sizes.INCONCLUSIVE)
     return bool(summary.failed)
-
-
-def _state(run: Run, folder: ResultFolder) -> str:
-    if folder.finished(run):
-        return "done"
-    return "other device" if folder.other_devices(run) else "to do"
 
 
 def _measured_device(given: Path | None, data_dir: Path | None) -> Path | None:

@@ -24,13 +24,7 @@ _Outside = Literal["outside lower center", "outside right upper"]
 
 
 def dumbbells(axes: Axes, names: Sequence[str], pairs: Sequence[tuple[Outcomes, float | None]]) -> None:
-    """Draw our number and the paper's on a line each, joined.
-
-    Args:
-        axes: Where to draw.
-        names: Name of each line.
-        pairs: Our runs and the paper's test accuracy, for each line.
-    """
+    """Draw our test accuracy and the paper's on a line each, joined."""
     named = set()
 
     def name(label: str) -> str | None:
@@ -67,16 +61,7 @@ def draw_curves(
     per_epoch: float = 1.0,
     style: str = "-",
 ) -> None:
-    """Draw the mean of curves with a value an epoch, and the range they cover.
-
-    Args:
-        axes: Where to draw.
-        curves: Curves of one value an epoch, which may differ in length.
-        colour: Colour of the line.
-        label: Name of the line in the legend.
-        per_epoch: What an epoch advances along the axis.
-        style: Style of the line, as matplotlib writes it.
-    """
+    """Draw the mean of curves with a value an epoch, and the range they cover."""
     if not curves:
         return
     shortest = min(map(len, curves))
@@ -92,11 +77,6 @@ def legend(axes: Axes) -> None:
     """Draw a legend where it hides least, if there is anything to name."""
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="best", frameon=True, facecolor="white", edgecolor="none", framealpha=0.8)
-
-
-def below(figure: Figure, axes: Axes, columns: int) -> None:
-    """Draw the legend of ``axes`` below all panels."""
-    shared_legend(figure, [axes], "outside lower center", columns)
 
 
 def shared_legend(figure: Figure, panels: Iterable[Axes], place: _Outside, columns: int = 1) -> None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from voltphase.reporting.style import ACCENT, INK, MUTED, SECOND, new_figure
-from voltphase.reproduction.charts import COLOURS, below, curves_of, draw_curves, dumbbells, legend, shared_legend
+from voltphase.reproduction.charts import COLOURS, curves_of, draw_curves, dumbbells, legend, shared_legend
 from voltphase.reproduction.markdown import TEST
 from voltphase.reproduction.ours import interpretations
 from voltphase.reproduction.ours.study import at_best_rate
@@ -47,7 +47,7 @@ def draw_table1(outcomes: Outcomes) -> Figure:
             axes.set_title(f"{data}, depth {depth}")
     for axes in panels[-1]:
         axes.set_xlabel("test accuracy")
-    below(figure, panels[0][0], 2)
+    shared_legend(figure, [panels[0][0]], "outside lower center", 2)
     return figure
 
 
@@ -152,7 +152,7 @@ def draw_figure2(outcomes: Outcomes) -> Figure:
         dumbbells(accuracy, schedules, pairs)
         accuracy.set_xlabel("test accuracy")
     shared_legend(figure, panels[0], "outside right upper")
-    below(figure, panels[1][0], 2)
+    shared_legend(figure, [panels[1][0]], "outside lower center", 2)
     return figure
 
 
@@ -185,7 +185,7 @@ def draw_figure3(outcomes: Outcomes) -> Figure:
         row[0].set_ylabel("test accuracy")
     for axes in panels[-1]:
         axes.set_xlabel("depth")
-    below(figure, panels[0][0], len(_METHODS))
+    shared_legend(figure, [panels[0][0]], "outside lower center", len(_METHODS))
     return figure
 
 

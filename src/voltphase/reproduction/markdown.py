@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from voltphase.core.errors import OutputError
@@ -10,6 +10,9 @@ from voltphase.sweeps.results import Outcomes
 
 MISSING = "missing"
 _ROUNDING = 1e-9
+
+#: What speaks for or against a claim: names of numbers, and the numbers where they are known.
+Numbers = Iterable[tuple[str, float | None]]
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -31,13 +34,7 @@ def marks(name: str) -> tuple[str, str]:
 
 
 def replace_block(text: str, name: str, block: str, page: Path) -> str:
-    """Return the text of a page with a block between the marks of its name, in place of what is there.
-
-    Args:
-        text: Text of the page.
-        name: Name of the block.
-        block: What to put there.
-        page: Path of the page, for an error.
+    """Return the text of ``page`` with ``block`` between the marks of its name, in place of what is there.
 
     Raises:
         OutputError: if each mark is not there once, the end after the begin.
@@ -54,13 +51,9 @@ def replace_block(text: str, name: str, block: str, page: Path) -> str:
 
 
 def ours(outcomes: Outcomes, *path: str) -> str:
-    """Return the mean of a number over the results for one cell of a table.
+    """Return the mean of a number over the results for one cell of a table, whose runs ``outcomes`` are.
 
     With spread and count where there are several results; a dash where nothing was to be run.
-
-    Args:
-        outcomes: The runs of the cell.
-        path: Keys under which the number stands in a result.
     """
     mean, spread = outcomes.mean(*path), outcomes.spread(*path)
     if mean is None:
@@ -90,10 +83,18 @@ def files_agree(outcomes: Outcomes) -> str:
     return f"equal ({len(pairs)})" if apart < _ROUNDING else f"up to {100 * apart:.2f} points apart ({len(pairs)})"
 
 
-def claim(told: str, found: Iterable[tuple[str, float | None]], unit: str = "") -> str:
-    """Return a claim of the paper in words, and the numbers here that speak for it or against it."""
-    numbers = (f"{name} {MISSING if number is None else f'{number:.4g}{unit}'}" for name, number in found)
-    return f"\nThe paper: {told}. Here: {'; '.join(numbers)}.\n"
+def claim(told: str, unit: str = "") -> Callable[[Callable[[Outcomes], Numbers]], Callable[[Outcomes], str]]:
+    """Return a decorator that puts a claim of the paper before the numbers here that speak for it or against it."""
+
+    def decorate(numbers: Callable[[Outcomes], Numbers]) -> Callable[[Outcomes], str]:
+        def conclusion(outcomes: Outcomes) -> str:
+            found = numbers(outcomes)
+            here = "; ".join(f"{name} {MISSING if value is None else f'{value:.4g}{unit}'}" for name, value in found)
+            return f"\nThe paper: {told}. Here: {here}.\n"
+
+        return conclusion
+
+    return decorate
 
 
 def paper(number: float | None) -> str:

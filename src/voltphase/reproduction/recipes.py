@@ -23,13 +23,6 @@ def sized_run(
     """Return a run of the size's system for the data set and the seed that ``labels`` name, changed by ``settings``.
 
     The device is the size's, with 8 levels picked evenly, unless ``settings`` say otherwise.
-
-    Args:
-        size: The size it is of.
-        experiment: Name of the experiment it belongs to.
-        labels: What tells it from its siblings: ``data`` at least.
-        settings: The settings it changes, by dotted keys.
-        own_process: Whether it is trained in a process of its own.
     """
     chosen = {**size.settings, **size.machine, **_PICK}
     if not any(key in ("device.file", "device.model") or key.startswith("devices") for key in settings):
@@ -39,22 +32,11 @@ def sized_run(
 
 
 def paper_recipe(depth: int, gain: float, epochs: int) -> dict[str, Any]:
-    """Return the settings of the paper's recipe.
-
-    Args:
-        depth: Number of layers.
-        gain: The paper's lambda.
-        epochs: Number of epochs.
-    """
+    """Return the settings of the paper's recipe; ``gain`` is the paper's lambda."""
     return {"recipe": "paper", "optics.depth": depth, "codesign.gain": gain, "training.epochs": epochs}
 
 
 def automatic(depth: int, epochs: int) -> dict[str, Any]:
-    """Return the paper's recipe with the readout's scale set by the first batch instead of a lambda.
-
-    Args:
-        depth: Number of layers.
-        epochs: Number of epochs.
-    """
-    found = {"task.scale": "calibrated", "training.scale_learning_rate": 0.0}
-    return {**paper_recipe(depth, 1.0, epochs), **found}
+    """Return the paper's recipe with the readout's scale set by the first batch instead of a lambda."""
+    calibrated = {"task.scale": "calibrated", "training.scale_learning_rate": 0.0}
+    return {**paper_recipe(depth, 1.0, epochs), **calibrated}

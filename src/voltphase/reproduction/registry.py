@@ -50,9 +50,6 @@ OF_THE_PAPER: Final = ("table1", "table2", "figure2", "figure4", "figure3")
 def choose(name: str) -> list[Experiment]:
     """Return the experiment of that name, or those of the paper for ``all``.
 
-    Args:
-        name: Name of an experiment, or ``all``.
-
     Raises:
         ConfigError: if there is none.
     """

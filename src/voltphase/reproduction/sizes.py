@@ -55,11 +55,7 @@ class Size:
         return max(self.depths)
 
     def best_lambda(self, depth: int) -> float:
-        """Return the best lambda of a depth; the geometric mean of its neighbours' if table 1 leaves it out.
-
-        Args:
-            depth: Number of layers.
-        """
+        """Return the best lambda of a depth; the geometric mean of its neighbours' if table 1 leaves it out."""
         known = self.best_lambdas
         if depth in known:
             return known[depth]
@@ -130,9 +126,6 @@ SIZES: Final[dict[str, Size]] = {
 
 def get(name: str) -> Size:
     """Return the size of that name.
-
-    Args:
-        name: What stands after ``--preset``.
 
     Raises:
         ConfigError: if there is none.

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
@@ -37,9 +37,18 @@ class ResultFolder:
         """Return where the result of a run belongs."""
         return self.path / run.experiment / f"{run.name}.json"
 
-    def damaged(self, run: Run) -> bool:
-        """Return whether there is a file under the run's name that is no result."""
-        return self.file(run).exists() and _read(self.file(run)) is None
+    def state(self, run: Run) -> Literal["done", "to do", "damaged", "other device"]:
+        """Return whether the file under the run's name is of this very run, of other settings, no result, or another's.
+
+        Raises:
+            VoltphaseError: if the run's settings do not fit, or a device cannot be had.
+        """
+        own = read_result(self.file(run))
+        if own is None:
+            return "damaged" if self.file(run).exists() else "to do"
+        if _is_of(own, run):
+            return "done"
+        return "to do" if _device_digests(own) == run.device_digests else "other device"
 
     def read(self, run: Run) -> dict[str, Any] | None:
         """Return the result under the run's name, if it is of these settings, whatever the device's states.
@@ -47,30 +56,12 @@ class ResultFolder:
         Raises:
             ConfigError: if the run's settings do not fit.
         """
-        own = _read(self.file(run))
+        own = read_result(self.file(run))
         return own if own is not None and _settings(own, []) == identity(run.config, []) else None
-
-    def finished(self, run: Run) -> bool:
-        """Return whether the result under the run's name is of this very run, and not of other settings or devices.
-
-        Raises:
-            VoltphaseError: if the run's settings do not fit, or a device cannot be had.
-        """
-        own = _read(self.file(run))
-        return own is not None and _is_of(own, run)
-
-    def other_devices(self, run: Run) -> list[str]:
-        """Return the devices of the result under the run's name if they are not the run's own; otherwise nothing.
-
-        Raises:
-            VoltphaseError: if the run's settings do not fit, or a device cannot be had.
-        """
-        own = _read(self.file(run))
-        return [] if own is None or _device_digests(own) == run.device_digests else own["devices"]
 
     def same_run(self, run: Run) -> dict[str, Any] | None:
         """Return the result of this very run under whatever name, as two experiments may have a run in common."""
-        everything = (_read(path) for path in sorted(self.path.glob("*/*.json")) if path.parent.name != WORK)
+        everything = (read_result(path) for path in sorted(self.path.glob("*/*.json")) if path.parent.name != WORK)
         return next((one for one in everything if one is not None and _is_of(one, run)), None)
 
     def outcomes(self, runs: Iterable[Run]) -> Outcomes:
@@ -120,7 +111,8 @@ class _Content(BaseModel):
     epochs: list[dict[str, float]]
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def read_result(path: Path) -> dict[str, Any] | None:
+    """Return what a result's file holds; None if there is none, or it is damaged."""
     try:
         content = read_json(path, DataError)
         _Content.model_validate(content)

@@ -16,7 +16,7 @@ from voltphase.core.files import write_errors, write_json, write_text
 from voltphase.sweeps.evaluate import result_of
 from voltphase.sweeps.lock import lock
 from voltphase.sweeps.peak_memory import train_apart
-from voltphase.sweeps.results import ResultFolder
+from voltphase.sweeps.results import ResultFolder, read_result
 from voltphase.sweeps.runs import Run
 from voltphase.training import RunFolder, train
 
@@ -93,7 +93,7 @@ def run_all(
             left = worker.time_left(todo[place + 1 :])
             say(f"[{len(summary.finished)}/{len(runs)}] {run.experiment} {run.name}: {line}{left}")
     # Others have gone on meanwhile.
-    summary.finished += [run for run in summary.elsewhere if folder.finished(run)]
+    summary.finished += [run for run in summary.elsewhere if folder.state(run) == "done"]
     summary.elsewhere = [run for run in summary.elsewhere if run not in summary.finished]
     return summary
 
@@ -116,19 +116,20 @@ def _unfinished(runs: Sequence[Run], folder: ResultFolder, summary: SweepSummary
     todo = []
     for run in runs:
         try:
-            done = folder.finished(run)
-            made_with = [] if done else folder.other_devices(run)
-            if folder.damaged(run):
-                say(f"{folder.file(run)} is no whole result: it is run again")
+            state = folder.state(run)
         except VoltphaseError as error:
             _note_failure(summary, run, error, say)
             continue
-        if made_with:
+        file = folder.file(run)
+        if state == "other device":
+            made_with = ", ".join((read_result(file) or {}).get("devices", []))
             raise OutputError(
-                f"expected {folder.file(run)} to be of the device to run with, but it was made with "
-                f"{', '.join(made_with)}: name that one with --device-file, choose another --out, or remove the file"
+                f"expected {file} to be of the device to run with, but it was made with {made_with}: name that one "
+                "with --device-file, choose another --out, or remove the file"
             )
-        (summary.finished if done else todo).append(run)
+        if state == "damaged":
+            say(f"{file} is no whole result: it is run again")
+        (summary.finished if state == "done" else todo).append(run)
     return todo
 
 

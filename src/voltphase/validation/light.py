@@ -17,28 +17,12 @@ DOUBLE = torch.complex128
 
 
 def through(field: Tensor, source: Grid, target: Grid | None = None, *, distance: float, **options: Any) -> Tensor:
-    """Propagate a field through free space.
-
-    Args:
-        field: Complex field on the source, ``... x rows x columns``.
-        source: Grid of the field.
-        target: Grid to propagate to; the source's if None.
-        distance: Distance between the planes in metres.
-        options: Options of :class:`voltphase.optics.Propagator`, such as ``method``.
-    """
+    """Propagate a field through free space, with the options of :class:`voltphase.optics.Propagator`."""
     return Propagator(source, target, wavelength=WAVELENGTH, distance=distance, dtype=DOUBLE, **options)(field)
 
 
 def at_far_point(field: Tensor, source: Grid, point: tuple[float, float], *, distance: float, method: Any) -> Tensor:
-    """Return the field at one point of a far plane.
-
-    Args:
-        field: Complex field on the source.
-        source: Grid of the field.
-        point: The point (y, x) in metres.
-        distance: Distance of the plane in metres.
-        method: Method of propagation.
-    """
+    """Return the field at one point (y, x) of a far plane."""
     # Unchecked: the point is kilometres off the axis, where the paraxial far field is still the closed form's.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnitWarning)

@@ -59,13 +59,7 @@ def _free(rate: float) -> dict[str, Any]:
 
 
 def samples(config: Config) -> float:
-    """Return how many samples to either side light of the highest spatial frequency goes.
-
-    That is ``wavelength * z / (2 * pitch**2)``.
-
-    Args:
-        config: Settings of a run, whose size, pitch and distance are single numbers.
-    """
+    """Return how many samples light of the highest spatial frequency goes sideways: wavelength z / (2 pitch²)."""
     optics = config.optics
     assert isinstance(optics.pitch, float)
     assert isinstance(optics.distances, float)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
-from voltphase.reproduction.markdown import TEST, TRAIN, claim, difference, from_files, ours, paper, table
+from voltphase.reproduction.markdown import TEST, TRAIN, Numbers, claim, difference, from_files, ours, paper, table
 from voltphase.reproduction.recipes import paper_recipe, sized_run
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
@@ -64,12 +63,9 @@ def report(outcomes: Outcomes) -> str:
     return table(heading, rows)
 
 
-def conclusion(outcomes: Outcomes) -> str:
-    """Return the paper's claim and the numbers here."""
-    return claim("annealing beats a static temperature", _ends(outcomes))
-
-
-def _ends(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:
+@claim("annealing beats a static temperature")
+def conclusion(outcomes: Outcomes) -> Numbers:
+    """Yield the worst of the falling temperatures and the best that stays, on each data set."""
     for data in outcomes.distinct("data"):
         reached = {name: outcomes.where(data=data, schedule=name).mean(*TEST) for name in SCHEDULES}
         annealed = [mean for name, mean in reached.items() if "static" not in name and mean is not None]

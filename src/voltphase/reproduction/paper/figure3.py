@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from voltphase.reproduction.markdown import TEST, claim, files_agree, ours, table
+from voltphase.reproduction.markdown import TEST, Numbers, claim, files_agree, ours, table
 from voltphase.reproduction.recipes import paper_recipe, sized_run
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
@@ -84,24 +83,16 @@ def report(outcomes: Outcomes) -> str:
     return table(heading, rows)
 
 
-def conclusion(outcomes: Outcomes) -> str:
-    """Return the paper's claim and the numbers here."""
-    return claim("codesign beats QAT and PTQ, most at 8 levels", _leads(outcomes), " points")
-
-
 def lead(outcomes: Outcomes, method: str) -> float | None:
-    """Return how far a codesign method is ahead of the better rival, in points.
-
-    Args:
-        outcomes: Runs of one depth and number of levels on one data set.
-        method: The method, one of ``OURS``.
-    """
+    """Return by how many points a method is ahead of the better rival, at one depth and number of levels."""
     rivals = [mean for rival in ("qat", "ptq") if (mean := outcomes.where(method=rival).mean(*TEST)) is not None]
     reached = outcomes.where(method=method).mean(*TEST)
     return None if reached is None or not rivals else 100 * (reached - max(rivals))
 
 
-def _leads(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:
+@claim("codesign beats QAT and PTQ, most at 8 levels", " points")
+def conclusion(outcomes: Outcomes) -> Numbers:
+    """Yield the mean lead over depths."""
     for data, levels, here in outcomes.by("data", "levels"):
         for method in OURS:
             found = [lead(of_depth, method) for _, of_depth in here.by("depth")]

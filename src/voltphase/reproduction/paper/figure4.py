@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from voltphase.devices.models import lcos
-from voltphase.reproduction.markdown import MISSING, claim, table
+from voltphase.reproduction.markdown import MISSING, Numbers, claim, table
 from voltphase.reproduction.recipes import paper_recipe, sized_run
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
@@ -45,9 +44,6 @@ SIZES: Final = {"smoke": Figure4Sizes(60, (2,)), "cpu": Figure4Sizes(), "paper":
 
 def write_device(path: Path) -> None:
     """Write the table of a modelled device of 1024 levels, for runs with up to 784.
-
-    Args:
-        path: The file to write.
 
     Raises:
         OutputError: if it cannot be written.
@@ -111,12 +107,9 @@ def report(outcomes: Outcomes) -> str:
     return table(heading, rows) + note
 
 
-def conclusion(outcomes: Outcomes) -> str:
-    """Return the paper's claim and the numbers here."""
-    return claim("time is linear in the levels", _growth(outcomes))
-
-
-def _growth(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:
+@claim("time is linear in the levels")
+def conclusion(outcomes: Outcomes) -> Numbers:
+    """Yield how many times as long the most levels take as the fewest."""
     fewest, most = min(outcomes.distinct("levels")), max(outcomes.distinct("levels"))
     for method in METHODS:
         few, many = (outcomes.where(method=method, levels=levels).results for levels in (fewest, most))

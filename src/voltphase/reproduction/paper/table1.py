@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from voltphase.reproduction.markdown import TEST, TRAIN, claim, difference, from_files, ours, paper, table
+from voltphase.reproduction.markdown import TEST, TRAIN, Numbers, claim, difference, from_files, ours, paper, table
 from voltphase.reproduction.recipes import automatic, paper_recipe, sized_run
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
@@ -58,15 +58,7 @@ def best(data: str, depth: int) -> float | None:
 
 
 def lambda_run(size: Size, data: str, depth: int, gain: float, *, experiment: str = NAME) -> Run:
-    """Return the paper's recipe at a depth with a lambda.
-
-    Args:
-        size: Size of the experiment.
-        data: Name of the data set.
-        depth: Number of layers.
-        gain: The lambda.
-        experiment: Name of the experiment that the run stands in.
-    """
+    """Return the paper's recipe at a depth with a lambda."""
     return _run(size, data, depth, f"lambda{gain:g}", paper_recipe(depth, gain, EPOCHS[size.name]), experiment)
 
 
@@ -102,12 +94,9 @@ def report(outcomes: Outcomes) -> str:
     return table(heading, rows)
 
 
-def conclusion(outcomes: Outcomes) -> str:
-    """Return the paper's claim and the numbers here."""
-    return claim("a wrong λ ruins training", _by_lambda(outcomes))
-
-
-def _by_lambda(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:
+@claim("a wrong λ ruins training")
+def conclusion(outcomes: Outcomes) -> Numbers:
+    """Yield the best and the worst λ of each network."""
     for data, depth, here in outcomes.by("data", "depth"):
         means = [of_variant.mean(*TEST) for variant, of_variant in here.by("variant") if variant.startswith("lambda")]
         known = [mean for mean in means if mean is not None]

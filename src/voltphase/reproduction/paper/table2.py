@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
-from voltphase.reproduction.markdown import claim, difference, files_agree, ours, paper, table
+from voltphase.reproduction.markdown import Numbers, claim, difference, files_agree, ours, paper, table
 from voltphase.reproduction.paper import table1
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.confidence import CUTS
@@ -46,12 +45,9 @@ def report(outcomes: Outcomes) -> str:
     return table(["data", "depth", "cut", "paper", "ours", "points", "from files"], rows)
 
 
-def conclusion(outcomes: Outcomes) -> str:
-    """Return the paper's claim and the numbers here."""
-    return claim("confidence grows with depth", _kept(outcomes))
-
-
-def _kept(outcomes: Outcomes) -> Iterator[tuple[str, float | None]]:
+@claim("confidence grows with depth")
+def conclusion(outcomes: Outcomes) -> Numbers:
+    """Yield what is left under the largest cut, by depth."""
     cut = max(CUTS)
     for data, depth, here in outcomes.by("data", "depth"):
         accuracy = here.mean("accuracy_when_cut", f"{cut:g}")
