@@ -84,9 +84,8 @@ def voltphase_donn(setting: Setting, engine: Engine = "auto") -> Calls:
 def floor(setting: Setting, engine: Engine = "auto") -> Calls:
     """The matrix products or Fourier transforms of :func:`voltphase_donn` and nothing else."""
     model = _donn(setting, engine)
-    assert model.cascade is not None
-    assert isinstance(model.cascade.executor, CpuExecutor)
-    there, back = floor_calls(model.cascade.executor, setting.batch)
+    assert isinstance(model.executor, CpuExecutor)
+    there, back = floor_calls(model.executor, setting.batch)
     return Calls(lambda: (there(), back()), there)
 
 

@@ -22,7 +22,8 @@ from voltphase.core.files import write_json
 from voltphase.optics import AngularSpectrum
 from voltphase.optics.common_grid import CommonGrid, common_grid
 from voltphase.optics.grid import Grid
-from voltphase.optics.maps import Engine
+from voltphase.optics.kernel import Convolution
+from voltphase.optics.maps import FourierMap, LinearMap
 from voltphase.optics.methods.accuracy.exact_light import Waves, half_bands, response
 from voltphase.optics.methods.formulas import carrier
 from voltphase.optics.methods.geometry import Geometry
@@ -59,17 +60,17 @@ class LowRank:
         return self.rows @ parts.movedim(-2, -3).flatten(-3, -2)
 
 
-def engines(geometry: Geometry) -> tuple[Engine, Engine, LowRank]:
+def engines(geometry: Geometry) -> tuple[LinearMap, LinearMap, LowRank]:
     """The FFT in double and in single precision, and the sum of separable kernels."""
-    method = AngularSpectrum()
-    plan = next(plan for plan in method.plans(geometry) if plan.engine == "fft")
+    kernel = AngularSpectrum().kernel(geometry)
+    assert isinstance(kernel, Convolution)
     rows, columns = common_grid(geometry.source, geometry.target, 0), common_grid(geometry.source, geometry.target, 1)
     if rows is None or columns is None:
         raise RuntimeError("equal grids share points")
     y, x = (Waves.of(band, geometry.wavelength) for band in half_bands(geometry))
     table = response(geometry, (y, x), (rows.displacements(), columns.displacements()))
     low = LowRank(table * carrier(geometry.wavelength, geometry.distance), rows, columns)
-    return plan.build(torch.complex128), plan.build(torch.complex64), low
+    return FourierMap(kernel, torch.complex128), FourierMap(kernel, torch.complex64), low
 
 
 def main() -> None:

@@ -71,7 +71,7 @@ def light(model: vp.DONN, images: Tensor, states: list[Tensor], device: torch.de
     """What ``states`` on the layers send to each region, and the gradients of it."""
     modulations = [state.to(device, model.layers[0].table.values.dtype).requires_grad_() for state in states]
     model.to(device)
-    with reduced(device) if model.cascade is not None and model.cascade.tf32 else nullcontext():
+    with reduced(device) if model.executor.tf32 else nullcontext():
         sums = model.measure(images.to(device), modulations)
         gradients = torch.autograd.grad(sums.sum(), modulations)
     return [tensor.detach().cpu().to(torch.complex128) for tensor in (sums, torch.stack(gradients))]

@@ -283,7 +283,7 @@ def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, m
             "data.name=mnits",
             "--set: expected data.name to be digits, mnist or fashion-mnist, but got 'mnits': did you mean mnist?",
         ),
-        ("optics.method=fresnal", "--set: expected optics.method to be auto, fresnel, "),
+        ("optics.method=fresnal", "--set: expected optics.method to be auto, angular-spectrum, "),
         ("device.model=tn-sml", "--set: expected device.model to be tn-slm, "),
         ("optics=5", "--set: expected optics to be a group of keys, but got 5"),
         (

@@ -19,6 +19,7 @@ from voltphase import codesign, devices, optics
 from voltphase.core.errors import ConfigError, VoltphaseError
 from voltphase.data import ImageDataset
 from voltphase.devices.calibration import intensities as calibration
+from voltphase.optics import backends
 from voltphase.tasks import Classification
 from voltphase.training.batches import ImageBatches
 
@@ -105,22 +106,12 @@ CALLS: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
         {"grid": GRID, "size": (2e-4, 1e-4), "centre": (0.0, 0.0)},
     ),
     "Aperture": (optics.Aperture, {"grid": GRID, "diameter": 2e-4, "size": None, "dtype": torch.complex64}),
-    "Element": (optics.Element, {"transmission": torch.ones(SIZE, SIZE), "dtype": torch.complex64}),
+    "Element": (optics.Element, {"transmission": torch.ones(SIZE, SIZE), "grid": GRID, "dtype": torch.complex64}),
     "Element()": (optics.Element(torch.ones(SIZE, SIZE)), {"field": FIELD}),
     "image_interpolation": (optics.image_interpolation, {"size_in": 3, "size_out": 5}),
     "FresnelPixels": (optics.FresnelPixels, {"fill_factor": 0.9}),
     "FocalPlane": (optics.FocalPlane, {"front": 0.1}),
-    "Cascade": (
-        optics.Cascade,
-        {
-            "first": (torch.eye(4, dtype=torch.complex128),) * 2,
-            "between": [],
-            "last": (torch.eye(4, dtype=torch.complex128),) * 2,
-            "dtype": torch.complex64,
-            "engine": "auto",
-            "tf32": False,
-        },
-    ),
+    "Options": (backends.Options, {"dtype": torch.complex64, "engine": "auto", "tf32": False}),
     "Regions": (vp.Regions, {"boxes": ((0, 0, 2, 2), (2, 2, 1, 1)), "shape": (4, 4), "paired": False}),
     "Regions.paper": (vp.Regions.paper, {"size": 20}),
     "Regions.paper_pairs": (vp.Regions.paper_pairs, {"size": 20}),

@@ -9,6 +9,12 @@ import torch
 
 import voltphase as vp
 from voltphase.core.errors import ConfigError, GeometryError
+from voltphase.optics import Aperture, Element, ThinLens
+from voltphase.optics.backends import Options
+from voltphase.optics.backends.select import select
+from voltphase.optics.explain import RunExplanation
+from voltphase.optics.gap import gaps_between, stack_of
+from voltphase.optics.stack import walk
 from voltphase.tasks import Classification
 
 SIZE = 20
@@ -58,28 +64,93 @@ def test_the_fast_path_sees_what_the_planes_show(images: torch.Tensor, measure) 
 
 @pytest.mark.parametrize("measure", ["sum", "fraction"])
 @pytest.mark.parametrize(
-    ("method", "engine", "applied"),
+    ("method", "engine", "backend", "applied"),
     [
-        ("fresnel", "matrix", "matrix"),
-        ("fresnel", "fft", "fft"),
-        ("angular-spectrum", "fft", "fft"),
-        ("fresnel-wrapped", "auto", "fft"),
-        ("angular-spectrum", "matrix", None),
+        ("fresnel", "matrix", "cpu", "matrix"),
+        ("fresnel", "fft", "cpu", "fft"),
+        ("fresnel", "matrix", "reference", "matrix"),
+        ("fresnel", "fft", "reference", "fft"),
+        ("angular-spectrum", "fft", "cpu", "fft"),
+        ("angular-spectrum", "fft", "reference", "fft"),
+        ("fresnel-wrapped", "auto", "cpu", "fft"),
+        ("angular-spectrum", "matrix", "auto", "matrix"),
     ],
 )
-def test_every_method_and_engine_gives_what_one_step_after_the_other_gives(
-    images: torch.Tensor, method: str, engine, applied: str | None, measure
+def test_every_method_engine_and_back_end_gives_what_one_step_after_the_other_gives(
+    images: torch.Tensor, method: str, engine, backend: str, applied: str, measure
 ) -> None:
     task = Classification(differential=False, measure=measure, scale=2.0)
-    model = network(method=method, engine=engine, task=task, dtype=torch.complex128)
-    cascade, results = model.cascade, []
-    assert (None if cascade is None else cascade.executor.engines[1]) == applied
-    for path in (cascade, None):
-        model.cascade, model.layers[0].draws, model.layers[1].draws = path, 0, 0
-        logits = model(images)
+    model = network(method=method, engine=engine, backend=backend, task=task, dtype=torch.complex128)
+    assert model.explain().engines[1] == applied
+
+    def by_steps(images: torch.Tensor) -> torch.Tensor:
+        *_, field = walk(model.propagators, model.source(images), [layer.modulation() for layer in model.layers])
+        return model.readout(field)
+
+    results = []
+    for run in (model, by_steps):
+        model.layers[0].draws, model.layers[1].draws = 0, 0
+        logits = run(images)
         gradients = torch.autograd.grad(logits.square().sum(), [layer.design for layer in model.layers])
         results.append((logits, *gradients))
     torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-13)
+
+
+def test_what_runs_is_what_is_explained() -> None:
+    model = network()
+    explained = model.explain()
+    assert explained.backend == "cpu"
+    assert explained.summary == "cpu back end; matrix in all gaps; single precision"
+    for part in ("back end   cpu: ", "gap 3      fresnel over 30 mm: matrix", "ms by reference"):
+        assert part in str(explained)
+    waves = network(method="angular-spectrum", engine="matrix", tf32=True).explain()
+    assert waves.backend == "reference"
+    assert "cpu cannot, because it has no map for the kernel of gap 1" in waves.reason
+    assert "TF32 in the matrix products" in waves.summary
+    with pytest.raises(ConfigError, match="'cpu' cannot, because it has no map"):
+        network(method="angular-spectrum", engine="matrix", backend="cpu")
+    with pytest.raises(ConfigError, match="a back end out of auto, cpu, reference, but got 'gpu'"):
+        network(backend="gpu")
+
+
+@pytest.mark.parametrize("size", [320, 400, 512])
+def test_large_networks_say_that_transforms_run(size: int) -> None:
+    plane = vp.Grid(size, 36e-6)
+    gaps = gaps_between([plane] * 4, [0.3] * 3, wavelength=532e-9, method="fresnel")
+    options = Options(torch.complex64)
+    stack = stack_of([(gap,) for gap in gaps])
+    selected = select(stack, options)
+    assert selected.name == "cpu"
+    executor = selected.backend.compile(stack, options)
+    explained = RunExplanation.of(selected.name, selected.reason, executor, [(gap,) for gap in gaps])
+    assert "fft in all gaps" in explained.summary
+    assert sorted(
+        {type(each).__name__ for each in executor.modules()} & {"SeparableConvolution", "EvenOddMatrixMap"}
+    ) == ["SeparableConvolution"]
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_a_lens_and_an_aperture_stand_inside_a_network(images: torch.Tensor, backend: str) -> None:
+    plane = vp.Grid(22, 36e-6)
+    lens = ThinLens(plane, wavelength=532e-9, focal_length=0.3, dtype=torch.complex128)
+    hole = Aperture(plane, diameter=6e-4, dtype=torch.complex128)
+    distances = [0.03, (0.01, lens, 0.01, hole, 0.02), 0.03]
+    model = network(distances=distances, backend=backend, dtype=torch.complex128).eval()
+    assert model.distances == pytest.approx([0.03, 0.04, 0.03])
+    options = {"wavelength": 532e-9, "method": "fresnel", "dtype": torch.complex128}
+    grid, first, second = model.grids[0], model.layers[0], model.layers[1]
+    field = vp.Propagator(grid, distance=0.03, **options)(model.source(images)) * first.modulation()
+    field = lens(vp.Propagator(grid, plane, distance=0.01, **options)(field))
+    field = hole(vp.Propagator(plane, distance=0.01, **options)(field))
+    field = vp.Propagator(plane, grid, distance=0.02, **options)(field) * second.modulation()
+    field = vp.Propagator(grid, distance=0.03, **options)(field)
+    torch.testing.assert_close(model(images), model.readout(field), rtol=1e-9, atol=1e-13)
+    torch.testing.assert_close(model.planes(images)["detector"], field)
+    assert "gap 2      fresnel over 10 mm + ThinLens + fresnel over 10 mm + Aperture" in str(model.explain())
+    with pytest.raises(GeometryError, match="a distance behind the last element"):
+        network(distances=[0.03, (0.01, lens), 0.03])
+    with pytest.raises(GeometryError, match="where it stands"):
+        network(distances=[0.03, (0.01, Element(torch.ones(20, 20)), 0.01), 0.03])
 
 
 def test_an_engine_that_cannot_apply_the_method_is_refused() -> None:
@@ -144,7 +215,7 @@ def test_single_and_double_precision_agree_and_neither_is_promoted(images: torch
         ("", torch.float32, "CodesignLayer"),
         ("source", torch.float64, "ImageSource"),
         ("layers.1", torch.float32, "CodesignLayer"),
-        ("cascade", torch.float32, "CpuExecutor"),
+        ("executor", torch.float32, "CpuExecutor"),
     ],
 )
 def test_a_cast_is_refused_and_changes_nothing(images: torch.Tensor, part: str, cast: torch.dtype, owner: str) -> None:

@@ -37,7 +37,7 @@ torch.set_num_threads(1)
 from voltphase.config import load_config
 from voltphase.data import ImageDataset
 from voltphase.core.buffers import release
-from voltphase.training import train as run
+from voltphase.training import run
 
 def status(field):
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from voltphase.core.errors import GeometryError
-from voltphase.optics import AngularSpectrum, FocalPlane, FresnelPixels, Method, Propagator, SamplingWarning
+from voltphase.optics import AngularSpectrum, FocalPlane, FresnelPixels, Kernel, Method, Propagator, SamplingWarning
 from voltphase.optics.grid import Grid
+from voltphase.optics.methods import METHODS
 from voltphase.optics.methods.accuracy.contour import HalfBand
 from voltphase.optics.methods.accuracy.exact_light import Waves, half_bands, response
 from voltphase.optics.methods.accuracy.rough_error import TOLERANCE, WITHIN, rough_error
 from voltphase.optics.methods.accuracy.sample_pairs import some_pairs
-from voltphase.optics.methods.auto import METHODS_BY_NAME, best_method
+from voltphase.optics.methods.auto import best_method
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.validation.brute_force import Field, band_kernel, direct_sum, pixel_kernel
 
@@ -97,7 +98,7 @@ def test_rough_light_is_exact_by_plane_waves_and_off_by_what_is_estimated_of_oth
             found = off(applied(geometry, name, fields), expected)
         except GeometryError:  # pitches that have no lattice, or a far field at a distance below zero
             continue
-        estimated = rough_error(METHODS_BY_NAME[name](), geometry)
+        estimated = rough_error(METHODS[name](), geometry)
         assert found / FACTOR - EXACT <= estimated <= found * FACTOR + EXACT, name
 
 
@@ -172,7 +173,7 @@ def test_a_focal_plane_is_off_by_what_is_estimated(front: float) -> None:
 
 def test_from_very_far_an_estimate_needs_no_plane_waves() -> None:
     near, far = Grid(16, 4e-6), Grid(65, 15e-3)
-    estimated = rough_error(METHODS_BY_NAME["fraunhofer"](), Geometry(near, far, GREEN, 200.0))
+    estimated = rough_error(METHODS["fraunhofer"](), Geometry(near, far, GREEN, 200.0))
     assert 1e-5 < estimated < 1e-2
 
 
@@ -212,8 +213,8 @@ def test_a_method_that_does_not_say_what_its_kernel_is_has_an_unknown_error() ->
         def limits(self, geometry: Geometry) -> tuple:
             return ()
 
-        def plans(self, geometry: Geometry) -> list:
-            return AngularSpectrum().plans(geometry)
+        def kernel(self, geometry: Geometry) -> Kernel:
+            return AngularSpectrum().kernel(geometry)
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -225,7 +226,7 @@ def test_a_method_that_does_not_say_what_its_kernel_is_has_an_unknown_error() ->
 def test_an_explanation_has_the_error_of_every_method_that_can_be_applied() -> None:
     grid = Grid(16, 8e-6)
     explained = Propagator(grid, wavelength=GREEN, distance=0.01).explain()
-    assert set(explained.errors) == set(METHODS_BY_NAME)
+    assert set(explained.errors) == set(METHODS)
     assert explained.error == explained.errors[explained.method] <= WITHIN
     assert f"{explained.errors['fraunhofer']:.1e} by fraunhofer" in str(explained)
     other = Propagator(grid, Grid(16, 9.7e-6), wavelength=GREEN, distance=-0.01, check=False).explain()
@@ -234,8 +235,7 @@ def test_an_explanation_has_the_error_of_every_method_that_can_be_applied() -> N
 
 def test_a_wide_plane_is_as_far_off_as_its_middle() -> None:
     errors = [
-        rough_error(METHODS_BY_NAME["fresnel"](), Geometry(Grid(n, 8e-6), Grid(n, 8e-6), GREEN, 5e-3))
-        for n in (250, 3000)
+        rough_error(METHODS["fresnel"](), Geometry(Grid(n, 8e-6), Grid(n, 8e-6), GREEN, 5e-3)) for n in (250, 3000)
     ]
     assert errors[1] == pytest.approx(errors[0], rel=0.2)
 

@@ -42,10 +42,9 @@ def test_proximity_mixes_on_the_complex_plane() -> None:
 def test_engine_and_precision_reach_the_light() -> None:
     config = load_config("digits", ["optics.size=16", "optics.engine=fft", "optics.precision=double"])
     model = build_model(config, build_devices(config), (8, 8))
-    assert model.cascade is not None
-    assert model.cascade.executor.engines[1] == "fft"
-    assert model.cascade.executor.dtype == model.layers[0].modulation().dtype == torch.complex128
-    assert not model.cascade.executor.tf32
+    assert model.explain().engines[1] == "fft"
+    assert model.executor.dtype == model.layers[0].modulation().dtype == torch.complex128
+    assert not model.executor.tf32
 
 
 def test_tf32_rounds_in_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:

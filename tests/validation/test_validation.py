@@ -10,7 +10,8 @@ import pytest
 from voltphase import validation
 from voltphase.core.errors import OutputError
 from voltphase.optics import FresnelTransfer
-from voltphase.optics.maps import ConvolutionEngine
+from voltphase.optics.backends import BACKENDS
+from voltphase.optics.maps import FourierMap
 from voltphase.validation import Comparison, suite
 from voltphase.validation.cases import methods as agreement
 from voltphase.validation.comparison import ADJOINT, CLOSED_FORM, ROUNDING
@@ -54,11 +55,14 @@ def test_no_case_is_missing(written: tuple[list[Comparison], Path]) -> None:
         "engines: matrix against fft",
         "engines: halves against whole matrices",
         "engines: fft against the sum itself",
-        "engines: cascade by matrix against steps",
-        "engines: cascade by fft against steps",
         "adjoint dot product",
-        "adjoint dot product, cascade by matrix",
-        "adjoint dot product, cascade by fft",
+        *(
+            f"{backend} back end against steps: {kernel}"
+            for backend in BACKENDS
+            for kernel in ("matrices", "transforms")
+        ),
+        *(f"adjoint dot product, {name} back end: a convolution" for name in BACKENDS),
+        "reference back end against steps: plane waves",
         "gradcheck",
     ):
         assert case in named
@@ -93,9 +97,9 @@ def test_a_row_beyond_its_tolerance_fails() -> None:
 
 
 def test_a_broken_engine_is_not_hidden_by_a_sound_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agreement, "METHODS_BY_NAME", {"fresnel": FresnelTransfer})
-    adjoint = ConvolutionEngine.adjoint
-    monkeypatch.setattr(ConvolutionEngine, "adjoint", lambda self, field: adjoint(self, field) * math.nan)
+    monkeypatch.setattr(agreement, "METHODS", {"fresnel": FresnelTransfer})
+    adjoint = FourierMap.adjoint
+    monkeypatch.setattr(FourierMap, "adjoint", lambda self, field: adjoint(self, field) * math.nan)
     assert [row.case for row in agreement.adjoints().comparisons if not row.passed] == ["adjoint dot product"]
 
 

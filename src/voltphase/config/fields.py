@@ -173,21 +173,22 @@ class Name:
 
     Args:
         registry: The entries there are.
+        words: Words that will do besides, such as ``"auto"``.
     """
 
-    def __init__(self, registry: Collection[str]) -> None:
-        self._registry = registry
+    def __init__(self, registry: Collection[str], *words: str) -> None:
+        self._registry, self._words = registry, words
 
     @property
     def names(self) -> list[str]:
         """The names there are."""
-        return list(self._registry)
+        return [*self._words, *self._registry]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         return core_schema.no_info_after_validator_function(self._validate, handler(source))
 
     def _validate(self, value: str) -> str:
-        if value not in self._registry:
+        if value not in self._words and value not in self._registry:
             raise PydanticCustomError("name", "unknown name")
         return value
 

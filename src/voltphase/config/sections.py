@@ -28,8 +28,8 @@ from voltphase.data import DATASETS
 from voltphase.devices.models import MODELS
 from voltphase.devices.states import Pick
 from voltphase.optics.backends.base import Engine
+from voltphase.optics.methods import METHODS
 from voltphase.optics.precision import Precision
-from voltphase.optics.propagator import METHODS
 from voltphase.tasks import TASKS
 
 DEFAULT_DEVICE_MODEL = "tn-slm"
@@ -83,7 +83,7 @@ class OpticsConfig(Section):
     wavelength: _Wavelength = 532e-9
     distances: OneOrEach[_Distance] = 0.096
     depth: Annotated[int, Ge(1), Le(1000)] = 5
-    method: Annotated[str, Name(METHODS)] = "fresnel"
+    method: Annotated[str, Name(METHODS, "auto")] = "fresnel"
     engine: Engine = "auto"
     precision: Precision = "single"
 

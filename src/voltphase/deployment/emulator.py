@@ -19,6 +19,7 @@ from voltphase.deployment.manifest import Manifest
 from voltphase.deployment.propagation import PRECISIONS
 from voltphase.optics import ImageSource
 from voltphase.optics.propagator import propagators_between
+from voltphase.optics.stack import walk
 
 
 class Emulator(nn.Module):
@@ -85,10 +86,8 @@ class Emulator(nn.Module):
 
     def detector_field(self, images: Tensor) -> Tensor:
         """The complex ``batch x rows x columns`` field on the detector, of images as for :meth:`forward`."""
-        field = self.source(images)
-        for propagate, states in zip(self.propagators, self.modulations(), strict=False):
-            field = states * propagate(field)
-        return self.propagators[-1](field)
+        *_, detected = walk(list(self.propagators), self.source(images), self.modulations())
+        return detected
 
     def readings(self, field: Tensor) -> Tensor:
         """The measure of each class, a real ``batch x classes`` tensor, from a detector field.

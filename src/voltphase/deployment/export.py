@@ -40,6 +40,7 @@ from voltphase.deployment.propagation import PRECISIONS, PropagationRecord
 from voltphase.deployment.records import LARGEST_PLANE, GridRecord, refusal
 from voltphase.deployment.targets import TARGETS, Layer, Target
 from voltphase.devices.record import to_json
+from voltphase.optics.gap import Gap
 from voltphase.tasks import RegionReadout, Regions, all_outputs, require_regions
 
 if TYPE_CHECKING:
@@ -199,6 +200,9 @@ def _system(model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
     """Return what the manifest says of the system itself."""
     layers, readout = _layers(model), require_regions(model.readout)
     dtype, measure, paired = layers[0].table.values.dtype, readout.measure, readout.regions.paired
+    gaps = [path[0] for path in model.paths if len(path) == 1 and isinstance(path[0], Gap)]
+    if len(gaps) < len(model.paths):
+        raise DeploymentError("expected free space alone between the planes, but there are lenses or apertures in it")
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -208,7 +212,7 @@ def _system(model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
         "propagation": PropagationRecord.of(
             next(name for name, kind in PRECISIONS.items() if kind == dtype),
             list(model.distances),
-            [propagator.method for propagator in model.propagators],
+            [gap.method for gap in gaps],
         ),
         "input": InputRecord(
             image_shape=list(model.source.image_shape),

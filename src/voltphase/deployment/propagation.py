@@ -17,8 +17,8 @@ from voltphase.deployment.formulas import FORMULAS
 from voltphase.deployment.records import Record, refuse, refusing
 from voltphase.optics import AngularSpectrum, Method
 from voltphase.optics.common_grid import common_grid
+from voltphase.optics.methods import METHODS
 from voltphase.optics.methods.accuracy.exact_light import half_bands
-from voltphase.optics.methods.auto import METHODS_BY_NAME
 from voltphase.optics.methods.geometry import Geometry
 
 #: Names of the complex types the light may be computed in.
@@ -39,7 +39,7 @@ class MethodRecord(Record):
 
     name: str
     parameters: Annotated[
-        dict[str, Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)] | None], Field(max_length=len(METHODS_BY_NAME))
+        dict[str, Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)] | None], Field(max_length=len(METHODS))
     ]
 
     @classmethod
@@ -49,9 +49,9 @@ class MethodRecord(Record):
         Raises:
             DeploymentError: if it is none of voltphase's own, which alone can be rebuilt from a file.
         """
-        if METHODS_BY_NAME.get(method.name) is not type(method):
+        if METHODS.get(method.name) is not type(method):
             raise DeploymentError(
-                f"expected a propagation method out of {', '.join(METHODS_BY_NAME)}, but got {method!r:.80}: a method "
+                f"expected a propagation method out of {', '.join(METHODS)}, but got {method!r:.80}: a method "
                 "of your own cannot be rebuilt from a file"
             )
         return cls(name=method.name, parameters=asdict(method))  # pyright: ignore[reportArgumentType]
@@ -65,8 +65,9 @@ class MethodRecord(Record):
     @cached_property
     def method(self) -> Method:
         """The method itself."""
-        kind = METHODS_BY_NAME[checks.word(self.name, "name", tuple(METHODS_BY_NAME))]
-        optional = {field.name: field.default is None for field in fields(kind)}
+        kind = METHODS[checks.word(self.name, "name", tuple(METHODS))]
+        parameters = fields(kind)  # pyright: ignore[reportArgumentType]
+        optional = {field.name: field.default is None for field in parameters}
         if self.parameters.keys() != optional.keys():
             raise refuse(
                 f"expected parameters {', '.join(optional) or 'of a method without any'}, but got "
@@ -77,7 +78,7 @@ class MethodRecord(Record):
                 raise refuse(f"expected a number as parameters.{name}, but got null")
         if (self.parameters.get("oversampling") or 1.0) > _LARGEST_OVERSAMPLING:
             raise refuse(f"expected parameters.oversampling to be at most {_LARGEST_OVERSAMPLING:g}")
-        return kind(**self.parameters)  # pyright: ignore[reportArgumentType]
+        return kind(**self.parameters)
 
 
 class PropagationRecord(Record):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import torch
@@ -13,13 +12,9 @@ import torch
 from voltphase.core.advice import advise
 from voltphase.core.errors import ConfigError, VoltphaseWarning
 from voltphase.core.limits import CLOSE, available_memory, gigabytes
-from voltphase.optics.common_grid import good_size
-from voltphase.optics.grid import Grid
-from voltphase.optics.methods.auto import best_plan, find_method
-from voltphase.optics.methods.base import Method
-from voltphase.optics.methods.geometry import Geometry
+from voltphase.optics.stack import Stack
 
-# Complex numbers of one buffer of a micro-batch, see `voltphase.optics.backends.cpu.executor`.
+# Complex numbers of one buffer of a micro-batch, see the back ends in `voltphase.optics.backends`.
 _MICRO_BATCH: Final = {"cpu": 400_000, "cuda": 1 << 24}
 # Numbers of a design that are held while training, besides itself: its gradient, Adam's two means, and all but the
 # gradient once more in a checkpoint that is being written.
@@ -27,121 +22,92 @@ _OF_DESIGN: Final = 7
 # What libraries take when they are used for the first time.
 _AT_LEAST: Final = 8_000_000
 
-Shape = tuple[int, int]
-
 
 class MemoryWarning(VoltphaseWarning):
     """What is asked for needs nearly all the memory there is."""
 
 
 @dataclass(frozen=True)
-class Gap:
-    """One step of light, from a plane of shape ``source`` to one of shape ``target``.
-
-    Args:
-        source: (rows, columns) that light starts from.
-        target: (rows, columns) that it arrives on.
-        transfer: Points of the padded transfer function that is applied; 0 where the kernel separates into matrices.
-        fused: Whether it is applied as a part of one function for the whole network.
-    """
-
-    source: Shape
-    target: Shape
-    transfer: int
-    fused: bool
-
-
-@dataclass(frozen=True)
 class Footprint:
     """Estimated bytes of a network.
 
-    Held against peaks measured at 64, 200 and 400 samples a side, see ``tests/test_footprint.py``.
+    Held against peaks measured at 64, 200 and 400 samples a side, see ``tests/network/test_footprint.py``.
 
     Args:
-        gaps: What light goes through, from the images to the detector.
+        planes: Samples of each plane that light arrives on, from the first layer to the detector.
+        kernels: Complex numbers of the kernel of each gap, from the images to the detector; gaps that are alike count
+            each, as back ends make what they need for each.
+        different: Complex numbers of the kernels that differ, together.
         numbers: Real numbers that are learned of each layer, all its pixels together.
         scores: Real numbers that drawing a state for each pixel keeps of each layer until its gradient is known.
         itemsize: Bytes of one complex number.
-        choosing: Whether the cheaper of two engines is chosen: both are made.
     """
 
-    gaps: tuple[Gap, ...]
+    planes: tuple[int, ...]
+    kernels: tuple[int, ...]
+    different: int
     numbers: tuple[int, ...]
     scores: tuple[int, ...]
     itemsize: int
-    choosing: bool
+
+    @classmethod
+    def of(cls, stack: Stack, numbers: Sequence[int], scores: Sequence[int], itemsize: int) -> Footprint:
+        """Return the footprint of a network.
+
+        Args:
+            stack: Kernels between its planes, of which no array need be made.
+            numbers: Real numbers that are learned of each layer.
+            scores: Real numbers that drawing a state for each pixel keeps of each layer.
+            itemsize: Bytes of one complex number.
+        """
+        kernels = [gap[0] for gap in stack.gaps]
+        return cls(
+            planes=tuple(math.prod(shape) for shape in stack.shapes),
+            kernels=tuple(kernel.numbers for kernel in kernels),
+            different=sum(kernel.numbers for kernel in dict.fromkeys(kernels)),
+            numbers=tuple(numbers),
+            scores=tuple(scores),
+            itemsize=itemsize,
+        )
 
     @property
     def network(self) -> float:
         """The peak while the network is built, which holds it ready for evaluation."""
-        indices = [32 * (_points(gap.source) + _points(gap.target)) for gap in self.gaps]
-        kernels = [2 * self.itemsize * _kernel_numbers(gap) for gap in self.gaps]
-        # In double precision, with as much again for what they are made from.
-        making = max(3 * 16 * _kernel_numbers(gap) for gap in self.gaps)
-        fused = all(gap.fused for gap in self.gaps)
-        copies = (2 if self.choosing else 1) if fused else 0
-        return (
-            copies * (sum(indices) + sum(kernels))
-            + max(kernels)
-            + making
-            + sum(self.numbers) * self.itemsize / 2
-            + _AT_LEAST
-        )
+        # Each kernel is kept for the way there and the way back. All are made in double precision first, and one of
+        # them takes as much again, twice, for what it is made from.
+        kept = 2 * self.itemsize * sum(self.kernels)
+        making = 16 * self.different + 32 * max(self.kernels)
+        return kept + making + sum(self.numbers) * self.itemsize / 2 + _AT_LEAST
 
     def evaluation(self, batch_size: int, device: str = "cpu") -> float:
-        """The peak while ``batch_size`` images are evaluated."""
+        """Return the peak while images are evaluated.
+
+        Args:
+            batch_size: Number of images at a time.
+            device: ``"cpu"`` or ``"cuda"``.
+        """
         return self.network + self._work(batch_size, device)
 
     def training(self, batch_size: int, device: str = "cpu") -> float:
-        """The peak of training with batches of so many images."""
+        """Return the peak of training.
+
+        Args:
+            batch_size: Number of images in a batch.
+            device: ``"cpu"`` or ``"cuda"``.
+        """
         real = self.itemsize // 2
-        planes = [_points(gap.target) for gap in self.gaps]
-        # Where no function with an adjoint of its own does it all, what comes before and after each modulation is kept.
-        kept = batch_size * sum(planes) * (1 if all(gap.fused for gap in self.gaps) else 3)
+        kept = batch_size * sum(self.planes)
         designs = _OF_DESIGN * sum(self.numbers) + sum(self.scores)
-        modulations = 6 * sum(planes[:-1])
-        sums = sum(max(points, min(_MICRO_BATCH[device], batch_size * points)) for points in planes[:-1])
+        modulations = 6 * sum(self.planes[:-1])
+        sums = sum(max(points, min(_MICRO_BATCH[device], batch_size * points)) for points in self.planes[:-1])
         return (
             self.network + self._work(batch_size, device) + self.itemsize * (kept + modulations + sums) + real * designs
         )
 
     def _work(self, batch_size: int, device: str) -> float:
-        largest = max(max(_points(gap.source), _points(gap.target), gap.transfer) for gap in self.gaps)
+        largest = max(*self.planes, *self.kernels)
         # Three buffers of a micro-batch of at least one image, and what transforms make besides.
         return 5 * self.itemsize * max(largest, min(_MICRO_BATCH[device], batch_size * largest))
-
-
-def gaps_between(
-    grids: Sequence[Grid],
-    distances: Sequence[float],
-    *,
-    wavelength: float,
-    method: str | Method,
-    engine: str,
-    image_shape: Shape,
-    window: Shape,
-) -> tuple[Gap, ...]:
-    """What light goes through from images of ``image_shape`` to the part ``window`` of the detector.
-
-    Raises:
-        VoltphaseError: if the method or the engine does not exist or cannot be used here.
-    """
-    found = []
-    last = len(grids) - 2
-    for index, ((source, target), distance) in enumerate(zip(pairwise(grids), distances, strict=True)):
-        geometry = Geometry(source, target, float(wavelength), float(distance))
-        chosen, _ = find_method(method, geometry)
-        if type(chosen).matrices is not Method.matrices:
-            # Interpolation is a part of the first pair of matrices, and the last leads to the window alone.
-            start, end = image_shape if index == 0 else source.shape, window if index == last else target.shape
-            found.append(Gap(start, end, 0, fused=True))
-            continue
-        padded = [good_size(a + b - 1) for a, b in zip(source.shape, target.shape, strict=True)]
-        transforms = best_plan(chosen.plans(geometry), engine, chosen).engine == "fft"
-        found.append(
-            Gap(source.shape, target.shape, math.prod(padded), fused=transforms and source.pitch == target.pitch)
-        )
-    return tuple(found)
 
 
 def require(needed: float, what: str, advice: str, *, on_gpu: bool = False) -> None:
@@ -176,12 +142,3 @@ def require(needed: float, what: str, advice: str, *, on_gpu: bool = False) -> N
 def gpu_memory() -> int:
     """Return the bytes that are free on the current CUDA GPU."""
     return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-
-
-def _points(shape: Iterable[int]) -> int:
-    return math.prod(shape)
-
-
-def _kernel_numbers(gap: Gap) -> int:
-    separable = sum(a * b for a, b in zip(gap.source, gap.target, strict=True))
-    return gap.transfer or separable

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from voltphase.optics.backends.cpu.cascade import Cascade
 from voltphase.optics.elements import Aperture, Element, ThinLens, circular_aperture, rectangular_aperture, thin_lens
 from voltphase.optics.explain import Explanation
-from voltphase.optics.methods.angular_spectrum import AngularSpectrum
-from voltphase.optics.methods.base import (
+from voltphase.optics.kernel import Kernel
+from voltphase.optics.methods import (
+    METHODS,
+    AngularSpectrum,
     FocalPlane,
     Fraunhofer,
     FresnelImpulse,
     FresnelPixels,
     FresnelTransfer,
     Method,
+    PeriodicAngularSpectrum,
+    PeriodicFresnel,
+    RayleighSommerfeld,
+    SeparableMethod,
 )
-from voltphase.optics.methods.periodic import WrappedAngularSpectrum, WrappedFresnel
-from voltphase.optics.methods.rayleigh_sommerfeld import RayleighSommerfeld
 from voltphase.optics.propagator import Propagator
 from voltphase.optics.sampling import SamplingWarning
 from voltphase.optics.sources import ImageSource, gaussian_beam, image_interpolation, plane_wave, point_source
+from voltphase.optics.stack import Stack
 
 __all__ = [
+    "METHODS",
     "AngularSpectrum",
     "Aperture",
-    "Cascade",
     "Element",
     "Explanation",
     "FocalPlane",
@@ -32,13 +36,16 @@ __all__ = [
     "FresnelPixels",
     "FresnelTransfer",
     "ImageSource",
+    "Kernel",
     "Method",
+    "PeriodicAngularSpectrum",
+    "PeriodicFresnel",
     "Propagator",
     "RayleighSommerfeld",
     "SamplingWarning",
+    "SeparableMethod",
+    "Stack",
     "ThinLens",
-    "WrappedAngularSpectrum",
-    "WrappedFresnel",
     "circular_aperture",
     "gaussian_beam",
     "image_interpolation",

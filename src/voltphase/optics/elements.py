@@ -12,6 +12,7 @@ from voltphase.core.dtypes import FixedDtype, with_standard_torch
 from voltphase.core.errors import GeometryError, SamplingError
 from voltphase.core.units import FOCAL_LENGTH, OFFSET, SIZE, metres, require_finite, require_length, require_wavelength
 from voltphase.optics.grid import Grid
+from voltphase.optics.kernel import Diagonal
 from voltphase.optics.methods.formulas import phasor
 from voltphase.optics.precision import require_complex, require_field
 
@@ -114,17 +115,18 @@ def rectangular_aperture(grid: Grid, *, size: tuple[float, float], centre: tuple
 
 
 class Element(FixedDtype):
-    """Multiplies light by a fixed transmission.
+    """What multiplies light by a fixed transmission.
 
     Args:
         transmission: Real or complex ``rows x columns`` tensor, or an array.
+        grid: Plane where it stands, which it needs to stand inside a network; None if that is not known.
         dtype: Complex type of the fields it takes and gives.
     """
 
     transmission: Tensor
 
     @with_standard_torch
-    def __init__(self, transmission: Tensor, *, dtype: torch.dtype = torch.complex64) -> None:
+    def __init__(self, transmission: Tensor, *, grid: Grid | None = None, dtype: torch.dtype = torch.complex64) -> None:
         super().__init__()
         require_complex(dtype)
         transmission = checks.array(transmission, "a transmission", error=GeometryError)
@@ -134,10 +136,26 @@ class Element(FixedDtype):
             )
         if not bool(transmission.isfinite().all()):
             raise GeometryError("expected a finite transmission, but some of it is not: set what is dark to 0")
+        if grid is not None and checks.instance(grid, Grid, "a voltphase.Grid", error=GeometryError).shape != (
+            shape := tuple(transmission.shape)
+        ):
+            raise GeometryError(
+                f"expected a transmission of {grid.rows} x {grid.columns} samples as its grid has, but got "
+                f"{shape[0]} x {shape[1]}"
+            )
+        self.grid = grid
         self.register_buffer("transmission", transmission.to(dtype), persistent=False)
 
+    def kernel(self) -> Diagonal:
+        """Return the element as a kernel, for a :class:`~voltphase.optics.stack.Stack`."""
+        rows, columns = self.transmission.shape
+        return Diagonal((rows, columns), self.transmission.cpu)
+
     def forward(self, field: Tensor) -> Tensor:
-        """A complex ``... x rows x columns`` field behind the element.
+        """Return the field behind the element.
+
+        Args:
+            field: A complex ``... x rows x columns`` field in front of it.
 
         Raises:
             ConfigError: if the field is of another dtype: nothing is cast without a word.
@@ -166,7 +184,7 @@ class ThinLens(Element):
         dtype: torch.dtype = torch.complex64,
     ) -> None:
         lens = thin_lens(grid, wavelength=wavelength, focal_length=focal_length, diameter=diameter, centre=centre)
-        super().__init__(lens, dtype=dtype)
+        super().__init__(lens, grid=grid, dtype=dtype)
 
 
 class Aperture(Element):
@@ -199,7 +217,7 @@ class Aperture(Element):
             hole = rectangular_aperture(grid, size=size, centre=centre)
         else:
             raise GeometryError("expected either a diameter or a size for an aperture, and not both")
-        super().__init__(hole, dtype=dtype)
+        super().__init__(hole, grid=grid, dtype=dtype)
 
 
 def _edges(centres: Tensor, pitch: float) -> Tensor:

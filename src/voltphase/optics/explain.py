@@ -1,4 +1,4 @@
-"""What a propagator does and why, in figures."""
+"""What a propagator does, what a network runs on, and why, in figures."""
 
 from __future__ import annotations
 
@@ -6,24 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
+
 from voltphase.core.units import metres
+from voltphase.optics.backends.base import Executor
+from voltphase.optics.elements import Element
+from voltphase.optics.gap import Gap, Path
 from voltphase.optics.grid import Grid
-from voltphase.optics.methods.base import Method, Plan
+from voltphase.optics.map_choice import Way
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.optics.sampling import Limit
-
-
-@dataclass(frozen=True)
-class EngineFigures:
-    """What one engine would cost for one field: ``milliseconds`` on the reference machine, and ``megaflops``."""
-
-    name: str
-    note: str
-    milliseconds: float
-    megaflops: float
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.note}): {self.milliseconds:.3g} ms, {self.megaflops:.3g} Mflop a field"
 
 
 @dataclass(frozen=True)
@@ -31,25 +23,26 @@ class Explanation:
     """What a propagator does and why.
 
     Args:
-        geometry: The planes and what is between them.
-        method, title: Name of the method, and what it is.
-        reason: Why it is that.
-        engine: What applies it.
-        others: What else could.
-        fresnel_number: (y, x), a^2 / (wavelength z) with a half the source's width.
-        paraxial_phase_error: Radians, over all waves between the planes that the samples can carry.
-        nyquist_angle: (y, x), the steepest angle they can, in radians.
-        limits: What bounds the method, with verdicts.
+        geometry: Planes, wavelength and distance.
+        method: Name of the method.
+        title: What the method is, in a few words.
+        reason: Why it is that method.
+        engine: What applies the kernel, with its cost.
+        others: What else could apply it.
+        fresnel_number: Fresnel numbers (y, x), a^2 / (wavelength z) with a half the source's width.
+        paraxial_phase_error: Largest phase error in radians, over all waves between the planes that samples can carry.
+        nyquist_angle: Steepest angles (y, x) that the samples can carry, in radians.
+        limits: Figures that bound the method, with verdicts.
         error: Estimated relative error (L2) of rough light, such as from random phases; smooth light is off by less.
-        errors: The same of every method that can be applied here, by name.
+        errors: Estimated error of rough light by every method that can be applied here, by name.
     """
 
     geometry: Geometry
     method: str
     title: str
     reason: str
-    engine: EngineFigures
-    others: tuple[EngineFigures, ...]
+    engine: Way
+    others: tuple[Way, ...]
     fresnel_number: tuple[float, float]
     paraxial_phase_error: float
     nyquist_angle: tuple[float, float]
@@ -80,35 +73,66 @@ class Explanation:
         return "\n".join(lines)
 
 
-def explain(
-    geometry: Geometry,
-    method: Method,
-    reason: str,
-    limits: tuple[Limit, ...],
-    plan: Plan,
-    plans: Sequence[Plan],
-    error: float,
-    errors: Mapping[str, float],
-) -> Explanation:
-    """Gather the figures of a propagator."""
-    return Explanation(
-        geometry=geometry,
-        method=method.name,
-        title=method.title,
-        reason=reason,
-        engine=_figures(plan),
-        others=tuple(_figures(other) for other in plans if other is not plan),
-        fresnel_number=(geometry.fresnel_number(0), geometry.fresnel_number(1)),
-        paraxial_phase_error=geometry.paraxial_phase_error(),
-        nyquist_angle=(math.asin(geometry.nyquist_sine(0)), math.asin(geometry.nyquist_sine(1))),
-        limits=limits,
-        error=error,
-        errors=errors,
+@dataclass(frozen=True)
+class RunExplanation:
+    """What a network really runs on, and why.
+
+    Args:
+        backend: Name of the back end.
+        reason: Why it is that one, with the costs that were compared.
+        precision: Precision of fields and of matrix products.
+        engines: What applies the kernel of each gap: ``"matrix"``, ``"fft"``, or both.
+        gaps: What each gap is: method and distance.
+    """
+
+    backend: str
+    reason: str
+    precision: str
+    engines: tuple[str, ...]
+    gaps: tuple[str, ...]
+
+    @classmethod
+    def of(cls, backend: str, reason: str, executor: Executor, paths: Sequence[Path]) -> RunExplanation:
+        """Return the explanation of a network.
+
+        Args:
+            backend: Name of the back end.
+            reason: Why it is that one.
+            executor: What the back end has made of the network.
+            paths: What light meets from each plane to the next.
+        """
+        precision = "double precision" if executor.dtype == torch.complex128 else "single precision"
+        if executor.tf32 and any("matrix" in engine for engine in executor.engines):
+            precision += ", TF32 in the matrix products of training on a CUDA GPU"
+        elif executor.tf32:
+            precision += ", no TF32 as there are no matrix products"
+        gaps = tuple(" + ".join(_step(step) for step in path) for path in paths)
+        return cls(backend, reason, precision, executor.engines, gaps)
+
+    @property
+    def summary(self) -> str:
+        """The back end, the engines and the precision in one line, as training logs and records it."""
+        return f"{self.backend} back end; {_by_gap(self.engines)}; {self.precision}"
+
+    def __str__(self) -> str:
+        lines = [f"back end   {self.backend}: {self.reason}", f"precision  {self.precision}"]
+        gaps = zip(self.gaps, self.engines, strict=True)
+        return "\n".join(lines + [f"gap {n}      {gap}: {engine}" for n, (gap, engine) in enumerate(gaps, start=1)])
+
+
+def _step(step: Gap | Element) -> str:
+    if isinstance(step, Element):
+        return type(step).__name__
+    return f"{step.method.name} over {metres(step.geometry.distance, 6)}"
+
+
+def _by_gap(engines: Sequence[str]) -> str:
+    if len(set(engines)) == 1:
+        return f"{engines[0]} in all gaps"
+    numbers = {engine: [str(n) for n, other in enumerate(engines, start=1) if other == engine] for engine in engines}
+    return ", ".join(
+        f"{engine} in gap{'s' if len(which) > 1 else ''} {', '.join(which)}" for engine, which in numbers.items()
     )
-
-
-def _figures(plan: Plan) -> EngineFigures:
-    return EngineFigures(plan.engine, plan.note, plan.cost.nanoseconds / 1e6, plan.cost.megaflops)
 
 
 def _error(error: float) -> str:

@@ -6,6 +6,7 @@ the CPU when they are first asked for, and only once. It knows nothing of what a
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -190,6 +191,11 @@ class Kernel(ABC):
     def target_shape(self) -> Shape:
         """(rows, columns) of the plane that light arrives on."""
 
+    @property
+    @abstractmethod
+    def numbers(self) -> int:
+        """How many complex numbers its arrays hold."""
+
     def then(self, following: Kernel) -> Kernel:
         """Return this kernel and another one straight after it as one.
 
@@ -263,6 +269,11 @@ class Separable(Kernel):
         """(rows, columns) of the plane that light arrives on."""
         return self.rows.targets, self.columns.targets
 
+    @property
+    def numbers(self) -> int:
+        """How many complex numbers its arrays hold."""
+        return sum(axis.targets * axis.sources for axis in (self.rows, self.columns))
+
     def _joined(self, following: Kernel) -> Kernel | None:
         if not isinstance(following, Separable):
             return None
@@ -315,6 +326,11 @@ class Convolution(Kernel):
     def target_shape(self) -> Shape:
         """(rows, columns) of the plane that light arrives on."""
         return self.rows.targets, self.columns.targets
+
+    @property
+    def numbers(self) -> int:
+        """How many complex numbers its arrays hold."""
+        return math.prod(self.size)
 
     @property
     def strided(self) -> bool:
@@ -374,6 +390,12 @@ class Spectral(Kernel):
         """(rows, columns) of the plane that light arrives on."""
         return self.target
 
+    @property
+    def numbers(self) -> int:
+        """How many complex numbers its arrays hold."""
+        pairs = zip(self.source, self.target, self.waves, strict=True)
+        return math.prod(self.waves) + sum(waves * (source + target) for source, target, waves in pairs)
+
     @cached_property
     @with_standard_torch
     def arrays(self) -> SpectralParts:
@@ -402,6 +424,11 @@ class Diagonal(Kernel):
     def target_shape(self) -> Shape:
         """(rows, columns) of the plane."""
         return self.shape
+
+    @property
+    def numbers(self) -> int:
+        """How many complex numbers its arrays hold."""
+        return math.prod(self.shape)
 
     @cached_property
     @with_standard_torch
@@ -432,6 +459,11 @@ class Composition(Kernel):
     def target_shape(self) -> Shape:
         """(rows, columns) of the plane that light arrives on."""
         return self.kernels[-1].target_shape
+
+    @property
+    def numbers(self) -> int:
+        """How many complex numbers its arrays hold."""
+        return sum(kernel.numbers for kernel in self.kernels)
 
     @property
     def parts(self) -> tuple[Kernel, ...]:

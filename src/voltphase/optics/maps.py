@@ -1,20 +1,20 @@
-"""What applies a kernel to a field: matrices, or Fourier transforms.
+"""Kernels made ready to apply: one plain linear map for each kind, with its adjoint.
 
-Every engine takes a complex ``... x rows x columns`` tensor on the source plane to one on the target plane, and has the
-conjugate transpose of that as ``adjoint``. Kernels come in double precision and are kept in the engine's own.
+Every map takes a complex ``... x rows x columns`` tensor on the source plane to one on the target plane, and has the
+conjugate transpose of that as ``adjoint``. The arrays of kernels are complex128; a map keeps them in its own precision.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
-from voltphase.optics.common_grid import CommonGrid
-from voltphase.optics.even_odd import diagonal_blocks as parity_blocks
-from voltphase.optics.even_odd import half
+from voltphase.core.dtypes import FixedDtype
+from voltphase.optics.even_odd import diagonal_blocks, half
+from voltphase.optics.kernel import Convolution, Diagonal, Selection, Separable, Spectral, Toeplitz
 
 Points = tuple[slice, slice]
 
@@ -24,101 +24,124 @@ Points = tuple[slice, slice]
 POINTS_AT_A_TIME = 2**17
 
 
-class Engine(nn.Module, ABC):
+class LinearMap(FixedDtype, ABC):
     """A linear map between planes."""
 
     @abstractmethod
     def forward(self, field: Tensor) -> Tensor:
-        """From the source plane to the target plane."""
+        """Return the field on the target plane.
+
+        Args:
+            field: Field on the source plane.
+        """
 
     @abstractmethod
     def adjoint(self, field: Tensor) -> Tensor:
-        """The conjugate transpose, from the target plane to the source plane."""
+        """Return what the conjugate transpose makes of a field, on the source plane.
+
+        Args:
+            field: Field on the target plane.
+        """
+
+    def _keep(self, **arrays: Tensor) -> None:
+        for name, array in arrays.items():
+            self.register_buffer(name, array, persistent=False)
 
 
-class MatrixEngine(Engine):
-    """A separable kernel: ``rows @ field @ columns.T``.
+class MatrixMap(LinearMap):
+    """A separable kernel as two matrix products.
 
     Args:
-        rows: Target rows x source rows.
-        columns: Target columns x source columns.
-        dtype: To keep them in.
+        kernel: A separable kernel.
+        dtype: Complex type of the map.
     """
 
     rows: Tensor
     columns: Tensor
 
-    def __init__(self, rows: Tensor, columns: Tensor, dtype: torch.dtype) -> None:
+    def __init__(self, kernel: Separable, dtype: torch.dtype) -> None:
         super().__init__()
-        self.register_buffer("rows", rows.to(dtype), persistent=False)
-        self.register_buffer("columns", columns.to(dtype), persistent=False)
+        self._keep(rows=kernel.rows.matrix.to(dtype), columns=kernel.columns.matrix.to(dtype))
 
     def forward(self, field: Tensor) -> Tensor:
+        """Return the field on the target plane."""
         return sandwich(self.rows, field, self.columns.mT)
 
     def adjoint(self, field: Tensor) -> Tensor:
+        """Return what the conjugate transpose makes of a field."""
         return sandwich(self.rows.mH, field, self.columns.conj())
 
 
-class MirroredEngine(Engine):
+class EvenOddMap(LinearMap):
     """A separable kernel between planes centred on each other, which keeps even light even and odd light odd.
 
     On sums and differences of mirrored samples each matrix is two of half the size: half the arithmetic, at the price
     of taking the sums.
 
     Args:
-        rows: Target rows x source rows, the same turned by half a turn.
-        columns: Target columns x source columns, the same.
-        dtype: To keep them in.
+        kernel: A separable kernel, both axes of which are mirrored.
+        dtype: Complex type of the map.
     """
 
-    def __init__(self, rows: Tensor, columns: Tensor, dtype: torch.dtype) -> None:
+    rows: Tensor
+    columns: Tensor
+    rows_back: Tensor
+    columns_back: Tensor
+
+    def __init__(self, kernel: Separable, dtype: torch.dtype) -> None:
         super().__init__()
-        self.source_shape = (rows.shape[1], columns.shape[1])
-        self.target_shape = (rows.shape[0], columns.shape[0])
-        for name, kernel in (("rows", rows), ("columns", columns)):
-            self.register_buffer(name, parity_blocks(kernel).to(dtype), persistent=False)
-            self.register_buffer(f"{name}_back", parity_blocks(kernel.mH).to(dtype), persistent=False)
+        self.source_shape, self.target_shape = kernel.source_shape, kernel.target_shape
+        for name, matrix in (("rows", kernel.rows.matrix), ("columns", kernel.columns.matrix)):
+            there, back = diagonal_blocks(matrix).to(dtype), diagonal_blocks(matrix.mH).to(dtype)
+            self._keep(**{name: there, f"{name}_back": back})
 
     def forward(self, field: Tensor) -> Tensor:
-        return self._apply_halves(field, self.get_buffer("rows"), self.get_buffer("columns"), self.target_shape)
+        """Return the field on the target plane."""
+        return self._apply_blocks(field, self.rows, self.columns, self.target_shape)
 
     def adjoint(self, field: Tensor) -> Tensor:
-        rows, columns = self.get_buffer("rows_back"), self.get_buffer("columns_back")
-        return self._apply_halves(field, rows, columns, self.source_shape)
+        """Return what the conjugate transpose makes of a field."""
+        return self._apply_blocks(field, self.rows_back, self.columns_back, self.source_shape)
 
-    def _apply_halves(self, field: Tensor, rows: Tensor, columns: Tensor, shape: tuple[int, int]) -> Tensor:
+    def _apply_blocks(self, field: Tensor, rows: Tensor, columns: Tensor, shape: tuple[int, int]) -> Tensor:
         def apply(some: Tensor) -> Tensor:
-            even, odd = _fold(_fold(some, -2), -1).unbind(0)
-            across = _unfold(even @ columns[0].mT, odd @ columns[1].mT, -1, shape[1])
+            even, odd = _even_and_odd(_even_and_odd(some, -2), -1).unbind(0)
+            across = _whole(even @ columns[0].mT, odd @ columns[1].mT, -1, shape[1])
             even, odd = (rows[:, None] @ across).unbind(0)
-            return _unfold(even, odd, -2, shape[0])
+            return _whole(even, odd, -2, shape[0])
 
         return in_parts(apply, field, max(field.shape[-2] * field.shape[-1], shape[0] * shape[1]))
 
 
-class ConvolutionEngine(Engine):
-    """A linear convolution by zero-padded FFTs, on the common grid that holds both planes' samples.
+class FourierMap(LinearMap):
+    """A linear convolution by zero-padded Fourier transforms, over the points that both planes share.
 
     Args:
-        transfer: The DFT of the kernel, of the points' sizes.
-        points: Of rows and of columns.
-        dtype: To keep it in.
+        kernel: A convolution, or a separable kernel of displacements.
+        dtype: Complex type of the map.
     """
 
     transfer: Tensor
 
-    def __init__(self, transfer: Tensor, points: Sequence[CommonGrid], dtype: torch.dtype) -> None:
+    def __init__(self, kernel: Convolution | Separable, dtype: torch.dtype) -> None:
         super().__init__()
-        self.register_buffer("transfer", transfer.to(dtype), persistent=False)
-        rows, columns = points
+        if isinstance(kernel, Convolution):
+            transfer, rows, columns = kernel.transfer, kernel.rows, kernel.columns
+        elif isinstance(kernel.rows, Toeplitz) and isinstance(kernel.columns, Toeplitz):
+            transfer = kernel.rows.transfer[:, None] * kernel.columns.transfer
+            rows, columns = kernel.rows.points, kernel.columns.points
+        else:
+            raise TypeError("expected a kernel of displacements along both axes")
+        self._keep(transfer=transfer.to(dtype))
         self.source_points = _points(rows.source_span, rows.source_stride, columns.source_span, columns.source_stride)
         self.target_points = _points(rows.target_span, rows.target_stride, columns.target_span, columns.target_stride)
 
     def forward(self, field: Tensor) -> Tensor:
+        """Return the field on the target plane."""
         return self._convolve(field, self.source_points, self.transfer, self.target_points)
 
     def adjoint(self, field: Tensor) -> Tensor:
+        """Return what the conjugate transpose makes of a field."""
         return self._convolve(field, self.target_points, self.transfer.conj(), self.source_points)
 
     def _convolve(self, field: Tensor, points: Points, transfer: Tensor, wanted: Points) -> Tensor:
@@ -131,16 +154,12 @@ class ConvolutionEngine(Engine):
         return in_parts(convolve, field, transfer.numel())
 
 
-class SpectrumEngine(Engine):
-    """A transfer function between matrix Fourier transforms: any pitches, sizes and offsets.
-
-    ``to_rows @ (transfer * (from_rows @ field @ from_columns.T)) @ to_columns.T``
+class SpectralMap(LinearMap):
+    """A transfer function between matrix Fourier transforms.
 
     Args:
-        from_rows, from_columns: Frequencies x source samples.
-        transfer: Row frequencies x column frequencies.
-        to_rows, to_columns: Target samples x frequencies.
-        dtype: To keep them in.
+        kernel: A spectral kernel.
+        dtype: Complex type of the map.
     """
 
     from_rows: Tensor
@@ -149,36 +168,101 @@ class SpectrumEngine(Engine):
     to_rows: Tensor
     to_columns: Tensor
 
-    def __init__(
-        self,
-        from_rows: Tensor,
-        from_columns: Tensor,
-        transfer: Tensor,
-        to_rows: Tensor,
-        to_columns: Tensor,
-        dtype: torch.dtype,
-    ) -> None:
+    def __init__(self, kernel: Spectral, dtype: torch.dtype) -> None:
         super().__init__()
-        self.register_buffer("from_rows", from_rows.to(dtype), persistent=False)
-        self.register_buffer("from_columns", from_columns.to(dtype), persistent=False)
-        self.register_buffer("transfer", transfer.to(dtype), persistent=False)
-        self.register_buffer("to_rows", to_rows.to(dtype), persistent=False)
-        self.register_buffer("to_columns", to_columns.to(dtype), persistent=False)
+        self._keep(**{name: array.to(dtype) for name, array in kernel.arrays._asdict().items()})
 
     def forward(self, field: Tensor) -> Tensor:
+        """Return the field on the target plane."""
         spectrum = self.transfer * sandwich(self.from_rows, field, self.from_columns.mT)
         return sandwich(self.to_rows, spectrum, self.to_columns.mT)
 
     def adjoint(self, field: Tensor) -> Tensor:
+        """Return what the conjugate transpose makes of a field."""
         spectrum = self.transfer.conj() * sandwich(self.to_rows.mH, field, self.to_columns.conj())
         return sandwich(self.from_rows.mH, spectrum, self.from_columns.conj())
+
+
+class DiagonalMap(LinearMap):
+    """A factor for each sample.
+
+    Args:
+        kernel: A diagonal kernel.
+        dtype: Complex type of the map.
+    """
+
+    factor: Tensor
+
+    def __init__(self, kernel: Diagonal, dtype: torch.dtype) -> None:
+        super().__init__()
+        self._keep(factor=kernel.factor.to(dtype))
+
+    def forward(self, field: Tensor) -> Tensor:
+        """Return the field behind the plane."""
+        return field * self.factor
+
+    def adjoint(self, field: Tensor) -> Tensor:
+        """Return what the conjugate transpose makes of a field."""
+        return field * self.factor.conj()
+
+
+class SelectionMap(LinearMap):
+    """Some rows and some columns of a plane.
+
+    Args:
+        rows: Rows that are kept.
+        columns: Columns that are kept.
+    """
+
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(self, rows: Selection, columns: Selection) -> None:
+        super().__init__()
+        self.source_shape = rows.sources, columns.sources
+        self._keep(rows=torch.tensor(rows.chosen), columns=torch.tensor(columns.chosen))
+
+    def forward(self, field: Tensor) -> Tensor:
+        """Return the samples that are kept."""
+        return field.index_select(-2, self.rows).index_select(-1, self.columns)
+
+    def adjoint(self, field: Tensor) -> Tensor:
+        """Return the samples at their places, and zeros elsewhere."""
+        whole = field.new_zeros((*field.shape[:-2], *self.source_shape))
+        whole[..., self.rows[:, None], self.columns] = field
+        return whole
+
+
+class CompositionMap(LinearMap):
+    """One map after another.
+
+    Args:
+        maps: Maps in the order light meets them.
+    """
+
+    def __init__(self, maps: Iterable[LinearMap]) -> None:
+        super().__init__()
+        self.maps = nn.ModuleList(maps)
+
+    def forward(self, field: Tensor) -> Tensor:
+        """Return the field on the target plane of the last map."""
+        for one in self.maps:
+            field = one(field)
+        return field
+
+    def adjoint(self, field: Tensor) -> Tensor:
+        """Return what the conjugate transpose makes of a field."""
+        for one in reversed(self.maps):
+            assert isinstance(one, LinearMap)
+            field = one.adjoint(field)
+        return field
 
 
 def in_parts(apply: Callable[[Tensor], Tensor], field: Tensor, points: int) -> Tensor:
     """Apply a map of ``fields x rows x columns`` to a field of any leading shape, as many at a time as a cache holds.
 
     Args:
-        apply: The map, of each field by itself.
+        apply: Map of each field by itself.
         field: A ``... x rows x columns`` tensor.
         points: How many points a field has at its largest.
     """
@@ -192,7 +276,13 @@ def in_parts(apply: Callable[[Tensor], Tensor], field: Tensor, points: int) -> T
 
 
 def sandwich(left: Tensor, field: Tensor, right: Tensor) -> Tensor:
-    """``left @ field @ right`` in the order that multiplies less."""
+    """Return ``left @ field @ right``, multiplied in the order that takes less.
+
+    Args:
+        left: Matrix of the rows.
+        field: A ``... x rows x columns`` tensor.
+        right: Transposed matrix of the columns.
+    """
     rows, columns = field.shape[-2:]
     if columns * right.shape[1] * rows + left.shape[0] * rows * right.shape[1] <= (
         left.shape[0] * rows * columns + left.shape[0] * columns * right.shape[1]
@@ -213,13 +303,13 @@ def _spread(field: Tensor, points: Points) -> Tensor:
     return spread
 
 
-def _fold(field: Tensor, dim: int) -> Tensor:
-    """Sums and differences of mirrored samples along an axis, as a new first axis; a centre counts for both."""
+def _even_and_odd(field: Tensor, dim: int) -> Tensor:
+    """Return sums and differences of mirrored samples along an axis, as a new first axis; a centre counts for both."""
     n = field.shape[dim]
     first, second = field.narrow(dim, 0, half(n)), field.narrow(dim, n // 2, half(n)).flip(dim)
     return torch.stack((first + second, first - second))
 
 
-def _unfold(even: Tensor, odd: Tensor, dim: int, n: int) -> Tensor:
-    """The whole axis of ``n`` samples of which these are the even and the odd part."""
+def _whole(even: Tensor, odd: Tensor, dim: int, n: int) -> Tensor:
+    """Return the whole axis of ``n`` samples of which these are the even and the odd part."""
     return torch.cat((even + odd, (even - odd).narrow(dim, 0, n // 2).flip(dim)), dim)

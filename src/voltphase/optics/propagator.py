@@ -6,26 +6,21 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from voltphase.core import checks
-from voltphase.core.advice import once
-from voltphase.core.dtypes import FixedDtype, standard_torch, with_standard_torch
+from voltphase.core.dtypes import FixedDtype, with_standard_torch
 from voltphase.core.errors import GeometryError
 from voltphase.optics.backends.base import Engine
-from voltphase.optics.backends.cpu.cascade import Kernel, Transfer
-from voltphase.optics.explain import Explanation, explain
+from voltphase.optics.elements import Element
+from voltphase.optics.explain import Explanation
+from voltphase.optics.gap import Gap, Path, beyond_numbers, gaps_between
 from voltphase.optics.grid import Grid
-from voltphase.optics.maps import ConvolutionEngine
-from voltphase.optics.methods.accuracy.rough_error import error_limit, rough_error
-from voltphase.optics.methods.auto import METHODS, best_method, best_plan, candidates, find_method
-from voltphase.optics.methods.base import Method, Plan, aliasing_limit
-from voltphase.optics.methods.geometry import Geometry
-from voltphase.optics.methods.periodic import WrappedMethod
+from voltphase.optics.kernel import Separable
+from voltphase.optics.maps import DiagonalMap
+from voltphase.optics.methods.accuracy.rough_error import rough_error
+from voltphase.optics.methods.auto import candidates
+from voltphase.optics.methods.base import Method
 from voltphase.optics.precision import exact_products, require_complex, require_field
-from voltphase.optics.sampling import Limit, enforce
-
-__all__ = ["METHODS", "Propagator", "propagators_between"]
 
 
 class Propagator(FixedDtype):
@@ -57,16 +52,17 @@ class Propagator(FixedDtype):
     samples) is estimated to be at most 1e-3 of the light; beyond that there is a warning with the figure.
 
     Args:
-        source: Where the field is given.
-        target: Where it is wanted; ``source`` by default.
-        wavelength: In metres.
-        distance: In metres; negative propagates backwards, between equal pitches as the adjoint of forwards. Far fields
-            (``"fraunhofer"``, ``"focal-plane"``) have no negative distance: their way back is :meth:`adjoint`.
-        method: The mathematics, as above.
-        engine: What applies it: ``"matrix"`` (one matrix per axis; for a kernel that does not separate, between
+        source: Plane where the field is given.
+        target: Plane where the field is wanted; ``source`` by default.
+        wavelength: Wavelength in metres.
+        distance: Distance in metres; negative propagates backwards, between equal pitches as the adjoint of forwards.
+            Far fields (``"fraunhofer"``, ``"focal-plane"``) have no negative distance: their way back is
+            :meth:`adjoint`.
+        method: Mathematics of the propagation, a name from above or a method with parameters of its own.
+        engine: What applies the kernel: ``"matrix"`` (one matrix per axis; for a kernel that does not separate, between
             matrix Fourier transforms), ``"fft"``, or ``"auto"``, the cheapest by a measured cost model. The result
             is the same to rounding.
-        dtype: Complex type of the kernels and of the fields taken and given.
+        dtype: Complex type of the kernels and of the fields.
         check: Whether to refuse a method where it is wrong and distances beyond 1000 m, and to warn where a method is
             borderline or a length looks to be in another unit.
 
@@ -79,6 +75,11 @@ class Propagator(FixedDtype):
     Warns:
         SamplingWarning: if it is borderline.
         UnitWarning: if pitch or distance is unlikely for the wavelength, as in another unit.
+
+    Examples:
+        >>> propagate = Propagator(Grid(64, 36e-6), wavelength=532e-9, distance=0.1)
+        >>> propagate(torch.ones(64, 64, dtype=torch.complex64)).shape
+        torch.Size([64, 64])
     """
 
     def __init__(
@@ -95,45 +96,61 @@ class Propagator(FixedDtype):
     ) -> None:
         super().__init__()
         require_complex(dtype)
-        checks.flag(check, "check")
-        self.geometry = Geometry(source, source if target is None else target, wavelength, distance)
-        self.dtype = dtype
-        # As a block, not around the method: a warning is the caller's, by as many frames as it always was.
-        with standard_torch():
-            if check:
-                self.geometry.check_units()
-            try:
-                self.method, self._reason = find_method(method, self.geometry)
-                self._limits = self.method.limits(self.geometry)
-                if check:
-                    enforce(f"method {self.method.name!r}", self._checked(), _advice(self.geometry, self.method))
-                self._wanted_engine: Engine = engine
-                self.engine = self._plans()[0].build(dtype)
-            except ArithmeticError as error:
-                raise GeometryError(
-                    "expected lengths in metres that light can be computed with, but got a wavelength of "
-                    f"{self.wavelength:g}, a distance of {self.distance:g} and pitches of {self.source.pitch} and "
-                    f"{self.target.pitch}"
-                ) from error
+        target = source if target is None else target
+        self._prepare(
+            Gap.between(
+                source, target, wavelength=wavelength, distance=distance, method=method, engine=engine, check=check
+            ),
+            dtype,
+        )
+
+    @classmethod
+    def of(cls, gap: Gap, dtype: torch.dtype) -> Propagator:
+        """Return what takes light across a gap.
+
+        Args:
+            gap: Planes, method and engine.
+            dtype: Complex type of the kernels and of the fields.
+        """
+        propagator = cls.__new__(cls)
+        FixedDtype.__init__(propagator)
+        propagator._prepare(gap, dtype)
+        return propagator
+
+    @with_standard_torch
+    def _prepare(self, gap: Gap, dtype: torch.dtype) -> None:
+        self.gap, self.dtype = gap, dtype
+        self.geometry, self.method = gap.geometry, gap.method
+        try:
+            self.map = gap.way().build(dtype)
+        except ArithmeticError as error:
+            raise beyond_numbers(gap.geometry) from error
 
     @property
     def source(self) -> Grid:
+        """The plane where the field is given."""
         return self.geometry.source
 
     @property
     def target(self) -> Grid:
+        """The plane where the field is wanted."""
         return self.geometry.target
 
     @property
     def wavelength(self) -> float:
+        """The wavelength in metres."""
         return self.geometry.wavelength
 
     @property
     def distance(self) -> float:
+        """The distance in metres."""
         return self.geometry.distance
 
     def forward(self, field: Tensor) -> Tensor:
-        """The field on the target plane, from a complex ``... x rows x columns`` field on the source plane.
+        """Return the field on the target plane.
+
+        Args:
+            field: A complex ``... x rows x columns`` field on the source plane.
 
         Raises:
             ConfigError: if the field is of another dtype or on another device; dtypes are never cast implicitly.
@@ -141,72 +158,59 @@ class Propagator(FixedDtype):
         """
         self._check(field, self.source, "source")
         with exact_products(field.device):
-            return self.engine(field)
+            return self.map(field)
 
     def adjoint(self, field: Tensor) -> Tensor:
-        """The conjugate transpose of :meth:`forward`: from a field on the target plane to one on the source plane.
+        """Return what the conjugate transpose of :meth:`forward` makes of a field, on the source plane.
 
-        Raises: as :meth:`forward`.
+        Args:
+            field: A complex ``... x rows x columns`` field on the target plane.
+
+        Raises:
+            ConfigError: if the field is of another dtype or on another device; dtypes are never cast implicitly.
+            GeometryError: if it is of another shape.
         """
         self._check(field, self.target, "target")
         with exact_products(field.device):
-            return self.engine.adjoint(field)
+            return self.map.adjoint(field)
 
     @with_standard_torch
     def matrices(self) -> tuple[Tensor, Tensor] | None:
-        """``(Ky, Kx)`` with ``forward(u) == Ky @ u @ Kx.T``, or None where the kernel does not separate.
+        """Return ``(Ky, Kx)`` with ``forward(u) == Ky @ u @ Kx.T``, or None where the kernel does not separate.
 
         Ky is target rows x source rows, Kx target columns x source columns, on the propagator's device and in its
-        dtype. Made anew at each call, whatever the engine.
+        dtype. They are made anew at each call, whatever the engine.
         """
-        matrices = self.method.matrices(self.geometry)
-        if matrices is None:
+        kernel, device = self.method.kernel(self.geometry), self._device()
+        if not isinstance(kernel, Separable):
             return None
-        device = self._device()
-        return matrices[0].to(device, self.dtype), matrices[1].to(device, self.dtype)
-
-    @with_standard_torch
-    def kernel(self) -> Kernel | Transfer | None:
-        """What a :class:`Cascade` takes, in complex128: a pair of matrices where the kernel separates.
-
-        Otherwise a transfer function where the engine is ``"fft"`` and both planes have the same pitch, or None.
-        """
-        pair = self.method.matrices(self.geometry)
-        if pair is not None or not isinstance(self.engine, ConvolutionEngine) or self.source.pitch != self.target.pitch:
-            return pair
-        exact = self._plans()[0].build(torch.complex128)
-        return Transfer(exact.get_buffer("transfer"), self.source.shape, self.target.shape)
+        return kernel.rows.matrix.to(device, self.dtype), kernel.columns.matrix.to(device, self.dtype)
 
     @with_standard_torch
     def explain(self) -> Explanation:
-        """What this does and why: method and its error, engine and cost, sampling limits, Fresnel number."""
-        return explain(
-            self.geometry,
-            self.method,
-            self._reason,
-            self._limits,
-            *self._plans(),
-            rough_error(self.method, self.geometry, self.dtype),
-            candidates(self.geometry, self.dtype),
+        """Return what this does and why: method and its error, engine and cost, sampling limits, Fresnel number."""
+        geometry, chosen = self.geometry, self.gap.way()
+        return Explanation(
+            geometry=geometry,
+            method=self.method.name,
+            title=self.method.title,
+            reason=self.gap.reason,
+            engine=chosen,
+            others=tuple(way for way in self.gap.ways() if (way.name, way.note) != (chosen.name, chosen.note)),
+            fresnel_number=(geometry.fresnel_number(0), geometry.fresnel_number(1)),
+            paraxial_phase_error=geometry.paraxial_phase_error(),
+            nyquist_angle=(math.asin(geometry.nyquist_sine(0)), math.asin(geometry.nyquist_sine(1))),
+            limits=self.gap.limits(),
+            error=rough_error(self.method, geometry, self.dtype),
+            errors=candidates(geometry, self.dtype),
         )
 
     def extra_repr(self) -> str:
+        """Return method, wavelength and distance, as the module's ``repr`` shows them."""
         return f"{self.method.name!r}, wavelength={self.wavelength:g}, distance={self.distance:g}"
-
-    def _plans(self) -> tuple[Plan, list[Plan]]:
-        """The plan that is carried out, and all there are: not kept, as what they build with cannot be pickled."""
-        plans = self.method.plans(self.geometry)
-        return best_plan(plans, self._wanted_engine, self.method), plans
 
     def _device(self) -> torch.device:
         return next(self.buffers()).device
-
-    def _checked(self) -> tuple[Limit, ...]:
-        """The limits that are enforced: the method's, and of one that means free space its estimated error."""
-        if isinstance(self.method, WrappedMethod):
-            return self._limits
-        error = rough_error(self.method, self.geometry)
-        return self._limits if math.isnan(error) else (*self._limits, error_limit(error))
 
     def _check(self, field: Tensor, grid: Grid, which: str) -> None:
         require_field(field, self.dtype, self._device(), "propagator")
@@ -215,13 +219,6 @@ class Propagator(FixedDtype):
                 f"expected a field of {grid.rows} x {grid.columns} samples on the {which} plane, "
                 f"but got {' x '.join(map(str, field.shape))}"
             )
-
-
-def _advice(geometry: Geometry, method: Method) -> str:
-    best, reason = best_method(geometry)
-    if best.name == method.name:
-        return "no method is right in this geometry; change the distance or the grids"
-    return f"use method {best.name!r} ({reason})"
 
 
 def propagators_between(
@@ -235,35 +232,24 @@ def propagators_between(
 ) -> list[Propagator]:
     """Return what takes light from each plane to the next; gaps that are alike share it.
 
-    Args:
-        grids: Samples of the planes in the order light meets them; from all but the last, the detector, it goes on.
-        distances: Distance from each plane to the next, in metres.
-        wavelength: Wavelength in metres.
-        method: Mathematics of the propagation, see :class:`Propagator`: one for all gaps or one for each.
-        engine: What applies the kernels, see :class:`Propagator`.
-        dtype: Complex type of the kernels and fields.
-
-    Raises: as :class:`Propagator`, and
-        SamplingError: if a plane before the last is too coarse for the light that arrives.
-
-    Warns:
-        SamplingWarning: if a method or a plane is borderline.
-        UnitWarning: if lengths look to be in different units.
+    The arguments but for ``dtype``, the complex type of kernels and fields, and what is raised are those of
+    :func:`gaps_between`.
     """
-    methods = [method] * len(distances) if isinstance(method, str | Method) else method
-    gaps = list(zip(grids[:-1], grids[1:], distances, methods, strict=True))
-    with once():
-        alike = {
-            (source, target, distance, chosen): Propagator(
-                source, target, wavelength=wavelength, distance=distance, method=chosen, engine=engine, dtype=dtype
-            )
-            for source, target, distance, chosen in dict.fromkeys(gaps)
-        }
-    propagators = [alike[gap] for gap in gaps]
-    for number, propagator in enumerate(propagators[:-1], start=2):
-        enforce(
-            f"the sampling of plane {number} of {len(grids)}",
-            [aliasing_limit(propagator.method, propagator.geometry)],
-            "use a finer pitch there, a coarser one on the plane before it, or a longer distance",
-        )
-    return propagators
+    gaps = gaps_between(grids, distances, wavelength=wavelength, method=method, engine=engine)
+    made = {gap: Propagator.of(gap, dtype) for gap in dict.fromkeys(gaps)}
+    return [made[gap] for gap in gaps]
+
+
+def across(paths: Sequence[Path], dtype: torch.dtype) -> list[nn.Module]:
+    """Return what takes light from each plane to the next: propagators, with lenses and apertures between.
+
+    Args:
+        paths: What light meets from each plane to the next; paths that are alike share what is made for them.
+        dtype: Complex type of the kernels and of the fields.
+    """
+
+    def make(step: Gap | Element) -> nn.Module:
+        return Propagator.of(step, dtype) if isinstance(step, Gap) else DiagonalMap(step.kernel(), dtype)
+
+    steps = {step: make(step) for step in dict.fromkeys(step for path in paths for step in path)}
+    return [steps[path[0]] if len(path) == 1 else nn.Sequential(*(steps[step] for step in path)) for path in paths]

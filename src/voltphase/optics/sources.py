@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -24,6 +25,7 @@ from voltphase.core.units import (
 )
 from voltphase.optics.grid import Grid
 from voltphase.optics.images import checked_images
+from voltphase.optics.kernel import Matrix, Separable
 from voltphase.optics.methods.formulas import carrier, phasor
 from voltphase.optics.precision import exact_products, require_complex
 
@@ -239,8 +241,21 @@ class ImageSource(FixedDtype):
         # Not by one torch.polar, which knows no slope of the amplitude where the image is black.
         return image * phasors if self.encoding == "both" else phasors
 
+    def kernel(self) -> Separable:
+        """Return the interpolation of an image that is the wave's amplitude, as a kernel."""
+        axes = (
+            Matrix(mirrored=True, shape=(size, pixels), make=partial(_complex_interpolation, pixels, size))
+            for pixels, size in zip(self.image_shape, self.grid.shape, strict=True)
+        )
+        return Separable(*axes)
+
     def extra_repr(self) -> str:
+        """Return the images' shape and the encoding, as the module's ``repr`` shows them."""
         return f"image_shape={self.image_shape}, encoding={self.encoding!r}"
+
+
+def _complex_interpolation(size_in: int, size_out: int) -> Tensor:
+    return image_interpolation(size_in, size_out).to(torch.complex128)
 
 
 def _require_sampled(sine: float, pitch: float, wavelength: float, what: str) -> None:

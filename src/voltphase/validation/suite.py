@@ -40,7 +40,7 @@ CASES: tuple[Callable[[], CaseResult], ...] = (
     methods.methods,
     methods.engines,
     methods.adjoints,
-    backends.cascades,
+    backends.backends,
 )
 
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from voltphase.core.errors import GeometryError
-from voltphase.optics.common_grid import common_grid
-from voltphase.optics.cost import Cost, product_cost
-from voltphase.optics.maps import Engine, SpectrumEngine
-from voltphase.optics.methods import formulas as kernels
+from voltphase.optics.common_grid import CommonGrid, common_grids
+from voltphase.optics.kernel import Convolution, Kernel, Spectral, SpectralParts
+from voltphase.optics.methods import formulas
 from voltphase.optics.methods.accuracy.exact_light import Waves, half_bands, response
-from voltphase.optics.methods.base import Method, Plan, lit_limits
+from voltphase.optics.methods.base import METHODS, Method, lit_limits
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.optics.sampling import Limit
-from voltphase.optics.tabulated import table_plan
 
 # What the quadrature leaves of light at the worst, where the edge of the band is grazing light, with pixels of half a
 # wavelength to a millionth; elsewhere it is 1e-8 and less.
@@ -27,6 +25,7 @@ QUADRATURE = 1e-5
 MANY_WAVES, TOO_MANY_WAVES = 1e8, 5e8
 
 
+@METHODS.register("angular-spectrum")
 @dataclass(frozen=True)
 class AngularSpectrum(Method):
     """The angular spectrum of plane waves, integrated over the band of the samples.
@@ -50,38 +49,33 @@ class AngularSpectrum(Method):
             raise GeometryError(f"expected an oversampling of at least 1, but got {self.oversampling}")
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
+        """Return what bounds the method in a geometry, as figures."""
         return (*lit_limits(geometry), waves_limit(*self._counts(geometry)))
 
     def bound(self, geometry: Geometry) -> float:
+        """Return the largest relative error of rough light."""
         # It is what others are measured by.
         return QUADRATURE
 
-    def plans(self, geometry: Geometry) -> list[Plan]:
-        source, target = geometry.source.shape, geometry.target.shape
+    def kernel(self, geometry: Geometry) -> Kernel:
+        """Return how light gets from plane to plane."""
+        return self.kernels(geometry)[0]
 
-        def build(dtype: torch.dtype) -> Engine:
-            from_rows, from_columns, transfer, to_rows, to_columns = self._parts(geometry)
-            return SpectrumEngine(from_rows, from_columns, transfer, to_rows, to_columns, dtype)
+    def kernels(self, geometry: Geometry) -> tuple[Kernel, ...]:
+        """Return the convolution where the planes have points in common, and the sum over plane waves."""
+        rows, columns = self._counts(geometry)
+        shapes = geometry.source.shape, geometry.target.shape
+        waves = Spectral(*shapes, (2 * rows, 2 * columns), partial(self._parts, geometry))
+        points = common_grids(geometry.source, geometry.target)
+        if points is None:
+            return (waves,)
+        return Convolution.of_table(*points, partial(self._table, geometry, *points)), waves
 
-        rows, columns = (2 * count for count in self._counts(geometry))
-        there = product_cost((rows, source[0]), source, (source[1], columns))
-        back = product_cost((target[0], rows), (rows, columns), (columns, target[1]))
-        cost = there + back + Cost(points=rows * columns, calls=1)
-        plan = Plan("matrix", cost, f"through {rows} x {columns} plane waves", build)
-        points = common_grid(geometry.source, geometry.target, 0), common_grid(geometry.source, geometry.target, 1)
-        if points[0] is None or points[1] is None:
-            return [plan]
-        both = (points[0], points[1])
+    def _table(self, geometry: Geometry, rows: CommonGrid, columns: CommonGrid) -> Tensor:
+        kernel = response(geometry, self._waves(geometry), (rows.displacements(), columns.displacements()))
+        return kernel * formulas.carrier(geometry.wavelength, geometry.distance)
 
-        def table() -> Tensor:
-            displacements = (both[0].displacements(), both[1].displacements())
-            kernel = response(geometry, self._waves(geometry), displacements)
-            return kernel * kernels.carrier(geometry.wavelength, geometry.distance)
-
-        return [plan, table_plan(both, table)]
-
-    def _parts(self, geometry: Geometry) -> list[Tensor]:
-        """What leads from samples to plane waves, over the distance, and back to samples."""
+    def _parts(self, geometry: Geometry) -> SpectralParts:
         waves = [some.both_halves() for some in self._waves(geometry)]
         # Waves off the real axis grow with distance from an origin, which is best half way from plane to plane.
         middles = [(a + b) / 2 for a, b in zip(geometry.source.offset, geometry.target.offset, strict=True)]
@@ -93,11 +87,14 @@ class AngularSpectrum(Method):
         back = [
             some.synthesis(at) * pitch for some, at, pitch in zip(waves, places[1], geometry.source.pitch, strict=True)
         ]
-        transfer = kernels.plane_waves(
+        transfer = formulas.plane_waves(
             waves[0].frequencies[:, None], waves[1].frequencies, geometry.wavelength, abs(geometry.distance)
         )
-        parts = [*there, transfer * kernels.carrier(geometry.wavelength, abs(geometry.distance)), *back]
-        return parts if geometry.distance >= 0 else [part.conj().resolve_conj() for part in parts]
+        transfer = transfer * formulas.carrier(geometry.wavelength, abs(geometry.distance))
+        parts = SpectralParts(there[0], there[1], transfer, back[0], back[1])
+        if geometry.distance >= 0:
+            return parts
+        return SpectralParts(*(part.conj().resolve_conj() for part in parts))
 
     def _counts(self, geometry: Geometry) -> tuple[int, int]:
         rows, columns = (band.count(self._finer) for band in half_bands(geometry))
@@ -113,7 +110,7 @@ class AngularSpectrum(Method):
 
 
 def waves_limit(rows: int, columns: int) -> Limit:
-    """That the kernel can be summed in reasonable time."""
+    """Return the limit that the kernel can be summed in reasonable time."""
     count = float(rows * columns)
     return Limit(
         "plane waves that the kernel is summed from",

@@ -1,64 +1,59 @@
-"""Which method, and which engine, when the user leaves it open."""
+"""Which method is right, when the user leaves it open."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 
 from voltphase.core import checks
-from voltphase.core.errors import ConfigError, GeometryError
-from voltphase.optics.common_grid import common_grid
+from voltphase.core.errors import GeometryError
+from voltphase.optics.common_grid import common_grids
 from voltphase.optics.methods.accuracy.rough_error import TOLERANCE, WITHIN, rough_error
 from voltphase.optics.methods.angular_spectrum import AngularSpectrum
-from voltphase.optics.methods.base import (
-    FocalPlane,
-    Fraunhofer,
-    FresnelImpulse,
-    FresnelPixels,
-    FresnelTransfer,
-    Method,
-    Plan,
-)
+from voltphase.optics.methods.base import METHODS, Method
+from voltphase.optics.methods.fresnel import FresnelTransfer
 from voltphase.optics.methods.geometry import Geometry
-from voltphase.optics.methods.periodic import WrappedAngularSpectrum, WrappedFresnel
 from voltphase.optics.methods.rayleigh_sommerfeld import RayleighSommerfeld
 from voltphase.optics.sampling import PARAXIAL_GOOD
 
 # An error that nobody would make a kernel any longer for.
 NEGLIGIBLE = TOLERANCE / 10
 
-_METHODS: tuple[type[Method], ...] = (
-    FresnelTransfer,
-    FresnelImpulse,
-    FresnelPixels,
-    AngularSpectrum,
-    RayleighSommerfeld,
-    Fraunhofer,
-    FocalPlane,
-    WrappedFresnel,
-    WrappedAngularSpectrum,
-)
-METHODS_BY_NAME = {method.name: method for method in _METHODS}
-METHODS = ("auto", *METHODS_BY_NAME)
+#: What chooses the method.
+AUTO = "auto"
 
 
 def find_method(method: str | Method, geometry: Geometry) -> tuple[Method, str]:
-    """The method of a name, or the best for a geometry if the name is ``"auto"``, and why it is that.
+    """Return the method of a name, or the best for a geometry if the name is ``"auto"``, and why it is that.
+
+    Args:
+        method: Name of a method, ``"auto"``, or a method itself.
+        geometry: Planes, wavelength and distance.
+
+    Raises:
+        ConfigError: if there is no method of that name.
+    """
+    method = checked_method(method)
+    if isinstance(method, Method):
+        return method, "as asked for"
+    return best_method(geometry) if method == AUTO else (METHODS[method](), "as asked for")
+
+
+def checked_method(method: str | Method) -> str | Method:
+    """Return a method or the name of one.
+
+    Args:
+        method: Name of a method, ``"auto"``, or a method itself.
 
     Raises:
         ConfigError: if there is no method of that name.
     """
     if isinstance(method, Method):
-        return method, "as asked for"
-    checks.word(method, "a propagation method", METHODS)
-    if method == "auto":
-        return best_method(geometry)
-    return METHODS_BY_NAME[method](), "as asked for"
+        return method
+    return checks.word(method, "a propagation method", (AUTO, *METHODS))
 
 
 def best_method(geometry: Geometry) -> tuple[Method, str]:
-    """The cheapest of the methods that are right for a geometry, and why it is that.
+    """Return the cheapest of the methods that are right for a geometry, and why it is that.
 
     Right is one whose limits are all good and whose estimated error of rough light is within the tolerance. If none is,
     the one with the smallest error is taken.
@@ -74,11 +69,7 @@ def best_method(geometry: Geometry) -> tuple[Method, str]:
     reason = f"the paraxial phase error reaches {phase:.2g} rad"
     if errors[fresnel] > WITHIN:
         reason += f", rough light would be off by {errors[fresnel]:.1g}"
-    on_common_grid = (
-        common_grid(geometry.source, geometry.target, 0) is not None
-        and common_grid(geometry.source, geometry.target, 1) is not None
-    )
-    if on_common_grid and geometry.distance:
+    if geometry.distance and common_grids(geometry.source, geometry.target) is not None:
         errors[direct] = rough_error(direct, geometry)
         # Applied at the cost of the angular spectrum, and made in less time.
         if errors[direct] <= NEGLIGIBLE and _good(direct, geometry):
@@ -92,13 +83,13 @@ def best_method(geometry: Geometry) -> tuple[Method, str]:
 
 
 def candidates(geometry: Geometry, dtype: torch.dtype) -> dict[str, float]:
-    """The estimated error of rough light of every method that can be applied, by name."""
+    """Return the estimated error of rough light of every method that can be applied, by name."""
     errors = {}
-    for name, kind in METHODS_BY_NAME.items():
+    for name, kind in METHODS.items():
         method = kind()
         try:
             method.limits(geometry)
-            method.plans(geometry)
+            method.kernel(geometry)
         except GeometryError:
             continue
         errors[name] = rough_error(method, geometry, dtype)
@@ -107,20 +98,3 @@ def candidates(geometry: Geometry, dtype: torch.dtype) -> dict[str, float]:
 
 def _good(method: Method, geometry: Geometry) -> bool:
     return all(limit.verdict == "good" for limit in method.limits(geometry))
-
-
-def best_plan(plans: Sequence[Plan], engine: str, method: Method) -> Plan:
-    """The plan for an engine, or the cheapest if that is ``"auto"``.
-
-    Raises:
-        ConfigError: if the engine cannot apply the method here.
-    """
-    if isinstance(engine, str) and engine == "auto":
-        return min(plans, key=lambda plan: plan.cost.nanoseconds)
-    for plan in plans:
-        if isinstance(engine, str) and plan.engine == engine:
-            return plan
-    able = ", ".join(("auto", *(plan.engine for plan in plans)))
-    raise ConfigError(
-        f"expected an engine out of {able} for method {method.name!r} here, but got {checks.shown(engine)}"
-    )

@@ -4,30 +4,39 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from voltphase.core.errors import GeometryError
-from voltphase.optics.common_grid import CommonGrid, common_grid
-from voltphase.optics.cost import convolution_cost
-from voltphase.optics.maps import ConvolutionEngine, Engine
-from voltphase.optics.methods import formulas as kernels
+from voltphase.optics.common_grid import common_grids
+from voltphase.optics.kernel import Convolution
+from voltphase.optics.methods import formulas
 from voltphase.optics.methods.accuracy.sample_pairs import Pairs
-from voltphase.optics.methods.base import Method, Plan, paraxial_limit
+from voltphase.optics.methods.base import METHODS, Method, paraxial_limit
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.optics.sampling import Limit
 
 
-class WrappedMethod(Method):
+class PeriodicMethod(Method):
     """A transfer function at the frequencies of an unpadded DFT, which makes both planes periodic."""
+
+    free_space: ClassVar[bool] = False
 
     @abstractmethod
     def transfer(self, frequency_y: Tensor, frequency_x: Tensor, geometry: Geometry) -> Tensor:
-        """Without the carrier, complex128; frequencies in cycles per metre."""
+        """Return the transfer function without the carrier, complex128.
+
+        Args:
+            frequency_y: Frequencies along y in cycles per metre.
+            frequency_x: Frequencies along x in cycles per metre.
+            geometry: Planes, wavelength and distance.
+        """
 
     def response(self, geometry: Geometry, rows: Pairs, columns: Pairs) -> Tensor:
+        """Return what source samples send to target samples, without the carrier."""
         # Light that wraps around is what the error of a method that lets it is made of.
         kernel = torch.fft.ifft2(self._sampled(geometry))
         y, x = (
@@ -36,17 +45,19 @@ class WrappedMethod(Method):
         )
         return kernel[y][:, x]
 
-    def plans(self, geometry: Geometry) -> list[Plan]:
-        points = (common_grid(geometry.source, geometry.target, 0), common_grid(geometry.source, geometry.target, 1))
-        if geometry.source != geometry.target or points[0] is None or points[1] is None:
+    def kernel(self, geometry: Geometry) -> Convolution:
+        """Return how light gets from plane to plane.
+
+        Raises:
+            GeometryError: if the planes are not alike.
+        """
+        points = common_grids(geometry.source, geometry.target)
+        if geometry.source != geometry.target or points is None:
             raise GeometryError("expected equal grids on both planes for light that wraps around, but they differ")
-        both: tuple[CommonGrid, CommonGrid] = (points[0], points[1])
+        return Convolution(*points, geometry.source.shape, partial(self._with_carrier, geometry))
 
-        def build(dtype: torch.dtype) -> Engine:
-            carrier = kernels.carrier(geometry.wavelength, geometry.distance)
-            return ConvolutionEngine(carrier * self._sampled(geometry), both, dtype)
-
-        return [Plan("fft", convolution_cost(geometry.source.shape), "unpadded", build)]
+    def _with_carrier(self, geometry: Geometry) -> Tensor:
+        return formulas.carrier(geometry.wavelength, geometry.distance) * self._sampled(geometry)
 
     def _sampled(self, geometry: Geometry) -> Tensor:
         y, x = (
@@ -56,31 +67,37 @@ class WrappedMethod(Method):
         return self.transfer(y[:, None], x[None, :], geometry)
 
 
+@METHODS.register("fresnel-wrapped")
 @dataclass(frozen=True)
-class WrappedFresnel(WrappedMethod):
+class PeriodicFresnel(PeriodicMethod):
     """The Fresnel transfer function, wrapping around."""
 
     name: ClassVar[str] = "fresnel-wrapped"
     title: ClassVar[str] = "Fresnel transfer function on an unpadded DFT, wrapping around"
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
+        """Return what bounds the method in a geometry, as figures."""
         return (paraxial_limit(geometry),)
 
     def transfer(self, frequency_y: Tensor, frequency_x: Tensor, geometry: Geometry) -> Tensor:
-        return kernels.fresnel_transfer_function(
+        """Return one axis of the kernel."""
+        return formulas.fresnel_transfer_function(
             frequency_y, geometry.wavelength, geometry.distance
-        ) * kernels.fresnel_transfer_function(frequency_x, geometry.wavelength, geometry.distance)
+        ) * formulas.fresnel_transfer_function(frequency_x, geometry.wavelength, geometry.distance)
 
 
+@METHODS.register("angular-spectrum-wrapped")
 @dataclass(frozen=True)
-class WrappedAngularSpectrum(WrappedMethod):
+class PeriodicAngularSpectrum(PeriodicMethod):
     """The angular spectrum of plane waves, wrapping around."""
 
     name: ClassVar[str] = "angular-spectrum-wrapped"
     title: ClassVar[str] = "angular spectrum on an unpadded DFT, wrapping around"
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
+        """Return what bounds the method in a geometry, as figures."""
         return ()
 
     def transfer(self, frequency_y: Tensor, frequency_x: Tensor, geometry: Geometry) -> Tensor:
-        return kernels.angular_spectrum(frequency_y, frequency_x, geometry.wavelength, geometry.distance)
+        """Return one axis of the kernel."""
+        return formulas.angular_spectrum(frequency_y, frequency_x, geometry.wavelength, geometry.distance)

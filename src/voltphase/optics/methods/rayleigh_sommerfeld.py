@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from torch import Tensor
 
 from voltphase.core.errors import GeometryError
 from voltphase.core.units import metres
-from voltphase.optics.common_grid import LARGEST_STRIDE, common_grid
-from voltphase.optics.methods import formulas as kernels
+from voltphase.optics.common_grid import LARGEST_STRIDE, CommonGrid, common_grids
+from voltphase.optics.kernel import Convolution
+from voltphase.optics.methods import formulas
 from voltphase.optics.methods.accuracy.sample_pairs import Pairs
-from voltphase.optics.methods.base import Method, Plan, require_distance, step_limit
+from voltphase.optics.methods.base import METHODS, Method, require_distance, step_limit
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.optics.sampling import Limit
-from voltphase.optics.tabulated import table_plan
 
 # Distances in pitches from which on samples resolve the kernel's peak, and below which they miss it.
 NEAREST_GOOD, NEAREST = 2.0, 0.5
 
 
+@METHODS.register("rayleigh-sommerfeld")
 @dataclass(frozen=True)
 class RayleighSommerfeld(Method):
     """The first Rayleigh-Sommerfeld integral, as a convolution with its sampled kernel.
@@ -33,6 +35,7 @@ class RayleighSommerfeld(Method):
     title: ClassVar[str] = "first Rayleigh-Sommerfeld integral, kernel sampled"
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
+        """Return what bounds the method in a geometry, as figures."""
         require_distance(self, geometry)
         z, pitch = abs(geometry.distance), max(geometry.source.pitch)
         # The kernel turns by pi a sample where the line from source to target is as steep as the band's edge.
@@ -49,27 +52,29 @@ class RayleighSommerfeld(Method):
         return (step_limit(shortest, z), peak)
 
     def response(self, geometry: Geometry, rows: Pairs, columns: Pairs) -> Tensor:
+        """Return what source samples send to target samples, without the carrier."""
         return self._kernel(geometry, rows.displacement, columns.displacement)
 
-    def plans(self, geometry: Geometry) -> list[Plan]:
-        rows, columns = (
-            common_grid(geometry.source, geometry.target, 0),
-            common_grid(geometry.source, geometry.target, 1),
-        )
-        if rows is None or columns is None:
+    def kernel(self, geometry: Geometry) -> Convolution:
+        """Return how light gets from plane to plane.
+
+        Raises:
+            GeometryError: if the pitches of the planes have no simple ratio.
+        """
+        points = common_grids(geometry.source, geometry.target)
+        if points is None:
             raise GeometryError(
                 f"expected pitches whose ratio is a fraction of numbers up to {LARGEST_STRIDE} for method "
                 f"{self.name!r}, but got {geometry.source.pitch} m and {geometry.target.pitch} m: "
                 "use method 'angular-spectrum'"
             )
+        return Convolution.of_table(*points, partial(self._table, geometry, *points))
 
-        def table() -> Tensor:
-            kernel = self._kernel(geometry, rows.displacements(), columns.displacements())
-            return kernel * kernels.carrier(geometry.wavelength, geometry.distance)
-
-        return [table_plan((rows, columns), table)]
+    def _table(self, geometry: Geometry, rows: CommonGrid, columns: CommonGrid) -> Tensor:
+        kernel = self._kernel(geometry, rows.displacements(), columns.displacements())
+        return kernel * formulas.carrier(geometry.wavelength, geometry.distance)
 
     @staticmethod
     def _kernel(geometry: Geometry, rows: Tensor, columns: Tensor) -> Tensor:
         area = geometry.source.pitch[0] * geometry.source.pitch[1]
-        return kernels.rayleigh_sommerfeld(rows[:, None], columns, area, geometry.wavelength, geometry.distance)
+        return formulas.rayleigh_sommerfeld(rows[:, None], columns, area, geometry.wavelength, geometry.distance)

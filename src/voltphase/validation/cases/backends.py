@@ -1,61 +1,79 @@
-"""What training runs on, a whole system as one function, against its propagations one after the other."""
+"""Every back end against the plain loop over propagations, with every kind of kernel."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from voltphase.optics import Cascade, Propagator
+from voltphase.optics import Aperture, ThinLens
+from voltphase.optics.backends import BACKENDS, Executor, Options
 from voltphase.optics.backends.base import Engine
+from voltphase.optics.elements import Element
+from voltphase.optics.gap import paths_between, stack_of
 from voltphase.optics.grid import Grid
-from voltphase.validation.rows import ADJOINT, ROUNDING, Outcome, Row, largest, relative
+from voltphase.optics.propagator import across
+from voltphase.optics.stack import walk
+from voltphase.validation.comparison import ADJOINT, ROUNDING, CaseResult, Comparison, largest, relative
 
 WAVELENGTH = 532e-9
+DISTANCE = 0.02
 DOUBLE = torch.complex128
 # Centred planes, so that the matrices split into halves; odd, even and oblong.
 PLANES = (Grid((20, 25), 12e-6), Grid((24, 24), 12e-6), Grid((21, 18), 12e-6), Grid((16, 23), 12e-6))
-CHOICES: tuple[tuple[str, Engine], ...] = (
-    ("fresnel", "matrix"),
-    ("fresnel", "fft"),
-    ("fresnel-pixels", "matrix"),
-    ("fresnel-pixels", "fft"),
-    ("angular-spectrum", "fft"),
-    ("rayleigh-sommerfeld", "fft"),
+OTHER_PITCHES = (*PLANES[:3], Grid((16, 23), 18e-6, (3e-5, 0.0)))
+IN_BETWEEN = Grid((22, 22), 12e-6)
+CHOICES: tuple[tuple[str, str, Engine, Sequence[Grid]], ...] = (
+    ("matrices", "fresnel", "matrix", PLANES),
+    ("transforms", "fresnel", "fft", PLANES),
+    ("matrices", "fresnel-pixels", "matrix", PLANES),
+    ("matrices", "fresnel", "matrix", OTHER_PITCHES),
+    ("a convolution", "angular-spectrum", "fft", PLANES),
+    ("a convolution", "rayleigh-sommerfeld", "fft", OTHER_PITCHES),
+    ("plane waves", "angular-spectrum", "matrix", OTHER_PITCHES),
+    ("a lens and an aperture", "fresnel", "auto", PLANES),
 )
 
 
-def cascades() -> Outcome:
-    """Two modulated planes between source and detector, by every engine that training can use."""
+def backends() -> CaseResult:
+    """Check two modulated planes between source and detector on every back end that can run them."""
     agreement, adjoint = [], []
-    for method, engine in CHOICES:
-        propagators = [
-            Propagator(before, after, wavelength=WAVELENGTH, distance=0.02, method=method, engine=engine, dtype=DOUBLE)
-            for before, after in pairwise(PLANES)
-        ]
-        first, *between, last = (kernel for kernel in (p.kernel() for p in propagators) if kernel is not None)
-        cascade = Cascade(first=first, between=between, last=last, dtype=DOUBLE, engine=engine)
-        fields = _noise((3, *PLANES[0].shape))
-        modulations = [_noise(plane.shape, seed) for seed, plane in enumerate(PLANES[1:-1], start=1)]
-        error = relative(cascade(fields, modulations), _step_by_step(propagators, fields, modulations))
-        agreement.append(Row(f"engines: cascade by {engine} against steps", method, error, ROUNDING, "rounding"))
-        error = _dot_products(cascade, fields, modulations)
-        adjoint.append(Row(f"adjoint dot product, cascade by {engine}", method, error, ADJOINT, "rounding"))
-    return Outcome([*agreement, *adjoint])
+    for what, method, engine, planes in CHOICES:
+        spans: list[float | tuple[float | Element, ...]] = [DISTANCE] * 3
+        if what == "a lens and an aperture":
+            spans[1] = (DISTANCE, *_elements(), DISTANCE)
+        paths = paths_between(planes, spans, wavelength=WAVELENGTH, method=method, engine=engine)
+        stack, options = stack_of(paths), Options(DOUBLE, engine)
+        fields = _noise((3, *planes[0].shape))
+        modulations = [_noise(plane.shape, seed) for seed, plane in enumerate(planes[1:-1], start=1)]
+        *_, expected = walk(across(paths, DOUBLE), fields, modulations)
+        for name, kind in BACKENDS.items():
+            backend = kind()
+            if backend.obstacle(stack, options) is None:
+                executor = backend.compile(stack, options)
+                error, case = (
+                    relative(executor(fields, modulations), expected),
+                    f"{name} back end against steps: {what}",
+                )
+                agreement.append(Comparison(case, method, error, ROUNDING, "rounding"))
+                error, case = (
+                    _dot_products(executor, fields, modulations),
+                    f"adjoint dot product, {name} back end: {what}",
+                )
+                adjoint.append(Comparison(case, method, error, ADJOINT, "rounding"))
+    return CaseResult([*agreement, *adjoint])
 
 
-def _step_by_step(propagators: Sequence[Propagator], fields: Tensor, modulations: Sequence[Tensor]) -> Tensor:
-    for propagate, modulation in zip(propagators, modulations, strict=False):
-        fields = modulation * propagate(fields)
-    return propagators[-1](fields)
+def _elements() -> tuple[Element | float, ...]:
+    lens = ThinLens(IN_BETWEEN, wavelength=WAVELENGTH, focal_length=0.05, dtype=DOUBLE)
+    return lens, DISTANCE, Aperture(IN_BETWEEN, diameter=2e-4, dtype=DOUBLE)
 
 
-def _dot_products(cascade: Cascade, fields: Tensor, modulations: Sequence[Tensor]) -> float:
+def _dot_products(executor: Executor, fields: Tensor, modulations: Sequence[Tensor]) -> float:
     """The worst of the adjoints with respect to the fields and to each modulation, in all of which light is linear."""
     inputs = [x.clone().requires_grad_() for x in (fields, *modulations)]
-    out = cascade(inputs[0], inputs[1:])
+    out = executor(inputs[0], inputs[1:])
     probe = _noise(tuple(out.shape), seed=9)
     there = torch.vdot(probe.flatten(), out.flatten())
     # The gradient of the real part of a dot product with what is linear in x is the adjoint's answer.

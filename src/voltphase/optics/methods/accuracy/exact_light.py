@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from voltphase.optics.methods import formulas as kernels
+from voltphase.optics.methods import formulas
 from voltphase.optics.methods.accuracy.contour import FADED, HalfBand
 from voltphase.optics.methods.accuracy.sample_pairs import some_pairs
 from voltphase.optics.methods.geometry import Geometry
@@ -142,7 +142,7 @@ def sum_waves(geometry: Geometry, waves: tuple[Waves, Waves], matrices: tuple[Te
     if len(rows) < len(columns):
         return sum_waves(geometry, (x, y), (columns, rows)).mT
     real = not (y.frequencies.is_complex() or x.frequencies.is_complex())
-    go = kernels.angular_spectrum if real else kernels.plane_waves
+    go = formulas.angular_spectrum if real else formulas.plane_waves
     total = torch.zeros((len(rows), len(columns)), dtype=torch.complex128)
     step = max(1, WAVES_AT_A_TIME // len(x.frequencies))
     for start in range(0, len(y.frequencies), step):

@@ -34,7 +34,7 @@ def rough_error(method: Method, geometry: Geometry, dtype: torch.dtype = torch.c
     Args:
         method: To estimate.
         geometry: In which; one that the method can be applied to.
-        dtype: Of the kernels.
+        dtype: Of the formulas.
 
     Returns:
         An estimate within a factor of two, or an upper bound where planes are so large that it would take long. NaN if

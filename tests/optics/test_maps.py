@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from voltphase.optics import FresnelTransfer, Propagator
 from voltphase.optics import maps as module
 from voltphase.optics.grid import Grid
-from voltphase.optics.maps import MatrixEngine, MirroredEngine, sandwich
+from voltphase.optics.maps import EvenOddMap, MatrixMap, sandwich
 from voltphase.optics.methods.geometry import Geometry
 
 WAVELENGTH = 532e-9
@@ -20,28 +20,25 @@ sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
 def test_halves_are_the_whole(source: tuple[int, int], target: tuple[int, int], batch: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     geometry = Geometry(Grid(source, 11e-6), Grid(target, (13e-6, 9e-6)), WAVELENGTH, 0.004)
-    matrices = FresnelTransfer().matrices(geometry)
-    whole, halves = (engine(*matrices, torch.complex128) for engine in (MatrixEngine, MirroredEngine))
+    kernel = FresnelTransfer().kernel(geometry)
+    whole, halves = (kind(kernel, torch.complex128) for kind in (MatrixMap, EvenOddMap))
     u, v = (torch.randn(*batch, *shape, dtype=torch.complex128) for shape in (source, target))
     torch.testing.assert_close(halves(u), whole(u), rtol=0, atol=1e-13)
     torch.testing.assert_close(halves.adjoint(v), whole.adjoint(v), rtol=0, atol=1e-13)
 
 
-def test_halves_are_taken_where_they_are_cheaper_and_there_are_any() -> None:
-    def engine(size: int, offset: float = 0.0) -> torch.nn.Module:
-        target = Grid(size, 36e-6, (0.0, offset))
-        return Propagator(
-            Grid(size, 36e-6), target, wavelength=WAVELENGTH, distance=0.3, method="fresnel", engine="matrix"
-        ).engine
-
-    assert isinstance(engine(16), MatrixEngine)
-    assert isinstance(engine(300), MirroredEngine)
-    assert isinstance(engine(300, offset=36e-6), MatrixEngine)
+@pytest.mark.parametrize(("size", "offset", "halves"), [(16, 0.0, False), (300, 0.0, True), (300, 36e-6, False)])
+def test_halves_are_taken_where_they_are_cheaper_and_there_are_any(size: int, offset: float, halves: bool) -> None:
+    target = Grid(size, 36e-6, (0.0, offset))
+    options = {"wavelength": WAVELENGTH, "distance": 0.3, "method": "fresnel", "engine": "matrix"}
+    explained = Propagator(Grid(size, 36e-6), target, **options).explain()
+    assert explained.engine.name == "matrix"
+    assert ("halves" in explained.engine.note) == halves
 
 
 @pytest.mark.parametrize("engine", ["fft", "matrix"])
 def test_a_large_batch_goes_through_in_parts(engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voltphase.optics.methods.base.MatrixEngine", MirroredEngine)
+    monkeypatch.setattr("voltphase.optics.map_choice.MatrixMap", EvenOddMap)
     propagator = Propagator(
         Grid((6, 7), 36e-6),
         wavelength=WAVELENGTH,

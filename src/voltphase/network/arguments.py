@@ -1,0 +1,112 @@
+"""What a network is made from, checked: one of each for its planes, gaps and layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from voltphase.core import checks
+from voltphase.core.errors import ConfigError, GeometryError
+from voltphase.devices import Device
+from voltphase.optics.grid import Grid
+
+# Amplitudes that all layers together may multiply light by, above and below 1: intensities, summed over a detector and
+# focused on a region of it, then are numbers of the dtype's range.
+_BRIGHTEST = {torch.complex64: 1e12, torch.complex128: 1e100}
+
+
+def grids_of(grid: Grid | Sequence[Grid], depth: int) -> list[Grid]:
+    """Return the grid of each plane.
+
+    Args:
+        grid: One grid for all planes, or one for each.
+        depth: Number of layers.
+
+    Raises:
+        GeometryError: if it is no grid.
+        ConfigError: if there are more or fewer than planes.
+    """
+    if isinstance(grid, Grid):
+        return [grid] * (depth + 2)
+    advice = "use voltphase.Grid"
+    grids = [
+        checks.instance(plane, Grid, "each plane as a grid", error=GeometryError, advice=advice)
+        for plane in checks.items(grid, "a grid, or a list of them", error=GeometryError, advice=advice)
+    ]
+    if len(grids) != depth + 2:
+        raise ConfigError(
+            f"expected {depth + 2} grids (source, {depth} layers, detector) or a single one, but got {len(grids)}"
+        )
+    return grids
+
+
+def checked_devices(given: Sequence[Device]) -> list[Device]:
+    """Return the device of each layer.
+
+    Args:
+        given: Devices that the user has given.
+
+    Raises:
+        ConfigError: if they are none, or no devices.
+    """
+    if isinstance(given, Device):
+        raise ConfigError(
+            f"expected a list of devices, one for each layer, but got {given!r} alone: write [device] * 5 for five "
+            "layers of it"
+        )
+    advice = "read a table with voltphase.devices.load(path), or take a modelled one with voltphase.devices.model(name)"
+    devices = checks.items(given, "a list of devices, one for each layer", advice=advice)
+    if not devices:
+        raise ConfigError("expected at least one device, but got none: a network needs a layer")
+    return [checks.instance(device, Device, "the states of a device or its panel", advice=advice) for device in devices]
+
+
+def require_brightness(gains: Sequence[float], devices: Sequence[Device], dtype: torch.dtype) -> None:
+    """Refuse gains and amplitudes behind which light would be beyond the range of a dtype.
+
+    Args:
+        gains: Gain of each layer.
+        devices: Device of each layer.
+        dtype: Complex type of the light.
+
+    Raises:
+        ConfigError: if they are.
+    """
+    limit = _BRIGHTEST[dtype]
+    factors = [checks.number(gain, "a gain", above=0) for gain in gains]
+    factors += [max(float(table.amplitude.max()) for table in device.tables) for device in devices]
+    exponent = sum(math.log10(factor) for factor in factors)
+    if abs(exponent) > math.log10(limit):
+        raise ConfigError(
+            f"expected gains and amplitudes that multiply light by {1 / limit:g} to {limit:g} altogether, which "
+            f"{str(dtype).removeprefix('torch.')} holds, but got about 1e{exponent:+.0f}: bring them nearer to 1"
+        )
+
+
+def one_each(values: Any, count: int, what: str, meaning: str, *, parts: bool = False) -> list[Any]:
+    """Return one number for each of several things.
+
+    Args:
+        values: A number for all of them, or one for each.
+        count: How many there are.
+        what: What the numbers are, as a message names them.
+        meaning: What each is for, as a message names it.
+        parts: Whether each may be a list of parts instead of a number.
+
+    Raises:
+        ConfigError: if they are no numbers, or more or fewer than there are things.
+    """
+    if not isinstance(values, Sequence | np.ndarray | Tensor) or isinstance(values, str):
+        return [checks.number(values, f"a number as {what}")] * count
+    numbers = checks.items(values, f"{count} {what} ({meaning}) or a single number")
+    if len(numbers) != count:
+        raise ConfigError(f"expected {count} {what} ({meaning}) or a single number, but got {len(numbers)}")
+    return [
+        tuple(value) if parts and isinstance(value, list | tuple) else checks.number(value, f"numbers as {what}")
+        for value in numbers
+    ]

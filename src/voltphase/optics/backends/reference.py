@@ -1,0 +1,117 @@
+"""The plain walk: any kernel, on any device, map after map, with its adjoint in closed form."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from voltphase.core import checks
+from voltphase.core.dtypes import with_standard_torch
+from voltphase.optics.backends.base import BACKENDS, Backend, Executor, Options
+from voltphase.optics.kernel import Kernel
+from voltphase.optics.map_choice import PER_POINT, Way, cheapest
+from voltphase.optics.maps import LinearMap
+from voltphase.optics.precision import exact_products, matrix_products
+from voltphase.optics.stack import Stack, walk
+
+
+@BACKENDS.register("reference")
+class Reference(Backend):
+    """The plain walk over one map for each gap, which everything else is compared with."""
+
+    def obstacle(self, stack: Stack, options: Options) -> str | None:
+        """Return None: it can run every stack."""
+        return None
+
+    def cost(self, stack: Stack, options: Options) -> float:
+        """Return the estimated nanoseconds for one image, forward and backward, on one core."""
+        maps = [cheapest(gap, options.engine).cost.nanoseconds for gap in stack.gaps]
+        points = sum(rows * columns for rows, columns in stack.shapes)
+        # The first gap is not crossed on the way back.
+        return sum(maps) + sum(maps[1:]) + _PASSES * PER_POINT * points
+
+    def compile(self, stack: Stack, options: Options) -> ReferenceExecutor:
+        """Return what runs a stack."""
+        return ReferenceExecutor(stack, options)
+
+
+# Times that a step passes over each plane's points besides what its maps do: modulating there and back, and summing
+# the modulation's gradient.
+_PASSES = 3.0
+
+
+class ReferenceExecutor(Executor):
+    """One map for each gap, walked forward, and backward by their adjoints.
+
+    Args:
+        stack: Kernels between the planes.
+        options: Precision and engine.
+    """
+
+    @with_standard_torch
+    def __init__(self, stack: Stack, options: Options) -> None:
+        super().__init__(stack, options)
+        made: dict[tuple[Kernel, ...], tuple[Way, LinearMap]] = {}
+        for gap in stack.gaps:
+            if gap not in made:
+                way = cheapest(gap, options.engine)
+                made[gap] = way, way.build(options.dtype)
+        self.engines = tuple(made[gap][0].name for gap in stack.gaps)
+        self.maps = nn.ModuleList(made[gap][1] for gap in stack.gaps)
+
+    def _field(self, images: Tensor, modulations: tuple[Tensor, ...]) -> Tensor:
+        field: Any = _Walk.apply(self, images.to(self.dtype), *modulations)
+        return field
+
+    def _sums(
+        self, images: Tensor, modulations: tuple[Tensor, ...], masks: tuple[Tensor, Tensor], *, amplitude: bool
+    ) -> Tensor:
+        field = self._field(images, modulations)
+        light = magnitude(field) if amplitude else field.real.square() + field.imag.square()
+        rows, columns = (mask.to(light.dtype) for mask in masks)
+        with exact_products(light.device):
+            return ((light @ columns) * rows).sum(-2)
+
+
+class _Walk(torch.autograd.Function):
+    """Light through a stack, keeping the field that arrives on each plane and nothing else."""
+
+    @staticmethod
+    def forward(ctx: Any, executor: ReferenceExecutor, field: Tensor, *modulations: Tensor) -> Tensor:
+        maps = cast("list[LinearMap]", list(executor.maps))
+        ctx.maps, ctx.tf32 = maps, executor.tf32 and executor.training
+        with matrix_products(field.device, tf32=ctx.tf32):
+            *arrived, detected = walk(maps, field, modulations)
+        ctx.save_for_backward(*modulations, *arrived)
+        return detected
+
+    @staticmethod
+    @checks.first_order
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        depth = len(ctx.maps) - 1
+        modulations, arrived = ctx.saved_tensors[:depth], ctx.saved_tensors[depth:]
+        _, wants_field, *wanted = ctx.needs_input_grad
+        found: list[Tensor | None] = [None] * depth
+        (gradient,) = gradients
+        with matrix_products(gradient.device, tf32=ctx.tf32):
+            for plane in reversed(range(depth)):
+                gradient = ctx.maps[plane + 1].adjoint(gradient)
+                if wanted[plane]:
+                    found[plane] = torch.linalg.vecdot(arrived[plane], gradient, dim=0)
+                if not (wants_field or any(wanted[:plane])):
+                    return None, None, *found
+                gradient = modulations[plane].conj() * gradient
+            return None, ctx.maps[0].adjoint(gradient) if wants_field else None, *found
+
+
+def magnitude(field: Tensor) -> Tensor:
+    """Return ``abs(field)``, whose slope is 0 where it is dark.
+
+    Args:
+        field: A complex tensor.
+    """
+    # Of numbers below the normal ones torch finds a slope that is not a number: they are dark.
+    dark = field.detach().abs() < torch.finfo(field.dtype).tiny
+    return torch.where(dark, 0, field).abs()
