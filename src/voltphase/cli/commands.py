@@ -23,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo")(training.demo)
-app.command("train")(training.train)
+app.command("train", cls=training.CommandWithSettings)(training.train)
 app.command("presets")(training.presets)
 app.command("evaluate")(runs.evaluate)
 app.command("refine")(runs.refine)

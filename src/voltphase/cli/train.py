@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from voltphase.cli.common import (
     FAILED,
@@ -21,6 +22,25 @@ from voltphase.cli.common import (
 
 if TYPE_CHECKING:
     from voltphase.config import Config
+
+_SETTINGS = (
+    "[bold]Settings[/bold], lengths in metres; of what is chosen by name (* by default) the keys of its own; any run's "
+    "config.yaml shows all with values"
+)
+
+
+class CommandWithSettings(TyperCommand):
+    """A command whose help ends with the settings there are, those of other packages too."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # of the click that typer brings
+        """Write the help."""
+        from voltphase.config.help import settings_table
+
+        told, self.help = self.help, f"{self.help}\n\n{_SETTINGS}\n\n{settings_table()}"
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.help = told
 
 
 def train(
@@ -78,25 +98,6 @@ def train(
       preset: mnist-small
       device: {file: slm.csv, levels: 16}
       training: {epochs: 20, threads: 4}
-
-    [bold]Settings[/bold], lengths in metres; any run's config.yaml shows all with values
-
-      recipe    default, gumbel-softmax or paper: settles what is not
-                given of codesign, readout and training; with --set also
-                what CONFIG gives, but regions, epochs and batch_size
-      seed
-      data      name, dir, train_limit, test_limit
-      optics    size, pitch, wavelength, distances, depth, method,
-                engine, precision
-      device    file or model, parameters (of the model),
-                levels (null for all), pick, border
-                (devices: a list, one per layer)
-      codesign  gain, amplitude_grad_scale,
-                relaxation.{name, hard, mix, nearest, order, spread},
-                schedule.{name, start, end, temperatures, shares, per}
-      readout   regions, differential, measure, scale
-      training  epochs, batch_size, learning_rate, scale_learning_rate,
-                learning_rate_decay, loss, threads, accelerator
     """
     settings = _load(config, overrides, data_dir, seed)
     folder = out or _default_folder(config, resume)

@@ -1,0 +1,53 @@
+"""The settings there are, as a table to read in a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from voltphase.config.keys import enumerate_words, keys, variants_of
+from voltphase.config.load import recipes
+from voltphase.config.sections import Config
+
+_COLUMN, _NAMES = 10, 16
+_RECIPE = (
+    "settles what is not given of codesign, task and training; with --set also what CONFIG gives, but regions, epochs "
+    "and batch_size"
+)
+
+
+def settings_table(width: int = 74) -> str:
+    """Return the keys of each section, and of each entry that can be chosen by name the keys that are its own.
+
+    Args:
+        width: Number of characters in a line.
+
+    Examples:
+        >>> "gumbel-softmax  hard, mix" in settings_table()
+        True
+    """
+    return "\n".join(_lines(width))
+
+
+def _lines(width: int) -> Iterator[str]:
+    yield from _row("  recipe", f"{enumerate_words(recipes())}: {_RECIPE}", _COLUMN, width)
+    found = [key for key in keys(Config) if not key.path.startswith("devices.")]
+    for group in found:
+        variants = variants_of(group.field)
+        if group.parent and variants is None:
+            continue
+        within = ", ".join(key.name for key in found if key.parent == group.path and key.of is None)
+        words = "a list of what device holds, one for each layer" if group.path == "devices" else within
+        yield from _row(f"  {'  ' if group.parent else ''}{group.name}", words, _COLUMN, width)
+        if variants is None:
+            continue
+        for name, model in variants.models.items():
+            own = ", ".join(key for key in model.model_fields if key not in variants.base.model_fields)
+            yield from _row(f"      {name}{'*' * (name == variants.default)}", own, _NAMES + 4, width)
+
+
+def _row(name: str, words: str, column: int, width: int) -> list[str]:
+    column += 2
+    first, *more = textwrap.wrap(words, width - column) or [""]
+    start = name.ljust(column) if len(name) < column else f"{name}  "
+    return [f"{start}{first}".rstrip(), *(" " * column + line for line in more)]
