@@ -16,6 +16,11 @@ WAVELENGTH = 532e-9
 DOUBLE = torch.complex128
 
 
+def noise(shape: tuple[int, ...], seed: int = 0) -> Tensor:
+    """Return complex normal noise, the same each time."""
+    return torch.randn(shape, dtype=DOUBLE, generator=torch.Generator().manual_seed(seed))
+
+
 def through(field: Tensor, source: Grid, target: Grid | None = None, *, distance: float, **options: Any) -> Tensor:
     """Propagate a field through free space, with the options of :class:`voltphase.optics.Propagator`."""
     return Propagator(source, target, wavelength=WAVELENGTH, distance=distance, dtype=DOUBLE, **options)(field)

@@ -16,10 +16,9 @@ from voltphase.optics.grid import Grid
 from voltphase.optics.propagator import across
 from voltphase.optics.stack import walk
 from voltphase.validation.comparison import ADJOINT, ROUNDING, CaseResult, Comparison, largest, relative
+from voltphase.validation.light import DOUBLE, WAVELENGTH, noise
 
-WAVELENGTH = 532e-9
 DISTANCE = 0.02
-DOUBLE = torch.complex128
 # Centred planes, so that the matrices split into halves; odd, even and oblong.
 PLANES = (Grid((20, 25), 12e-6), Grid((24, 24), 12e-6), Grid((21, 18), 12e-6), Grid((16, 23), 12e-6))
 OTHER_PITCHES = (*PLANES[:3], Grid((16, 23), 18e-6, (3e-5, 0.0)))
@@ -45,22 +44,18 @@ def backends() -> CaseResult:
             spans[1] = (DISTANCE, *_elements(), DISTANCE)
         paths = paths_between(planes, spans, wavelength=WAVELENGTH, method=method, engine=engine)
         stack, options = stack_of(paths), Options(DOUBLE, engine)
-        fields = _noise((3, *planes[0].shape))
-        modulations = [_noise(plane.shape, seed) for seed, plane in enumerate(planes[1:-1], start=1)]
+        fields = noise((3, *planes[0].shape))
+        modulations = [noise(plane.shape, seed) for seed, plane in enumerate(planes[1:-1], start=1)]
         *_, expected = walk(across(paths, DOUBLE), fields, modulations)
         for name, kind in BACKENDS.items():
             backend = kind()
             if backend.obstacle(stack, options) is None:
                 executor = backend.compile(stack, options)
-                error, case = (
-                    relative(executor(fields, modulations), expected),
-                    f"{name} back end against steps: {what}",
-                )
+                error = relative(executor(fields, modulations), expected)
+                case = f"{name} back end against steps: {what}"
                 agreement.append(Comparison(case, method, error, ROUNDING, "rounding"))
-                error, case = (
-                    _dot_products(executor, fields, modulations),
-                    f"adjoint dot product, {name} back end: {what}",
-                )
+                error = _dot_products(executor, fields, modulations)
+                case = f"adjoint dot product, {name} back end: {what}"
                 adjoint.append(Comparison(case, method, error, ADJOINT, "rounding"))
     return CaseResult([*agreement, *adjoint])
 
@@ -71,10 +66,10 @@ def _elements() -> tuple[Element | float, ...]:
 
 
 def _dot_products(executor: Executor, fields: Tensor, modulations: Sequence[Tensor]) -> float:
-    """The worst of the adjoints with respect to the fields and to each modulation, in all of which light is linear."""
+    """Return the worst error of the adjoints by fields and by modulations, in each of which light is linear."""
     inputs = [x.clone().requires_grad_() for x in (fields, *modulations)]
     out = executor(inputs[0], inputs[1:])
-    probe = _noise(tuple(out.shape), seed=9)
+    probe = noise(tuple(out.shape), seed=9)
     there = torch.vdot(probe.flatten(), out.flatten())
     # The gradient of the real part of a dot product with what is linear in x is the adjoint's answer.
     backs = torch.autograd.grad(there.real, inputs)
@@ -84,7 +79,3 @@ def _dot_products(executor: Executor, fields: Tensor, modulations: Sequence[Tens
         for back, x in zip(backs, inputs, strict=True)
     ]
     return largest(errors)
-
-
-def _noise(shape: tuple[int, ...], seed: int = 0) -> Tensor:
-    return torch.randn(shape, dtype=DOUBLE, generator=torch.Generator().manual_seed(seed))

@@ -5,29 +5,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from voltphase.optics import Propagator, gaussian_beam, thin_lens
+from voltphase.optics import gaussian_beam, thin_lens
 from voltphase.optics.grid import Grid
 from voltphase.optics.map_choice import Way, ways
 from voltphase.optics.maps import EvenOddMap, MatrixMap
 from voltphase.optics.methods import METHODS, FresnelTransfer, formulas
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.validation.comparison import ADJOINT, CLOSED_FORM, ROUNDING, CaseResult, Comparison, largest, relative
+from voltphase.validation.light import DOUBLE, WAVELENGTH, noise, through
 
-WAVELENGTH = 532e-9
-DOUBLE = torch.complex128
 SOURCE = Grid((21, 30), (10e-6, 12e-6))
 TARGET = Grid((24, 17), (10e-6, 18e-6), offset=(30e-6, -45e-6))
 
 
 def methods() -> CaseResult:
-    """One beam by every method, against Rayleigh-Sommerfeld, where all of them are right."""
+    """Compare one beam by every method with Rayleigh-Sommerfeld, where all of them are right."""
     grid, distance = Grid(160, 6e-6), 0.03
     beam = gaussian_beam(grid, wavelength=WAVELENGTH, waist=150e-6, centre=(2e-5, -3e-5), dtype=DOUBLE)
-
-    def through(method: str) -> Tensor:
-        return Propagator(grid, wavelength=WAVELENGTH, distance=distance, method=method, dtype=DOUBLE)(beam)
-
-    reference = through("rayleigh-sommerfeld")
+    reference = through(beam, grid, distance=distance, method="rayleigh-sommerfeld")
     limits = {
         "fresnel": "the paraxial approximation",
         "fresnel-impulse": "the paraxial approximation",
@@ -35,42 +30,47 @@ def methods() -> CaseResult:
         "angular-spectrum": "the beam's tail at the edge of the grid",
     }
     rows = [
-        Comparison("against Rayleigh-Sommerfeld", method, relative(through(method), reference), CLOSED_FORM, limit)
+        Comparison(
+            "against Rayleigh-Sommerfeld",
+            method,
+            relative(through(beam, grid, distance=distance, method=method), reference),
+            CLOSED_FORM,
+            limit,
+        )
         for method, limit in limits.items()
     ]
     return CaseResult([*rows, _far_field(), _lens()])
 
 
 def engines() -> CaseResult:
-    """One sum by every engine that can do it."""
+    """Compare one sum by every engine that can do it."""
     rows = []
-    noise = _noise(SOURCE.shape)
+    light = noise(SOURCE.shape)
     for name in ("fresnel", "fresnel-impulse", "fresnel-pixels", "angular-spectrum", "rayleigh-sommerfeld"):
-        results = {way.name: way.build(DOUBLE)(noise) for way in _ways(name, SOURCE, TARGET)}
+        results = {way.name: way.build(DOUBLE)(light) for way in _ways(name, SOURCE, TARGET)}
         for engine, field in results.items():
             if engine != "fft":
                 error = relative(field, results["fft"])
                 rows.append(Comparison(f"engines: {engine} against fft", name, error, ROUNDING, "rounding"))
     centred = Geometry(SOURCE, Grid((24, 17), (10e-6, 18e-6)), WAVELENGTH, 0.02)
     separable = FresnelTransfer().kernel(centred)
-    whole, halves = (kind(separable, DOUBLE)(noise) for kind in (MatrixMap, EvenOddMap))
+    whole, halves = (kind(separable, DOUBLE)(light) for kind in (MatrixMap, EvenOddMap))
     rows.append(
         Comparison("engines: halves against whole matrices", "fresnel", relative(halves, whole), ROUNDING, "rounding")
     )
     kernel = METHODS["rayleigh-sommerfeld"]()
-    fft = Propagator(SOURCE, TARGET, wavelength=WAVELENGTH, distance=0.02, method=kernel, engine="fft", dtype=DOUBLE)
-    direct = relative(fft(noise), _direct_sum(noise, 0.02))
-    return CaseResult(
-        [*rows, Comparison("engines: fft against the sum itself", kernel.name, direct, ROUNDING, "rounding")]
-    )
+    fft = through(light, SOURCE, TARGET, distance=0.02, method=kernel, engine="fft")
+    error = relative(fft, _direct_sum(light, 0.02))
+    rows.append(Comparison("engines: fft against the sum itself", kernel.name, error, ROUNDING, "rounding"))
+    return CaseResult(rows)
 
 
 def adjoints() -> CaseResult:
-    """Dot products and numerical gradients of every method and engine; the worst of each method."""
+    """Compare dot products and numerical gradients of every method and engine; the worst of each method."""
     rows = []
     for name in METHODS:
         target = SOURCE if name.endswith("wrapped") else TARGET
-        u, v = _noise(SOURCE.shape), _noise(target.shape, seed=1)
+        u, v = noise(SOURCE.shape), noise(target.shape, seed=1)
         dots = []
         for way in _ways(name, SOURCE, target):
             one = way.build(DOUBLE)
@@ -90,20 +90,20 @@ def _ways(name: str, source: Grid, target: Grid) -> list[Way]:
 
 
 def _gradient(name: str) -> Comparison:
-    """Autograd against finite differences of an intensity, on a grid small enough for torch's full gradcheck."""
+    """Compare autograd with finite differences of an intensity, on a grid small enough for torch's full gradcheck."""
     small = Grid((3, 4), 10e-6)
     target = small if name.endswith("wrapped") else Grid((4, 2), 10e-6, offset=(0.0, 5e-6))
     errors = []
     for way in _ways(name, small, target):
         one = way.build(DOUBLE)
-        field = _noise(small.shape).requires_grad_()
+        field = noise(small.shape).requires_grad_()
 
         def intensity(u: Tensor, one: torch.nn.Module = one) -> Tensor:
             return one(u).abs().square()
 
         if not torch.autograd.gradcheck(intensity, field, raise_exception=False):
             errors.append(float("inf"))
-        direction, step = _noise(small.shape, seed=2), 1e-4
+        direction, step = noise(small.shape, seed=2), 1e-4
         (gradient,) = torch.autograd.grad(intensity(field).sum(), field)
         slope = torch.vdot(gradient.flatten(), direction.flatten()).real
         ahead, behind = (intensity(field.detach() + sign * step * direction).sum() for sign in (1, -1))
@@ -119,10 +119,7 @@ def _far_field() -> Comparison:
     grid, distance = Grid(128, 6e-6), 200.0
     beam = gaussian_beam(grid, wavelength=WAVELENGTH, waist=120e-6, dtype=DOUBLE)
     target = Grid(195, 5e-3)
-    far, near = (
-        Propagator(grid, target, wavelength=WAVELENGTH, distance=distance, method=method, dtype=DOUBLE)(beam)
-        for method in ("fraunhofer", "fresnel")
-    )
+    far, near = (through(beam, grid, target, distance=distance, method=method) for method in ("fraunhofer", "fresnel"))
     limit = "the curvature left out at 200 m"
     return Comparison("against Fresnel, far away", "fraunhofer", relative(far, near), CLOSED_FORM, limit)
 
@@ -131,13 +128,11 @@ def _lens() -> Comparison:
     grid, focal_length = Grid(128, 8e-6), 0.1
     beam = gaussian_beam(grid, wavelength=WAVELENGTH, waist=150e-6, centre=(3e-5, 0.0), dtype=DOUBLE)
     target = Grid(65, 10e-6, offset=(0.0, 5e-6))
-    far = Propagator(grid, target, wavelength=WAVELENGTH, distance=focal_length, method="focal-plane", dtype=DOUBLE)
-    near = Propagator(grid, target, wavelength=WAVELENGTH, distance=focal_length, method="fresnel", dtype=DOUBLE)
     lens = thin_lens(grid, wavelength=WAVELENGTH, focal_length=focal_length)
-    error = relative(far(beam), near(beam * lens))
-    return Comparison(
-        "against thin lens + Fresnel", "focal-plane", error, CLOSED_FORM, "the beam's tail at the lens's rim"
-    )
+    by_focus = through(beam, grid, target, distance=focal_length, method="focal-plane")
+    by_lens = through(beam * lens, grid, target, distance=focal_length, method="fresnel")
+    error, limit = relative(by_focus, by_lens), "the beam's tail at the lens's rim"
+    return Comparison("against thin lens + Fresnel", "focal-plane", error, CLOSED_FORM, limit)
 
 
 def _direct_sum(field: Tensor, distance: float) -> Tensor:
@@ -147,7 +142,3 @@ def _direct_sum(field: Tensor, distance: float) -> Tensor:
         dy[:, None, :, None], dx[None, :, None, :], SOURCE.pitch[0] * SOURCE.pitch[1], WAVELENGTH, distance
     )
     return torch.einsum("abcd,cd->ab", kernel, field) * formulas.carrier(WAVELENGTH, distance)
-
-
-def _noise(shape: tuple[int, int], seed: int = 0) -> Tensor:
-    return torch.randn(shape, dtype=DOUBLE, generator=torch.Generator().manual_seed(seed))
