@@ -132,4 +132,5 @@ def deploy(
     if test_set is None:
         return deployment.deploy_run(path, out, target=target)
     model, _, summary = training.load_run(checked_path(path, DataError))
-    return deployment.deploy(model, out, dataset=test_set, expected_accuracy=summary["test_accuracy"], target=target)
+    expected = summary[model.task.metrics[0].column("test")]
+    return deployment.deploy(model, out, dataset=test_set, expected=expected, target=target)

@@ -122,8 +122,8 @@ def test_an_existing_folder_is_left_alone(tmp_path, make):
 
 
 def test_an_accuracy_the_model_does_not_reach_is_refused(tmp_path, make, dataset):
-    with pytest.raises(DeploymentError, match=r"expected the model to reach an accuracy of 0\.9900 on noise"):
-        deploy(make(), tmp_path / "bench", dataset=dataset, expected_accuracy=0.99)
+    with pytest.raises(DeploymentError, match=r"expected the model to reach a test accuracy of 0\.9900 on noise"):
+        deploy(make(), tmp_path / "bench", dataset=dataset, expected=0.99)
     assert list(tmp_path.iterdir()) == []
 
 

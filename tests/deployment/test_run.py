@@ -50,7 +50,7 @@ def test_weights_that_are_not_those_of_the_summary_are_refused(run, tmp_path):
     shutil.copytree(run, copy)
     summary = json.loads((copy / "summary.json").read_text())
     (copy / "summary.json").write_text(json.dumps({**summary, "test_accuracy": 0.999}))
-    with pytest.raises(DeploymentError, match=r"to reach an accuracy of 0\.9990 on digits, but it reaches 0\.\d{4}"):
+    with pytest.raises(DeploymentError, match=r"a test accuracy of 0\.9990 on digits, but it reaches 0\.\d{4}"):
         deploy_run(copy, tmp_path / "bench")
     assert not (tmp_path / "bench").exists()
 

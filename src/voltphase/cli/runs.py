@@ -145,13 +145,18 @@ def deploy(
         ),
     ],
     data_dir: DataDirOption = None,
+    target: Annotated[
+        str,
+        typer.Option("--target", metavar="NAME", help="What to deploy to; other packages may add more targets."),
+    ] = "slm-image",
 ) -> None:
     """Export the map to load on each device, and all about the system.
 
-    Per layer a grey PNG of control values and an .npy of levels;
-    manifest.json and README.txt hold geometry, wavelength, device tables,
-    hashes, readout, expected accuracy and every formula; 20 test images with
-    the readings expected of them travel along.
+    Per layer the files of the target, which are grey PNGs of control values
+    for slm-image, and an .npy of levels; manifest.json and README.txt hold
+    geometry, wavelength, device tables, hashes, readout, expected accuracy
+    and every formula; 20 test images with the readings expected of them
+    travel along.
 
     [bold]Example[/bold]
 
@@ -159,7 +164,7 @@ def deploy(
     """
     from voltphase.deployment import deploy_run
 
-    folder = deploy_run(run, out, data_dir=data_dir)
+    folder = deploy_run(run, out, data_dir=data_dir, target=target)
     say(f"deployed to {folder}, next:")
     say(f"  {shell('voltphase', 'verify', folder)}")
 

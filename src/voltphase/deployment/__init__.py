@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.export import deploy, deploy_run
+from voltphase.deployment.targets import TARGETS, SlmImage, Target
 from voltphase.deployment.verify import VerifyResult, verify
 
-__all__ = ["Emulator", "VerifyResult", "deploy", "deploy_run", "verify"]
+__all__ = ["TARGETS", "Emulator", "SlmImage", "Target", "VerifyResult", "deploy", "deploy_run", "verify"]

@@ -18,6 +18,7 @@ from voltphase.core import checks
 from voltphase.core.errors import DataError, DeploymentError, OutputError
 from voltphase.core.files import atomic_directory, checked_path
 from voltphase.core.installed import package_version
+from voltphase.core.registry import Registry
 from voltphase.deployment.folder import MANIFEST_NAME, record_file, write_array
 from voltphase.deployment.formulas import CONVENTIONS, readout_formula
 from voltphase.deployment.layers import make_target, read_layers, read_levels
@@ -41,7 +42,7 @@ from voltphase.deployment.records import LARGEST_PLANE, GridRecord, refusal
 from voltphase.deployment.targets import TARGETS, Layer, Target
 from voltphase.devices.record import to_json
 from voltphase.optics.gap import Gap
-from voltphase.tasks import RegionReadout, Regions, all_outputs, require_regions
+from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, all_outputs, require_regions
 
 if TYPE_CHECKING:
     from voltphase.codesign import CodesignLayer
@@ -54,7 +55,7 @@ NOTE_NAME: Final = "README.txt"
 _SAMPLES: Final = 20
 
 # A tie between two regions may fall the other way on another machine; more than this is another network.
-_ACCURACY_TOLERANCE: Final = 0.002
+_TOLERANCE: Final = 0.002
 
 
 def deploy(
@@ -63,7 +64,7 @@ def deploy(
     *,
     dataset: ImageDataset | None = None,
     split: str = "test",
-    expected_accuracy: float | None = None,
+    expected: float | None = None,
     target: str | Target = "slm-image",
 ) -> Path:
     """Write the maps to load on the devices of a trained model, and all that is needed to rebuild the system.
@@ -80,7 +81,7 @@ def deploy(
         out: Folder to make.
         dataset: Test set to judge the deployed system by.
         split: Name of the part of the data set that is used.
-        expected_accuracy: Accuracy that the model is known to reach on ``dataset``, a fraction.
+        expected: Value of the task's first metric that the model is known to reach on ``dataset``.
         target: Kind of thing to deploy to, by its name in `voltphase.deployment.targets.TARGETS` or as an object.
 
     Returns:
@@ -89,8 +90,8 @@ def deploy(
     Raises:
         OutputError: if ``out`` exists already or cannot be written.
         DeploymentError: if there is no such target, ``dataset`` has other classes than the detector tells apart, the
-            model does not reach ``expected_accuracy``, the target cannot show a device, a plane has too many samples,
-            or the model holds what cannot be rebuilt from files, such as a method of propagation of its own.
+            model does not reach what is expected, the target cannot show a device, a plane has too many samples, or the
+            model holds what cannot be rebuilt from files, such as a method of propagation of its own.
         ConfigError: if the model's relaxation has no levels to deploy.
     """
     out = checked_path(out, OutputError)
@@ -102,7 +103,7 @@ def deploy(
                 f"expected planes of at most {LARGEST_PLANE} samples, as many as are read again, but got "
                 f"{grid.rows} x {grid.columns}"
             )
-    logits = None if dataset is None else _logits(model, dataset, expected_accuracy)
+    logits = None if dataset is None else _logits(model, dataset, expected)
     layers = [Layer(number, model.grids[number], one.device_states) for number, one in enumerate(_layers(model), 1)]
     with atomic_directory(out) as folder:
         try:
@@ -110,7 +111,7 @@ def deploy(
                 **_system(model, () if dataset is None else tuple(dataset.classes)),
                 target=record,
                 layers=_write_layers(folder, model, record, layers, levels),
-                reference=_write_reference(folder, dataset, split, logits),
+                reference=_write_reference(folder, model.task.metrics[0], dataset, split, logits),
                 samples=_write_samples(folder, model, dataset, split),
                 note=None,
             )
@@ -159,22 +160,26 @@ def deploy_run(
     _target_record(target)
     model, config, summary = load_run(run)
     dataset = build_dataset(config, "test", data_dir)
-    return deploy(model, out, dataset=dataset, expected_accuracy=summary["test_accuracy"], target=target)
+    return deploy(model, out, dataset=dataset, expected=summary[model.task.metrics[0].column("test")], target=target)
 
 
 def _target_record(target: str | Target) -> TargetRecord:
     if isinstance(target, str):
         target = TARGETS[target]()
-    name = TARGETS.name_of(type(target))
+    return TargetRecord(name=_name_in(TARGETS, target), settings=asdict(target))  # pyright: ignore[reportArgumentType]
+
+
+def _name_in(registry: Registry[Any], entry: object) -> str:
+    name = registry.name_of(type(entry))
     if name is None:
         raise DeploymentError(
-            f"expected a target out of {', '.join(TARGETS)}, but got {checks.shown(target)}: register its class, so "
-            "that the folder can name it"
+            f"expected {registry.what} out of {', '.join(registry)}, but got {checks.shown(entry)}: register its "
+            "class, so that the folder can name it"
         )
-    return TargetRecord(name=name, settings=asdict(target))  # pyright: ignore[reportArgumentType] - a dataclass
+    return name
 
 
-def _logits(model: DONN, dataset: ImageDataset, expected_accuracy: float | None) -> Tensor:
+def _logits(model: DONN, dataset: ImageDataset, expected: float | None) -> Tensor:
     """Return the model's logits of a data set, once it is one that the model was made for."""
     classes = require_regions(model.readout).regions.classes
     if len(dataset.classes) != classes:
@@ -183,17 +188,14 @@ def _logits(model: DONN, dataset: ImageDataset, expected_accuracy: float | None)
             f"{len(dataset.classes)}: deploy with data as the model was trained on"
         )
     logits = all_outputs(model, dataset.images)
-    accuracy = _accuracy(logits, dataset)
-    if expected_accuracy is not None and abs(accuracy - expected_accuracy) > _ACCURACY_TOLERANCE:
+    metric = model.task.metrics[0]
+    reached = metric.of(logits, dataset.labels)
+    if expected is not None and abs(reached - expected) > _TOLERANCE * (1 if metric.percent else abs(expected)):
         raise DeploymentError(
-            f"expected the model to reach an accuracy of {expected_accuracy:.4f} on {dataset.name}, "
-            f"but it reaches {accuracy:.4f}: the weights or the data are not those it was judged by"
+            f"expected the model to reach a test {metric.name} of {metric.number(expected)} on {dataset.name}, "
+            f"but it reaches {metric.number(reached)}: the weights or the data are not those it was judged by"
         )
     return logits
-
-
-def _accuracy(logits: Tensor, dataset: ImageDataset) -> float:
-    return float((logits.argmax(-1) == dataset.labels).double().mean())
 
 
 def _system(model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
@@ -222,7 +224,7 @@ def _system(model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
             grid=GridRecord.of(model.grids[0]),
         ),
         "readout": ReadoutRecord(
-            task="classification",
+            task=_name_in(TASKS, model.task),
             grid=GridRecord.of(model.grids[-1]),
             measure=measure,
             scale=readout.scale,
@@ -257,7 +259,7 @@ def _write_layers(
 
 
 def _write_reference(
-    folder: Path, dataset: ImageDataset | None, split: str, logits: Tensor | None
+    folder: Path, metric: Metric, dataset: ImageDataset | None, split: str, logits: Tensor | None
 ) -> ReferenceRecord | None:
     if dataset is None or logits is None:
         return None
@@ -266,8 +268,8 @@ def _write_reference(
         split=split,
         images=len(dataset),
         data_sha256=data_digest(dataset.images, dataset.labels),
-        metric="accuracy",
-        expected=_accuracy(logits, dataset),
+        metric=metric.name,
+        expected=metric.of(logits, dataset.labels),
         logits=write_array(folder / REFERENCE_NAME, logits.numpy()),
     )
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from voltphase.core import checks
 from voltphase.core.errors import DeploymentError, VoltphaseError
-from voltphase.deployment.folder import MANIFEST_NAME, read_array, read_file, reading
+from voltphase.deployment.folder import MANIFEST_NAME, read_array, read_file
 from voltphase.deployment.manifest import LayerRecord, Manifest, TargetRecord
 from voltphase.deployment.records import refusal
 from voltphase.deployment.targets import TARGETS, Layer, Target, Written
@@ -47,11 +47,16 @@ def read_levels(folder: Path, manifest: Manifest, layers: list[Layer]) -> list[N
     written = [
         Written([file.file for file in record.target.files], record.target.details) for record in manifest.layers
     ]
-    with reading(folder):
-        try:
-            levels = target.read(layers, written, contents)
-        except DeploymentError as error:
-            raise DeploymentError(f"{folder}: {error}") from error
+    try:
+        levels = target.read(layers, written, contents)
+    except DeploymentError as error:
+        raise DeploymentError(f"{folder}: {error}") from error
+    except Exception as error:  # whatever another package's code makes of files that are not its own
+        reason = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
+        raise DeploymentError(
+            f"{folder}: expected files that the target {manifest.target.name} can read, but it fails with {reason}: "
+            "restore them or deploy again"
+        ) from error
     for layer, record, found in zip(layers, manifest.layers, levels, strict=True):
         _check_levels(folder, layer, record, found)
     return levels

@@ -37,7 +37,7 @@ from voltphase.deployment.records import (
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods.auto import find_method
 from voltphase.optics.methods.geometry import Geometry
-from voltphase.tasks import RegionReadout, Regions
+from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, Task, require_regions
 
 FORMAT: Final = "voltphase-deployment"
 FORMAT_VERSION: Final = 3
@@ -132,7 +132,7 @@ class ReadoutRecord(Record):
         formula: All of this in words.
     """
 
-    task: Literal["classification"]
+    task: str
     grid: GridRecord
     measure: Literal["sum", "mean", "amplitude", "fraction"]
     scale: Factor
@@ -146,6 +146,7 @@ class ReadoutRecord(Record):
     def _check(self) -> Self:
         with refusing():
             classes = self.on_detector.classes
+            _ = self.task_object
         if len(self.classes) not in (0, classes):
             raise refuse(
                 f"expected names of {classes} classes for {len(self.regions)} regions, but got {len(self.classes)}"
@@ -159,9 +160,23 @@ class ReadoutRecord(Record):
         """The regions of the detector."""
         return Regions(tuple(map(tuple, self.regions)), self.grid.grid.shape, self.differential)  # pyright: ignore[reportArgumentType]
 
+    @cached_property
+    def task_object(self) -> Task:
+        """The task, its scale fixed at the value it was deployed with."""
+        kind: Any = TASKS[self.task]
+        try:
+            return kind(regions=self.regions, differential=self.differential, measure=self.measure, scale=self.scale)
+        except TypeError as error:
+            raise refuse(f"expected a task that is read by regions, but got {checks.shown(self.task)}") from error
+
+    @property
+    def metric(self) -> Metric:
+        """The figure that says how well the task is done."""
+        return self.task_object.metrics[0]
+
     def make_readout(self) -> RegionReadout:
-        """Return the readout, its scale fixed at the value it was deployed with."""
-        return RegionReadout(self.on_detector, self.measure, self.scale)
+        """Return the task's readout."""
+        return require_regions(self.task_object.make_readout(self.grid.grid.shape))
 
 
 class ReferenceRecord(Record):
@@ -249,6 +264,11 @@ class Manifest(Record):
             raise refuse(f"expected {layers + 1} distances for {layers} layers, but got {distances}")
         if not np.isclose(self.readout.digital_factor, self.reading_factor, rtol=1e-9, atol=0):
             raise refuse("expected readout.digital_factor to follow from the layers' digital_gain, but it does not")
+        reference, metric = self.reference, self.readout.metric
+        if reference is not None and reference.metric != metric.name:
+            raise refuse(f"expected {metric.name} as reference.metric, but got {checks.shown(reference.metric)}")
+        if reference is not None and metric.percent and not 0 <= reference.expected <= 1:
+            raise refuse(f"expected reference.expected from 0 to 1, but got {reference.expected:g}")
         return self
 
     @property

@@ -8,7 +8,7 @@ from typing import Final
 
 from voltphase.deployment.folder import MANIFEST_NAME
 from voltphase.deployment.formulas import CONVENTIONS
-from voltphase.deployment.manifest import LayerRecord, Manifest
+from voltphase.deployment.manifest import LayerRecord, Manifest, ReferenceRecord
 from voltphase.deployment.targets import Layer, Target, Written
 from voltphase.optics.grid import Grid
 
@@ -227,12 +227,18 @@ def _check(manifest: Manifest) -> list[str]:
         lines += _paragraph("Deployed without a test set.")
     else:
         lines += _paragraph(
-            f"The design gets {reference.expected:.2%} of the {reference.images} {reference.split} images of "
-            f"{reference.data} right; its logits for each are in {reference.logits.file}."
+            f"The design {_reached(manifest, reference)}; its logits for each are in {reference.logits.file}."
         )
     return lines + _paragraph(
         "`voltphase verify` on this folder rebuilds the system from these files alone and compares."
     )
+
+
+def _reached(manifest: Manifest, reference: ReferenceRecord) -> str:
+    images = f"the {reference.images} {reference.split} images of {reference.data}"
+    if reference.metric == "accuracy":
+        return f"gets {reference.expected:.2%} of {images} right"
+    return f"reaches a {reference.metric} of {manifest.readout.metric.text(reference.expected)} on {images}"
 
 
 def _methods(manifest: Manifest) -> str:

@@ -39,7 +39,7 @@ class MethodRecord(Record):
 
     name: str
     parameters: Annotated[
-        dict[str, Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)] | None], Field(max_length=len(METHODS))
+        dict[str, Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)] | None], Field(max_length=len(FORMULAS))
     ]
 
     @classmethod
@@ -49,9 +49,9 @@ class MethodRecord(Record):
         Raises:
             DeploymentError: if it is none of voltphase's own, which alone can be rebuilt from a file.
         """
-        if METHODS.get(method.name) is not type(method):
+        if METHODS.get(method.name) is not type(method) or method.name not in FORMULAS:
             raise DeploymentError(
-                f"expected a propagation method out of {', '.join(METHODS)}, but got {method!r:.80}: a method "
+                f"expected a propagation method out of {', '.join(FORMULAS)}, but got {method!r:.80}: a method "
                 "of your own cannot be rebuilt from a file"
             )
         return cls(name=method.name, parameters=asdict(method))  # pyright: ignore[reportArgumentType]
@@ -65,7 +65,7 @@ class MethodRecord(Record):
     @cached_property
     def method(self) -> Method:
         """The method itself."""
-        kind = METHODS[checks.word(self.name, "name", tuple(METHODS))]
+        kind = METHODS[checks.word(self.name, "name", tuple(FORMULAS))]
         parameters = fields(kind)  # pyright: ignore[reportArgumentType]
         optional = {field.name: field.default is None for field in parameters}
         if self.parameters.keys() != optional.keys():
