@@ -182,7 +182,7 @@ def test_damaged_files_are_named(run: Path):
     content = json.loads(whole_summary)
     del content["test_accuracy"]
     summary.write_text(json.dumps(content))
-    assert damage(run).startswith(f"expected test_accuracy in {summary}, but it is missing; ")
+    assert damage(run).startswith(f"expected test_accuracy as training writes it in {summary}, but it is missing; ")
     (run / "config.yaml").write_text("optics: {size: none}\n")
     assert damage(run) == (
         f"the training run is damaged: {run}/config.yaml: expected optics.size to be a whole number from 10 to "

@@ -1,52 +1,40 @@
-"""What a person sees while a network trains, and how Lightning is kept from saying more."""
+"""What is kept of each epoch, and what a person sees while a network trains."""
 
 from __future__ import annotations
 
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from voltphase.tasks import Metric
+from voltphase.core.files import atomic_path
 from voltphase.training.loop import EpochMetrics, TrainingModule, lightning
+from voltphase.training.run_folder import RunFolder
 
 # Reading the running loss makes a GPU wait for its queue; four times a second is still alive to the eye.
 _REFRESH_SECONDS = 0.25
 
 
-def describe_epoch(figures: EpochMetrics, epochs: int, metric: Metric) -> str:
-    """Return an epoch's figures in a line.
+class Recorder(lightning.Callback):
+    """Keeps every whole epoch, its figures and all that is needed to go on from there, and shows them.
 
     Args:
-        figures: Figures of the epoch.
-        epochs: Number of epochs of the whole training.
-        metric: Metric to tell, of the deployed states and of those that light saw in training.
-    """
-    test, train = (metric.number(figures[metric.column(split)]) for split in ("test", "train"))
-    return (
-        f"epoch {int(figures['epoch']):>{len(str(epochs))}}/{epochs}  test {test} (deployed)  "
-        f"train {train} (in training)  loss {figures['train_loss']:.4f}  τ {figures['temperature']:.2f}  "
-        f"{figures['seconds']:.1f} s"
-    )
-
-
-class ShowProgress(lightning.Callback):
-    """A bar with epoch, loss, metric, temperature and time left on a terminal; a line an epoch anywhere.
-
-    Args:
-        console: Console to write to.
-        epochs: Number of epochs of the whole training.
-        metric: Metric to show.
+        folder: Run folder to keep them in.
+        console: Console for a line an epoch and, on a terminal, a bar with what is reached and the time left.
+        watch: Function that is called with the figures of each epoch once they are kept.
     """
 
-    def __init__(self, console: Console, epochs: int, metric: Metric) -> None:
-        self._epochs = epochs
-        self._metric = metric
+    def __init__(
+        self, folder: RunFolder, console: Console | None, watch: Callable[[EpochMetrics], None] | None
+    ) -> None:
+        self.folder, self.started = folder, False
+        self._watch = watch
+        self._console = Console(quiet=True) if console is None else console
         self._refreshed = 0.0
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
@@ -54,53 +42,64 @@ class ShowProgress(lightning.Callback):
             TaskProgressColumn(),
             TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(),
-            console=console,
+            console=self._console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=console is None or not console.is_terminal,
         )
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        steps = int(trainer.num_training_batches)
+        """Start the bar."""
+        self.started = True
+        steps, epochs = int(trainer.num_training_batches), int(trainer.max_epochs or 1)
         self._task = self._bar.add_task(
-            "",
-            total=steps * self._epochs,
-            completed=trainer.global_step,
-            epoch=self._epoch(trainer),
-            figures="",
+            "", total=steps * epochs, completed=trainer.global_step, epoch=_epoch(trainer), figures=""
         )
         self._bar.start()
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        """Move the bar now and then."""
         now = time.monotonic()
         if self._bar.disable or now - self._refreshed < _REFRESH_SECONDS:
             return
         assert isinstance(pl_module, TrainingModule)
         self._refreshed = now
-        running = pl_module.running()
-        value = self._metric.number(running[self._metric.column("train")])
-        self._bar.update(
-            self._task,
-            completed=trainer.global_step,
-            epoch=self._epoch(trainer),
-            figures=(f"loss {running['train_loss']:.4f}  {self._metric.name} {value}  τ {running['temperature']:.2f}"),
-        )
+        running, metric = pl_module.running(), pl_module.model.task.metrics[0]
+        value = metric.number(running[metric.column("train")])
+        figures = f"loss {running['train_loss']:.4f}  {metric.name} {value}  τ {running['temperature']:.2f}"
+        self._bar.update(self._task, completed=trainer.global_step, epoch=_epoch(trainer), figures=figures)
 
-    def show(self, figures: EpochMetrics) -> None:
-        """Write the line of an epoch."""
-        self._bar.console.print(describe_epoch(figures, self._epochs, self._metric), highlight=False, soft_wrap=True)
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Keep the epoch, and write its line."""
+        assert isinstance(pl_module, TrainingModule)
+        figures, metric = pl_module.close_epoch(), pl_module.model.task.metrics[0]
+        with atomic_path(self.folder.checkpoint_file) as temporary:
+            trainer.save_checkpoint(temporary)
+        self.folder.write_metrics(pl_module.history)
+        test, train = (metric.number(figures[metric.column(split)]) for split in ("test", "train"))
+        line = (
+            f"epoch {int(figures['epoch']):>{len(str(pl_module.epochs))}}/{pl_module.epochs}  test {test} (deployed)  "
+            f"train {train} (in training)  loss {figures['train_loss']:.4f}  τ {figures['temperature']:.2f}  "
+            f"{figures['seconds']:.1f} s"
+        )
+        self._console.print(line, highlight=False, soft_wrap=True)
+        if self._watch is not None:
+            self._watch(figures)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Remove the bar."""
         self._bar.stop()
 
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
     ) -> None:
+        """Remove the bar."""
         self._bar.stop()
 
-    def _epoch(self, trainer: lightning.Trainer) -> str:
-        return f"{min(trainer.current_epoch + 1, self._epochs)}/{self._epochs}"
+
+def _epoch(trainer: lightning.Trainer) -> str:
+    return f"{min(trainer.current_epoch + 1, int(trainer.max_epochs or 1))}/{trainer.max_epochs}"
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from voltphase.codesign import CodesignLayer, PostTraining, QuantizationAware
 from voltphase.config import Config
 from voltphase.core.advice import once
 from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
-from voltphase.core.files import atomic_path
 from voltphase.data import ImageDataset
 from voltphase.devices import Device
 from voltphase.network.donn import DONN
@@ -28,7 +27,7 @@ from voltphase.training.device_notes import note_devices, show_choice
 from voltphase.training.estimate import check_training
 from voltphase.training.evaluation import evaluate
 from voltphase.training.loop import EpochMetrics, TrainingModule, lightning, make_trainer
-from voltphase.training.progress import ShowProgress, quiet_lightning
+from voltphase.training.progress import Recorder, quiet_lightning
 from voltphase.training.run_folder import RunFolder, settings
 from voltphase.training.weights import read_model, restore, save_model
 
@@ -108,10 +107,7 @@ def train(
         about={"devices": digests, "settings": settings(config)},
     )
     with cpu_threads(config.training.threads):
-        progress = None
-        if console is not None:
-            progress = ShowProgress(console, config.training.epochs, model.task.metrics[0])
-        device = _fit(module, _Recorder(folder, progress, watch), progress, accelerator, checkpoint)
+        device = _fit(module, Recorder(folder, console, watch), accelerator, checkpoint)
         model.to(device)  # Lightning takes it back to the CPU when it is done
         summary = _summary(config, module, (train_set, test_set), devices, notes)
     folder.write_metrics(module.history)  # a run cut off between its last checkpoint and metrics lacks a row
@@ -149,42 +145,13 @@ def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
     return model.eval(), config, summary
 
 
-class _Recorder(lightning.Callback):
-    """Keeps every whole epoch: its figures, and all that is needed to go on from there."""
-
-    def __init__(
-        self, folder: RunFolder, progress: ShowProgress | None, watch: Callable[[EpochMetrics], None] | None
-    ) -> None:
-        self.folder, self.started = folder, False
-        self._progress, self._watch = progress, watch
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.started = True
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        assert isinstance(pl_module, TrainingModule)
-        figures = pl_module.close_epoch()
-        with atomic_path(self.folder.checkpoint_file) as temporary:
-            trainer.save_checkpoint(temporary)
-        self.folder.write_metrics(pl_module.history)
-        if self._progress is not None:
-            self._progress.show(figures)
-        if self._watch is not None:
-            self._watch(figures)
-
-
 def _fit(
-    module: TrainingModule,
-    recorder: _Recorder,
-    progress: ShowProgress | None,
-    accelerator: str,
-    checkpoint: dict[str, Any] | None,
+    module: TrainingModule, recorder: Recorder, accelerator: str, checkpoint: dict[str, Any] | None
 ) -> torch.device:
-    callbacks: list[Any] = [recorder] if progress is None else [recorder, progress]
     main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT) if main_thread else None
     with quiet_lightning():
-        trainer = make_trainer(accelerator, Checkpoints(checkpoint), max_epochs=module.epochs, callbacks=callbacks)
+        trainer = make_trainer(accelerator, Checkpoints(checkpoint), max_epochs=module.epochs, callbacks=[recorder])
         module.train()
         try:
             # The name is for Lightning's log only: what was read and checked is what it is given.

@@ -61,16 +61,16 @@ class RefinedRecord(_Part):
 class Summary(_Part):
     """What is read again of ``summary.json``, beside the metrics; it holds more for people to read."""
 
-    seed: int = Field(ge=0, description="a whole number")
-    epochs: int = Field(ge=0, description="a whole number")
-    seconds: float = Field(description="a number")
-    devices: list[DeviceRecord] = Field(description="a device for each layer, with its digest")
-    deployable: bool = Field(default=True, description="true or false")
-    settings: dict[str, Any] = Field(default={}, description="a group of settings")
-    versions: dict[str, str] = Field(default={}, description="a group of texts")
-    hardware: dict[str, Any] = Field(default={}, description="a group of texts")
-    commit: str | None = Field(default=None, description="a text or null")
-    refined: RefinedRecord | None = Field(default=None, description="a group of figures")
+    seed: int = Field(ge=0)
+    epochs: int = Field(ge=0)
+    seconds: float
+    devices: list[DeviceRecord]
+    deployable: bool = True
+    settings: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    hardware: dict[str, Any] = {}
+    commit: str | None = None
+    refined: RefinedRecord | None = None
 
     def metric(self, column: str) -> float:
         """Return the value of a metric.
@@ -241,19 +241,13 @@ class RunFolder:
         file = self.summary_file
         with self._advising():
             summary = read_json(file, DataError)
-            model = _summary_model(metrics)
             try:
-                model.model_validate(summary)
+                _summary_model(metrics).model_validate(summary)
             except ValidationError as error:
-                key = str(next(iter(error.errors()[0]["loc"]), ""))
-                if not key:
-                    raise DataError(f"expected a group of figures in {file}, but got {summary!r:.60}") from error
-                if key not in summary:
-                    raise DataError(f"expected {key} in {file}, but it is missing") from error
-                raise DataError(
-                    f"expected {key} in {file} to be {model.model_fields[key].description}, but got "
-                    f"{summary[key]!r:.60}"
-                ) from error
+                problem = error.errors()[0]
+                key = ".".join(map(str, problem["loc"])) or "a group of figures"
+                found = "it is missing" if problem["type"] == "missing" else f"got {problem['input']!r:.60}"
+                raise DataError(f"expected {key} as training writes it in {file}, but {found}") from error
         return summary
 
     def check_settings(self, config: Config, summary: dict[str, Any]) -> None:
@@ -303,15 +297,12 @@ class RunFolder:
 
 
 def _summary_model(metrics: Sequence[Metric]) -> type[Summary]:
-    fields: dict[str, Any] = {
-        metric.column(split): (
-            float,
-            Field(ge=0, le=1, description="a number from 0 to 1") if metric.percent else Field(description="a number"),
-        )
+    columns: dict[str, Any] = {
+        metric.column(split): (float, Field(ge=0, le=1) if metric.percent else Field())
         for metric in metrics
         for split in ("test", "train")
     }
-    return create_model("RunSummary", __base__=Summary, **fields)
+    return create_model("RunSummary", __base__=Summary, **columns)
 
 
 def _holds(file: Path, words: str) -> bool:
