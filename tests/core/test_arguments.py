@@ -119,7 +119,10 @@ CALLS: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
         vp.RegionReadout,
         {"regions": REGIONS, "measure": "mean", "scale": 2.0, "mean_logit": 3.0},
     ),
-    "RegionReadout.paper": (vp.RegionReadout.paper, {"size": 20, "measure": "sum", "scale": 1.0}),
+    "Classification": (
+        Classification,
+        {"regions": REGIONS.boxes, "differential": False, "measure": "mean", "scale": 2.0, "loss": "mse"},
+    ),
     "RegionReadout()": (READOUT, {"field": FIELD}),
     "CodesignLayer": (
         vp.CodesignLayer,

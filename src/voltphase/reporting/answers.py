@@ -123,21 +123,26 @@ class ClassificationPictures(TaskPictures):
         self._regions, self._classes = regions, classes
 
     def headline(self, metric: str, images: int) -> str:
+        """Return what stands beside the accuracy."""
         return f"of {images} test images answered right with one device state per pixel, as it would be deployed"
 
     def choose(self, evaluation: Evaluation) -> list[int]:
+        """Return right answers of classes far apart, and a wrong one."""
         return choose_examples(evaluation.predictions.numpy(), evaluation.targets.numpy())
 
     def caption(self, example: Example) -> str:
+        """Return what the image shows and what was answered."""
         shown, answered = self._classes[example.target], self._classes[example.prediction]
         right = example.prediction == example.target
         verdict = "and was answered right" if right else f"and was answered “{answered}”"
         return f"Test image {example.index} shows “{shown}” {verdict}."
 
     def draw_on_detector(self, axes: Axes, grid: Grid, example: Example) -> None:
+        """Draw the regions."""
         draw_regions(axes, self._regions, grid, example.prediction, example.target)
 
     def draw_output(self, axes: Axes, example: Example) -> None:
+        """Draw logits as bars, the highest and the right one coloured."""
         count = len(example.output)
         colours = [style.RULE] * count
         colours[example.target] = style.SECOND
@@ -151,6 +156,7 @@ class ClassificationPictures(TaskPictures):
         axes.margins(y=0.02)
 
     def light_shares(self, intensity: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return the light in all regions, and in the region of the right class."""
         boxes, each = self._regions.boxes, 2 if self._regions.paired else 1
         sums = torch.stack([intensity[:, r : r + h, c : c + w].sum((-2, -1)) for r, c, h, w in boxes], -1)
         # Of a pair the right region is the one for the class.
@@ -160,6 +166,7 @@ class ClassificationPictures(TaskPictures):
         }
 
     def drawings(self, evaluation: Evaluation) -> list[tuple[Figure, str, str]]:
+        """Return the confusion matrix."""
         predictions, labels = evaluation.predictions.numpy(), evaluation.targets.numpy()
         matrix = confusion_matrix(predictions, labels, len(self._classes))
         right = int((predictions == labels).sum())

@@ -63,8 +63,7 @@ class Classification(Task):
             object.__setattr__(self, "differential", checks.flag(self.differential, "differential"))
         checks.word(self.measure, "a measure", get_args(Measure))
         checks.word(self.loss, "a loss", get_args(LossName))
-        if self.scale != "calibrated":
-            checked_scale(self.scale)
+        checked_scale(self.scale)
 
     @classmethod
     def paper(cls) -> Classification:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from voltphase.core import checks
 from voltphase.core.dtypes import with_standard_torch
-from voltphase.core.errors import ConfigError, TrainingError
+from voltphase.core.errors import TrainingError
 from voltphase.optics.precision import exact_products
 from voltphase.tasks.base import RegionSums, require_complex_field
 from voltphase.tasks.regions import Regions
@@ -75,8 +75,9 @@ class RegionReadout(RegionSums):
         self.regions, self.shape = regions, regions.shape
         self.measure: Measure = measure
         self._mean_logit = checks.number(mean_logit, "a mean logit", above=0, most=_LARGEST_SCALE)
-        self.calibrated = not (isinstance(scale, str) and scale == "calibrated")
-        log_scale = torch.tensor(math.log(checked_scale(scale)) if self.calibrated else math.nan)
+        factor = checked_scale(scale)
+        self.calibrated = factor is not None
+        log_scale = torch.tensor(math.nan if factor is None else math.log(factor))
         if self.calibrated:
             self.register_buffer("log_scale", log_scale)
         else:
@@ -102,16 +103,6 @@ class RegionReadout(RegionSums):
             "window_columns": window_columns,
         }.items():
             self.register_buffer(name, buffer, persistent=False)
-
-    @classmethod
-    def paper(
-        cls,
-        size: int = 200,
-        measure: Measure = "fraction",
-        scale: float | Literal["calibrated"] = "calibrated",
-    ) -> RegionReadout:
-        """Return a readout of the paper's ten regions on a ``size`` x ``size`` detector."""
-        return cls(Regions.paper(size), measure, scale)
 
     @property
     def scale(self) -> float:
@@ -183,6 +174,7 @@ class RegionReadout(RegionSums):
         return {"readout_scale": self.scale}
 
     def extra_repr(self) -> str:
+        """Return what ``repr`` shows."""
         pairs = ", paired" if self.regions.paired else ""
         return f"regions={len(self.regions)}{pairs}, measure={self.measure!r}, scale={self.scale:g}"
 
@@ -219,10 +211,19 @@ def _share(part: Tensor, total: Tensor) -> Tensor:
     return torch.where(lit, part, 0) / torch.where(lit, total, 1)
 
 
-def checked_scale(scale: object) -> float:
-    if isinstance(scale, str):
-        raise ConfigError(f"expected a readout scale above zero or 'calibrated', but got {scale!r}")
+def checked_scale(scale: object) -> float | None:
+    """Return a scale that is a number, or None for ``"calibrated"``.
+
+    Args:
+        scale: Scale, or whatever was given in its place.
+
+    Raises:
+        ConfigError: if it is neither.
+    """
     what = "a readout scale above zero or 'calibrated'"
+    if isinstance(scale, str):
+        checks.word(scale, what, ["calibrated"])
+        return None
     return checks.number(scale, what, least=1 / _LARGEST_SCALE, most=_LARGEST_SCALE)
 
 

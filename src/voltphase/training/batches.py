@@ -30,13 +30,18 @@ def given_datasets(data: Data, seed: int) -> tuple[ImageDataset, ImageDataset]:
         DataError: if the data are of another kind, or too few.
     """
     if not isinstance(data, ImageDataset):
-        both = "(images, labels), or data sets to train and to test with"
-        first, second = checks.items(data, both, error=DataError)
-        if isinstance(first, ImageDataset):
-            return first, checks.instance(second, ImageDataset, "a data set to test with", error=DataError)
-        labels = checks.array(second, "the labels", error=DataError)
+        both = checks.items(data, wanted := "(images, labels), or two data sets", error=DataError)
+        if len(both) != 2:
+            raise DataError(f"expected {wanted}, but got {len(both)} things")
+        if isinstance(both[0], ImageDataset):
+            return both[0], checks.instance(both[1], ImageDataset, "a data set to test with", error=DataError)
+        images, labels = (
+            checks.array(both[0], "images", error=DataError),
+            checks.array(both[1], "labels", error=DataError),
+        )
+        labels = labels if labels.is_floating_point() else labels.long()
         classes = tuple(map(str, range(int(labels.max()) + 1))) if labels.numel() else ()
-        data = ImageDataset(checks.array(first, "the images", error=DataError), labels.long(), "given images", classes)
+        data = ImageDataset(images, labels, "given images", classes)
     if len(data) < 2:
         raise DataError(f"expected at least two images, of which some are held out to test with, but got {len(data)}")
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed), device="cpu")

@@ -37,6 +37,7 @@ class Checkpoints(CheckpointIO):
         self._content = content
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a checkpoint with its digests."""
         digests = {name: _digest(part) for name, part in checkpoint.items()}
         # To memory first: PyTorch's own writer reports a full disk as a RuntimeError.
         stream = io.BytesIO()
@@ -46,11 +47,13 @@ class Checkpoints(CheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
+        """Return the checkpoint that was read before."""
         if self._content is None:
             raise DataError(f"expected a checkpoint that was read before, but got {path}")
         return self._content
 
     def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove a checkpoint."""
         Path(path).unlink(missing_ok=True)
 
 

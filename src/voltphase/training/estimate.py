@@ -32,9 +32,9 @@ def check_training(model: DONN, images: Tensor, batch_size: int, *, on_gpu: bool
     """Refuse or warn of a training that cannot succeed, from estimates and one pass of a few images.
 
     Args:
-        model: The untrained network.
-        images: The training images, ``count x rows x columns``.
-        batch_size: Images in a step.
+        model: Untrained network.
+        images: Training images, a ``count x rows x columns`` tensor.
+        batch_size: Number of images in a step.
         on_gpu: Whether it is trained on a CUDA GPU.
 
     Raises:
@@ -57,14 +57,14 @@ def check_training(model: DONN, images: Tensor, batch_size: int, *, on_gpu: bool
 
 
 def shares(model: DONN, images: Tensor) -> list[float]:
-    """The part of the light of ``images`` that reaches each plane, and last the detector's regions, without gain.
+    """Return the part of the light of ``images`` that reaches each plane and, last, what is read, without gain.
 
     Args:
-        model: The network, whose deployed states count.
-        images: A few images, ``count x rows x columns``.
+        model: Network, whose deployed states count.
+        images: A few images, a ``count x rows x columns`` tensor.
 
     Returns:
-        One number for each layer's plane, one for the detector, and one for its regions.
+        One number for each layer's plane, one for the detector, and one for what the readout counts.
     """
     training = model.training
     planes = model.eval().planes(images)

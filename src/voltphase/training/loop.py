@@ -89,6 +89,7 @@ class TrainingModule(lightning.LightningModule):
         return self._schedule.temperature(done / last if last > 0 else 1.0)
 
     def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
+        """Return Adam with learning rates in each design's own unit, and their decay."""
         rate = self._training_config.learning_rate
         groups: list[dict[str, Any]] = [
             {"params": [layer.design], "lr": rate * layer.relaxation.lr_unit(layer.table)}
@@ -106,22 +107,27 @@ class TrainingModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
 
     def on_fit_start(self) -> None:
+        """Move the images to where the network is."""
         self._batches.to(self.device)
         self._test_batches.to(self.device)
 
     def train_dataloader(self) -> ImageBatches:
+        """Return the training batches."""
         return self._batches
 
     def val_dataloader(self) -> ImageBatches:
+        """Return the test batches."""
         return self._test_batches
 
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Set the temperature of the step."""
         if batch_idx == 0:
             self._begin_epoch()
         self._last_temperature = self.temperature(self.global_step)
         self.model.set_temperature(self._last_temperature)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Return the loss of a batch."""
         images, targets = batch
         outputs = self.model(images)
         loss = self.model.task.compute_loss(outputs, targets)
@@ -129,10 +135,12 @@ class TrainingModule(lightning.LightningModule):
         return loss
 
     def on_validation_start(self) -> None:
+        """Begin to judge the deployed states."""
         self._train_seconds = time.perf_counter() - self._started
         self._test_tally = Tally(self.model.task.metrics)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Judge the deployed states by a batch."""
         images, targets = batch
         self._test_tally.add(self.model(images), targets)
 
@@ -167,9 +175,11 @@ class TrainingModule(lightning.LightningModule):
         return figures
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the history, and what the checkpoint says of the run."""
         checkpoint["voltphase"] = {"history": self.history, **self._about}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take over the history."""
         self.history = list(checkpoint["voltphase"]["history"])
 
     def _begin_epoch(self) -> None:

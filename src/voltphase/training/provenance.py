@@ -18,7 +18,7 @@ _PACKAGES = ("lightning", "numpy")
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of what computes."""
+    """Return the versions of Python and of what computes."""
     # What PyTorch says of itself names its build too, such as +cu130; the installed package may leave that out.
     found = {
         "python": platform.python_version(),
@@ -34,7 +34,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The commit of the checkout this code runs from, ``+`` after it if files differ; None outside a checkout."""
+    """Return the commit of the checkout this code runs from, with a ``+`` if files differ; None outside one."""
     folder = Path(__file__).parent
     # A package installed into an environment inside somebody's checkout is not that checkout's code.
     if _git(folder, "ls-files", "--error-unmatch", Path(__file__).name) is None:
@@ -45,7 +45,7 @@ def commit() -> str | None:
 
 
 def hardware(device: torch.device | None = None) -> dict[str, Any]:
-    """The machine: system, processor, threads in use, and the accelerator ``device`` is on if it is one."""
+    """Return the machine: system, processor, threads in use, and the GPU if ``device`` is one."""
     found: dict[str, Any] = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
