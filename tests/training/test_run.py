@@ -71,6 +71,9 @@ def test_a_run_folder_holds_what_it_promises(trained: Trained):
     assert (summary["seed"], summary["epochs"], summary["train_images"], summary["test_images"]) == (0, 3, 150, 60)
     assert summary["seconds"] > 0
     assert summary["versions"]["torch"] == torch.__version__
+    ran = load_run(out)[0].explain()
+    assert (summary["backend"], summary["precision"]) == (ran.backend, ran.precision)
+    assert summary["engines"] == list(ran.engines)
     assert [device["levels"] for device in summary["devices"]] == [4, 4]
     assert [row["epoch"] for row in metrics(out)] == ["1", "2", "3"]
     assert [float(row["temperature"]) for row in metrics(out)][-1] == 0.1
@@ -226,9 +229,10 @@ def test_away_from_a_terminal_progress_is_a_line_an_epoch(tmp_path: Path, tiny: 
     text = StringIO()
     train(tiny("training.epochs=2"), tmp_path / "run", console=Console(file=text, width=200))
     lines = text.getvalue().splitlines()
-    assert len(lines) == 6
+    assert len(lines) == 7
     assert "252 are not used" in lines[0]
-    lines = lines[4:]
+    assert "back end" in lines[4]
+    lines = lines[5:]
     assert lines[1].startswith("epoch 2/2  test 0.")
     assert "τ 0.10" in lines[1]
 

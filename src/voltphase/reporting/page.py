@@ -265,6 +265,7 @@ def _refined(refined: RefinedRecord | None) -> str:
 def _versions(summary: Summary) -> str:
     lines = [f"{name} {version}" for name, version in summary.versions.items()]
     lines += [f"commit {summary.commit}"] if summary.commit else []
+    lines += [f"{summary.backend} back end, {summary.precision}"] if summary.backend else []
     return "\n".join(lines + [f"{name}: {value}" for name, value in summary.hardware.items()])
 
 

@@ -63,8 +63,8 @@ def train(
         What ``summary.json`` holds: the task's metrics, such as ``test_accuracy`` and ``train_accuracy``, of the
         deployed states, or of continuous phases where ``deployable`` is false; ``seed``, all ``settings``, ``epochs``,
         ``seconds``; of each layer's device the ``notes`` on its table, if there are any, and for the baselines that
-        fit a response to it, the ``response``'s order and root mean square errors at the states; and where and with
-        what it was made.
+        fit a response to it, the ``response``'s order and root mean square errors at the states; the ``backend``,
+        ``precision`` and ``engines`` that ran; and where and with what it was made.
 
     Raises:
         VoltphaseError: if something given does not fit; before training where it can be known before.
@@ -94,6 +94,7 @@ def train(
     folder.prepare(config, overwrite=overwrite)
     if console is not None:
         show_choice(made_of, console)
+        console.print(model.explain().summary, markup=False, highlight=False, soft_wrap=True)
 
     batch_size = config.training.batch_size
     module: TrainingModule
@@ -231,6 +232,7 @@ def _summary(
     notes: Sequence[list[str]],
 ) -> dict[str, Any]:
     model, (train_set, test_set) = module.model, datasets
+    ran = model.explain()
     train, test = (evaluate(model, dataset, config.training.batch_size) for dataset in datasets)
     return {
         **test.columns("test"),
@@ -246,6 +248,9 @@ def _summary(
         "devices": [_about(*one) for one in zip(devices, model.layers, notes, strict=True)],
         **model.readout.figures(),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "backend": ran.backend,
+        "precision": ran.precision,
+        "engines": list(ran.engines),
         "versions": provenance.versions(),
         "commit": provenance.commit(),
         "hardware": provenance.hardware(next(model.parameters()).device),

@@ -70,6 +70,8 @@ class Summary(_Part):
     versions: dict[str, str] = {}
     hardware: dict[str, Any] = {}
     commit: str | None = None
+    backend: str | None = None
+    precision: str | None = None
     refined: RefinedRecord | None = None
 
     def metric(self, column: str) -> float:
