@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voltphase.codesign import (
-    PAPER_SCHEDULES,
+    SCHEDULES,
     CosineSchedule,
     ExponentialSchedule,
     LinearSchedule,
@@ -23,15 +23,15 @@ def by_epoch(schedule: Schedule, epochs: int = 100) -> list[float]:
 
 
 def test_linear_falls_half_a_unit_an_epoch_over_the_papers_hundred() -> None:
-    schedule = PAPER_SCHEDULES["linear"]
+    schedule = LinearSchedule(50, 1)
     assert [schedule.temperature(epoch / 100) for epoch in (0, 1, 50, 100)] == pytest.approx([50, 49.51, 25.5, 1])
 
 
 def test_the_papers_step_and_cosine_hold_each_temperature_for_its_epochs() -> None:
-    assert by_epoch(PAPER_SCHEDULES["step"]) == (
+    assert by_epoch(SCHEDULES["paper-step"]()) == (
         [50] * 25 + [40] * 20 + [30] * 20 + [20] * 15 + [10] * 10 + [5] * 5 + [1] * 5
     )
-    cosine = by_epoch(PAPER_SCHEDULES["cosine"])
+    cosine = by_epoch(SCHEDULES["paper-cosine"]())
     assert cosine == [t for t in (50, 40, 30, 20, 40, 30, 20) for _ in range(10)] + (
         [30] * 8 + [15] * 7 + [5] * 5 + [10] * 5 + [1] * 5
     )
@@ -39,7 +39,7 @@ def test_the_papers_step_and_cosine_hold_each_temperature_for_its_epochs() -> No
 
 @pytest.mark.parametrize("temperature", [50, 25, 1])
 def test_static_does_not_move(temperature: int) -> None:
-    assert set(by_epoch(PAPER_SCHEDULES[f"static-{temperature}"])) == {temperature}
+    assert set(by_epoch(StaticSchedule(temperature))) == {temperature}
 
 
 @pytest.mark.parametrize("kind", MOVING)
@@ -61,7 +61,7 @@ def test_the_middle_of_each_curve() -> None:
     assert CosineSchedule(9, 1).temperature(0.25) == pytest.approx(1 + 8 * (1 + 0.5**0.5) / 2)
 
 
-@pytest.mark.parametrize("schedule", [*(kind(10, 1) for kind in MOVING), PAPER_SCHEDULES["step"]])
+@pytest.mark.parametrize("schedule", [*(kind(10, 1) for kind in MOVING), SCHEDULES["paper-step"]()])
 def test_the_ends_hold_outside_training(schedule: Schedule) -> None:
     assert schedule.temperature(-0.1) == schedule.temperature(0)
     assert schedule.temperature(1.1) == schedule.temperature(1)

@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 from voltphase.core.errors import DataError, OutputError
-from voltphase.data.mnist import FASHION_MNIST, MNIST, IdxSource
+from voltphase.data import FashionMnist, ImageDataset, Mnist
+from voltphase.data.mnist import IdxFiles
 
 IMAGES_FILE = "t10k-images-idx3-ubyte.gz"
 LABELS_FILE = "t10k-labels-idx1-ubyte.gz"
@@ -89,8 +90,21 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}/"
 
 
-def source(*mirrors: str, md5: dict[str, str] = MD5) -> IdxSource:
-    return IdxSource("tiny", ("Tiny",), tuple("0123456789"), mirrors, md5)
+@dataclass(frozen=True)
+class Source:
+    """A data set of two images from the given mirrors."""
+
+    mirrors: tuple[str, ...]
+    md5: dict[str, str]
+
+    def load(self, split: str, root: Path, *, download: bool = True) -> ImageDataset:
+        about = {"name": "tiny", "folders": ("Tiny",), "classes": tuple("0123456789")}
+        kind = type("Tiny", (IdxFiles,), {**about, "mirrors": self.mirrors, "md5": self.md5})
+        return kind(str(root)).load(split, download=download)
+
+
+def source(*mirrors: str, md5: dict[str, str] = MD5) -> Source:
+    return Source(mirrors, md5)
 
 
 def test_what_is_missing_is_fetched_once(tmp_path: Path, mirror: Mirror) -> None:
@@ -248,8 +262,8 @@ def test_a_place_that_cannot_be_made_is_one_sentence(tmp_path: Path, mirror: Mir
     assert mirror.requests == []
 
 
-@pytest.mark.parametrize("known", [MNIST, FASHION_MNIST], ids=lambda known: known.name)
-def test_the_known_sources_are_complete(known: IdxSource) -> None:
+@pytest.mark.parametrize("known", [Mnist, FashionMnist], ids=lambda known: known.name)
+def test_the_known_sources_are_complete(known: type[IdxFiles]) -> None:
     assert sorted(known.md5) == [
         "t10k-images-idx3-ubyte.gz",
         "t10k-labels-idx1-ubyte.gz",
@@ -263,8 +277,8 @@ def test_the_known_sources_are_complete(known: IdxSource) -> None:
 
 def test_the_checksums_of_fashion_mnist_are_those_of_its_files(data_dir: Path) -> None:
     raw = data_dir / "FashionMNIST" / "raw"
-    names = [name for name in FASHION_MNIST.md5 if (raw / name).is_file()]
+    names = [name for name in FashionMnist.md5 if (raw / name).is_file()]
     if not names:
         pytest.skip(f"needs Fashion-MNIST's gzip files in {raw}")
     for name in names:
-        assert hashlib.md5((raw / name).read_bytes()).hexdigest() == FASHION_MNIST.md5[name]
+        assert hashlib.md5((raw / name).read_bytes()).hexdigest() == FashionMnist.md5[name]

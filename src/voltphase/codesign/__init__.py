@@ -17,7 +17,6 @@ from voltphase.codesign.relaxations import (
     Unconstrained,
 )
 from voltphase.codesign.schedules import (
-    PAPER_SCHEDULES,
     SCHEDULES,
     CosineSchedule,
     ExponentialSchedule,
@@ -29,7 +28,6 @@ from voltphase.codesign.schedules import (
 from voltphase.codesign.state_table import StateTable
 
 __all__ = [
-    "PAPER_SCHEDULES",
     "RELAXATIONS",
     "SCHEDULES",
     "CodesignLayer",

@@ -61,9 +61,6 @@ class LinearSchedule(_BetweenTwo):
         start: First temperature.
         end: Last temperature.
 
-    Raises:
-        ConfigError: if a temperature is not above zero.
-
     Examples:
         >>> LinearSchedule(50, 1)(0.5)
         25.5
@@ -81,9 +78,6 @@ class ExponentialSchedule(_BetweenTwo):
     Args:
         start: First temperature.
         end: Last temperature.
-
-    Raises:
-        ConfigError: if a temperature is not above zero.
 
     Examples:
         >>> ExponentialSchedule(10, 0.1)(0.5)
@@ -103,9 +97,6 @@ class CosineSchedule(_BetweenTwo):
         start: First temperature.
         end: Last temperature.
 
-    Raises:
-        ConfigError: if a temperature is not above zero.
-
     Examples:
         >>> round(CosineSchedule(3, 1)(0.5), 12)
         2.0
@@ -122,9 +113,6 @@ class StaticSchedule(Schedule):
 
     Args:
         start: Temperature of all training.
-
-    Raises:
-        ConfigError: if it is not above zero.
 
     Examples:
         >>> StaticSchedule(25)(0.9)
@@ -195,14 +183,3 @@ def paper_step() -> Schedule:
 
 def _checked(progress: float) -> float:
     return min(max(checks.number(progress, "the fraction of training that is done"), 0.0), 1.0)
-
-
-# The paper's six, figure 2, written for 100 epochs of constant temperature each.
-PAPER_SCHEDULES: dict[str, Schedule] = {
-    "linear": LinearSchedule(50, 1),
-    "cosine": paper_cosine(),
-    "step": paper_step(),
-    "static-50": StaticSchedule(50),
-    "static-25": StaticSchedule(25),
-    "static-1": StaticSchedule(1),
-}

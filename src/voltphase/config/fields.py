@@ -93,18 +93,11 @@ class Choice(Generic[S]):
         return {name: self._model(name, entry) for name, entry in self.registry.items()}
 
     def chosen(self, group: Any) -> Any:
-        """Return the name of the entry that a group of keys is for, whether there is such an entry or not.
-
-        Args:
-            group: What was given for the field.
-        """
+        """Return the name of the entry that a group of keys is for, whether there is such an entry or not."""
         return group.get("name", self.default) if isinstance(group, Mapping) else self.default
 
     def make(self, content: Mapping[str, Any]) -> S:
         """Return checked settings.
-
-        Args:
-            content: Settings by their names.
 
         Raises:
             ValidationError: if one of them does not fit.
@@ -155,10 +148,6 @@ class Parameters:
 
     def checked(self, name: str | None, values: Any) -> Any:
         """Return the values that are given, checked if there is such an entry.
-
-        Args:
-            name: Name of the entry.
-            values: Parameters by their names.
 
         Raises:
             ValidationError: if one of them does not fit.
@@ -215,11 +204,7 @@ def _parameters_model(entry: Callable[..., Any], left_out: frozenset[str]) -> ty
 
 
 def fields_of(entry: Callable[..., Any]) -> dict[str, Any]:
-    """Return pydantic's field for each parameter of a class or a function.
-
-    Args:
-        entry: The class or function; its docstring says under ``Args:`` what each parameter is.
-    """
+    """Return pydantic's field for each parameter of a class or a function."""
     texts, fields = described(entry), {}
     for name, parameter in inspect.signature(entry, eval_str=True).parameters.items():
         given = ... if parameter.default is parameter.empty else parameter.default
@@ -230,15 +215,7 @@ def fields_of(entry: Callable[..., Any]) -> dict[str, Any]:
 
 @cache
 def described(entry: Any) -> dict[str, str]:
-    """Return what a docstring in Google's style says of each argument or attribute.
-
-    Args:
-        entry: The class or function.
-
-    Examples:
-        >>> described(described)
-        {'entry': 'The class or function.'}
-    """
+    """Return what a docstring in Google's style says of each argument or attribute."""
     texts: dict[str, str] = {}
     for block in re.findall(r"^(?:Args|Attributes):\n((?:    .*\n|\n)*)", f"{inspect.getdoc(entry)}\n", re.MULTILINE):
         for name, text in re.findall(r"^    (\w+): (.*\n(?:     .*\n)*)", block, re.MULTILINE):
@@ -247,12 +224,7 @@ def described(entry: Any) -> dict[str, str]:
 
 
 def misfit(sentence: str, *, named: bool = True) -> PydanticCustomError:
-    """Return the error for values that do not go together, which a validator raises.
-
-    Args:
-        sentence: What is wrong.
-        named: Whether the sentence names the setting; if not, the message puts its name before.
-    """
+    """Return the error for values that do not fit together; the message names their group if it is not ``named``."""
     return PydanticCustomError("misfit", "{sentence}", {"sentence": sentence, "named": named})
 
 

@@ -41,40 +41,28 @@ class Key:
 
 
 def keys(schema: type[BaseModel], prefix: str = "") -> Iterator[Key]:
-    """Yield each key there is, a group before what is in it.
-
-    Args:
-        schema: The model of all settings.
-        prefix: What dotted names begin with.
-    """
+    """Yield each key there is, a group before what is in it."""
     for name, field in schema.model_fields.items():
         path = f"{prefix}{name}"
         yield Key(path, field)
         if (variants := variants_of(field)) is not None:
             yield from _keys_of_variants(variants, path)
             continue
-        for model in _models(field.annotation):
-            yield from keys(model, f"{path}.")
+        for model in _classes(field.annotation):
+            if issubclass(model, BaseModel):
+                yield from keys(model, f"{path}.")
 
 
 def variants_of(field: FieldInfo) -> Choice | Parameters | None:
-    """Return what says which keys are in a group, where that depends on a name; None where it does not.
-
-    Args:
-        field: The group.
-    """
+    """Return what says which keys are in a group, where that depends on a name; None where it does not."""
     return next((part for part in field.metadata if isinstance(part, Choice | Parameters)), None)
 
 
 def kinds(schema: type[BaseModel]) -> dict[str, Kind]:
-    """Return which settings are texts and which are switches, so that what is written for them is read as that.
-
-    Args:
-        schema: The model of all settings.
-    """
+    """Return which settings are texts and which are switches, so that what is written for them is read as that."""
     found: dict[str, set[type]] = {}
     for key in keys(schema):
-        found.setdefault(key.path, set()).update(_types(key.field.annotation))
+        found.setdefault(key.path, set()).update(_classes(key.field.annotation))
     kinds: dict[str, Kind] = {"preset": "text", "recipe": "text"}
     for path, each in found.items():
         if each - {types.NoneType} == {str}:
@@ -85,23 +73,13 @@ def kinds(schema: type[BaseModel]) -> dict[str, Kind]:
 
 
 def enumerate_words(words: Iterable[str], last: str = "or") -> str:
-    """Return ``a``, ``a or b``, ``a, b or c``.
-
-    Args:
-        words: The words.
-        last: What joins the last two.
-    """
+    """Return ``a``, ``a or b``, ``a, b or c``."""
     *most, end = words
     return f"{', '.join(most)} {last} {end}" if most else end
 
 
 def words_of(annotation: Any, metadata: Iterable[Any] = ()) -> list[str]:
-    """Return the words that a type takes; none if it takes no words.
-
-    Args:
-        annotation: The type.
-        metadata: Names and the like.
-    """
+    """Return the words that a type takes; none if it takes no words."""
     words = list(_words(annotation, metadata))
     if get_origin(annotation) is Annotated:
         words += words_of(get_args(annotation)[0], get_args(annotation)[1:])
@@ -112,10 +90,6 @@ def words_of(annotation: Any, metadata: Iterable[Any] = ()) -> list[str]:
 
 def in_words(annotation: Any, metadata: Iterable[Any] = ()) -> str:
     """Return what a type takes, in words.
-
-    Args:
-        annotation: The type.
-        metadata: Bounds and the like.
 
     Examples:
         >>> from annotated_types import Ge
@@ -193,31 +167,18 @@ def _keys_of_variants(variants: Choice | Parameters, path: str) -> Iterator[Key]
                 yield Key(f"{path}.{key}", field, name)
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif get_origin(annotation) in (Union, types.UnionType, Annotated, list):
-        for part in get_args(annotation):
-            yield from _models(part)
-
-
-def _types(annotation: Any) -> Iterator[type]:
+def _classes(annotation: Any) -> Iterator[type]:
     if get_origin(annotation) is Literal:
         yield from map(type, get_args(annotation))
     elif parts := get_args(annotation):
         for part in parts:
-            yield from _types(part)
+            yield from _classes(part)
     elif isinstance(annotation, type):
         yield annotation
 
 
 def content_at(given: Any, steps: Iterable[str]) -> Any:
-    """Return what is given under keys and numbers of items; None where there is nothing.
-
-    Args:
-        given: Nested mappings and lists.
-        steps: The keys and numbers.
-    """
+    """Return what is given under keys and numbers of items; None where there is nothing."""
     for step in steps:
         if isinstance(given, Mapping):
             given = given.get(step)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -103,22 +103,19 @@ def load_config(
     _settle_paths(raw, Path.cwd())
     if "recipe" in raw:
         raw = _with_recipe(raw, "--set" if "recipe" in overridden else place)
-    return parse_config(raw, place, overridden)
+    return _checked(raw, place, overridden)
 
 
-def parse_config(raw: Any, place: str = "", overridden: Sequence[str] = ()) -> Config:
+def parse_config(raw: Any) -> Config:
     """Return the configuration that nested mappings describe, in the spelling of today or of version 0.1.0.
-
-    Args:
-        raw: Nested mappings as read from YAML.
-        place: Where they come from, to name in an error.
-        overridden: Dotted keys that did not come from there.
 
     Raises:
         ConfigError: for the first key or value that does not fit, and how many more there are.
     """
-    if isinstance(raw, Mapping):
-        raw = migrate.migrate(raw, choices()) if not overridden else raw
+    return _checked(migrate.migrate(raw, choices()) if isinstance(raw, Mapping) else raw, "", ())
+
+
+def _checked(raw: Any, place: str, overridden: Sequence[str]) -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
@@ -159,11 +156,7 @@ def choices() -> dict[str, Choice]:
 
 
 def current_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings by their dotted names in today's spelling, as an earlier version may have kept them.
-
-    Args:
-        settings: Values by their dotted names, as run summaries and checkpoints hold them.
-    """
+    """Return settings by their dotted names in today's spelling, as an earlier version may have kept them."""
     return migrate.migrate_settings(settings, choices())
 
 
@@ -254,48 +247,30 @@ def _override(override: str) -> tuple[str, Any]:
 
 
 def _set(raw: dict[str, Any], key: str, value: Any, overridden: Sequence[str]) -> None:
-    *parents, last = key.split(".")
-    at: Any = raw
-    for depth, step in enumerate(parents):
-        at = _step(at, step, key, ".".join(parents[:depth]))
-    if isinstance(at, list):
-        at[_index(at, last, key, ".".join(parents))] = value
-    elif isinstance(at, dict):
-        if last == "name":
-            _choose(at, ".".join(parents), value, overridden)
-        at[last] = value
-    else:
-        raise _no_keys(key, ".".join(parents), at)
+    steps, at, place = key.split("."), cast(Any, raw), cast(Any, key)
+    for depth, step in enumerate(steps):
+        place, where = step, ".".join(steps[:depth])
+        if isinstance(at, list):
+            if not step.isdecimal() or len(step) > 9 or int(step) >= len(at):
+                known = f"a number from 0 to {len(at) - 1}"
+                raise ConfigError(f"--set {key}: expected {known} after {where}, but got {step!r}")
+            place = int(step)
+        elif not isinstance(at, dict):
+            raise ConfigError(f"--set {key}: {where} holds no keys, it is {at!r:.60}")
+        if depth < len(steps) - 1:
+            if isinstance(at, dict) and at.get(step) is None:
+                at[step] = {}
+            at = at[place]
+    if isinstance(at, dict) and place == "name":
+        _choose(at, key.rpartition(".")[0], value, overridden)
+    at[place] = value
     if key in _EXCLUSIVE and value is not None:
         raw.pop(_EXCLUSIVE[key], None)
 
 
-def _step(at: Any, step: str, key: str, where: str) -> Any:
-    if isinstance(at, list):
-        return at[_index(at, step, key, where)]
-    if not isinstance(at, dict):
-        raise _no_keys(key, where, at)
-    if at.get(step) is None:
-        at[step] = {}
-    return at[step]
-
-
-def _index(at: list[Any], step: str, key: str, where: str) -> int:
-    if not step.isdecimal() or len(step) > 9 or int(step) >= len(at):
-        raise ConfigError(f"--set {key}: expected a number from 0 to {len(at) - 1} after {where}, but got {step!r}")
-    return int(step)
-
-
-def _no_keys(key: str, where: str, at: Any) -> ConfigError:
-    return ConfigError(f"--set {key}: {where} holds no keys, it is {at!r:.60}")
-
-
 def _settle_paths(raw: dict[str, Any], folder: Path) -> None:
     devices = raw.get("devices")
-    devices = devices if isinstance(devices, list) else []
-    for section, key in [
-        (raw.get("data"), "dir"),
-        *((device, "file") for device in (raw.get("device"), *devices)),
-    ]:
+    each = [raw.get("device"), *(devices if isinstance(devices, list) else [])]
+    for section, key in [(raw.get("data"), "dir"), *((device, "file") for device in each)]:
         if isinstance(section, dict) and isinstance(section.get(key), str):
             section[key] = str(folder / checked_path(section[key], ConfigError))

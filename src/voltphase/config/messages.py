@@ -17,13 +17,7 @@ _UNKNOWN = ("extra_forbidden", "invalid_key")
 
 
 def describe(error: ValidationError, schema: type[BaseModel], given: Any) -> tuple[str, str]:
-    """Return the first problem and how many follow, as a sentence, and the dotted path of what it concerns.
-
-    Args:
-        error: What pydantic found.
-        schema: The model that was checked against.
-        given: What was checked.
-    """
+    """Return the first problem and how many follow, as a sentence, and the dotted path of what it concerns."""
     problems: dict[str, tuple[list[str], ErrorDetails]] = {}
     for problem in error.errors(include_url=False):
         steps = list(_path(problem, given))
@@ -40,12 +34,7 @@ def describe(error: ValidationError, schema: type[BaseModel], given: Any) -> tup
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """Return the one of ``choices`` most like ``word``, if any is.
-
-    Args:
-        word: What was typed.
-        choices: What there is.
-    """
+    """Return the one of ``choices`` most like ``word``, if any is."""
     close = difflib.get_close_matches(word.lower(), list(choices), n=1, cutoff=0.6)
     return close[0] if close else None
 

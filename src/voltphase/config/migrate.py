@@ -42,11 +42,7 @@ class OldSettingWarning(VoltphaseWarning):
 
 
 def renamed(key: str) -> str:
-    """Return today's dotted name of a setting.
-
-    Args:
-        key: Its dotted name of now or then.
-    """
+    """Return today's dotted name of a setting."""
     for old, new in _RENAMED.items():
         if key == old or key.startswith(f"{old}."):
             return new + key.removeprefix(old)
@@ -80,12 +76,7 @@ def migrate(raw: Mapping[str, Any], choices: Mapping[str, Choice], place: str = 
 
 
 def migrate_settings(settings: Mapping[str, Any], choices: Mapping[str, Choice]) -> dict[str, Any]:
-    """Return settings by their dotted names in today's spelling, as run summaries and checkpoints hold them.
-
-    Args:
-        settings: Values by their dotted names.
-        choices: What is chosen by name, by its dotted name.
-    """
+    """Return settings by their dotted names in today's spelling, as run summaries and checkpoints hold them."""
     kept = {renamed(key): value for key, value in settings.items()}
     if settings.get("readout.differential") == (settings.get("readout.regions") == "paper"):
         kept["task.differential"] = None

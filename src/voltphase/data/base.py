@@ -66,15 +66,6 @@ def load(name: str, split: str, data_dir: str | PathLike[str] | None = None, dow
     return source.load(split, download=download)
 
 
-def data_folder(given: str | None) -> Path:
-    """Return the folder of all data sets.
-
-    Args:
-        given: The folder if one is asked for; None for the default.
-    """
-    return default_data_dir() if given is None else checked_path(given, DataError)
-
-
 def default_data_dir() -> Path:
     """Return the folder named by the environment variable ``VOLTPHASE_DATA``, else ``~/.cache/voltphase``."""
     return checked_path(os.environ.get(ENVIRONMENT_VARIABLE) or "~/.cache/voltphase", DataError)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import ClassVar
 
 import torch
 
 from voltphase.core.errors import DataError
-from voltphase.data.base import DATASETS, ENVIRONMENT_VARIABLE, data_folder
+from voltphase.core.files import checked_path
+from voltphase.data.base import DATASETS, ENVIRONMENT_VARIABLE, default_data_dir
 from voltphase.data.dataset import ImageDataset
 from voltphase.data.download import fetch
 from voltphase.data.folders import find, stray
@@ -19,42 +20,34 @@ _FILE_PREFIX = {"train": "train", "test": "t10k"}
 
 
 @dataclass(frozen=True)
-class IdxSource:
-    """A data set of four IDX files in torchvision's layout, ``<data_dir>/<folder>/raw/<file>``, or one near to it.
+class IdxFiles:
+    """A data set of four IDX files in torchvision's layout, ``<dir>/<folder>/raw/<file>``, or one near to it.
 
     See :func:`voltphase.data.folders.find` for the other places and spellings.
 
     Args:
-        name: Name of the data set.
-        folders: Names of its folder, torchvision's name first; case and punctuation do not matter.
-        classes: Name of each class.
-        mirrors: Addresses of folders that hold the gzip files, each ending in a slash, tried in order.
-        md5: Checksum of each gzip file by its name, as the mirrors serve it.
+        dir: Folder that holds the data set's own; None takes the one that VOLTPHASE_DATA names, else the user's cache.
     """
 
-    name: str
-    folders: tuple[str, ...]
-    classes: tuple[str, ...]
-    mirrors: tuple[str, ...]
-    md5: dict[str, str]
+    name: ClassVar[str]
+    #: What its folder is called, torchvision's name first; case and punctuation do not matter.
+    folders: ClassVar[tuple[str, ...]]
+    classes: ClassVar[tuple[str, ...]]
+    #: Addresses of folders that hold the gzip files, each ending in a slash, tried in order.
+    mirrors: ClassVar[tuple[str, ...]]
+    #: Checksum of each gzip file by its name, as the mirrors serve it.
+    md5: ClassVar[dict[str, str]]
 
-    def load(self, split: str, data_dir: Path, *, download: bool = True) -> ImageDataset:
-        """Return one split, downloading first the files that are not there if ``download``.
+    dir: str | None = None
+
+    def load(self, split: str, *, download: bool = True) -> ImageDataset:
+        """Return one split; see :class:`voltphase.data.base.DataSource`.
 
         Files that are there are held to their structure, not to a checksum: people repack them.
-
-        Args:
-            split: ``train`` or ``test``.
-            data_dir: Folder of all data sets.
-            download: Whether to fetch files that are not there.
-
-        Raises:
-            DataError: if a file is missing and cannot be had, or is damaged.
-            OutputError: if a downloaded file cannot be written.
         """
         prefix = _FILE_PREFIX[split]
         images_file, labels_file = (
-            self._file(data_dir, f"{prefix}-{kind}-ubyte", download=download) for kind in ("images-idx3", "labels-idx1")
+            self._file(f"{prefix}-{kind}-ubyte", download=download) for kind in ("images-idx3", "labels-idx1")
         )
         images = read_idx(images_file, dimensions=3)
         labels = read_idx(labels_file, dimensions=1)
@@ -70,13 +63,14 @@ class IdxSource:
             )
         return ImageDataset(images, labels.to(torch.int64), self.name, self.classes)
 
-    def _file(self, data_dir: Path, stem: str, *, download: bool) -> Path:
+    def _file(self, stem: str, *, download: bool) -> Path:
+        data_dir = default_data_dir() if self.dir is None else checked_path(self.dir, DataError)
         found = find(data_dir, self.folders, stem)
         if found is not None:
             return found
         folder = self.folders[0]
         raw, compressed = data_dir / folder / "raw", f"{stem}.gz"
-        others = [name for source in (MNIST, FASHION_MNIST) if source is not self for name in source.folders]
+        others = [name for other in (Mnist, FashionMnist) if not isinstance(self, other) for name in other.folders]
         nearby = stray(data_dir, others, stem)
         if nearby is not None:
             raise DataError(
@@ -93,77 +87,50 @@ class IdxSource:
         return raw / compressed
 
 
-MNIST: Final = IdxSource(
-    name="mnist",
-    folders=("MNIST",),
-    classes=tuple("0123456789"),
-    mirrors=(
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    ),
-    md5={
-        "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-        "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
-        "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
-        "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
-    },
-)
-
-FASHION_MNIST: Final = IdxSource(
-    name="fashion-mnist",
-    folders=("FashionMNIST", "fashion", "f-mnist"),
-    classes=(
-        "T-shirt/top",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
-    ),
-    mirrors=(
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
-    ),
-    md5={
-        "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-        "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
-        "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
-        "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
-    },
-)
-
-
 @DATASETS.register("mnist")
-@dataclass(frozen=True)
-class Mnist:
+class Mnist(IdxFiles):
     """Handwritten digits, 60,000 to train with and 10,000 to test with, 28 x 28.
 
     Args:
         dir: Folder that holds MNIST/raw; None takes the one that VOLTPHASE_DATA names, else the user's cache.
     """
 
-    dir: str | None = None
-
-    def load(self, split: str, *, download: bool = True) -> ImageDataset:
-        """Return one split; see :class:`voltphase.data.base.DataSource`."""
-        return MNIST.load(split, data_folder(self.dir), download=download)
+    name = "mnist"
+    folders = ("MNIST",)
+    classes = tuple("0123456789")
+    mirrors = (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    )
+    md5: ClassVar = {
+        "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+        "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+        "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+    }
 
 
 @DATASETS.register("fashion-mnist")
-@dataclass(frozen=True)
-class FashionMnist:
+class FashionMnist(IdxFiles):
     """Pictures of clothes, 60,000 to train with and 10,000 to test with, 28 x 28.
 
     Args:
         dir: Folder that holds FashionMNIST/raw; None takes the one that VOLTPHASE_DATA names, else the user's cache.
     """
 
-    dir: str | None = None
-
-    def load(self, split: str, *, download: bool = True) -> ImageDataset:
-        """Return one split; see :class:`voltphase.data.base.DataSource`."""
-        return FASHION_MNIST.load(split, data_folder(self.dir), download=download)
+    name = "fashion-mnist"
+    folders = ("FashionMNIST", "fashion", "f-mnist")
+    classes = (
+        *["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag"],
+        "Ankle boot",
+    )
+    mirrors = (
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+    )
+    md5: ClassVar = {
+        "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+    }

@@ -96,11 +96,7 @@ class Proximity(Relaxation):
         return levels.view(design.shape[1:])
 
     def lr_unit(self, table: StateTable) -> float:
-        """Return the :func:`spacing`: one learning rate suits bright devices and dim ones, few levels and many.
-
-        Args:
-            table: The device's states.
-        """
+        """Return the :func:`spacing`: one learning rate suits bright devices and dim ones, few levels and many."""
         return float(spacing(table.values))
 
     def design_for(self, levels: Tensor, table: StateTable) -> Tensor:

@@ -49,11 +49,7 @@ class _Rounded(Relaxation):
             object.__setattr__(self, "order", checks.whole(self.order, "an order", least=1))
 
     def response(self, table: StateTable) -> FittedResponse:
-        """Return the continuous response that pixels are trained with.
-
-        Args:
-            table: The device's states.
-        """
+        """Return the continuous response that pixels are trained with."""
         return _curve(_Table.of(table), self.order).response
 
     def initial(self, table: StateTable, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
