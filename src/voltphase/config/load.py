@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -247,25 +247,29 @@ def _override(override: str) -> tuple[str, Any]:
 
 
 def _set(raw: dict[str, Any], key: str, value: Any, overridden: Sequence[str]) -> None:
-    steps, at, place = key.split("."), cast(Any, raw), cast(Any, key)
-    for depth, step in enumerate(steps):
-        place, where = step, ".".join(steps[:depth])
-        if isinstance(at, list):
-            if not step.isdecimal() or len(step) > 9 or int(step) >= len(at):
-                known = f"a number from 0 to {len(at) - 1}"
-                raise ConfigError(f"--set {key}: expected {known} after {where}, but got {step!r}")
-            place = int(step)
-        elif not isinstance(at, dict):
-            raise ConfigError(f"--set {key}: {where} holds no keys, it is {at!r:.60}")
-        if depth < len(steps) - 1:
-            if isinstance(at, dict) and at.get(step) is None:
-                at[step] = {}
-            at = at[place]
-    if isinstance(at, dict) and place == "name":
-        _choose(at, key.rpartition(".")[0], value, overridden)
+    *parents, last = key.split(".")
+    at: Any = raw
+    for depth, step in enumerate(parents):
+        place = _place(at, step, key, ".".join(parents[:depth]))
+        if isinstance(at, dict) and at.get(place) is None:
+            at[place] = {}
+        at = at[place]
+    place = _place(at, last, key, ".".join(parents))
+    if place == "name":
+        _choose(at, ".".join(parents), value, overridden)
     at[place] = value
     if key in _EXCLUSIVE and value is not None:
         raw.pop(_EXCLUSIVE[key], None)
+
+
+def _place(at: Any, step: str, key: str, where: str) -> Any:
+    if isinstance(at, dict):
+        return step
+    if not isinstance(at, list):
+        raise ConfigError(f"--set {key}: {where} holds no keys, it is {at!r:.60}")
+    if not step.isdecimal() or len(step) > 9 or int(step) >= len(at):
+        raise ConfigError(f"--set {key}: expected a number from 0 to {len(at) - 1} after {where}, but got {step!r}")
+    return int(step)
 
 
 def _settle_paths(raw: dict[str, Any], folder: Path) -> None:
