@@ -62,30 +62,19 @@ def _even(count: int, k: int) -> NDArray[np.int64]:
 
 
 def _over_range(control: NDArray[np.float64], k: int) -> NDArray[np.int64]:
-    """Ascending positions whose control values lie closest, in the sum of squares, to ``k`` evenly spaced ones.
+    """Return ascending positions whose control values lie closest, in the sum of squares, to ``k`` evenly spaced ones.
 
-    Taking the nearest state to each in turn can use a state up that the next one needs; dynamic programming over the
-    slack (how many states have been passed over so far) finds the best ascending choice.
+    Taking the nearest state to each in turn can use a state up that the next one needs: it is an assignment.
     """
-    slack = len(control) - k
+    # Takes half as long to import as torch, and few devices are picked so.
+    from scipy.optimize import linear_sum_assignment
+
     # In units of the range, so that squares do not vanish.
     position = (control - control[0]) / (control[-1] - control[0])
-    targets = np.linspace(0.0, 1.0, k)
-    best = np.zeros(slack + 1)
-    came_from = np.zeros((k, slack + 1), dtype=np.int64)
-    for i, target in enumerate(targets):
-        lowest = np.minimum.accumulate(best)
-        # The last slack at which the running minimum was set; strict, so that ties go to the lowest state.
-        is_new = np.concatenate([[True], best[1:] < lowest[:-1]])
-        came_from[i] = np.maximum.accumulate(np.where(is_new, np.arange(slack + 1), 0))
-        best = lowest + (position[i : i + slack + 1] - target) ** 2
-    at = slack  # the last target is the last state
-    chosen = np.empty(k, dtype=np.int64)
-    for i in range(k - 1, -1, -1):
-        chosen[i] = i + at
-        at = came_from[i, at] if i > 0 else at
-    chosen[0] = 0
-    return chosen
+    inner = np.linspace(0.0, 1.0, k)[1:-1]
+    # The ends are targets themselves.
+    _, chosen = linear_sum_assignment((inner[:, None] - position[None, 1:-1]) ** 2)
+    return np.concatenate([[0], np.sort(chosen) + 1, [len(control) - 1]])
 
 
 def _spread(values: NDArray[np.complex128], k: int) -> NDArray[np.int64]:
