@@ -28,10 +28,7 @@ LONGER_MODULES = {
     "optics/methods/base.py",
 }
 LONGER_FUNCTIONS = {
-    "cli/calibrate.py:calibrate",
     "deployment/manifest.py:_parse",
-    "devices/summary.py:_notes",
-    "devices/tables/load.py:_one_file",
     "network/donn.py:__init__",
 }
 WITHOUT_EXAMPLE = {

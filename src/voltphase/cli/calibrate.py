@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.models import OptionInfo
 
 from voltphase.cli.common import given_path, say
 from voltphase.cli.devices import describe
@@ -17,116 +18,68 @@ if TYPE_CHECKING:
     from voltphase.devices import DeviceStates
 
 
+def _option(*names: str, help: str, metavar: str | None = None) -> OptionInfo:
+    return typer.Option(*names, help=help, metavar=metavar, show_default=False)
+
+
+_In = typer.Argument(
+    metavar="IN",
+    help="Text of any kind in columns, a spreadsheet (.xlsx) or a pair.",
+    show_default=False,
+    parser=given_path,
+)
+_Out = typer.Option("--out", "-o", metavar="OUT.csv", help="The table to write.", show_default=False, parser=given_path)
+_COLUMNS = (
+    "Which column is control, amplitude or intensity, phase, and if there are such reference, level, repeat, spread: "
+    "by its name in the header or its number from 1. Others are found by name."
+)
+_REFERENCE = "Intensity without the device, or brightest: the amplitude is the root of the share of it."
+_NORMALISE = "Divide by the state of this level, or by the brightest: it gets amplitude 1 and phase 0."
+_Columns = _option("--columns", metavar="control=V,…", help=_COLUMNS)
+_PhaseUnit = _option("--phase-unit", metavar="UNIT", help="Unit of the phases: rad, mrad, deg, pi or turns.")
+_Intensity = _option("--intensity", help="The column named amplitude holds intensities or powers.")
+_Reference = _option("--reference", metavar="R", help=_REFERENCE)
+_Dark = _option("--dark", metavar="D", help="Intensity read without light, subtracted.")
+_Smooth = _option("--smooth", metavar="WINDOW", help="Smooth on the complex plane over this odd number of states.")
+_SmoothOrder = _option("--smooth-order", metavar="N", help="Order of the smoothing polynomials. Default: 2.")
+_Unwrap = _option("--unwrap", help="Make the phase continuous along control.")
+_UNWRAP_DARK = "Unwrap, stepping over states up to this amplitude, whose phase is noise."
+_UnwrapDark = _option("--unwrap-dark", metavar="A", help=_UNWRAP_DARK)
+_Normalise = _option("--normalise", metavar="LEVEL", help=_NORMALISE)
+_Name = _option("--name", help="Name of the device. Default: as the file says.")
+_Unit = _option("--unit", metavar="V", help="Unit of the control values.")
+_Wavelength = _option("--wavelength", metavar="M", help="Wavelength of the measurement in metres, such as 532e-9.")
+_Source = _option("--source", help="Where the readings come from.")
+_SEPARATOR = "Mark between columns: comma, semicolon, tab, space, or the character."
+_Separator = _option("--separator", metavar="MARK", help=_SEPARATOR)
+_Decimal = _option("--decimal", metavar="MARK", help="Decimal mark: . or ,")
+_Encoding = _option("--encoding", metavar="NAME", help="Encoding of the text, such as utf-8 or gbk.")
+_Sheet = _option("--sheet", metavar="SHEET", help="Sheet of a spreadsheet: its name, or its number from 1.")
+_Overwrite = _option("--overwrite", help="Replace OUT.csv if it exists.")
+
+
 def calibrate(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="IN",
-            help="Text of any kind in columns, a spreadsheet (.xlsx) or a pair.",
-            show_default=False,
-            parser=given_path,
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", metavar="OUT.csv", help="The table to write.", show_default=False, parser=given_path
-        ),
-    ],
-    columns: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--columns",
-            metavar="control=V,…",
-            help="Which column is control, amplitude or intensity, phase, and if there are such reference, level, "
-            "repeat, spread: by its name in the header or its number from 1. Others are found by name.",
-            show_default=False,
-        ),
-    ] = None,
-    phase_unit: Annotated[
-        str | None,
-        typer.Option(
-            "--phase-unit", metavar="UNIT", help="Of the phases: rad, mrad, deg, pi or turns.", show_default=False
-        ),
-    ] = None,
-    intensity: Annotated[
-        bool, typer.Option("--intensity", help="The column named amplitude holds intensities or powers.")
-    ] = False,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            "--reference",
-            metavar="R",
-            help="Intensity without the device, or brightest: the amplitude is the root of the share of it.",
-            show_default=False,
-        ),
-    ] = None,
-    dark: Annotated[
-        float | None,
-        typer.Option("--dark", metavar="D", help="Intensity read without light, subtracted.", show_default=False),
-    ] = None,
-    smooth: Annotated[
-        int | None,
-        typer.Option(
-            "--smooth",
-            metavar="WINDOW",
-            help="Smooth on the complex plane over so many states, an odd number.",
-            show_default=False,
-        ),
-    ] = None,
-    smooth_order: Annotated[
-        int | None,
-        typer.Option("--smooth-order", metavar="N", help="Order of its polynomials. Default: 2.", show_default=False),
-    ] = None,
-    unwrap: Annotated[bool, typer.Option("--unwrap", help="Make the phase continuous along control.")] = False,
-    unwrap_dark: Annotated[
-        float | None,
-        typer.Option(
-            "--unwrap-dark",
-            metavar="A",
-            help="Unwrap, stepping over states up to this amplitude, whose phase is noise.",
-            show_default=False,
-        ),
-    ] = None,
-    normalise: Annotated[
-        str | None,
-        typer.Option(
-            "--normalise",
-            metavar="LEVEL",
-            help="Divide by the state of this level, or by the brightest: it gets amplitude 1 and phase 0.",
-            show_default=False,
-        ),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Of the device. Default: as the file says.", show_default=False)
-    ] = None,
-    unit: Annotated[
-        str | None, typer.Option("--unit", metavar="V", help="Of the control values.", show_default=False)
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option("--source", help="Where the readings come from.", show_default=False)
-    ] = None,
-    separator: Annotated[
-        str | None,
-        typer.Option(
-            "--separator",
-            metavar="MARK",
-            help="Between columns: comma, semicolon, tab, space, or the character.",
-            show_default=False,
-        ),
-    ] = None,
-    decimal: Annotated[
-        str | None, typer.Option("--decimal", metavar="MARK", help="Decimal mark: . or ,", show_default=False)
-    ] = None,
-    encoding: Annotated[
-        str | None,
-        typer.Option("--encoding", metavar="NAME", help="Of the text, such as utf-8 or gbk.", show_default=False),
-    ] = None,
-    sheet: Annotated[
-        str | None,
-        typer.Option("--sheet", metavar="SHEET", help="Of a spreadsheet: name or number from 1.", show_default=False),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.csv if it exists.")] = False,
+    file: Annotated[Path, _In],
+    out: Annotated[Path, _Out],
+    columns: Annotated[list[str] | None, _Columns] = None,
+    phase_unit: Annotated[str | None, _PhaseUnit] = None,
+    intensity: Annotated[bool, _Intensity] = False,
+    reference: Annotated[str | None, _Reference] = None,
+    dark: Annotated[float | None, _Dark] = None,
+    smooth: Annotated[int | None, _Smooth] = None,
+    smooth_order: Annotated[int | None, _SmoothOrder] = None,
+    unwrap: Annotated[bool, _Unwrap] = False,
+    unwrap_dark: Annotated[float | None, _UnwrapDark] = None,
+    normalise: Annotated[str | None, _Normalise] = None,
+    name: Annotated[str | None, _Name] = None,
+    unit: Annotated[str | None, _Unit] = None,
+    wavelength: Annotated[float | None, _Wavelength] = None,
+    source: Annotated[str | None, _Source] = None,
+    separator: Annotated[str | None, _Separator] = None,
+    decimal: Annotated[str | None, _Decimal] = None,
+    encoding: Annotated[str | None, _Encoding] = None,
+    sheet: Annotated[str | None, _Sheet] = None,
+    overwrite: Annotated[bool, _Overwrite] = False,
 ) -> None:
     """Convert readings from elsewhere into the table of a device.
 
@@ -145,15 +98,18 @@ def calibrate(
         --columns control=1,intensity=PD,reference=PD0,phase=4 --phase-unit deg
         --dark 0.012 --smooth 7 --unwrap
     """
+    from voltphase.core.units import require_wavelength
     from voltphase.devices import load_table
-    from voltphase.devices.calibration import intensities as calibration
     from voltphase.devices.tables.load import Reading, read_states
     from voltphase.devices.tables.text_table import TableFormat
 
     out = _new_table(out, overwrite)
     if smooth is None and smooth_order is not None:
         raise DeviceError("expected --smooth WINDOW beside --smooth-order, but got none: add it, or leave both out")
-    texts = {"name": name, "control_unit": unit, "source": source}
+    if wavelength is not None:
+        require_wavelength(wavelength, DeviceError)
+    shown = None if wavelength is None else repr(wavelength)
+    texts = {"name": name, "control_unit": unit, "source": source, "wavelength": shown}
     states, said = read_states(
         file,
         Reading(
@@ -167,16 +123,7 @@ def calibrate(
             any_level=True,
         ),
     )
-    steps: list[Callable[[DeviceStates], DeviceStates]] = []
-    if smooth is not None:
-        order = 2 if smooth_order is None else smooth_order
-        steps.append(lambda states: calibration.smooth(states, smooth, order))
-    if unwrap or unwrap_dark is not None:
-        steps.append(lambda states: calibration.unwrap(states, dark=unwrap_dark or 0.0))
-    if normalise is not None:
-        level = _number(normalise, "--normalise")
-        steps.append(lambda states: calibration.normalise(states, level=_level(states, level)))
-    for step in steps:
+    for step in _steps(smooth, smooth_order, unwrap_dark if unwrap_dark is not None or not unwrap else 0.0, normalise):
         done = step(states)
         said.append(done.source.removeprefix(states.source).removeprefix("; "))
         states = done
@@ -185,6 +132,21 @@ def calibrate(
     for line in said:
         say(f"  {line}")
     describe(f"wrote {out}", load_table(out))
+
+
+def _steps(
+    smooth: int | None, order: int | None, unwrap_dark: float | None, normalise: str | None
+) -> Iterator[Callable[[DeviceStates], DeviceStates]]:
+    """Yield what is asked for to be done with the states, in the order in which it is done."""
+    from voltphase.devices import calibration
+
+    if smooth is not None:
+        yield lambda states: calibration.smooth(states, smooth, 2 if order is None else order)
+    if unwrap_dark is not None:
+        yield lambda states: calibration.unwrap(states, dark=unwrap_dark)
+    if normalise is not None:
+        level = _number(normalise, "--normalise")
+        yield lambda states: calibration.normalise(states, level=_level(states, level))
 
 
 def _new_table(out: Path, overwrite: bool) -> Path:

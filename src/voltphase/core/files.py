@@ -201,6 +201,14 @@ def read_errors(path: str | PathLike[str], error: type[VoltphaseError]) -> Itera
         raise error(f"cannot read {_shortened(path)}: it is not UTF-8 text") from cause
 
 
+@contextmanager
+def given_path(path: str | PathLike[str], error: type[VoltphaseError]) -> Iterator[Path]:
+    """Provide a path that a user gave, checked, and turn what the system says against reading it into one sentence."""
+    path = checked_path(path, error)
+    with read_errors(path, error):
+        yield path
+
+
 def read_text(path: Path, error: type[VoltphaseError], largest: int) -> str:
     """Return the text of a regular file in UTF-8.
 

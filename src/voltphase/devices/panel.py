@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from voltphase.core import checks
 from voltphase.core.errors import DeviceError
-from voltphase.core.files import atomic_directory, checked_path, load_array, read_json, write_json
+from voltphase.core.files import atomic_directory, checked_path, given_path, load_array, read_json, write_json
 from voltphase.core.units import metres
 from voltphase.devices.pick import Pick, pick_levels
 from voltphase.devices.states import DeviceStates
 from voltphase.devices.tables.load import load_table
-from voltphase.devices.tables.paths import given_path
 
 # In the map of a panel: a pixel that no driver reaches.
 INACTIVE = -1
@@ -231,7 +230,7 @@ class DevicePanel:
         Raises:
             DeviceError: if the path cannot exist or may not be looked at.
         """
-        with given_path(path) as folder:
+        with given_path(path, DeviceError) as folder:
             return (folder / _PANEL).is_file()
 
     @classmethod

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from voltphase.core import checks
 from voltphase.core.errors import DeviceError
+from voltphase.core.files import given_path
 from voltphase.devices.device import Device
 from voltphase.devices.models.base import MODELS, model
 from voltphase.devices.panel import DevicePanel
 from voltphase.devices.tables.load import load_table
-from voltphase.devices.tables.paths import given_path
 from voltphase.devices.tables.two_files import find_pair
 
 
@@ -51,7 +51,7 @@ def find(name_or_path: str | Path) -> Device:
     text = str(name_or_path)
     if text in MODELS:
         return model(text)
-    with given_path(name_or_path) as path:
+    with given_path(name_or_path, DeviceError) as path:
         if path.name != text or path.suffix or path.exists() or find_pair(path) is not None:
             return load(path)
     close = difflib.get_close_matches(text.lower().replace("_", "-"), MODELS, n=1)

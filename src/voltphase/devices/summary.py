@@ -55,7 +55,7 @@ class Note:
 
     kind: str
     text: str
-    doubtful: bool
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,68 +156,74 @@ def warn_of(device: Device, wavelength: float | None = None, *, doubtful_only: b
 
 
 def _notes(states: DeviceStates, figures: Summary) -> list[Note]:
-    found: list[Note] = []
+    noise = measure_noise(states)
+    return [
+        *_of_choice(states, figures),
+        *_of_units(states, figures, noise),
+        *_of_measurement(states, figures.amplitude_range[1], noise),
+    ]
 
-    def note(kind: str, text: str, *, doubtful: bool = False) -> None:
-        found.append(Note(kind, text, doubtful))
 
+def _of_choice(states: DeviceStates, figures: Summary) -> Iterator[Note]:
     brightest = figures.amplitude_range[1]
     if figures.phase_stroke == 0 and figures.amplitude_range[0] == brightest:
-        note("same", "All states are the same: no choice of levels can change the light.")
+        yield Note("same", "All states are the same: no choice of levels can change the light.")
     elif figures.duplicates:
-        note(
-            "duplicates", f"{figures.duplicates} of {figures.levels} states repeat another state's amplitude and phase."
-        )
+        text = f"{figures.duplicates} of {figures.levels} states repeat another state's amplitude and phase."
+        yield Note("duplicates", text)
     elif figures.levels <= _FEW and closest(states)[2] <= _CLOSE * brightest:
         first, second, apart = closest(states)
-        note(
-            "close",
-            f"Levels {first} and {second} lie {apart:.2g} apart on the complex plane: light sees them as one.",
-        )
-    largest = float(np.abs(states.phase).max())
+        text = f"Levels {first} and {second} lie {apart:.2g} apart on the complex plane: light sees them as one."
+        yield Note("close", text)
+
+
+def _of_units(states: DeviceStates, figures: Summary, noise: Noise | None) -> Iterator[Note]:
+    largest, brightest = float(np.abs(states.phase).max()), figures.amplitude_range[1]
     if largest > LARGEST_PHASE:
-        note(
-            "phase unit",
-            f"The phases reach {largest:.4g} rad, which looks like degrees: convert them to radians.",
-            doubtful=True,
-        )
+        text = f"The phases reach {largest:.4g} rad, which looks like degrees: convert them to radians."
+        yield Note("phase unit", text, doubtful=True)
     elif 0 < figures.phase_stroke < math.pi:
         hint = _other_unit(figures.phase_stroke, largest)
-        note(
-            "stroke",
+        text = (
             f"The phase stroke is {figures.phase_stroke:.2f} rad, less than half a turn: light cannot be sent to "
-            f"interfere destructively by phase alone{hint}.",
-            doubtful=bool(hint),
+            f"interfere destructively by phase alone{hint}."
         )
-    noise = measure_noise(states)
+        yield Note("stroke", text, doubtful=bool(hint))
     if brightest > 1 + max(_GAIN, 0.0 if noise is None else _RARE * noise.scatter):
-        note(
-            "gain",
+        text = (
             f"The largest amplitude is {brightest:.4g}, above 1: a device that does not amplify has been scaled, or "
             f"the column holds {_not_amplitudes(brightest)}. Shares of light come out too large by it; divide by a "
-            "reference.",
-            doubtful=True,
+            "reference."
         )
+        yield Note("gain", text, doubtful=True)
+
+
+def _of_measurement(states: DeviceStates, brightest: float, noise: Noise | None) -> Iterator[Note]:
     order = np.argsort(states.control)
     jumps = np.abs(np.diff(states.phase[order]))
     if jumps.max() > math.pi:
         below, above = order[jumps.argmax() :][:2]
-        note(
-            "jump",
-            f"The phase jumps by more than pi between levels {below} and {above}: wrapped, or too few levels measured.",
+        text = (
+            f"The phase jumps by more than pi between levels {below} and {above}: wrapped, or too few levels measured."
         )
+        yield Note("jump", text)
     if states.spread is not None and np.nanmax(states.spread) > _UNSTEADY * brightest:
         level = int(np.nanargmax(states.spread))
-        note(
-            "unsteady",
+        text = (
             f"Repeated readings of level {level} spread by {states.spread[level]:.2g} about an amplitude of "
             f"{states.amplitude[level]:.2g}: the bench drifted between them, or each scan has a phase reference of "
-            "its own.",
-            doubtful=True,
+            "its own."
         )
-    for kind, text in () if noise is None else _noise_notes(noise, brightest):
-        note(kind, text, doubtful=True)
-    return found
+        yield Note("unsteady", text, doubtful=True)
+    if noise is not None and len(noise.spikes):
+        yield Note("spikes", _spikes(noise), doubtful=True)
+    if noise is not None and noise.scatter > max(_NOISY * noise.step, _FAINT * brightest):
+        text = (
+            f"The states scatter by {noise.scatter:.2g} about a smooth curve, and lie {noise.step:.2g} apart along it: "
+            "training will choose for many pixels the few levels that noise favoured. Take the mean of repeated "
+            "readings, or smooth the table."
+        )
+        yield Note("noise", text, doubtful=True)
 
 
 def _other_unit(stroke: float, largest: float) -> str:
@@ -248,26 +254,17 @@ def closest(states: DeviceStates) -> tuple[int, int, float]:
     return best
 
 
-def _noise_notes(noise: Noise, brightest: float) -> Iterator[tuple[str, str]]:
-    if len(noise.spikes):
-        named = ", ".join(str(level) for level in noise.spikes[:_MOST_NAMED])
-        more = len(noise.spikes) - _MOST_NAMED
+def _spikes(noise: Noise) -> str:
+    named = ", ".join(str(level) for level in noise.spikes[:_MOST_NAMED])
+    more = len(noise.spikes) - _MOST_NAMED
+    if more > 0:
+        levels = f"Levels {named} and {more} more stand"
+    else:
         levels = f"Level {named} stands" if len(noise.spikes) == 1 else f"Levels {named} stand"
-        if more > 0:
-            levels = f"Levels {named} and {more} more stand"
-        yield (
-            "spikes",
-            f"{levels} out from the levels beside by up to {noise.deviations[0]:.2g} on the complex plane: a spike of "
-            "the measurement, which training would choose for many pixels. Measure again, leave it out, or smooth the "
-            "table.",
-        )
-    if noise.scatter > max(_NOISY * noise.step, _FAINT * brightest):
-        yield (
-            "noise",
-            f"The states scatter by {noise.scatter:.2g} about a smooth curve, and lie {noise.step:.2g} apart along it: "
-            "training will choose for many pixels the few levels that noise favoured. Take the mean of repeated "
-            "readings, or smooth the table.",
-        )
+    return (
+        f"{levels} out from the levels beside by up to {noise.deviations[0]:.2g} on the complex plane: a spike of the "
+        "measurement, which training would choose for many pixels. Measure again, leave it out, or smooth the table."
+    )
 
 
 def _monotonic(values: NDArray[np.float64]) -> bool:

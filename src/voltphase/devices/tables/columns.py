@@ -11,6 +11,7 @@ from typing import Final
 
 from voltphase.core.errors import DeviceError
 from voltphase.devices.tables.rows import Row, cure
+from voltphase.devices.tables.text_table import TextTable
 
 #: What a phase is multiplied by to be in radians, by the name of its unit.
 PHASE_UNITS: Final[dict[str, float]] = {
@@ -31,35 +32,20 @@ _PHASE_WORDS: Final[dict[str, str]] = {
     **dict.fromkeys(("turn", "turns", "cycle", "cycles", "wave", "waves", "λ", "lambda", "rev"), "turns"),
     **dict.fromkeys(("2pi", "2 pi", "2pi rad", "2 pi rad", "rad/2pi", "units of 2pi", "units of 2 pi"), "turns"),
 }
-_PHASE_SHOWN: Final = {
-    "rad": "radians",
-    "mrad": "milliradians",
-    "deg": "degrees",
-    "pi": "units of pi",
-    "turns": "turns",
+_PHASE_SHOWN: Final = {"mrad": "milliradians", "deg": "degrees", "pi": "units of pi", "turns": "turns"}
+_RELATIVE: Final = frozenset(("", "1", "-", "a.u.", "a.u", "au", "a. u.", "arb. u.", "arb.u.", "arb. units", "arb")) | {
+    "norm",
+    "norm.",
+    "normalised",
+    "normalized",
+    "rel",
+    "rel.",
+    "relative",
 }
-_RELATIVE: Final = frozenset(
-    (
-        "",
-        "1",
-        "-",
-        "a.u.",
-        "a.u",
-        "au",
-        "a. u.",
-        "arb. u.",
-        "arb.u.",
-        "arb. units",
-        "arb",
-        "norm",
-        "norm.",
-        "normalised",
-    )
-) | {"normalized", "rel", "rel.", "relative"}
 _POWERS: Final = frozenset(
-    prefix + unit for prefix in ("", "n", "u", "µ", "μ", "m", "k") for unit in ("w", "v", "a", "w/cm2", "w/cm²")
+    [prefix + unit for prefix in ("", *"nuµμmk") for unit in ("w", "v", "a", "w/cm2", "w/cm²")]
 ) | {"counts", "count", "cts", "adu"}
-_DRIVES: Final = frozenset(prefix + unit for prefix in ("", "m", "k", "u", "µ", "μ") for unit in ("v", "a"))
+_DRIVES: Final = frozenset(prefix + unit for prefix in ("", *"mkuµμ") for unit in "va")
 
 # Names by which a column is known without doubt. Of transmission, delay and the like one cannot say: they are used of
 # amplitudes and of powers, with either sign.
@@ -105,7 +91,53 @@ def is_relative(unit: str) -> bool:
     return unit.casefold() in _RELATIVE
 
 
-def find_columns(header: Row, but: Collection[str] = ()) -> dict[str, Column]:
+def columns_of(table: TextTable, chosen: Mapping[str, str], *, any_level: bool) -> tuple[Row | None, dict[str, Column]]:
+    """Return the row that names the columns, if there is one, and the columns by what they are.
+
+    Args:
+        table: The table.
+        chosen: Name or number of the column for each of `ROLES` that someone chose.
+        any_level: Whether there may be rows above the header, which are left out.
+
+    Raises:
+        DeviceError: if a column that a device needs is missing, or one could be several things.
+    """
+    header = table.header
+    _check_roles(chosen)
+    if table.preamble and not any_level:
+        raise table.preamble[0].error(
+            f"expected a header naming the columns as first line, but it seems to be line {table.rows[0].line - 1}: "
+            f"write # before what is above it, or run {cure(table.path)}"
+        )
+    if header is None and table.commented is not None and len(table.commented.fields) == len(table.rows[0].fields):
+        header = table.commented
+    skipped = {*chosen, *({"amplitude", "intensity"} if {"amplitude", "intensity"} & chosen.keys() else ())}
+    found = _find_columns(header, skipped) if header is not None else {}
+    if chosen:
+        picked = _chosen_columns(header, table.rows[0], chosen)
+        taken = {column.index for column in picked.values()}
+        found = {role: column for role, column in found.items() if column.index not in taken} | picked
+    lacking = [role for role in ("control", "amplitude", "phase") if role not in found]
+    if "amplitude" in lacking and "intensity" in found:
+        lacking.remove("amplitude")
+    if lacking and (header is None or (header is table.commented and not found)):
+        raise table.rows[0].error(
+            f"expected a header naming the columns level,control,amplitude,phase, but got "
+            f"{','.join(table.rows[0].fields)[:60]!r}: add the header as first line, or run "
+            f"{cure(table.path, '--columns', 'control=A,amplitude=B,phase=C')} with numbers from 1 for A, B and C"
+        )
+    if lacking:
+        assert header is not None
+        raise _missing_columns(header, found, lacking)
+    if "repeat" in found and "spread" in found:
+        raise (header or table.rows[0]).error(
+            "expected a column repeat or a column spread, but there are both: leave out the spread, which follows from "
+            "the repeats"
+        )
+    return header, found
+
+
+def _find_columns(header: Row, but: Collection[str] = ()) -> dict[str, Column]:
     """The columns of a header by what they are; what has no name that is known is left out.
 
     Args:
@@ -149,7 +181,7 @@ def find_columns(header: Row, but: Collection[str] = ()) -> dict[str, Column]:
     return found
 
 
-def missing_columns(header: Row, found: Mapping[str, Column], lacking: Sequence[str]) -> DeviceError:
+def _missing_columns(header: Row, found: Mapping[str, Column], lacking: Sequence[str]) -> DeviceError:
     """The error for a header without some of the columns that a device needs."""
     known = {role: column.heading for role, column in found.items()}
     if list(lacking) == ["control"] and "level" in found:
@@ -166,7 +198,7 @@ def missing_columns(header: Row, found: Mapping[str, Column], lacking: Sequence[
     )
 
 
-def check_roles(chosen: Mapping[str, str]) -> None:
+def _check_roles(chosen: Mapping[str, str]) -> None:
     """Refuse what a column cannot be used as, and an amplitude beside an intensity."""
     for role in chosen:
         if role not in ROLES:
@@ -175,7 +207,7 @@ def check_roles(chosen: Mapping[str, str]) -> None:
         raise DeviceError("expected a column as amplitude or as intensity, but got both: leave one out")
 
 
-def chosen_columns(header: Row | None, first: Row, chosen: Mapping[str, str]) -> dict[str, Column]:
+def _chosen_columns(header: Row | None, first: Row, chosen: Mapping[str, str]) -> dict[str, Column]:
     """The columns that someone chose by name or by number from 1.
 
     Args:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from voltphase.core.errors import DeviceError
-from voltphase.core.files import read_errors
+from voltphase.core.files import given_path, read_errors
 from voltphase.devices.states import DeviceStates
 from voltphase.devices.tables.load import load_table
-from voltphase.devices.tables.paths import given_path
 from voltphase.devices.tables.text_table import read_table
 from voltphase.devices.tables.two_files import find_pair, is_half_of_pair
 
@@ -48,7 +47,7 @@ def read_folder(path: str | Path) -> tuple[dict[str, DeviceStates], dict[str, De
     Raises:
         DeviceError: if there is no such folder or no table in it.
     """
-    with given_path(path) as folder:
+    with given_path(path, DeviceError) as folder:
         found = _found(folder)
     devices: dict[str, DeviceStates] = {}
     bad: dict[str, DeviceError] = {}
@@ -92,7 +91,7 @@ def _device(file: Path) -> tuple[str, tuple[Path, ...] | DeviceError]:
     if is_half_of_pair(file):
         try:
             with read_errors(file, DeviceError):
-                pair = None if read_table(file).has_header else find_pair(file)
+                pair = None if read_table(file).header is not None else find_pair(file)
         except DeviceError as error:
             return file.stem, error
         if pair is not None:

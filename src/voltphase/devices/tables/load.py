@@ -12,21 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voltphase.core.errors import DeviceError
+from voltphase.core.files import given_path
 from voltphase.devices.calibration.intensities import amplitude_of
 from voltphase.devices.states import DeviceStates
-from voltphase.devices.tables.columns import (
-    Column,
-    check_roles,
-    chosen_columns,
-    find_columns,
-    is_relative,
-    missing_columns,
-    unit_of_control,
-)
-from voltphase.devices.tables.paths import given_path
+from voltphase.devices.tables.columns import Column, columns_of, is_relative, unit_of_control
 from voltphase.devices.tables.phases import in_radians
 from voltphase.devices.tables.repeats import mean_of_repeats
-from voltphase.devices.tables.rows import Row, cure
+from voltphase.devices.tables.rows import Row, cure, wavelength_of
 from voltphase.devices.tables.text_table import TableFormat, TextTable, check_decimals, missing, read_table
 from voltphase.devices.tables.two_files import Pair, find_pair, is_half_of_pair, load_pair, only_pair
 from voltphase.devices.tables.validate import (
@@ -56,7 +48,7 @@ class Reading:
         reference: Intensity without the device or with an ideal one, or ``"brightest"`` for that of the brightest
             state; None takes the column chosen as reference, or intensities as they are if none is above 1.
         dark: Intensity read without light.
-        notes: ``name``, ``control_unit`` and ``source`` of the device, where they are not what the table says.
+        notes: ``name``, ``control_unit``, ``source``, ``wavelength`` of the device, where not as the table says.
         form: How the file is written.
         any_level: Whether levels may be numbered anew, repeated readings found by their control values, and rows above
             the header left out; all of which is noted.
@@ -84,7 +76,8 @@ def load_table(path: str | Path) -> DeviceStates:
 
     Columns are separated by commas, semicolons, tabs or spaces, decimals written with a point or a comma, the encoding
     UTF-8, UTF-16 or Windows-1252: as spreadsheets save a table. Lines starting with ``#`` are comments, and of these
-    ``# name:``, ``# control_unit:``, ``# source:`` are kept. ``# phase_unit: rad`` vouches for phases of more than 50
+    ``# name:``, ``# control_unit:``, ``# source:`` and ``# wavelength:`` (in metres, or with its unit: ``532 nm``) are
+    kept. ``# phase_unit: rad`` vouches for phases of more than 50
     rad, otherwise taken for degrees. ``# voltphase-device: 1`` is the version of the format.
 
     With a column ``repeat`` (0, 1, 2, ...) a level may come on several lines, all with one control value. Its state is
@@ -105,10 +98,14 @@ def load_table(path: str | Path) -> DeviceStates:
 def read_states(path: str | Path, how: Reading) -> tuple[DeviceStates, list[str]]:
     """Read a device's measured states, and say what was seen and done, a line each.
 
+    Args:
+        path: File or folder, as `load_table` takes it.
+        how: How to read it, where it does not say so itself.
+
     Raises:
-        DeviceError: as `load_table`, and if what is asked for does not fit the table.
+        DeviceError: if the table is missing or malformed, or what is asked for does not fit it.
     """
-    with given_path(path) as path:
+    with given_path(path, DeviceError) as path:
         if path.is_dir():
             return _pair(only_pair(path), how)
         if not path.exists():
@@ -118,7 +115,7 @@ def read_states(path: str | Path, how: Reading) -> tuple[DeviceStates, list[str]
             return _pair(pair, how)
         table = read_table(path, how.form)
         table = replace(table, notes={**table.notes, **how.notes})
-        if is_half_of_pair(path) and not table.has_header and not how.columns:
+        if is_half_of_pair(path) and table.header is None and not how.columns:
             pair = find_pair(path)
             if pair is not None:
                 return _pair(pair, how)
@@ -137,6 +134,18 @@ def _pair(pair: Pair, how: Reading) -> tuple[DeviceStates, list[str]]:
     return states, states.source.split("; ")
 
 
+@dataclass(frozen=True)
+class _Readings:
+    """The numbers of a table, one of each for every row."""
+
+    rows: tuple[Row, ...]
+    level: NDArray[np.float64]
+    control: NDArray[np.float64]
+    amplitude: NDArray[np.float64]
+    phase: NDArray[np.float64]
+    spread: NDArray[np.float64] | None
+
+
 def _one_file(table: TextTable, how: Reading) -> tuple[DeviceStates, list[str]]:
     version = table.notes.get("voltphase_device", VERSION)
     if version != VERSION:
@@ -144,18 +153,35 @@ def _one_file(table: TextTable, how: Reading) -> tuple[DeviceStates, list[str]]:
             f"expected version {VERSION} of the device format, but {table.path} says {version!r}: "
             "use the voltphase it was written with, or correct its line '# voltphase-device:'"
         )
-    header, columns = _columns(table, how)
-    rows = table.rows
-    check_width(rows, header.fields if header is not None else rows[0].fields)
-    check_count(table, rows)
+    header, columns = columns_of(table, how.columns, any_level=how.any_level)
+    check_width(table.rows, header.fields if header is not None else table.rows[0].fields)
+    check_count(table, table.rows)
     check_decimals(table, [column.index for column in columns.values()])
-    control = _numbers(rows, columns["control"], "control")
-    phase, turned = in_radians(
-        table, rows, _numbers(rows, columns["phase"], "phase"), columns["phase"].unit, how.phase_unit
+    readings, notes = _readings(table, columns, how)
+    readings, mean = _one_a_level(table, readings, columns, how)
+    notes += mean
+    _check_complete(readings.rows, readings.level.tolist())
+    check_unique(
+        readings.rows,
+        readings.control.tolist(),
+        "control value",
+        f"remove one of the rows, correct it, or if these are repeated readings run {cure(table.path)}",
     )
-    amplitude, rooted = _amplitude(table, columns, how)
-    level, numbered = _levels(rows, columns, control, how)
-    spread = _spreads(rows, columns)
+    order = np.argsort(readings.level)
+    states = DeviceStates(
+        control=readings.control[order],
+        amplitude=readings.amplitude[order],
+        phase=readings.phase[order],
+        name=table.notes.get("name", table.path.stem),
+        control_unit=_control_unit(table, columns["control"], how),
+        source="; ".join(note for note in (table.notes.get("source", table.path.name), *notes) if note),
+        spread=None if readings.spread is None else readings.spread[order],
+        wavelength=wavelength_of(table.notes, table.path),
+    )
+    return states, _seen(table, header, columns) + notes
+
+
+def _seen(table: TextTable, header: Row | None, columns: Mapping[str, Column]) -> list[str]:
     said = [*table.seen, "columns: " + ", ".join(f"{role} = {column.heading}" for role, column in columns.items())]
     used = {column.index for column in columns.values()}
     unused = [words for index, words in enumerate(header.fields if header else ()) if words and index not in used]
@@ -163,86 +189,43 @@ def _one_file(table: TextTable, how: Reading) -> tuple[DeviceStates, list[str]]:
         said.append(f"columns left out: {', '.join(unused)}")
     if table.preamble:
         said.append(f"left out above the header: {len(table.preamble)} rows")
-    notes = [note for note in (turned, rooted, numbered) if note]
+    return said
+
+
+def _readings(table: TextTable, columns: Mapping[str, Column], how: Reading) -> tuple[_Readings, list[str]]:
+    """Return the numbers of a table, and what was done to get them."""
+    rows = table.rows
+    control = _numbers(rows, columns["control"], "control")
+    phase, turned = in_radians(
+        table, rows, _numbers(rows, columns["phase"], "phase"), columns["phase"].unit, how.phase_unit
+    )
+    amplitude, rooted = _amplitude(table, columns, how)
+    level, numbered = _levels(rows, columns, control, how)
+    readings = _Readings(rows, level, control, amplitude, phase, _spreads(rows, columns))
+    return readings, [note for note in (turned, rooted, numbered) if note]
+
+
+def _one_a_level(
+    table: TextTable, given: _Readings, columns: Mapping[str, Column], how: Reading
+) -> tuple[_Readings, list[str]]:
+    """Return the mean of repeated readings, and a note on it; without repeats the readings themselves."""
     if "repeat" in columns and not how.any_level:
-        repeats = _numbers(rows, columns["repeat"], "repeat")
-        check_repeats(rows, level.tolist(), control.tolist(), repeats.tolist())
-    if "repeat" in columns or (how.any_level and len(np.unique(level)) < len(level)):
-        if spread is not None:
-            raise rows[0].error(
-                "expected repeated readings or a column spread, but there are both: leave out the spread, which "
-                "follows from the repeats"
-            )
-        mean = mean_of_repeats(level, amplitude, phase)
-        rows = tuple(rows[i] for i in mean.first)
-        level, control = level[mean.first], control[mean.first]
-        amplitude, phase, spread = mean.amplitude, mean.phase, mean.spread
-        notes += [mean.note] if mean.note else []
-        check_count(table, rows)
-    else:
-        check_unique(
-            rows,
-            level.tolist(),
-            "level",
-            "remove one of the rows, correct it, or number repeated readings in a column repeat",
+        repeats = _numbers(given.rows, columns["repeat"], "repeat")
+        check_repeats(given.rows, given.level.tolist(), given.control.tolist(), repeats.tolist())
+    if "repeat" not in columns and not (how.any_level and len(np.unique(given.level)) < len(given.level)):
+        advice = "remove one of the rows, correct it, or number repeated readings in a column repeat"
+        check_unique(given.rows, given.level.tolist(), "level", advice)
+        return given, []
+    if given.spread is not None:
+        raise given.rows[0].error(
+            "expected repeated readings or a column spread, but there are both: leave out the spread, which "
+            "follows from the repeats"
         )
-    _check_complete(rows, level.tolist())
-    check_unique(
-        rows,
-        control.tolist(),
-        "control value",
-        f"remove one of the rows, correct it, or if these are repeated readings run {cure(table.path)}",
-    )
-    order = np.argsort(level)
-    states = DeviceStates(
-        control=control[order],
-        amplitude=amplitude[order],
-        phase=phase[order],
-        name=table.notes.get("name", table.path.stem),
-        control_unit=_control_unit(table, columns["control"], how),
-        source=table.notes.get("source", table.path.name),
-        spread=None if spread is None else spread[order],
-    )
-    for note in notes:
-        states = states.noting(note)
-    return states, said + notes
-
-
-def _columns(table: TextTable, how: Reading) -> tuple[Row | None, dict[str, Column]]:
-    """The header, if there is one, and which column is what."""
-    header, chosen = table.header, how.columns
-    check_roles(chosen)
-    if table.preamble and not how.any_level:
-        raise table.preamble[0].error(
-            f"expected a header naming the columns as first line, but it seems to be line {table.rows[0].line - 1}: "
-            f"write # before what is above it, or run {cure(table.path)}"
-        )
-    if header is None and table.commented is not None and len(table.commented.fields) == len(table.rows[0].fields):
-        header = table.commented
-    skipped = {*chosen, *({"amplitude", "intensity"} if {"amplitude", "intensity"} & chosen.keys() else ())}
-    found = find_columns(header, skipped) if header is not None else {}
-    if chosen:
-        picked = chosen_columns(header, table.rows[0], chosen)
-        taken = {column.index for column in picked.values()}
-        found = {role: column for role, column in found.items() if column.index not in taken} | picked
-    lacking = [role for role in ("control", "amplitude", "phase") if role not in found]
-    if "amplitude" in lacking and "intensity" in found:
-        lacking.remove("amplitude")
-    if lacking and (header is None or (header is table.commented and not found)):
-        raise table.rows[0].error(
-            f"expected a header naming the columns level,control,amplitude,phase, but got "
-            f"{','.join(table.rows[0].fields)[:60]!r}: add the header as first line, or run "
-            f"{cure(table.path, '--columns', 'control=A,amplitude=B,phase=C')} with numbers from 1 for A, B and C"
-        )
-    if lacking:
-        assert header is not None
-        raise missing_columns(header, found, lacking)
-    if "repeat" in found and "spread" in found:
-        raise (header or table.rows[0]).error(
-            "expected a column repeat or a column spread, but there are both: leave out the spread, which follows from "
-            "the repeats"
-        )
-    return header, found
+    mean = mean_of_repeats(given.level, given.amplitude, given.phase)
+    rows = tuple(given.rows[i] for i in mean.first)
+    check_count(table, rows)
+    level, control = given.level[mean.first], given.control[mean.first]
+    return _Readings(rows, level, control, mean.amplitude, mean.phase, mean.spread), [mean.note] if mean.note else []
 
 
 def _numbers(rows: tuple[Row, ...], column: Column, what: str) -> NDArray[np.float64]:

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voltphase.core.errors import DeviceError
+from voltphase.core.units import LARGEST_PHASE
 from voltphase.devices.tables.columns import PHASE_UNITS, phase_unit, shown
 from voltphase.devices.tables.rows import Row, cure
 from voltphase.devices.tables.text_table import TextTable
-from voltphase.devices.tables.validate import check_phases
 
 
 def in_radians(
@@ -50,6 +50,11 @@ def in_radians(
     elif unit not in PHASE_UNITS:
         raise DeviceError(f"expected a unit of phase, but got {unit!r:.60}: use one of {', '.join(PHASE_UNITS)}")
     if unit is None:
-        check_phases(table, rows, values.tolist())
+        worst = int(np.abs(values).argmax())
+        if abs(values[worst]) > LARGEST_PHASE:
+            raise rows[worst].error(
+                f"expected phases in radians, but {values[worst]:g} looks like degrees: run "
+                f"{cure(table.path, '--phase-unit', 'deg')}, or add the line '# phase_unit: rad' if these are radians"
+            )
         return values, ""
     return (values, "") if unit == "rad" else (values * PHASE_UNITS[unit], f"phase converted from {shown(unit)}")

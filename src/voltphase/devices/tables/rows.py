@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from voltphase.core.errors import DeviceError
+from voltphase.core.advice import advise
+from voltphase.core.errors import DeviceError, VoltphaseWarning
+from voltphase.core.units import LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH
 from voltphase.core.words import shell
 
+_PER_METRE = {"nm": 1e9, "um": 1e6, "µm": 1e6, "μm": 1e6, "mm": 1e3, "m": 1.0, "": 1.0}
+_LENGTH = re.compile(rf"([0-9.,e+-]+)\s*({'|'.join(_PER_METRE)})", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
 
@@ -56,6 +61,33 @@ def as_number(text: str) -> float | None:
         return None if "_" in text else float(text)
     except ValueError:
         return None
+
+
+def wavelength_of(notes: Mapping[str, str], path: Path) -> float | None:
+    """Return the wavelength in metres that a table says it was measured at, or None.
+
+    Args:
+        notes: Comments of the table by their keys.
+        path: The file, to name in the warning.
+
+    Warns:
+        VoltphaseWarning: if it says something that is no wavelength, which is left out.
+    """
+    text = notes.get("wavelength", "")
+    match = _LENGTH.fullmatch(text)
+    number = None if match is None else as_number(match[1])
+    if match is not None and number is not None:
+        # Divided: nanometres then give the very number that is written in metres.
+        metres = number / _PER_METRE[match[2].lower()]
+        if SHORTEST_WAVELENGTH <= metres <= LONGEST_WAVELENGTH:
+            return metres
+    if text:
+        advise(
+            f"{path} says '# wavelength: {text:.60}', which is left out: write it in metres, such as 532e-9, or with "
+            "its unit, such as 532 nm",
+            VoltphaseWarning,
+        )
+    return None
 
 
 def cure(path: Path, *options: str) -> str:

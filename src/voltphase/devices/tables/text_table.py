@@ -69,11 +69,6 @@ class TextTable:
     seen: tuple[str, ...] = ()
     decimal: str | None = None
 
-    @property
-    def has_header(self) -> bool:
-        """Whether a row of words names the columns."""
-        return self.header is not None
-
 
 def read_table(path: Path, form: TableFormat | None = None) -> TextTable:
     """Read a file of rows of values, whatever separates them; blank lines and comments (``#``) are left out.

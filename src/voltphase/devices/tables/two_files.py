@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from voltphase.core.errors import DeviceError
 from voltphase.devices.states import DeviceStates
 from voltphase.devices.tables.phases import in_radians
-from voltphase.devices.tables.rows import Row
+from voltphase.devices.tables.rows import Row, wavelength_of
 from voltphase.devices.tables.text_table import TableFormat, TextTable, check_decimals, read_table
 from voltphase.devices.tables.validate import check_amplitudes, check_count, check_unique, check_width
 
@@ -118,7 +118,7 @@ def load_pair(
         pair: The files.
         form: How they are written, where one knows better than can be seen.
         phase_unit: Unit of the phases, as `in_radians` takes it.
-        given: Name, unit or source, where they are not what the files say.
+        given: Name, unit, source or wavelength, where they are not what the files say.
 
     Raises:
         DeviceError: if a file is malformed, the control values of the two differ, or values named an intensity are
@@ -142,6 +142,7 @@ def load_pair(
         name=notes.get("name", pair.prefix),
         control_unit=notes.get("control_unit", "grey level"),
         source=f"{own}; {made_of}" if own else made_of,
+        wavelength=wavelength_of(notes, pair.phase),
     )
 
 

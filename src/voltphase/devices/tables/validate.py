@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from voltphase.core.errors import DeviceError
-from voltphase.core.units import LARGEST_PHASE
-from voltphase.devices.tables.rows import Row, cure
+from voltphase.devices.tables.rows import Row
 from voltphase.devices.tables.text_table import TextTable
 
 
@@ -73,14 +72,4 @@ def check_amplitudes(table: TextTable, rows: Sequence[Row], amplitudes: Sequence
     if not any(amplitudes):
         raise DeviceError(
             f"expected some light, but every {what} in {table.path} is zero: check how the column was written"
-        )
-
-
-def check_phases(table: TextTable, rows: Sequence[Row], phases: Sequence[float]) -> None:
-    """Refuse phases evidently in degrees, above 50, where nothing says that they are in radians."""
-    worst = max(range(len(phases)), key=lambda i: abs(phases[i]))
-    if abs(phases[worst]) > LARGEST_PHASE:
-        raise rows[worst].error(
-            f"expected phases in radians, but {phases[worst]:g} looks like degrees: run "
-            f"{cure(table.path, '--phase-unit', 'deg')}, or add the line '# phase_unit: rad' if these are radians"
         )
