@@ -15,6 +15,7 @@ from voltphase.config import Config
 from voltphase.core.errors import ConfigError, DataError, OutputError
 from voltphase.devices import DeviceStates
 from voltphase.training import load_run, train
+from voltphase.training.run_folder import locked
 
 Make = Callable[..., Config]
 Trained = tuple[Path, Config, dict[str, Any]]
@@ -72,6 +73,15 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path, tiny: Make
 def test_resume_and_overwrite_exclude_each_other(run: Path, tiny: Make):
     with pytest.raises(OutputError, match="expected either --resume or --overwrite, but got both"):
         train(tiny(), run, resume=True, overwrite=True)
+
+
+def test_two_trainings_into_one_folder_at_once_are_refused(run: Path, tiny: Make):
+    config = tiny("training.epochs=1")
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    with locked(run), pytest.raises(OutputError, match="another process is training into it"):
+        train(config, run, overwrite=True)
+    assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
+    assert train(config, run, overwrite=True)["epochs"] == 1
 
 
 def test_overwriting_replaces_the_run_and_spares_what_is_not_its_own(run: Path, tiny: Make):

@@ -91,10 +91,6 @@ def train(
     if data is not None:
         model.task.check_data(train_set.name, train_set.classes, train_set.labels)
     check_training(model, train_set.images, config.training.batch_size, on_gpu=accelerator == "gpu")
-    folder.prepare(config, overwrite=overwrite)
-    if console is not None:
-        show_choice(made_of, console)
-        console.print(model.explain().summary, markup=False, highlight=False, soft_wrap=True)
 
     batch_size = config.training.batch_size
     module: TrainingModule
@@ -107,13 +103,16 @@ def train(
         temperature_per_epoch=config.codesign.schedule.per == "epoch",
         about={"devices": digests, "settings": settings(config)},
     )
-    with cpu_threads(config.training.threads):
+    with folder.writing(config, resume=resume, overwrite=overwrite), cpu_threads(config.training.threads):
+        if console is not None:
+            show_choice(made_of, console)
+            console.print(model.explain().summary, markup=False, highlight=False, soft_wrap=True)
         device = _fit(module, Recorder(folder, console, watch), accelerator, checkpoint)
         model.to(device)  # Lightning takes it back to the CPU when it is done
         summary = _summary(config, module, (train_set, test_set), devices, notes)
-    folder.write_metrics(module.history)  # a run cut off between its last checkpoint and metrics lacks a row
-    save_model(model, folder.model_file)
-    folder.write_summary(summary)
+        folder.write_metrics(module.history)  # a run cut off between its last checkpoint and metrics lacks a row
+        save_model(model, folder.model_file)
+        folder.write_summary(summary)
     return summary
 
 

@@ -7,7 +7,7 @@ import io
 import math
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,11 @@ from voltphase.core.files import (
 )
 from voltphase.core.words import shell
 from voltphase.tasks import Metric
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None
 
 # A line of ``metrics.csv`` begins and ends with these; between them are the metrics of what light saw in training, and
 # of the deployed states on the test images.
@@ -154,20 +159,27 @@ class RunFolder:
                 "or --overwrite to replace it"
             )
 
-    def prepare(self, config: Config, *, overwrite: bool) -> None:
-        """Make the folder and write ``config.yaml``, after removing an earlier run's files if ``overwrite``.
+    @contextmanager
+    def writing(self, config: Config, *, resume: bool, overwrite: bool) -> Iterator[None]:
+        """Prepare the folder for a training in the block, and keep other processes from training into it meanwhile.
+
+        The folder is made and ``config.yaml`` written, after removing an earlier run's files if ``overwrite``.
 
         Raises:
-            OutputError: if it cannot be written.
+            OutputError: if it cannot be written, or another process is training into it.
         """
-        if overwrite:
-            self._remove_run()
         with write_errors(self.path):
-            # In this order: whatever moment a process is killed at, the folder is empty or is known to be a run.
             self.path.mkdir(parents=True, exist_ok=True)
-            write_text(self.config_file, config.to_yaml())
-            self.checkpoint_file.parent.mkdir(exist_ok=True)
-        remove_abandoned(self.checkpoint_file.parent)
+        with locked(self.path):
+            self.check(config, resume=resume, overwrite=overwrite)  # again: another process may have been here since
+            if overwrite:
+                self._remove_run()
+            with write_errors(self.path):
+                # In this order: whatever moment a process is killed at, the folder is empty or is known to be a run.
+                write_text(self.config_file, config.to_yaml())
+                self.checkpoint_file.parent.mkdir(exist_ok=True)
+            remove_abandoned(self.checkpoint_file.parent)
+            yield
 
     def write_metrics(self, history: Sequence[dict[str, float]]) -> None:
         """Write ``metrics.csv``, whole or not at all.
@@ -305,6 +317,36 @@ def _summary_model(metrics: Sequence[Metric]) -> type[Summary]:
         for split in ("test", "train")
     }
     return create_model("RunSummary", __base__=Summary, **columns)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from training into a folder while the block runs; on Windows nothing does.
+
+    The operating system holds the lock, of the folder itself: it leaves no file, and ends with the process.
+
+    Args:
+        folder: Folder, which must be there.
+
+    Raises:
+        OutputError: if another process holds the lock.
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # of a file system without locks
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise OutputError(
+                    f"expected {folder} for this training alone, but another process is training into it: wait until "
+                    "it is done, or choose another folder"
+                ) from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _holds(file: Path, words: str) -> bool:
