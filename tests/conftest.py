@@ -96,6 +96,7 @@ def made_up(accuracy: float, epochs: int) -> dict[str, Any]:
             "test_accuracy": accuracy,
             "train_accuracy": min(1.0, accuracy + 0.01),
             "epochs": epochs,
+            "seed": 0,
             "seconds": 60.0,
             "train_images": 60000,
             "hardware": {"processor": "a processor", "threads": 1},

@@ -76,16 +76,15 @@ def _state(experiment: Experiment, size: Size, outcomes: Outcomes) -> str:
 
 
 def _origin(outcomes: Outcomes) -> str:
-    """With what the results were made."""
     results = outcomes.results
     machines, devices, commits = {}, {}, {}
     for result in results:
         summary = result["summary"]
-        hardware = summary["hardware"]
-        machine = hardware.get("gpu") or f"{hardware['processor']}, {_count(hardware['threads'], 'thread')}"
-        machines[f"{machine}, torch {summary['versions']['torch']}"] = None
+        hardware, commit = summary.get("hardware", {}), str(summary.get("commit"))
+        threads = hardware.get("threads", 0)
+        machine = hardware.get("gpu") or f"{hardware.get('processor')}, {threads} thread{'' if threads == 1 else 's'}"
+        machines[f"{machine}, torch {summary.get('versions', {}).get('torch')}"] = None
         devices |= dict.fromkeys(result["devices"])
-        commit = str(summary["commit"])
         commits[f"{commit[:9]}{'+' if commit.endswith('+') else ''}"] = None
     minutes = sum(result["summary"]["seconds"] + result["finishing_seconds"] for result in results) / 60
     took = f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
@@ -94,10 +93,6 @@ def _origin(outcomes: Outcomes) -> str:
         f"Device: {', '.join(devices)}. Epochs: {', '.join(map(str, epochs))}. Made in {took} on "
         f"{'; '.join(machines)}; commit {', '.join(commits)}."
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _with_block(page: Path, text: str, experiment: Experiment, size: Size, block: str) -> str:

@@ -15,6 +15,7 @@ from voltphase.config import Config, parse_config
 from voltphase.core.errors import ConfigError, DataError, OutputError
 from voltphase.core.files import checked_path, read_json
 from voltphase.sweeps.runs import Label, Run, identity
+from voltphase.training.run_folder import Summary
 
 WORK = ".work"
 
@@ -69,43 +70,23 @@ class ResultFolder:
         return Outcomes([Outcome(run, self.read(run)) for run in runs])
 
 
-class _DeviceContent(BaseModel):
-    digest: str
-
-
-class _HardwareContent(BaseModel):
-    gpu: str | None = None
-    processor: str = ""
-    threads: int = 0
-
-
-class _VersionsContent(BaseModel):
-    torch: str
-
-
-class _SummaryContent(BaseModel):
+class _Summary(Summary):
     test_accuracy: float
     train_accuracy: float
-    epochs: int
-    seconds: float
-    hardware: _HardwareContent
-    versions: _VersionsContent
-    commit: str | None
-    devices: list[_DeviceContent]
 
 
-class _DeployedContent(BaseModel):
+class _Deployed(BaseModel):
     accuracy: float | None
 
 
-class _Content(BaseModel):
+class _Result(BaseModel):
     """What a result holds at least: somebody may have edited it."""
 
     config: dict[str, Any]
-    summary: _SummaryContent
+    summary: _Summary
     devices: list[str]
     accuracy_when_cut: dict[str, float]
-    deployed: _DeployedContent
+    deployed: _Deployed
     measured: dict[str, Any]
     finishing_seconds: float
     epochs: list[dict[str, float]]
@@ -115,7 +96,7 @@ def read_result(path: Path) -> dict[str, Any] | None:
     """Return what a result's file holds; None if there is none, or it is damaged."""
     try:
         content = read_json(path, DataError)
-        _Content.model_validate(content)
+        _Result.model_validate(content)
     except (DataError, ValidationError):
         return None
     return content
@@ -177,9 +158,6 @@ class Outcomes(Sequence[Outcome]):
 
     def __len__(self) -> int:
         return len(self._outcomes)
-
-    def __iter__(self) -> Iterator[Outcome]:
-        return iter(self._outcomes)
 
     def where(self, **labels: Label) -> Outcomes:
         """Return those with these labels; ``lambda_`` stands for the label ``lambda``."""
