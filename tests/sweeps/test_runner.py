@@ -4,6 +4,7 @@ import importlib
 import io
 import itertools
 import json
+import os
 import signal
 import sys
 import threading
@@ -224,6 +225,25 @@ def test_what_others_are_at_work_on_is_left_to_them(
         summary = sweep([first, second])
     assert (summary.elsewhere, summary.finished) == ([first], [second])
     assert len(trained) == 1
+
+
+def test_a_worker_that_is_killed_leaves_its_run_to_the_others(
+    size: Size, folder: ResultFolder, sweep: Sweep, trained: list[Path], monkeypatch: pytest.MonkeyPatch
+):
+    first, second = table1.runs(size)[:2]
+    ready, begun = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        monkeypatch.setattr(runner, "train", lambda *_, **__: (os.write(begun, b"x"), time.sleep(60)))
+        sweep([first])
+        os._exit(1)
+    os.read(ready, 1)
+    summary = sweep([first, second])
+    assert (summary.elsewhere, summary.finished) == ([first], [second])
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
+    assert sweep([first, second]).finished == [second, first]
+    assert len(trained) == 2
 
 
 def test_what_others_have_finished_meanwhile_is_finished(
