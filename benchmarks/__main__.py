@@ -13,6 +13,7 @@ import torch
 
 from benchmarks.contenders import CONTENDERS, DEFAULT, Setting
 from benchmarks.measuring import Row, machine, measure, own_peak
+from benchmarks.versions import compare
 from voltphase.core.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
@@ -37,6 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from benchmarks.figure import draw_figure
 
         draw_figure(RESULTS, options.out)
+        return 0
+    if options.command == "versions":
+        found = compare(options.old, rounds=options.rounds, threads=options.threads or torch.get_num_threads())
+        for row in found:
+            print(
+                f"{row['method']:<18}{row['size']:>5}{row['old_ms_per_image']:>10.3f}{row['new_ms_per_image']:>10.3f} "
+                f"ms an image, ratio {row['ratio']:.3f}; memory ratio {row['memory_ratio']:.3f}"
+            )
+        write_json(options.json or RESULTS / "versions-cpu.json", [{**row, **machine("cpu")} for row in found])
         return 0
     chosen = ("step", "sizes", "levels") if options.command == "all" else (options.command,)
     for command in chosen:
@@ -116,6 +126,12 @@ def _parser() -> argparse.ArgumentParser:
     figure = commands.add_parser("figure", help="draw the committed results")
     figure.add_argument("--out", type=Path, default=Path("docs/figures/speed.png"))
     figure.set_defaults(peers=None, threads=0)
+    versions = commands.add_parser("versions", help="a training step of this version against another one's, in turns")
+    versions.add_argument("--old", type=Path, required=True, help="folder of a checkout of the other version")
+    versions.add_argument("--rounds", type=_at_least_one, default=15, help="how often each version is timed, in turns")
+    versions.add_argument("--threads", type=int, default=0, help="0: as many as torch takes")
+    versions.add_argument("--json", type=Path, help="where to write the rows")
+    versions.set_defaults(peers=None)
     peak = commands.add_parser("peak")
     peak.add_argument("name")
     peak.add_argument("setting")

@@ -26,9 +26,8 @@ def matrix_work(rows: int, columns: int, source: FieldLayout, target: FieldLayou
         source: Layout of the fields to start from.
         target: Layout of the fields that arrive.
     """
-    halves = source.sizes(1)[0]
-    columns_first = halves * (source.rows * columns + target.columns * rows)
-    rows_first = halves * (source.columns * rows + target.rows * columns)
+    columns_first = source.halves * (source.rows * columns + target.columns * rows)
+    rows_first = source.halves * (source.columns * rows + target.rows * columns)
     return min(columns_first, rows_first), columns_first <= rows_first
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from torch import Tensor
 
-from voltphase.optics.even_odd import half, join_halves, split_halves
+from voltphase.optics.even_odd import join_halves, split_halves
 
 
 @dataclass(frozen=True)
@@ -27,25 +28,29 @@ class FieldLayout:
     even_odd: bool = False
     transposed: bool = False
 
-    @property
+    @cached_property
+    def halves(self) -> int:
+        """The number of halves of each axis: 2, or 1 in natural order."""
+        return 2 if self.even_odd else 1
+
+    @cached_property
     def rows(self) -> int:
         """The number of rows in memory of each half."""
-        return self._in_half(self.shape[1 if self.transposed else 0])
+        return -(-self.shape[1 if self.transposed else 0] // self.halves)
 
-    @property
+    @cached_property
     def columns(self) -> int:
         """The number of columns in memory of each half."""
-        return self._in_half(self.shape[0 if self.transposed else 1])
+        return -(-self.shape[0 if self.transposed else 1] // self.halves)
 
-    @property
+    @cached_property
     def numel(self) -> int:
         """The number of samples in memory of one field."""
         return math.prod(self.sizes(1))
 
     def sizes(self, batch: int) -> tuple[int, int, int, int, int]:
         """Return the shape in memory of ``batch`` fields: halves of columns, halves of rows, rows, batch, columns."""
-        halves = 2 if self.even_odd else 1
-        return halves, halves, self.rows, batch, self.columns
+        return self.halves, self.halves, self.rows, batch, self.columns
 
     def view(self, buffer: Tensor, batch: int) -> Tensor:
         """Return the first numbers of a flat buffer as ``batch`` packed fields."""
@@ -69,6 +74,3 @@ class FieldLayout:
     def with_shape(self, shape: tuple[int, int]) -> FieldLayout:
         """Return the same order for a plane of another shape."""
         return replace(self, shape=shape)
-
-    def _in_half(self, n: int) -> int:
-        return half(n) if self.even_odd else n

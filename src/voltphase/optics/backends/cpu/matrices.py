@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -28,20 +30,20 @@ class MatrixMap(PackedMap):
         super().__init__()
         self.source, self.target = source, target
         self.register_buffer("rows", rows, persistent=False)
-        self.register_buffer("columns", columns, persistent=False)
+        self.register_buffer("columns", columns.mT.contiguous(), persistent=False)
         _, self.columns_first = matrix_work(rows.numel(), columns.numel(), source, target)
-        self.scratch = max(source.numel, target.numel, self._between(1).numel())
+        self.scratch = max(source.numel, target.numel, math.prod(self._between(1)))
 
     def run(self, work: Tensor, out: Tensor) -> None:
         field = self.inlet(work, out.shape[3])
         self.multiply(field, work[1], out)
 
     def transposed(self) -> PackedMap:
-        return MatrixMap(self.rows.mT.contiguous(), self.columns.mT.contiguous(), self.target, self.source)
+        return MatrixMap(self.rows.mT.contiguous(), self.columns, self.target, self.source)
 
     def multiply(self, field: Tensor, free: Tensor, out: Tensor) -> None:
         sizes = self._between(out.shape[3])
-        between = free[: sizes.numel()].view(sizes)
+        between = free[: math.prod(sizes)].view(sizes)
         if self.columns_first:
             self._along_columns(field, between)
             self._along_rows(between, out)
@@ -49,14 +51,13 @@ class MatrixMap(PackedMap):
             self._along_rows(field, between)
             self._along_columns(between, out)
 
-    def _between(self, batch: int) -> torch.Size:
-        """Sizes of the fields after the first of the two products."""
-        source, target = self.source.sizes(batch), self.target.sizes(batch)
-        rows, columns = (source[2], target[4]) if self.columns_first else (target[2], source[4])
-        return torch.Size((*source[:2], rows, batch, columns))
+    def _between(self, batch: int) -> tuple[int, ...]:
+        """Return the sizes of the fields after the first of the two products."""
+        first, last = (self.source, self.target) if self.columns_first else (self.target, self.source)
+        return first.halves, first.halves, first.rows, batch, last.columns
 
     def _along_columns(self, field: Tensor, out: Tensor) -> None:
-        torch.mm(field.view(-1, field.shape[4]), self.columns.mT, out=out.view(-1, out.shape[4]))
+        torch.mm(field.view(-1, field.shape[4]), self.columns, out=out.view(-1, out.shape[4]))
 
     def _along_rows(self, field: Tensor, out: Tensor) -> None:
         torch.mm(self.rows, field.view(field.shape[2], -1), out=out.view(out.shape[2], -1))
@@ -103,10 +104,10 @@ class EvenOddMatrixMap(MatrixMap):
     def _along_columns(self, field: Tensor, out: Tensor) -> None:
         x, y = (fields.view(2, -1, fields.shape[4]) for fields in (field, out))
         if self.columns.ndim == 3:
-            torch.bmm(x, self.columns.mT, out=y)
+            torch.bmm(x, self.columns, out=y)
             return
         for to, blocks in zip(y, self.columns, strict=True):
-            torch.mm(x[0], blocks[0].mT, out=to).addmm_(x[1], blocks[1].mT)
+            torch.mm(x[0], blocks[0], out=to).addmm_(x[1], blocks[1])
 
     def _along_rows(self, field: Tensor, out: Tensor) -> None:
         for x, y in zip(field.flatten(3), out.flatten(3), strict=True):  # each half of the columns

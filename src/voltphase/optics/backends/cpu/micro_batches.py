@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from voltphase.core.buffers import borrow
+from voltphase.optics.backends.cpu.layout import FieldLayout
 from voltphase.optics.backends.cpu.packed_map import PackedMap
 
 # Complex numbers per buffer of a micro-batch. On two cores with 2 MB of level-2 cache each, a step at 200 x 200 takes
@@ -21,12 +22,14 @@ class _Way(NamedTuple):
     """A modulated plane on the way back.
 
     Attributes:
+        layout: Layout of the plane.
         arrive: Map that brings the gradient to the plane.
         modulation: Modulation of the plane.
         total: Where the gradient of the modulation is summed up, or None if it is not wanted.
         onward: Map that takes the gradient on to the plane before, or None if nothing there is wanted.
     """
 
+    layout: FieldLayout
     arrive: PackedMap
     modulation: Tensor
     total: Tensor | None
@@ -54,7 +57,7 @@ class MicroBatches:
         limit = _MICRO_BATCH["cpu" if self.device.type == "cpu" else "cuda"]
         pieces = max(1, round(batch * self.scratch / limit))
         # The last one may be smaller.
-        self.step = max(1, -(-batch // pieces))
+        self.step = -(-batch // pieces)
 
     def forward(self, images: Tensor, kept: list[Tensor] | None) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Yield the packed detector field of each micro-batch and a free buffer, valid until the next one.
@@ -98,30 +101,23 @@ class MicroBatches:
         """
         source = self.maps[0].source
         images = self._borrow(self.batch, *source.shape) if wanted[0] else None
-        totals = [
-            self._borrow(*layout.sizes(self.step)).zero_() if is_wanted else None
-            for layout, is_wanted in zip(self.layouts, wanted[1:], strict=False)
-        ]
-        ways = [
-            _Way(*way)
-            for way in zip(
-                self.transposes[1:],
-                self.modulations,
-                totals,
-                # Nothing before the first thing wanted needs light.
-                [before if any(wanted[: index + 1]) else None for index, before in enumerate(self.transposes)],
-                strict=False,
-            )
-        ]
+        ways: list[_Way] = []
+        for index, (layout, modulation) in enumerate(zip(self.layouts, self.modulations, strict=False)):
+            total = self._borrow(*layout.sizes(self.step)) if wanted[index + 1] else None
+            # Nothing before the first thing wanted needs light.
+            onward = self.transposes[index] if any(wanted[: index + 1]) else None
+            ways.append(_Way(layout, self.transposes[index + 1], modulation, total, onward))
         work, third = self._buffers()
         for part, flat in zip(self._parts(), kept, strict=True):
             batch = part.stop - part.start
             fields = self._fields(flat, batch)
             seed(part, fields[-1], self.transposes[-1].inlet(work, batch))
-            for way, field, layout in reversed(list(zip(ways, fields, self.layouts, strict=False))):
-                arrived = layout.view(third, batch)
+            for way, field in reversed(list(zip(ways, fields, strict=False))):
+                arrived = way.layout.view(third, batch)
                 way.arrive.run(work, arrived)
-                if way.total is not None:
+                if way.total is not None and part.start == 0:  # no micro-batch is larger than the first
+                    torch.mul(field, arrived, out=way.total)
+                elif way.total is not None:
                     way.total[..., :batch, :].addcmul_(field, arrived)
                 if way.onward is None:
                     break
@@ -131,12 +127,12 @@ class MicroBatches:
                 self.transposes[0].run(work, arrived)
                 images[part] = source.unpack(arrived).conj()
         return images, [
-            None if total is None else layout.unpack(total.sum(3, keepdim=True))[0].conj_physical()
-            for total, layout in zip(totals, self.layouts, strict=False)
+            None if way.total is None else way.layout.unpack(way.total.sum(3, keepdim=True))[0].conj_physical()
+            for way in ways
         ]
 
     def _parts(self) -> Iterator[slice]:
-        return (slice(start, min(start + self.step, self.batch)) for start in range(0, self.batch, self.step))
+        return (slice(start, min(start + self.step, self.batch)) for start in range(0, self.batch, max(self.step, 1)))
 
     def _fields(self, flat: Tensor, batch: int) -> list[Tensor]:
         parts = flat.split([batch * layout.numel for layout in self.layouts])
