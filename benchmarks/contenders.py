@@ -231,6 +231,7 @@ def _donn(setting: Setting, engine: Engine) -> vp.DONN:
         devices=[states(setting.levels)] * setting.depth,
         task=vp.tasks.Classification(differential=False),
         image_shape=(IMAGE, IMAGE),
+        relaxation=vp.GumbelSoftmax(),
         seed=setting.seed,
         engine=engine,
     ).to(setting.device)

@@ -40,7 +40,7 @@ def _products(each: PackedMap, batch: int, dtype: torch.dtype, device: torch.dev
             torch.ones(layout.sizes(batch), dtype=dtype, device=device) for layout in (each.source, each.target)
         )
         free = torch.ones(batch * each.scratch, dtype=dtype, device=device)
-        return [partial(each.multiply, field, free, out)]
+        return each.products(field, free, out)
     if isinstance(each, SeparableConvolution):
         calls: list[Call] = []
         for layout, transfer in ((each.source, each.columns), (each.target, each.rows)):

@@ -140,7 +140,7 @@ def _training_step(case: Case) -> Any:
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     donn = voltphase.DONN
-    voltphase.DONN = functools.partial(donn, method=case.method)  # pyright: ignore[reportAttributeAccessIssue]
+    voltphase.DONN = functools.partial(donn, method=case.method)
     try:
         return contenders.CONTENDERS["voltphase"](contenders.Setting(size=case.size, batch=case.batch)).train
     finally:

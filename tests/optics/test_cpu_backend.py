@@ -234,7 +234,7 @@ def test_micro_batches_change_nothing_but_the_order_of_sums(engine: Engine, monk
     images, modulations = inputs(planes, batch=7)
     results = []
     for limit in (1, 300, 1 << 20):
-        monkeypatch.setattr("voltphase.optics.backends.cpu.micro_batches._MICRO_BATCH", {"cpu": limit})
+        monkeypatch.setattr("voltphase.optics.backends.cpu.packed_map.PackedMap.micro_batch", limit)
         field = executor(images, modulations)
         results.append([field, *torch.autograd.grad(field.abs().sum(), [images, *modulations])])
     for other in results[1:]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from voltphase.optics.backends.cpu.layout import FieldLayout
-from voltphase.optics.backends.cpu.packed_map import PackedMap
+from voltphase.optics.backends.cpu.packed_map import PackedMap, Step
 
 
 class SeparableConvolution(PackedMap):
@@ -38,7 +39,10 @@ class SeparableConvolution(PackedMap):
     def inlet(self, work: Tensor, batch: int) -> Tensor:
         return _padded(work[0], self.source.rows, batch, len(self.columns))[None, None, ..., : self.source.columns]
 
-    def run(self, work: Tensor, out: Tensor) -> None:
+    def steps(self, work: Tensor, out: Tensor) -> list[Step]:
+        return [partial(self._run, work, out)]
+
+    def _run(self, work: Tensor, out: Tensor) -> None:
         batch, columns, rows = out.shape[3], self.source.columns, self.source.rows
         padded = _padded(work[0], rows, batch, len(self.columns))
         padded[..., columns:].zero_()
@@ -62,6 +66,9 @@ class Convolution2d(PackedMap):
         target_shape: (rows, columns) of the plane it leads to.
     """
 
+    # A step of the angular spectrum at 64 x 64 takes 1.42 ms per image at 400,000 and 1.15 at 100,000. At 200 x 200 it
+    # is one field at a time either way.
+    micro_batch = 100_000
     transfer: Tensor
 
     def __init__(self, transfer: Tensor, source: FieldLayout, target_shape: tuple[int, int]) -> None:
@@ -74,7 +81,10 @@ class Convolution2d(PackedMap):
     def inlet(self, work: Tensor, batch: int) -> Tensor:
         return _padded(work[0], self.source.rows, batch, len(self.transfer))[None, None, ..., : self.source.columns]
 
-    def run(self, work: Tensor, out: Tensor) -> None:
+    def steps(self, work: Tensor, out: Tensor) -> list[Step]:
+        return [partial(self._run, work, out)]
+
+    def _run(self, work: Tensor, out: Tensor) -> None:
         batch, (padded_columns, padded_rows) = out.shape[3], self.transfer.shape
         padded = _padded(work[0], self.source.rows, batch, padded_columns)
         padded[..., self.source.columns :].zero_()

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from voltphase.core.buffers import borrow
-from voltphase.optics.backends.cpu.layout import FieldLayout
-from voltphase.optics.backends.cpu.packed_map import PackedMap
+from voltphase.optics.backends.cpu.packed_map import PackedMap, Step
 
-# Complex numbers per buffer of a micro-batch. On two cores with 2 MB of level-2 cache each, a step at 200 x 200 takes
-# 3.9 ms per image at 40,000, 3.5 at 80,000, 3.4 at 160,000, 3.3 from 400,000 to a million, and transforms take half as
-# long again from a million on. A GPU wants enough to fill it.
-_MICRO_BATCH = {"cpu": 400_000, "cuda": 1 << 24}
+# Complex numbers per buffer of a micro-batch on other devices than a CPU: enough to fill a GPU.
+_MICRO_BATCH = 1 << 24
 
 
-class _Way(NamedTuple):
-    """A modulated plane on the way back.
+class _Return(NamedTuple):
+    """The way back to a modulated plane.
 
     Attributes:
-        layout: Layout of the plane.
-        arrive: Map that brings the gradient to the plane.
+        steps: What brings the gradient to the plane.
+        arrived: The gradient that they bring.
         modulation: Modulation of the plane.
-        total: Where the gradient of the modulation is summed up, or None if it is not wanted.
-        onward: Map that takes the gradient on to the plane before, or None if nothing there is wanted.
+        onward: Where to write the gradient so that it goes on to the plane before, or None if nothing there is wanted.
     """
 
-    layout: FieldLayout
-    arrive: PackedMap
+    steps: list[Step]
+    arrived: Tensor
     modulation: Tensor
-    total: Tensor | None
-    onward: PackedMap | None
+    onward: Tensor | None
 
 
 class MicroBatches:
@@ -54,7 +50,7 @@ class MicroBatches:
         self.layouts = [each.target for each in maps]
         self.dtype, self.device = modulations[0].dtype, modulations[0].device
         self.scratch = max(each.scratch for each in (*maps, *transposes))
-        limit = _MICRO_BATCH["cpu" if self.device.type == "cpu" else "cuda"]
+        limit = min(each.micro_batch for each in maps) if self.device.type == "cpu" else _MICRO_BATCH
         pieces = max(1, round(batch * self.scratch / limit))
         # The last one may be smaller.
         self.step = -(-batch // pieces)
@@ -68,7 +64,6 @@ class MicroBatches:
                 micro-batch; None to keep none.
         """
         work, third = self._buffers()
-        first, *others = self.maps
         for part in self._parts():
             batch = part.stop - part.start
             if kept is None:
@@ -76,13 +71,14 @@ class MicroBatches:
             else:
                 kept.append(self._borrow(batch * sum(layout.numel for layout in self.layouts)))
                 fields = self._fields(kept[-1], batch)
-            first.inlet(work, batch).copy_(first.source.pack(images[part]))
-            first.run(work, fields[0])
-            for arrived, modulation, following, field in zip(
-                fields, self.modulations, others, fields[1:], strict=False
-            ):
-                torch.mul(arrived, modulation, out=following.inlet(work, batch))
-                following.run(work, field)
+            inlets = [each.inlet(work, batch) for each in self.maps]
+            inlets[0].copy_(self.maps[0].source.pack(images[part]))
+            steps = self.maps[0].steps(work, fields[0])
+            for index, modulation in enumerate(self.modulations):
+                steps.append(partial(torch.mul, fields[index], modulation, out=inlets[index + 1]))
+                steps += self.maps[index + 1].steps(work, fields[index + 1])
+            for step in steps:
+                step()
             yield part, fields[-1], work[0]
 
     def backward(
@@ -99,37 +95,49 @@ class MicroBatches:
                 field's gradient, packed.
             wanted: Whether the gradient is wanted of the images, and of each modulation.
         """
-        source = self.maps[0].source
-        images = self._borrow(self.batch, *source.shape) if wanted[0] else None
-        ways: list[_Way] = []
-        for index, (layout, modulation) in enumerate(zip(self.layouts, self.modulations, strict=False)):
-            total = self._borrow(*layout.sizes(self.step)) if wanted[index + 1] else None
-            # Nothing before the first thing wanted needs light.
-            onward = self.transposes[index] if any(wanted[: index + 1]) else None
-            ways.append(_Way(layout, self.transposes[index + 1], modulation, total, onward))
+        images = self._borrow(self.batch, *self.maps[0].source.shape) if wanted[0] else None
+        totals = [
+            self._borrow(*layout.sizes(self.step)) if of_plane else None
+            for layout, of_plane in zip(self.layouts, wanted[1:], strict=False)
+        ]
         work, third = self._buffers()
+        ways: dict[int, list[_Return]] = {}
         for part, flat in zip(self._parts(), kept, strict=True):
             batch = part.stop - part.start
+            if batch not in ways:
+                ways[batch] = self._ways_back(work, third, batch, wanted)
             fields = self._fields(flat, batch)
             seed(part, fields[-1], self.transposes[-1].inlet(work, batch))
-            for way, field in reversed(list(zip(ways, fields, strict=False))):
-                arrived = way.layout.view(third, batch)
-                way.arrive.run(work, arrived)
-                if way.total is not None and part.start == 0:  # no micro-batch is larger than the first
-                    torch.mul(field, arrived, out=way.total)
-                elif way.total is not None:
-                    way.total[..., :batch, :].addcmul_(field, arrived)
+            for way, field, total in reversed(list(zip(ways[batch], fields, totals, strict=False))):
+                for step in way.steps:
+                    step()
+                if total is not None and part.start == 0:  # no micro-batch is larger than the first
+                    torch.mul(field, way.arrived, out=total)
+                elif total is not None:
+                    total[..., :batch, :].addcmul_(field, way.arrived)
                 if way.onward is None:
                     break
-                torch.mul(arrived, way.modulation, out=way.onward.inlet(work, batch))
+                torch.mul(way.arrived, way.modulation, out=way.onward)
             if images is not None:
+                source = self.maps[0].source
                 arrived = source.view(third, batch)
-                self.transposes[0].run(work, arrived)
+                for step in self.transposes[0].steps(work, arrived):
+                    step()
                 images[part] = source.unpack(arrived).conj()
         return images, [
-            None if way.total is None else way.layout.unpack(way.total.sum(3, keepdim=True))[0].conj_physical()
-            for way in ways
+            None if total is None else layout.unpack(total.sum(3, keepdim=True))[0].conj_physical()
+            for total, layout in zip(totals, self.layouts, strict=False)
         ]
+
+    def _ways_back(self, work: Tensor, third: Tensor, batch: int, wanted: Sequence[bool]) -> list[_Return]:
+        ways = []
+        for index, modulation in enumerate(self.modulations):
+            arrived = self.layouts[index].view(third, batch)
+            steps = self.transposes[index + 1].steps(work, arrived)
+            # Nothing before the first thing wanted needs light.
+            onward = self.transposes[index].inlet(work, batch) if any(wanted[: index + 1]) else None
+            ways.append(_Return(steps, arrived, modulation, onward))
+        return ways
 
     def _parts(self) -> Iterator[slice]:
         return (slice(start, min(start + self.step, self.batch)) for start in range(0, self.batch, max(self.step, 1)))

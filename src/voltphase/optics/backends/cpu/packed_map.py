@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from voltphase.optics.backends.cpu.layout import FieldLayout
 
+Step = Callable[[], object]
+
 
 class PackedMap(nn.Module, ABC):
     """A linear map from the fields on one plane to those on another, both packed in a layout.
 
-    A workspace is two flat complex buffers of at least ``scratch`` numbers for each field of the micro-batch.
+    What it does to a micro-batch is a list of calls on fixed views of a workspace, two flat complex buffers of at least
+    ``scratch`` numbers for each field. To make views between large products takes ten times as long as beforehand, one
+    right after the other: at 64 x 64 that is a tenth of a training step.
 
     Attributes:
         source: Layout of the fields it takes.
         target: Layout of the fields it gives.
         scratch: Complex numbers it needs in each buffer of the workspace for each field.
+        micro_batch: Complex numbers in each buffer at which it is fastest on a CPU.
     """
 
     source: FieldLayout
     target: FieldLayout
     scratch: int
+    # On two cores with 2 MB of level-2 cache each, a step at 200 x 200 takes 3.9 ms per image at 40,000, 3.5 at 80,000,
+    # 3.4 at 160,000, 3.3 from 400,000 to a million.
+    micro_batch: int = 400_000
 
     def inlet(self, work: Tensor, batch: int) -> Tensor:
-        """Return the part of a workspace into which to write packed fields before calling :meth:`run`."""
+        """Return the part of a workspace into which to write packed fields before the steps are called."""
         return self.source.view(work[0], batch)
 
     @abstractmethod
-    def run(self, work: Tensor, out: Tensor) -> None:
-        """Map the fields in the inlet, whose contents are lost.
+    def steps(self, work: Tensor, out: Tensor) -> list[Step]:
+        """Return what to call in turn to map the fields in the inlet, whose contents are lost.
 
         Args:
             work: Workspace whose inlet holds the fields.
@@ -60,8 +70,8 @@ class DiagonalMap(PackedMap):
         self.scratch = layout.numel
         self.register_buffer("factor", layout.pack(factor[None]).to(dtype).contiguous(), persistent=False)
 
-    def run(self, work: Tensor, out: Tensor) -> None:
-        torch.mul(self.inlet(work, out.shape[3]), self.factor, out=out)
+    def steps(self, work: Tensor, out: Tensor) -> list[Step]:
+        return [partial(torch.mul, self.inlet(work, out.shape[3]), self.factor, out=out)]
 
     def transposed(self) -> PackedMap:
         return self
@@ -80,15 +90,15 @@ class Composition(PackedMap):
         self.first, self.second = first, second
         self.source, self.target = first.source, second.target
         self.scratch = max(first.scratch, second.scratch)
+        self.micro_batch = min(first.micro_batch, second.micro_batch)
 
     def inlet(self, work: Tensor, batch: int) -> Tensor:
         return self.first.inlet(work, batch)
 
-    def run(self, work: Tensor, out: Tensor) -> None:
+    def steps(self, work: Tensor, out: Tensor) -> list[Step]:
         between = work.new_empty(self.first.target.sizes(out.shape[3]))
-        self.first.run(work, between)
-        self.second.inlet(work, out.shape[3]).copy_(between)
-        self.second.run(work, out)
+        move = partial(self.second.inlet(work, out.shape[3]).copy_, between)
+        return [*self.first.steps(work, between), move, *self.second.steps(work, out)]
 
     def transposed(self) -> PackedMap:
         return Composition(self.second.transposed(), self.first.transposed())

@@ -44,7 +44,7 @@ class Plan:
     @property
     def engines(self) -> tuple[str, ...]:
         """What applies the kernel of each gap: ``"matrix"``, ``"fft"``, or both."""
-        return tuple(", ".join(dict.fromkeys(map(self._engine, gap.parts))) for gap in self.gaps)
+        return tuple(" + ".join(dict.fromkeys(map(self._engine, gap.parts))) for gap in self.gaps)
 
     def cost_of(self, kernel: Kernel) -> float:
         """Return the estimated nanoseconds per field of one kernel, which its transpose costs too."""
