@@ -166,7 +166,7 @@ def test_a_tie_within_rounding_may_fall_either_way():
     near[0] = near[0].flip(0)
     result = compare(near, expected, labels, 1e-6, ACCURACY)
     assert passed(result)
-    assert (result.equal, result.value) == (1, 0.5)
+    assert (result.predictions_equal, result.value) == (1, 0.5)
 
 
 def test_more_ties_than_one_in_five_hundred_are_no_ties():
@@ -180,7 +180,7 @@ def test_more_ties_than_one_in_five_hundred_are_no_ties():
 def test_a_large_tolerance_does_not_make_another_class_a_tie():
     expected = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     result = compare(expected.flip(1) * 1e-3, expected, None, torch.full((2, 2), 0.4), ACCURACY)
-    assert (result.equal, result.unexplained) == (0, 2)
+    assert (result.predictions_equal, result.unexplained) == (0, 2)
     assert not passed(result)
 
 
@@ -194,12 +194,12 @@ def test_a_recorded_accuracy_that_the_expected_logits_do_not_have_fails():
 def test_a_small_shift_that_rounding_does_not_explain_fails():
     expected = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     result = compare(expected + 1e-4, expected, torch.tensor([0, 1]), 1e-6, ACCURACY)
-    assert result.equal == 2
+    assert result.predictions_equal == 2
     assert not passed(result)
 
 
 def passed(comparison: Comparison) -> bool:
-    return all(check.passed for check in comparison.checks())
+    return all(check.passed for check in comparison.told())
 
 
 def test_digits_are_found_by_name(tmp_path, make_device):

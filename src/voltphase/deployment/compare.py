@@ -14,6 +14,7 @@ from torch import Tensor
 from voltphase.core.errors import DeploymentError
 from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.folder import read_array
+from voltphase.deployment.manifest import SamplesRecord
 from voltphase.deployment.records import ArrayRecord
 from voltphase.tasks import Metric, RegionReadout, Regions
 
@@ -61,44 +62,45 @@ class Comparison:
 
     Args:
         metric: Figure that says how well the task is done.
-        numbers: Name of what was compared: ``"logits"``, or ``"readings"`` as parts of the light on the detector.
+        value: Value of it for the system rebuilt from the files; NaN of inputs without labels.
+        expected_value: Value of it for the model when it was deployed, on the same images.
         images: Number of images.
-        difference: Largest difference.
-        different: How many numbers differ by more than rounding explains.
-        equal: How many predictions are equal.
-        unexplained: How many of the others are of classes that rounding does not bring together.
-        value: Value of the metric now, NaN without labels.
-        expected_value: Value when deployed, NaN without labels.
-        recorded_value: Value when deployed as the manifest says it, None where it does not.
+        predictions_equal: For how many of them both name the same class.
+        max_logit_difference: Largest difference between two logits; where the test set was not at hand, between two
+            readings as parts of the light on the detector.
+        logits_different: How many logits, or readings, differ by more than rounding explains.
+        unexplained: How many predictions are of other classes that rounding does not bring together.
+        of_readings: Whether readings were compared in place of logits.
+        recorded_value: Value of the metric when deployed as the manifest says it, None where it does not.
     """
 
     metric: Metric
-    numbers: str
-    images: int
-    difference: float
-    different: int
-    equal: int
-    unexplained: int
     value: float
     expected_value: float
-    recorded_value: float | None = None
+    images: int
+    predictions_equal: int
+    max_logit_difference: float
+    logits_different: int
+    unexplained: int
+    of_readings: bool
+    recorded_value: float | None
 
-    def checks(self) -> tuple[Check, ...]:
+    def told(self) -> tuple[Check, ...]:
         """Return what is told from it: the numbers, the predictions and, where there are labels, the metric."""
-        most_ties, told = max(1.0, _TIES * self.images), self.images - self.equal
-        ties = f" ({told - self.unexplained} ties within rounding)" if told else ""
-        of_what = " of the light on the detector" if self.numbers == "readings" else ""
+        most_ties, other = max(1.0, _TIES * self.images), self.images - self.predictions_equal
+        ties = f" ({other - self.unexplained} ties within rounding)" if other else ""
+        numbers, of_what = ("readings", " of the light on the detector") if self.of_readings else ("logits", "")
         checks = [
             Check(
-                self.numbers,
-                self.different == 0,
-                f"{self.numbers} differ by at most {self.difference:.1e}{of_what}, {self.different} by more than "
-                "rounding explains",
+                numbers,
+                self.logits_different == 0,
+                f"{numbers} differ by at most {self.max_logit_difference:.1e}{of_what}, {self.logits_different} by "
+                "more than rounding explains",
             ),
             Check(
                 "predictions",
-                self.unexplained == 0 and told <= most_ties,
-                f"{self.equal} of {self.images} predictions equal{ties}",
+                self.unexplained == 0 and other <= most_ties,
+                f"{self.predictions_equal} of {self.images} predictions equal{ties}",
             ),
         ]
         if not math.isnan(self.expected_value):
@@ -144,34 +146,32 @@ def compare(
     told, explained = (difference, tolerance) if readings is None else readings
     return Comparison(
         metric=metric,
-        numbers="logits" if readings is None else "readings",
-        images=len(logits),
-        difference=float(told.max()),
-        different=int((~(told <= explained)).sum()),  # one that is no number differs
-        equal=int((found == wanted).sum()),
-        unexplained=int(((found != wanted) & ~(ahead <= off)).sum()),
         value=value,
         expected_value=expected_value,
+        images=len(logits),
+        predictions_equal=int((found == wanted).sum()),
+        max_logit_difference=float(told.max()),
+        logits_different=int((~(told <= explained)).sum()),  # one that is no number differs
+        unexplained=int(((found != wanted) & ~(ahead <= off)).sum()),
+        of_readings=readings is not None,
         recorded_value=recorded_value,
     )
 
 
 @torch.no_grad()
-def compare_samples(folder: Path, emulator: Emulator, metric: Metric) -> Comparison | None:
-    """Compare the readings of the test inputs in the folder, and predictions; None if it holds no inputs.
+def compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) -> Comparison:
+    """Compare the readings of the test inputs in the folder, and predictions.
 
     Args:
         folder: Deployed folder.
         emulator: System rebuilt from it.
-        metric: Figure that says how well the task is done.
+        samples: What the manifest says of the inputs.
 
     Raises:
         DeploymentError: if a file of the inputs is missing, was changed or is no such array.
     """
     manifest, readout = emulator.manifest, emulator.readout
-    regions, samples = readout.regions, manifest.samples
-    if samples is None:
-        return None
+    regions, metric = readout.regions, manifest.readout.metric
     images = read_array(folder, samples.images, (samples.count, *manifest.input.image_shape), "u", "bytes")
     if images.dtype != np.uint8:
         raise DeploymentError(
@@ -195,19 +195,18 @@ def compare_samples(folder: Path, emulator: Emulator, metric: Metric) -> Compari
 
 
 @torch.no_grad()
-def compare_all(emulator: Emulator, dataset: ImageDataset, expected: Tensor, metric: Metric) -> Comparison:
+def compare_all(emulator: Emulator, dataset: ImageDataset, expected: Tensor, recorded_value: float) -> Comparison:
     """Compare the logits of all images of a test set, and predictions.
 
     Args:
         emulator: System rebuilt from a folder.
         dataset: Test set that the folder was judged by.
         expected: Logits of the model.
-        metric: Figure that says how well the task is done.
+        recorded_value: Value of the metric that the manifest says the model has.
     """
     logits, sensitivity, _ = _answers(emulator, dataset.images, None)
-    tolerance, reference = _tolerance(emulator, sensitivity, expected), emulator.manifest.reference
-    recorded = None if reference is None else reference.expected
-    return compare(logits, expected, dataset.labels, tolerance, metric, recorded)
+    tolerance, metric = _tolerance(emulator, sensitivity, expected), emulator.manifest.readout.metric
+    return compare(logits, expected, dataset.labels, tolerance, metric, recorded_value)
 
 
 def read_finite(folder: Path, record: ArrayRecord, shape: tuple[int, ...], what: str) -> Tensor:

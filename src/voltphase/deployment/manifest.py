@@ -24,6 +24,7 @@ from voltphase.deployment.folder import MANIFEST_NAME
 from voltphase.deployment.formulas import CONVENTIONS, CONVENTIONS_2, readout_formula
 from voltphase.deployment.propagation import MOST_LAYERS, PropagationRecord, kernel_bytes
 from voltphase.deployment.records import (
+    PAIR,
     ArrayRecord,
     Digest,
     Factor,
@@ -56,17 +57,9 @@ _POWER_OF_FIELD: Final = {"sum": 2, "mean": 2, "amplitude": 1, "fraction": 0}
 
 
 class InputRecord(Record):
-    """How an image becomes light on the source.
+    """How an image becomes light on the source."""
 
-    Args:
-        image_shape: Number of rows and of columns of an image.
-        encoding: What of the light carries the image.
-        interpolation: How an image is brought to the samples of the source.
-        align_corners: Whether corner pixels lie on corner samples.
-        grid: Samples of the source.
-    """
-
-    image_shape: Annotated[list[Annotated[int, Field(ge=1, le=_LARGEST_IMAGE)]], Field(min_length=2, max_length=2)]
+    image_shape: Annotated[list[Annotated[int, Field(ge=1, le=_LARGEST_IMAGE)]], PAIR]
     encoding: Literal["amplitude"]
     interpolation: Literal["bilinear"]
     align_corners: Literal[False]
@@ -74,24 +67,14 @@ class InputRecord(Record):
 
 
 class TargetRecord(Record):
-    """What the folder was deployed to.
-
-    Args:
-        name: Name of the target.
-        settings: Settings of the target by their names.
-    """
+    """What the folder was deployed to."""
 
     name: str
     settings: dict[str, Any]
 
 
 class LayerFiles(Record):
-    """What the target wrote for a layer.
-
-    Args:
-        files: Files of the layer, of which several layers may share one.
-        details: Whatever else the target needs to read them.
-    """
+    """What the target wrote for a layer; several layers may share a file."""
 
     files: Annotated[list[FileRecord], Field(min_length=1, max_length=_MOST_REGIONS)]
     details: dict[str, Any]
@@ -100,13 +83,8 @@ class LayerFiles(Record):
 class LayerRecord(Record):
     """One layer of the system and the files that hold its map.
 
-    Args:
-        grid: Samples of the layer, one for each pixel.
-        device: States that a pixel can take, see :func:`voltphase.devices.to_json`.
-        regions: Map of the table that each pixel of a panel follows; None where all pixels are alike.
-        levels: Level of each pixel.
-        digital_gain: The layer's gain in emulation; the light itself is never multiplied by it.
-        target: What the target wrote for the layer.
+    The device is as `voltphase.devices.record.to_json` writes it. Its regions, of a panel, are the table that each
+    pixel follows. The digital gain is the layer's in emulation; the light itself is never multiplied by it.
     """
 
     grid: GridRecord
@@ -118,19 +96,7 @@ class LayerRecord(Record):
 
 
 class ReadoutRecord(Record):
-    """How light on the detector becomes an answer.
-
-    Args:
-        task: Name of the task.
-        grid: Samples of the detector.
-        measure: What is measured of the light in a region.
-        scale: Factor that makes a logit of a measure.
-        digital_factor: What the gains of all layers amount to on a measure.
-        differential: Whether each class has two regions, one for and one against it.
-        regions: [row, column, height, width] of each region in samples.
-        classes: Name of each class; none where they have no names.
-        formula: All of this in words.
-    """
+    """How light on the detector becomes an answer; the digital factor is what the gains amount to on a measure."""
 
     task: str
     grid: GridRecord
@@ -180,17 +146,7 @@ class ReadoutRecord(Record):
 
 
 class ReferenceRecord(Record):
-    """The test set that the deployed system was judged by.
-
-    Args:
-        data: Name of the data set.
-        split: Part of it.
-        images: Number of images.
-        data_sha256: Digest of images and labels, see :func:`data_digest`.
-        metric: Name of the figure that says how well the task was done.
-        expected: Value of that figure.
-        logits: File of the logits of each image.
-    """
+    """The test set that the deployed system was judged by."""
 
     data: str
     split: str
@@ -202,15 +158,7 @@ class ReferenceRecord(Record):
 
 
 class SamplesRecord(Record):
-    """Test inputs that travel in the folder, and what the detector reads for each.
-
-    Args:
-        origin: What the inputs are, in words.
-        count: Number of inputs.
-        images: File of the inputs, ``count x height x width`` bytes.
-        labels: File of their classes, ``count`` whole numbers; None of inputs that belong to no class.
-        readings: File of the reading of each region, ``count x regions`` numbers, without gain.
-    """
+    """Test inputs that travel in the folder, and what the detector reads for each region of it, without gain."""
 
     origin: str
     count: Annotated[int, Field(ge=1, le=_MOST_SAMPLES)]
@@ -224,22 +172,6 @@ class Manifest(Record):
 
     Whoever writes a checksum that fits can change what emulation does not use, such as names, orientations in words or
     a device's control values: the checksum shows accidents, and an edited file, but no forgery.
-
-    Args:
-        format: Name of the format.
-        format_version: Version of the format.
-        voltphase_version: The voltphase that wrote the folder.
-        conventions: How every number is meant.
-        wavelength_m: Wavelength of the light in metres.
-        propagation: How light gets from plane to plane.
-        input: How an image becomes light on the source.
-        target: What the folder was deployed to.
-        layers: Layers in the order light meets them.
-        readout: How light on the detector becomes an answer.
-        reference: Test set to verify with, or None.
-        samples: Test inputs in the folder; None in a folder of format version 1.
-        note: The file README.txt; None in a folder of format version 1.
-        manifest_sha256: Checksum of all of this; None in a folder of format version 1.
     """
 
     format: Literal["voltphase-deployment"]

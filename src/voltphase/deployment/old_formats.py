@@ -7,9 +7,9 @@ grey value that stands for it, its control value and its state.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, model_validator
 
 from voltphase.deployment.formulas import CONVENTIONS, FORMULAS, READINGS, readout_formula
 from voltphase.deployment.records import FileRecord, Record, refuse
@@ -111,70 +111,20 @@ class _Layer(Record):
         }
 
 
-class _Reference(Record):
-    data: Any
-    split: Any
-    images: Any
-    data_sha256: Any
-    expected_accuracy: Annotated[float, Field(ge=0, le=1)]
-    logits: _Array
-
-    def upgraded(self) -> dict[str, Any]:
-        """Return the reference as it is today."""
-        rest = self.model_dump(exclude={"expected_accuracy", "logits"})
-        return rest | {"metric": "accuracy", "expected": self.expected_accuracy, "logits": self.logits.model_dump()}
-
-
-def _no_figures(sampling: dict[str, Any]) -> dict[str, Any]:
-    if sampling:
-        raise refuse(
-            f"expected no figures, as this version integrates the method exactly, but got {sorted(sampling)!s:.60}: "
-            "verify with the voltphase that wrote the folder, or deploy the run again"
-        )
-    return sampling
-
-
-class _Method(Record):
-    name: Any
-    parameters: Any
-    sampling: Annotated[dict[str, Any], AfterValidator(_no_figures)]
-
-
-class _Propagation(Record):
-    precision: Any
-    distances_m: list[Any]
-
-
-class _Propagation1(_Propagation):
-    method: str
-
-
-class _Propagation2(_Propagation):
-    methods: list[_Method]
-    formulas: Any
-
-
 class _Manifest(Record):
     model_config = ConfigDict(extra="allow")  # the rest is as it is today, and is checked as that
 
+    propagation: dict[str, Any]
+    input: dict[str, Any]
     layers: list[_Layer]
     readout: dict[str, Any]
-    reference: _Reference | None
+    reference: dict[str, Any] | None
 
 
-class _Manifest1(_Manifest):
-    propagation: _Propagation1
-    input: dict[str, Any]
+def upgrade(content: dict[str, Any], version: int) -> tuple[dict[str, Any], Any]:
+    """Return a manifest of an earlier version as one of today's, and what version 1 has as its one method, or None.
 
-
-class _Manifest2(_Manifest):
-    propagation: _Propagation2
-
-
-def upgrade(content: dict[str, Any], version: int) -> tuple[dict[str, Any], str | None]:
-    """Return a manifest of an earlier version as one of today's, and the name of its one method in version 1.
-
-    The method of version 1 may be ``"auto"``, which only the planes can tell; until then another takes its place.
+    That may be ``"auto"``, which only the planes can tell; until then another takes its place.
 
     Args:
         content: The whole manifest.
@@ -183,25 +133,37 @@ def upgrade(content: dict[str, Any], version: int) -> tuple[dict[str, Any], str 
     Raises:
         ValidationError: if what has changed since is not as that version wrote it.
     """
-    old = (_Manifest1 if version == 1 else _Manifest2).model_validate(content)
+    old, method = _Manifest.model_validate(content), None
+    propagation, readout, reference = dict(old.propagation), old.readout | {"task": "classification"}, old.reference
     result = content | {
         "format_version": 3,
         "conventions": CONVENTIONS,
+        "propagation": propagation,
         "target": {"name": "slm-image", "settings": {}},
         "layers": [layer.upgraded() for layer in old.layers],
-        "readout": content["readout"] | {"task": "classification"},
-        "reference": None if old.reference is None else old.reference.upgraded(),
+        "readout": readout,
     }
-    if isinstance(old, _Manifest2):
-        methods = [method.model_dump(exclude={"sampling"}) for method in old.propagation.methods]
-        return result | {"propagation": old.propagation.model_dump() | {"methods": methods}}, None
-    assert isinstance(old, _Manifest1)
-    measure, differential = old.readout.get("measure"), old.readout.get("differential") is True
-    if isinstance(measure, str) and measure in READINGS:
-        result["readout"]["formula"] = readout_formula(measure, differential=differential)
-    result["propagation"] = old.propagation.model_dump(exclude={"method"}) | {
-        "methods": [_PLACEHOLDER] * len(old.propagation.distances_m),
-        "formulas": {"fresnel": FORMULAS["fresnel"]},
-    }
-    result |= {"input": old.input | {"align_corners": False}, "samples": None, "note": None}
-    return result, old.propagation.method
+    if reference is not None:
+        reference = {**reference, "metric": "accuracy", "expected": reference.get("expected_accuracy")}
+        reference.pop("expected_accuracy", None)
+        result["reference"] = reference
+    if version == 1:
+        method = propagation.pop("method", "missing")
+        distances, measure = propagation.get("distances_m"), readout.get("measure")
+        propagation["methods"] = [_PLACEHOLDER] * (len(distances) if isinstance(distances, list) else 0)
+        propagation["formulas"] = {"fresnel": FORMULAS["fresnel"]}
+        if isinstance(measure, str) and measure in READINGS:
+            readout["formula"] = readout_formula(measure, differential=readout.get("differential") is True)
+        if reference is not None and isinstance(reference.get("logits"), dict):
+            reference["logits"] = reference["logits"] | {"dtype": None}
+        result |= {"input": old.input | {"align_corners": False}, "samples": None, "note": None}
+    elif isinstance(methods := propagation.get("methods"), list):
+        propagation["methods"] = [_without_figures(each) for each in methods]
+    return result, method
+
+
+def _without_figures(method: Any) -> Any:
+    # Of the angular spectrum, before it was exact; with any, the method is refused for a key that is not known.
+    if not isinstance(method, dict):
+        return method
+    return {key: value for key, value in method.items() if (key, value) != ("sampling", {})}

@@ -30,12 +30,7 @@ _LARGEST_OVERSAMPLING: Final = 16.0
 
 
 class MethodRecord(Record):
-    """A method of propagation.
-
-    Args:
-        name: Name of one of voltphase's own methods.
-        parameters: Its parameters by their names.
-    """
+    """A method of propagation."""
 
     name: str
     parameters: Annotated[
@@ -82,14 +77,7 @@ class MethodRecord(Record):
 
 
 class PropagationRecord(Record):
-    """How light gets from plane to plane.
-
-    Args:
-        precision: Name of the complex type it is computed in.
-        distances_m: Distances in metres, from the source to the first layer, between layers, and to the detector.
-        methods: Method of propagation over each distance.
-        formulas: Formula of each method.
-    """
+    """How light gets from plane to plane."""
 
     precision: Literal["complex64", "complex128"]
     distances_m: Annotated[

@@ -106,49 +106,33 @@ def _plane(shape: list[int]) -> list[int]:
     return shape
 
 
-_PAIR: Final = Field(min_length=2, max_length=2)
-Count = Annotated[int, Field(ge=1)]
+PAIR: Final = Field(min_length=2, max_length=2)
 #: (rows, columns) of a plane that can be computed.
-Shape = Annotated[list[Annotated[int, Field(ge=1, le=_LARGEST_SIDE)]], _PAIR, AfterValidator(_plane)]
+Shape = Annotated[list[Annotated[int, Field(ge=1, le=_LARGEST_SIDE)]], PAIR, AfterValidator(_plane)]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 #: Any factor of a reading.
 Factor = Annotated[float, Field(ge=1e-30, le=1e30)]
 
 
 class FileRecord(Record):
-    """A file of the folder.
-
-    Args:
-        file: Name of the file.
-        sha256: SHA-256 of its bytes, in hexadecimal.
-    """
+    """A file of the folder."""
 
     file: Annotated[str, AfterValidator(_file_name)]
     sha256: Digest
 
 
 class ArrayRecord(FileRecord):
-    """A file that holds an array.
-
-    Args:
-        dtype: Type of the numbers as numpy writes it, such as ``"<f4"``; None where the folder's format does not say.
-    """
+    """A file that holds an array."""
 
     dtype: str | None
 
 
 class GridRecord(Record):
-    """Where the samples of a plane lie.
-
-    Args:
-        shape: Number of rows and of columns.
-        pitch_m: Distance between samples in metres, along y and along x.
-        offset_m: Position of the centre in metres, along y and along x.
-    """
+    """Where the samples of a plane lie."""
 
     shape: Shape
-    pitch_m: Annotated[list[Annotated[float, Field(ge=1e-10, le=LARGEST_PITCH)]], _PAIR]
-    offset_m: Annotated[list[Annotated[float, Field(ge=-LONGEST_DISTANCE, le=LONGEST_DISTANCE)]], _PAIR]
+    pitch_m: Annotated[list[Annotated[float, Field(ge=1e-10, le=LARGEST_PITCH)]], PAIR]
+    offset_m: Annotated[list[Annotated[float, Field(ge=-LONGEST_DISTANCE, le=LONGEST_DISTANCE)]], PAIR]
 
     @classmethod
     def of(cls, grid: Grid) -> GridRecord:

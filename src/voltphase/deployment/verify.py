@@ -19,31 +19,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class VerifyResult:
+class VerifyResult(Comparison):
     """How a deployed folder fares against the model it came from.
 
     Where the test set was not at hand, the figures are of the test inputs in the folder.
 
     Args:
         checks: Everything that was checked, in turn.
-        metric: Name of the figure that says how well the task is done, such as ``"accuracy"``.
-        value: Value of that figure for the system rebuilt from the files; NaN of inputs without labels.
-        expected_value: Value of that figure for the model when it was deployed, on the same images.
-        images: Number of images.
-        predictions_equal: For how many of them both name the same class.
-        max_logit_difference: Largest difference between two logits; where the test set was not at hand, between two
-            readings as parts of the light on the detector.
-        logits_different: How many logits, or readings, differ by more than rounding explains.
     """
 
     checks: tuple[Check, ...]
-    metric: str
-    value: float
-    expected_value: float
-    images: int
-    predictions_equal: int
-    max_logit_difference: float
-    logits_different: int
 
     @property
     def accuracy(self) -> float:
@@ -94,15 +79,24 @@ def verify(
         DeploymentError: if a file is missing, changed or contradicts another, the data are not those the folder was
             judged by, or there is nothing at hand to compare.
         DataError: if the data set cannot be loaded from ``data_dir``, or is damaged.
+
+    Examples:
+        >>> import tempfile, voltphase as vp
+        >>> model = vp.DONN(
+        ...     grid=vp.Grid(20, 36e-6), wavelength=532e-9, distances=0.01, devices=[vp.devices.tn_slm().pick(8)]
+        ... )
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result = verify(vp.deployment.deploy(model.eval(), f"{folder}/bench"))
+        >>> result.verdict
+        'passed, but for what was not checked: test set'
     """
     folder = checked_path(folder, DeploymentError)
     emulator = Emulator.from_folder(folder)
     manifest = emulator.manifest
     checks, compared = _check_files(folder, manifest), None
-    metric = manifest.readout.metric
-    if manifest.samples is not None and (compared := compare_samples(folder, emulator, metric)) is not None:
-        what = f"of {manifest.samples.origin}"
-        checks += [replace(check, figures=f"{check.figures} ({what})") for check in compared.checks()]
+    if (samples := manifest.samples) is not None:
+        compared = compare_samples(folder, emulator, samples)
+        checks += [replace(check, figures=f"{check.figures} (of {samples.origin})") for check in compared.told()]
     missing = ""
     if (reference := manifest.reference) is None:
         missing = "the folder was deployed without one"
@@ -121,8 +115,8 @@ def verify(
             if any(check.passed is False for check in checks):
                 missing = "left out, as the test inputs in the folder fail already"
             else:
-                compared = compare_all(emulator, dataset, expected, metric)
-                checks += compared.checks()
+                compared = compare_all(emulator, dataset, expected, reference.expected)
+                checks += compared.told()
     if missing:
         checks.append(Check("test set", None, missing))
     if compared is None:
@@ -130,20 +124,7 @@ def verify(
             f"expected a test set for {folder}, which holds no test inputs of its own, but {missing}: pass the data "
             "set, or deploy again"
         )
-    return _result(checks, compared)
-
-
-def _result(checks: list[Check], last: Comparison) -> VerifyResult:
-    return VerifyResult(
-        checks=tuple(checks),
-        metric=last.metric.name,
-        value=last.value,
-        expected_value=last.expected_value,
-        images=last.images,
-        predictions_equal=last.equal,
-        max_logit_difference=last.difference,
-        logits_different=last.different,
-    )
+    return VerifyResult(**vars(compared), checks=tuple(checks))
 
 
 def _check_files(folder: Path, manifest: Manifest) -> list[Check]:
