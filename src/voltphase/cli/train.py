@@ -104,9 +104,10 @@ def train(
     if resume and not folder.exists():
         say(f"there is nothing in {folder} to resume: training from the start")
     summary = _train(settings, folder, resume=resume, overwrite=overwrite)
-    deployable = summary.get("deployable", True)
+    metric, deployable = settings.task.build().metrics[0], summary.get("deployable", True)
+    test, training = (metric.number(summary[metric.column(split)]) for split in ("test", "train"))
     say(
-        f"test accuracy {summary['test_accuracy']:.4f}, training accuracy {summary['train_accuracy']:.4f} "
+        f"test {metric.name} {test}, training {metric.name} {training} "
         f"(of {'the deployed states' if deployable else 'free phases'}), trained in {summary['seconds']:.0f} s"
     )
     if not deployable:
