@@ -12,13 +12,13 @@ import pytest
 from annotated_types import Ge, Gt
 from pydantic import ValidationError
 
-from voltphase.codesign import RELAXATIONS, SCHEDULES
+from voltphase.codesign import RELAXATIONS, SCHEDULES, Softmax
 from voltphase.config import load_config
 from voltphase.config.fields import Choice, OneOrEach, Section, Settings, misfit
 from voltphase.config.keys import in_words, keys
 from voltphase.config.messages import describe
 from voltphase.core.errors import ConfigError
-from voltphase.core.registry import Registry
+from voltphase.core.registry import PluginWarning, Registry
 from voltphase.data import DATASETS
 from voltphase.tasks import TASKS
 
@@ -149,6 +149,33 @@ def test_what_is_registered_later_is_known_at_once():
 
     assert Drawing.model_validate({"shape": {"name": "point", "size": 3}}).shape.build().size == 3
     assert "shape.size" in {key.path for key in keys(Drawing) if key.of == "point"}
+
+
+@dataclass(frozen=True)
+class Colder(Softmax):
+    """A softmax whose type hints this module does not know.
+
+    Args:
+        factor: How much colder it is.
+    """
+
+    factor: Annotated[float, Gt(0)] = 2.0
+
+
+def test_a_dataclass_may_come_from_one_in_another_module():
+    relaxations: Registry[Any] = Registry("a relaxation", "voltphase.tests.relaxations")
+    relaxations.register("colder")(Colder)
+    assert Choice(relaxations, "colder", Settings).make({"factor": 3, "mix": "polar"}).build() == Colder(
+        mix="polar", factor=3.0
+    )
+
+
+def test_what_has_parameters_that_are_no_settings_is_left_out():
+    shapes: Registry[Any] = Registry("a shape", "voltphase.tests.others")
+    shapes.register("square")(Square)
+    shapes.register("blob")(lambda points: points)
+    with pytest.warns(PluginWarning, match=r"blob .* is left out"):
+        assert list(Choice(shapes, "square", Settings).models) == ["square"]
 
 
 def test_every_registered_setting_is_explained_and_can_be_said_in_words():

@@ -11,19 +11,35 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import is_dataclass
 from functools import cache, reduce
 from operator import or_
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar, Union, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from annotated_types import Len
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model, model_validator
 from pydantic_core import PydanticCustomError, core_schema
 
+from voltphase.core.advice import advise
 from voltphase.core.errors import VoltphaseError
+from voltphase.core.registry import PluginWarning
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Settings")
+M = TypeVar("M", bound="Section")
 
 
 def _one_or_each(value: Any) -> str:
@@ -90,7 +106,7 @@ class Choice(Generic[S]):
     @property
     def models(self) -> dict[str, type[S]]:
         """The model of each entry's settings by its name."""
-        return {name: self._model(name, entry) for name, entry in self.registry.items()}
+        return _usable(self.registry, lambda name, entry: _settings_model(self.base, name, name == self.default, entry))
 
     def chosen(self, group: Any) -> Any:
         """Return the name of the entry that a group of keys is for, whether there is such an entry or not."""
@@ -118,9 +134,6 @@ class Choice(Generic[S]):
             raise PydanticCustomError("group", "no group of keys")
         return self.make(value)
 
-    def _model(self, name: str, entry: Callable[..., Any]) -> type[S]:
-        return _settings_model(self.base, name, name == self.default, entry)
-
 
 class _Given(Section):
     # What is not given is left to the function, whose defaults may be what no file may hold, such as infinity.
@@ -144,7 +157,7 @@ class Parameters:
     @property
     def models(self) -> dict[str, type[Section]]:
         """The model of each entry's parameters by its name."""
-        return {name: _parameters_model(entry, self.left_out) for name, entry in self.registry.items()}
+        return _usable(self.registry, lambda name, entry: _parameters_model(entry, self.left_out))
 
     def checked(self, name: str | None, values: Any) -> Any:
         """Return the values that are given, checked if there is such an entry.
@@ -182,6 +195,19 @@ class Name:
         return value
 
 
+def _usable(registry: Mapping[str, Any], make: Callable[[str, Any], type[M]]) -> dict[str, type[M]]:
+    models = {}
+    for name, entry in registry.items():
+        try:
+            models[name] = make(name, entry)
+        except Exception as error:  # whatever another package's type hints raise must not stop ours
+            reason = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
+            advise(
+                f"{name!r} of {entry.__module__} is left out, its parameters are no settings: {reason}", PluginWarning
+            )
+    return models
+
+
 @cache
 def _settings_model(base: type[S], name: str, default: bool, entry: Callable[..., Any]) -> type[S]:
     # Where only what differs from the defaults is kept, the name of every entry but the default one is.
@@ -206,10 +232,13 @@ def _parameters_model(entry: Callable[..., Any], left_out: frozenset[str]) -> ty
 def fields_of(entry: Callable[..., Any]) -> dict[str, Any]:
     """Return pydantic's field for each parameter of a class or a function."""
     texts, fields = described(entry), {}
-    for name, parameter in inspect.signature(entry, eval_str=True).parameters.items():
+    # The fields of a dataclass may come from classes in other modules, whose names its own does not know.
+    function = entry.__init__ if inspect.isclass(entry) and not is_dataclass(entry) else entry
+    hints = get_type_hints(function, include_extras=True)
+    for name, parameter in inspect.signature(entry).parameters.items():
         given = ... if parameter.default is parameter.empty else parameter.default
         given = list(given) if isinstance(given, tuple) else given
-        fields[name] = (_plain(parameter.annotation), Field(default=given, description=texts.get(name)))
+        fields[name] = (_plain(hints[name]), Field(default=given, description=texts.get(name)))
     return fields
 
 
