@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import voltphase as vp
+from voltphase.core.dtypes import matrix_products
 from voltphase.core.files import write_json
-from voltphase.optics.precision import matrix_products
 from voltphase.training.provenance import hardware, versions
 
 PRODUCTS = {"mm", "bmm", "addmm", "addmm_"}

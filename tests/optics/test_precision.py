@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from voltphase.core.dtypes import matrix_products
 from voltphase.core.errors import ConfigError
-from voltphase.optics.precision import complex_dtype, matrix_products
+from voltphase.optics.precision import complex_dtype
 
 MATMUL = torch.backends.cuda.matmul
 # Not known to type checkers.

@@ -70,7 +70,7 @@ class DONN(nn.Module):
         engine: What applies the kernels: ``"matrix"``, ``"fft"`` or ``"auto"``, the cheapest by estimate; the result is
             the same to rounding.
         tf32: Whether training on a CUDA GPU may round what its matrix products multiply, see
-            :func:`voltphase.optics.precision.matrix_products`.
+            :func:`voltphase.core.dtypes.matrix_products`.
 
     Made on the CPU, whatever PyTorch's default device and dtype are; ``.to("cuda")`` moves it.
 

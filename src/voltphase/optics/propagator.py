@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from voltphase.core.dtypes import FixedDtype, with_standard_torch
+from voltphase.core.dtypes import FixedDtype, exact_products, with_standard_torch
 from voltphase.core.errors import GeometryError
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.elements import Element
@@ -20,7 +20,7 @@ from voltphase.optics.maps import DiagonalMap
 from voltphase.optics.methods.accuracy.rough_error import rough_error
 from voltphase.optics.methods.auto import candidates
 from voltphase.optics.methods.base import Method
-from voltphase.optics.precision import exact_products, require_complex, require_field
+from voltphase.optics.precision import require_complex, require_field
 
 
 class Propagator(FixedDtype):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.core import checks
-from voltphase.core.dtypes import FixedDtype, with_standard_torch
+from voltphase.core.dtypes import FixedDtype, exact_products, with_standard_torch
 from voltphase.core.errors import GeometryError, SamplingError
 from voltphase.core.units import (
     DISTANCE,
@@ -27,7 +27,7 @@ from voltphase.optics.grid import Grid
 from voltphase.optics.images import checked_images
 from voltphase.optics.kernel import Matrix, Separable
 from voltphase.optics.methods.formulas import carrier, phasor
-from voltphase.optics.precision import exact_products, require_complex
+from voltphase.optics.precision import require_complex
 
 Encoding = Literal["amplitude", "phase", "both"]
 

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.core import checks
-from voltphase.core.dtypes import with_standard_torch
+from voltphase.core.dtypes import exact_products, with_standard_torch
 from voltphase.core.errors import TrainingError
-from voltphase.optics.precision import exact_products
 from voltphase.tasks.base import RegionSums, require_complex_field
 from voltphase.tasks.regions import Regions
 

@@ -30,7 +30,7 @@ class Options:
         engine: What applies separable kernels: ``"matrix"`` (a matrix for each axis), ``"fft"`` (Fourier transforms,
             where the kernel depends on displacements alone), or ``"auto"``, whichever is estimated to cost less.
         tf32: Whether matrix products on a CUDA GPU may round to TF32 in training mode; never in evaluation, and a CPU
-            has no such products. See :func:`~voltphase.optics.precision.matrix_products` for what it costs.
+            has no such products. See :func:`~voltphase.core.dtypes.matrix_products` for what it costs.
 
     Raises:
         ConfigError: for a dtype that is not complex, an unknown engine, or a ``tf32`` that is neither true nor false.

@@ -8,12 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.core import checks
-from voltphase.core.dtypes import with_standard_torch
+from voltphase.core.dtypes import exact_products, matrix_products, with_standard_torch
 from voltphase.optics.backends.base import BACKENDS, Backend, Executor, Options
 from voltphase.optics.kernel import Kernel
 from voltphase.optics.map_choice import PER_POINT, Way, cheapest
 from voltphase.optics.maps import LinearMap
-from voltphase.optics.precision import exact_products, matrix_products
 from voltphase.optics.stack import Stack, walk
 
 

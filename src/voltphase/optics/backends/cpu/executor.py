@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from voltphase.core import checks
 from voltphase.core.buffers import borrow
+from voltphase.core.dtypes import matrix_products
 from voltphase.optics.backends.base import Executor, Options
 from voltphase.optics.backends.cpu.layout import FieldLayout
 from voltphase.optics.backends.cpu.micro_batches import MicroBatches
 from voltphase.optics.backends.cpu.packed_map import PackedMap
 from voltphase.optics.backends.cpu.planner import Plan, build_maps
 from voltphase.optics.backends.cpu.region_sums import AmplitudeSums, IntensitySums, RegionSums
-from voltphase.optics.precision import matrix_products
 from voltphase.optics.stack import Stack
 
 
