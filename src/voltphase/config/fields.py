@@ -236,6 +236,8 @@ def fields_of(entry: Callable[..., Any]) -> dict[str, Any]:
     function = entry.__init__ if inspect.isclass(entry) and not is_dataclass(entry) else entry
     hints = get_type_hints(function, include_extras=True)
     for name, parameter in inspect.signature(entry).parameters.items():
+        if name not in hints:
+            raise TypeError(f"expected a type hint for the parameter {name}, but it has none")
         given = ... if parameter.default is parameter.empty else parameter.default
         given = list(given) if isinstance(given, tuple) else given
         fields[name] = (_plain(hints[name]), Field(default=given, description=texts.get(name)))
