@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,13 @@ def result_of(run: Run, folder: Path, measured: dict[str, Any]) -> dict[str, Any
     model.to(device)
     answers = evaluate(model, dataset)
     cuts = {f"{cut:g}": accuracy_when_cut(answers.outputs, answers.targets, cut) for cut in CUTS}
-    deployed: dict[str, Any] = {"accuracy": None}
+    deployed: dict[str, Any] = dict.fromkeys(answers.metrics)
     if summary["deployable"]:
         with tempfile.TemporaryDirectory() as temporary:
             emulator = Emulator.from_folder(deploy(model, Path(temporary) / "bench")).to(device)
-        predictions = all_outputs(emulator, dataset.images).argmax(-1)
-        deployed = {
-            "accuracy": float((predictions == answers.targets).double().mean()),
-            "predictions_equal": int((predictions == answers.predictions).sum()),
-            "images": len(dataset),
-        }
+        again = replace(answers, outputs=all_outputs(emulator, dataset.images))
+        equal = int((again.predictions == answers.predictions).sum())
+        deployed = {**again.metrics, "predictions_equal": equal, "images": len(dataset)}
     return {
         "config": public_settings(run.config),
         "seed": run.config.seed,

@@ -167,7 +167,7 @@ class _Worker:
             write_json(file, {**about, **{key: value for key, value in result.items() if key not in about}})
             # The checkpoint has served; the trained model stays for whoever wants to look at it or deploy it.
             shutil.rmtree(self._folder.work / key / "checkpoints", ignore_errors=True)
-        return _line(result, shared)
+        return _line(run, result, shared)
 
     def _trained(self, run: Run, folder: Path) -> dict[str, Any]:
         if run.own_process:
@@ -223,11 +223,12 @@ class _Worker:
         return f"; about {minutes:.0f} min left" if minutes < 90 else f"; about {minutes / 60:.1f} h left"
 
 
-def _line(result: dict[str, Any], shared: bool) -> str:
-    summary, deployed = result["summary"], result["deployed"]["accuracy"]
-    files = "not deployed" if deployed is None else f"{deployed:.4f} from its files"
+def _line(run: Run, result: dict[str, Any], shared: bool) -> str:
+    metric, summary = run.config.task.build().metrics[0], result["summary"]
+    deployed = result["deployed"][metric.name]
+    files = "not deployed" if deployed is None else f"{metric.number(deployed)} from its files"
     took = "already run" if shared else f"{summary['seconds'] + result['finishing_seconds']:.0f} s"
-    return f"test {summary['test_accuracy']:.4f}, {files}, {took}"
+    return f"test {metric.number(summary[metric.column('test')])}, {files}, {took}"
 
 
 def _work(run: Run) -> float:
