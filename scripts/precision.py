@@ -60,6 +60,7 @@ def network(size: int, dtype: torch.dtype, *, tf32: bool = False) -> vp.DONN:
         wavelength=532e-9,
         distances=0.30 * (size / 200) ** 2,
         devices=[vp.devices.tn_slm().pick(8)] * 5,
+        relaxation=vp.GumbelSoftmax(),
         task=vp.tasks.Classification(differential=False, measure="sum", scale=1.0),
         dtype=dtype,
         engine="matrix",

@@ -21,7 +21,7 @@ def states(k: int, seed: int = 0) -> DeviceStates:
 @given(k=st.integers(2, 40), seed=st.integers(0, 2**32 - 1), training=st.booleans())
 def test_every_pixel_is_exactly_one_state_of_the_device(k: int, seed: int, training: bool) -> None:
     device = states(k, seed)
-    layer = CodesignLayer((5, 7), device, seed=seed, dtype=torch.complex128).train(training)
+    layer = CodesignLayer((5, 7), device, relaxation=GumbelSoftmax(), seed=seed, dtype=torch.complex128).train(training)
     distance = np.abs(layer.modulation().detach().numpy()[..., None] - device.values()).min(-1)
     assert distance.max() < 1e-15
 
@@ -29,13 +29,13 @@ def test_every_pixel_is_exactly_one_state_of_the_device(k: int, seed: int, train
 def test_one_draw_gives_amplitude_and_phase() -> None:
     # Amplitude and phase are told apart so that a mixed pair could be seen.
     device = DeviceStates(np.arange(4.0), np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.0, 1.0, 2.0, 3.0]), "ramp")
-    modulation = CodesignLayer((50, 50), device).modulation().detach()
+    modulation = CodesignLayer((50, 50), device, relaxation=GumbelSoftmax()).modulation().detach()
     torch.testing.assert_close(modulation.abs() * 10 - 1, modulation.angle(), rtol=0, atol=1e-5)
 
 
 def test_evaluation_is_deterministic_and_uses_the_highest_score() -> None:
     device = states(8)
-    layer = CodesignLayer((6, 6), device).eval()
+    layer = CodesignLayer((6, 6), device, relaxation=GumbelSoftmax()).eval()
     first, second = layer.modulation(), layer.modulation()
     assert torch.equal(first, second)
     expected = torch.tensor(device.values()[layer.design.detach().numpy().argmax(0)], dtype=torch.complex64)
@@ -43,7 +43,7 @@ def test_evaluation_is_deterministic_and_uses_the_highest_score() -> None:
 
 
 def test_draws_follow_the_softmax_of_the_scores() -> None:
-    layer = CodesignLayer((200, 200), states(4))
+    layer = CodesignLayer((200, 200), states(4), relaxation=GumbelSoftmax())
     wanted = torch.tensor([0.1, 0.2, 0.3, 0.4])
     layer.design.data.copy_(wanted.log()[:, None, None].expand(4, 200, 200))
     drawn = (layer.modulation().detach()[..., None] - layer.table.values).abs().argmin(-1)
@@ -53,7 +53,7 @@ def test_draws_follow_the_softmax_of_the_scores() -> None:
 
 
 def test_same_seed_same_draws_and_a_resumed_layer_goes_on_where_it_was() -> None:
-    one, two, other = (CodesignLayer((6, 6), states(8), seed=seed) for seed in (3, 3, 4))
+    one, two, other = (CodesignLayer((6, 6), states(8), relaxation=GumbelSoftmax(), seed=seed) for seed in (3, 3, 4))
     drawn = [one.modulation().detach() for _ in range(3)]
     assert torch.equal(drawn[0], two.modulation().detach())
     assert not torch.equal(drawn[0], drawn[1])

@@ -33,6 +33,7 @@ def network(depth: int = 2, **changes) -> vp.DONN:
         "devices": [device(8)] * depth,
         "task": Classification(differential=False),
         "image_shape": (8, 8),
+        "relaxation": vp.GumbelSoftmax(),
     }
     return vp.DONN(**(options | changes))
 

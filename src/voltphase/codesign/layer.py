@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.codesign.pixels import Pixels
-from voltphase.codesign.relaxations import GumbelSoftmax, Relaxation
+from voltphase.codesign.relaxations import Proximity, Relaxation
 from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
 from voltphase.core.dtypes import FixedDtype, no_autocast, uncompiled, with_standard_torch
@@ -32,7 +32,7 @@ class CodesignLayer(FixedDtype):
         shape: (rows, columns) of pixels.
         device_states: The states a pixel can take; or a panel, which says it of each pixel. Inactive pixels of a panel
             have its fixed value and level 0, always.
-        relaxation: How a state is chosen differentiably; the paper's hard Gumbel-Softmax by default.
+        relaxation: How a state is chosen differentiably; `Proximity()` if None.
         gain: The paper's regularisation factor lambda (eq. 5), multiplying the amplitude. Emulation only: hardware
             has none, and a common factor cannot change which detector region is brightest.
         amplitude_grad_scale: The other reading of eq. 5: a factor (the paper's 1 / lambda) on the part of the
@@ -82,8 +82,8 @@ class CodesignLayer(FixedDtype):
             if not device.regions.any():
                 device = device.tables[0]
         self.device_states = device
-        advice = "use one of voltphase.codesign, such as GumbelSoftmax()"
-        relaxation = GumbelSoftmax() if relaxation is None else relaxation
+        advice = "use one of voltphase.codesign, such as Proximity()"
+        relaxation = Proximity() if relaxation is None else relaxation
         self.relaxation = checks.instance(relaxation, Relaxation, "a relaxation", advice=advice)
         self.temperature = 1.0
         self.seed = checks.seed(seed)

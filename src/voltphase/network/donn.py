@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from voltphase.codesign import CodesignLayer, GumbelSoftmax, Relaxation
+from voltphase.codesign import CodesignLayer, Proximity, Relaxation
 from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
 from voltphase.core.dtypes import no_autocast, uncompiled, with_standard_torch
@@ -58,7 +58,7 @@ class DONN(nn.Module):
         image_shape: (rows, columns) of the images, interpolated bilinearly to the source's grid.
         method: Method of propagation, by name or as an object with parameters of its own, see
             :class:`voltphase.optics.Propagator`.
-        relaxation: How states are chosen differentiably; the paper's hard Gumbel-Softmax by default.
+        relaxation: How states are chosen differentiably; `Proximity()` if None.
         gain: Factor of the light in each layer, the paper's lambda, one for all layers or one each.
         amplitude_grad_scale: The other reading of the paper's lambda, see :class:`CodesignLayer`; one for all layers or
             one each.
@@ -123,8 +123,8 @@ class DONN(nn.Module):
         readout = self.task.make_readout(self.grids[-1].shape)
         require_wavelength(wavelength)
         self.wavelength, self.method = float(wavelength), method
-        relaxation = GumbelSoftmax() if relaxation is None else relaxation
-        checks.instance(relaxation, Relaxation, "a relaxation", advice="use voltphase.GumbelSoftmax() or another one")
+        relaxation = Proximity() if relaxation is None else relaxation
+        checks.instance(relaxation, Relaxation, "a relaxation", advice="use voltphase.Proximity() or another one")
         gains = one_each(gain, depth, "gains", "one for each layer")
         grad_scales = one_each(amplitude_grad_scale, depth, "scales of the amplitude's gradient", "one for each layer")
         require_brightness(gains, devices, dtype)
