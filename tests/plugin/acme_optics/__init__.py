@@ -1,0 +1,1 @@
+"""Additions to voltphase that a maker of mirrors might publish."""
