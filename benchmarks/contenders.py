@@ -229,7 +229,6 @@ def _donn(setting: Setting, engine: Engine) -> vp.DONN:
         wavelength=WAVELENGTH,
         distances=DISTANCE,
         devices=[states(setting.levels)] * setting.depth,
-        relaxation=vp.GumbelSoftmax(),
         task=vp.tasks.Classification(differential=False),
         image_shape=(IMAGE, IMAGE),
         relaxation=vp.GumbelSoftmax(),
