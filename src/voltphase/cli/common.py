@@ -40,7 +40,7 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 
 
 def given_path(text: str) -> Path:
-    """The path of an argument or option, if the system can have such a path at all.
+    """Return the path of an argument or option, if the system can have such a path at all.
 
     Raises:
         ConfigError: if it cannot.
@@ -87,7 +87,7 @@ class _PlainConsole(Console):
 
 
 def console() -> Console:
-    """Where progress is shown."""
+    """Return the console on which progress is shown."""
     return _PlainConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
@@ -122,10 +122,12 @@ class Commands(TyperGroup):
     """A group of commands whose known failures are a sentence and an exit code, never a traceback."""
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Read the command line."""
         with _sentences():
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
         with _sentences(), once(), warnings.catch_warnings():
             # PYTHONWARNINGS neither silences ours nor makes errors of those of libraries.
             warnings.simplefilter("default")

@@ -69,7 +69,7 @@ def train(
         int | None,
         typer.Option(
             "--seed",
-            help="Of initial states, draws and shuffling: the same seed gives the same maps.",
+            help="Seed of the initial states, of draws and of shuffling: the same seed gives the same maps.",
             show_default=False,
         ),
     ] = None,

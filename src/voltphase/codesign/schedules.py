@@ -67,6 +67,7 @@ class LinearSchedule(_BetweenTwo):
     """
 
     def temperature(self, progress: float) -> float:
+        """Return the temperature; see :meth:`Schedule.temperature`."""
         return self.start + (self.end - self.start) * _checked(progress)
 
 
@@ -85,6 +86,7 @@ class ExponentialSchedule(_BetweenTwo):
     """
 
     def temperature(self, progress: float) -> float:
+        """Return the temperature; see :meth:`Schedule.temperature`."""
         return self.start * (self.end / self.start) ** _checked(progress)
 
 
@@ -103,6 +105,7 @@ class CosineSchedule(_BetweenTwo):
     """
 
     def temperature(self, progress: float) -> float:
+        """Return the temperature; see :meth:`Schedule.temperature`."""
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * _checked(progress))) / 2
 
 
@@ -125,6 +128,7 @@ class StaticSchedule(Schedule):
         object.__setattr__(self, "start", checks.temperature(self.start, "the static temperature"))
 
     def temperature(self, progress: float) -> float:
+        """Return the temperature; see :meth:`Schedule.temperature`."""
         _checked(progress)
         return self.start
 
@@ -163,6 +167,7 @@ class PiecewiseSchedule(Schedule):
         object.__setattr__(self, "shares", parts)
 
     def temperature(self, progress: float) -> float:
+        """Return the temperature; see :meth:`Schedule.temperature`."""
         *ends, total = accumulate(self.shares)
         return self.temperatures[bisect_right([end / total for end in ends], _checked(progress))]
 

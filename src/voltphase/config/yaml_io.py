@@ -37,7 +37,7 @@ _FLOAT: Final = re.compile(
 
 
 class _Loader(yaml.BaseLoader):
-    """Makes the nodes of a document that holds nothing but groups, lists and scalars, and not too deep."""
+    """A loader of documents that hold nothing but groups, lists and scalars, and not too deep."""
 
     _depth = 0
 
@@ -45,15 +45,11 @@ class _Loader(yaml.BaseLoader):
         event = self.peek_event()
         mark = event.start_mark
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise yaml.MarkedYAMLError(
-                problem="expected no anchor (&) or alias (*), write it out or quote it", problem_mark=mark
-            )
+            raise _problem(mark, "expected no anchor (&) or alias (*), write it out or quote it")
         if getattr(event, "tag", None) is not None:
-            raise yaml.MarkedYAMLError(problem="expected no tag (!), leave it out or quote it", problem_mark=mark)
+            raise _problem(mark, "expected no tag (!), leave it out or quote it")
         if self._depth >= _DEEPEST:
-            raise yaml.MarkedYAMLError(
-                problem=f"expected at most {_DEEPEST} levels, it is nested deeper", problem_mark=mark
-            )
+            raise _problem(mark, f"expected at most {_DEEPEST} levels, it is nested deeper")
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -61,16 +57,14 @@ class _Loader(yaml.BaseLoader):
 
 
 class _LineLoader(_Loader):
-    """Of what is typed on a command line, where a ``#`` that begins a comment would be a loss."""
+    """A loader of what is typed on a command line, where nothing may be lost as a comment."""
 
     def scan_to_next_token(self) -> None:
         ahead = 0
         while self.peek(ahead) in (" ", "\t", "\n", "\r"):
             ahead += 1
         if self.peek(ahead) == "#":
-            raise yaml.MarkedYAMLError(
-                problem="a # begins a comment, quote what holds it", problem_mark=self.get_mark()
-            )
+            raise _problem(self.get_mark(), "a # begins a comment, quote what holds it")
         super().scan_to_next_token()
 
 
@@ -97,14 +91,14 @@ _Dumper.add_implicit_resolver(
 
 
 def read_yaml(text: str, source: str, kind_at: KindAt = lambda path: "any") -> Any:
-    """What a YAML document says.
+    """Return what a YAML document says.
 
     Groups of keys, lists, text, numbers, true, false and null: no tags, anchors, aliases or merged keys, and no dates.
 
     Args:
         text: The document.
-        source: Where it comes from, to name in an error.
-        kind_at: What a scalar without quotes is read as at a path; null stays null everywhere.
+        source: Where the document comes from, to name in an error.
+        kind_at: Function that says what a scalar without quotes is read as at a path; null stays null everywhere.
 
     Raises:
         ConfigError: if it is not such YAML, or a key appears twice in one mapping; names the line.
@@ -113,7 +107,7 @@ def read_yaml(text: str, source: str, kind_at: KindAt = lambda path: "any") -> A
 
 
 def read_value(text: str, source: str, path: tuple[str, ...], kind_at: KindAt) -> Any:
-    """What is typed on a command line as the value of a setting.
+    """Return what is typed on a command line as the value of a setting.
 
     For a setting that is a text this is all of it, unless it is in quotes as a whole. Other values are read as YAML,
     without comments.
@@ -122,7 +116,7 @@ def read_value(text: str, source: str, path: tuple[str, ...], kind_at: KindAt) -
         text: What was typed.
         source: The option, to name in an error.
         path: Keys and numbers that lead to the setting.
-        kind_at: As for :func:`read_yaml`, of paths from the top.
+        kind_at: Function that says what a scalar without quotes is read as at a path from the top.
 
     Raises:
         ConfigError: if there is nothing, or it is not such YAML.
@@ -140,7 +134,7 @@ def read_value(text: str, source: str, path: tuple[str, ...], kind_at: KindAt) -
 
 
 def write_yaml(content: Any) -> str:
-    """``content`` as a YAML document that :func:`read_yaml` reads back identically."""
+    """Return a YAML document that :func:`read_yaml` reads back identically."""
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True)
 
 
@@ -163,10 +157,10 @@ def _value(node: yaml.Node, path: tuple[str, ...], kind_at: KindAt) -> Any:
         content: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise _problem(key_node, "expected a word as a key, but got a list or a group of keys")
+                raise _problem(key_node.start_mark, "expected a word as a key, but got a list or a group of keys")
             key = key_node.value
             if key in content:
-                raise _problem(key_node, f"the key {key} appears twice")
+                raise _problem(key_node.start_mark, f"the key {key} appears twice")
             content[key] = _value(value_node, (*path, key), kind_at)
         return content
     if isinstance(node, yaml.SequenceNode):
@@ -187,7 +181,7 @@ def _scalar(node: yaml.ScalarNode, kind: Kind) -> Any:
         return False
     if _INTEGER.fullmatch(text):
         if len(text) > _LONGEST_NUMBER:
-            raise _problem(node, f"expected a number, but got one of {len(text)} digits")
+            raise _problem(node.start_mark, f"expected a number, but got one of {len(text)} digits")
         return int(text)
     if _FLOAT.fullmatch(text):
         # Python writes those that are not finite without the dot.
@@ -195,5 +189,5 @@ def _scalar(node: yaml.ScalarNode, kind: Kind) -> Any:
     return text
 
 
-def _problem(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+def _problem(mark: Any, problem: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)

@@ -75,7 +75,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         return self.images[index], self.labels[index]
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """The batch ``(images, labels)`` of a list of indices, as a ``DataLoader`` asks for it."""
+        """Return the batch ``(images, labels)`` of a list of indices, as a ``DataLoader`` asks for it."""
         return self[torch.as_tensor(indices)]
 
     @staticmethod
@@ -89,7 +89,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         return (self.images.shape[1], self.images.shape[2])
 
     def take(self, count: int) -> ImageDataset:
-        """The data set of the first ``count`` images, sharing their memory.
+        """Return the data set of the first ``count`` images, sharing their memory.
 
         Raises:
             DataError: if there are fewer, or ``count`` is below 1.

@@ -20,7 +20,7 @@ from voltphase.optics.precision import complex_dtype
 
 
 def build_devices(config: Config) -> list[Device]:
-    """The states of each layer's device, or its panel, the chosen ones only.
+    """Return the states of each layer's device, or its panel, the chosen ones only.
 
     Raises:
         DeviceError: if a table is missing or malformed, a model unknown, more levels asked for than there are, or a
@@ -74,11 +74,11 @@ def _with_own_wavelength(device: DeviceConfig) -> DeviceConfig:
 
 @once()
 def build_model(config: Config, devices: Sequence[Device], image_shape: tuple[int, int]) -> DONN:
-    """An untrained network.
+    """Return an untrained network.
 
     Args:
-        config: What it is made of.
-        devices: The states of each layer's device, or its panel.
+        config: Settings of the network.
+        devices: States of each layer's device, or its panel.
         image_shape: (rows, columns) of the images it will see.
 
     Raises:
@@ -105,11 +105,11 @@ def build_model(config: Config, devices: Sequence[Device], image_shape: tuple[in
 
 
 def build_datasets(config: Config, data_dir: str | Path | None = None) -> tuple[ImageDataset, ImageDataset]:
-    """The training and the test images.
+    """Return the training and the test images.
 
     Args:
-        config: Which images, and how many of them.
-        data_dir: Where they are; overrides the configuration's folder.
+        config: Settings that say which images, and how many of them.
+        data_dir: Folder of the data; overrides the configuration's.
 
     Raises:
         DataError: if they are missing and cannot be had, are damaged, or are fewer than asked for.
@@ -121,7 +121,7 @@ def build_datasets(config: Config, data_dir: str | Path | None = None) -> tuple[
 def build_dataset(
     config: Config, split: str, data_dir: str | PathLike[str] | None = None, *, download: bool = True
 ) -> ImageDataset:
-    """One split, ``train`` or ``test``, of the data set, downloaded if it may be; see `build_datasets`."""
+    """Return one split, ``train`` or ``test``, of the data set, downloaded if it may be; see `build_datasets`."""
     data = config.data if data_dir is None else config.data.model_copy(update={"dir": str(data_dir)})
     dataset = data.build().load(split, download=download)
     limit = data.train_limit if split == "train" else data.test_limit

@@ -81,12 +81,14 @@ class Proximity(Relaxation):
         return points + 0.5 * spacing(table.values) * noise
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+        """Return the modulation; see :meth:`Relaxation.modulation`."""
         temperature = checks.temperature(temperature)
         checks.require_plain("a relaxation")
         width, excess = spacing(table.values), self._excess(table)
         return _Near.apply(design, table.values, width, temperature, self.hard, excess)
 
     def chosen_levels(self, design: Tensor, table: StateTable) -> Tensor:
+        """Return the nearest state's level; see :meth:`Relaxation.chosen_levels`."""
         flat = design.detach().flatten(1)
         levels = torch.empty(flat.shape[1], dtype=torch.int64, device=flat.device)
         excess = self._excess(table)
@@ -100,6 +102,7 @@ class Proximity(Relaxation):
         return float(spacing(table.values))
 
     def design_for(self, levels: Tensor, table: StateTable) -> Tensor:
+        """Return points on the levels' states; see :meth:`Relaxation.design_for`."""
         points = _points(levels, table)
         if not self.spread:
             return points

@@ -122,6 +122,7 @@ class PostTraining(_Rounded):
     """
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+        """Return the modulation; see :meth:`Relaxation.modulation`."""
         checks.temperature(temperature)
         return _curve(_Table.of(table), self.order).at(_folded(design[0]))
 
@@ -151,6 +152,7 @@ class QuantizationAware(_Rounded):
     """
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+        """Return the modulation; see :meth:`Relaxation.modulation`."""
         checks.temperature(temperature)
         response = _curve(_Table.of(table), self.order).at(_folded(design[0]))
         # The difference is zero, exactly, and carries the gradient.

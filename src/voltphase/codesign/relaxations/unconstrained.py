@@ -36,6 +36,7 @@ class Unconstrained(Relaxation):
         return 2 * torch.pi * torch.rand((1, *shape), generator=generator, dtype=table.amplitude.dtype, device="cpu")
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+        """Return the modulation; see :meth:`Relaxation.modulation`."""
         checks.temperature(temperature)
         return torch.polar(torch.ones_like(design[0]), design[0])
 
