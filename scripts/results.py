@@ -33,7 +33,7 @@ SPEED_BATCH = 100
 
 
 def add(run: Path, command: str) -> Path:
-    """Keep the figures of the run folder ``run``."""
+    """Keep the figures of a run folder and return the file they are kept in."""
     folder = RunFolder(run)
     path = RUNS / f"{run.name}.json"
     kept = {
@@ -47,7 +47,7 @@ def add(run: Path, command: str) -> Path:
 
 
 def accuracy_table(runs: Path = RUNS) -> str:
-    """All kept runs, in Markdown."""
+    """Return a table of all kept runs, in Markdown."""
     lines = [
         "| command | device | test accuracy, deployed states | training accuracy | epochs | time | hardware |",
         "|---|---|---|---|---|---|---|",
@@ -59,7 +59,7 @@ def accuracy_table(runs: Path = RUNS) -> str:
 
 
 def speed_table(path: Path = SPEED) -> str:
-    """One cell of the benchmarks, in Markdown."""
+    """Return a table of one setting of the benchmarks, in Markdown."""
     rows = [row for row in json.loads(path.read_text(encoding="utf-8")) if row["batch"] == SPEED_BATCH]
     ours = next(row for row in rows if row["name"] == "voltphase")
     machine = ours["hardware"]
@@ -99,7 +99,7 @@ def _row(command: str, summary: dict[str, Any], config: dict[str, Any]) -> str:
 
 
 def rendered(readme: str) -> str:
-    """The README's text with the tables of today."""
+    """Return the README's text with the present tables."""
     for name, table in (("accuracy", accuracy_table()), ("speed", speed_table())):
         readme = replace_block(readme, name, table, README)
     return readme

@@ -55,10 +55,8 @@ def test_what_was_made_with_another_device_is_never_replaced(tmp_path: Path, kee
     assert call(*words, "--list").stdout == f"other device  table2 {run.name}\n"
     result = call(*words)
     assert result.exit_code == 2
-    assert result.stderr == (
-        f"error: expected out/smoke/table2/{run.name}.json to be of the device to run with, but it was made with "
-        "measured tn-slm: name that one with --device-file, choose another --out, or remove the file\n"
-    )
+    assert result.stderr.startswith(f"error: expected out/smoke/table2/{run.name}.json to be of the device to run with")
+    assert "made with measured tn-slm: " in result.stderr
     assert folder.file(run).read_bytes() == before
 
 

@@ -17,7 +17,7 @@ from voltphase.reporting.style import ACCENT, MUTED, RULE, SECOND
 from voltphase.reproduction.markdown import TEST
 from voltphase.sweeps.results import Outcomes
 
-# Told apart by people who see colours in other ways too.
+# Colour-blind readers can tell these apart, too.
 COLOURS: Final = (ACCENT, SECOND, "#3d5a98", "#b08900", "#8a3b76", MUTED)
 
 _Outside = Literal["outside lower center", "outside right upper"]
@@ -28,7 +28,7 @@ def dumbbells(axes: Axes, names: Sequence[str], pairs: Sequence[tuple[Outcomes, 
     named = set()
 
     def name(label: str) -> str | None:
-        # Once is enough, but not every line has both.
+        # A name is enough once, but not every line has both marks.
         return None if label in named else named.add(label) or label
 
     for place, (outcomes, known) in enumerate(pairs):

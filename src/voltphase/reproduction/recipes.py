@@ -8,7 +8,7 @@ from typing import Any, Final
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.runs import Label, Run
 
-# Said rather than left to the default, which has become another since most results were made.
+# Given explicitly: the default has changed since most results were made.
 _PICK: Final = {"device.pick": "even"}
 
 

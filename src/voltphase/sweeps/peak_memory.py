@@ -59,7 +59,7 @@ def train_apart(config: Config, folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    # Inherited by what is started meanwhile. Ctrl-C goes to all processes of a terminal, and it is this one's to say
+    # A process that is started meanwhile inherits it. Ctrl-C goes to all processes of a terminal, and this one decides
     # what happens.
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -89,7 +89,7 @@ def _end_with_parent() -> None:
 def _train_and_measure(config: Config, folder: Path) -> dict[str, Any]:
     on_gpu = torch.cuda.is_available() and config.training.accelerator != "cpu"
     before = _status("VmRSS")
-    # An interrupted measurement is no measurement: it starts again.
+    # A measurement that was interrupted starts again.
     train(config, folder, overwrite=True)
     if on_gpu:
         return {"peak_bytes": torch.cuda.max_memory_allocated(), "bytes_before": 0, "memory_of": "gpu"}
@@ -97,7 +97,7 @@ def _train_and_measure(config: Config, folder: Path) -> dict[str, Any]:
 
 
 def _status(field: str) -> int | None:
-    # Not getrusage: its maximum starts from that of the process this one was forked from.
+    # Not getrusage, whose maximum includes that of the process this one was forked from.
     try:
         lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     except OSError:

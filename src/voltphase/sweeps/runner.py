@@ -41,7 +41,7 @@ class SweepSummary:
 
 
 class _TimeIsUp(Exception):
-    """A run was interrupted at the end of an epoch."""
+    """Time ran out, and the run at work was stopped at the end of an epoch."""
 
 
 def run_all(
@@ -92,7 +92,7 @@ def run_all(
         if line is not None:
             left = worker.time_left(todo[place + 1 :])
             say(f"[{len(summary.finished)}/{len(runs)}] {run.experiment} {run.name}: {line}{left}")
-    # Others have gone on meanwhile.
+    # Other processes have gone on meanwhile.
     summary.finished += [run for run in summary.elsewhere if folder.state(run) == "done"]
     summary.elsewhere = [run for run in summary.elsewhere if run not in summary.finished]
     return summary
@@ -124,8 +124,8 @@ def _unfinished(runs: Sequence[Run], folder: ResultFolder, summary: SweepSummary
         if state == "other device":
             made_with = ", ".join((read_result(file) or {}).get("devices", []))
             raise OutputError(
-                f"expected {file} to be of the device to run with, but it was made with {made_with}: name that one "
-                "with --device-file, choose another --out, or remove the file"
+                f"expected {file} to be of the device to run with, but it was made with {made_with}: run with that "
+                "device, choose another folder for the results, or remove the file"
             )
         if state == "damaged":
             say(f"{file} is no whole result: it is run again")
@@ -165,7 +165,7 @@ class _Worker:
             file = self._folder.file(run)
             file.parent.mkdir(exist_ok=True)
             write_json(file, {**about, **{key: value for key, value in result.items() if key not in about}})
-            # The checkpoint has served; the trained model stays for whoever wants to look at it or deploy it.
+            # The checkpoint is not needed any more; the trained model stays, to be looked at or deployed.
             shutil.rmtree(self._folder.work / key / "checkpoints", ignore_errors=True)
         return _line(run, result, shared)
 
@@ -173,7 +173,7 @@ class _Worker:
         if run.own_process:
             return result_of(run, folder, train_apart(run.config, folder))
         if folder.exists() and not RunFolder(folder).config_file.is_file():
-            # Killed before it was begun. Nobody else writes here.
+            # A process was killed before it began to train. Nobody else writes here.
             shutil.rmtree(folder, ignore_errors=True)
         begun = folder.exists()
         try:
@@ -181,7 +181,7 @@ class _Worker:
         except (DataError, ConfigError):
             if not begun:
                 raise
-            # What was begun cannot be resumed: damaged, of an older version, or of when defaults were others.
+            # It cannot be resumed: it is damaged, of an older version, or was begun with other defaults.
             return self._train(run, folder, overwrite=True)
 
     def _train(self, run: Run, folder: Path, **options: Any) -> dict[str, Any]:
@@ -232,7 +232,7 @@ def _line(run: Run, result: dict[str, Any], shared: bool) -> str:
 
 
 def _work(run: Run) -> float:
-    # Planes that light goes to, times how often it does: the time of a run is near enough to proportional.
+    # Number of planes times how often light goes through them: the time of a run is roughly proportional to it.
     config = run.config
     images = config.data.train_limit or (1500 if config.data.name == "digits" else 60_000)
     return config.training.epochs * images * (config.optics.depth + 1)

@@ -16,7 +16,7 @@ TITLE: Final = "Reading the paper: the measure and λ"
 
 #: Epochs of each interpretation, by size: few, as failures show early.
 EPOCHS: Final = {"smoke": 1, "cpu": 3, "paper": 20}
-#: What light on a region becomes; for ``sum`` the size of the region matters, which is the paper's whatever the system.
+#: Measures of the light on a region; a ``sum`` depends on the region's size, so it is scaled to the paper's.
 MEASURES: Final = ("sum", "mean", "amplitude")
 _PAPER_SIZE: Final = 200
 

@@ -44,13 +44,13 @@ ALTERNATIVES: Final[dict[str, dict[str, Any]]] = {
     "rate 0.5": {"training.learning_rate": 0.5},
     "rate that stays": {"training.learning_rate_decay": "none"},
 }
-#: How the states that are used are picked from those measured.
+#: Ways to pick the states that are used from those measured.
 PICKS: Final[tuple[Pick, ...]] = ("even", "spread")
 #: The two ways of the literature to get from free control values to states.
 BASELINES: Final = ("ptq", "qat")
-#: How the two find the nearest state: as the paper does it, and by what the light sees.
+#: Ways to find the nearest state: as the paper does it, and by what the light sees.
 NEAREST: Final = ("control", "complex")
-#: Of the fitted response, besides the one that cross-validation chooses.
+#: Orders of the fitted response to try, besides the one that cross-validation chooses.
 ORDERS: Final = (2, 5, 7)
 _CHOSEN: Final = "cross-validated"
 # The measured modulator has 86 states: more come from the modelled one of its kind, whatever is measured.
