@@ -103,9 +103,9 @@ def deploy(
                 f"expected planes of at most {LARGEST_PLANE} samples, as many as are read again, but got "
                 f"{grid.rows} x {grid.columns}"
             )
-    logits = None if dataset is None else _logits(model, dataset, expected)
-    layers = [Layer(number, model.grids[number], one.device_states) for number, one in enumerate(_layers(model), 1)]
-    with atomic_directory(out) as folder:
+    with atomic_directory(out) as folder:  # tried before the work
+        logits = None if dataset is None else _logits(model, dataset, expected)
+        layers = [Layer(number, model.grids[number], one.device_states) for number, one in enumerate(_layers(model), 1)]
         try:
             manifest = Manifest(
                 **_system(model, () if dataset is None else tuple(dataset.classes)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from PIL import Image
 
 from voltphase.core.errors import DeploymentError
 from voltphase.core.files import map_array
+from voltphase.core.limits import require_memory
 from voltphase.deployment.records import ArrayRecord, FileRecord
 
 MANIFEST_NAME: Final = "manifest.json"
@@ -48,11 +49,20 @@ def read_file(folder: Path, record: FileRecord, largest: int = 0) -> bytes:
         DeploymentError: if the file is missing, is no regular file, is too large, or was changed.
     """
     path = folder / record.file
-    _check_size(path, largest)
+    _checked_size(path, largest)
     with reading(path):
         content = path.read_bytes()
     _check_digest(path, record, hashlib.sha256(content).hexdigest())
     return content
+
+
+def read_files(folder: Path, records: Sequence[FileRecord], largest: int) -> dict[str, bytes]:
+    """Return the content of files by their names, once there is memory for all of them; see :func:`read_file`."""
+    files = {record.file: record for record in records}
+    size = sum(_checked_size(folder / name, largest) for name in files)
+    advice = "read them on a larger machine, or restore them if they never were that large"
+    require_memory(size, f"the maps of all layers in {folder}", DeploymentError, advice)
+    return {name: read_file(folder, record, largest) for name, record in files.items()}
 
 
 def read_array(folder: Path, record: ArrayRecord, shape: tuple[int, ...], kind: str, what: str) -> NDArray[Any]:
@@ -78,7 +88,7 @@ def read_array(folder: Path, record: ArrayRecord, shape: tuple[int, ...], kind: 
             f"expected {what} of shape {shape} in {path}{typed}, but got {mapped.dtype} of shape {mapped.shape}: "
             "restore the file or deploy again"
         )
-    _check_size(path, mapped.nbytes)
+    _checked_size(path, mapped.nbytes)
     with reading(path):
         digest = _digest(path)
     _check_digest(path, record, digest)
@@ -107,7 +117,7 @@ def _check_regular(path: Path) -> None:
             raise DeploymentError(f"expected the file {path}, but it is no regular file: restore it or deploy again")
 
 
-def _check_size(path: Path, largest: int) -> None:
+def _checked_size(path: Path, largest: int) -> int:
     _check_regular(path)
     with reading(path):
         size = path.stat().st_size
@@ -116,6 +126,7 @@ def _check_size(path: Path, largest: int) -> None:
             f"expected at most {largest + _LARGEST_REST} bytes in {path}, but it has {size}: restore the file or "
             "deploy again"
         )
+    return size
 
 
 def _check_digest(path: Path, record: FileRecord, digest: str) -> None:

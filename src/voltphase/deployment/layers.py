@@ -11,10 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from voltphase.core import checks
 from voltphase.core.errors import DeploymentError, VoltphaseError
-from voltphase.deployment.folder import MANIFEST_NAME, read_array, read_file
+from voltphase.deployment.folder import MANIFEST_NAME, read_array, read_files
 from voltphase.deployment.manifest import LayerRecord, Manifest, TargetRecord
 from voltphase.deployment.records import refusal
-from voltphase.deployment.targets import TARGETS, Layer, Target, Written
+from voltphase.deployment.targets import TARGETS, Layer, Target
 from voltphase.devices.record import from_json
 
 
@@ -40,13 +40,9 @@ def read_levels(folder: Path, manifest: Manifest, layers: list[Layer]) -> list[N
             written, or holds other levels than the array of levels beside it.
     """
     target = make_target(manifest.target)
-    largest = target.largest_file(layers)
-    contents = {
-        file.file: read_file(folder, file, largest) for record in manifest.layers for file in record.target.files
-    }
-    written = [
-        Written([file.file for file in record.target.files], record.target.details) for record in manifest.layers
-    ]
+    files = [file for record in manifest.layers for file in record.target.files]
+    contents = read_files(folder, files, target.largest_file(layers))
+    written = [record.written for record in manifest.layers]
     try:
         levels = target.read(layers, written, contents)
     except DeploymentError as error:

@@ -35,6 +35,7 @@ from voltphase.deployment.records import (
     refuse,
     refusing,
 )
+from voltphase.deployment.targets.base import Written
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods.auto import find_method
 from voltphase.optics.methods.geometry import Geometry
@@ -93,6 +94,11 @@ class LayerRecord(Record):
     levels: ArrayRecord
     digital_gain: Factor
     target: LayerFiles
+
+    @property
+    def written(self) -> Written:
+        """What the target wrote, as it returned it."""
+        return Written([file.file for file in self.target.files], self.target.details)
 
 
 class ReadoutRecord(Record):

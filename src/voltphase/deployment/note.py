@@ -9,7 +9,7 @@ from typing import Final
 from voltphase.deployment.folder import MANIFEST_NAME
 from voltphase.deployment.formulas import CONVENTIONS
 from voltphase.deployment.manifest import LayerRecord, Manifest, ReferenceRecord
-from voltphase.deployment.targets import Layer, Target, Written
+from voltphase.deployment.targets import Layer, Target
 from voltphase.optics.grid import Grid
 
 _WIDTH: Final = 100
@@ -97,21 +97,18 @@ def _planes(manifest: Manifest) -> list[str]:
 
 def _devices(manifest: Manifest, layers: Sequence[Layer], target: Target) -> list[str]:
     lines = _heading("Images and devices")
-    alike: dict[str, list[tuple[Layer, LayerRecord, Written]]] = {}
+    alike: dict[str, list[tuple[Layer, LayerRecord]]] = {}
     for layer, record in zip(layers, manifest.layers, strict=True):
-        written = _written(record)
-        alike.setdefault(repr((layer.device.name, layer.device.digest, written.details)), []).append(
-            (layer, record, written)
-        )
+        key = repr((layer.device.name, layer.device.digest, record.target.details))
+        alike.setdefault(key, []).append((layer, record))
     for group in alike.values():
-        layer, _, first = group[0]
-        names = ", ".join(dict.fromkeys(file for _, _, written in group for file in written.files))
-        lines += _paragraph(f"{names}: for {layer.device.name}, {len(layer.device)} levels, {target.format(first)}.")[
-            :-1
-        ]
+        layer, first = group[0][0], group[0][1].written
+        names = ", ".join(dict.fromkeys(file.file for _, record in group for file in record.target.files))
+        words = f"{names}: for {layer.device.name}, {len(layer.device)} levels, {target.format(first)}."
+        lines += _paragraph(words)[:-1]
         for text in target.instructions(layer, first):
             lines += _paragraph(text, "  ")
-        maps = [record.regions.file for _, record, _ in group if record.regions is not None]
+        maps = [record.regions.file for _, record in group if record.regions is not None]
         if maps:
             lines += _paragraph(
                 f"A panel: {', '.join(maps)} says which of its tables in {MANIFEST_NAME} each pixel follows. Where it "
@@ -119,10 +116,6 @@ def _devices(manifest: Manifest, layers: Sequence[Layer], target: Target) -> lis
                 "  ",
             )
     return lines
-
-
-def _written(record: LayerRecord) -> Written:
-    return Written([file.file for file in record.target.files], record.target.details)
 
 
 def _detector(manifest: Manifest) -> list[str]:
@@ -186,7 +179,7 @@ def _formulas(manifest: Manifest) -> list[str]:
 def _files(manifest: Manifest, target: Target) -> list[str]:
     rows = []
     for number, layer in enumerate(manifest.layers, start=1):
-        kind = target.format(_written(layer))
+        kind = target.format(layer.written)
         rows += [(file.file, kind, f"what to load on the device of layer {number}") for file in layer.target.files]
         rows.append(
             (layer.levels.file, layer.levels.dtype, f"the level of each pixel of layer {number}, [row, column]")
