@@ -126,7 +126,7 @@ class DONN(nn.Module):
         relaxation = Proximity() if relaxation is None else relaxation
         checks.instance(relaxation, Relaxation, "a relaxation", advice="use voltphase.Proximity() or another one")
         gains = one_each(gain, depth, "gains", "one for each layer")
-        grad_scales = one_each(amplitude_grad_scale, depth, "scales of the amplitude's gradient", "one for each layer")
+        scales = one_each(amplitude_grad_scale, depth, "scales of the amplitude's gradient", "one for each layer")
         require_brightness(gains, devices, dtype)
         seed = checks.seed(seed)
         self.source = ImageSource(self.grids[0], image_shape, dtype=dtype)
@@ -136,12 +136,7 @@ class DONN(nn.Module):
         stack = stack_of(self.paths).behind(self.source.kernel())
         stack = stack.onto(readout.window_rows.tolist(), readout.window_columns.tolist())
         self.footprint = _footprint(stack, devices, relaxation, dtype)
-        rows, columns = max(plane.shape for plane in self.grids)
-        footprint.require(
-            self.footprint.network,
-            f"a network of {depth} layer{'' if depth == 1 else 's'} on planes of up to {rows} x {columns} samples",
-            "take fewer samples or layers",
-        )
+        _require_memory(self.footprint, self.grids)
         for device in {device.digest: device for device in devices}.values():
             warn_of(device, self.wavelength, doubtful_only=True)
         self.layers = _modules(
@@ -149,12 +144,14 @@ class DONN(nn.Module):
                 plane.shape,
                 device,
                 relaxation=relaxation,
-                gain=gains[index],
-                amplitude_grad_scale=grad_scales[index],
+                gain=gain,
+                amplitude_grad_scale=scale,
                 seed=seed * 1000 + index,
                 dtype=dtype,
             )
-            for index, (plane, device) in enumerate(zip(self.grids[1:-1], devices, strict=True))
+            for index, (plane, device, gain, scale) in enumerate(
+                zip(self.grids[1:-1], devices, gains, scales, strict=True)
+            )
         )
         selected = select(stack, options, backend)
         self.backend, self._reason = selected.name, selected.reason
@@ -269,6 +266,15 @@ def _footprint(
     numbers = [one[table] * count for table, count in zip(tables, pixels, strict=True)]
     scores = [max(3, kept * one[table]) * count for table, count in zip(tables, pixels, strict=True)]
     return footprint.Footprint.of(stack, numbers, scores, dtype.itemsize)
+
+
+def _require_memory(needed: footprint.Footprint, grids: Sequence[Grid]) -> None:
+    depth, (rows, columns) = len(grids) - 2, max(plane.shape for plane in grids)
+    footprint.require(
+        needed.network,
+        f"a network of {depth} layer{'' if depth == 1 else 's'} on planes of up to {rows} x {columns} samples",
+        "take fewer samples or layers",
+    )
 
 
 def _modules(modules: Iterable[ModuleT]) -> Sequence[ModuleT]:

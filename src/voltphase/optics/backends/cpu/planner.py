@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from voltphase.optics.backends.base import Engine
-from voltphase.optics.backends.cpu.costs import PER_NUMBER, matrix_cost, transform_cost
+from voltphase.optics.backends.cpu.costs import PER_NUMBER, TURNING, matrix_cost, transform_cost
 from voltphase.optics.backends.cpu.fourier import Convolution2d, SeparableConvolution
 from voltphase.optics.backends.cpu.layout import FieldLayout
 from voltphase.optics.backends.cpu.matrices import EvenOddMatrixMap, MatrixMap
@@ -58,7 +58,7 @@ class Plan:
         source, target = (FieldLayout(shape, self.even_odd) for shape in (kernel.source_shape, kernel.target_shape))
         if isinstance(kernel, Convolution):
             length, width = kernel.size
-            return transform_cost(width, length) + transform_cost((rows + rows_out) / 2, width)
+            return TURNING * (transform_cost(width, length) + transform_cost((rows + rows_out) / 2, width))
         if not isinstance(kernel, Separable):
             return PER_NUMBER * source.numel
         if kernel in self.by_transforms:
