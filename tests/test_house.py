@@ -23,13 +23,10 @@ MOST_FILES_OF_A_FOLDER = 13
 LONGER_MODULES = {
     "config/sections.py",
 }
-LONGER_FUNCTIONS = {
-}
+LONGER_FUNCTIONS: set[str] = set()
 WITHOUT_EXAMPLE = {
     "CodesignLayer",
     "DeviceStates",
-    "Grid",
-    "ImageSource",
 }
 FULLER_FOLDERS = {
     "optics",

@@ -27,7 +27,7 @@ from voltphase.core.units import (
 from voltphase.data import DATASETS
 from voltphase.devices.models import MODELS
 from voltphase.devices.states import Pick
-from voltphase.optics.backends.base import Engine
+from voltphase.optics.backends.base import BACKENDS, Engine
 from voltphase.optics.methods import METHODS
 from voltphase.optics.precision import Precision
 from voltphase.tasks import TASKS
@@ -72,6 +72,7 @@ class OpticsConfig(Section):
             all, or one more than there are layers.
         depth: Number of layers.
         method: How light is propagated.
+        backend: What runs the network: the name of a back end, or ``auto``, the cheapest that can by estimate.
         engine: What applies the kernels: ``matrix``, ``fft``, or ``auto``, the cheapest by estimate; the result is the
             same to rounding.
         precision: ``single`` (complex64), ``double`` (complex128), or ``tf32``: training on a CUDA GPU rounds what it
@@ -84,6 +85,7 @@ class OpticsConfig(Section):
     distances: OneOrEach[_Distance] = 0.096
     depth: Annotated[int, Ge(1), Le(1000)] = 5
     method: Annotated[str, Name(METHODS, "auto")] = "fresnel"
+    backend: Annotated[str, Name(BACKENDS, "auto")] = "auto"
     engine: Engine = "auto"
     precision: Precision = "single"
 

@@ -123,8 +123,7 @@ class DONN(nn.Module):
         readout = self.task.make_readout(self.grids[-1].shape)
         require_wavelength(wavelength)
         self.wavelength, self.method = float(wavelength), method
-        relaxation = Proximity() if relaxation is None else relaxation
-        checks.instance(relaxation, Relaxation, "a relaxation", advice="use voltphase.Proximity() or another one")
+        relaxation = _relaxation(relaxation)
         gains = one_each(gain, depth, "gains", "one for each layer")
         scales = one_each(amplitude_grad_scale, depth, "scales of the amplitude's gradient", "one for each layer")
         require_brightness(gains, devices, dtype)
@@ -137,8 +136,8 @@ class DONN(nn.Module):
         stack = stack.onto(readout.window_rows.tolist(), readout.window_columns.tolist())
         self.footprint = _footprint(stack, devices, relaxation, dtype)
         _require_memory(self.footprint, self.grids)
-        for device in {device.digest: device for device in devices}.values():
-            warn_of(device, self.wavelength, doubtful_only=True)
+        _warn_of(devices, self.wavelength)
+        each = list(zip(self.grids[1:-1], devices, gains, scales, strict=True))
         self.layers = _modules(
             CodesignLayer(
                 plane.shape,
@@ -149,9 +148,7 @@ class DONN(nn.Module):
                 seed=seed * 1000 + index,
                 dtype=dtype,
             )
-            for index, (plane, device, gain, scale) in enumerate(
-                zip(self.grids[1:-1], devices, gains, scales, strict=True)
-            )
+            for index, (plane, device, gain, scale) in enumerate(each)
         )
         selected = select(stack, options, backend)
         self.backend, self._reason = selected.name, selected.reason
@@ -266,6 +263,16 @@ def _footprint(
     numbers = [one[table] * count for table, count in zip(tables, pixels, strict=True)]
     scores = [max(3, kept * one[table]) * count for table, count in zip(tables, pixels, strict=True)]
     return footprint.Footprint.of(stack, numbers, scores, dtype.itemsize)
+
+
+def _relaxation(given: Relaxation | None) -> Relaxation:
+    relaxation = Proximity() if given is None else given
+    return checks.instance(relaxation, Relaxation, "a relaxation", advice="use voltphase.Proximity() or another one")
+
+
+def _warn_of(devices: Sequence[Device], wavelength: float) -> None:
+    for device in {device.digest: device for device in devices}.values():
+        warn_of(device, wavelength, doubtful_only=True)
 
 
 def _require_memory(needed: footprint.Footprint, grids: Sequence[Grid]) -> None:

@@ -25,7 +25,7 @@ class Grid:
     (rows = y, columns = x) throughout.
 
     Args:
-        shape: (rows, columns), each at least 1.
+        shape: Numbers of rows and columns, each at least 1; one number for a square.
         pitch: Distance between samples in metres, one number or (y, x).
         offset: Where the centre of the grid lies in metres, (y, x).
 
@@ -35,6 +35,11 @@ class Grid:
 
     Warns:
         UnitWarning: if a pitch is above 5 mm or an offset above 0.5 m: they look to be in another unit.
+
+    Examples:
+        >>> grid = Grid(5, pitch=0.001, offset=(0.0, 0.002))
+        >>> grid.coordinates()[1].tolist()
+        [0.0, 0.001, 0.002, 0.003, 0.004]
     """
 
     shape: tuple[int, int]

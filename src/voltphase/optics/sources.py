@@ -189,6 +189,11 @@ class ImageSource(FixedDtype):
     Raises:
         ConfigError: if the encoding or dtype is none of those.
         GeometryError: if the images have no pixels, or the range of the phase is not finite.
+
+    Examples:
+        >>> source = ImageSource(Grid(64, pitch=36e-6), (28, 28))
+        >>> source(torch.full((2, 28, 28), 255, dtype=torch.uint8)).abs().max()
+        tensor(1.)
     """
 
     rows: Tensor

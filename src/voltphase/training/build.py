@@ -99,6 +99,7 @@ def build_model(config: Config, devices: Sequence[Device], image_shape: tuple[in
         amplitude_grad_scale=config.codesign.amplitude_grad_scale,
         seed=config.seed,
         dtype=complex_dtype(optics.precision),
+        backend=optics.backend,
         engine=optics.engine,
         tf32=optics.precision == "tf32",
     )
