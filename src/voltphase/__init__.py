@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from voltphase.network.donn import DONN
     from voltphase.optics import ImageSource, Propagator
     from voltphase.optics.grid import Grid
+    from voltphase.optics.stack import Stack
     from voltphase.tasks import RegionReadout, Regions
     from voltphase.workflow import deploy, load_run, train
 
@@ -70,6 +71,7 @@ __all__ = [
     "Regions",
     "ReinMax",
     "Softmax",
+    "Stack",
     "Unconstrained",
     "VoltphaseError",
     "__version__",
@@ -111,6 +113,7 @@ _HOMES = {
     "Regions": "tasks",
     "ReinMax": "codesign",
     "Softmax": "codesign",
+    "Stack": "optics.stack",
     "Unconstrained": "codesign",
     "VoltphaseError": "core.errors",
     "deploy": "workflow",

@@ -48,6 +48,12 @@ class CodesignLayer(FixedDtype):
         ConfigError: if an argument is of another type, the gain or the scale of the amplitude's gradient is not from
             1e-6 to 1e6, the seed is not a whole number of at least zero, or a panel has another shape; and if the
             ``temperature``, the ``gain`` or the ``amplitude_grad_scale`` is set to anything out of its bounds later.
+
+    Examples:
+        >>> import voltphase as vp
+        >>> layer = CodesignLayer((2, 3), vp.devices.tn_slm().pick(8))
+        >>> layer.levels().shape, layer.modulation().dtype
+        (torch.Size([2, 3]), torch.complex64)
     """
 
     @with_standard_torch

@@ -51,6 +51,11 @@ class DeviceStates:
         DeviceError: if a column is not a list of finite numbers, the lengths differ, there are fewer than two states,
             a control value comes twice, an amplitude or a spread is negative, a number is beyond 1e100, a spread is
             more than twice the largest amplitude, all amplitudes are zero, or the wavelength is none that light has.
+
+    Examples:
+        >>> device = DeviceStates(control=[0, 1.2, 1.9], amplitude=[1, 0.9, 0.7], phase=[0, 0.74, 1.93], name="mine")
+        >>> device.values().round(2).tolist()
+        [(1+0j), (0.66+0.61j), (-0.25+0.66j)]
     """
 
     control: NDArray[np.float64]

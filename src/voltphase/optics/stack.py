@@ -22,6 +22,11 @@ class Stack:
 
     Raises:
         GeometryError: if a gap does not start from the plane that the one before it leads to.
+
+    Examples:
+        >>> same = Separable.select(range(4), range(4), (4, 4))
+        >>> Stack(((same,), (same,))).shapes
+        [(4, 4), (4, 4)]
     """
 
     gaps: tuple[tuple[Kernel, ...], ...]
