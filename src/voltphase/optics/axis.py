@@ -1,4 +1,4 @@
-"""One axis of a separable kernel as data: a matrix, whose kind says how it can be applied."""
+"""Return one axis of a separable kernel as data: a matrix, whose kind says how it can be applied."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Maker = Callable[[], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Axis(ABC):
-    """One axis of a separable kernel: a matrix of target samples x source samples.
+    """Return one axis of a separable kernel: a matrix of target samples x source samples.
 
     Args:
         mirrored: Whether the matrix is the same turned by half a turn (centrosymmetric), which keeps even light even

@@ -20,7 +20,7 @@ _MIRROR = 1e-11
 
 @dataclass(frozen=True)
 class CommonGrid:
-    """One axis of the points that two planes share.
+    """Return one axis of the points that two planes share.
 
     Source sample j sits on point ``j * source_stride``, target sample i on ``i * target_stride``.
 

@@ -25,16 +25,16 @@ def thin_lens(
     diameter: float | None = None,
     centre: tuple[float, float] = (0.0, 0.0),
 ) -> Tensor:
-    """The transmission exp(-i pi r^2 / (wavelength f)) of a thin lens, complex128 ``rows x columns``.
+    """Return the transmission exp(-i pi r^2 / (wavelength f)) of a thin lens, complex128 ``rows x columns``.
 
     Goodman, eq. 5-10.
 
     Args:
-        grid: Where the lens stands.
-        wavelength: In metres.
-        focal_length: In metres; negative diverges.
-        diameter: Of the lens, dark outside, in metres; None for a lens without an edge.
-        centre: Of the lens (y, x), in metres.
+        grid: Plane where the lens stands.
+        wavelength: Wavelength in metres.
+        focal_length: Focal length in metres; negative diverges.
+        diameter: Diameter of the lens, dark outside, in metres; None for a lens without an edge.
+        centre: Centre of the lens (y, x), in metres.
 
     Raises:
         GeometryError: if the wavelength is none that light has, the focal length is zero, the diameter not positive, or
@@ -67,12 +67,12 @@ def thin_lens(
 
 
 def circular_aperture(grid: Grid, *, diameter: float, centre: tuple[float, float] = (0.0, 0.0)) -> Tensor:
-    """The part of each sample's pixel inside a circle, exactly, float64 ``rows x columns``.
+    """Return the part of each sample's pixel inside a circle, exactly, float64 ``rows x columns``.
 
     Args:
-        grid: Where the aperture stands; a pixel is a pitch high and wide.
-        diameter: In metres.
-        centre: (y, x) in metres.
+        grid: Plane where the aperture stands; a pixel is a pitch high and wide.
+        diameter: Diameter in metres.
+        centre: Centre (y, x) in metres.
 
     Raises:
         GeometryError: if the diameter is not positive, or a number is not finite.
@@ -90,12 +90,12 @@ def circular_aperture(grid: Grid, *, diameter: float, centre: tuple[float, float
 
 
 def rectangular_aperture(grid: Grid, *, size: tuple[float, float], centre: tuple[float, float] = (0.0, 0.0)) -> Tensor:
-    """The part of each sample's pixel inside a rectangle, exactly, float64 ``rows x columns``.
+    """Return the part of each sample's pixel inside a rectangle, exactly, float64 ``rows x columns``.
 
     Args:
-        grid: Where the aperture stands; a pixel is a pitch high and wide.
-        size: (height, width) in metres.
-        centre: (y, x) in metres.
+        grid: Plane where the aperture stands; a pixel is a pitch high and wide.
+        size: Height and width in metres.
+        centre: Centre (y, x) in metres.
 
     Raises:
         GeometryError: if the size is not positive, or a number is not finite.
@@ -191,10 +191,10 @@ class Aperture(Element):
     """A hole in a dark screen, round or rectangular; see :func:`circular_aperture`, :func:`rectangular_aperture`.
 
     Args:
-        grid: Where it stands.
-        diameter: Of a round one, in metres.
-        size: (height, width) of a rectangular one, in metres; give this or the diameter.
-        centre: (y, x) in metres.
+        grid: Plane where it stands.
+        diameter: Diameter of a round one in metres.
+        size: Height and width of a rectangular one, in metres; give this or the diameter.
+        centre: Centre (y, x) in metres.
         dtype: Complex type of the fields it takes and gives.
 
     Raises:

@@ -27,7 +27,7 @@ class Grid:
     Args:
         shape: Numbers of rows and columns, each at least 1; one number for a square.
         pitch: Distance between samples in metres, one number or (y, x).
-        offset: Where the centre of the grid lies in metres, (y, x).
+        offset: Centre of the grid (y, x) in metres.
 
     Raises:
         GeometryError: if the shape is not one or two whole numbers, the pitch not one or two numbers, the offset not
@@ -76,10 +76,12 @@ class Grid:
 
     @property
     def rows(self) -> int:
+        """The number of rows."""
         return self.shape[0]
 
     @property
     def columns(self) -> int:
+        """The number of columns."""
         return self.shape[1]
 
     @property
@@ -88,13 +90,13 @@ class Grid:
         return (self.rows * self.pitch[0], self.columns * self.pitch[1])
 
     def resized(self, shape: tuple[int, int]) -> Grid:
-        """The grid of another shape, (rows, columns), at the same pitch and offset, of which nothing is said again."""
+        """Return the grid of another shape (rows, columns) at the same pitch and offset, with no further warning."""
         resized = copy.copy(self)
         object.__setattr__(resized, "shape", shape)
         return resized
 
     def coordinates(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The y of each row and the x of each column in metres, two 1-D float64 tensors on the CPU."""
+        """Return the y of each row and the x of each column in metres, two 1-D float64 tensors on the CPU."""
 
         def axis(n: int, pitch: float, offset: float) -> torch.Tensor:
             return (torch.arange(n, dtype=torch.float64, device="cpu") - (n - 1) / 2) * pitch + offset

@@ -17,12 +17,12 @@ _BRIGHT, _BRIGHTEST = 10.0, 1e12
 
 
 def checked_images(images: object, shape: tuple[int, int], device: torch.device, *, fields: bool = False) -> Tensor:
-    """Images that light can carry, as a ``... x rows x columns`` tensor.
+    """Return images that light can carry, as a ``... x rows x columns`` tensor.
 
     Args:
         images: A tensor on ``device``; or an array, or what numpy makes one of, which is moved there.
         shape: (rows, columns) of one image.
-        device: Where they are needed.
+        device: Device where they are needed.
         fields: Whether complex numbers, a field, will do too.
 
     Raises:

@@ -15,7 +15,7 @@ Precision = Literal["single", "double", "tf32"]
 
 
 def complex_dtype(precision: Precision) -> torch.dtype:
-    """What fields are held in.
+    """Return the type that fields are held in.
 
     Raises:
         ConfigError: if there is no such precision.
@@ -38,9 +38,9 @@ def require_field(field: Tensor, dtype: torch.dtype, device: torch.device, owner
     """Refuse what is no field, or one that would be promoted, or promote: dtypes are never cast implicitly.
 
     Args:
-        field: That comes.
-        dtype: That it should have.
-        device: Where it should be.
+        field: Field that is given.
+        dtype: Complex type it should have.
+        device: Device where it should be.
         owner: What takes it, as a message names it.
 
     Raises:

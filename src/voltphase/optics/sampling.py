@@ -21,11 +21,11 @@ class Limit:
     """One thing that has to be small for a method to be right.
 
     Args:
-        what: Its name.
-        value: Here.
-        good: Up to which nothing is lost.
-        wrong: Beyond which the result means nothing; in between it is borderline.
-        unit: Of the three.
+        what: Name of the limit.
+        value: The figure here.
+        good: Figure up to which nothing is lost.
+        wrong: Figure beyond which the result means nothing; in between it is borderline.
+        unit: Unit of the three figures.
         expected, got: Two halves of a sentence for the user.
     """
 
@@ -52,9 +52,9 @@ def enforce(what: str, limits: Sequence[Limit], advice: str) -> None:
     """Refuse what is wrong, a method or a sampling, and warn of what is borderline.
 
     Args:
-        what: Its name.
-        limits: Its limits in the geometry at hand.
-        advice: What to do instead.
+        what: Name of the limit.
+        limits: Limits in the geometry at hand.
+        advice: What the user can do instead.
 
     Raises:
         SamplingError: if a limit is exceeded by so much that the result means nothing.

@@ -47,8 +47,8 @@ def plane_wave(
     """A plane wave of amplitude 1, a complex ``rows x columns`` tensor; phase 0 at the origin of coordinates.
 
     Args:
-        grid: Where it is wanted.
-        wavelength: In metres.
+        grid: Plane where the field is wanted.
+        wavelength: Wavelength in metres.
         tilt: Angles (y, x) in radians towards which it travels; their sines are the direction's.
         dtype: Complex type of the field.
 
@@ -85,16 +85,16 @@ def gaussian_beam(
     centre: tuple[float, float] = (0.0, 0.0),
     dtype: torch.dtype = torch.complex64,
 ) -> Tensor:
-    """The paraxial Gaussian beam, a complex ``rows x columns`` tensor; its amplitude is 1 in the middle of its waist.
+    """Return the paraxial Gaussian beam, a complex ``rows x columns`` tensor, with amplitude 1 at its waist.
 
     Siegman, Lasers, section 17.1, with the carrier exp(2 pi i z / wavelength).
 
     Args:
-        grid: Where it is wanted.
-        wavelength: In metres.
+        grid: Plane where the field is wanted.
+        wavelength: Wavelength in metres.
         waist: Radius at 1/e of the amplitude where it is narrowest, in metres.
         distance: Behind the waist, in metres; negative is in front.
-        centre: Of the beam (y, x), in metres.
+        centre: Centre of the beam (y, x), in metres.
         dtype: Complex type of the field.
 
     Raises:
@@ -129,15 +129,16 @@ def point_source(
     position: tuple[float, float] = (0.0, 0.0),
     dtype: torch.dtype = torch.complex64,
 ) -> Tensor:
-    """A spherical wave, a complex ``rows x columns`` tensor; its amplitude is 1 where the grid's plane is nearest.
+    """Return a spherical wave, a complex ``rows x columns`` tensor, with amplitude 1 where the plane is nearest.
 
     ``z / r exp(2 pi i r / wavelength)``, with r the distance from the point.
 
     Args:
-        grid: Where it is wanted.
-        wavelength: In metres.
-        distance: Of the point in front of the plane, in metres; negative for light that converges to a point behind.
-        position: Of the point (y, x), in metres.
+        grid: Plane where the field is wanted.
+        wavelength: Wavelength in metres.
+        distance: Distance of the point in front of the plane in metres; negative for light that converges to a point
+            behind it.
+        position: Position of the point (y, x), in metres.
         dtype: Complex type of the field.
 
     Raises:
@@ -165,7 +166,7 @@ def point_source(
 
 
 def image_interpolation(size_in: int, size_out: int) -> Tensor:
-    """One axis of bilinear interpolation as a matrix, ``size_out x size_in``, float64.
+    """Return one axis of bilinear interpolation as a matrix, ``size_out x size_in``, float64.
 
     Equals ``torch.nn.functional.interpolate(mode="bilinear", align_corners=False)``, which it is made by.
     """
@@ -180,7 +181,7 @@ class ImageSource(FixedDtype):
     """A plane wave that carries an image, interpolated bilinearly to the grid.
 
     Args:
-        grid: Where the field is wanted; the image covers it whole.
+        grid: Plane where the field is wanted; the image covers it whole.
         image_shape: (rows, columns) of the images.
         encoding: Whether the image is the wave's amplitude, its phase, or both.
         phase_range: Phase of the brightest pixel in radians, if the phase carries the image.
@@ -223,7 +224,7 @@ class ImageSource(FixedDtype):
         self.register_buffer("columns", columns.to(dtype.to_real()), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """A complex ``... x rows x columns`` field.
+        """Return a complex ``... x rows x columns`` field.
 
         Args:
             images: ``... x height x width``, uint8 (255 is amplitude 1) or real (1 is amplitude 1); a tensor, or an

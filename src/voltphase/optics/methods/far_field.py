@@ -89,7 +89,7 @@ class FocalPlane(Method):
         return _far_response(geometry, rows, columns, curvature=1 - self.front / geometry.distance)
 
     def exact(self, geometry: Geometry) -> Tensor:
-        """Along rays: from the source in parallel to where they meet the lens, and from there to the target."""
+        """Return what rays send: in parallel from the source to the lens, and from there to the target."""
         rows, columns = some_pairs(geometry)
         slopes = [pairs.target / geometry.distance for pairs in (rows, columns)]
         bends = [

@@ -27,7 +27,7 @@ def carrier(wavelength: float, distance: float) -> complex:
 
 
 def fresnel_transfer(displacement: Tensor, pitch: float, wavelength: float, distance: float) -> Tensor:
-    """One axis of the Fresnel transfer function, integrated exactly over the band of the samples.
+    """Return one axis of the Fresnel transfer function, integrated exactly over the band of the samples.
 
     The field between samples is taken to be their band-limited (sinc) interpolation. Sent through the Fresnel
     transfer function exp(-i pi wavelength z f^2) (Goodman, Introduction to Fourier Optics, eq. 4-21), the light of
@@ -41,9 +41,9 @@ def fresnel_transfer(displacement: Tensor, pitch: float, wavelength: float, dist
 
     Args:
         displacement: Target minus source coordinate in metres, a real tensor of any shape.
-        pitch: Of the source samples, in metres.
-        wavelength: In metres.
-        distance: In metres; zero gives the interpolation itself.
+        pitch: Pitch of the source samples, in metres.
+        wavelength: Wavelength in metres.
+        distance: Distance in metres; zero gives the interpolation itself.
 
     Returns:
         A complex128 tensor of the shape of ``displacement``.
@@ -66,7 +66,7 @@ def fresnel_transfer(displacement: Tensor, pitch: float, wavelength: float, dist
 
 
 def fresnel_impulse(displacement: Tensor, pitch: float, wavelength: float, distance: float) -> Tensor:
-    """One axis of the Fresnel impulse response sqrt(1 / (i wavelength z)) exp(i pi d^2 / (wavelength z)), sampled.
+    """Return one axis of the sampled impulse response sqrt(1 / (i wavelength z)) exp(i pi d^2 / (wavelength z)).
 
     Goodman, eq. 4-16, times the pitch, as each sample stands for the light around it. Right only where the phase
     turns by less than pi between samples.
@@ -79,16 +79,16 @@ def fresnel_impulse(displacement: Tensor, pitch: float, wavelength: float, dista
 
 
 def fresnel_pixels(displacement: Tensor, width: float, wavelength: float, distance: float) -> Tensor:
-    """One axis of the Fresnel diffraction of a uniform pixel, integrated exactly over its width.
+    """Return one axis of the Fresnel diffraction of a uniform pixel, integrated exactly over its width.
 
     The impulse response integrated from ``d - width / 2`` to ``d + width / 2``, in closed form in Fresnel
     integrals (Goodman, section 4.5.1).
 
     Args:
         displacement: Target minus source coordinate in metres, a real tensor of any shape.
-        width: Of the part of the pixel that shines, in metres.
-        wavelength: In metres.
-        distance: In metres; zero gives the pixel itself.
+        width: Width of the part of the pixel that shines, in metres.
+        wavelength: Wavelength in metres.
+        distance: Distance in metres; zero gives the pixel itself.
 
     Returns:
         A complex128 tensor of the shape of ``displacement``.
@@ -106,17 +106,17 @@ def fresnel_pixels(displacement: Tensor, width: float, wavelength: float, distan
 def far_field(
     target: Tensor, source: Tensor, pitch: float, wavelength: float, distance: float, curvature: float = 1.0
 ) -> Tensor:
-    """One axis of Fraunhofer diffraction, a ``target x source`` complex128 matrix.
+    """Return one axis of Fraunhofer diffraction, a ``target x source`` complex128 matrix.
 
     ``sqrt(1 / (i wavelength z)) exp(i pi curvature x'^2 / (wavelength z)) exp(-2 pi i x x' / (wavelength z))`` times
     the pitch (Goodman, eq. 4-25; behind a lens, eq. 5-19, where ``curvature`` is 1 - front / focal length).
 
     Args:
         target, source: Coordinates in metres, 1-D.
-        pitch: Of the source samples, in metres.
-        wavelength: In metres.
+        pitch: Pitch of the source samples, in metres.
+        wavelength: Wavelength in metres.
         distance: Or focal length, in metres; above zero.
-        curvature: Of the phase across the target, 1 for free space.
+        curvature: Curvature of the phase across the target, 1 for free space.
     """
     x, at = source.double()[None, :], target.double()[:, None]
     spread = wavelength * distance
@@ -131,8 +131,8 @@ def angular_spectrum(frequency_y: Tensor, frequency_x: Tensor, wavelength: float
 
     Args:
         frequency_y, frequency_x: In cycles per metre, tensors that broadcast against each other.
-        wavelength: In metres.
-        distance: In metres.
+        wavelength: Wavelength in metres.
+        distance: Distance in metres.
 
     Returns:
         A complex128 tensor.
@@ -153,8 +153,8 @@ def plane_waves(frequency_y: Tensor, frequency_x: Tensor, wavelength: float, dis
 
     Args:
         frequency_y, frequency_x: In cycles per metre, complex128 tensors that broadcast against each other.
-        wavelength: In metres.
-        distance: In metres, zero or above.
+        wavelength: Wavelength in metres.
+        distance: Distance in metres, zero or above.
 
     Returns:
         A complex128 tensor.
@@ -164,7 +164,7 @@ def plane_waves(frequency_y: Tensor, frequency_x: Tensor, wavelength: float, dis
 
 
 def fresnel_transfer_function(frequency: Tensor, wavelength: float, distance: float) -> Tensor:
-    """One axis of the Fresnel transfer function exp(-i pi wavelength z f^2), complex128."""
+    """Return one axis of the Fresnel transfer function exp(-i pi wavelength z f^2), complex128."""
     return phasor(-math.pi * wavelength * distance * frequency.double() ** 2)
 
 
@@ -178,9 +178,9 @@ def rayleigh_sommerfeld(
 
     Args:
         displacement_y, displacement_x: Target minus source coordinate in metres, tensors that broadcast.
-        area: Of a source sample, in square metres.
-        wavelength: In metres.
-        distance: In metres, not zero.
+        area: Area of a source sample, in square metres.
+        wavelength: Wavelength in metres.
+        distance: Distance in metres, not zero.
 
     Returns:
         A complex128 tensor.
@@ -210,5 +210,5 @@ def fresnel_tail(t: Tensor) -> Tensor:
 
 
 def phasor(phase: Tensor) -> Tensor:
-    """exp(i phase) of a real tensor."""
+    """Return exp(i phase) of a real tensor."""
     return torch.polar(torch.ones_like(phase), phase)

@@ -93,6 +93,7 @@ class FresnelPixels(SeparableMethod):
         return (paraxial_limit(geometry, band_limited=False),)
 
     def exact(self, geometry: Geometry) -> Tensor | None:
+        """Return what uniform pixels send, without the paraxial approximation."""
         widths = [pitch * math.sqrt(self.fill_factor) for pitch in geometry.source.pitch]
         return pixel_response(geometry, (widths[0], widths[1]))
 
@@ -101,5 +102,6 @@ class FresnelPixels(SeparableMethod):
         return min(WRONG, geometry.paraxial_phase_error(band_limited=False))
 
     def along(self, displacement: Tensor, pitch: float, geometry: Geometry) -> Tensor:
+        """Return one axis of the kernel."""
         width = pitch * math.sqrt(self.fill_factor)
         return formulas.fresnel_pixels(displacement, width, geometry.wavelength, geometry.distance)

@@ -22,9 +22,9 @@ class Geometry:
     """A source plane, a target plane, and what is between them.
 
     Args:
-        source: Where the field is given.
-        target: Where it is wanted.
-        wavelength: In metres.
+        source: Plane where the field is given.
+        target: Plane where the field is wanted.
+        wavelength: Wavelength in metres.
         distance: From source to target in metres; negative propagates backwards.
 
     Raises:
@@ -58,34 +58,34 @@ class Geometry:
         check_gap(self.wavelength, self.distance, self.source.pitch, self.source.extent, self.target.extent)
 
     def displacement(self, axis: int) -> Tensor:
-        """Target minus source coordinates along an axis in metres, ``target x source``, float64."""
+        """Return target minus source coordinates along an axis in metres, ``target x source``, float64."""
         target, source = self.target.coordinates()[axis], self.source.coordinates()[axis]
         return target[:, None] - source[None, :]
 
     def shift(self, axis: int) -> float:
-        """Centre of the target minus centre of the source, in metres."""
+        """Return the centre of the target minus the centre of the source, in metres."""
         return self.target.offset[axis] - self.source.offset[axis]
 
     def reach(self, axis: int) -> float:
-        """The largest distance along an axis between a sample of the source and one of the target, in metres."""
+        """Return the largest distance along an axis between a sample of the source and one of the target, in metres."""
         return abs(self.shift(axis)) + self._half_span(self.source, axis) + self._half_span(self.target, axis)
 
     def clearance(self, axis: int) -> float:
-        """The smallest distance along an axis between samples of the two planes, in metres; 0 if they overlap."""
+        """Return the smallest distance in metres along an axis between samples of the planes; 0 if they overlap."""
         spans = self._half_span(self.source, axis) + self._half_span(self.target, axis)
         return max(0.0, abs(self.shift(axis)) - spans)
 
     def nyquist_sine(self, axis: int) -> float:
-        """The sine of the steepest angle that the source's samples can carry, at most 1."""
+        """Return the sine of the steepest angle that the source's samples can carry, at most 1."""
         return min(1.0, self.wavelength / (2 * self.source.pitch[axis]))
 
     def ray_sine(self, axis: int) -> float:
-        """The sine of the steepest straight line between the two planes."""
+        """Return the sine of the steepest straight line between the two planes."""
         across = self.reach(axis)
         return across / math.hypot(across, self.distance) if across else 0.0
 
     def arriving_sine(self, axis: int) -> float:
-        """The sine of the steepest angle of light from the source's samples on the target, above 1 if it is evanescent.
+        """Return the sine of the steepest angle of the source's light on the target, above 1 if it is evanescent.
 
         No steeper than the samples can carry, nor than a line from corner to corner.
         """
@@ -99,7 +99,7 @@ class Geometry:
         return (self.source.extent[axis] / 2) ** 2 / spread if spread else math.inf
 
     def paraxial_phase_error(self, *, band_limited: bool = True) -> float:
-        """The largest error in radians that the Fresnel approximation makes in the phase of a wave.
+        """Return the largest error in radians that the Fresnel approximation makes in the phase of a wave.
 
         Over all plane waves that can go from the source to the target: no steeper than a line from corner to corner,
         nor (``band_limited``) than what the samples can carry. The decay of evanescent waves, which it leaves out,

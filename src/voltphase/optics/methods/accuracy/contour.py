@@ -31,9 +31,11 @@ class Piece:
     power: int = 1
 
     def at(self, v: NDArray[np.float64]) -> NDArray[Any]:
+        """Return the points of the path."""
         return self.end - complex(self.end - self.start) * (1 - v) ** self.power
 
     def slope(self, v: NDArray[np.float64]) -> NDArray[Any]:
+        """Return the derivatives of the points by v."""
         return complex(self.end - self.start) * self.power * (1 - v) ** (self.power - 1)
 
 

@@ -75,8 +75,8 @@ def response(geometry: Geometry, waves: tuple[Waves, Waves], displacements: tupl
 
     Args:
         geometry: The planes.
-        waves: Of rows and of columns.
-        displacements: Of rows and of columns in metres, 1-D, within the geometry's reach.
+        waves: Plane waves of rows and of columns.
+        displacements: Displacements of rows and of columns in metres, 1-D, within the geometry's reach.
 
     Returns:
         A complex128 tensor.
@@ -135,7 +135,7 @@ def sum_waves(geometry: Geometry, waves: tuple[Waves, Waves], matrices: tuple[Te
 
     Args:
         geometry: The planes.
-        waves: Of rows and of columns.
+        waves: Plane waves of rows and of columns.
         matrices: From the waves of rows, and of columns, to what is wanted.
     """
     (y, x), (rows, columns) = waves, matrices

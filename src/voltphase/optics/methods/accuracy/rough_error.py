@@ -26,15 +26,15 @@ ROUNDING = {torch.complex64: 4e-6, torch.complex128: 1e-8}
 
 
 def rough_error(method: Method, geometry: Geometry, dtype: torch.dtype = torch.complex128) -> float:
-    """The relative error (L2) of rough light: the root mean square over fields whose samples are at random.
+    """Return the relative error (L2) of rough light: the root mean square over fields whose samples are at random.
 
     Amplitudes and phases of such fields fill the whole band of the samples: smooth fields are off by less wherever it
     is steep light that a method has wrong.
 
     Args:
-        method: To estimate.
-        geometry: In which; one that the method can be applied to.
-        dtype: Of the formulas.
+        method: Method to estimate.
+        geometry: Planes, wavelength and distance, which the method can be applied to.
+        dtype: Complex type of the kernels.
 
     Returns:
         An estimate within a factor of two, or an upper bound where planes are so large that it would take long. NaN if

@@ -22,7 +22,8 @@ class Pairs:
     """Pairs of samples along one axis.
 
     Attributes:
-        target, source: Where the two of each pair lie, in metres, float64, 1-D.
+        target: Where the target sample of each pair lies in metres, float64, 1-D.
+        source: Where the source sample of each pair lies in metres, float64, 1-D.
         weight: How many pairs each stands for, float64.
     """
 
@@ -32,6 +33,7 @@ class Pairs:
 
     @property
     def displacement(self) -> Tensor:
+        """Target minus source coordinates in metres."""
         return self.target - self.source
 
 
