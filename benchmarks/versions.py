@@ -1,7 +1,8 @@
 """Two versions of voltphase against each other: a training step of each in turn, in a process each.
 
-The other version is a checkout with its own ``benchmarks``, whose ``contenders`` build the network as it wants to be
-built there. This file runs as a script in both processes, so it imports nothing but what both versions have.
+One thread is timed by what it uses of a processor, several by the clock. The other version is a checkout with its own
+``benchmarks``, whose ``contenders`` build the network as it wants to be built there. This file runs as a script in
+both processes, so it imports nothing but what both versions have.
 """
 
 from __future__ import annotations
@@ -127,9 +128,10 @@ def _answer() -> None:
             print(_peak(case), flush=True)
             continue
         train = made[case] = made.get(case) or _training_step(case)
-        start = time.perf_counter()
+        clock = time.process_time if os.environ["OMP_NUM_THREADS"] == "1" else time.perf_counter
+        start = clock()
         train()
-        print(time.perf_counter() - start, flush=True)
+        print(clock() - start, flush=True)
 
 
 def _training_step(case: Case) -> Any:

@@ -32,7 +32,7 @@ from voltphase.optics.maps import (
     SpectralMap,
 )
 
-# Measured with `python scripts/calibrate_engines.py --threads 1` (complex64, torch 2.13 with MKL, one core of a Xeon
+# Measured with `python scripts/calibrate_backends.py --threads 1` (complex64, torch 2.13 with MKL, one core of a Xeon
 # with AVX-512 and 2 MiB of its own cache), which they meet within a fifth from 64 x 64 on; only their ratios decide
 # anything. Nanoseconds.
 PER_MULTIPLICATION = 0.055  # a complex multiplication and addition inside a matrix product

@@ -3,25 +3,57 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from dataclasses import dataclass
 
 from voltphase.optics.backends.cpu.layout import FieldLayout
 
 # Nanoseconds on one core with AVX-512, fitted to training steps of 64 x 64 to 800 x 800 (0.4 to 30 ms a map, within
 # 8 %); `python scripts/calibrate_backends.py` measures and fits them again.
-#: A complex multiplication and addition in a matrix product.
-PER_MULTIPLICATION: Final = 0.0525
-#: A number of a field, for all that is done to it between two products.
-PER_NUMBER: Final = 5.0
-#: A number of a Fourier transform and of its inverse, per factor of two of their length.
-PER_BUTTERFLY: Final = 0.52
-#: What a two-dimensional convolution takes over its transforms, as fields are turned in between: at 64 to 256 samples
-#: a side its steps take 1.1 to 1.5 times what the transforms of separable kernels predict.
-TURNING: Final = 1.25
+PER_MULTIPLICATION = 0.0525  # a complex multiplication and addition in a matrix product
+PER_NUMBER = 5.0  # a number of a field, for all that is done to it between two products
+PER_BUTTERFLY = 0.52  # a number of a Fourier transform and of its inverse, per factor of two of their length
+# The same in two dimensions, where fields are transposed in between: at 64 to 256 samples a side these steps take 1.1
+# to 1.5 times what the transforms of separable kernels predict.
+PER_BUTTERFLY_2D = 0.65
 
 
-def matrix_work(rows: int, columns: int, source: FieldLayout, target: FieldLayout) -> tuple[int, bool]:
-    """Return the multiplications of a separable kernel for one field, and whether to apply the columns' matrix first.
+@dataclass(frozen=True)
+class Work:
+    """The work of applying a map to one field, there or back.
+
+    Args:
+        multiplications: Complex multiply-adds in matrix products.
+        numbers: Numbers of fields that are modulated, combined and summed up between products.
+        butterflies: Numbers times log2 of the length, summed over the Fourier transforms that have an inverse.
+        butterflies_2d: Number of those in two-dimensional convolutions.
+    """
+
+    multiplications: float = 0.0
+    numbers: float = 0.0
+    butterflies: float = 0.0
+    butterflies_2d: float = 0.0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(
+            self.multiplications + other.multiplications,
+            self.numbers + other.numbers,
+            self.butterflies + other.butterflies,
+            self.butterflies_2d + other.butterflies_2d,
+        )
+
+    @property
+    def nanoseconds(self) -> float:
+        """The estimated time on one core."""
+        return (
+            self.multiplications * PER_MULTIPLICATION
+            + self.numbers * PER_NUMBER
+            + self.butterflies * PER_BUTTERFLY
+            + self.butterflies_2d * PER_BUTTERFLY_2D
+        )
+
+
+def products(rows: int, columns: int, source: FieldLayout, target: FieldLayout) -> tuple[Work, bool]:
+    """Return the work of a separable kernel by matrix products, and whether to apply the columns' matrix first.
 
     Args:
         rows: Numbers in the matrix, or in the blocks, along the rows.
@@ -31,19 +63,15 @@ def matrix_work(rows: int, columns: int, source: FieldLayout, target: FieldLayou
     """
     columns_first = source.halves * (source.rows * columns + target.columns * rows)
     rows_first = source.halves * (source.columns * rows + target.rows * columns)
-    return min(columns_first, rows_first), columns_first <= rows_first
+    work = Work(min(columns_first, rows_first), (source.numel + target.numel) / 2)
+    return work, columns_first <= rows_first
 
 
-def matrix_cost(rows: int, columns: int, source: FieldLayout, target: FieldLayout) -> float:
-    """Return the estimated nanoseconds for one field of a separable kernel by matrix products.
+def butterflies(count: float, length: int) -> float:
+    """Return the numbers times log2 of the length of transforms along one axis.
 
     Args:
-        rows, columns, source, target: As for :func:`matrix_work`.
+        count: Number of transforms.
+        length: Length of each.
     """
-    multiplications, _ = matrix_work(rows, columns, source, target)
-    return PER_MULTIPLICATION * multiplications + PER_NUMBER * (source.numel + target.numel) / 2
-
-
-def transform_cost(count: float, length: int) -> float:
-    """Return the estimated nanoseconds for ``count`` transforms of some length, their inverses and what is between."""
-    return PER_BUTTERFLY * count * length * math.log2(max(length, 2))
+    return count * length * math.log2(max(length, 2))

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from voltphase.optics.backends.cpu.costs import matrix_work
+from voltphase.optics.backends.cpu.costs import products
 from voltphase.optics.backends.cpu.layout import FieldLayout
 from voltphase.optics.backends.cpu.packed_map import PackedMap, Step
 from voltphase.optics.even_odd import transposed_blocks
@@ -32,7 +32,7 @@ class MatrixMap(PackedMap):
         self.source, self.target = source, target
         self.register_buffer("rows", rows, persistent=False)
         self.register_buffer("columns", columns.mT.contiguous(), persistent=False)
-        _, self.columns_first = matrix_work(rows.numel(), columns.numel(), source, target)
+        _, self.columns_first = products(rows.numel(), columns.numel(), source, target)
         self.scratch = max(source.numel, target.numel, math.prod(self._between(1)))
 
     def steps(self, work: Tensor, out: Tensor) -> list[Step]:

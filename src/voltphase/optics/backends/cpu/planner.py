@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from voltphase.optics.backends.base import Engine
-from voltphase.optics.backends.cpu.costs import PER_NUMBER, TURNING, matrix_cost, transform_cost
+from voltphase.optics.backends.cpu.costs import Work, butterflies, products
 from voltphase.optics.backends.cpu.fourier import Convolution2d, SeparableConvolution
 from voltphase.optics.backends.cpu.layout import FieldLayout
 from voltphase.optics.backends.cpu.matrices import EvenOddMatrixMap, MatrixMap
@@ -37,9 +37,14 @@ class Plan:
     @property
     def cost(self) -> float:
         """The estimated nanoseconds per image, forward and backward, on one core."""
-        costs = [self.cost_of(gap) for gap in self.gaps]
+        return self.work.nanoseconds
+
+    @property
+    def work(self) -> Work:
+        """The work per image, forward and backward."""
+        there = [self.work_of(gap) for gap in self.gaps]
         # The transpose of the first gap is needed for gradients of images alone.
-        return 2 * sum(costs) - costs[0]
+        return sum((*there, *there[1:]), Work())
 
     @property
     def engines(self) -> tuple[str, ...]:
@@ -48,24 +53,29 @@ class Plan:
 
     def cost_of(self, kernel: Kernel) -> float:
         """Return the estimated nanoseconds per field of one kernel, which its transpose costs too."""
-        return sum(map(self._cost, kernel.parts))
+        return self.work_of(kernel).nanoseconds
+
+    def work_of(self, kernel: Kernel) -> Work:
+        """Return the work per field of one kernel."""
+        return sum(map(self._work, kernel.parts), Work())
 
     def _engine(self, kernel: Kernel) -> str:
         return "fft" if isinstance(kernel, Convolution) or kernel in self.by_transforms else "matrix"
 
-    def _cost(self, kernel: Kernel) -> float:
+    def _work(self, kernel: Kernel) -> Work:
         (rows, _), (rows_out, columns_out) = kernel.source_shape, kernel.target_shape
         source, target = (FieldLayout(shape, self.even_odd) for shape in (kernel.source_shape, kernel.target_shape))
         if isinstance(kernel, Convolution):
             length, width = kernel.size
-            return TURNING * (transform_cost(width, length) + transform_cost((rows + rows_out) / 2, width))
+            return Work(butterflies_2d=butterflies(width, length) + butterflies((rows + rows_out) / 2, width))
         if not isinstance(kernel, Separable):
-            return PER_NUMBER * source.numel
+            return Work(numbers=source.numel)
         if kernel in self.by_transforms:
             length, width = _padded(kernel.rows), _padded(kernel.columns)
-            return transform_cost(rows, width) + transform_cost(columns_out, length)
+            return Work(butterflies=butterflies(rows, width) + butterflies(columns_out, length))
         numbers = [_numbers(axis, self.even_odd) for axis in (kernel.rows, kernel.columns)]
-        return matrix_cost(numbers[0], numbers[1], source, target)
+        work, _ = products(numbers[0], numbers[1], source, target)
+        return work
 
 
 def make_plan(stack: Stack, engine: Engine) -> Plan:
