@@ -82,6 +82,10 @@ WITHOUT = "import sys; sys.modules[{library!r}] = None; "
     [
         ("lightning", "train", "import voltphase as vp; vp.train"),
         ("pydantic", "train", "import voltphase as vp; vp.config"),
+        ("lightning", "train", "from voltphase.training import train"),
+        ("yaml", "train", "from voltphase.config import load_config"),
+        ("PIL", "train", "from voltphase.deployment import verify"),
+        ("matplotlib", "report", "from voltphase.reporting import write_report"),
         ("matplotlib", "report", "import voltphase as vp; vp.reporting"),
         ("typer", "cli", "import runpy; runpy.run_module('voltphase', run_name='__main__')"),
     ],

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from voltphase.config.load import Preset, current_settings, load_config, parse_config, presets, recipes
-from voltphase.config.sections import (
-    CodesignConfig,
-    Config,
-    DataConfig,
-    DeviceConfig,
-    OpticsConfig,
-    TrainingConfig,
-)
+from voltphase.core.installed import needing_extras
+
+with needing_extras():
+    from voltphase.config.load import Preset, current_settings, load_config, parse_config, presets, recipes
+    from voltphase.config.sections import (
+        CodesignConfig,
+        Config,
+        DataConfig,
+        DeviceConfig,
+        OpticsConfig,
+        TrainingConfig,
+    )
 
 __all__ = [
     "CodesignConfig",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import voltphase.core.surroundings  # noqa: F401 - before anything here imports matplotlib
-from voltphase.reporting.overview import overview_figure, save_overview
-from voltphase.reporting.page import write_report
+from voltphase.core.installed import needing_extras
+
+with needing_extras():
+    import voltphase.core.surroundings  # noqa: F401 - before anything here imports matplotlib
+    from voltphase.reporting.overview import overview_figure, save_overview
+    from voltphase.reporting.page import write_report
 
 __all__ = ["overview_figure", "save_overview", "write_report"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from voltphase.training.build import build_dataset, build_datasets, build_devices, build_model
-from voltphase.training.evaluation import Evaluation, evaluate
-from voltphase.training.refine.refine_run import refine_run
-from voltphase.training.refine.search import Refinement, refine
-from voltphase.training.run import load_run, train
-from voltphase.training.run_folder import RunFolder
-from voltphase.training.weights import save_model
+from voltphase.core.installed import needing_extras
+
+with needing_extras():
+    from voltphase.training.build import build_dataset, build_datasets, build_devices, build_model
+    from voltphase.training.evaluation import Evaluation, evaluate
+    from voltphase.training.refine.refine_run import refine_run
+    from voltphase.training.refine.search import Refinement, refine
+    from voltphase.training.run import load_run, train
+    from voltphase.training.run_folder import RunFolder
+    from voltphase.training.weights import save_model
 
 __all__ = [
     "Evaluation",
