@@ -18,8 +18,9 @@ from voltphase.deployment.layers import read_layers, read_levels
 from voltphase.deployment.manifest import Manifest
 from voltphase.deployment.propagation import PRECISIONS
 from voltphase.optics import ImageSource
-from voltphase.optics.propagator import propagators_between
-from voltphase.optics.stack import walk
+from voltphase.optics.backends.base import Options
+from voltphase.optics.backends.reference import Reference
+from voltphase.optics.gap import gaps_between, stack_of
 
 
 class Emulator(nn.Module):
@@ -46,15 +47,13 @@ class Emulator(nn.Module):
         rows, columns = manifest.input.image_shape
         try:
             self.source = ImageSource(manifest.grids[0], (rows, columns), dtype=dtype)
-            self.propagators = nn.ModuleList(
-                propagators_between(
-                    manifest.grids,
-                    manifest.propagation.distances_m,
-                    wavelength=manifest.wavelength_m,
-                    method=tuple(record.method for record in manifest.propagation.methods),
-                    dtype=dtype,
-                )
+            gaps = gaps_between(
+                manifest.grids,
+                manifest.propagation.distances_m,
+                wavelength=manifest.wavelength_m,
+                method=[record.method for record in manifest.propagation.methods],
             )
+            self.executor = Reference().compile(stack_of([(gap,) for gap in gaps]), Options(dtype))
             self.readout = manifest.readout.make_readout()
         except VoltphaseError as error:
             raise DeploymentError(f"{MANIFEST_NAME}: {error}") from error
@@ -86,8 +85,7 @@ class Emulator(nn.Module):
 
     def detector_field(self, images: Tensor) -> Tensor:
         """The complex ``batch x rows x columns`` field on the detector, of images as for :meth:`forward`."""
-        *_, detected = walk(list(self.propagators), self.source(images), self.modulations())
-        return detected
+        return self.executor(self.source(images), self.modulations())
 
     def readings(self, field: Tensor) -> Tensor:
         """The measure of each class, a real ``batch x classes`` tensor, from a detector field.
