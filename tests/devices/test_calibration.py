@@ -48,7 +48,7 @@ def test_a_reference_along_with_the_levels_takes_out_drift():
         ({"reference": 5}, "expected reference readings of slm above the dark one, but got 5 with 10 dark"),
         ({"reference": [50, 50]}, r"one reference, or one for each level too, but got shapes \(3,\) and \(2,\)"),
         ({"reference": math.nan}, "expected finite numbers as reference of slm"),
-        ({"reference": "x"}, "expected numbers as reference of slm, but got 'x'"),
+        ({"reference": "x"}, "expected a list of numbers as reference of slm, but got 'x'"),
         ({"dark": math.nan}, "dark"),
         ({"phase": [0, 1]}, "to have equal lengths"),
     ],
@@ -79,9 +79,9 @@ def test_normalising_to_a_level_makes_it_one():
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ({"level": 3}, "expected level 0 to 2 for slm, but got 3"),
-        ({"level": -1}, "expected level 0 to 2 for slm, but got -1"),
-        ({"level": 0.5}, r"expected level for slm as a whole number, but got 0\.5"),
+        ({"level": 3}, "expected level for slm as a whole number from 0 to 2, but got 3"),
+        ({"level": -1}, "expected level for slm as a whole number from 0 to 2, but got -1"),
+        ({"level": 0.5}, r"expected level for slm as a whole number from 0 to 2, but got 0\.5"),
         ({"level": 2}, "expected a reference for slm with some light and a phase, but got amplitude 0 and phase 3"),
         ({"amplitude": -1}, "but got amplitude -1 and phase 0"),
         ({"amplitude": 1, "phase": math.inf}, "expected a phase of the reference for slm .*, but got inf"),
@@ -184,9 +184,9 @@ def test_smoothing_changes_no_level_and_quietens_noise():
     ("arguments", "message"),
     [
         ((4, 1), "expected an odd window to smooth slm, as many states on either side, but got 4: take 3"),
-        ((7, 1), "expected window 1 to 6 for slm, but got 7"),
-        ((5, 5), "expected order 0 to 4 for slm, but got 5"),
-        ((5.0, 1), r"expected window for slm as a whole number, but got 5\.0"),
+        ((7, 1), "expected window for slm as a whole number from 1 to 6, but got 7"),
+        ((5, 5), "expected order for slm as a whole number from 0 to 4, but got 5"),
+        ((5.0, 1), r"expected window for slm as a whole number from 1 to 6, but got 5\.0"),
     ],
 )
 def test_windows_that_cannot_be(arguments, message):

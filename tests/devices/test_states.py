@@ -226,10 +226,10 @@ def test_what_was_picked_is_said():
 @pytest.mark.parametrize(
     ("k", "by", "message"),
     [
-        (4, "even", "expected to pick from 2 to 3 states, as many as slm has, but got 4"),
-        (1, "even", "expected to pick from 2 to 3 states, as many as slm has, but got 1"),
-        (2.5, "even", r"expected the states to pick from slm as a whole number, but got 2\.5"),
-        (2, "odd", "expected states to be picked by even, control or spread, but got 'odd'"),
+        (4, "even", "the states to pick from slm as a whole number from 2 to 3, but got 4"),
+        (1, "even", "the states to pick from slm as a whole number from 2 to 3, but got 1"),
+        (2.5, "even", r"as a whole number from 2 to 3, but got 2\.5"),
+        (2, "odd", "out of even, control, spread, but got 'odd'"),
     ],
 )
 def test_picking_what_cannot_be_picked(k, by, message):

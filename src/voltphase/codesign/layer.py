@@ -30,15 +30,15 @@ class CodesignLayer(FixedDtype):
 
     Args:
         shape: (rows, columns) of pixels.
-        device_states: The states a pixel can take; or a panel, which says it of each pixel. Inactive pixels of a panel
-            have its fixed value and level 0, always.
-        relaxation: How a state is chosen differentiably; `Proximity()` if None.
+        device_states: Table of the states that a pixel can take, or a panel, which says it of each pixel. Inactive
+            pixels of a panel have its fixed value and level 0, always.
+        relaxation: Differentiable stand-in for the choice of a state; `Proximity()` if None.
         gain: The paper's regularisation factor lambda (eq. 5), multiplying the amplitude. Emulation only: hardware
             has none, and a common factor cannot change which detector region is brightest.
         amplitude_grad_scale: The other reading of eq. 5: a factor (the paper's 1 / lambda) on the part of the
             gradient that changes the amplitude, against the part that changes the phase. The forward pass does not
             know it.
-        seed: Of the initial scores and of every draw.
+        seed: Seed of the initial design and of every draw.
         dtype: Complex type of the modulation.
 
     Attributes:
@@ -131,7 +131,7 @@ class CodesignLayer(FixedDtype):
         return self.pixels.table
 
     def levels(self) -> Tensor:
-        """The level of each pixel, an int64 ``rows x columns`` tensor; 0 where a panel is inactive."""
+        """Return the level of each pixel, an int64 ``rows x columns`` tensor; 0 where a panel is inactive."""
         return self.pixels.levels(self.relaxation, self.design.detach())
 
     def states_at(self, levels: Tensor) -> Tensor:
@@ -176,12 +176,12 @@ class CodesignLayer(FixedDtype):
         self.design.copy_(torch.where(unknown, self.design, held))
 
     def attainable(self) -> Tensor:
-        """Which levels each pixel can be set to from any other, a boolean ``levels x rows x columns`` tensor."""
+        """Return which levels each pixel can be set to from any other, a boolean ``levels x rows x columns`` tensor."""
         return self.pixels.attainable(self.relaxation)
 
     @uncompiled
     def modulation(self) -> Tensor:
-        """The complex ``rows x columns`` map the light is multiplied by, gain included."""
+        """Return the complex ``rows x columns`` map the light is multiplied by, gain included."""
         with no_autocast(self.design.device.type):
             return self._modulation()
 
@@ -210,7 +210,7 @@ class CodesignLayer(FixedDtype):
         return self.modulation() * field
 
     def get_extra_state(self) -> Tensor:
-        """The number of draws so far, so that resumed training draws what it would have drawn."""
+        """Return the number of draws so far, so that resumed training draws what it would have drawn."""
         return torch.tensor(self.draws)
 
     def set_extra_state(self, state: Tensor) -> None:

@@ -34,7 +34,7 @@ class StateTable:
     @classmethod
     @with_standard_torch
     def of(cls, states: DeviceStates, dtype: torch.dtype = torch.complex64) -> StateTable:
-        """The table of a device, its complex values in ``dtype``, rounded once."""
+        """Return the table of a device, its complex values in ``dtype``, rounded once."""
         amplitude, phase = (torch.tensor(column, dtype=dtype.to_real()) for column in (states.amplitude, states.phase))
         values = torch.tensor(states.values(), dtype=dtype)
         spread = None

@@ -80,7 +80,7 @@ def measure_noise(states: DeviceStates) -> Noise | None:
 
 
 def _errors(control: NDArray[np.float64], values: NDArray[np.complex128]) -> tuple[NDArray, NDArray[np.float64]]:
-    """Each state less the cubic through its four nearest neighbours, and by what that magnifies independent noise."""
+    """Return each state less the cubic through its four nearest neighbours, and by what that magnifies noise."""
     count = len(values)
     at = np.arange(count)
     start = np.clip(at - 2, 0, count - 5)

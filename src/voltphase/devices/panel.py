@@ -43,7 +43,7 @@ class DevicePanel:
         regions: ``rows x columns`` whole numbers: which of the tables each pixel follows, counted from 0, or -1 where
             it is inactive. Kept as read-only int64.
         inactive_value: What the light is multiplied by at inactive pixels: 0 is black, 1 is clear.
-        name: Of the panel, or else that of its first table. Kept on one line.
+        name: Name of the panel, by default that of its first table. Kept on one line.
 
     Attributes:
         digest: SHA-256, in hexadecimal, of the map, the tables' digests and the inactive value, whatever the names.
@@ -87,13 +87,13 @@ class DevicePanel:
         border: int | tuple[int, int, int, int] = 0,
         inactive_value: complex = 0j,
     ) -> DevicePanel:
-        """A panel of pixels all alike, within an inactive border.
+        """Return a panel of pixels all alike, within an inactive border.
 
         Args:
-            states: Of every active pixel.
+            states: Table of states of every active pixel.
             shape: (rows, columns) of the panel, border included.
-            border: Its width in pixels all round, or (top, bottom, left, right).
-            inactive_value: What the light is multiplied by there.
+            border: Width of the border in pixels, the same all round or (top, bottom, left, right).
+            inactive_value: Complex factor on the light at inactive pixels.
 
         Raises:
             DeviceError: if the border is negative or leaves no pixel active.
@@ -125,7 +125,7 @@ class DevicePanel:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(rows, columns)."""
+        """The number of (rows, columns)."""
         rows, columns = self.regions.shape
         return rows, columns
 
@@ -146,22 +146,8 @@ class DevicePanel:
 
     @property
     def inactive(self) -> NDArray[np.bool_]:
-        """``rows x columns``: where no level can be set."""
+        """Where no level can be set, ``rows x columns``."""
         return self.regions == INACTIVE
-
-    def table_values(self) -> NDArray[np.complex128]:
-        """``(T + 1) x K``: the states of each table and, last, the inactive value ``K`` times.
-
-        Indexed by ``regions``, of which -1 is the last row, that is the states of each pixel.
-        """
-        return np.stack([*(table.values() for table in self.tables), np.full(len(self), self.inactive_value)])
-
-    def values(self) -> NDArray[np.complex128]:
-        """``K x rows x columns``: the states of each pixel, 16 bytes each.
-
-        That is gigabytes for a large panel of many levels; `table_values` and ``regions`` hold the same.
-        """
-        return self.table_values().T[:, self.regions]
 
     def states_at(self, levels: NDArray[np.integer]) -> NDArray[np.complex128]:
         """Return the complex factor on the light at each pixel; at inactive pixels the level does not matter.
@@ -185,7 +171,9 @@ class DevicePanel:
                 f"expected levels from 0 to {len(self) - 1} for {self.name}, but row {row}, column {column} has "
                 f"{levels[row, column]}"
             )
-        return self.table_values()[self.regions, levels]
+        # The last row is that of -1, the inactive pixels.
+        values = np.stack([*(table.values() for table in self.tables), np.full(len(self), self.inactive_value)])
+        return values[self.regions, levels]
 
     def pick(self, k: int, by: Pick = "spread") -> DevicePanel:
         """Choose ``k`` of the levels, the same ones of every table; see `DeviceStates.pick`.
@@ -194,7 +182,7 @@ class DevicePanel:
         summed squares.
 
         Args:
-            k: How many, from 2 to ``len(self)``.
+            k: Number of levels to keep, from 2 to ``len(self)``.
             by: The rule, as for `DeviceStates.pick`.
 
         Raises:

@@ -23,27 +23,22 @@ _MOST_EXCHANGED = 64
 def pick_levels(
     control: NDArray[np.float64], values: NDArray[np.complex128], k: int, by: str, name: str
 ) -> NDArray[np.int64]:
-    """The levels of ``k`` of the states, in ascending order of their control values.
+    """Return the levels of ``k`` of the states, in ascending order of their control values.
 
     Args:
         control: Control values, distinct, in any order.
         values: The complex states, ``K`` of them or, for several tables of one panel, ``K x T``; the distance of two
             levels is then taken over all tables together.
-        k: How many to choose.
+        k: Number of states to choose.
         by: One of `RULES`; see `voltphase.devices.DeviceStates.pick`.
-        name: Of the device, for errors.
+        name: Name of the device, for errors.
 
     Raises:
         DeviceError: if ``k`` is not a whole number from 2 to the number of states, or ``by`` is not one of `RULES`.
     """
     count = len(control)
-    wanted = checks.whole(k, f"the states to pick from {name}", error=DeviceError)
-    if not 2 <= wanted <= count:
-        raise DeviceError(f"expected to pick from 2 to {count} states, as many as {name} has, but got {wanted}")
-    if not isinstance(by, str) or by not in RULES:
-        raise DeviceError(
-            f"expected states to be picked by {', '.join(RULES[:-1])} or {RULES[-1]}, but got {checks.shown(by)}"
-        )
+    wanted = checks.whole(k, f"the states to pick from {name}", least=2, most=count, error=DeviceError)
+    checks.word(by, "a rule to pick states by", RULES, error=DeviceError)
     order = np.argsort(control, kind="stable")
     if wanted == count:
         chosen = np.arange(count)
@@ -78,7 +73,7 @@ def _over_range(control: NDArray[np.float64], k: int) -> NDArray[np.int64]:
 
 
 def _spread(values: NDArray[np.complex128], k: int) -> NDArray[np.int64]:
-    """Positions of ``k`` states whose smallest mutual distance is as large as exchanging single states makes it."""
+    """Return ``k`` positions whose smallest mutual distance is as large as exchanging single states makes it."""
     if k > _MOST_EXCHANGED:
         return np.sort(_farthest_points(values, k))
     chosen = [_exchanged(values, start) for start in (_farthest_points(values, k), _even(len(values), k))]

@@ -28,15 +28,15 @@ class FittedResponse:
     """Polynomials of amplitude and of phase against control value; see :func:`fit_response`.
 
     Attributes:
-        order: Of both polynomials.
+        order: Order of both polynomials.
         control_range: Lowest and highest control value, which the polynomials take as -1 and 1.
         amplitude: Coefficients of the Chebyshev polynomials T_0 to T_order.
-        phase: The same, in radians.
-        amplitude_error: Root mean square over the states of what the fitted amplitude is off.
-        phase_error: The same of the phase, in radians, over states with light.
-        error: The same of the complex value.
-        prediction_error: The same of states that the fit was not shown, each in turn; the two ends are always shown.
-            None where nothing could be left out.
+        phase: Coefficients of the polynomial of the phase, in radians.
+        amplitude_error: Root mean square error of the fitted amplitudes over the states.
+        phase_error: Root mean square error of the fitted phases in radians, over states with light.
+        error: Root mean square error of the fitted complex states.
+        prediction_error: Root mean square error of complex states that the fit was not shown, each in turn; the two
+            ends are always shown. None where nothing could be left out.
     """
 
     order: int
@@ -49,7 +49,7 @@ class FittedResponse:
     prediction_error: float | None
 
     def at(self, control: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Amplitude and phase, in radians, at control values within the range."""
+        """Return amplitude and phase, in radians, at control values within the range."""
         x = _normalised(control, self.control_range)
         terms = _terms(x, self.order)
         return terms @ self.amplitude, terms @ self.phase
@@ -71,8 +71,8 @@ def fit_response(states: DeviceStates, order: int | None = None) -> FittedRespon
     table may lie more than half a turn apart, where unwrapping would be wrong.
 
     Args:
-        states: What to fit.
-        order: Of the polynomials, from 1 to one less than there are states, where they go through all of them.
+        states: Table of states to fit.
+        order: Order of the polynomials, from 1 to one less than there are states, where they go through all of them.
 
     Raises:
         DeviceError: if the order is none of these.
@@ -122,7 +122,7 @@ def _fit(states: DeviceStates, order: int) -> FittedResponse:
 def _least_squares(
     basis: NDArray[np.float64], values: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Coefficients, and at each row what the fit to all other rows gives there; NaN where those do not determine it."""
+    """Return coefficients, and at each row what the fit to all other rows gives there, NaN if they do not fix it."""
     weighed = basis * weights[:, None]
     inverse = np.linalg.pinv(weighed)
     coefficients = inverse @ (values * weights)

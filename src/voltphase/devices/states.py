@@ -30,12 +30,12 @@ class DeviceStates:
     The level of a state is its index. The three columns are read-only float64 arrays of length ``K``.
 
     Args:
-        control: What the driver is sent for each level, in ``control_unit``: ``K`` distinct numbers.
+        control: ``K`` distinct values to send to the driver, one for each level, in ``control_unit``.
         amplitude: Factor on the amplitude of the light (not its intensity): ``K`` numbers of at least zero, one of
             them above.
-        phase: In radians, as measured: in any order, wrapped or not. ``K`` numbers.
-        name: Of the device. Kept on one line, as are unit and source.
-        control_unit: Of the control values, such as ``"grey level"`` or ``"V"``.
+        phase: ``K`` phases in radians as measured, in any order, wrapped or not.
+        name: Name of the device. Kept on one line, as are unit and source.
+        control_unit: Unit of the control values, such as ``"grey level"`` or ``"V"``.
         source: Where the figures come from, and what was done to them.
         spread: Standard deviation of repeated readings of each level about its complex value, as a distance on the
             complex plane: ``K`` numbers of at least zero, NaN where a level was read once. None, as if all were NaN,
@@ -108,7 +108,7 @@ class DeviceStates:
         return f"DeviceStates({self.name!r}, {len(self)} states, digest {self.digest[:12]})"
 
     def values(self) -> NDArray[np.complex128]:
-        """The states as ``K`` complex numbers, amplitude times exp(i phase)."""
+        """Return the states as ``K`` complex numbers, amplitude times exp(i phase)."""
         return (self.amplitude * np.exp(1j * self.phase)).astype(np.complex128)
 
     def states_at(self, levels: NDArray[np.integer]) -> NDArray[np.complex128]:
@@ -123,7 +123,7 @@ class DeviceStates:
         """Choose ``k`` of the states, in ascending order of control; states are never interpolated.
 
         Args:
-            k: How many, from 2 to ``len(self)``.
+            k: Number of states to keep, from 2 to ``len(self)``.
             by: ``"spread"`` spreads them on the complex plane, whatever their control values: the two farthest apart
                 first, then always the one farthest from those chosen (Gonzalez 1985, "Clustering to minimize the
                 maximum intercluster distance"), then, up to 64 states, single ones are exchanged as long as that takes
@@ -141,8 +141,8 @@ class DeviceStates:
         """Keep the given levels only, with a note on it in ``source``.
 
         Args:
-            levels: Which of the levels to keep, in the order they get.
-            by: How they were picked, for the note.
+            levels: Levels to keep, in the order they get.
+            by: Rule by which they were picked, for the note.
 
         Raises:
             DeviceError: if all of them are dark.
@@ -163,7 +163,7 @@ class DeviceStates:
         ).noting(note)
 
     def noting(self, note: str) -> DeviceStates:
-        """The same states, with a note on what was done to them at the end of ``source``."""
+        """Return the same states, with a note on what was done to them at the end of ``source``."""
         return replace(self, source=f"{self.source}; {note}" if self.source else note)
 
     def save(self, path: str | Path) -> None:
@@ -217,13 +217,31 @@ class DeviceStates:
             )
 
 
-def _spread(given: object, amplitude: NDArray[np.float64], name: str) -> NDArray[np.float64] | None:
-    """The spread as a read-only column; None if no level has one."""
-    count = len(amplitude)
+def as_numbers(given: object, what: str) -> NDArray[np.float64]:
+    """Return a list of numbers as a new array.
+
+    Args:
+        given: List or array of one number for each level.
+        what: What it is, for errors.
+
+    Raises:
+        DeviceError: if it is anything else.
+    """
     try:
-        values = np.array(given, dtype=np.float64)
+        return np.array(given, dtype=np.float64)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        raise DeviceError(f"expected a list of numbers as spread of {name}, but got {checks.shown(given)}") from error
+        raise DeviceError(f"expected a list of numbers as {what}, but got {checks.shown(given)}") from error
+
+
+def _read_only(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Minus zero would give equal tables different digests.
+    values += 0.0
+    values.setflags(write=False)
+    return values
+
+
+def _spread(given: object, amplitude: NDArray[np.float64], name: str) -> NDArray[np.float64] | None:
+    count, values = len(amplitude), as_numbers(given, f"spread of {name}")
     if values.shape != (count,):
         raise DeviceError(
             f"expected a spread for each of the {count} levels of {name}, but got an array of shape {values.shape}: "
@@ -243,16 +261,11 @@ def _spread(given: object, amplitude: NDArray[np.float64], name: str) -> NDArray
             f"expected spreads of {name} on the scale of its amplitudes, which go up to {amplitude.max():g}, but level "
             f"{level} has {values[level]:g}: divide by a hundred what is in per cent"
         )
-    values += 0.0
-    values.setflags(write=False)
-    return values
+    return _read_only(values)
 
 
 def _column(given: object, column: str, name: str) -> NDArray[np.float64]:
-    try:
-        values = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        raise DeviceError(f"expected a list of numbers as {column} of {name}, but got {checks.shown(given)}") from error
+    values = as_numbers(given, f"{column} of {name}")
     if values.ndim != 1:
         raise DeviceError(
             f"expected a list of numbers as {column} of {name}, but got an array of shape {values.shape}: "
@@ -270,13 +283,10 @@ def _column(given: object, column: str, name: str) -> NDArray[np.float64]:
             f"expected numbers of at most {_LARGEST:g} as {column} of {name}, but level {level} has {values[level]:g}: "
             "check the column's unit"
         )
-    # Minus zero would give equal tables different digests.
-    values += 0.0
-    values.setflags(write=False)
-    return values
+    return _read_only(values)
 
 
 def _comment(text: str) -> str:
-    """A comment as one cell of a CSV, which a spreadsheet neither cuts at its commas nor takes for several values."""
+    """Return a comment as one cell of a CSV, which a spreadsheet neither cuts nor takes for several values."""
     quoted = text.replace('"', '""')
     return f'"{quoted}"' if any(mark in text for mark in ',;"') else text

@@ -48,8 +48,8 @@ class Note:
     """One thing worth a look in a table.
 
     Attributes:
-        kind: What it is about, in a word.
-        text: A plain sentence.
+        kind: Subject of the note, in a word.
+        text: What there is to say, in a plain sentence.
         doubtful: Whether the table is likely to be wrong, rather than the device to be limited.
     """
 
@@ -63,15 +63,15 @@ class Summary:
     """A device in a few figures.
 
     Attributes:
-        levels: How many states there are.
+        levels: Number of states.
         phase_stroke: Largest less smallest phase, in radians, as the table gives them.
         amplitude_range: Smallest and largest amplitude.
         phase_monotonic: Whether the phase never falls, or never rises, with the control value.
-        amplitude_monotonic: The same of the amplitude.
+        amplitude_monotonic: Whether the amplitude never falls, or never rises, with the control value.
         largest_gap: The widest arc of the circle, in radians, that no state's phase falls into. States without light
             do not count; 2 pi / ``levels`` is the least it can be, 2 pi means that all phases are one.
-        duplicates: How many states repeat another one's complex value.
-        largest_spread: Of repeated readings of a level, as `DeviceStates.spread` has it; None where that is.
+        duplicates: Number of states that repeat another one's complex value.
+        largest_spread: Largest spread of repeated readings of a level; None if none is known.
         warnings: A plain sentence for each thing worth a look.
     """
 
@@ -105,7 +105,7 @@ def summary(states: DeviceStates) -> Summary:
 
 
 def notes(states: DeviceStates) -> list[Note]:
-    """What is worth a look in a table: the warnings of :func:`summary`, each with its kind."""
+    """Return what is worth a look in a table: the warnings of :func:`summary`, each with its kind."""
     return _notes(states, summary(states))
 
 
@@ -227,7 +227,7 @@ def _of_measurement(states: DeviceStates, brightest: float, noise: Noise | None)
 
 
 def _other_unit(stroke: float, largest: float) -> str:
-    """What a small stroke may be in another unit, as the end of a sentence; nothing where it is not likely."""
+    """Return what a small stroke may be in another unit, as the end of a sentence; nothing where it is not likely."""
     for unit, (low, high), factor in (("units of π", _FULL_IN_PI, "pi"), ("turns", _FULL_IN_TURNS, "2 pi")):
         if low <= stroke <= high and largest <= high:
             return f"; or the column is in {unit}, where this is a full turn, and has to be multiplied by {factor}"
@@ -243,7 +243,7 @@ def _not_amplitudes(largest: float) -> str:
 
 
 def closest(states: DeviceStates) -> tuple[int, int, float]:
-    """The two nearest states on the complex plane, and their distance."""
+    """Return the two nearest states on the complex plane, and their distance."""
     values = states.values()
     best = (0, 1, math.inf)
     for i in range(len(values) - 1):
@@ -278,7 +278,7 @@ def _largest_gap(phase: NDArray[np.float64]) -> float:
 
 
 def _duplicates(values: NDArray[np.complex128]) -> int:
-    """How many values lie on an earlier one; along the sorted real parts only close ones are compared."""
+    """Return how many values lie on an earlier one; along the sorted real parts only close ones are compared."""
     tolerance = _SAME * float(np.abs(values).max())
     values = values[np.argsort(values.real, kind="stable")]
     first = np.searchsorted(values.real, values.real - tolerance)

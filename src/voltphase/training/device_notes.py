@@ -59,7 +59,7 @@ def _of_choice(device: DeviceConfig, whole: Device) -> Iterator[str]:
 
 
 def _choice(device: DeviceConfig, whole: Device) -> Iterator[str]:
-    """Lines on which states are used, and what another choice would be."""
+    """Return lines on which states are used, and what another choice would be."""
     if device.levels is None or device.levels >= len(whole):
         return
     unused = len(whole) - device.levels

@@ -79,12 +79,12 @@ def _digest(tensors: dict[str, Tensor], described: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class StoredModel:
-    """What :func:`save_model` wrote.
+    """A trained network as it is stored.
 
     Attributes:
-        devices: The states of each layer's device, or its panel.
+        devices: Device of each layer.
         image_shape: (rows, columns) of the images the model takes.
-        parameters: Its state dict.
+        parameters: State dict of the network.
     """
 
     devices: list[Device]
@@ -93,7 +93,7 @@ class StoredModel:
 
 
 def read_model(path: str | Path) -> StoredModel:
-    """What is in a file that :func:`save_model` wrote.
+    """Return the network in a file that :func:`save_model` wrote.
 
     Raises:
         DataError: if the file is damaged, or not one of ours.

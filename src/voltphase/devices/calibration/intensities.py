@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from voltphase.core import checks
 from voltphase.core.errors import DeviceError
-from voltphase.devices.states import DeviceStates
+from voltphase.devices.states import DeviceStates, as_numbers
 
 
 def from_readings(
@@ -25,20 +25,20 @@ def from_readings(
     control_unit: str = "grey level",
     source: str = "",
 ) -> DeviceStates:
-    """States from the intensities a detector read: the amplitude is sqrt((intensity - dark) / (reference - dark)).
+    """Return states from intensities: the amplitude is sqrt((intensity - dark) / (reference - dark)).
 
     Readings below the dark one, as noise has it where a state lets no light through, count as dark; how many is
     recorded.
 
     Args:
-        control: What the driver was sent for each level, ``K`` numbers.
-        intensity: Read at each level, in any unit, ``K`` numbers.
-        phase: In radians, ``K`` numbers.
-        reference: Read without the device, or with an ideal one: one number, or ``K`` taken along with the levels,
-            which takes out the drift of the light source.
-        dark: Read without light.
-        name: Of the device.
-        control_unit: Of the control values.
+        control: ``K`` values that the driver was sent, one for each level.
+        intensity: ``K`` intensities read, one for each level, in any unit.
+        phase: ``K`` phases in radians.
+        reference: Intensity read without the device, or with an ideal one: one number, or ``K`` taken along with the
+            levels, which takes out the drift of the light source.
+        dark: Intensity read without light.
+        name: Name of the device.
+        control_unit: Unit of the control values.
         source: Where the readings come from.
 
     Raises:
@@ -57,7 +57,7 @@ def amplitude_of(
     dark: float,
     name: str,
 ) -> tuple[NDArray[np.float64], str]:
-    """The amplitudes that `from_readings` makes of intensities, and what was done.
+    """Return the amplitudes that `from_readings` makes of intensities, and what was done.
 
     Raises:
         DeviceError: as `from_readings`.
@@ -90,10 +90,10 @@ def normalise(
     """Divide all states, and their spread, by a reference: one of the levels, or a reading taken elsewhere.
 
     Args:
-        states: What to normalise.
-        level: Of the state to be 1 afterwards; or else
-        amplitude: Of the reference reading, above zero, and
-        phase: of the reference reading, in radians. It is subtracted as it is; no phase is wrapped.
+        states: Table of states to normalise.
+        level: Level of the state that becomes 1; None for a reference reading.
+        amplitude: Amplitude of the reference reading, above zero.
+        phase: Phase of the reference reading in radians. It is subtracted as it is; no phase is wrapped.
 
     Raises:
         DeviceError: if there is no such level, or the reference has no light.
@@ -131,7 +131,7 @@ def unwrap(states: DeviceStates, *, dark: float = 0.0) -> DeviceStates:
     largest step left, which is doubtful where it is near pi.
 
     Args:
-        states: What to unwrap.
+        states: Table of states to unwrap.
         dark: Amplitude up to which a state's phase is noise. Such states are stepped over, and put on the turn
             nearest to the brighter state before them.
 
@@ -179,9 +179,9 @@ def smooth(states: DeviceStates, window: int = 5, order: int = 2) -> DeviceState
     ones are taken as they are. The phase stays on its turn. The spread, which is that of the readings, stays too.
 
     Args:
-        states: What to smooth.
-        window: How many states each fit sees: odd, at most as many as there are.
-        order: Of the polynomial, below ``window``.
+        states: Table of states to smooth.
+        window: Number of states that each fit sees: odd, at most as many as there are.
+        order: Order of the polynomial, below ``window``.
 
     Raises:
         DeviceError: if ``window`` or ``order`` is none of these.
@@ -218,10 +218,7 @@ def smooth(states: DeviceStates, window: int = 5, order: int = 2) -> DeviceState
 
 
 def _numbers(given: object, what: str, name: str) -> NDArray[np.float64]:
-    try:
-        values = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        raise DeviceError(f"expected numbers as {what} of {name}, but got {checks.shown(given)}") from error
+    values = as_numbers(given, f"{what} of {name}")
     if not np.isfinite(values).all():
         raise DeviceError(
             f"expected finite numbers as {what} of {name}, but there are others: measure again, or leave the level out"
@@ -234,7 +231,4 @@ def _require_states(states: object) -> None:
 
 
 def _whole(given: object, what: str, low: int, high: int, name: str) -> int:
-    value = checks.whole(given, f"{what} for {name}", error=DeviceError)
-    if not low <= value <= high:
-        raise DeviceError(f"expected {what} {low} to {high} for {name}, but got {value}")
-    return value
+    return checks.whole(given, f"{what} for {name}", least=low, most=high, error=DeviceError)

@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 
 def rotation(angle: float) -> NDArray[np.float64]:
-    """The ``2 x 2`` matrix that turns a Jones vector by an angle."""
+    """Return the ``2 x 2`` matrix that turns a Jones vector by an angle."""
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
 def linear(angle: float) -> NDArray[np.float64]:
-    """The unit Jones vector of light polarised along an angle."""
+    """Return the unit Jones vector of light polarised along an angle."""
     return np.array([np.cos(angle), np.sin(angle)])
 
 
 def molecular_tilt(voltage: NDArray[np.float64], threshold: float, saturation: float) -> NDArray[np.float64]:
-    """The tilt of the molecules in the middle of a nematic cell, in radians from the plane of the cell.
+    """Return the tilt of the molecules in the middle of a nematic cell, in radians from the plane of the cell.
 
     Zero up to the threshold of the Freedericksz transition, then ``pi/2 - 2 arctan(exp(-(V - threshold)/saturation))``:
     the molecules stand upright far above it (Saleh and Lu 1990; ``saturation`` is their V_0, the excess voltage
@@ -33,23 +33,23 @@ def molecular_tilt(voltage: NDArray[np.float64], threshold: float, saturation: f
 
     Args:
         voltage: Root-mean-square voltages, any shape.
-        threshold: In volts.
-        saturation: In volts.
+        threshold: Voltage at which molecules begin to tilt.
+        saturation: Voltage above the threshold that tilts molecules by 49.6 degrees.
     """
     excess = np.maximum(voltage - threshold, 0.0) / saturation
     return np.pi / 2 - 2 * np.arctan(np.exp(-excess))
 
 
 def extraordinary_index(tilt: NDArray[np.float64], ordinary: float, extraordinary: float) -> NDArray[np.float64]:
-    """The index that light polarised along a director tilted towards the beam meets (the index ellipsoid)."""
+    """Return the index that light polarised along a director tilted towards the beam meets (the index ellipsoid)."""
     return 1 / np.sqrt((np.cos(tilt) / extraordinary) ** 2 + (np.sin(tilt) / ordinary) ** 2)
 
 
 def twisted_nematic(twist: float, retardance: NDArray[np.float64] | float) -> NDArray[np.complex128]:
-    """The Jones matrices of a cell whose director turns evenly from x at the entrance by ``twist`` at the exit.
+    """Return the Jones matrices of a cell whose director turns evenly from x at the entrance by ``twist`` at the exit.
 
     Args:
-        twist: In radians.
+        twist: Angle in radians by which the director turns.
         retardance: Half the phase between extraordinary and ordinary light over the cell, beta = pi (n_e - n_o) d /
             wavelength, any shape.
 

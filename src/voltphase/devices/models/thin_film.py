@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 
 def lorentz_lorenz(fraction: NDArray[np.float64], first: complex, second: complex) -> NDArray[np.complex128]:
-    """The complex index of a mixture finer than the wavelength, by the Lorentz-Lorenz relation.
+    """Return the complex index of a mixture finer than the wavelength, by the Lorentz-Lorenz relation.
 
     The polarisabilities ``(n**2 - 1) / (n**2 + 2)`` of the two materials add in proportion to their volumes (M. Born
     and E. Wolf, Principles of Optics, section 2.3).
 
     Args:
-        fraction: Of the volume that is the second material, 0 to 1, any shape.
-        first: Index at fraction 0.
-        second: Index at fraction 1.
+        fraction: Fraction of the volume that is the second material, 0 to 1, any shape.
+        first: Complex index at fraction 0.
+        second: Complex index at fraction 1.
     """
 
     def polarisability(index: complex) -> complex:
@@ -31,17 +31,17 @@ def lorentz_lorenz(fraction: NDArray[np.float64], first: complex, second: comple
 def film_transmission(
     index: NDArray[np.complex128], thickness: float, wavelength: float, before: float, after: float
 ) -> NDArray[np.complex128]:
-    """The complex amplitude that a film between two transparent media lets through at normal incidence.
+    """Return the complex amplitude that a film between two transparent media lets through at normal incidence.
 
     Airy's sum over the beams reflected within (Born and Wolf, section 1.6.4), scaled by the square root of
     ``after / before`` so that its square is the share of the power.
 
     Args:
-        index: Complex, of the film, any shape.
-        thickness: In metres.
-        wavelength: In vacuum, in metres.
-        before: Index where the light comes from.
-        after: Index where it goes.
+        index: Complex index of the film, any shape.
+        thickness: Thickness of the film in metres.
+        wavelength: Wavelength in vacuum, in metres.
+        before: Index of the medium that the light comes from.
+        after: Index of the medium that the light goes to.
     """
     delta = 2 * np.pi * index * thickness / wavelength
     through = (2 * before / (before + index)) * (2 * index / (index + after))
@@ -51,7 +51,7 @@ def film_transmission(
 
 
 def continuous_phase(values: NDArray[np.complex128], step: int) -> NDArray[np.float64]:
-    """The phase, in radians and from zero, of every ``step``-th value along a finely sampled curve.
+    """Return the phase, in radians and from zero, of every ``step``-th value along a finely sampled curve.
 
     Unwrapping needs neighbours less than half a turn apart, which the levels of a coarse device are not: so a model is
     evaluated in between them for this, and only for this.

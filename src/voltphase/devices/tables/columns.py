@@ -65,9 +65,9 @@ class Column:
     """A column of a table that is used.
 
     Attributes:
-        index: Where it is, counted from 0.
-        heading: What the header calls it; a number where there is no header.
-        unit: Its unit as written there.
+        index: Position of the column, counted from 0.
+        heading: Name in the header; a number where there is no header.
+        unit: Unit as the header writes it.
     """
 
     index: int
@@ -76,18 +76,18 @@ class Column:
 
 
 def phase_unit(words: str) -> str | None:
-    """The unit of `PHASE_UNITS` that some words are, or None."""
+    """Return the unit of `PHASE_UNITS` that some words are, or None."""
     bare = re.sub(r"[·*×]", " ", words.casefold().replace("π", "pi"))
     return _PHASE_WORDS.get(" ".join(bare.split()).removeprefix("x ").strip(" ."))
 
 
 def shown(unit: str) -> str:
-    """The unit of a phase in a sentence."""
+    """Return the unit of a phase in a sentence."""
     return _PHASE_SHOWN[unit]
 
 
 def is_relative(unit: str) -> bool:
-    """Whether a unit says that values are relative to something."""
+    """Return whether a unit says that values are relative to something."""
     return unit.casefold() in _RELATIVE
 
 
@@ -138,7 +138,7 @@ def columns_of(table: TextTable, chosen: Mapping[str, str], *, any_level: bool) 
 
 
 def _find_columns(header: Row, but: Collection[str] = ()) -> dict[str, Column]:
-    """The columns of a header by what they are; what has no name that is known is left out.
+    """Return the columns of a header by what they are; what has no name that is known is left out.
 
     Args:
         header: The row that names the columns.
@@ -182,7 +182,7 @@ def _find_columns(header: Row, but: Collection[str] = ()) -> dict[str, Column]:
 
 
 def _missing_columns(header: Row, found: Mapping[str, Column], lacking: Sequence[str]) -> DeviceError:
-    """The error for a header without some of the columns that a device needs."""
+    """Return the error for a header without some of the columns that a device needs."""
     known = {role: column.heading for role, column in found.items()}
     if list(lacking) == ["control"] and "level" in found:
         advice = (
@@ -208,7 +208,7 @@ def _check_roles(chosen: Mapping[str, str]) -> None:
 
 
 def _chosen_columns(header: Row | None, first: Row, chosen: Mapping[str, str]) -> dict[str, Column]:
-    """The columns that someone chose by name or by number from 1.
+    """Return the columns that someone chose by name or by number from 1.
 
     Args:
         header: The row that names the columns, if there is one.
@@ -243,14 +243,14 @@ def _chosen_columns(header: Row | None, first: Row, chosen: Mapping[str, str]) -
 
 
 def unit_of_control(column: Column) -> str:
-    """The unit that a column's heading gives control values, or what it calls them; empty if neither."""
+    """Return the unit that a column's heading gives control values, or what it calls them; empty if neither."""
     bare = _bare(column.heading)
     named = _plain(bare) in _NAMES["control"]
     return column.unit or ("" if _plain(bare).startswith("control") else _plain(bare) if named else bare)
 
 
 def _choosing(header: Row, known: Mapping[str, str], lacking: Sequence[str] = (), *options: str) -> str:
-    """The command that converts a table with these columns chosen, and those that are lacking in capitals."""
+    """Return the command that converts a table with these columns chosen, and those that are lacking in capitals."""
     words = ("control", "amplitude", "intensity", "phase", "spread", "repeat")
     pairs = [f"{role}={known[role]}" for role in words if role in known]
     quoted = [f'"{pair}"' if "," in pair else pair for pair in pairs]
@@ -258,7 +258,7 @@ def _choosing(header: Row, known: Mapping[str, str], lacking: Sequence[str] = ()
 
 
 def _role(heading: str) -> tuple[str, str]:
-    """What a column is by its name, and its unit as written; empty if it is none that is known."""
+    """Return what a column is by its name, and its unit as written; empty if it is none that is known."""
     words = _plain(heading)
     for role, names in _NAMES.items():
         for name in names:
@@ -268,7 +268,7 @@ def _role(heading: str) -> tuple[str, str]:
 
 
 def _unit(heading: str, name: str | None = None) -> str:
-    """The unit in a heading such as ``phase (rad)``, ``phase [rad]``, ``phase / rad`` or ``phase_rad``."""
+    """Return the unit in a heading such as ``phase (rad)``, ``phase [rad]``, ``phase / rad`` or ``phase_rad``."""
     text = " ".join(heading.replace("_", " ").split())
     rest = text[len(name) :] if name is not None else text[len(_bare(heading)) :]
     rest = rest.strip(" /,:;-").removeprefix("in ")

@@ -62,7 +62,7 @@ def read_folder(path: str | Path) -> tuple[dict[str, DeviceStates], dict[str, De
 
 
 def _found(folder: Path) -> dict[str, tuple[Path, ...] | DeviceError]:
-    """The files that each device in a folder is made of, or what is wrong with them."""
+    """Return the files that each device in a folder is made of, or what is wrong with them."""
     if not folder.is_dir():
         what = "a file" if folder.exists() else "not there"
         raise DeviceError(f"expected a folder of device tables, but {folder} is {what}: check the path")
@@ -87,7 +87,7 @@ def _found(folder: Path) -> dict[str, tuple[Path, ...] | DeviceError]:
 
 
 def _device(file: Path) -> tuple[str, tuple[Path, ...] | DeviceError]:
-    """What a device is called, and the files it is made of or what is wrong with them."""
+    """Return what a device is called, and the files it is made of or what is wrong with them."""
     if is_half_of_pair(file):
         try:
             with read_errors(file, DeviceError):

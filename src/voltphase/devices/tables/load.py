@@ -233,7 +233,7 @@ def _numbers(rows: tuple[Row, ...], column: Column, what: str) -> NDArray[np.flo
 
 
 def _amplitude(table: TextTable, columns: Mapping[str, Column], how: Reading) -> tuple[NDArray[np.float64], str]:
-    """The amplitudes, and what was done to get them."""
+    """Return the amplitudes, and what was done to get them."""
     rows = table.rows
     rooting = "intensity" in columns or how.intensity
     column = columns["intensity" if "intensity" in columns else "amplitude"]
@@ -297,7 +297,7 @@ def _rooting(table: TextTable, how: Reading, *options: str) -> str:
 def _levels(
     rows: tuple[Row, ...], columns: Mapping[str, Column], control: NDArray[np.float64], how: Reading
 ) -> tuple[NDArray[np.float64], str]:
-    """The level of each row, and how it was found if the table does not say."""
+    """Return the level of each row, and how it was found if the table does not say."""
     _, first, group = np.unique(control, return_index=True, return_inverse=True)
     by_order = np.argsort(np.argsort(first))[group].astype(np.float64)
     if "level" in columns:
@@ -325,7 +325,7 @@ def _control_unit(table: TextTable, column: Column, how: Reading) -> str:
 
 
 def _spreads(rows: tuple[Row, ...], columns: Mapping[str, Column]) -> NDArray[np.float64] | None:
-    """The column of spreads, NaN where a field is empty; None without such a column."""
+    """Return the column of spreads, NaN where a field is empty; None without such a column."""
     if "spread" not in columns:
         return None
     at = columns["spread"].index

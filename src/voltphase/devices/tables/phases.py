@@ -17,7 +17,7 @@ from voltphase.devices.tables.text_table import TextTable
 def in_radians(
     table: TextTable, rows: Sequence[Row], values: NDArray[np.float64], heading: str = "", given: str | None = None
 ) -> tuple[NDArray[np.float64], str]:
-    """The phases in radians, and what was done to get them; empty if nothing was.
+    """Return the phases in radians, and what was done to get them; empty if nothing was.
 
     Args:
         table: Where they come from; a comment ``# phase_unit:`` of it may say the unit.

@@ -13,9 +13,9 @@ class Mean:
     """Readings brought down to one per level, in ascending order of level.
 
     Attributes:
-        first: For each level, which reading was its first.
-        amplitude: Of the mean.
-        phase: Of the mean, in radians, on the turn nearest to the first reading.
+        first: Index of the first reading of each level.
+        amplitude: Amplitude of each mean.
+        phase: Phase of each mean in radians, on the turn nearest to the first reading.
         spread: Standard deviation of the complex readings about their mean, ``n - 1`` in the denominator; NaN for a
             level read once.
         note: What was done, for the ``source`` of the device; empty if every level was read once.
@@ -29,16 +29,16 @@ class Mean:
 
 
 def mean_of_repeats(level: NDArray[np.float64], amplitude: NDArray[np.float64], phase: NDArray[np.float64]) -> Mean:
-    """The mean reading of each level, taken on the complex plane.
+    """Return the mean reading of each level, taken on the complex plane.
 
     There a phase of 3.1 and one of -3.1 are neighbours, and a dark reading's meaningless phase has no weight; a mean of
     the phases would have neither. Readings that scatter in phase by a standard deviation s lose amplitude, to
     exp(-s**2 / 2) of it: that is the light the level gives on average, coherently.
 
     Args:
-        level: Of each reading, in any order, as often as it was read.
-        amplitude: Of each reading.
-        phase: Of each reading, in radians, wrapped or not.
+        level: Level of each reading, in any order, as often as it was read.
+        amplitude: Amplitude of each reading.
+        phase: Phase of each reading in radians, wrapped or not.
     """
     _, first, group, counts = np.unique(level, return_index=True, return_inverse=True, return_counts=True)
     # Turned back by the first reading's phase, what is left is small and keeps the turn that the reading was on. As

@@ -27,11 +27,11 @@ class Row:
     fields: tuple[str, ...]
 
     def error(self, message: str) -> DeviceError:
-        """An error that names file and line."""
+        """Return an error that names file and line."""
         return DeviceError(f"{self.path}:{self.line}: {message}")
 
     def number(self, index: int, what: str) -> float:
-        """The finite number in a field.
+        """Return the finite number in a field.
 
         Raises:
             DeviceError: if it is empty, not a number, NaN or infinite.
@@ -50,7 +50,7 @@ class Row:
 
 
 def as_number(text: str) -> float | None:
-    """The number a text is, with a decimal point or comma, or None.
+    """Return the number a text is, with a decimal point or comma, or None.
 
     NaN and infinities are numbers here, Python's ``1_000`` is not.
     """
@@ -91,6 +91,6 @@ def wavelength_of(notes: Mapping[str, str], path: Path) -> float | None:
 
 
 def cure(path: Path, *options: str) -> str:
-    """The command that converts a table, as it can be typed."""
+    """Return the command that converts a table, as it can be typed."""
     out = path.with_name(f"{path.stem}-clean.csv")
     return shell("voltphase", "device", "calibrate", path, *options, "--out", out)

@@ -63,11 +63,11 @@ def lines_of_text(path: Path, data: bytes, encoding: str | None, separator: str 
     """Cut a text into rows and comments.
 
     Args:
-        path: The file, to name in errors.
-        data: Its content.
-        encoding: Name of its encoding; None finds out.
-        separator: What separates its columns, or a word for it; None finds out.
-        most: How many rows are read at most.
+        path: Path of the file, to name in errors.
+        data: Bytes of the file.
+        encoding: Name of the encoding; None finds out.
+        separator: Mark between the columns, or a word for it; None finds out.
+        most: Largest number of rows to read.
 
     Raises:
         DeviceError: if it is no text, a cell holds the error of a formula, or encoding or separator do not fit.
@@ -119,7 +119,7 @@ def lines_of_text(path: Path, data: bytes, encoding: str | None, separator: str 
 
 
 def _logical(text: str) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank with their numbers, a quoted cell's line breaks turned into spaces."""
+    """Return the lines that are not blank with their numbers, a quoted cell's line breaks turned into spaces."""
     lines = text.split("\n")
     index = 0
     while index < len(lines):
@@ -137,7 +137,7 @@ def _logical(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _is_open(line: str) -> bool:
-    """Whether a line ends within a quoted cell."""
+    """Return whether a line ends within a quoted cell."""
     quoted, at_start, index = False, True, 0 if '"' in line else len(line)
     while index < len(line):
         character = line[index]
@@ -154,13 +154,13 @@ def _is_open(line: str) -> bool:
 
 
 def is_comment(line: str) -> bool:
-    """Whether a line, or the first cell of one, begins a comment."""
+    """Return whether a line, or the first cell of one, begins a comment."""
     bare = line.lstrip(' "\t')
     return bare.startswith("#") and not _FAILED.match(bare)
 
 
 def _unwrapped(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    """The lines, without quotes around each whole one: what is left of a table that was opened as a single column."""
+    """Return the lines without quotes around each whole one, as a table opened as a single column has them."""
     if not any(line.startswith('"') for _, line in lines):
         return lines
     found: list[list[tuple[int, str]]] = []
@@ -176,7 +176,7 @@ def _unwrapped(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
 
 
 def _found_separator(lines: list[str]) -> str | None:
-    """The separator with which a table's cells are numbers; of a table without any, the one that its header has."""
+    """Return the separator with which cells are numbers; of a table without any, the one that its header has."""
 
     def fit(separator: str | None) -> tuple[int, int, int]:
         counts: Counter[tuple[int, int]] = Counter()
@@ -218,7 +218,7 @@ def _split(line: str, separator: str | None) -> tuple[str, ...]:
 
 
 def _comment(line: str, separator: str | None, mark: str) -> str:
-    """A comment's text, without what a spreadsheet has put around it and with ``mark`` where it was cut into cells."""
+    """Return a comment without what a spreadsheet has put around it, with ``mark`` where it was cut into cells."""
     bare = line.strip(" \t")
     if bare.startswith('"') or (separator is not None and separator in bare):
         with suppress(csv.Error):
@@ -230,7 +230,7 @@ def _comment(line: str, separator: str | None, mark: str) -> str:
 
 
 def trimmed(cells: tuple[str, ...]) -> tuple[str, ...]:
-    """The cells without empty ones at the end."""
+    """Return the cells without empty ones at the end."""
     end = len(cells)
     while end and not cells[end - 1].strip():
         end -= 1
@@ -238,7 +238,7 @@ def trimmed(cells: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _decoded(path: Path, data: bytes, encoding: str | None) -> tuple[str, str]:
-    """The text and the name of its encoding."""
+    """Return the text and the name of its encoding."""
     if encoding is not None:
         try:
             text = data.decode(encoding)

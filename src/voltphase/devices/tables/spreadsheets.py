@@ -17,7 +17,7 @@ _WIDEST: Final = 1024
 
 
 def is_archive(data: bytes) -> bool:
-    """Whether a file is a spreadsheet, old or new, by its first bytes."""
+    """Return whether a file is a spreadsheet, old or new, by its first bytes."""
     return data.startswith((b"PK\x03\x04", _XLS))
 
 
@@ -25,10 +25,10 @@ def read_sheet(path: Path, data: bytes, sheet: str | None, most: int) -> tuple[s
     """Read one sheet of a workbook: its name and, for each row, its number and its cells as text.
 
     Args:
-        path: The file, to name in errors.
-        data: Its content.
+        path: Path of the file, to name in errors.
+        data: Bytes of the file.
         sheet: Name, or number from 1, of the sheet; None takes the only one that holds something.
-        most: How many rows are read at most.
+        most: Largest number of rows to read.
 
     Raises:
         DeviceError: if it is no workbook that can be read, openpyxl is not installed, there is no such sheet, or a

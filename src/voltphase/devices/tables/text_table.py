@@ -199,7 +199,7 @@ def _without_thousands(cell: str, decimal: str) -> str:
 
 
 def missing(path: Path) -> DeviceError:
-    """The error for a file that is not there; it names files of that folder whose names are close."""
+    """Return the error for a file that is not there; it names files of that folder whose names are close."""
     folder = path.parent
     if not folder.is_dir():
         return DeviceError(f"expected a device table at {path}, but there is no folder {folder}: check the path")

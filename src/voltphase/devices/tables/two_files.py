@@ -45,7 +45,7 @@ class Pair:
 
 
 def find_pair(path: Path) -> Pair | None:
-    """The pair that a path stands for: either file, or the prefix of both; None if neither file is there.
+    """Return the pair that a path stands for: either file, or the prefix of both; None if neither file is there.
 
     Raises:
         DeviceError: if one of the files is there and the other is not, or there is a choice of others.
@@ -80,12 +80,12 @@ def find_pair(path: Path) -> Pair | None:
 
 
 def is_half_of_pair(path: Path) -> bool:
-    """Whether a file is named like one of a pair."""
+    """Return whether a file is named like one of a pair."""
     return any(path.name.endswith(f"-{kind}.csv") for kind in ("phase", *_LIGHT))
 
 
 def only_pair(folder: Path) -> Pair:
-    """The one pair in a folder.
+    """Return the one pair in a folder.
 
     Raises:
         DeviceError: if there is none, or more than one.
@@ -112,7 +112,7 @@ def load_pair(
     phase_unit: str | None = None,
     given: Mapping[str, str] | None = None,
 ) -> DeviceStates:
-    """The states of a device measured into two files, joined by control value, in ascending order of it.
+    """Return the states of a device measured into two files, joined by control value, in ascending order of it.
 
     Args:
         pair: The files.
@@ -180,7 +180,7 @@ def _same_controls(
 
 
 def _amplitude(reading: NDArray[np.float64], value: NDArray[np.float64], pair: Pair) -> tuple[NDArray[np.float64], str]:
-    """The amplitudes, and a sentence on how they were had from the values of the file.
+    """Return the amplitudes, and a sentence on how they were had from the values of the file.
 
     A file named "intensity" may hold amplitudes, and does in tables in circulation; the readings, which are
     intensities, tell.
@@ -207,7 +207,7 @@ def _amplitude(reading: NDArray[np.float64], value: NDArray[np.float64], pair: P
 
 
 def _stray(reading: NDArray[np.float64], value: NDArray[np.float64]) -> dict[str, float]:
-    """How far the values are from each law, root mean square, after the best common scale."""
+    """Return how far the values are from each law, root mean square, after the best common scale."""
     largest_value = float(value.max())
     if reading.max() <= 0 or reading.min() < 0 or not 0 < largest_value < math.inf:
         return dict.fromkeys(_LIGHT, math.inf)
