@@ -35,11 +35,12 @@ SPEED_BATCH = 100
 def add(run: Path, command: str) -> Path:
     """Keep the figures of a run folder and return the file they are kept in."""
     folder = RunFolder(run)
+    config = folder.read_config()
     path = RUNS / f"{run.name}.json"
     kept = {
         "command": command,
-        "summary": folder.read_summary(),
-        "config": public_settings(folder.read_config()),
+        "summary": folder.read_summary(config.task.build().metrics),
+        "config": public_settings(config),
         "epochs": folder.read_metrics(),
     }
     write_json(path, kept)

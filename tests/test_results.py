@@ -6,7 +6,9 @@ from types import ModuleType
 
 import pytest
 
+from voltphase.config import load_config
 from voltphase.core.errors import OutputError
+from voltphase.training import train
 
 ROOT = Path(__file__).parent.parent
 
@@ -49,3 +51,17 @@ def test_the_picture_at_the_top_of_the_readme_is_drawn_by_a_command(
     results.main()
     assert drawn == [(Path("runs/mine"), ROOT / "docs" / "figures" / "overview.png")]
     assert "](docs/figures/overview.png)" in readme.read_text(encoding="utf-8")
+
+
+def test_the_figures_of_a_run_are_kept_and_shown(
+    results: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sizes = ["optics.size=16", "optics.depth=1", "training.epochs=1", "data.train_limit=20", "data.test_limit=10"]
+    summary = train(load_config("digits", sizes), tmp_path / "mine")
+    monkeypatch.setattr(results, "RUNS", tmp_path / "runs")
+    (tmp_path / "runs").mkdir()
+    results.add(tmp_path / "mine", "voltphase train digits")
+    [line] = results.accuracy_table(tmp_path / "runs").splitlines()[2:]
+    assert line.startswith(
+        f"| `voltphase train digits` | modelled tn-slm, 8 states | **{summary['test_accuracy']:.4f}**"
+    )
