@@ -43,7 +43,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert "the other 252 are not used" in lines[0]
-    lines = lines[4:]
+    assert "back end" in lines[4]
+    lines = lines[5:]
     assert lines[0].startswith("epoch 1/2  test 0.")
     assert lines[1].startswith("epoch 2/2  test 0.")
     assert lines[2].startswith("test accuracy ")
