@@ -91,10 +91,10 @@ def test_only_states_that_the_device_has(device: Device, relaxation: Relaxation,
         bench = deploy(model, Path(folder) / "bench")
         emulator = Emulator.from_folder(bench)
         (exported,), (record,) = emulator.modulations(), emulator.manifest.layers
-        image = np.asarray(Image.open(bench / record.image.name))
+        image = np.asarray(Image.open(bench / record.target.files[0].file))
     assert distance(exported.numpy(), device) == 0
     np.testing.assert_allclose(exported, evaluated, rtol=0, atol=1e-15)
-    np.testing.assert_array_equal(np.array(record.codes)[levels.numpy()], image)
+    np.testing.assert_array_equal(np.array(record.target.details["codes"])[levels.numpy()], image)
     if device.control_unit == "grey level":
         np.testing.assert_array_equal(image, device.control[levels.numpy()])
     reported = [make(levels.numpy(), layer.device_states) for make in (amplitude_map, phase_map)]
@@ -103,5 +103,5 @@ def test_only_states_that_the_device_has(device: Device, relaxation: Relaxation,
     if device.inactive.any():
         inactive = torch.tensor(device.inactive)
         assert not levels[inactive].any()
-        assert (image[device.inactive] == record.codes[0]).all()
+        assert (image[device.inactive] == record.target.details["codes"][0]).all()
         assert (exported[inactive] == device.inactive_value).all()
