@@ -54,7 +54,7 @@ def test_mixed_devices_train_deploy_and_verify_like_any_other(tmp_path: Path):
     assert f"accuracy {summary['test_accuracy']:.4f} from the files" in verdict
     assert "50 of 50 predictions equal" in verdict
     manifest = json.loads((bench / "manifest.json").read_text())
-    assert ["panel" in layer for layer in manifest["layers"]] == [False, True, False, False, False]
+    assert [layer["regions"] is not None for layer in manifest["layers"]] == [False, True, False, False, False]
     levels = [np.load(bench / f"layer-{number}-levels.npy") for number in range(1, 6)]
     assert [int(of_layer.max()) < k for of_layer, k in zip(levels, (5, 16, 2, 2, 4), strict=True)] == [True] * 5
     page = Path(call("report", run).removeprefix("report: ").strip()).read_text(encoding="utf-8")
