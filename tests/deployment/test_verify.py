@@ -58,7 +58,7 @@ def test_other_logits_fail(deployed, dataset):
     assert result.predictions_equal < result.images
     assert result.logits_different == 60  # the middle one of three stays
     failed = [check.what for check in result.checks if check.passed is False]
-    assert failed == ["logits", "predictions", "accuracy"]
+    assert failed[:2] == ["logits", "predictions"]  # the accuracy may be as large by chance
     assert str(result).splitlines()[-1].startswith("FAILED: ")
 
 
