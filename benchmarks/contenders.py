@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 import voltphase as vp
 from benchmarks.floor import floor_calls
+from voltphase.core import buffers
 from voltphase.devices import DeviceStates
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.backends.cpu.executor import CpuExecutor
@@ -79,6 +81,20 @@ def voltphase_donn(setting: Setting, engine: Engine = "auto") -> Calls:
     model = _donn(setting, engine)
     images = torch.randint(0, 256, (setting.batch, IMAGE, IMAGE), dtype=torch.uint8, device=setting.device)
     return _calls(model, images, setting)
+
+
+def fresh_memory(setting: Setting) -> Calls:
+    """:func:`voltphase_donn` with memory from the operating system each time, instead of used again."""
+    calls = voltphase_donn(setting)
+
+    def fresh(call: Callable[[], object]) -> Callable[[], object]:
+        def run() -> None:
+            with patch.object(buffers, "_SMALLEST", sys.maxsize):
+                call()
+
+        return run
+
+    return Calls(fresh(calls.train), fresh(calls.infer))
 
 
 def floor(setting: Setting, engine: Engine = "auto") -> Calls:
@@ -210,6 +226,7 @@ def torchoptics(setting: Setting) -> Calls:
 
 CONTENDERS: dict[str, Callable[[Setting], Calls]] = {
     "voltphase": voltphase_donn,
+    "voltphase-fresh-memory": fresh_memory,
     "floor": floor,
     "torch-fft": plain_fft,
     "lightridge-pad50": functools.partial(lightridge, pad=50),
