@@ -40,13 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         draw_figure(RESULTS, options.out)
         return 0
     if options.command == "versions":
-        found = compare(options.old, rounds=options.rounds, threads=options.threads or torch.get_num_threads())
-        for row in found:
+        found = []
+        for row in compare(options.old, rounds=options.rounds, threads=options.threads or torch.get_num_threads()):
+            found.append({**row, **machine("cpu")})
             print(
                 f"{row['method']:<18}{row['size']:>5}{row['old_ms_per_image']:>10.3f}{row['new_ms_per_image']:>10.3f} "
-                f"ms an image, ratio {row['ratio']:.3f}; memory ratio {row['memory_ratio']:.3f}"
+                f"ms an image, ratio {row['ratio']:.3f}; memory ratio {row['memory_ratio']:.3f}",
+                flush=True,
             )
-        write_json(options.json or RESULTS / "versions-cpu.json", [{**row, **machine("cpu")} for row in found])
+        write_json(options.json or RESULTS / "versions-cpu.json", found)
         return 0
     chosen = ("step", "sizes", "levels") if options.command == "all" else (options.command,)
     for command in chosen:

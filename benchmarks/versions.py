@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -85,8 +85,8 @@ class Version:
         self._process.communicate()
 
 
-def compare(old: Path, *, cases: Sequence[Case] = CASES, rounds: int, threads: int) -> list[dict[str, Any]]:
-    """Return a row for each case: medians of both versions, their ratio, and peaks of memory.
+def compare(old: Path, *, cases: Sequence[Case] = CASES, rounds: int, threads: int) -> Iterator[dict[str, Any]]:
+    """Yield a row for each case: medians of both versions, their ratio, and peaks of memory.
 
     Args:
         old: Folder of the checkout of the other version.
@@ -95,7 +95,6 @@ def compare(old: Path, *, cases: Sequence[Case] = CASES, rounds: int, threads: i
         threads: Number of threads to compute with.
     """
     roots = {"old": old.resolve(), "new": HERE}
-    rows = []
     for case in cases:
         versions = {name: Version(root, threads) for name, root in roots.items()}
         seconds: dict[str, list[float]] = {name: [] for name in versions}
@@ -114,8 +113,7 @@ def compare(old: Path, *, cases: Sequence[Case] = CASES, rounds: int, threads: i
             fresh.close()
         row["ratio"] = statistics.median(new / old for old, new in zip(seconds["old"], seconds["new"], strict=True))
         row["memory_ratio"] = row["new_peak_memory_mb"] / row["old_peak_memory_mb"]
-        rows.append(row)
-    return rows
+        yield row
 
 
 def _answer() -> None:
