@@ -279,7 +279,7 @@ PLAIN = "control,amplitude,phase\n0,1,0\n1,0.5,1\n"
         (PLAIN, ("--intensity", "--reference", "0"), "above the dark one"),
         (PLAIN, ("--smooth", "4"), "expected window"),
         (PLAIN, ("--smooth-order", "1"), "expected --smooth WINDOW"),
-        (PLAIN, ("--normalise", "2"), "expected level 0 to 1"),
+        (PLAIN, ("--normalise", "2"), "from 0 to 1, but got 2"),
         (PLAIN, ("--normalise", "0.5"), "expected a level or the word brightest"),
         (PLAIN, ("--normalise", "inf"), "expected a level or the word brightest"),
         (PLAIN, ("--unwrap-dark", "2"), "expected some states"),
