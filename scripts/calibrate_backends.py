@@ -6,7 +6,7 @@ Measures the reference back end's maps one by one, and training steps of the CPU
 field (the least of the repeats, interleaved, as other work on a machine only ever adds), what the present constants
 expect, and the constants that fit best. One thread is timed by what it uses of a processor, several by the clock. With
 ``--json`` writes the figures with the hardware, the versions and the commit. The constants live in
-``voltphase.optics.map_choice`` and ``voltphase.optics.backends.cpu.costs``.
+``voltphase.optics.kernels.map_choice`` and ``voltphase.optics.backends.cpu.costs``.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ import torch
 from torch import Tensor
 
 from voltphase.core.files import write_json
-from voltphase.optics import map_choice
 from voltphase.optics.backends import CpuBackend, Options
 from voltphase.optics.backends.cpu import costs
 from voltphase.optics.backends.cpu.planner import make_plan
-from voltphase.optics.common_grid import CommonGrid
-from voltphase.optics.kernel import Convolution, Kernel, Matrix, Separable, Toeplitz
+from voltphase.optics.kernels import map_choice
+from voltphase.optics.kernels.common_grid import CommonGrid
+from voltphase.optics.kernels.kernel import Convolution, Kernel, Matrix, Separable, Toeplitz
 from voltphase.optics.stack import Stack
 from voltphase.training.provenance import commit, hardware, versions
 

@@ -20,10 +20,10 @@ from torch import Tensor
 
 from voltphase.core.files import write_json
 from voltphase.optics import AngularSpectrum
-from voltphase.optics.common_grid import CommonGrid, common_grid
 from voltphase.optics.grid import Grid
-from voltphase.optics.kernel import Convolution
-from voltphase.optics.maps import FourierMap, LinearMap
+from voltphase.optics.kernels.common_grid import CommonGrid, common_grid
+from voltphase.optics.kernels.kernel import Convolution
+from voltphase.optics.kernels.maps import FourierMap, LinearMap
 from voltphase.optics.methods.accuracy.exact_light import Waves, half_bands, response
 from voltphase.optics.methods.formulas import carrier
 from voltphase.optics.methods.geometry import Geometry

@@ -22,7 +22,7 @@ MOST_FILES_OF_A_FOLDER = 13
 # What is not there yet: these lists only get shorter.
 LONGER_MODULES: set[str] = set()
 LONGER_FUNCTIONS: set[str] = set()
-FULLER_FOLDERS = {"optics"}
+FULLER_FOLDERS: set[str] = set()
 
 MODULES = {path: path.read_text(encoding="utf-8") for path in sorted(SOURCE.rglob("*.py"))}
 

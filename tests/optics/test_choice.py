@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from voltphase.core.errors import SamplingError
 from voltphase.optics import FocalPlane, FresnelTransfer, Propagator, SamplingWarning
 from voltphase.optics.grid import Grid
-from voltphase.optics.map_choice import Cost, product_cost
+from voltphase.optics.kernels.map_choice import Cost, product_cost
 from voltphase.optics.methods import formulas as kernels
 from voltphase.optics.methods.auto import best_method
 from voltphase.optics.methods.base import aliasing_limit

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voltphase.core.units import metres
-from voltphase.optics.common_grid import common_grid, good_size
 from voltphase.optics.grid import Grid
+from voltphase.optics.kernels.common_grid import common_grid, good_size
 from voltphase.optics.methods.geometry import Geometry
 
 sizes = st.integers(1, 12)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from voltphase.core.errors import GeometryError
-from voltphase.optics.common_grid import common_grid
 from voltphase.optics.grid import Grid
-from voltphase.optics.kernel import Composition, Convolution, Diagonal, Matrix, Selection, Separable, Toeplitz
+from voltphase.optics.kernels.common_grid import common_grid
+from voltphase.optics.kernels.kernel import Composition, Convolution, Diagonal, Matrix, Selection, Separable, Toeplitz
 
 made: list[tuple[int, ...]] = []
 

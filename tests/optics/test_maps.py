@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voltphase.optics import FresnelTransfer, Propagator
-from voltphase.optics import maps as module
 from voltphase.optics.grid import Grid
-from voltphase.optics.maps import EvenOddMap, MatrixMap, sandwich
+from voltphase.optics.kernels import maps as module
+from voltphase.optics.kernels.maps import EvenOddMap, MatrixMap, sandwich
 from voltphase.optics.methods.geometry import Geometry
 
 WAVELENGTH = 532e-9
@@ -38,7 +38,7 @@ def test_halves_are_taken_where_they_are_cheaper_and_there_are_any(size: int, of
 
 @pytest.mark.parametrize("engine", ["fft", "matrix"])
 def test_a_large_batch_goes_through_in_parts(engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voltphase.optics.map_choice.MatrixMap", EvenOddMap)
+    monkeypatch.setattr("voltphase.optics.kernels.map_choice.MatrixMap", EvenOddMap)
     propagator = Propagator(
         Grid((6, 7), 36e-6),
         wavelength=WAVELENGTH,

@@ -11,7 +11,7 @@ from voltphase import validation
 from voltphase.core.errors import OutputError
 from voltphase.optics import FresnelTransfer
 from voltphase.optics.backends import BACKENDS
-from voltphase.optics.maps import FourierMap
+from voltphase.optics.kernels.maps import FourierMap
 from voltphase.validation import Comparison, suite
 from voltphase.validation.cases import methods as agreement
 from voltphase.validation.comparison import ADJOINT, CLOSED_FORM, ROUNDING

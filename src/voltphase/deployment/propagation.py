@@ -16,7 +16,7 @@ from voltphase.core.units import LONGEST_DISTANCE
 from voltphase.deployment.formulas import FORMULAS
 from voltphase.deployment.records import Record, refuse, refusing
 from voltphase.optics import AngularSpectrum, Method
-from voltphase.optics.common_grid import common_grid
+from voltphase.optics.kernels.common_grid import common_grid
 from voltphase.optics.methods import METHODS
 from voltphase.optics.methods.accuracy.exact_light import half_bands
 from voltphase.optics.methods.geometry import Geometry

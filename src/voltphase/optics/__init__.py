@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voltphase.optics.elements import Aperture, Element, ThinLens, circular_aperture, rectangular_aperture, thin_lens
 from voltphase.optics.explain import Explanation
-from voltphase.optics.kernel import Kernel
+from voltphase.optics.kernels.kernel import Kernel
 from voltphase.optics.methods import (
     METHODS,
     AngularSpectrum,

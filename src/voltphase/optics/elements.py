@@ -12,7 +12,7 @@ from voltphase.core.dtypes import FixedDtype, with_standard_torch
 from voltphase.core.errors import GeometryError, SamplingError
 from voltphase.core.units import FOCAL_LENGTH, OFFSET, SIZE, metres, require_finite, require_length, require_wavelength
 from voltphase.optics.grid import Grid
-from voltphase.optics.kernel import Diagonal
+from voltphase.optics.kernels.kernel import Diagonal
 from voltphase.optics.methods.formulas import phasor
 from voltphase.optics.precision import require_complex, require_field
 

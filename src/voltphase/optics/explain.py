@@ -13,7 +13,7 @@ from voltphase.optics.backends.base import Executor
 from voltphase.optics.elements import Element
 from voltphase.optics.gap import Gap, Path
 from voltphase.optics.grid import Grid
-from voltphase.optics.map_choice import Way
+from voltphase.optics.kernels.map_choice import Way
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.optics.sampling import Limit
 

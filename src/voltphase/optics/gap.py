@@ -15,8 +15,8 @@ from voltphase.core.errors import ConfigError, GeometryError
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.elements import Element
 from voltphase.optics.grid import Grid
-from voltphase.optics.kernel import Kernel
-from voltphase.optics.map_choice import Way, ways
+from voltphase.optics.kernels.kernel import Kernel
+from voltphase.optics.kernels.map_choice import Way, ways
 from voltphase.optics.methods.accuracy.rough_error import error_limit, rough_error
 from voltphase.optics.methods.auto import best_method, checked_method, find_method
 from voltphase.optics.methods.base import Method, aliasing_limit

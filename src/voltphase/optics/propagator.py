@@ -15,8 +15,8 @@ from voltphase.optics.elements import Element
 from voltphase.optics.explain import Explanation
 from voltphase.optics.gap import Gap, Path, beyond_numbers, gaps_between
 from voltphase.optics.grid import Grid
-from voltphase.optics.kernel import Separable
-from voltphase.optics.maps import DiagonalMap
+from voltphase.optics.kernels.kernel import Separable
+from voltphase.optics.kernels.maps import DiagonalMap
 from voltphase.optics.methods.accuracy.rough_error import rough_error
 from voltphase.optics.methods.auto import candidates
 from voltphase.optics.methods.base import Method

@@ -9,7 +9,7 @@ from itertools import pairwise
 from torch import Tensor
 
 from voltphase.core.errors import GeometryError
-from voltphase.optics.kernel import Kernel, Separable, Shape
+from voltphase.optics.kernels.kernel import Kernel, Separable, Shape
 
 
 @dataclass(frozen=True, eq=False)

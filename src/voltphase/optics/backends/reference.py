@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from voltphase.core import checks
 from voltphase.core.dtypes import exact_products, matrix_products, with_standard_torch
 from voltphase.optics.backends.base import BACKENDS, Backend, Executor, Options
-from voltphase.optics.kernel import Kernel
-from voltphase.optics.map_choice import PER_POINT, Way, cheapest
-from voltphase.optics.maps import LinearMap
+from voltphase.optics.kernels.kernel import Kernel
+from voltphase.optics.kernels.map_choice import PER_POINT, Way, cheapest
+from voltphase.optics.kernels.maps import LinearMap
 from voltphase.optics.stack import Stack, walk
 
 

@@ -10,8 +10,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from voltphase.core.errors import GeometryError
-from voltphase.optics.common_grid import CommonGrid, common_grids
-from voltphase.optics.kernel import Convolution, Kernel, Spectral, SpectralParts
+from voltphase.optics.kernels.common_grid import CommonGrid, common_grids
+from voltphase.optics.kernels.kernel import Convolution, Kernel, Spectral, SpectralParts
 from voltphase.optics.methods import formulas
 from voltphase.optics.methods.accuracy.exact_light import Waves, half_bands, response
 from voltphase.optics.methods.base import METHODS, Method, lit_limits

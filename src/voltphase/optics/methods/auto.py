@@ -6,7 +6,7 @@ import torch
 
 from voltphase.core import checks
 from voltphase.core.errors import GeometryError
-from voltphase.optics.common_grid import common_grids
+from voltphase.optics.kernels.common_grid import common_grids
 from voltphase.optics.methods.accuracy.rough_error import TOLERANCE, WITHIN, rough_error
 from voltphase.optics.methods.angular_spectrum import AngularSpectrum
 from voltphase.optics.methods.base import METHODS, Method

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from voltphase.core.errors import GeometryError
 from voltphase.core.units import metres
-from voltphase.optics.common_grid import LARGEST_STRIDE, CommonGrid, common_grids
-from voltphase.optics.kernel import Convolution
+from voltphase.optics.kernels.common_grid import LARGEST_STRIDE, CommonGrid, common_grids
+from voltphase.optics.kernels.kernel import Convolution
 from voltphase.optics.methods import formulas
 from voltphase.optics.methods.accuracy.sample_pairs import Pairs
 from voltphase.optics.methods.base import METHODS, Method, require_distance, step_limit

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from voltphase.optics import gaussian_beam, thin_lens
 from voltphase.optics.grid import Grid
-from voltphase.optics.map_choice import Way, ways
-from voltphase.optics.maps import EvenOddMap, MatrixMap
+from voltphase.optics.kernels.map_choice import Way, ways
+from voltphase.optics.kernels.maps import EvenOddMap, MatrixMap
 from voltphase.optics.methods import METHODS, FresnelTransfer, formulas
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.validation.comparison import ADJOINT, CLOSED_FORM, ROUNDING, CaseResult, Comparison, largest, relative

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from torch import Tensor
 
-from voltphase.optics.even_odd import join_halves, split_halves
+from voltphase.optics.kernels.even_odd import join_halves, split_halves
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class FieldLayout:
 
     Args:
         shape: (rows, columns) of the plane.
-        even_odd: Whether both axes are held in halves, see :mod:`voltphase.optics.even_odd`; otherwise each axis counts
-            as one half, in natural order.
+        even_odd: Whether both axes are held in halves, see :mod:`voltphase.optics.kernels.even_odd`; otherwise each
+            axis counts as one half, in natural order.
         transposed: Whether the rows in memory are the plane's columns.
     """
 

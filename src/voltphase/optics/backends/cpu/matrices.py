@@ -11,7 +11,7 @@ from torch import Tensor
 from voltphase.optics.backends.cpu.costs import products
 from voltphase.optics.backends.cpu.layout import FieldLayout
 from voltphase.optics.backends.cpu.packed_map import PackedMap, Step
-from voltphase.optics.even_odd import transposed_blocks
+from voltphase.optics.kernels.even_odd import transposed_blocks
 
 
 class MatrixMap(PackedMap):
@@ -65,8 +65,8 @@ class EvenOddMatrixMap(MatrixMap):
     """``rows @ field @ columns.T`` on even and odd parts: a centrosymmetric matrix is two blocks of half the size.
 
     Args:
-        rows: Blocks for the rows, as :func:`voltphase.optics.even_odd.diagonal_blocks` or
-            :func:`voltphase.optics.even_odd.full_blocks` makes them.
+        rows: Blocks for the rows, as :func:`voltphase.optics.kernels.even_odd.diagonal_blocks` or
+            :func:`voltphase.optics.kernels.even_odd.full_blocks` makes them.
         columns: Blocks for the columns, likewise.
         source: Layout of the fields it takes.
         target: Layout of the fields it gives.

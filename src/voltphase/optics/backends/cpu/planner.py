@@ -15,8 +15,8 @@ from voltphase.optics.backends.cpu.fourier import Convolution2d, SeparableConvol
 from voltphase.optics.backends.cpu.layout import FieldLayout
 from voltphase.optics.backends.cpu.matrices import EvenOddMatrixMap, MatrixMap
 from voltphase.optics.backends.cpu.packed_map import Composition, DiagonalMap, PackedMap
-from voltphase.optics.even_odd import diagonal_blocks, full_blocks, half
-from voltphase.optics.kernel import Axis, Convolution, Diagonal, Kernel, Separable, Toeplitz
+from voltphase.optics.kernels.even_odd import diagonal_blocks, full_blocks, half
+from voltphase.optics.kernels.kernel import Axis, Convolution, Diagonal, Kernel, Separable, Toeplitz
 from voltphase.optics.stack import Stack
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from voltphase.optics.backends.cpu.layout import FieldLayout
-from voltphase.optics.even_odd import split_halves
+from voltphase.optics.kernels.even_odd import split_halves
 
 
 class RegionSums(ABC):

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.core.dtypes import FixedDtype
-from voltphase.optics.even_odd import diagonal_blocks, half
-from voltphase.optics.kernel import Convolution, Diagonal, Selection, Separable, Spectral, Toeplitz
+from voltphase.optics.kernels.even_odd import diagonal_blocks, half
+from voltphase.optics.kernels.kernel import Convolution, Diagonal, Selection, Separable, Spectral, Toeplitz
 
 Points = tuple[slice, slice]
 

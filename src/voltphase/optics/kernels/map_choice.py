@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from voltphase.optics.kernel import (
+from voltphase.optics.kernels.kernel import (
     Composition,
     Convolution,
     Diagonal,
@@ -21,7 +21,7 @@ from voltphase.optics.kernel import (
     Spectral,
     Toeplitz,
 )
-from voltphase.optics.maps import (
+from voltphase.optics.kernels.maps import (
     CompositionMap,
     DiagonalMap,
     EvenOddMap,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from voltphase.core.dtypes import with_standard_torch
-from voltphase.optics.common_grid import CommonGrid
+from voltphase.optics.kernels.common_grid import CommonGrid
 
 Shape = tuple[int, int]
 #: Makes an array when it is called. To be pickled with its kernel, it must be no lambda and no local function.

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from voltphase.core.dtypes import with_standard_torch
 from voltphase.core.errors import GeometryError
-from voltphase.optics.axis import Axis, Maker, Matrix, Selection, Shape, Toeplitz
-from voltphase.optics.common_grid import CommonGrid
+from voltphase.optics.kernels.axis import Axis, Maker, Matrix, Selection, Shape, Toeplitz
+from voltphase.optics.kernels.common_grid import CommonGrid
 
 __all__ = [
     "Axis",
