@@ -304,6 +304,17 @@ def test_a_drawing_is_the_same_bytes_again():
             assert first == second
 
 
+def test_the_last_bits_of_a_position_change_nothing_in_a_drawing():
+    def drawn(width: float) -> bytes:
+        figure = Figure(figsize=(3, 2))
+        figure.add_axes((0.1, 0.1, width, 0.8)).plot([1, 2])
+        return style.svg(figure)
+
+    with style.house_style():
+        assert b"url(#clip1)" in drawn(0.7)
+        assert drawn(0.7) == drawn(0.7 + 1e-15)
+
+
 def test_shares_have_two_digits_that_count():
     assert [charts.share(value) for value in (1, 0.456, 0.1, 0.0123, 0.00085, 0)] == [
         "100%",

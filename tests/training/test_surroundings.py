@@ -128,7 +128,7 @@ def written(folder: Path) -> dict[str, Any]:
             content = json.loads(file.read_text())
             files[name] = {key: value for key, value in content.items() if key not in ("seconds", "hardware")}
         elif name == "run/report.html":
-            files[name] = re.sub(rb"\d+(\.\d+)? (s|threads?)\b", b"", file.read_bytes())
+            files[name] = re.sub(rb"\d+(\.\d+)? (s|min|threads?)\b", b"", file.read_bytes())
         else:
             files[name] = file.read_bytes()
     return files
