@@ -38,6 +38,7 @@ def test_a_table_of_something_else_is_one_warning_of_training_and_stays_in_the_s
         warnings.simplefilter("always")
         summary = train(config, tmp_path / "run")
     (message,) = messages(caught)
+    assert {one.filename for one in caught if issubclass(one.category, DeviceWarning)} == {__file__}
     assert message.startswith("device bright: The largest amplitude is 101, above 1")
     assert [about["notes"] for about in summary["devices"]] == [[message]] * 2
 

@@ -161,16 +161,18 @@ def demo(
     from voltphase.reporting import write_report
 
     run, bench = out / "run", out / "bench"
-    summary = _train(_load("digits", overrides, None, None), run, resume=False, overwrite=True)
+    settings = _load("digits", overrides, None, None)
+    metric = settings.task.build().metrics[0]
+    value = _train(settings, run, resume=False, overwrite=True)[metric.column("test")]
     if (bench / "manifest.json").is_file():
         remove_folder(bench)
     deploy_run(run, bench)
     result = verify_folder(bench)
     page = write_report(run)
     say(f"maps to load on the devices: {bench}")
-    say(f"accuracy emulated:               {summary['test_accuracy']:.4f}")
-    equal = "equal" if result.passed and result.accuracy == summary["test_accuracy"] else "NOT equal"
-    say(f"accuracy re-emulated from files: {result.accuracy:.4f} ({equal})")
+    say(f"{metric.name} emulated:               {metric.number(value)}")
+    equal = "equal" if result.passed and result.value == value else "NOT equal"
+    say(f"{metric.name} re-emulated from files: {metric.number(result.value)} ({equal})")
     say(f"report: {page}")
     if equal != "equal":
         raise typer.Exit(FAILED)

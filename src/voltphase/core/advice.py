@@ -10,12 +10,13 @@ from contextvars import ContextVar
 
 from voltphase.core.errors import VoltphaseWarning
 
-_PACKAGE = __name__.partition(".")[0]
+# Frames of these are between the line of the user and ours: what calls a decorated function, a module or a validator.
+_PASSED_OVER = {__name__.partition(".")[0], "contextlib", "functools", "torch", "pydantic"}
 _said: ContextVar[set[tuple[object, ...]] | None] = ContextVar("said", default=None)
 
 
 def advise(message: str, category: type[VoltphaseWarning], *key: object) -> None:
-    """Warn, as from the line outside this package that led here; within :func:`once`, only the first time.
+    """Warn, as from the line of the user's code that led here; within :func:`once`, only the first time.
 
     Args:
         message: One sentence that says what was given, and what it looks like.
@@ -28,7 +29,7 @@ def advise(message: str, category: type[VoltphaseWarning], *key: object) -> None
             return
         said.add(key)
     frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _PASSED_OVER:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
 

@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, Final, ParamSpec, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -56,17 +56,8 @@ def standard_torch() -> Iterator[None]:
         yield
 
 
-def with_standard_torch(function: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Decorate a function so that it runs under :func:`standard_torch`."""
-
-    # Not by the context manager as a decorator, whose frame is in the standard library: advice is said where the first
-    # frame outside of this package is.
-    @functools.wraps(function)
-    def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
-        with standard_torch():
-            return function(*args, **kwargs)
-
-    return call
+#: Decorator of functions that run under :func:`standard_torch`.
+with_standard_torch: Final = standard_torch()
 
 
 def uncompiled(function: Callable[Given, Result]) -> Callable[Given, Result]:
