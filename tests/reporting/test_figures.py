@@ -26,7 +26,7 @@ from voltphase.reporting.answers import (
 )
 from voltphase.reporting.run_view import Light, measure_light
 from voltphase.tasks import Classification, Metric
-from voltphase.tasks.metrics import ACCURACY
+from voltphase.tasks.classification import ACCURACY
 
 GRID = Grid((12, 16), pitch=(40e-6, 30e-6), offset=(1e-4, 0.0))
 REGIONS = Regions(((1, 1, 3, 3), (1, 9, 3, 4), (7, 5, 3, 3)), GRID.shape)

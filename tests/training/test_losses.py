@@ -3,8 +3,9 @@ from __future__ import annotations
 import math
 
 import torch
+from torch.nn.functional import cross_entropy
 
-from voltphase.tasks.losses import cross_entropy, softmax_mse
+from voltphase.tasks.losses import softmax_mse
 
 
 def test_undecided_logits_cost_what_the_closed_form_says():

@@ -102,7 +102,8 @@ def load_config(
         _set(raw, key, value, overridden)
     _settle_paths(raw, Path.cwd())
     if "recipe" in raw:
-        raw = _with_recipe(raw, "--set" if "recipe" in overridden else place)
+        said_at = "--set" if "recipe" in overridden else place
+        raw = _merge(_content_of(recipes(), raw.pop("recipe"), "recipe", said_at), raw)
     return _checked(raw, place, overridden)
 
 
@@ -131,21 +132,34 @@ def _read(source: str | Path) -> tuple[dict[str, Any], str]:
     known = presets()
     name, path = str(source), checked_path(source, ConfigError)
     if name in known:
-        return _mapping(_read_yaml(known[name].text, f"preset {name}"), name), f"preset {name}"
+        return _parsed(known[name].text, name), f"preset {name}"
     if path.is_dir():
         raise ConfigError(
             f"expected a preset or a YAML file, but {source} is a folder: a run's file is config.yaml in it"
         )
     if not path.exists():
-        raise _no_such_config(source, path, list(known))
-    raw = migrate.migrate(_mapping(_read_yaml(read_text(path, ConfigError, LARGEST), name), name), choices(), name)
+        siblings = [str(file) for pattern in ("*.yaml", "*.yml") for file in path.parent.glob(pattern)]
+        close = nearest(name, known) or nearest(str(path), siblings)
+        hint = f" (did you mean {close}?)" if close else ""
+        raise ConfigError(f"{source} is neither a preset nor a file{hint}: the presets are {', '.join(known)}")
+    raw = migrate.migrate(_parsed(read_text(path, ConfigError, LARGEST), name), choices(), name)
     _settle_paths(raw, path.resolve().parent)
     if "preset" in raw:
-        base = raw.pop("preset")
-        if not isinstance(base, str) or base not in known:
-            raise ConfigError(f"{name}: expected preset to be {enumerate_words(list(known))}, but got {base!r}")
-        raw = _merge(_mapping(_read_yaml(known[base].text, base), base), raw)
+        raw = _merge(_content_of(known, raw.pop("preset"), "preset", name), raw)
     return raw, name
+
+
+def _content_of(known: Mapping[str, Preset], name: Any, what: str, place: str) -> dict[str, Any]:
+    if not isinstance(name, str) or name not in known:
+        raise ConfigError(f"{place}: expected {what} to be {enumerate_words(known)}, but got {name!r}")
+    return _parsed(known[name].text, name)
+
+
+def _parsed(text: str, place: str) -> dict[str, Any]:
+    raw = read_yaml(text, place, _kind_finder())
+    if raw is not None and not isinstance(raw, dict):
+        raise ConfigError(f"{place}: expected a group of keys such as seed: 0, but got {str(raw)[:60]!r}")
+    return raw or {}
 
 
 @cache
@@ -160,10 +174,6 @@ def current_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return migrate.migrate_settings(settings, choices())
 
 
-def _read_yaml(text: str, source: str) -> Any:
-    return read_yaml(text, source, _kind_finder())
-
-
 @cache
 def _kinds(*registered: int) -> dict[str, Kind]:  # anew where something was registered since
     return kinds(Config)
@@ -174,14 +184,6 @@ def _kind_finder() -> Callable[[tuple[str, ...]], Kind]:
     return lambda path: known.get(migrate.renamed(".".join(step for step in path if not step.isdecimal())), "any")
 
 
-def _with_recipe(raw: dict[str, Any], place: str) -> dict[str, Any]:
-    known, name = recipes(), raw["recipe"]
-    if not isinstance(name, str) or name not in known:
-        raise ConfigError(f"{place}: expected recipe to be {enumerate_words(list(known))}, but got {name!r}")
-    rest = {key: value for key, value in raw.items() if key != "recipe"}
-    return _merge(_mapping(_read_yaml(known[name].text, f"recipe {name}"), name), rest)
-
-
 def _without_recipe(raw: dict[str, Any]) -> dict[str, Any]:
     return {
         section: {key: value for key, value in content.items() if key in _LEFT_BY_RECIPES[section]}
@@ -189,25 +191,6 @@ def _without_recipe(raw: dict[str, Any]) -> dict[str, Any]:
         else content
         for section, content in raw.items()
     }
-
-
-def _mapping(raw: Any, place: str) -> dict[str, Any]:
-    if raw is None:
-        return {}
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{place}: expected a group of keys such as seed: 0, but got {str(raw)[:60]!r}")
-    return raw
-
-
-def _no_such_config(source: str | Path, path: Path, names: list[str]) -> ConfigError:
-    siblings = []
-    if path.parent.is_dir():
-        siblings = [
-            str(path.with_name(entry.name)) for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")
-        ]
-    close = nearest(str(source), names) or nearest(str(path), siblings)
-    hint = f" (did you mean {close}?)" if close else ""
-    return ConfigError(f"{source} is neither a preset nor a file{hint}: the presets are {', '.join(names)}")
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any], path: str = "") -> dict[str, Any]:

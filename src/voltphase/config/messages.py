@@ -54,11 +54,8 @@ def _sentence(problem: ErrorDetails, steps: list[str], schema: type[BaseModel], 
         return f"expected {path} to be {wanted}, but it is missing"
     given_as = f"item {'.'.join(item)} is" if item else "got"
     sentence = f"expected {'.'.join(whole)} to be {wanted}, but {given_as} {_shown(value)}"
-    close = (
-        nearest(value, words_of(key.field.annotation, key.field.metadata))
-        if key is not None and isinstance(value, str)
-        else None
-    )
+    words = words_of(key.field.annotation, key.field.metadata) if key is not None and isinstance(value, str) else ()
+    close = nearest(str(value), words)
     return f"{sentence}: did you mean {close}?" if close else sentence
 
 
@@ -110,13 +107,9 @@ def _split_items(steps: list[str]) -> tuple[list[str], list[str]]:
 def _path(problem: ErrorDetails, given: Any) -> Iterator[str]:
     # pydantic's location names the alternative of a union too, which is no key of the file.
     steps = problem["loc"]
-    for index, step in enumerate(steps):
-        last = index == len(steps) - 1
-        if (
-            isinstance(given, Mapping)
-            and isinstance(step, str)
-            and (step in given or (last and problem["type"] == "missing"))
-        ):
+    for number, step in enumerate(steps, start=1):
+        missing = number == len(steps) and problem["type"] == "missing"
+        if isinstance(given, Mapping) and isinstance(step, str) and (step in given or missing):
             given = given.get(step)
             yield step
         elif isinstance(given, list | tuple) and isinstance(step, int):

@@ -258,16 +258,15 @@ class Config(Section):
         gaps = f"(source to first layer, between the {depth} layers of optics.depth, last layer to detector)"
         planes = f"(source, the {depth} layers of optics.depth, detector)"
         layers = "(one for each of optics.depth layers)"
-        for section, key, count, which in (
-            (self.optics, "distances", depth + 1, gaps),
-            (self.optics, "size", depth + 2, planes),
-            (self.optics, "pitch", depth + 2, planes),
-            (self.codesign, "gain", depth, layers),
-            (self.codesign, "amplitude_grad_scale", depth, layers),
+        for each, key, count, which in (
+            (self.optics.distances, "optics.distances", depth + 1, gaps),
+            (self.optics.size, "optics.size", depth + 2, planes),
+            (self.optics.pitch, "optics.pitch", depth + 2, planes),
+            (self.codesign.gain, "codesign.gain", depth, layers),
+            (self.codesign.amplitude_grad_scale, "codesign.amplitude_grad_scale", depth, layers),
         ):
-            each, name = getattr(section, key), "optics" if section is self.optics else "codesign"
             if isinstance(each, list) and len(each) != count:
-                raise misfit(f"expected {name}.{key} to be a number or {count} numbers {which}, but got {len(each)}")
+                raise misfit(f"expected {key} to be a number or {count} numbers {which}, but got {len(each)}")
         return self
 
     @property
@@ -277,8 +276,4 @@ class Config(Section):
 
     def to_yaml(self) -> str:
         """Return every setting, as YAML that loads back to an equal configuration."""
-        content = self.model_dump()
-        for absent in ("device", "devices"):
-            if content[absent] is None:
-                del content[absent]
-        return write_yaml(content)
+        return write_yaml({key: content for key, content in self.model_dump().items() if content is not None})

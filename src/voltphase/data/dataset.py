@@ -46,10 +46,8 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
             object.__setattr__(self, field, checks.array(getattr(self, field), f"the {field}", error=DataError))
         images, labels = self.images, self.labels
         if images.ndim != 3 or images.dtype != torch.uint8:
-            raise DataError(
-                f"expected the images of {self.name} as a count x rows x columns uint8 tensor, "
-                f"but got {_describe(images)}"
-            )
+            wanted = f"the images of {self.name} as a count x rows x columns uint8 tensor"
+            raise DataError(f"expected {wanted}, but got {_describe(images)}")
         if labels.ndim != 1 or labels.dtype != torch.int64:
             raise DataError(f"expected the labels of {self.name} as a 1-D int64 tensor, but got {_describe(labels)}")
         if images.numel() == 0 or len(images) != len(labels):

@@ -22,7 +22,6 @@ class Digits:
     """Handwritten digits, 8 x 8, values 0 to 16 scaled to 0 to 255, one in five held out; nothing to download."""
 
     def load(self, split: str, *, download: bool = True) -> ImageDataset:
-        """Return one split; see :class:`voltphase.data.base.DataSource`."""
         from sklearn.datasets import load_digits
 
         values, targets = load_digits(return_X_y=True)

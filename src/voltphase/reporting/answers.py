@@ -94,13 +94,7 @@ class TaskPictures:
 
 @singledispatch
 def pictures_of(task: object, model: DONN, test: ImageDataset) -> TaskPictures:
-    """Return what a report shows of a task's answers.
-
-    Args:
-        task: Task that the network does.
-        model: Trained network.
-        test: Test images.
-    """
+    """Return what a report shows of a task's answers."""
     return TaskPictures()
 
 
@@ -110,12 +104,7 @@ def _(task: Classification, model: DONN, test: ImageDataset) -> TaskPictures:
 
 
 class ClassificationPictures(TaskPictures):
-    """Regions on the detector, logits as bars, and which classes are confused.
-
-    Args:
-        regions: Regions of the detector.
-        classes: Name of each class.
-    """
+    """Regions on the detector, logits as bars, and which classes are confused."""
 
     detector_note = " On the detector the region that won is drawn bright, and the right one dashed where it lost."
 
@@ -123,26 +112,21 @@ class ClassificationPictures(TaskPictures):
         self._regions, self._classes = regions, classes
 
     def headline(self, metric: str, images: int) -> str:
-        """Return what stands beside the accuracy."""
         return f"of {images} test images answered right with one device state per pixel, as it would be deployed"
 
     def choose(self, evaluation: Evaluation) -> list[int]:
-        """Return right answers of classes far apart, and a wrong one."""
         return choose_examples(evaluation.predictions.numpy(), evaluation.targets.numpy())
 
     def caption(self, example: Example) -> str:
-        """Return what the image shows and what was answered."""
         shown, answered = self._classes[example.target], self._classes[example.prediction]
         right = example.prediction == example.target
         verdict = "and was answered right" if right else f"and was answered “{answered}”"
         return f"Test image {example.index} shows “{shown}” {verdict}."
 
     def draw_on_detector(self, axes: Axes, grid: Grid, example: Example) -> None:
-        """Draw the regions."""
         draw_regions(axes, self._regions, grid, example.prediction, example.target)
 
     def draw_output(self, axes: Axes, example: Example) -> None:
-        """Draw logits as bars, the highest and the right one coloured."""
         count = len(example.output)
         colours = [style.RULE] * count
         colours[example.target] = style.SECOND
@@ -156,7 +140,6 @@ class ClassificationPictures(TaskPictures):
         axes.margins(y=0.02)
 
     def light_shares(self, intensity: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Return the light in all regions, and in the region of the right class."""
         boxes, each = self._regions.boxes, 2 if self._regions.paired else 1
         sums = torch.stack([intensity[:, r : r + h, c : c + w].sum((-2, -1)) for r, c, h, w in boxes], -1)
         # Of a pair the right region is the one for the class.
@@ -166,7 +149,6 @@ class ClassificationPictures(TaskPictures):
         }
 
     def drawings(self, evaluation: Evaluation) -> list[tuple[Figure, str, str]]:
-        """Return the confusion matrix."""
         predictions, labels = evaluation.predictions.numpy(), evaluation.targets.numpy()
         matrix = confusion_matrix(predictions, labels, len(self._classes))
         right = int((predictions == labels).sum())
@@ -209,18 +191,10 @@ def draw_regions(axes: Axes, regions: Regions, grid: Grid, prediction: int, labe
             )
         )
         # Above the box, so that the light in it stays to be seen.
-        axes.annotate(
-            f"{number}{'−' if index % 2 else '+'}" if regions.paired else str(number),
-            (corner[0] + columns * width / 2, corner[1]),
-            xytext=(0, 0.8),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            # Pairs leave less room between their rows.
-            fontsize=4.8 if regions.paired else 6.5,
-            color=colour,
-            fontweight="bold" if special else "normal",
-        )
+        name = f"{number}{'−' if index % 2 else '+'}" if regions.paired else str(number)
+        size = 4.8 if regions.paired else 6.5  # pairs leave less room between their rows
+        above, weight = (corner[0] + columns * width / 2, corner[1]), "bold" if special else "normal"
+        style.annotate(axes, name, above, (0, 0.8), va="bottom", fontsize=size, color=colour, fontweight=weight)
 
 
 def class_label(classes: Sequence[str], index: int) -> str:
@@ -236,8 +210,7 @@ def confusion_matrix(predictions: np.ndarray, labels: np.ndarray, classes: int) 
 
 def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     """Draw how many images of each class were answered with each, shaded by the share of the class."""
-    count = len(matrix)
-    names = [class_label(classes, index) for index in range(count)]
+    names = [class_label(classes, index) for index in range(len(matrix))]
     wordy = max(map(len, names)) > 3
     figure = style.new_figure(5.3 + 0.9 * wordy, 4.7 + 0.9 * wordy)
     axes = figure.subplots()
@@ -249,8 +222,8 @@ def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
             colour = "white" if shares[row, column] > 0.5 else style.INK
             weight = "bold" if row == column else "normal"
             axes.text(column, row, str(number), ha="center", va="center", fontsize=7.5, color=colour, fontweight=weight)
-    axes.set_xticks(range(count), names, rotation=40 if wordy else 0, ha="right" if wordy else "center")
-    axes.set_yticks(range(count), names)
+    axes.set_xticks(range(len(names)), names, rotation=40 if wordy else 0, ha="right" if wordy else "center")
+    axes.set_yticks(range(len(names)), names)
     axes.tick_params(length=0)
     axes.set(xlabel="answered", ylabel="shown")
     for spine in axes.spines.values():

@@ -32,12 +32,7 @@ _MANY_LEVELS = 32
 
 
 def learning_figure(history: Mapping[str, np.ndarray], metric: Metric) -> Figure:
-    """Draw a metric, the loss and the temperature against epochs.
-
-    Args:
-        history: Figures of all epochs by the names of their columns.
-        metric: Metric of the task.
-    """
+    """Draw a metric, the loss and the temperature against epochs; ``history`` holds them by their columns."""
     figure = style.new_figure(11.4, 2.9)
     judged, *others = figure.subplots(1, 3, width_ratios=[1.7, 1, 1])
     draw_metric(judged, history, metric)
@@ -80,20 +75,13 @@ def draw_states(axes: Axes, device: DeviceStates, *, names: bool = True) -> None
     axes.axhline(0, color=style.RULE, linewidth=0.7)
     axes.axvline(0, color=style.RULE, linewidth=0.7)
     axes.plot(values.real, values.imag, color=style.MUTED, linewidth=0.7, alpha=0.6)
-    colours = colormaps[style.LEVEL_MAP](np.linspace(0, 1, count))
-    axes.scatter(values.real, values.imag, c=colours, s=_dot(count), edgecolors="white", linewidths=0.7, zorder=3)
+    colours, area = colormaps[style.LEVEL_MAP](np.linspace(0, 1, count)), 34 if count <= _MOST_NAMED_STATES else 16
+    axes.scatter(values.real, values.imag, c=colours, s=area, edgecolors="white", linewidths=0.7, zorder=3)
     if names and count <= _MOST_NAMED_STATES:
         for level, value in enumerate(values):
             outwards = value / abs(value) if abs(value) > 0 else 1
-            axes.annotate(
-                str(level),
-                (value.real, value.imag),
-                xytext=(9 * outwards.real, 9 * outwards.imag),
-                textcoords="offset points",
-                ha="center",
-                va="center",
-                fontsize=7.5,
-            )
+            offset = (9 * outwards.real, 9 * outwards.imag)
+            style.annotate(axes, str(level), (value.real, value.imag), offset, va="center", fontsize=7.5)
     reach = 1.18 * max(1.0, float(np.abs(values).max()))
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="real part", ylabel="imaginary part")
     axes.locator_params(nbins=5 if names else 3)
@@ -109,16 +97,8 @@ def light_figure(light: Light, depth: int) -> Figure:
         position = millimetres[2 * number - 1]
         axes.axvline(position, color=style.MUTED, linewidth=0.6, linestyle=":", zorder=0)
         if depth <= _MOST_NAMED_STATES:
-            axes.annotate(
-                f"layer {number}" if depth <= 6 else str(number),
-                (position, 1.0),
-                xycoords=("data", "axes fraction"),
-                xytext=(0, 3),
-                textcoords="offset points",
-                ha="center",
-                fontsize=7.5,
-                color=style.MUTED,
-            )
+            name, top = f"layer {number}" if depth <= 6 else str(number), ("data", "axes fraction")
+            style.annotate(axes, name, (position, 1), (0, 3), xycoords=top, fontsize=7.5, color=style.MUTED)
     lowest = min(*light.shares.values(), float(light.kept.min()), 0.5)
     bottom = 10.0 ** math.floor(math.log10(max(lowest, _LEAST_LIGHT)))
     shares = {"on the detector": float(light.kept[-1]), **light.shares}
@@ -169,9 +149,7 @@ def level_use_figure(levels: Sequence[np.ndarray], devices: Sequence[Device]) ->
 def favoured_levels(levels: Sequence[np.ndarray], devices: Sequence[Device]) -> list[str]:
     """Return a sentence for each level of a finely divided device that far more pixels have than its neighbours.
 
-    Args:
-        levels: The level of each pixel, ``rows x columns`` whole numbers for each layer.
-        devices: The device of each layer; layers of one device count together.
+    Layers of one device count together.
     """
     used: dict[str, tuple[Device, np.ndarray]] = {}
     for device, chosen in zip(devices, levels, strict=True):
@@ -205,7 +183,3 @@ def _epochs(axes: Axes) -> None:
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.grid(axis="y")
-
-
-def _dot(count: int) -> float:
-    return 34 if count <= _MOST_NAMED_STATES else 16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -20,16 +21,14 @@ _MOST_NAMED = 16
 _MOST_DOTS = 128
 # Of a panel, so many tables are drawn.
 _MOST_TABLES = 3
+_NUMBER: dict[str, Any] = {"va": "center", "fontsize": 7, "zorder": 4}
 
 
 def device_figure(device: Device) -> Figure:
-    """Draw a device.
+    """Draw a device, given as a table of states or as a panel.
 
     Of a table, amplitude and phase against control value, and the states on the complex plane, coloured and named by
     level; of a panel, the table that each pixel follows, inactive ones left blank, and the states of the first tables.
-
-    Args:
-        device: Table of states, or panel.
     """
     return _table_figure(device.tables[0]) if device.regions is None else _panel_figure(device, device.regions)
 
@@ -58,7 +57,8 @@ def _table_figure(states: DeviceStates) -> Figure:
         for level in named:
             value = states.values()[level]
             direction = value / abs(value) if abs(value) > 0 else 1.0
-            _name(plane, level, value.real, value.imag, (10 * direction.real, 10 * direction.imag))
+            offset = (10 * direction.real, 10 * direction.imag)
+            style.annotate(plane, str(level), (value.real, value.imag), offset, **_NUMBER)
         figure.suptitle(f"{style.plain(states.name)}: {len(states)} states", fontsize=11, color=style.INK)
     return figure
 
@@ -97,17 +97,9 @@ def _curve(axes: Axes, states: DeviceStates, values: np.ndarray, named: list[int
         zorder=3,
     )
     for level in named:
-        _name(axes, level, states.control[level], values[level], (0.0, 9.0))
+        style.annotate(axes, str(level), (states.control[level], values[level]), (0, 9), **_NUMBER)
     axes.grid(True, axis="y")
 
 
-def _name(axes: Axes, level: int, x: float, y: float, offset: tuple[float, float]) -> None:
-    axes.annotate(
-        str(level), (x, y), xytext=offset, textcoords="offset points", ha="center", va="center", fontsize=7, zorder=4
-    )
-
-
 def _named_levels(count: int) -> list[int]:
-    if count <= _MOST_NAMED:
-        return list(range(count))
-    return np.linspace(0, count - 1, 9).round().astype(int).tolist()
+    return np.linspace(0, count - 1, count if count <= _MOST_NAMED else 9).round().astype(int).tolist()

@@ -96,9 +96,7 @@ def propagation_figure(example: Example, pictures: TaskPictures, grids: Mapping[
 
 def shown_planes(names: list[str], most: int = _MOST_PLANES) -> list[str]:
     """Return up to ``most`` planes, first and last among them, spread evenly over ``names``."""
-    if len(names) <= most:
-        return names
-    return [names[index] for index in np.linspace(0, len(names) - 1, most).round().astype(int)]
+    return [names[index] for index in np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int)]
 
 
 def show_intensity(axes: Axes, intensity: np.ndarray, grid: Grid) -> None:
@@ -109,7 +107,7 @@ def show_intensity(axes: Axes, intensity: np.ndarray, grid: Grid) -> None:
 
 
 def _height_ratio(grid: Grid) -> float:
-    return min(max((grid.extent[0] / grid.extent[1]), 0.3), 3)
+    return min(max(grid.extent[0] / grid.extent[1], 0.3), 3)
 
 
 def _layer_figure(

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from voltphase.core.errors import OutputError
 from voltphase.core.files import atomic_path, checked_path
 from voltphase.reporting import style
-from voltphase.reporting.charts import different_devices, draw_metric, draw_states
+from voltphase.reporting.charts import draw_metric, draw_states
 from voltphase.reporting.maps import phase_map, show_intensity
 from voltphase.reporting.run_view import RunView
 
@@ -29,7 +29,7 @@ def overview_figure(run: str | Path, *, data_dir: str | Path | None = None) -> F
         DataError: if ``run`` is no finished run, or its data cannot be had.
     """
     with style.house_style():
-        return draw_overview(RunView.of(run, data_dir))
+        return _draw(RunView.of(run, data_dir))
 
 
 def save_overview(run: str | Path, path: str | Path, *, data_dir: str | Path | None = None) -> Path:
@@ -41,29 +41,28 @@ def save_overview(run: str | Path, path: str | Path, *, data_dir: str | Path | N
     """
     path = checked_path(path, OutputError)
     with style.house_style():
-        content = style.png(draw_overview(RunView.of(run, data_dir)))
+        content = style.png(_draw(RunView.of(run, data_dir)))
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     return path
 
 
-def draw_overview(view: RunView) -> Figure:
-    """Draw the overview of a run that is loaded already."""
+def _draw(view: RunView) -> Figure:
     grids, example = view.grids, view.examples[min(1, len(view.examples) - 1)]
-    layers = view.layers
-    chosen = np.unique(np.linspace(0, len(layers) - 1, min(len(layers), _MOST_LAYERS)).round().astype(int))
+    levels, devices = view.levels, view.devices
+    chosen = np.unique(np.linspace(0, len(levels) - 1, min(len(levels), _MOST_LAYERS)).round().astype(int))
     count = len(chosen)
     figure = style.new_figure(1.55 * (count + 2) + 2.0, 4.15)
     places = figure.add_gridspec(2, count + 3, width_ratios=[1] * (count + 2) + [1.15])
 
     states = figure.add_subplot(places[0, 0])
-    device = different_devices([layers[0].device_states])[0]
+    device = devices[0].tables[0]
     draw_states(states, device, names=False)
     states.set(title=f"{len(device)} states", xlabel="", ylabel="")
     turn, phase_axes = 2 * math.pi, []
     for column, index in enumerate(chosen, start=1):
         axes = figure.add_subplot(places[0, column])
-        phase = phase_map(layers[index].levels().cpu().numpy(), layers[index].device_states)
+        phase = phase_map(levels[index], devices[index])
         style.show_plane(axes, phase, grids[f"layer {index + 1}"], cmap=style.PHASE_MAP, vmin=0, vmax=turn)
         axes.set_title(f"layer {index + 1}: phase")
         style.label_millimetres(axes, x=False, y=False)

@@ -10,7 +10,6 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from voltphase.core.errors import DataError
@@ -23,7 +22,7 @@ from voltphase.reporting.device import device_figure
 from voltphase.reporting.run_view import RunView
 
 if TYPE_CHECKING:
-    from voltphase.training.run_folder import RefinedRecord, Summary
+    from voltphase.training.run_folder import Summary
 
 REPORT_NAME = "report.html"
 
@@ -109,7 +108,7 @@ def _light(view: RunView) -> str:
 
 
 def _maps(view: RunView) -> str:
-    loaded = _levels(view), [layer.device_states for layer in view.layers], view.model.grids[1:-1]
+    loaded = view.levels, view.devices, view.model.grids[1:-1]
     return _section(
         "maps",
         "What is loaded on the devices",
@@ -121,7 +120,7 @@ def _maps(view: RunView) -> str:
 
 
 def _device(view: RunView) -> str:
-    levels, devices = _levels(view), [layer.device_states for layer in view.layers]
+    levels, devices = view.levels, view.devices
     notes = dict.fromkeys(note for device in view.summary.devices for note in device.notes)
     return _section(
         "device",
@@ -159,10 +158,6 @@ def _answers(view: RunView) -> str:
     )
 
 
-def _levels(view: RunView) -> list[np.ndarray]:
-    return [layer.levels().cpu().numpy() for layer in view.layers]
-
-
 def _drawing(figure: Figure, text: str, caption: str = "") -> str:
     return _figure("svg+xml", style.svg(figure), figure, text, caption)
 
@@ -193,14 +188,9 @@ def _figure(kind: str, content: bytes, figure: Figure, text: str, caption: str) 
 
 
 def _device_caption(device: DeviceStates, devices: Sequence[Device]) -> str:
-    layers = [
-        str(number)
-        for number, other in enumerate(devices, start=1)
-        if device.digest in {table.digest for table in charts.different_devices([other])}
-    ]
-    if len(layers) == len(devices):
-        return ""
-    return f"On {'layer' if len(layers) == 1 else 'layers'} {', '.join(layers)}."
+    having = [device.digest in {table.digest for table in other.tables} for other in devices]
+    layers = [str(number) for number, has in enumerate(having, start=1) if has]
+    return "" if all(having) else f"On {'layer' if len(layers) == 1 else 'layers'} {', '.join(layers)}."
 
 
 def _subtitle(view: RunView) -> str:
@@ -212,25 +202,23 @@ def _subtitle(view: RunView) -> str:
 
 
 def _sizes(grids: Sequence[Grid]) -> str:
-    least, most = (f"{grid.rows} × {grid.columns}" for grid in _ends(grids, lambda grid: grid.rows * grid.columns))
-    return least if least == most else f"{least} to {most}"
+    return _from_to(grids, lambda grid: grid.rows * grid.columns, lambda grid: f"{grid.rows} × {grid.columns}")
 
 
 def _pitches(grids: Sequence[Grid]) -> str:
-    least, most = (
-        " × ".join(dict.fromkeys(f"{side * 1e6:.4g}" for side in grid.pitch))
-        for grid in _ends(grids, lambda grid: grid.pitch[0] * grid.pitch[1])
-    )
+    def text(grid: Grid) -> str:
+        return " × ".join(dict.fromkeys(f"{side * 1e6:.4g}" for side in grid.pitch))
+
+    return _from_to(grids, lambda grid: grid.pitch[0] * grid.pitch[1], text)
+
+
+def _from_to(grids: Sequence[Grid], size: Callable[[Grid], float], text: Callable[[Grid], str]) -> str:
+    least, most = text(min(grids, key=size)), text(max(grids, key=size))
     return least if least == most else f"{least} to {most}"
 
 
-def _ends(grids: Sequence[Grid], size: Callable[[Grid], float]) -> tuple[Grid, Grid]:
-    return min(grids, key=size), max(grids, key=size)
-
-
 def _devices(view: RunView) -> str:
-    devices = [layer.device_states for layer in view.layers]
-    names = list(dict.fromkeys(f"{device.name} ({len(device)} levels)" for device in devices))
+    names = list(dict.fromkeys(f"{device.name} ({len(device)} levels)" for device in view.devices))
     return ", ".join(names) if len(names) <= _MOST_DEVICES_NAMED else f"{len(names)} different devices"
 
 
@@ -238,6 +226,10 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
     summary, model, metric = view.summary, view.model, view.metric
     distances = sorted(set(model.distances))
     gaps = f"{distances[0] * 1e3:.4g}" + (f" to {distances[-1] * 1e3:.4g}" if len(distances) > 1 else "") + " mm"
+    refined = summary.refined and (
+        f"loss {summary.refined.loss_before:.4f} to {summary.refined.loss_after:.4f} on {summary.refined.images} "
+        f"training images, {summary.refined.changed_pixels} pixels changed"
+    )
     facts = [
         (f"training {metric.name}", metric.text(summary.metric(metric.column("train")))),
         ("data", f"{view.config.data.name}, {len(view.test)} test images"),
@@ -247,19 +239,10 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("wavelength", f"{model.wavelength * 1e9:.4g} nm"),
         ("light on the detector", charts.share(float(view.light.kept[-1]))),
         ("training", f"{summary.epochs} epochs, {_duration(summary.seconds)}"),
-        ("refined after training", _refined(summary.refined)),
+        ("refined after training", refined),
         ("seed", str(summary.seed)),
     ]
     return [(name, value) for name, value in facts if value]
-
-
-def _refined(refined: RefinedRecord | None) -> str:
-    if refined is None:
-        return ""
-    return (
-        f"loss {refined.loss_before:.4f} to {refined.loss_after:.4f} on {refined.images} training images, "
-        f"{refined.changed_pixels} pixels changed"
-    )
 
 
 def _versions(summary: Summary) -> str:

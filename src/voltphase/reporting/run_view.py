@@ -13,6 +13,7 @@ import torch
 from voltphase.codesign import CodesignLayer
 from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path
+from voltphase.devices import Device
 from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
 from voltphase.reporting.answers import Example, TaskPictures, pictures_of
@@ -78,6 +79,16 @@ class RunView:
         return self.model.layers
 
     @property
+    def devices(self) -> list[Device]:
+        """The device of each layer."""
+        return [layer.device_states for layer in self.layers]
+
+    @property
+    def levels(self) -> list[np.ndarray]:
+        """The level of each pixel of each layer."""
+        return [layer.levels().cpu().numpy() for layer in self.layers]
+
+    @property
     def metric(self) -> Metric:
         """The metric of headlines."""
         return self.model.task.metrics[0]
@@ -117,7 +128,6 @@ class RunView:
         test = build_dataset(config, "test", data_dir)
         evaluation = evaluate(model, test)
         pictures = pictures_of(model.task, model, test)
-        images, targets = test.images[:_LIGHT_IMAGES], test.labels[:_LIGHT_IMAGES]
         return cls(
             name=run.resolve().name,
             model=model,
@@ -128,20 +138,13 @@ class RunView:
             evaluation=evaluation,
             pictures=pictures,
             examples=[_example(model, test, evaluation, index) for index in pictures.choose(evaluation)],
-            light=measure_light(model, images, targets, pictures),
+            light=measure_light(model, *test[:_LIGHT_IMAGES], pictures),
         )
 
 
 @torch.no_grad()
 def measure_light(model: DONN, images: torch.Tensor, targets: torch.Tensor, pictures: TaskPictures) -> Light:
-    """Return how much light is left along the axis; the gain of emulation, which no hardware has, is taken out.
-
-    Args:
-        model: Network in evaluation mode.
-        images: Images, a ``count x rows x columns`` tensor.
-        targets: What is wanted of each image.
-        pictures: Object that names parts of the detector that matter to the task.
-    """
+    """Return how much light is left along the axis; the gain of emulation, which no hardware has, is taken out."""
     powers, shares = [], []
     gains = np.cumprod([1.0, *(layer.gain for layer in model.layers)]) ** 2
     # The source, then each layer before and after, then the detector: gain enters with each "after".

@@ -122,6 +122,11 @@ def extent(grid: Grid) -> tuple[float, float, float, float]:
     return left, right, bottom, top
 
 
+def annotate(axes: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **options: Any) -> None:
+    """Write ``text`` some points away from a place, centred there."""
+    axes.annotate(text, at, xytext=offset, textcoords="offset points", ha="center", **options)
+
+
 def show_plane(axes: Axes, values: np.ndarray, grid: Grid, **options: Any) -> Any:
     """Show a ``rows x columns`` array on its plane, in millimetres, each sample as it is."""
     image = axes.imshow(values, extent=extent(grid), interpolation="nearest", **options)

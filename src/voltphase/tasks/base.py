@@ -21,9 +21,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 class Metric:
     """A figure that says how well a task is done: the mean of one number for each example.
 
-    Everything that is written or shown of a metric follows from this class. ``column("test")`` is its column in
-    ``metrics.csv`` and its key in ``summary.json``; ``number(value)`` is the value as terminals show it and
-    ``text(value)`` as pages do; ``higher_is_better`` says which of two values is the better one.
+    Everything that is written or shown of a metric follows from this class.
 
     Args:
         name: Name in files and in text, in lower case: ``"accuracy"``.
@@ -54,27 +52,15 @@ class Metric:
         return float(self.of_each(outputs, targets).double().mean())
 
     def column(self, split: str) -> str:
-        """Return the name of the value for a part of the data in tables and summaries.
-
-        Args:
-            split: Part of the data: ``"train"`` or ``"test"``.
-        """
+        """Return the key in ``summary.json`` and ``metrics.csv`` of the value for ``"train"`` or ``"test"``."""
         return f"{split}_{self.name}"
 
     def number(self, value: float) -> str:
-        """Return a value as tables and terminals show it, such as ``0.9790``.
-
-        Args:
-            value: Value of this metric.
-        """
+        """Return a value as tables and terminals show it, such as ``0.9790``."""
         return f"{value:.4f}" if self.percent else f"{value:.4g}"
 
     def text(self, value: float) -> str:
-        """Return a value as a text has it, such as ``97.9%``.
-
-        Args:
-            value: Value of this metric.
-        """
+        """Return a value as a text has it, such as ``97.9%``."""
         if not self.percent:
             return self.number(value)
         return f"{value:.1%}" if value < 0.9995 else f"{value:.2%}"
@@ -211,14 +197,7 @@ TASKS: Registry[type[Task]] = Registry("a task", "voltphase.tasks")
 
 
 def require_complex_field(field: object) -> None:
-    """Refuse what is no complex field on the detector.
-
-    Args:
-        field: Field, or whatever was given in its place.
-
-    Raises:
-        ConfigError: if it is no complex tensor.
-    """
+    """Refuse what is no complex tensor with a ConfigError."""
     if not isinstance(field, Tensor) or not field.is_complex():
         given = field.dtype if isinstance(field, Tensor) else checks.shown(field)
         raise ConfigError(

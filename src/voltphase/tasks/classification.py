@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
 from annotated_types import Gt, Len
 from torch import Tensor
@@ -13,9 +13,10 @@ from voltphase.core import checks
 from voltphase.core.errors import ConfigError, GeometryError
 from voltphase.tasks.base import TASKS, Metric, Task
 from voltphase.tasks.losses import CALIBRATED_LOGIT, LOSSES, LossName
-from voltphase.tasks.metrics import ACCURACY
 from voltphase.tasks.region_readout import Measure, RegionReadout, checked_scale
 from voltphase.tasks.regions import Regions
+
+ACCURACY: Final = Metric("accuracy", lambda logits, labels: logits.argmax(1) == labels, percent=True)
 
 
 @TASKS.register("classification")
@@ -76,7 +77,6 @@ class Classification(Task):
         return self.regions == "paper" if self.differential is None else self.differential
 
     def make_readout(self, shape: tuple[int, int]) -> RegionReadout:
-        """Return a readout whose regions fit a detector; see :meth:`Task.make_readout`."""
         if not isinstance(self.regions, str):
             regions = Regions(self.regions, shape, self.paired)  # pyright: ignore[reportArgumentType] - checked there
         elif shape[0] != shape[1]:
@@ -89,20 +89,16 @@ class Classification(Task):
         return RegionReadout(regions, self.measure, self.scale, CALIBRATED_LOGIT[self.loss])
 
     def compute_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss of ``batch x classes`` logits for ``batch`` labels."""
         return LOSSES[self.loss](outputs, targets)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """The accuracy."""
         return (ACCURACY,)
 
     def predict(self, outputs: Tensor) -> Tensor:
-        """Return the class of the highest logit for each image, int64."""
         return outputs.argmax(-1)
 
     def check_data(self, name: str, classes: Sequence[str], targets: Tensor) -> None:
-        """Refuse a list of regions that does not fit the number of classes; see :meth:`Task.check_data`."""
         each = 2 if self.paired else 1
         if not isinstance(self.regions, str) and len(self.regions) != each * len(classes):
             raise ConfigError(

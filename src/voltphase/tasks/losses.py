@@ -6,21 +6,11 @@ from typing import Final, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.nn.functional import cross_entropy, mse_loss, one_hot
 
 from voltphase.tasks.base import Loss
 
 LossName = Literal["cross-entropy", "mse"]
-
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean over the batch of ``-log softmax(logits)[label]``.
-
-    Args:
-        logits: Logits, a ``batch x classes`` tensor.
-        labels: Right classes, an int64 tensor of ``batch``.
-    """
-    return functional.cross_entropy(logits, labels)
 
 
 def softmax_mse(logits: Tensor, labels: Tensor) -> Tensor:
@@ -30,8 +20,7 @@ def softmax_mse(logits: Tensor, labels: Tensor) -> Tensor:
         logits: Logits, a ``batch x classes`` tensor.
         labels: Right classes, an int64 tensor of ``batch``.
     """
-    wanted = functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
-    return functional.mse_loss(torch.softmax(logits, dim=1), wanted)
+    return mse_loss(torch.softmax(logits, dim=1), one_hot(labels, logits.shape[1]).to(logits.dtype))
 
 
 # Where training starts best, by the test accuracy after 5 epochs of MNIST (64 x 64, 8 states). The paper's recipe at

@@ -83,8 +83,7 @@ class RegionReadout(RegionSums):
             self.log_scale = nn.Parameter(log_scale)
         self.register_load_state_dict_post_hook(_note_calibration)
 
-        rows, columns = regions.shape
-        row_masks, column_masks = torch.zeros(rows, len(regions)), torch.zeros(columns, len(regions))
+        row_masks, column_masks = (torch.zeros(side, len(regions)) for side in regions.shape)
         for index, (row, column, height, width) in enumerate(regions.boxes):
             row_masks[row : row + height, index] = 1
             column_masks[column : column + width, index] = 1
@@ -110,7 +109,6 @@ class RegionReadout(RegionSums):
 
     @property
     def uses_intensity(self) -> bool:
-        """Whether the sums are those of the intensity; they are those of the amplitude otherwise."""
         return self.measure != "amplitude"
 
     @property
@@ -119,7 +117,6 @@ class RegionReadout(RegionSums):
         return self.measure == "fraction" and not self.regions.paired
 
     def counted(self) -> Tensor:
-        """Return where on the window light counts: a ``rows x columns`` tensor of ones and zeros."""
         return (self.row_masks @ self.column_masks.T != 0).to(self.row_masks.dtype)
 
     def read(self, window: Tensor) -> Tensor:
@@ -130,12 +127,6 @@ class RegionReadout(RegionSums):
             return self.from_region_sums(((light @ self.column_masks.to(light.dtype)) * self.row_masks).sum(-2))
 
     def from_region_sums(self, sums: Tensor) -> Tensor:
-        """Return the measure, ``batch x classes``, from light summed over each pair of row and column mask.
-
-        Args:
-            sums: Intensity (amplitude for the measure ``amplitude``) summed over the window with the weights
-                ``row_masks`` times ``column_masks``, a ``batch x masks`` tensor.
-        """
         if self.needs_total:
             return _share(sums[..., :-1], sums[..., -1:])
         if self.measure in ("mean", "amplitude"):
@@ -169,24 +160,15 @@ class RegionReadout(RegionSums):
         return self.log_scale.exp().to(measured.dtype) * measured
 
     def figures(self) -> dict[str, float]:
-        """Return the scale."""
         return {"readout_scale": self.scale}
 
     def extra_repr(self) -> str:
-        """Return what ``repr`` shows."""
         pairs = ", paired" if self.regions.paired else ""
         return f"regions={len(self.regions)}{pairs}, measure={self.measure!r}, scale={self.scale:g}"
 
 
 def require_regions(readout: nn.Module) -> RegionReadout:
-    """Return a network's readout if it reads regions.
-
-    Args:
-        readout: Readout of a network.
-
-    Raises:
-        ConfigError: if it reads the light in another way.
-    """
+    """Return a network's readout, with a ConfigError if it does not read regions."""
     return checks.instance(readout, RegionReadout, "a network that reads regions of its detector")
 
 
@@ -197,7 +179,7 @@ def _magnitude(field: Tensor) -> Tensor:
 
 
 def _darkest(light: Tensor) -> float:
-    """Return the light that counts as none, 1e-31 in single precision: below it slopes of 1 / eps would overflow."""
+    # Light that counts as none, 1e-31 in single precision: below it slopes of 1 / eps would overflow.
     about = torch.finfo(light.dtype)
     return about.tiny / about.eps
 
@@ -211,14 +193,7 @@ def _share(part: Tensor, total: Tensor) -> Tensor:
 
 
 def checked_scale(scale: object) -> float | None:
-    """Return a scale that is a number, or None for ``"calibrated"``.
-
-    Args:
-        scale: Scale, or whatever was given in its place.
-
-    Raises:
-        ConfigError: if it is neither.
-    """
+    """Return a scale that is a number, or None for ``"calibrated"``; refuse what is neither."""
     what = "a readout scale above zero or 'calibrated'"
     if isinstance(scale, str):
         checks.word(scale, what, ["calibrated"])

@@ -50,10 +50,10 @@ class Regions:
     paired: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "paired", checks.flag(self.paired, "paired"))
-        shape = checks.size(self.shape, "the shape of the detector", error=GeometryError)
+        rows, columns = shape = checks.size(self.shape, "the shape of the detector", error=GeometryError)
         advice = "give (row, column, height, width) of each"
         boxes = checks.items(self.boxes, "a list of detector regions", error=GeometryError, advice=advice)
+        object.__setattr__(self, "paired", checks.flag(self.paired, "paired"))
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "boxes", tuple(_box(box, index) for index, box in enumerate(boxes)))
         if self.paired and (len(self.boxes) % 2 or len(self.boxes) < 4):
@@ -63,7 +63,6 @@ class Regions:
             )
         if len(self.boxes) < 2:
             raise GeometryError(f"expected at least two detector regions, but got {len(self.boxes)}")
-        rows, columns = self.shape
         for index, (row, column, height, width) in enumerate(self.boxes):
             if height < 1 or width < 1:
                 raise GeometryError(f"expected detector region {index} to hold samples, but it is {height} x {width}")
@@ -138,10 +137,9 @@ def _checked_size(size: object, purpose: str) -> int:
 
 
 def _box(box: object, index: int) -> Box:
-    what = f"detector region {index} as (row, column, height, width)"
-    numbers = checks.items(box, what, error=GeometryError)
+    what = f"detector region {index}"
+    numbers = checks.items(box, f"{what} as (row, column, height, width)", error=GeometryError)
     if len(numbers) != 4:
-        raise GeometryError(f"expected {what}, but got {checks.shown(box)}")
-    what = f"the numbers of detector region {index}"
-    row, column, height, width = (checks.whole(n, what, error=GeometryError) for n in numbers)
+        raise GeometryError(f"expected {what} as (row, column, height, width), but got {checks.shown(box)}")
+    row, column, height, width = (checks.whole(n, f"the numbers of {what}", error=GeometryError) for n in numbers)
     return row, column, height, width

@@ -35,10 +35,8 @@ def given_datasets(data: Data, seed: int) -> tuple[ImageDataset, ImageDataset]:
             raise DataError(f"expected {wanted}, but got {len(both)} things")
         if isinstance(both[0], ImageDataset):
             return both[0], checks.instance(both[1], ImageDataset, "a data set to test with", error=DataError)
-        images, labels = (
-            checks.array(both[0], "images", error=DataError),
-            checks.array(both[1], "labels", error=DataError),
-        )
+        images = checks.array(both[0], "images", error=DataError)
+        labels = checks.array(both[1], "labels", error=DataError)
         labels = labels if labels.is_floating_point() else labels.long()
         classes = tuple(map(str, range(int(labels.max()) + 1))) if labels.numel() else ()
         data = ImageDataset(images, labels, "given images", classes)
@@ -46,11 +44,8 @@ def given_datasets(data: Data, seed: int) -> tuple[ImageDataset, ImageDataset]:
         raise DataError(f"expected at least two images, of which some are held out to test with, but got {len(data)}")
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed), device="cpu")
     held_out = -(-len(data) // _HELD_OUT)
-    train_set, test_set = (
-        ImageDataset(*data[chosen.sort().values], data.name, data.classes)
-        for chosen in (order[held_out:], order[:held_out])
-    )
-    return train_set, test_set
+    train, test = (data[chosen.sort().values] for chosen in (order[held_out:], order[:held_out]))
+    return ImageDataset(*train, data.name, data.classes), ImageDataset(*test, data.name, data.classes)
 
 
 class ImageBatches:

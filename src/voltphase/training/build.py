@@ -27,14 +27,11 @@ def build_devices(config: Config) -> list[Device]:
             border leaves no pixel active.
     """
     made: dict[tuple[str, int], Device] = {}
-    wanted = [
-        (repr(device), size, device)
-        for device, size in zip(config.layer_devices, config.optics.sizes[1:-1], strict=True)
-    ]
-    for settings, size, device in wanted:
-        if (settings, size) not in made:
-            made[settings, size] = _build_device(device, size, config.optics.wavelength)
-    return [made[settings, size] for settings, size, _ in wanted]
+    wanted = list(zip(config.layer_devices, config.optics.sizes[1:-1], strict=True))
+    for device, size in wanted:
+        if (repr(device), size) not in made:
+            made[repr(device), size] = _build_device(device, size, config.optics.wavelength)
+    return [made[repr(device), size] for device, size in wanted]
 
 
 def as_started(config: Config, digests: Sequence[str]) -> Config:
@@ -158,17 +155,13 @@ def _build_device(device: DeviceConfig, size: int, wavelength: float) -> Device:
             f"expected no device.border for {device.file}, a panel whose map says which pixels are inactive, but "
             f"got {device.border}"
         )
-    _check_levels(device, whole)
+    if device.levels is not None and device.levels > len(whole):
+        raise DeviceError(
+            f"expected device.levels to be at most {len(whole)}, or null for all states of {whole.name}, but got "
+            f"{device.levels}"
+        )
     states = whole if device.levels is None else whole.pick(device.levels, device.pick)
     if states.regions is not None or device.border == 0:
         return states
     top, bottom, left, right = [device.border] * 4 if isinstance(device.border, int) else device.border
     return DevicePanel.uniform(states.tables[0], (size, size), border=(top, bottom, left, right))
-
-
-def _check_levels(device: DeviceConfig, states: Device) -> None:
-    if device.levels is not None and device.levels > len(states):
-        raise DeviceError(
-            f"expected device.levels to be at most {len(states)}, or null for all states of {states.name}, but got "
-            f"{device.levels}"
-        )

@@ -37,7 +37,6 @@ class Checkpoints(CheckpointIO):
         self._content = content
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write a checkpoint with its digests."""
         digests = {name: _digest(part) for name, part in checkpoint.items()}
         # To memory first: PyTorch's own writer reports a full disk as a RuntimeError.
         stream = io.BytesIO()
@@ -47,13 +46,11 @@ class Checkpoints(CheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Return the checkpoint that was read before."""
         if self._content is None:
             raise DataError(f"expected a checkpoint that was read before, but got {path}")
         return self._content
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Remove a checkpoint."""
         Path(path).unlink(missing_ok=True)
 
 
@@ -61,10 +58,6 @@ def read_checkpoint(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the checkpoint in a file, after finding that it is whole and belongs to a run with these settings.
 
     Nothing in the file is executed, and nothing is expanded beyond the file's own size.
-
-    Args:
-        path: The file, as :class:`Checkpoints` wrote it.
-        settings: The settings of the experiment that is to go on, by their dotted names.
 
     Raises:
         DataError: if the file cannot be read, is not a checkpoint, or a part of it is missing or was altered; it is

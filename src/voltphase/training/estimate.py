@@ -31,12 +31,6 @@ class SystemWarning(VoltphaseWarning):
 def check_training(model: DONN, images: Tensor, batch_size: int, *, on_gpu: bool = False) -> None:
     """Refuse or warn of a training that cannot succeed, from estimates and one pass of a few images.
 
-    Args:
-        model: Untrained network.
-        images: Training images, a ``count x rows x columns`` tensor.
-        batch_size: Number of images in a step.
-        on_gpu: Whether it is trained on a CUDA GPU.
-
     Raises:
         ConfigError: if training needs more memory than there is.
         TrainingError: if light on the detector is not finite.
@@ -59,12 +53,7 @@ def check_training(model: DONN, images: Tensor, batch_size: int, *, on_gpu: bool
 def shares(model: DONN, images: Tensor) -> list[float]:
     """Return the part of the light of ``images`` that reaches each plane and, last, what is read, without gain.
 
-    Args:
-        model: Network, whose deployed states count.
-        images: A few images, a ``count x rows x columns`` tensor.
-
-    Returns:
-        One number for each layer's plane, one for the detector, and one for what the readout counts.
+    One number for each layer's plane, one for the detector, and one for what the readout counts.
     """
     training = model.training
     planes = model.eval().planes(images)
@@ -101,13 +90,13 @@ def _check_light(model: DONN, images: Tensor) -> None:
     passed = [1.0, *found[:-1]]
     worst = min(range(len(passed) - 1), key=lambda gap: passed[gap + 1] / passed[gap] if passed[gap] else math.inf)
     source, target = model.grids[worst], model.grids[worst + 1]
-    pitch, width = max(source.pitch), min(n * p for n, p in zip(target.shape, target.pitch, strict=True))
+    pitch, width = max(source.pitch), min(target.extent)
     sine = model.wavelength / (2 * min(source.pitch))
     spread = 2 * abs(model.distances[worst]) * (sine / math.sqrt(1 - sine**2) if sine < 1 else math.inf)
     arrives = f"{100 * found[-1]:.1e} %" if found[-1] else "none"
+    reach = f"{metres(spread)} wide" if math.isfinite(spread) else "in all directions"
     how = (
-        f"samples of {metres(pitch)} send it {metres(spread) if math.isfinite(spread) else 'in all directions'}"
-        f"{' wide' if math.isfinite(spread) else ''}, and plane {worst + 2} is {metres(width)}: use a coarser pitch, "
+        f"samples of {metres(pitch)} send it {reach}, and plane {worst + 2} is {metres(width)}: use a coarser pitch, "
         "shorter distances or more samples"
         if spread > 2 * width
         else "it is lost in the layers or beside the regions: check the amplitudes of the devices and task.regions"
@@ -120,7 +109,7 @@ def _check_light(model: DONN, images: Tensor) -> None:
 
 
 def _check_reach(model: DONN) -> None:
-    width = min(n * p for grid in model.grids for n, p in zip(grid.shape, grid.pitch, strict=True))
+    width = min(side for grid in model.grids for side in grid.extent)
     crossed = 0.0
     for (source, _), distance in zip(pairwise(model.grids), model.distances, strict=True):
         sine = min(model.wavelength / (2 * max(source.pitch)), 0.999)

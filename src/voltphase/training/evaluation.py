@@ -37,12 +37,8 @@ class Evaluation:
         return {metric.name: metric.of(self.outputs, self.targets) for metric in self.task.metrics}
 
     def columns(self, split: str) -> dict[str, float]:
-        """Return the value of each metric by the name of its column.
-
-        Args:
-            split: Part of the data that the images are of: ``"train"`` or ``"test"``.
-        """
-        return {metric.column(split): self.metrics[metric.name] for metric in self.task.metrics}
+        """Return the value of each metric by the name of its column for ``"train"`` or ``"test"``."""
+        return {metric.column(split): metric.of(self.outputs, self.targets) for metric in self.task.metrics}
 
 
 def evaluate(model: DONN, dataset: ImageDataset, batch_size: int = 250) -> Evaluation:
@@ -62,9 +58,6 @@ class Tally:
     """Means of loss and metrics over the examples of an epoch so far.
 
     They are summed where the outputs are: reading a number back after every step would make a GPU wait.
-
-    Args:
-        metrics: Metrics of the task.
     """
 
     def __init__(self, metrics: Sequence[Metric]) -> None:
@@ -74,13 +67,7 @@ class Tally:
         self._sums: dict[str, Tensor | float] = {metric.name: 0.0 for metric in metrics}
 
     def add(self, outputs: Tensor, targets: Tensor, loss: Tensor | float = 0.0) -> None:
-        """Add a batch.
-
-        Args:
-            outputs: Outputs of the readout, one for each example.
-            targets: What is wanted of each example.
-            loss: Mean loss over the batch.
-        """
+        """Add a batch, with its mean loss."""
         self.examples += len(targets)
         self._loss = self._loss + loss * len(targets)
         for metric in self._metrics:
@@ -92,9 +79,5 @@ class Tally:
         return float(self._loss) / max(self.examples, 1)
 
     def columns(self, split: str) -> dict[str, float]:
-        """Return the mean of each metric by the name of its column.
-
-        Args:
-            split: Part of the data that the examples are of: ``"train"`` or ``"test"``.
-        """
+        """Return the mean of each metric by the name of its column for ``"train"`` or ``"test"``."""
         return {m.column(split): float(self._sums[m.name]) / max(self.examples, 1) for m in self._metrics}

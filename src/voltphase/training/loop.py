@@ -6,7 +6,7 @@ import inspect
 import math
 import os
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from torch import Tensor, optim
 
@@ -21,14 +21,10 @@ from voltphase.training.evaluation import Tally
 # Lightning reads them when it is imported, and expects whole numbers.
 _RANKS: Final = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 
-
 with hidden(*_RANKS):
     import lightning
     from lightning.fabric.plugins.environments.lightning import LightningEnvironment
     from lightning.pytorch.plugins.io import CheckpointIO
-
-if TYPE_CHECKING:
-    from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedulerConfig
 
 __all__ = ["CheckpointIO", "EpochMetrics", "TrainingModule", "lightning", "make_trainer"]
 
@@ -77,57 +73,47 @@ class TrainingModule(lightning.LightningModule):
         self._begin_epoch()
 
     def temperature(self, step: int) -> float:
-        """Return the temperature of a step, by how far training has come.
-
-        Args:
-            step: Number of steps done before it, from the beginning of training.
-        """
+        """Return the temperature after so many steps, by how far training has come."""
         steps = len(self._batches)
         done, last = step, self.epochs * steps - 1
         if self._temperature_per_epoch:
             done, last = step // steps, self.epochs - 1
         return self._schedule.temperature(done / last if last > 0 else 1.0)
 
-    def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
+    def configure_optimizers(self) -> Any:
         """Return Adam with learning rates in each design's own unit, and their decay."""
         rate = self._training_config.learning_rate
+        layers = self.model.layers
         groups: list[dict[str, Any]] = [
-            {"params": [layer.design], "lr": rate * layer.relaxation.lr_unit(layer.table)}
-            for layer in self.model.layers
+            {"params": [layer.design], "lr": rate * layer.relaxation.lr_unit(layer.table)} for layer in layers
         ]
-        designs = {id(layer.design) for layer in self.model.layers}
+        designs = {id(layer.design) for layer in layers}
         others = [parameter for parameter in self.model.parameters() if id(parameter) not in designs]
         if others:
             groups.append({"params": others, "lr": self._training_config.scale_learning_rate})
         optimizer = optim.Adam(groups, fused=self.device.type in ("cpu", "cuda"))
         if self._training_config.learning_rate_decay == "none":
             return {"optimizer": optimizer}
-        steps = self.epochs * len(self._batches)
-        decay = optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        decay = optim.lr_scheduler.CosineAnnealingLR(optimizer, self.epochs * len(self._batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
 
     def on_fit_start(self) -> None:
-        """Move the images to where the network is."""
         self._batches.to(self.device)
         self._test_batches.to(self.device)
 
     def train_dataloader(self) -> ImageBatches:
-        """Return the training batches."""
         return self._batches
 
     def val_dataloader(self) -> ImageBatches:
-        """Return the test batches."""
         return self._test_batches
 
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Set the temperature of the step."""
         if batch_idx == 0:
             self._begin_epoch()
         self._last_temperature = self.temperature(self.global_step)
         self.model.set_temperature(self._last_temperature)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Return the loss of a batch."""
         images, targets = batch
         outputs = self.model(images)
         loss = self.model.task.compute_loss(outputs, targets)
@@ -135,12 +121,10 @@ class TrainingModule(lightning.LightningModule):
         return loss
 
     def on_validation_start(self) -> None:
-        """Begin to judge the deployed states."""
         self._train_seconds = time.perf_counter() - self._started
         self._test_tally = Tally(self.model.task.metrics)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Judge the deployed states by a batch."""
         images, targets = batch
         self._test_tally.add(self.model(images), targets)
 
@@ -175,11 +159,9 @@ class TrainingModule(lightning.LightningModule):
         return figures
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the history, and what the checkpoint says of the run."""
         checkpoint["voltphase"] = {"history": self.history, **self._about}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take over the history."""
         self.history = list(checkpoint["voltphase"]["history"])
 
     def _begin_epoch(self) -> None:

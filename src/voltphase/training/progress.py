@@ -48,7 +48,6 @@ class Recorder(lightning.Callback):
         )
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Start the bar."""
         self.started = True
         steps, epochs = int(trainer.num_training_batches), int(trainer.max_epochs or 1)
         self._task = self._bar.add_task(
@@ -59,7 +58,6 @@ class Recorder(lightning.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move the bar now and then."""
         now = time.monotonic()
         if self._bar.disable or now - self._refreshed < _REFRESH_SECONDS:
             return
@@ -71,7 +69,6 @@ class Recorder(lightning.Callback):
         self._bar.update(self._task, completed=trainer.global_step, epoch=_epoch(trainer), figures=figures)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Keep the epoch, and write its line."""
         assert isinstance(pl_module, TrainingModule)
         figures, metric = pl_module.close_epoch(), pl_module.model.task.metrics[0]
         with atomic_path(self.folder.checkpoint_file) as temporary:
@@ -88,13 +85,11 @@ class Recorder(lightning.Callback):
             self._watch(figures)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Remove the bar."""
         self._bar.stop()
 
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
     ) -> None:
-        """Remove the bar."""
         self._bar.stop()
 
 

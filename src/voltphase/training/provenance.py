@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,23 +15,16 @@ import torch
 
 from voltphase.core.installed import package_version
 
-_PACKAGES = ("lightning", "numpy")
-
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of what computes."""
     # What PyTorch says of itself names its build too, such as +cu130; the installed package may leave that out.
-    found = {
+    return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "voltphase": package_version(),
+        **{package: metadata.version(package) for package in ("lightning", "numpy")},
     }
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def commit() -> str | None:
@@ -58,12 +52,10 @@ def hardware(device: torch.device | None = None) -> dict[str, Any]:
 
 def _processor() -> str:
     if sys.platform == "linux":
-        try:
+        with suppress(OSError):
             for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
                 if line.startswith("model name"):
                     return line.partition(":")[2].strip()
-        except OSError:
-            pass
     return platform.processor() or platform.machine()
 
 

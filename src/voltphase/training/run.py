@@ -16,6 +16,7 @@ from voltphase.codesign import CodesignLayer, PostTraining, QuantizationAware
 from voltphase.config import Config
 from voltphase.core.advice import once
 from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
+from voltphase.core.files import write_json
 from voltphase.data import ImageDataset
 from voltphase.devices import Device
 from voltphase.network.donn import DONN
@@ -78,8 +79,11 @@ def train(
     made_of = config if started_with is None else as_started(config, started_with)
     devices = build_devices(made_of)
     digests = [device.digest for device in devices]
-    if started_with is not None:
-        _check_devices(started_with, digests, folder)
+    if started_with not in (None, digests):
+        raise ConfigError(
+            f"expected the devices that {folder.path} was started with, but a device's table has changed since: "
+            "restore it, or start again with --overwrite"
+        )
     if finished is not None:
         return finished
     notes = note_devices(made_of)
@@ -90,9 +94,9 @@ def train(
     model = build_model(config, devices, train_set.image_shape)
     if data is not None:
         model.task.check_data(train_set.name, train_set.classes, train_set.labels)
-    check_training(model, train_set.images, config.training.batch_size, on_gpu=accelerator == "gpu")
-
     batch_size = config.training.batch_size
+    check_training(model, train_set.images, batch_size, on_gpu=accelerator == "gpu")
+
     module: TrainingModule
     module = TrainingModule(
         model,
@@ -112,7 +116,7 @@ def train(
         summary = _summary(config, module, (train_set, test_set), devices, notes)
         folder.write_metrics(module.history)  # a run cut off between its last checkpoint and metrics lacks a row
         save_model(model, folder.model_file)
-        folder.write_summary(summary)
+        write_json(folder.summary_file, summary)
     return summary
 
 
@@ -186,14 +190,6 @@ def _left_by(
     return None, None, None
 
 
-def _check_devices(stored: list[str], given: list[str], folder: RunFolder) -> None:
-    if stored != given:
-        raise ConfigError(
-            f"expected the devices that {folder.path} was started with, but a device's table has changed since: "
-            "restore it, or start again with --overwrite"
-        )
-
-
 def _accelerator(config: Config) -> str:
     wanted, there = config.training.accelerator, torch.cuda.is_available()
     if wanted == "gpu" and not there:
@@ -209,11 +205,7 @@ def _accelerator(config: Config) -> str:
 
 @contextmanager
 def cpu_threads(count: int | None) -> Iterator[None]:
-    """Use a number of CPU threads in a block, or as many as before.
-
-    Args:
-        count: Number of threads; None leaves it as it is.
-    """
+    """Use a number of CPU threads in a block; None leaves it as it is."""
     before = torch.get_num_threads()
     if count is not None:
         torch.set_num_threads(count)

@@ -23,7 +23,6 @@ from voltphase.core.files import (
     read_text,
     remove_abandoned,
     write_errors,
-    write_json,
     write_text,
 )
 from voltphase.core.words import shell
@@ -80,11 +79,7 @@ class Summary(_Part):
     refined: RefinedRecord | None = None
 
     def metric(self, column: str) -> float:
-        """Return the value of a metric.
-
-        Args:
-            column: Name of its column: ``test_accuracy``.
-        """
+        """Return the value of a metric by the name of its column, such as ``test_accuracy``."""
         return float((self.model_extra or {})[column])
 
 
@@ -182,11 +177,7 @@ class RunFolder:
             yield
 
     def write_metrics(self, history: Sequence[dict[str, float]]) -> None:
-        """Write ``metrics.csv``, whole or not at all.
-
-        Args:
-            history: Figures of each epoch by the names of their columns, in order.
-        """
+        """Write ``metrics.csv`` from the figures of each epoch, whole or not at all."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(history[0])
@@ -217,10 +208,6 @@ class RunFolder:
                     raise DataError(f"expected finite numbers for epoch {number} in {path}, but its row is damaged")
         return rows
 
-    def write_summary(self, summary: dict[str, Any]) -> None:
-        """Write ``summary.json``, whole or not at all."""
-        write_json(self.summary_file, summary)
-
     def read_config(self) -> Config:
         """Return the run's own configuration.
 
@@ -238,10 +225,7 @@ class RunFolder:
             raise DataError(f"the training run is damaged: {error}") from error
 
     def read_summary(self, metrics: Sequence[Metric]) -> dict[str, Any]:
-        """Return the final figures.
-
-        Args:
-            metrics: Metrics of the run's task, whose values must be there.
+        """Return the final figures, among them the values of the metrics of the run's task.
 
         Raises:
             DataError: if training has not come to its end, or the file is damaged.
@@ -325,9 +309,6 @@ def locked(folder: Path) -> Iterator[None]:
 
     The operating system holds the lock, of the folder itself: it leaves no file, and ends with the process.
 
-    Args:
-        folder: Folder, which must be there.
-
     Raises:
         OutputError: if another process holds the lock.
     """
@@ -351,13 +332,11 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _holds(file: Path, words: str) -> bool:
     """Return whether the words are in the first 64 KiB of a file; not where it cannot be read."""
-    try:
-        if not file.is_file():
-            return False
-        with file.open("rb") as stream:
-            return words.encode() in stream.read(1 << 16).replace(b"\r\n", b"\n")
-    except OSError:
-        return False
+    with suppress(OSError):
+        if file.is_file():
+            with file.open("rb") as stream:
+                return words.encode() in stream.read(1 << 16).replace(b"\r\n", b"\n")
+    return False
 
 
 def settings(config: Config) -> dict[str, Any]:

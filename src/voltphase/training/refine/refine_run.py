@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from voltphase.core.errors import ConfigError, OutputError
-from voltphase.core.files import atomic_directory, checked_path, write_errors
+from voltphase.core.files import atomic_directory, checked_path, write_errors, write_json
 from voltphase.training import provenance
 from voltphase.training.build import build_datasets
 from voltphase.training.evaluation import evaluate
@@ -102,5 +102,5 @@ def refine_run(
         for original, copy in ((source.config_file, target.config_file), (source.metrics_file, target.metrics_file)):
             shutil.copyfile(original, copy)
         save_model(model, target.model_file)
-        target.write_summary(summary)
+        write_json(target.summary_file, summary)
     return summary
