@@ -201,10 +201,8 @@ def _usable(registry: Mapping[str, Any], make: Callable[[str, Any], type[M]]) ->
         try:
             models[name] = make(name, entry)
         except Exception as error:  # whatever another package's type hints raise must not stop ours
-            reason = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
-            advise(
-                f"{name!r} of {entry.__module__} is left out, its parameters are no settings: {reason}", PluginWarning
-            )
+            reason = f"its parameters are no settings: {type(error).__name__}: {' '.join(str(error).split()):.200}"
+            advise(f"{name!r} of {entry.__module__} is left out, {reason}", PluginWarning)
     return models
 
 

@@ -132,19 +132,17 @@ def _plural(words: str) -> str:
 
 def _bounds(metadata: Iterable[Any]) -> str:
     bounds = {
-        kind: getattr(part, kind) for part in metadata for kind in ("gt", "ge", "lt", "le") if hasattr(part, kind)
+        kind: str(bound) if isinstance(bound, int) else f"{bound:g}"
+        for part in metadata
+        for kind in ("gt", "ge", "lt", "le")
+        if (bound := getattr(part, kind, None)) is not None
     }
-    bounds = {kind: _number(bound) for kind, bound in bounds.items() if bound is not None}
     high = f"below {bounds['lt']}" if "lt" in bounds else bounds.get("le", "")
     if "ge" in bounds:
         return f" from {bounds['ge']} to {high}" if high else f" of at least {bounds['ge']}"
-    high = f"{'' if 'lt' in bounds else 'at most '}{high}" if high else ""
-    low = f"above {bounds['gt']}" if "gt" in bounds else ""
-    return "".join(f" {part}" for part in (low, "and" if low and high else "", high) if part)
-
-
-def _number(bound: Any) -> str:
-    return str(bound) if isinstance(bound, int) else f"{bound:g}"
+    words = [f"above {bounds['gt']}"] if "gt" in bounds else []
+    words += [high if "lt" in bounds else f"at most {high}"] if high else []
+    return f" {' and '.join(words)}" if words else ""
 
 
 def _words(annotation: Any, metadata: Iterable[Any]) -> Iterator[str]:

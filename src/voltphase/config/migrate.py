@@ -7,7 +7,7 @@ the one that is chosen has no meaning, and is left out.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from voltphase.config.fields import Choice
@@ -52,11 +52,8 @@ def renamed(key: str) -> str:
 def migrate(raw: Mapping[str, Any], choices: Mapping[str, Choice], place: str = "") -> dict[str, Any]:
     """Return nested settings in today's spelling.
 
-    Args:
-        raw: Settings as read from a file.
-        choices: What is chosen by name, by its dotted name.
-        place: Where they come from, to warn of what is spelled otherwise today; nothing is said without it, nor of a
-            file that voltphase itself wrote.
+    With the ``place`` that they come from, what is spelled otherwise today is warned of, but in a file that voltphase
+    itself wrote.
     """
     settings, said = copy.deepcopy(dict(raw)), []
     for old, new in _RENAMED.items():
@@ -67,7 +64,7 @@ def migrate(raw: Mapping[str, Any], choices: Mapping[str, Choice], place: str = 
             said.append(f"{old} is called {new} now")
     for path in _IDLE:
         group = content_at(settings, path.split("."))
-        for key in list(_without_effect(path, group, choices[path])) if isinstance(group, dict) else ():
+        for key in _without_effect(path, group, choices[path]) if isinstance(group, dict) else ():
             del group[key]
             said.append(f"{path}.{key} has no effect with {choices[path].chosen(group)} and is left out")
     if said and place and not raw.keys() >= _WRITTEN:
@@ -87,12 +84,10 @@ def migrate_settings(settings: Mapping[str, Any], choices: Mapping[str, Choice])
     return kept
 
 
-def _without_effect(path: str, group: Mapping[str, Any], choice: Choice) -> Iterator[str]:
-    name = choice.chosen(group)
+def _without_effect(path: str, group: Mapping[str, Any], choice: Choice) -> list[str]:
+    name, idle = choice.chosen(group), _IDLE[path]
     known = choice.models[name].model_fields if name in choice.models else group
-    for key, value in group.items():
-        if key not in known and key in _IDLE[path] and _IDLE[path][key](name, value):
-            yield key
+    return [key for key, value in group.items() if key not in known and key in idle and idle[key](name, value)]
 
 
 def _unset(readout: Any) -> Any:

@@ -41,16 +41,12 @@ class IdxFiles:
     dir: str | None = None
 
     def load(self, split: str, *, download: bool = True) -> ImageDataset:
-        """Return one split; see :class:`voltphase.data.base.DataSource`.
-
-        Files that are there are held to their structure, not to a checksum: people repack them.
-        """
+        # Files that are there are held to their structure, not to a checksum: people repack them.
         prefix = _FILE_PREFIX[split]
         images_file, labels_file = (
             self._file(f"{prefix}-{kind}-ubyte", download=download) for kind in ("images-idx3", "labels-idx1")
         )
-        images = read_idx(images_file, dimensions=3)
-        labels = read_idx(labels_file, dimensions=1)
+        images, labels = read_idx(images_file, dimensions=3), read_idx(labels_file, dimensions=1)
         if len(images) != len(labels):
             raise DataError(
                 f"expected as many labels as images, but {images_file} holds {len(images)} images and "

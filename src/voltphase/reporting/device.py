@@ -30,57 +30,56 @@ def device_figure(device: Device) -> Figure:
     Of a table, amplitude and phase against control value, and the states on the complex plane, coloured and named by
     level; of a panel, the table that each pixel follows, inactive ones left blank, and the states of the first tables.
     """
-    return _table_figure(device.tables[0]) if device.regions is None else _panel_figure(device, device.regions)
+    with style.house_style():
+        return _table_figure(device.tables[0]) if device.regions is None else _panel_figure(device, device.regions)
 
 
 def _table_figure(states: DeviceStates) -> Figure:
-    with style.house_style():
-        figure = style.new_figure(9.2, 4.6)
-        grid = figure.add_gridspec(2, 2, width_ratios=[1.15, 1])
-        phase = figure.add_subplot(grid[1, 0])
-        amplitude = figure.add_subplot(grid[0, 0], sharex=phase)
-        plane = figure.add_subplot(grid[:, 1])
+    figure = style.new_figure(9.2, 4.6)
+    grid = figure.add_gridspec(2, 2, width_ratios=[1.15, 1])
+    phase = figure.add_subplot(grid[1, 0])
+    amplitude = figure.add_subplot(grid[0, 0], sharex=phase)
+    plane = figure.add_subplot(grid[:, 1])
 
-        named = _named_levels(len(states))
-        top = max(1.0, float(states.amplitude.max()))
-        _curve(amplitude, states, states.amplitude, named)
-        amplitude.set(ylabel="amplitude", ylim=(-0.06 * top, 1.12 * top))
-        amplitude.tick_params(labelbottom=False)
-        _curve(phase, states, states.phase / math.pi, named)
-        unit = f"control ({style.plain(states.control_unit)})" if states.control_unit else "control"
-        phase.set(ylabel="phase (π rad)", xlabel=unit)
-        phase.margins(y=0.16)
+    named = _named_levels(len(states))
+    top = max(1.0, float(states.amplitude.max()))
+    _curve(amplitude, states, states.amplitude, named)
+    amplitude.set(ylabel="amplitude", ylim=(-0.06 * top, 1.12 * top))
+    amplitude.tick_params(labelbottom=False)
+    _curve(phase, states, states.phase / math.pi, named)
+    unit = f"control ({style.plain(states.control_unit)})" if states.control_unit else "control"
+    phase.set(ylabel="phase (π rad)", xlabel=unit)
+    phase.margins(y=0.16)
 
-        draw_states(plane, states, names=False)
-        if len(states) > _MOST_DOTS:
-            plane.collections[-1].set_linewidth(0)
-        for level in named:
-            value = states.values()[level]
-            direction = value / abs(value) if abs(value) > 0 else 1.0
-            offset = (10 * direction.real, 10 * direction.imag)
-            style.annotate(plane, str(level), (value.real, value.imag), offset, **_NUMBER)
-        figure.suptitle(f"{style.plain(states.name)}: {len(states)} states", fontsize=11, color=style.INK)
+    draw_states(plane, states, names=False)
+    if len(states) > _MOST_DOTS:
+        plane.collections[-1].set_linewidth(0)
+    for level in named:
+        value = states.values()[level]
+        direction = value / abs(value) if abs(value) > 0 else 1.0
+        offset = (10 * direction.real, 10 * direction.imag)
+        style.annotate(plane, str(level), (value.real, value.imag), offset, **_NUMBER)
+    figure.suptitle(f"{style.plain(states.name)}: {len(states)} states", fontsize=11, color=style.INK)
     return figure
 
 
 def _panel_figure(panel: Device, regions: np.ndarray) -> Figure:
     shown = panel.tables[:_MOST_TABLES]
-    with style.house_style():
-        figure = style.new_figure(3.2 * (len(shown) + 1), 3.4)
-        pixels, *planes = figure.subplots(1, len(shown) + 1)
-        image = pixels.imshow(
-            np.ma.masked_where(panel.inactive, regions),
-            cmap=style.LEVEL_MAP,
-            norm=BoundaryNorm(np.arange(len(panel.tables) + 1) - 0.5, 256),
-            interpolation="nearest",
-        )
-        pixels.set(title="table of each pixel", xlabel="column", ylabel="row")
-        bar = figure.colorbar(image, ax=pixels, fraction=0.05, ticks=np.unique(regions[~panel.inactive])[:9])
-        bar.minorticks_off()
-        for index, (table, plane) in enumerate(zip(shown, planes, strict=True)):
-            draw_states(plane, table)
-            plane.set_title(f"table {index}: {style.plain(table.name)}")
-        figure.suptitle(f"{style.plain(panel.name)}: {len(panel)} states", fontsize=11, color=style.INK)
+    figure = style.new_figure(3.2 * (len(shown) + 1), 3.4)
+    pixels, *planes = figure.subplots(1, len(shown) + 1)
+    image = pixels.imshow(
+        np.ma.masked_where(panel.inactive, regions),
+        cmap=style.LEVEL_MAP,
+        norm=BoundaryNorm(np.arange(len(panel.tables) + 1) - 0.5, 256),
+        interpolation="nearest",
+    )
+    pixels.set(title="table of each pixel", xlabel="column", ylabel="row")
+    bar = figure.colorbar(image, ax=pixels, fraction=0.05, ticks=np.unique(regions[~panel.inactive])[:9])
+    bar.minorticks_off()
+    for index, (table, plane) in enumerate(zip(shown, planes, strict=True)):
+        draw_states(plane, table)
+        plane.set_title(f"table {index}: {style.plain(table.name)}")
+    figure.suptitle(f"{style.plain(panel.name)}: {len(panel)} states", fontsize=11, color=style.INK)
     return figure
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -31,30 +31,17 @@ def level_figure(levels: Sequence[np.ndarray], devices: Sequence[Device], grids:
         np.ma.masked_where(device.inactive, level) if device.inactive.any() else level
         for level, device in zip(levels, devices, strict=True)
     ]
-
-    def norm(index: int) -> Normalize:
-        return BoundaryNorm(np.arange(len(devices[index]) + 1) - 0.5, 256)
-
-    def ticks(index: int) -> list[float]:
-        count = len(devices[index])
-        return [float(level) for level in range(0, count, math.ceil(count / _MOST_LEVEL_TICKS))]
-
-    return _layer_figure(
-        maps, grids, style.LEVEL_MAP, norm, "level", ticks=ticks, shared=len({len(device) for device in devices}) == 1
-    )
+    counts = [len(device) for device in devices]
+    norms = [BoundaryNorm(np.arange(count + 1) - 0.5, 256) for count in counts]
+    ticks = [np.arange(0.0, count, math.ceil(count / _MOST_LEVEL_TICKS)).tolist() for count in counts]
+    return _layer_figure(maps, grids, style.LEVEL_MAP, norms, "level", ticks=ticks, shared=len(set(counts)) == 1)
 
 
 def phase_figure(levels: Sequence[np.ndarray], devices: Sequence[Device], grids: Sequence[Grid]) -> Figure:
     """Draw the phase each layer adds to the light, modulo a turn."""
-    return _layer_figure(
-        [phase_map(level, device) for level, device in zip(levels, devices, strict=True)],
-        grids,
-        style.PHASE_MAP,
-        lambda _: Normalize(0, 2 * math.pi),
-        "phase (rad)",
-        ticks=lambda _: [0, math.pi, 2 * math.pi],
-        tick_labels=["0", "π", "2π"],
-    )
+    maps = [phase_map(level, device) for level, device in zip(levels, devices, strict=True)]
+    norms, ticks = [Normalize(0, 2 * math.pi)] * len(maps), [[0, math.pi, 2 * math.pi]] * len(maps)
+    return _layer_figure(maps, grids, style.PHASE_MAP, norms, "phase (rad)", ticks=ticks, tick_labels=["0", "π", "2π"])
 
 
 def amplitude_figure(levels: Sequence[np.ndarray], devices: Sequence[Device], grids: Sequence[Grid]) -> Figure:
@@ -62,7 +49,7 @@ def amplitude_figure(levels: Sequence[np.ndarray], devices: Sequence[Device], gr
     maps = [amplitude_map(level, device) for level, device in zip(levels, devices, strict=True)]
     tables = (table for device in devices for table in device.tables)
     highest = max(1.0, *(float(table.amplitude.max()) for table in tables), *(float(values.max()) for values in maps))
-    return _layer_figure(maps, grids, style.AMPLITUDE_MAP, lambda _: Normalize(0, highest), "amplitude")
+    return _layer_figure(maps, grids, style.AMPLITUDE_MAP, [Normalize(0, highest)] * len(maps), "amplitude")
 
 
 def phase_map(levels: np.ndarray, device: Device) -> np.ndarray:
@@ -114,10 +101,10 @@ def _layer_figure(
     maps: Sequence[np.ndarray],
     grids: Sequence[Grid],
     colours: str,
-    norm: Callable[[int], Normalize],
+    norms: Sequence[Normalize],
     meaning: str,
     *,
-    ticks: Callable[[int], list[float]] | None = None,
+    ticks: Sequence[list[float]] | None = None,
     tick_labels: list[str] | None = None,
     shared: bool = True,
 ) -> Figure:
@@ -129,7 +116,7 @@ def _layer_figure(
     figure = style.new_figure(width * columns + 1.0, (height * ratio + 0.3) * rows + 0.3)
     axes = np.asarray(figure.subplots(rows, columns, squeeze=False)).ravel()
     for index in range(count):
-        style.show_plane(axes[index], maps[index], grids[index], cmap=colours, norm=norm(index))
+        style.show_plane(axes[index], maps[index], grids[index], cmap=colours, norm=norms[index])
         axes[index].set_title(f"layer {index + 1}")
         last, first = index + columns >= count, index % columns == 0
         # Numbers on the outer axes alone would be those of another plane where planes differ.
@@ -138,9 +125,9 @@ def _layer_figure(
         empty.set_visible(False)
     for index in [0] if shared else range(count):
         bar = figure.colorbar(
-            ScalarMappable(norm(index), colours),
+            ScalarMappable(norms[index], colours),
             ax=list(axes[:count]) if shared else axes[index],
-            ticks=ticks(index) if ticks else None,
+            ticks=ticks[index] if ticks else None,
             fraction=0.05,
             pad=0.012,
             aspect=22,

@@ -74,17 +74,12 @@ class ImageBatches:
         self._seed = None if seed is None else checks.seed(seed)
         self._epoch = epoch
 
-    @property
-    def images(self) -> int:
-        """The number of images in an iteration."""
-        return len(self._labels)
-
     def to(self, device: torch.device) -> None:
         """Move the images to ``device``, from where batches are fetched without crossing to it one by one."""
         self._images, self._labels = self._images.to(device), self._labels.to(device)
 
     def __len__(self) -> int:
-        return -(-self.images // self.batch_size)
+        return -(-len(self._labels) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         if self._seed is None:
@@ -93,6 +88,6 @@ class ImageBatches:
         # With the seed 0 the first layer's draws have these streams too, and make different things out of them.
         stream = np.random.SeedSequence([self._seed, self._epoch()]).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(stream >> np.uint64(1)))
-        order = torch.randperm(self.images, generator=generator, device="cpu").to(self._images.device)
+        order = torch.randperm(len(self._labels), generator=generator, device="cpu").to(self._images.device)
         for chosen in order.split(self.batch_size):
             yield self._images[chosen], self._labels[chosen]
