@@ -91,14 +91,9 @@ _Dumper.add_implicit_resolver(
 
 
 def read_yaml(text: str, source: str, kind_at: KindAt = lambda path: "any") -> Any:
-    """Return what a YAML document says.
+    """Return what a YAML document says; errors name its ``source``, and null is null whatever ``kind_at`` says.
 
     Groups of keys, lists, text, numbers, true, false and null: no tags, anchors, aliases or merged keys, and no dates.
-
-    Args:
-        text: The document.
-        source: Where the document comes from, to name in an error.
-        kind_at: Function that says what a scalar without quotes is read as at a path; null stays null everywhere.
 
     Raises:
         ConfigError: if it is not such YAML, or a key appears twice in one mapping; names the line.
@@ -110,13 +105,7 @@ def read_value(text: str, source: str, path: tuple[str, ...], kind_at: KindAt) -
     """Return what is typed on a command line as the value of a setting.
 
     For a setting that is a text this is all of it, unless it is in quotes as a whole. Other values are read as YAML,
-    without comments.
-
-    Args:
-        text: What was typed.
-        source: The option, to name in an error.
-        path: Keys and numbers that lead to the setting.
-        kind_at: Function that says what a scalar without quotes is read as at a path from the top.
+    without comments. Errors name the option, ``source``.
 
     Raises:
         ConfigError: if there is nothing, or it is not such YAML.

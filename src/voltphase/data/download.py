@@ -21,13 +21,7 @@ def fetch(path: Path, mirrors: Sequence[str], md5: str, *, advice: str) -> None:
     """Download ``path.name`` from the first of ``mirrors`` that gives it whole, and write it to ``path``.
 
     Nothing is left behind when it fails, not even the folders made for it. Where standard error is a terminal, it shows
-    a progress bar.
-
-    Args:
-        path: Where the file goes; its folder is made if need be.
-        mirrors: Addresses of folders that hold the file, each ending in a slash, tried in order.
-        md5: Checksum of the file as the mirrors serve it.
-        advice: What the user can do when nothing comes, the end of the error's sentence.
+    a progress bar. Mirrors are addresses of folders, each ending in a slash; the error ends with ``advice``.
 
     Raises:
         DataError: if no mirror can be reached or none gives a file with this checksum.

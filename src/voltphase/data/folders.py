@@ -26,8 +26,8 @@ def find(root: Path, names: Collection[str], stem: str) -> Path | None:
     ``train-images-idx3-ubyte/train-images-idx3-ubyte``.
 
     Args:
-        root: The folder of all data sets.
-        names: What folders of this data set are called; the first is torchvision's name.
+        root: Folder of all data sets.
+        names: Names of folders of this data set, torchvision's first.
         stem: Official name of the file without ``.gz``.
 
     Raises:
@@ -54,12 +54,8 @@ def find(root: Path, names: Collection[str], stem: str) -> Path | None:
 def stray(root: Path, others: Collection[str], stem: str) -> Path | None:
     """Return a file called as ``stem`` in ``root``, or there in ``raw`` or a folder of its own, if there is one.
 
-    The files of MNIST and all its relatives have the same names: whose this one is, only its owner knows.
-
-    Args:
-        root: The folder of all data sets.
-        others: What folders of other data sets are called: if ``root`` is one of these, the file is theirs.
-        stem: Official name of the file without ``.gz``.
+    The files of MNIST and all its relatives have the same names: whose this one is, only its owner knows. In a ``root``
+    that is called like one of the ``others``, it is theirs.
     """
     if _called(root, others):
         return None

@@ -47,10 +47,7 @@ def read_idx(path: str | Path, dimensions: int) -> Tensor:
 
     Args:
         path: The file; whether it is compressed is seen from its content, not from its name.
-        dimensions: How many dimensions it must have: 3 for images, 1 for labels.
-
-    Returns:
-        A uint8 tensor with that many dimensions.
+        dimensions: Number of dimensions that it must have: 3 for images, 1 for labels.
 
     Raises:
         DataError: if the file cannot be read, is damaged, holds something else, or more than 1 GiB or than this machine

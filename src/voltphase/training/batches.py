@@ -21,10 +21,7 @@ _HELD_OUT = 5
 def given_datasets(data: Data, seed: int) -> tuple[ImageDataset, ImageDataset]:
     """Return data sets to train and to test with, of images given in Python.
 
-    Args:
-        data: Images, uint8 and ``count x rows x columns``, with their labels; a data set; or two data sets. Of one data
-            set a fifth is held out to test with.
-        seed: Seed of the choice of the images held out.
+    Of images with their labels, or of a single data set, a fifth is held out to test with, drawn by the seed.
 
     Raises:
         DataError: if the data are of another kind, or too few.

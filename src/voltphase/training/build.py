@@ -39,13 +39,8 @@ def as_started(config: Config, digests: Sequence[str]) -> Config:
 
     Version 0.1.0 computed a model for a wavelength of its own where none was given, not for that of the light.
 
-    Args:
-        config: What the run is asked to go on with.
-        digests: Digests of the devices that it was started with.
-
-    Returns:
-        ``config``, or the same with wavelengths given to models, if that makes its devices the ones it was started
-        with.
+    This is ``config``, or the same with wavelengths given to models, if that makes its devices the ones with these
+    digests.
 
     Raises:
         DeviceError: if a device cannot be had either way.
@@ -135,10 +130,7 @@ def build_dataset(
 def whole_device(device: DeviceConfig, wavelength: float | None) -> Device:
     """Return a layer's device with all its states, before some are chosen.
 
-    Args:
-        device: Table or model, and the model's parameters.
-        wavelength: Wavelength of the light in metres, for models whose parameters name no other; None for that which a
-            model has by default.
+    A model whose parameters name no wavelength is computed for this one, or with None for its own.
 
     Raises:
         DeviceError: if a table is missing or malformed, or a parameter of a model does not fit.

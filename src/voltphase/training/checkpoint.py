@@ -27,11 +27,7 @@ _MOST_VALUES: Final = 1_000_000
 
 
 class Checkpoints(CheckpointIO):
-    """Writes checkpoints with a digest for each part, and gives Lightning the one that was read and checked before.
-
-    Args:
-        content: The checkpoint to resume from, as :func:`read_checkpoint` returned it.
-    """
+    """Writes checkpoints with a digest for each part, and gives Lightning the one that was read and checked before."""
 
     def __init__(self, content: dict[str, Any] | None = None) -> None:
         self._content = content

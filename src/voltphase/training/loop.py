@@ -193,13 +193,7 @@ class _OneProcess(LightningEnvironment):
 
 
 def make_trainer(accelerator: str, checkpoints: CheckpointIO, **options: Any) -> lightning.Trainer:
-    """Return a trainer on one device that is as the arguments say, and detects nothing.
-
-    Args:
-        accelerator: ``"cpu"`` or ``"cuda"``.
-        checkpoints: What reads and writes checkpoints.
-        options: Arguments of ``lightning.Trainer``; those not given have Lightning's defaults.
-    """
+    """Return a trainer on one device, ``"cpu"`` or ``"cuda"``, that is as the arguments say, and detects nothing."""
     # Each argument is given: what is not, Lightning takes from variables such as PL_TRAINER_LIMIT_TRAIN_BATCHES.
     defaults = {name: about.default for name, about in inspect.signature(lightning.Trainer).parameters.items()}
     ours = {
