@@ -21,18 +21,13 @@ _ROWS_SHOWN = 64
 # Of what matplotlib knows, what it needs no other program for.
 _FIGURE_TYPES = ("png", "svg", "pdf", "jpg", "webp")
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    help="Look at devices and check their tables.",
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Look at devices and check their tables.")
 
 
 @app.command("list")
 def list_devices(
     folder: Annotated[
-        Path | None,
-        typer.Argument(metavar="FOLDER", help="Of measured tables.", show_default=False, parser=given_path),
+        Path | None, typer.Argument(metavar="FOLDER", help="Of measured tables.", show_default=False, parser=given_path)
     ] = None,
 ) -> None:
     """List the modelled devices, or those measured into a folder.
@@ -79,8 +74,7 @@ def show_device(
         ),
     ] = None,
     levels: Annotated[
-        int | None,
-        typer.Option("--levels", help="Pick so many of the states, as training would.", show_default=False),
+        int | None, typer.Option("--levels", help="Pick so many of the states, as training would.", show_default=False)
     ] = None,
 ) -> None:
     """Show the states of a device as a table and, with --out, as a figure.

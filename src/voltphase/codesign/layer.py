@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,6 +44,8 @@ class CodesignLayer(FixedDtype):
 
     Attributes:
         temperature: How soft the choice of states is in training, 1 at first.
+        gain: The factor on the amplitude in emulation.
+        amplitude_grad_scale: The factor on the amplitude's part of the gradient.
 
     Raises:
         ConfigError: if an argument is of another type, the gain or the scale of the amplitude's gradient is not from
@@ -55,6 +58,10 @@ class CodesignLayer(FixedDtype):
         >>> layer.levels().shape, layer.modulation().dtype
         (torch.Size([2, 3]), torch.complex64)
     """
+
+    temperature: float
+    gain: float
+    amplitude_grad_scale: float
 
     @with_standard_torch
     def __init__(
@@ -98,36 +105,19 @@ class CodesignLayer(FixedDtype):
         generator = torch.Generator().manual_seed(self._stream(0))
         self.design = nn.Parameter(self.pixels.initial(self.relaxation, generator))
 
-    @property
-    def temperature(self) -> float:
-        """How soft the choice of states is in training."""
-        return self._temperature
-
-    @temperature.setter
-    def temperature(self, value: float) -> None:
-        self._temperature = checks.temperature(value)
-
-    @property
-    def gain(self) -> float:
-        """The factor on the amplitude in emulation (the paper's lambda)."""
-        return self._gain
-
-    @gain.setter
-    def gain(self, value: float) -> None:
-        self._gain = checks.positive(value, "a gain", FACTORS)
-
-    @property
-    def amplitude_grad_scale(self) -> float:
-        """The factor on the amplitude's part of the gradient."""
-        return self._amplitude_grad_scale
-
-    @amplitude_grad_scale.setter
-    def amplitude_grad_scale(self, value: float) -> None:
-        self._amplitude_grad_scale = checks.positive(value, "an amplitude_grad_scale", FACTORS)
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Checked whenever they are set: a schedule and a refinement set them long after the layer is made.
+        if name == "temperature":
+            value = checks.temperature(value)
+        elif name == "gain":
+            value = checks.positive(value, "a gain", FACTORS)
+        elif name == "amplitude_grad_scale":
+            value = checks.positive(value, "an amplitude_grad_scale", FACTORS)
+        super().__setattr__(name, value)
 
     @property
     def table(self) -> StateTable:
-        """The device's states, where and in the precision the layer computes; of a panel, those of its first table."""
+        """The states of the device (of a panel, those of its first table) as tensors like the layer's own."""
         return self.pixels.table
 
     def levels(self) -> Tensor:
@@ -182,20 +172,17 @@ class CodesignLayer(FixedDtype):
     @uncompiled
     def modulation(self) -> Tensor:
         """Return the complex ``rows x columns`` map the light is multiplied by, gain included."""
-        with no_autocast(self.design.device.type):
-            return self._modulation()
-
-    def _modulation(self) -> Tensor:
         if self.training:
             self.draws += 1
-        if self.training or not self.relaxation.discrete:
-            generator = torch.Generator(self.design.device).manual_seed(self._stream(self.draws))
-            modulation = self.pixels.modulation(self.relaxation, self.design, self.temperature, generator)
-            if self.amplitude_grad_scale != 1.0 and modulation.requires_grad:
-                modulation.register_hook(_amplitude_scaler(modulation.detach(), self.amplitude_grad_scale))
-        else:
-            modulation = self.states_at(self.levels())
-        return modulation if self.gain == 1.0 else self.gain * modulation
+        with no_autocast(self.design.device.type):
+            if self.training or not self.relaxation.discrete:
+                generator = torch.Generator(self.design.device).manual_seed(self._stream(self.draws))
+                modulation = self.pixels.modulation(self.relaxation, self.design, self.temperature, generator)
+                if self.amplitude_grad_scale != 1.0 and modulation.requires_grad:
+                    modulation.register_hook(_amplitude_scaler(modulation.detach(), self.amplitude_grad_scale))
+            else:
+                modulation = self.states_at(self.levels())
+            return modulation if self.gain == 1.0 else self.gain * modulation
 
     def forward(self, field: Tensor) -> Tensor:
         """Modulate a complex ``... x rows x columns`` field.

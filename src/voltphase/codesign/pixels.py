@@ -19,11 +19,6 @@ class Pixels(nn.Module):
     A relaxation knows one table and pixels that all follow it. On a panel it works on one region after another, whose
     pixels are gathered into a ``numbers x pixels x 1`` design, with one generator for all. Inactive pixels have the
     panel's fixed value and level 0, always, and their design gets no gradient.
-
-    Args:
-        device: The tables of states, and which pixel follows which.
-        shape: (rows, columns) of pixels.
-        dtype: Complex type of the modulation.
     """
 
     amplitude: Tensor

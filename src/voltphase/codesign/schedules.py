@@ -67,7 +67,6 @@ class LinearSchedule(_BetweenTwo):
     """
 
     def temperature(self, progress: float) -> float:
-        """Return the temperature; see :meth:`Schedule.temperature`."""
         return self.start + (self.end - self.start) * _checked(progress)
 
 
@@ -86,7 +85,6 @@ class ExponentialSchedule(_BetweenTwo):
     """
 
     def temperature(self, progress: float) -> float:
-        """Return the temperature; see :meth:`Schedule.temperature`."""
         return self.start * (self.end / self.start) ** _checked(progress)
 
 
@@ -105,7 +103,6 @@ class CosineSchedule(_BetweenTwo):
     """
 
     def temperature(self, progress: float) -> float:
-        """Return the temperature; see :meth:`Schedule.temperature`."""
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * _checked(progress))) / 2
 
 
@@ -128,7 +125,6 @@ class StaticSchedule(Schedule):
         object.__setattr__(self, "start", checks.temperature(self.start, "the static temperature"))
 
     def temperature(self, progress: float) -> float:
-        """Return the temperature; see :meth:`Schedule.temperature`."""
         _checked(progress)
         return self.start
 
@@ -167,7 +163,6 @@ class PiecewiseSchedule(Schedule):
         object.__setattr__(self, "shares", parts)
 
     def temperature(self, progress: float) -> float:
-        """Return the temperature; see :meth:`Schedule.temperature`."""
         *ends, total = accumulate(self.shares)
         return self.temperatures[bisect_right([end / total for end in ends], _checked(progress))]
 

@@ -24,19 +24,12 @@ _PIECES = 16
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """How far a table's states are from a smooth curve along the control value.
+    """How far a table's states are from a smooth curve along the control value, in distances on the complex plane."""
 
-    Attributes:
-        spikes: Levels that stand out from their neighbours, the worst first.
-        deviations: How far each of them does, as a distance on the complex plane.
-        scatter: Standard deviation of the states about a smooth curve, as a distance on the complex plane.
-        step: Mean distance from a state to the next one along the smooth curve.
-    """
-
-    spikes: NDArray[np.intp]
-    deviations: NDArray[np.float64]
-    scatter: float
-    step: float
+    spikes: NDArray[np.intp]  # levels that stand out from their neighbours, the worst first
+    deviations: NDArray[np.float64]  # how far each of them does
+    scatter: float  # standard deviation of the states about a smooth curve
+    step: float  # mean distance from a state to the next one along the smooth curve
 
 
 def measure_noise(states: DeviceStates) -> Noise | None:

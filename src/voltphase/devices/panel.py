@@ -164,9 +164,7 @@ class DevicePanel:
                 f"expected {self.shape[0]} x {self.shape[1]} whole numbers as levels of {self.name}, but got "
                 f"{levels.dtype} of shape {levels.shape}"
             )
-        wrong = np.argwhere((levels < 0) | (levels >= len(self)))
-        if len(wrong):
-            row, column = wrong[0].tolist()
+        for row, column in np.argwhere((levels < 0) | (levels >= len(self))):
             raise DeviceError(
                 f"expected levels from 0 to {len(self) - 1} for {self.name}, but row {row}, column {column} has "
                 f"{levels[row, column]}"
@@ -269,9 +267,7 @@ class DevicePanel:
                     f"expected all tables of {self.name} to be for one wavelength, but one is for "
                     f"{metres(wavelength)} and {named} for {metres(table.wavelength)}: measure all at the same"
                 )
-            differing = np.flatnonzero(table.control != first.control)
-            if len(differing):
-                level = differing[0]
+            for level in np.flatnonzero(table.control != first.control):
                 raise DeviceError(
                     f"expected all tables of {self.name} to have the same control values, but at level {level} {named} "
                     f"has {table.control[level]:.12g} and the first {first.control[level]:.12g}: measure all at the "
@@ -286,9 +282,7 @@ def _regions(given: object, tables: int, name: str) -> NDArray[np.int64]:
             f"expected the map of {name} to be rows x columns whole numbers, but got {array.dtype} of shape "
             f"{array.shape}"
         )
-    wrong = np.argwhere((array < INACTIVE) | (array >= tables))
-    if len(wrong):
-        row, column = wrong[0].tolist()
+    for row, column in np.argwhere((array < INACTIVE) | (array >= tables)):
         raise DeviceError(
             f"expected the map of {name} to name tables from 0 to {tables - 1}, or -1 for inactive, but row {row}, "
             f"column {column} has {array[row, column]}: correct it, or add the table"
@@ -306,8 +300,8 @@ def _numpy(given: object, what: str) -> NDArray[Any]:
 
 def _content(path: Path) -> dict[str, Any]:
     content = read_json(path, DeviceError)
-    if not isinstance(content, dict) or content.get("voltphase-panel") != VERSION:
-        version = content.get("voltphase-panel") if isinstance(content, dict) else None
+    version = content.get("voltphase-panel") if isinstance(content, dict) else None
+    if version != VERSION:
         raise DeviceError(
             f'expected "voltphase-panel": {VERSION} in {path}, but got {version!r:.60}: use the voltphase it was '
             "written with, or save it again"

@@ -25,13 +25,8 @@ def pick_levels(
 ) -> NDArray[np.int64]:
     """Return the levels of ``k`` of the states, in ascending order of their control values.
 
-    Args:
-        control: Control values, distinct, in any order.
-        values: The complex states, ``K`` of them or, for several tables of one panel, ``K x T``; the distance of two
-            levels is then taken over all tables together.
-        k: Number of states to choose.
-        by: One of `RULES`; see `voltphase.devices.DeviceStates.pick`.
-        name: Name of the device, for errors.
+    ``values`` are ``K`` complex states or, for several tables of one panel, ``K x T``: the distance of two levels is
+    then taken over all tables together. The rules are those of `voltphase.devices.DeviceStates.pick`.
 
     Raises:
         DeviceError: if ``k`` is not a whole number from 2 to the number of states, or ``by`` is not one of `RULES`.

@@ -16,20 +16,15 @@ from voltphase.devices.panel import DevicePanel
 from voltphase.devices.states import DeviceStates
 
 WORDS: Final = ("name", "control_unit", "source")
-#: The columns that each table has, and those that it may have.
-COLUMNS: Final = ("control", "amplitude", "phase")
-OPTIONAL_COLUMNS: Final = ("spread",)
+#: The columns of a table, of which it may lack the spread.
+COLUMNS: Final = ("control", "amplitude", "phase", "spread")
 
 
 def to_json(device: Device) -> dict[str, Any]:
     """Return what JSON can hold of a device: all but the map of a panel, which is an array to be stored beside it.
 
-    Args:
-        device: Table of states or panel.
-
-    Returns:
-        ``name``, ``digest``, of a panel ``inactive_value``, and ``tables``, each with its words, its wavelength if
-        known and its columns as lists of numbers; None stands for a spread that is not known.
+    That is ``name``, ``digest``, of a panel ``inactive_value``, and ``tables``, each with its words, its wavelength if
+    known and its columns as lists of numbers; None stands for a spread that is not known.
 
     Examples:
         >>> from voltphase.devices import dmd
@@ -46,11 +41,7 @@ def to_json(device: Device) -> dict[str, Any]:
 
 
 def from_json(record: object, regions: NDArray[np.integer] | None = None) -> Device:
-    """Return the device that :func:`to_json` made a record of.
-
-    Args:
-        record: What it returned, after a way through JSON.
-        regions: Map of a panel, ``rows x columns`` whole numbers; None if the record is that of a table.
+    """Return the device that :func:`to_json` made a record of; ``regions`` is the map of a panel, None of a table.
 
     Raises:
         DeviceError: if something is missing, unknown or of another type, no device can have such states, or they do
@@ -80,24 +71,25 @@ def _table_to_json(table: DeviceStates) -> dict[str, Any]:
     record: dict[str, Any] = {word: getattr(table, word) for word in WORDS}
     if table.wavelength is not None:
         record["wavelength"] = table.wavelength
-    for column in COLUMNS:
-        record[column] = getattr(table, column).tolist()
-    if table.spread is not None:
-        record["spread"] = [None if math.isnan(number) else number for number in table.spread.tolist()]
-    return record
+    known = {column: getattr(table, column) for column in COLUMNS if getattr(table, column) is not None}
+    return record | {
+        column: [None if math.isnan(number) else number for number in numbers.tolist()]
+        for column, numbers in known.items()
+    }
 
 
 def _table_from_json(record: object) -> DeviceStates:
-    fields = _fields(record, "a table of states", {*WORDS, *COLUMNS}, {*OPTIONAL_COLUMNS, "wavelength"})
+    fields = dict(_fields(record, "a table of states", {*WORDS, *COLUMNS} - {"spread"}, {"spread", "wavelength"}))
     for word in WORDS:
         if not isinstance(fields[word], str):
             raise DeviceError(f"expected {word} of a table of states as text, but got {checks.shown(fields[word])}")
     count = len(_list(fields, "control"))
-    columns = {column: np.array(_numbers(fields, column, count)) for column in COLUMNS}
     if "spread" in fields:
-        known = [math.nan if number is None else number for number in _list(fields, "spread")]
-        columns["spread"] = np.array(_numbers({"spread": known}, "spread", count))
-    return DeviceStates(**columns, **{key: fields[key] for key in (*WORDS, "wavelength") if key in fields})
+        fields["spread"] = [math.nan if number is None else number for number in _list(fields, "spread")]
+    columns: dict[str, Any] = {
+        column: np.array(_numbers(fields, column, count)) for column in COLUMNS if column in fields
+    }
+    return DeviceStates(**(fields | columns))
 
 
 def _fields(record: object, what: str, needed: set[str], optional: set[str]) -> Mapping[str, Any]:

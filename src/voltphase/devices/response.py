@@ -50,8 +50,7 @@ class FittedResponse:
 
     def at(self, control: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return amplitude and phase, in radians, at control values within the range."""
-        x = _normalised(control, self.control_range)
-        terms = _terms(x, self.order)
+        terms = _terms(control, self.control_range, self.order)
         return terms @ self.amplitude, terms @ self.phase
 
 
@@ -79,7 +78,8 @@ def fit_response(states: DeviceStates, order: int | None = None) -> FittedRespon
     """
     checks.instance(states, DeviceStates, "the states of a device", error=DeviceError)
     if order is not None:
-        order = _checked(order, len(states) - 1, states.name)
+        what = f"an order to fit the {len(states)} states of {states.name}"
+        order = checks.whole(order, what, least=1, most=len(states) - 1, error=DeviceError)
     given, unwrapped = _best_fit(states), _best_fit(unwrap(states))
     if _unpredicted(given) <= _unpredicted(unwrapped):
         return given if order is None else _fit(states, order)
@@ -100,7 +100,7 @@ def _unpredicted(fit: FittedResponse) -> float:
 
 def _fit(states: DeviceStates, order: int) -> FittedResponse:
     ends = float(states.control.min()), float(states.control.max())
-    basis = _terms(_normalised(states.control, ends), order)
+    basis = _terms(states.control, ends, order)
     amplitude, amplitude_left_out = _least_squares(basis, states.amplitude, np.ones(len(states)))
     phase, phase_left_out = _least_squares(basis, states.phase, states.amplitude)
     lit, inner = states.amplitude > 0, (states.control > ends[0]) & (states.control < ends[1])
@@ -132,19 +132,10 @@ def _least_squares(
     return coefficients, values - (values - basis @ coefficients) / free
 
 
-def _terms(x: NDArray[np.float64], order: int) -> NDArray[np.float64]:
+def _terms(control: NDArray[np.float64], ends: tuple[float, float], order: int) -> NDArray[np.float64]:
+    x = (2 * np.asarray(control) - ends[0] - ends[1]) / (ends[1] - ends[0])
     return np.asarray(chebyshev.chebvander(x, order), dtype=np.float64)
-
-
-def _normalised(control: NDArray[np.float64], ends: tuple[float, float]) -> NDArray[np.float64]:
-    return (2 * np.asarray(control) - ends[0] - ends[1]) / (ends[1] - ends[0])
 
 
 def _rms(errors: NDArray[np.float64] | NDArray[np.complex128]) -> float:
     return float(np.sqrt(np.mean(np.abs(errors) ** 2)))
-
-
-def _checked(order: object, highest: int, name: str) -> int:
-    return checks.whole(
-        order, f"an order to fit the {highest + 1} states of {name}", least=1, most=highest, error=DeviceError
-    )

@@ -197,8 +197,7 @@ class DeviceStates:
             raise DeviceError(
                 f"expected at least two states in {self.name}, but got {len(self)}: a pixel needs a choice"
             )
-        if (self.amplitude < 0).any():
-            level = int(np.flatnonzero(self.amplitude < 0)[0])
+        for level in np.flatnonzero(self.amplitude < 0):
             raise DeviceError(
                 f"expected amplitudes of at least zero in {self.name}, but level {level} has "
                 f"{self.amplitude[level]:g}: put a sign into the phase, as a shift by pi"
@@ -208,9 +207,8 @@ class DeviceStates:
                 f"expected some light from {self.name}, but all amplitudes are zero: check the column's scale"
             )
         order = np.argsort(self.control, kind="stable")
-        repeated = np.flatnonzero(np.diff(self.control[order]) == 0)
-        if len(repeated):
-            first, second = sorted(order[repeated[0] : repeated[0] + 2].tolist())
+        for place in np.flatnonzero(np.diff(self.control[order]) == 0):
+            first, second = sorted(order[place : place + 2].tolist())
             raise DeviceError(
                 f"expected distinct control values in {self.name}, but levels {first} and {second} both have "
                 f"{self.control[first]:g}: keep one of them"
@@ -218,15 +216,7 @@ class DeviceStates:
 
 
 def as_numbers(given: object, what: str) -> NDArray[np.float64]:
-    """Return a list of numbers as a new array.
-
-    Args:
-        given: List or array of one number for each level.
-        what: What it is, for errors.
-
-    Raises:
-        DeviceError: if it is anything else.
-    """
+    """Return a list of numbers as a new array, or raise a DeviceError that names it."""
     try:
         return np.array(given, dtype=np.float64)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
@@ -247,11 +237,10 @@ def _spread(given: object, amplitude: NDArray[np.float64], name: str) -> NDArray
             f"expected a spread for each of the {count} levels of {name}, but got an array of shape {values.shape}: "
             "give NaN for a level read once"
         )
-    wrong = np.flatnonzero((values < 0) | np.isinf(values))
-    if len(wrong):
+    for level in np.flatnonzero((values < 0) | np.isinf(values)):
         raise DeviceError(
-            f"expected spreads of at least zero in {name}, but level {wrong[0]} has {values[wrong[0]]:g}: give a "
-            "standard deviation, or NaN for a level read once"
+            f"expected spreads of at least zero in {name}, but level {level} has {values[level]:g}: give a standard "
+            "deviation, or NaN for a level read once"
         )
     if np.isnan(values).all():
         return None
@@ -271,14 +260,12 @@ def _column(given: object, column: str, name: str) -> NDArray[np.float64]:
             f"expected a list of numbers as {column} of {name}, but got an array of shape {values.shape}: "
             "give one number for each level"
         )
-    if not np.isfinite(values).all():
-        level = int(np.flatnonzero(~np.isfinite(values))[0])
+    for level in np.flatnonzero(~np.isfinite(values)):
         raise DeviceError(
             f"expected finite numbers as {column} of {name}, but level {level} has {values[level]}: "
             "measure that state again or leave it out"
         )
-    if np.abs(values).max(initial=0.0) > _LARGEST:
-        level = int(np.abs(values).argmax())
+    for level in np.flatnonzero(np.abs(values) > _LARGEST):
         raise DeviceError(
             f"expected numbers of at most {_LARGEST:g} as {column} of {name}, but level {level} has {values[level]:g}: "
             "check the column's unit"

@@ -45,17 +45,11 @@ class DeviceWarning(VoltphaseWarning):
 
 @dataclass(frozen=True)
 class Note:
-    """One thing worth a look in a table.
+    """One thing worth a look in a table."""
 
-    Attributes:
-        kind: Subject of the note, in a word.
-        text: What there is to say, in a plain sentence.
-        doubtful: Whether the table is likely to be wrong, rather than the device to be limited.
-    """
-
-    kind: str
-    text: str
-    doubtful: bool = False
+    kind: str  # its subject, in a word
+    text: str  # what there is to say, in a plain sentence
+    doubtful: bool = False  # whether the table is likely to be wrong, rather than the device to be limited
 
 
 @dataclass(frozen=True)

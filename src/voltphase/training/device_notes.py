@@ -30,7 +30,7 @@ def note_devices(config: Config) -> list[list[str]]:
     """
     made: dict[str, list[str]] = {}
     wavelength = config.optics.wavelength
-    for key, device in _different(config):
+    for key, device in _different(config).items():
         whole = whole_device(device, wavelength)
         made[key] = [*warn_of(whole, wavelength), *_of_choice(device, whole)]
     return [made[str(device.model_dump())] for device in config.layer_devices]
@@ -38,13 +38,13 @@ def note_devices(config: Config) -> list[list[str]]:
 
 def show_choice(config: Config, console: Console) -> None:
     """Say which states of each device are used, where not all are, and what another choice would be."""
-    for _, device in _different(config):
+    for device in _different(config).values():
         for line in _choice(device, whole_device(device, config.optics.wavelength)):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _different(config: Config) -> list[tuple[str, DeviceConfig]]:
-    return list({str(device.model_dump()): device for device in config.layer_devices}.items())
+def _different(config: Config) -> dict[str, DeviceConfig]:
+    return {str(device.model_dump()): device for device in config.layer_devices}
 
 
 def _of_choice(device: DeviceConfig, whole: Device) -> Iterator[str]:
@@ -59,7 +59,6 @@ def _of_choice(device: DeviceConfig, whole: Device) -> Iterator[str]:
 
 
 def _choice(device: DeviceConfig, whole: Device) -> Iterator[str]:
-    """Return lines on which states are used, and what another choice would be."""
     if device.levels is None or device.levels >= len(whole):
         return
     unused = len(whole) - device.levels

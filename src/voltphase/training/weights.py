@@ -6,9 +6,8 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import safetensors
@@ -21,13 +20,12 @@ from voltphase.core.errors import DataError, VoltphaseError
 from voltphase.core.files import atomic_path, read_errors
 from voltphase.core.limits import require_memory
 from voltphase.devices import Device
-from voltphase.devices.record import COLUMNS, OPTIONAL_COLUMNS, from_json, to_json
+from voltphase.devices.record import COLUMNS, from_json, to_json
 from voltphase.network.donn import DONN
 
 _FORMAT = "voltphase-model-1"
 _REGIONS = "device {index} regions"
 _IMAGE_SHAPE = "image shape"
-_COLUMNS = (*COLUMNS, *OPTIONAL_COLUMNS)
 
 
 def save_model(model: DONN, path: str | Path) -> None:
@@ -46,7 +44,7 @@ def save_model(model: DONN, path: str | Path) -> None:
         known = to_json(device)
         # Numbers are kept as tensors; of a table for all pixels, the rest stands among the words of the device.
         for key, table in _table_keys(index, known):
-            for column in _COLUMNS:
+            for column in COLUMNS:
                 if column in table:
                     numbers = np.array(table.pop(column), dtype=np.float64)
                     tensors[f"{key} {column}"] = torch.from_numpy(numbers)
@@ -77,15 +75,8 @@ def _digest(tensors: dict[str, Tensor], described: str) -> str:
     return digest.hexdigest()
 
 
-@dataclass(frozen=True, eq=False)
-class StoredModel:
-    """A trained network as it is stored.
-
-    Attributes:
-        devices: Device of each layer.
-        image_shape: (rows, columns) of the images the model takes.
-        parameters: State dict of the network.
-    """
+class StoredModel(NamedTuple):
+    """A trained network as it is stored: the device of each layer, the size of its images and its state dict."""
 
     devices: list[Device]
     image_shape: tuple[int, int]
@@ -143,32 +134,28 @@ def restore(model: DONN, parameters: dict[str, Tensor], path: str | Path) -> Non
     """
     wanted = model.state_dict()
     for name in sorted(wanted.keys() | parameters.keys()):
-        if name not in parameters or name not in wanted:
-            raise DataError(
-                f"expected {path} to fit its config.yaml, but {name} is {'missing' if name in wanted else 'too much'}: "
-                "one of them is of another run"
-            )
-        if wanted[name].dtype != parameters[name].dtype:
-            raise DataError(
-                f"expected {path} to fit its config.yaml, but {name} is of {parameters[name].dtype} instead of "
-                f"{wanted[name].dtype}: one of them is of another run"
-            )
-        if not bool(parameters[name].isfinite().all()):
+        want, given = wanted.get(name), parameters.get(name)
+        if want is None or given is None:
+            wrong = "missing" if given is None else "too much"
+        elif want.dtype != given.dtype:
+            wrong = f"of {given.dtype} instead of {want.dtype}"
+        elif not bool(given.isfinite().all()):
             raise DataError(f"expected finite parameters in {path}, but {name} has others: train again")
-        if wanted[name].shape != parameters[name].shape:
-            raise DataError(
-                f"expected {path} to fit its config.yaml, but {name} is {_size(parameters[name])} instead of "
-                f"{_size(wanted[name])}: one of them is of another run"
-            )
+        elif want.shape != given.shape:
+            wrong = f"{_size(given)} instead of {_size(want)}"
+        else:
+            continue
+        raise DataError(f"expected {path} to fit its config.yaml, but {name} is {wrong}: one of them is of another run")
     model.load_state_dict(parameters)
 
 
 def _device(index: int, known: dict[str, Any], tensors: dict[str, Tensor]) -> Device:
     regions = tensors.pop(_REGIONS.format(index=index), None)
     if "tables" not in known:
-        known = {"name": known["name"], "digest": known["digest"], "tables": [_without(known, "digest")]}
+        words = {key: value for key, value in known.items() if key != "digest"}
+        known = {"name": known["name"], "digest": known["digest"], "tables": [words]}
     for key, table in _table_keys(index, known):
-        for column in _COLUMNS:
+        for column in COLUMNS:
             if (tensor := tensors.pop(f"{key} {column}", None)) is not None:
                 table[column] = [None if math.isnan(number) else number for number in tensor.tolist()]
     return from_json(known, None if regions is None else regions.numpy())
@@ -178,10 +165,6 @@ def _table_keys(index: int, known: dict[str, Any]) -> Iterator[tuple[str, dict[s
     """Yield the tables of a device, each with what the names of its tensors begin with."""
     for number, table in enumerate(known["tables"]):
         yield f"device {index} table {number}" if "inactive_value" in known else f"device {index}", table
-
-
-def _without(words: dict[str, Any], key: str) -> dict[str, Any]:
-    return {word: value for word, value in words.items() if word != key}
 
 
 def _size(tensor: Tensor) -> str:

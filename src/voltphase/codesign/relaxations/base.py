@@ -88,13 +88,7 @@ RELAXATIONS: Registry[type[Relaxation]] = Registry("a relaxation", "voltphase.re
 
 
 def mixed(weights: Tensor, table: StateTable, mix: Mix) -> Tensor:
-    """Return the mix of all states under soft weights, a complex ``rows x columns`` tensor.
-
-    Args:
-        weights: Weight of each level at each pixel, a real ``levels x rows x columns`` tensor.
-        table: The device's states.
-        mix: What is mixed: ``complex`` states, or amplitudes and phases apart (``polar``).
-    """
+    """Return the mix of all states under ``levels x rows x columns`` weights, complex or of amplitudes and phases."""
     if mix == "complex":
         return torch.einsum("k,kyx->yx", table.values, weights.to(table.values.dtype))
     amplitude, phase = (torch.einsum("k,kyx->yx", column, weights) for column in (table.amplitude, table.phase))

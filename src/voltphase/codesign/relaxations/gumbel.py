@@ -49,7 +49,6 @@ class GumbelSoftmax(Relaxation):
         checks.word(self.mix, "a mix", get_args(Mix))
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        """Return the modulation; see :meth:`Relaxation.modulation`."""
         if self.hard:
             return sample_states(design, table, temperature, generator, self.mix)
         temperature = checks.temperature(temperature)

@@ -46,10 +46,6 @@ class Proximity(Relaxation):
     levels spread alike it changes nothing: smooth such a table. To widen the score of an unsteady state instead,
     ``-|z - s_k|^2 / (2 (width^2 temperature + spread_k^2))``, made it win more pixels, not fewer.
 
-    Prior art: the code of Stanford's time-multiplexed neural holography scores the circular distance of one phase to
-    each level of a table, and passes the scores through Gumbel-Softmax with a falling temperature. Here distances are
-    on the complex plane, so that amplitudes count, and there is no noise.
-
     Args:
         hard: Whether light sees the nearest state in training or the weighted mix of all states.
         spread: Whether the spread of a state's repeated readings counts against it, for devices whose tables have it.
@@ -61,9 +57,10 @@ class Proximity(Relaxation):
         >>> Proximity()
         Proximity(hard=False, spread=False)
 
-    Source (prior art): S. Choi, M. Gopakumar, Y. Peng, J. Kim, M. O'Toole, G. Wetzstein, "Time-multiplexed Neural
-    Holography: A Flexible Framework for Holographic Near-eye Displays with Fast Heavily-quantized Spatial Light
-    Modulators", SIGGRAPH 2022; code github.com/computational-imaging/time-multiplexed-neural-holography.
+    Prior art: S. Choi, M. Gopakumar, Y. Peng, J. Kim, M. O'Toole, G. Wetzstein, "Time-multiplexed Neural Holography: A
+    Flexible Framework for Holographic Near-eye Displays with Fast Heavily-quantized Spatial Light Modulators", SIGGRAPH
+    2022. Its code (github.com/computational-imaging/time-multiplexed-neural-holography) passes the circular distance of
+    one phase to each level through Gumbel-Softmax; here amplitudes count too, and there is no noise.
     """
 
     hard: bool = False
@@ -81,14 +78,12 @@ class Proximity(Relaxation):
         return points + 0.5 * spacing(table.values) * noise
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        """Return the modulation; see :meth:`Relaxation.modulation`."""
         temperature = checks.temperature(temperature)
         checks.require_plain("a relaxation")
         width, excess = spacing(table.values), self._excess(table)
         return _Near.apply(design, table.values, width, temperature, self.hard, excess)
 
     def chosen_levels(self, design: Tensor, table: StateTable) -> Tensor:
-        """Return the nearest state's level; see :meth:`Relaxation.chosen_levels`."""
         flat = design.detach().flatten(1)
         levels = torch.empty(flat.shape[1], dtype=torch.int64, device=flat.device)
         excess = self._excess(table)
@@ -130,13 +125,8 @@ def spacing(values: Tensor) -> Tensor:
 
     In these units one schedule of the temperature suits few levels and many. In units of the distance to the nearest
     neighbour, which falls with 1 / K along the curve of a liquid crystal, it gets too cold for many: MNIST, 64 levels,
-    two epochs of 10,000 images, 0.888 against 0.902.
-
-    Args:
-        values: Complex value of each level, a tensor of ``levels`` numbers.
-
-    Returns:
-        A real scalar; 1 if all states are equal, or so nearly that the inverse square of it would overflow.
+    two epochs of 10,000 images, 0.888 against 0.902. It is 1 if all states are equal, or so nearly that the inverse
+    square of it would overflow.
     """
     variance = (values - values.mean()).abs().square().mean()
     about = torch.finfo(variance.dtype)
@@ -163,13 +153,7 @@ class _Near(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        design: Tensor,
-        values: Tensor,
-        width: Tensor,
-        temperature: float,
-        hard: bool,
-        excess: Tensor | None,
+        ctx: Any, design: Tensor, values: Tensor, width: Tensor, temperature: float, hard: bool, excess: Tensor | None
     ) -> Tensor:
         flat = design.flatten(1)
         re, im = values.real, values.imag

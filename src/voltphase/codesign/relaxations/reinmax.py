@@ -43,7 +43,6 @@ class ReinMax(Relaxation):
         checks.word(self.mix, "a mix", get_args(Mix))
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        """Return the modulation; see :meth:`Relaxation.modulation`."""
         temperature = checks.temperature(temperature)
         checks.require_plain("a relaxation")
         noisy = design.detach() + gumbel_noise(design.shape, generator, dtype=design.dtype, device=design.device)

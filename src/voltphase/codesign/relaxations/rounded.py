@@ -5,7 +5,6 @@ They learn through the same model, loss and schedule as every other relaxation, 
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, Literal, get_args
@@ -15,6 +14,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from voltphase.codesign.relaxations.base import RELAXATIONS, Relaxation
+from voltphase.codesign.relaxations.sample_states import pixel_blocks
 from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
 from voltphase.core.dtypes import standard_torch
@@ -22,8 +22,6 @@ from voltphase.devices import DeviceStates, FittedResponse, fit_response
 
 Nearest = Literal["control", "complex"]
 
-# Distances of pixels to all states are formed for so many numbers at a time, 1 MB of float32.
-_PIECE = 1 << 18
 # States are equally near if their distances differ by no more than rounding, of which a few operations make this much.
 _ROUNDING = 16
 # Where along the control range to look for what comes nearest to a state that is not nearest at its own control value.
@@ -56,10 +54,6 @@ class _Rounded(Relaxation):
         """Return random control values, spread evenly over the range."""
         return 2 * torch.rand((1, *shape), generator=generator, dtype=table.amplitude.dtype, device="cpu") - 1
 
-    @abstractmethod
-    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        """Return the modulation; see :meth:`Relaxation.modulation`."""
-
     @torch.no_grad()
     def chosen_levels(self, design: Tensor, table: StateTable) -> Tensor:
         """Return the level whose state is nearest to each pixel.
@@ -70,7 +64,7 @@ class _Rounded(Relaxation):
         x, curve = _folded(design[0]), _curve(_Table.of(table), self.order)
         if self.nearest == "control":
             return curve.sorting[torch.searchsorted(curve.midpoints, x.contiguous())]
-        parts = x.flatten().split(max(_PIECE // len(table), 1))
+        parts = (x.flatten()[part] for part in pixel_blocks(len(table), x.numel()))
         return torch.cat([self._on_the_plane(part, table, curve) for part in parts]).view(x.shape)
 
     @torch.no_grad()
@@ -122,7 +116,6 @@ class PostTraining(_Rounded):
     """
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        """Return the modulation; see :meth:`Relaxation.modulation`."""
         checks.temperature(temperature)
         return _curve(_Table.of(table), self.order).at(_folded(design[0]))
 
@@ -152,7 +145,6 @@ class QuantizationAware(_Rounded):
     """
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        """Return the modulation; see :meth:`Relaxation.modulation`."""
         checks.temperature(temperature)
         response = _curve(_Table.of(table), self.order).at(_folded(design[0]))
         # The difference is zero, exactly, and carries the gradient.

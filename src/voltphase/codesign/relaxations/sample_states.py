@@ -33,7 +33,7 @@ def sample_states(
     *,
     sampled: bool = True,
 ) -> Tensor:
-    """Draw one state per pixel: the straight-through Gumbel-Softmax.
+    """Draw one state per pixel, from ``levels x rows x columns`` scores: the straight-through Gumbel-Softmax.
 
     Forward: ``level = argmax(scores + g)`` and ``m = values[level]`` with one ``g ~ Gumbel(0, 1)`` per score.
     Backward: as if the one-hot choice ``w`` had been ``softmax((scores + g) / temperature)``. The two mixes agree on
@@ -41,16 +41,7 @@ def sample_states(
     paper's, ``m = (w . amplitude) * exp(1j * w . phase)``. ``log softmax(scores)`` differs from ``scores`` by a
     constant per pixel, which neither argmax nor softmax can see.
 
-    Args:
-        scores: A real ``levels x rows x columns`` tensor.
-        table: The device's states.
-        temperature: Softness of the backward pass, above zero.
-        generator: Random generator of the noise, on the device of ``scores``; the default one if None.
-        mix: What the backward pass mixes by the soft weights.
-        sampled: Whether there is noise; without it this is the straight-through softmax.
-
-    Returns:
-        A complex ``rows x columns`` tensor.
+    Without ``sampled`` there is no noise: the straight-through softmax.
 
     Raises:
         ConfigError: if the temperature is not a number above zero, or ``torch.func`` transforms it.
@@ -64,13 +55,7 @@ def sample_states(
 
 
 def gumbel_noise(shape: tuple[int, ...] | torch.Size, generator: torch.Generator | None, **options: Any) -> Tensor:
-    """Return the ``g`` that :func:`sample_states` adds to scores of this shape, from a generator in the same state.
-
-    Args:
-        shape: Shape of the scores, ``levels x ...``.
-        generator: Random generator, on the device of the scores; the default one if None.
-        options: ``dtype`` and ``device`` of the scores.
-    """
+    """Return the ``g`` that :func:`sample_states` adds to such scores, from a generator in the same state."""
     gumbel = torch.empty(shape[0], torch.Size(shape[1:]).numel(), **options)
     for part in pixel_blocks(*gumbel.shape):
         gumbel[:, part] = -_log_exponential(torch.empty_like(gumbel[:, part]), generator)
@@ -81,9 +66,6 @@ def argmax_levels(scores: Tensor) -> Tensor:
     """Return ``scores.argmax(0)``, the first of equals: an int64 tensor of the shape of ``scores[0]``.
 
     On CPUs torch's takes up to 20 ns a number over the first axis, this 0.4.
-
-    Args:
-        scores: A real ``levels x ...`` tensor.
 
     Examples:
         >>> argmax_levels(torch.tensor([[0.1, 3.0], [0.5, 3.0]]))
@@ -98,12 +80,9 @@ def argmax_levels(scores: Tensor) -> Tensor:
 
 
 def first_argmax(scores: Tensor, maximum: Tensor, free: Tensor) -> Tensor:
-    """Return the first level of the highest score of each pixel, int64.
+    """Return the first level of the highest score of each pixel, int64, from ``levels x pixels`` real ones.
 
-    Args:
-        scores: A real ``levels x pixels`` tensor.
-        maximum: ``scores.amax(0)``.
-        free: A tensor like ``scores`` that is overwritten; ``scores`` itself if they are not needed any more.
+    ``maximum`` is ``scores.amax(0)``; ``free``, a tensor like ``scores`` or these themselves, is overwritten.
     """
     # Two amax, which are vectorised as argmax is not. Where a score is not a number, nothing is highest.
     count = len(scores)
@@ -112,20 +91,14 @@ def first_argmax(scores: Tensor, maximum: Tensor, free: Tensor) -> Tensor:
 
 
 def pixel_blocks(levels: int, pixels: int) -> Iterator[slice]:
-    """Yield runs of pixels whose scores fit into the cache, in order; equal on every machine, so draws are too.
-
-    Args:
-        levels: Number of levels.
-        pixels: Number of pixels.
-    """
+    """Yield runs of pixels whose scores fit into the cache, in order; equal on every machine, so draws are too."""
     size = max(_PIECE // levels, 1)
     return (slice(start, min(start + size, pixels)) for start in range(0, pixels, size))
 
 
 def _log_exponential(out: Tensor, generator: torch.Generator | None) -> Tensor:
     """Fill ``out`` with log E, E ~ Exp(1): minus a Gumbel variable."""
-    # A uniform of exactly 0 gives E = inf, a level that is not chosen; E = 0, a level that is always chosen, cannot
-    # come.
+    # A uniform of exactly 0 gives E = inf, a level never chosen; E = 0, a level always chosen, cannot come.
     return _uniform(out, generator).log_().neg_().log_()
 
 

@@ -45,7 +45,6 @@ class Softmax(Relaxation):
         checks.word(self.mix, "a mix", get_args(Mix))
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        """Return the modulation; see :meth:`Relaxation.modulation`."""
         if self.hard:
             return sample_states(design, table, temperature, generator, self.mix, sampled=False)
         temperature = checks.temperature(temperature)

@@ -36,25 +36,15 @@ class Unconstrained(Relaxation):
         return 2 * torch.pi * torch.rand((1, *shape), generator=generator, dtype=table.amplitude.dtype, device="cpu")
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        """Return the modulation; see :meth:`Relaxation.modulation`."""
         checks.temperature(temperature)
         return torch.polar(torch.ones_like(design[0]), design[0])
 
     def chosen_levels(self, design: Tensor, table: StateTable) -> NoReturn:
-        """Refuse: free phases stand for no levels.
-
-        Raises:
-            ConfigError: always.
-        """
+        """Refuse: free phases stand for no levels."""
         raise ConfigError(
             "expected pixels in states of a device, but unconstrained phases have no levels: they are a ceiling to "
             "compare accuracies with, train with another codesign.relaxation for a device"
         )
 
     def design_for(self, levels: Tensor, table: StateTable) -> NoReturn:
-        """Refuse: no free phase stands for a level.
-
-        Raises:
-            ConfigError: always.
-        """
         self.chosen_levels(levels, table)

@@ -57,11 +57,7 @@ def amplitude_of(
     dark: float,
     name: str,
 ) -> tuple[NDArray[np.float64], str]:
-    """Return the amplitudes that `from_readings` makes of intensities, and what was done.
-
-    Raises:
-        DeviceError: as `from_readings`.
-    """
+    """Return the amplitudes that `from_readings` makes of intensities, and what was done."""
     readings = _numbers(intensity, "intensity", name)
     references = _numbers(reference, "reference", name)
     if readings.ndim != 1 or references.shape not in ((), readings.shape):
@@ -148,10 +144,9 @@ def unwrap(states: DeviceStates, *, dark: float = 0.0) -> DeviceStates:
             f"{states.amplitude.max():g}: call less of it dark"
         )
     # The last bright level before each; those before the first bright one follow that.
-    before = np.maximum.accumulate(np.where(bright, np.arange(len(phase)), -1))
-    before = np.concatenate([[-1], before[:-1]])
     first = int(np.flatnonzero(bright)[0])
-    before[before < 0] = first
+    before = np.maximum.accumulate(np.where(bright, np.arange(len(phase)), first))
+    before = np.concatenate([[first], before[:-1]])
     turns = -np.round((phase - phase[before]) / (2 * np.pi))
     for i in range(first + 1, len(turns)):
         turns[i] += turns[before[i]]
@@ -208,9 +203,7 @@ def smooth(states: DeviceStates, window: int = 5, order: int = 2) -> DeviceState
     smoothed[along] = changed
     largest = float(np.abs(smoothed - states.values()).max())
     return replace(
-        states,
-        amplitude=np.abs(smoothed),
-        phase=states.phase + np.angle(smoothed * np.exp(-1j * states.phase)),
+        states, amplitude=np.abs(smoothed), phase=states.phase + np.angle(smoothed * np.exp(-1j * states.phase))
     ).noting(
         f"smoothed on the complex plane along control by fits of order {degree} to {width} states, "
         f"largest change {largest:.3g}"

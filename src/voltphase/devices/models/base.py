@@ -102,20 +102,12 @@ def _kind(annotation: Any) -> Any:
 
 
 def level_count(levels: int) -> int:
-    """Return the number of levels of a model, or refuse it.
-
-    Raises:
-        DeviceError: if it is not a whole number from 2 to 65536.
-    """
+    """Return the number of levels of a model, or raise a DeviceError if it is not from 2 to 65536."""
     return checks.whole(levels, "the number of levels", least=2, most=_MOST_LEVELS, error=DeviceError)
 
 
 def require_positive(**parameters: float) -> None:
-    """Refuse parameters that are not finite numbers above zero.
-
-    Raises:
-        DeviceError: if one of them is not.
-    """
+    """Raise a DeviceError for the first parameter that is not a finite number above zero."""
     for name, value in parameters.items():
         checks.number(value, name.replace("_", " "), above=0, error=DeviceError)
 
@@ -123,15 +115,7 @@ def require_positive(**parameters: float) -> None:
 def absorbing_index(
     name: str, given: complex | None, default: complex, wavelength: float, known: tuple[float, float], what: str
 ) -> complex:
-    """Return the complex index of a material, or its default where there is one.
-
-    Args:
-        name: Name of the parameter, for errors.
-        given: Index n + i kappa; None for the default.
-        default: Index of a common material.
-        wavelength: Wavelength in metres.
-        known: Shortest and longest wavelength at which the default holds.
-        what: What the default is the index of, for errors.
+    """Return the complex index of a material; if none is given its default, within the wavelengths it is known for.
 
     Raises:
         DeviceError: if the index is none that a material has, or there is no default at this wavelength.

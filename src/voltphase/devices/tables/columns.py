@@ -32,15 +32,11 @@ _PHASE_WORDS: Final[dict[str, str]] = {
     **dict.fromkeys(("turn", "turns", "cycle", "cycles", "wave", "waves", "λ", "lambda", "rev"), "turns"),
     **dict.fromkeys(("2pi", "2 pi", "2pi rad", "2 pi rad", "rad/2pi", "units of 2pi", "units of 2 pi"), "turns"),
 }
-_PHASE_SHOWN: Final = {"mrad": "milliradians", "deg": "degrees", "pi": "units of pi", "turns": "turns"}
-_RELATIVE: Final = frozenset(("", "1", "-", "a.u.", "a.u", "au", "a. u.", "arb. u.", "arb.u.", "arb. units", "arb")) | {
-    "norm",
-    "norm.",
-    "normalised",
-    "normalized",
-    "rel",
-    "rel.",
-    "relative",
+#: What these units are called in a sentence.
+PHASE_SHOWN: Final = {"mrad": "milliradians", "deg": "degrees", "pi": "units of pi", "turns": "turns"}
+_RELATIVE: Final = {
+    *("", "1", "-", "a.u.", "a.u", "au", "a. u.", "arb. u.", "arb.u.", "arb. units", "arb"),
+    *("norm", "norm.", "normalised", "normalized", "rel", "rel.", "relative"),
 }
 _POWERS: Final = frozenset(
     [prefix + unit for prefix in ("", *"nuµμmk") for unit in ("w", "v", "a", "w/cm2", "w/cm²")]
@@ -62,28 +58,17 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table that is used.
+    """A column of a table that is used."""
 
-    Attributes:
-        index: Position of the column, counted from 0.
-        heading: Name in the header; a number where there is no header.
-        unit: Unit as the header writes it.
-    """
-
-    index: int
-    heading: str
-    unit: str = ""
+    index: int  # its position, counted from 0
+    heading: str  # its name in the header, or "column 1" without one
+    unit: str  # as the header writes it
 
 
 def phase_unit(words: str) -> str | None:
     """Return the unit of `PHASE_UNITS` that some words are, or None."""
     bare = re.sub(r"[·*×]", " ", words.casefold().replace("π", "pi"))
     return _PHASE_WORDS.get(" ".join(bare.split()).removeprefix("x ").strip(" ."))
-
-
-def shown(unit: str) -> str:
-    """Return the unit of a phase in a sentence."""
-    return _PHASE_SHOWN[unit]
 
 
 def is_relative(unit: str) -> bool:
@@ -94,10 +79,8 @@ def is_relative(unit: str) -> bool:
 def columns_of(table: TextTable, chosen: Mapping[str, str], *, any_level: bool) -> tuple[Row | None, dict[str, Column]]:
     """Return the row that names the columns, if there is one, and the columns by what they are.
 
-    Args:
-        table: The table.
-        chosen: Name or number of the column for each of `ROLES` that someone chose.
-        any_level: Whether there may be rows above the header, which are left out.
+    ``chosen`` has the name or number of the column for some of `ROLES`; rows above the header, which are left out, are
+    allowed with ``any_level``.
 
     Raises:
         DeviceError: if a column that a device needs is missing, or one could be several things.
@@ -117,9 +100,7 @@ def columns_of(table: TextTable, chosen: Mapping[str, str], *, any_level: bool) 
         picked = _chosen_columns(header, table.rows[0], chosen)
         taken = {column.index for column in picked.values()}
         found = {role: column for role, column in found.items() if column.index not in taken} | picked
-    lacking = [role for role in ("control", "amplitude", "phase") if role not in found]
-    if "amplitude" in lacking and "intensity" in found:
-        lacking.remove("amplitude")
+    lacking = _lacking(found)
     if lacking and (header is None or (header is table.commented and not found)):
         raise table.rows[0].error(
             f"expected a header naming the columns level,control,amplitude,phase, but got "
@@ -137,16 +118,8 @@ def columns_of(table: TextTable, chosen: Mapping[str, str], *, any_level: bool) 
     return header, found
 
 
-def _find_columns(header: Row, but: Collection[str] = ()) -> dict[str, Column]:
-    """Return the columns of a header by what they are; what has no name that is known is left out.
-
-    Args:
-        header: The row that names the columns.
-        but: What is not looked for.
-
-    Raises:
-        DeviceError: if two columns could be the same, or one is in a unit that is not known.
-    """
+def _find_columns(header: Row, but: Collection[str]) -> dict[str, Column]:
+    """Return the columns of a header by what they are, but for some; what has no name that is known is left out."""
     found: dict[str, Column] = {}
     doubtful: dict[str, Column] = {}
     for index, heading in enumerate(header.fields):
@@ -166,9 +139,9 @@ def _find_columns(header: Row, but: Collection[str] = ()) -> dict[str, Column]:
     if "amplitude" in found:
         # The amplitude is what is wanted; a power beside it is more of the same.
         found.pop("intensity", None)
-    lacking = {"control", "amplitude", "phase"} - found.keys() - ({"amplitude"} if "intensity" in found else set())
+    lacking = _lacking(found)
     for role, column in doubtful.items():
-        if role not in but and (role in lacking or (role == "intensity" and "amplitude" in lacking - set(but))):
+        if role in lacking or (role == "intensity" and "amplitude" in lacking and "amplitude" not in but):
             raise header.error(
                 f"expected {role} in a unit that is known, but got {column.heading!r}: convert the column, or "
                 + (
@@ -181,13 +154,16 @@ def _find_columns(header: Row, but: Collection[str] = ()) -> dict[str, Column]:
     return found
 
 
+def _lacking(found: Collection[str]) -> list[str]:
+    needed = ("control", "phase") if "intensity" in found else ("control", "amplitude", "phase")
+    return [role for role in needed if role not in found]
+
+
 def _missing_columns(header: Row, found: Mapping[str, Column], lacking: Sequence[str]) -> DeviceError:
-    """Return the error for a header without some of the columns that a device needs."""
     known = {role: column.heading for role, column in found.items()}
     if list(lacking) == ["control"] and "level" in found:
-        advice = (
-            f"add it, or if the levels are what the driver is sent run {_choosing(header, {'control': known['level']})}"
-        )
+        cured = _choosing(header, {"control": known["level"]})
+        advice = f"add it, or if the levels are what the driver is sent run {cured}"
     else:
         names = " and ".join(role.upper() for role in lacking)
         stand = "stands for the name or number of a column" if len(lacking) == 1 else "stand for names or numbers"
@@ -199,7 +175,6 @@ def _missing_columns(header: Row, found: Mapping[str, Column], lacking: Sequence
 
 
 def _check_roles(chosen: Mapping[str, str]) -> None:
-    """Refuse what a column cannot be used as, and an amplitude beside an intensity."""
     for role in chosen:
         if role not in ROLES:
             raise DeviceError(f"expected columns as {', '.join(ROLES)}, but got {role!r:.60}: use one of these words")
@@ -208,16 +183,7 @@ def _check_roles(chosen: Mapping[str, str]) -> None:
 
 
 def _chosen_columns(header: Row | None, first: Row, chosen: Mapping[str, str]) -> dict[str, Column]:
-    """Return the columns that someone chose by name or by number from 1.
-
-    Args:
-        header: The row that names the columns, if there is one.
-        first: The first row below it.
-        chosen: For each role the name or number of its column.
-
-    Raises:
-        DeviceError: if there is no such column, or several.
-    """
+    """Return the columns that someone chose by name or by number from 1."""
     fields = header.fields if header is not None else ()
     width = max(len(fields), len(first.fields))
     plain = [_plain(field) for field in fields]

@@ -51,32 +51,31 @@ def read_folder(path: str | Path) -> tuple[dict[str, DeviceStates], dict[str, De
         found = _found(folder)
     devices: dict[str, DeviceStates] = {}
     bad: dict[str, DeviceError] = {}
-    for name, made_of in sorted(found.items()):
+    for name, file in sorted(found.items()):
         try:
-            if isinstance(made_of, DeviceError):
-                raise made_of
-            devices[name] = load_table(made_of[0])
+            if isinstance(file, DeviceError):
+                raise file
+            devices[name] = load_table(file)
         except DeviceError as error:
             bad[name] = error
     return devices, bad
 
 
-def _found(folder: Path) -> dict[str, tuple[Path, ...] | DeviceError]:
-    """Return the files that each device in a folder is made of, or what is wrong with them."""
+def _found(folder: Path) -> dict[str, Path | DeviceError]:
+    """Return the file of each device in a folder, of a pair the phases, or what is wrong with it."""
     if not folder.is_dir():
         what = "a file" if folder.exists() else "not there"
         raise DeviceError(f"expected a folder of device tables, but {folder} is {what}: check the path")
-    files = sorted(entry for entry in folder.iterdir() if entry.suffix.lower() == ".csv" and not entry.is_dir())
-    found: dict[str, tuple[Path, ...] | DeviceError] = {}
-    for file in files:
-        if file.name.startswith("."):
+    found: dict[str, Path | DeviceError] = {}
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() != ".csv" or file.is_dir() or file.name.startswith("."):
             continue
         name, made_of = _device(file)
         before = found.setdefault(name, made_of)
-        if before != made_of and isinstance(before, tuple) and isinstance(made_of, tuple):
+        if before != made_of and isinstance(before, Path) and isinstance(made_of, Path):
             found[name] = DeviceError(
-                f"expected one device of the name {name} in {folder}, but {before[0].name} and {made_of[0].name} are "
-                "two: rename one of them"
+                f"expected one device of the name {name} in {folder}, but {before.name} and {made_of.name} are two: "
+                "rename one of them"
             )
     if not found:
         raise DeviceError(
@@ -86,8 +85,7 @@ def _found(folder: Path) -> dict[str, tuple[Path, ...] | DeviceError]:
     return found
 
 
-def _device(file: Path) -> tuple[str, tuple[Path, ...] | DeviceError]:
-    """Return what a device is called, and the files it is made of or what is wrong with them."""
+def _device(file: Path) -> tuple[str, Path | DeviceError]:
     if is_half_of_pair(file):
         try:
             with read_errors(file, DeviceError):
@@ -95,5 +93,5 @@ def _device(file: Path) -> tuple[str, tuple[Path, ...] | DeviceError]:
         except DeviceError as error:
             return file.stem, error
         if pair is not None:
-            return pair.prefix, (pair.phase, pair.light)
-    return file.stem, (file,)
+            return pair.prefix, pair.phase
+    return file.stem, file

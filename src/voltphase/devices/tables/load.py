@@ -19,15 +19,9 @@ from voltphase.devices.tables.columns import Column, columns_of, is_relative, un
 from voltphase.devices.tables.phases import in_radians
 from voltphase.devices.tables.repeats import mean_of_repeats
 from voltphase.devices.tables.rows import Row, cure, wavelength_of
-from voltphase.devices.tables.text_table import TableFormat, TextTable, check_decimals, missing, read_table
+from voltphase.devices.tables.text_table import TableFormat, TextTable, check_decimals, read_table
 from voltphase.devices.tables.two_files import Pair, find_pair, is_half_of_pair, load_pair, only_pair
-from voltphase.devices.tables.validate import (
-    check_amplitudes,
-    check_count,
-    check_repeats,
-    check_unique,
-    check_width,
-)
+from voltphase.devices.tables.validate import check_amplitudes, check_count, check_repeats, check_unique, check_width
 
 VERSION: Final = "1"
 
@@ -108,18 +102,14 @@ def read_states(path: str | Path, how: Reading) -> tuple[DeviceStates, list[str]
     with given_path(path, DeviceError) as path:
         if path.is_dir():
             return _pair(only_pair(path), how)
-        if not path.exists():
-            pair = find_pair(path)
-            if pair is None:
-                raise missing(path)
+        if not path.exists() and (pair := find_pair(path)) is not None:
             return _pair(pair, how)
         table = read_table(path, how.form)
-        table = replace(table, notes={**table.notes, **how.notes})
         if is_half_of_pair(path) and table.header is None and not how.columns:
             pair = find_pair(path)
             if pair is not None:
                 return _pair(pair, how)
-        return _one_file(table, how)
+        return _one_file(replace(table, notes={**table.notes, **how.notes}), how)
 
 
 def _pair(pair: Pair, how: Reading) -> tuple[DeviceStates, list[str]]:
@@ -159,7 +149,7 @@ def _one_file(table: TextTable, how: Reading) -> tuple[DeviceStates, list[str]]:
     check_decimals(table, [column.index for column in columns.values()])
     readings, notes = _readings(table, columns, how)
     readings, mean = _one_a_level(table, readings, columns, how)
-    notes += mean
+    notes += [mean] if mean else []
     _check_complete(readings.rows, readings.level.tolist())
     check_unique(
         readings.rows,
@@ -195,10 +185,8 @@ def _seen(table: TextTable, header: Row | None, columns: Mapping[str, Column]) -
 def _readings(table: TextTable, columns: Mapping[str, Column], how: Reading) -> tuple[_Readings, list[str]]:
     """Return the numbers of a table, and what was done to get them."""
     rows = table.rows
-    control = _numbers(rows, columns["control"], "control")
-    phase, turned = in_radians(
-        table, rows, _numbers(rows, columns["phase"], "phase"), columns["phase"].unit, how.phase_unit
-    )
+    control, phase = (_numbers(rows, columns[what], what) for what in ("control", "phase"))
+    phase, turned = in_radians(table, phase, columns["phase"].unit, how.phase_unit)
     amplitude, rooted = _amplitude(table, columns, how)
     level, numbered = _levels(rows, columns, control, how)
     readings = _Readings(rows, level, control, amplitude, phase, _spreads(rows, columns))
@@ -207,7 +195,7 @@ def _readings(table: TextTable, columns: Mapping[str, Column], how: Reading) -> 
 
 def _one_a_level(
     table: TextTable, given: _Readings, columns: Mapping[str, Column], how: Reading
-) -> tuple[_Readings, list[str]]:
+) -> tuple[_Readings, str]:
     """Return the mean of repeated readings, and a note on it; without repeats the readings themselves."""
     if "repeat" in columns and not how.any_level:
         repeats = _numbers(given.rows, columns["repeat"], "repeat")
@@ -215,7 +203,7 @@ def _one_a_level(
     if "repeat" not in columns and not (how.any_level and len(np.unique(given.level)) < len(given.level)):
         advice = "remove one of the rows, correct it, or number repeated readings in a column repeat"
         check_unique(given.rows, given.level.tolist(), "level", advice)
-        return given, []
+        return given, ""
     if given.spread is not None:
         raise given.rows[0].error(
             "expected repeated readings or a column spread, but there are both: leave out the spread, which "
@@ -225,7 +213,7 @@ def _one_a_level(
     rows = tuple(given.rows[i] for i in mean.first)
     check_count(table, rows)
     level, control = given.level[mean.first], given.control[mean.first]
-    return _Readings(rows, level, control, mean.amplitude, mean.phase, mean.spread), [mean.note] if mean.note else []
+    return _Readings(rows, level, control, mean.amplitude, mean.phase, mean.spread), mean.note
 
 
 def _numbers(rows: tuple[Row, ...], column: Column, what: str) -> NDArray[np.float64]:
@@ -303,15 +291,16 @@ def _levels(
     if "level" in columns:
         levels = _numbers(rows, columns["level"], "level")
         if not how.any_level:
-            _check_levels(rows, levels.tolist())
+            for row, level in zip(rows, levels.tolist(), strict=True):
+                if level < 0 or level != int(level):
+                    raise row.error(f"expected a level of 0, 1, 2, ..., but got {level:g}: number the levels from 0")
             return levels, ""
         pairs = np.unique(np.stack([levels, control]), axis=1)
         if pairs.shape[1] == len(first) and np.array_equal(np.sort(pairs[0]), np.arange(len(first))):
             return levels, ""
         return by_order, "levels numbered in the order of the rows, not as the table has them"
-    if "repeat" in columns or how.any_level:
-        return by_order, "levels numbered in the order of the rows"
-    return np.arange(len(rows), dtype=np.float64), "levels numbered in the order of the rows"
+    one_a_row = np.arange(len(rows), dtype=np.float64)
+    return by_order if "repeat" in columns or how.any_level else one_a_row, "levels numbered in the order of the rows"
 
 
 def _control_unit(table: TextTable, column: Column, how: Reading) -> str:
@@ -330,9 +319,8 @@ def _spreads(rows: tuple[Row, ...], columns: Mapping[str, Column]) -> NDArray[np
         return None
     at = columns["spread"].index
     # A spread is on the scale of the amplitudes: in per cent if either column says so.
-    amplitude = columns.get("amplitude")
-    percent = "%" in (columns["spread"].unit, amplitude.unit if amplitude is not None else "")
-    whole = 100.0 if percent else 1.0
+    units = [columns[role].unit for role in ("spread", "amplitude") if role in columns]
+    whole = 100.0 if "%" in units else 1.0
     spreads = [row.number(at, "spread") / whole if row.fields[at] else math.nan for row in rows]
     for row, spread in zip(rows, spreads, strict=True):
         if spread < 0:
@@ -341,12 +329,6 @@ def _spreads(rows: tuple[Row, ...], columns: Mapping[str, Column]) -> NDArray[np
                 "field empty"
             )
     return np.array(spreads)
-
-
-def _check_levels(rows: tuple[Row, ...], levels: list[float]) -> None:
-    for row, level in zip(rows, levels, strict=True):
-        if level < 0 or level != int(level):
-            raise row.error(f"expected a level of 0, 1, 2, ..., but got {level:g}: number the levels from 0")
 
 
 def _check_complete(rows: tuple[Row, ...], levels: list[float]) -> None:

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from voltphase.core.errors import DeviceError
 from voltphase.core.units import LARGEST_PHASE
-from voltphase.devices.tables.columns import PHASE_UNITS, phase_unit, shown
-from voltphase.devices.tables.rows import Row, cure
+from voltphase.devices.tables.columns import PHASE_SHOWN, PHASE_UNITS, phase_unit
+from voltphase.devices.tables.rows import cure
 from voltphase.devices.tables.text_table import TextTable
 
 
 def in_radians(
-    table: TextTable, rows: Sequence[Row], values: NDArray[np.float64], heading: str = "", given: str | None = None
+    table: TextTable, values: NDArray[np.float64], heading: str = "", given: str | None = None
 ) -> tuple[NDArray[np.float64], str]:
     """Return the phases in radians, and what was done to get them; empty if nothing was.
 
-    Args:
-        table: Where they come from; a comment ``# phase_unit:`` of it may say the unit.
-        rows: The rows they come from.
-        values: The phases as they are there.
-        heading: The unit that the column's heading says, as it is written.
-        given: The unit someone gave, one of `PHASE_UNITS`, whatever the table says.
+    The unit is the one of `PHASE_UNITS` that someone gave, else what the column's heading or a comment
+    ``# phase_unit:`` of the table says, else radians.
 
     Raises:
         DeviceError: if the table names two units or one that is not known, or names none and the phases look like
@@ -52,9 +46,9 @@ def in_radians(
     if unit is None:
         worst = int(np.abs(values).argmax())
         if abs(values[worst]) > LARGEST_PHASE:
-            raise rows[worst].error(
+            raise table.rows[worst].error(
                 f"expected phases in radians, but {values[worst]:g} looks like degrees: run "
                 f"{cure(table.path, '--phase-unit', 'deg')}, or add the line '# phase_unit: rad' if these are radians"
             )
         return values, ""
-    return (values, "") if unit == "rad" else (values * PHASE_UNITS[unit], f"phase converted from {shown(unit)}")
+    return (values, "") if unit == "rad" else (values * PHASE_UNITS[unit], f"phase converted from {PHASE_SHOWN[unit]}")

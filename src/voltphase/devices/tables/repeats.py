@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
-class Mean:
-    """Readings brought down to one per level, in ascending order of level.
+class Mean(NamedTuple):
+    """The readings brought down to one per level, in ascending order of level."""
 
-    Attributes:
-        first: Index of the first reading of each level.
-        amplitude: Amplitude of each mean.
-        phase: Phase of each mean in radians, on the turn nearest to the first reading.
-        spread: Standard deviation of the complex readings about their mean, ``n - 1`` in the denominator; NaN for a
-            level read once.
-        note: What was done, for the ``source`` of the device; empty if every level was read once.
-    """
-
-    first: NDArray[np.intp]
+    first: NDArray[np.intp]  # index of the first reading of each level
     amplitude: NDArray[np.float64]
-    phase: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    note: str
+    phase: NDArray[np.float64]  # in radians, on the turn nearest to the first reading
+    spread: NDArray[np.float64]  # standard deviation of the complex readings; NaN for a level read once
+    note: str  # what was done, for the source of the device; empty if every level was read once
 
 
 def mean_of_repeats(level: NDArray[np.float64], amplitude: NDArray[np.float64], phase: NDArray[np.float64]) -> Mean:
@@ -34,11 +24,6 @@ def mean_of_repeats(level: NDArray[np.float64], amplitude: NDArray[np.float64], 
     There a phase of 3.1 and one of -3.1 are neighbours, and a dark reading's meaningless phase has no weight; a mean of
     the phases would have neither. Readings that scatter in phase by a standard deviation s lose amplitude, to
     exp(-s**2 / 2) of it: that is the light the level gives on average, coherently.
-
-    Args:
-        level: Level of each reading, in any order, as often as it was read.
-        amplitude: Amplitude of each reading.
-        phase: Phase of each reading in radians, wrapped or not.
     """
     _, first, group, counts = np.unique(level, return_index=True, return_inverse=True, return_counts=True)
     # Turned back by the first reading's phase, what is left is small and keeps the turn that the reading was on. As

@@ -64,11 +64,7 @@ def as_number(text: str) -> float | None:
 
 
 def wavelength_of(notes: Mapping[str, str], path: Path) -> float | None:
-    """Return the wavelength in metres that a table says it was measured at, or None.
-
-    Args:
-        notes: Comments of the table by their keys.
-        path: The file, to name in the warning.
+    """Return the wavelength in metres that the comments of a table say it was measured at, or None.
 
     Warns:
         VoltphaseWarning: if it says something that is no wavelength, which is left out.

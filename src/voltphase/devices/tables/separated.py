@@ -8,10 +8,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from voltphase.core.advice import advise
 from voltphase.core.errors import DeviceError, VoltphaseWarning
@@ -36,38 +35,26 @@ _UNIT_SIGNS: Final = dict.fromkeys(map(ord, "°µμπ²"))
 _LOOKED_AT: Final = 200
 # Lines that one quoted cell may span.
 _LONGEST_CELL: Final = 8
+# A quote opens a cell at its start only; two within are one that belongs to it.
+_QUOTED = re.compile(r'((?:^|[,;\t]) *)"(?:[^"]|"")*+"')
+_OPEN_QUOTE = re.compile(r'(?:^|[,;\t]) *"')
 
 # What spreadsheets write where a formula failed; some begin like a comment.
 _FAILED = re.compile(r"#(?:N/A|DIV/0!|VALUE!|REF!|NAME\?|NUM!|NULL!|WERT!|BEZUG!|NV|ZAHL!)", re.IGNORECASE)
 _EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?[,;\t]*', re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Lines:
-    """What a file holds, before it is known which row is which.
-
-    Attributes:
-        rows: The lines that are no comments, cut into cells.
-        comments: The text of each comment.
-        commented: The last comment before the rows, cut into cells too.
-        seen: What was found out about how the file is written, in words.
-    """
+class Lines(NamedTuple):
+    """The rows of a file, before it is known which of them is the header, and its comments."""
 
     rows: list[Row]
     comments: list[str]
-    commented: Row | None
-    seen: tuple[str, ...]
+    commented: Row | None  # the last comment before the rows, cut into cells too
+    seen: tuple[str, ...]  # what was found out about how the file is written, in words
 
 
 def lines_of_text(path: Path, data: bytes, encoding: str | None, separator: str | None, most: int) -> Lines:
-    """Cut a text into rows and comments.
-
-    Args:
-        path: Path of the file, to name in errors.
-        data: Bytes of the file.
-        encoding: Name of the encoding; None finds out.
-        separator: Mark between the columns, or a word for it; None finds out.
-        most: Largest number of rows to read.
+    """Cut the bytes of a file into rows, at most so many, and comments; find encoding and separator where not given.
 
     Raises:
         DeviceError: if it is no text, a cell holds the error of a formula, or encoding or separator do not fit.
@@ -138,19 +125,7 @@ def _logical(text: str) -> Iterator[tuple[int, str]]:
 
 def _is_open(line: str) -> bool:
     """Return whether a line ends within a quoted cell."""
-    quoted, at_start, index = False, True, 0 if '"' in line else len(line)
-    while index < len(line):
-        character = line[index]
-        if quoted and character == '"':
-            if line[index + 1 : index + 2] == '"':
-                index += 1
-            else:
-                quoted = False
-        elif not quoted:
-            quoted = at_start and character == '"'
-            at_start = character in ",;\t" or (at_start and character == " ")
-        index += 1
-    return quoted
+    return '"' in line and _OPEN_QUOTE.search(_QUOTED.sub(r"\1cell", line)) is not None
 
 
 def is_comment(line: str) -> bool:
@@ -231,10 +206,7 @@ def _comment(line: str, separator: str | None, mark: str) -> str:
 
 def trimmed(cells: tuple[str, ...]) -> tuple[str, ...]:
     """Return the cells without empty ones at the end."""
-    end = len(cells)
-    while end and not cells[end - 1].strip():
-        end -= 1
-    return cells[:end]
+    return cells[: max((index + 1 for index, cell in enumerate(cells) if cell.strip()), default=0)]
 
 
 def _decoded(path: Path, data: bytes, encoding: str | None) -> tuple[str, str]:

@@ -24,11 +24,7 @@ def is_archive(data: bytes) -> bool:
 def read_sheet(path: Path, data: bytes, sheet: str | None, most: int) -> tuple[str, list[tuple[int, tuple[str, ...]]]]:
     """Read one sheet of a workbook: its name and, for each row, its number and its cells as text.
 
-    Args:
-        path: Path of the file, to name in errors.
-        data: Bytes of the file.
-        sheet: Name, or number from 1, of the sheet; None takes the only one that holds something.
-        most: Largest number of rows to read.
+    The sheet is the one of a name or a number from 1; None takes the only one that holds something.
 
     Raises:
         DeviceError: if it is no workbook that can be read, openpyxl is not installed, there is no such sheet, or a
@@ -56,12 +52,14 @@ def read_sheet(path: Path, data: bytes, sheet: str | None, most: int) -> tuple[s
             f"expected a spreadsheet at {path}, but it cannot be read as one ({error!s:.100}): save the sheet as CSV"
         ) from error
     filled = [(name, rows) for name, rows in filled if rows]
-    if len(filled) != 1:
-        listed = ", ".join(repr(name) for name, _ in filled) if filled else "none"
+    if not filled:
+        raise DeviceError(
+            f"expected a table of states in {path}, but there is nothing in it: write a row for each level"
+        )
+    if len(filled) > 1:
+        listed = ", ".join(repr(name) for name, _ in filled)
         raise DeviceError(
             f"expected one sheet that holds something in {path}, but there are {listed}: name one with --sheet"
-            if filled
-            else f"expected a table of states in {path}, but there is nothing in it: write a row for each level"
         )
     return filled[0]
 

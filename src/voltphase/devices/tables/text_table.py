@@ -47,27 +47,16 @@ class TableFormat:
 
 @dataclass(frozen=True)
 class TextTable:
-    """A file: its rows of readings, and what it says about them.
-
-    Attributes:
-        path: The file.
-        rows: The rows below the header, each at least as wide as that.
-        notes: The ``# key: value`` comments, keys in lower case with underscores.
-        header: The row that names the columns, if there is one.
-        preamble: Rows above the header.
-        commented: The last comment before the rows, split like a row: as some programs write the header.
-        seen: What was found out about how the file is written, in words, for whoever converts it.
-        decimal: The decimal mark, where it was given.
-    """
+    """A file: its rows of readings, and what it says about them."""
 
     path: Path
-    rows: tuple[Row, ...]
-    notes: dict[str, str]
-    header: Row | None = None
-    preamble: tuple[Row, ...] = ()
-    commented: Row | None = None
-    seen: tuple[str, ...] = ()
-    decimal: str | None = None
+    rows: tuple[Row, ...]  # those below the header, each at least as wide as that
+    notes: dict[str, str]  # the comments "# key: value", keys in lower case with underscores
+    header: Row | None  # the row that names the columns
+    preamble: tuple[Row, ...]  # rows above the header
+    commented: Row | None  # the last comment before the rows, cut into cells: as some programs write the header
+    seen: tuple[str, ...]  # what was found out about how the file is written, in words
+    decimal: str | None  # the decimal mark, where it was given
 
 
 def read_table(path: Path, form: TableFormat | None = None) -> TextTable:
@@ -142,13 +131,9 @@ def _table(path: Path, lines: Lines, decimal: str | None) -> TextTable:
     if decimal is not None:
         rows = [replace(row, fields=tuple(_without_thousands(cell, decimal) for cell in row.fields)) for row in rows]
     counts = [sum(as_number(cell) is not None for cell in row.fields) for row in rows]
-    first = next((index for index, count in enumerate(counts) if count > 1), None)
+    first = next((index for index, count in enumerate(counts) if count > 1), 1)
     # Words only, and the nearest such row above the numbers.
-    named = next((index for index in range((first or 1) - 1, -1, -1) if counts[index] == 0), None)
-    if first == 0:
-        named = None
-    elif first is None:
-        named = 0 if counts[0] == 0 else None
+    named = next((index for index in reversed(range(first)) if counts[index] == 0), None)
     header = None if named is None else rows[named]
     body = rows if named is None else rows[named + 1 :]
     if header is not None:
@@ -198,15 +183,12 @@ def _without_thousands(cell: str, decimal: str) -> str:
     return cell.replace(other, "") if _THOUSANDS[decimal].fullmatch(cell) else cell
 
 
-def missing(path: Path) -> DeviceError:
-    """Return the error for a file that is not there; it names files of that folder whose names are close."""
+def _missing(path: Path) -> DeviceError:
     folder = path.parent
     if not folder.is_dir():
         return DeviceError(f"expected a device table at {path}, but there is no folder {folder}: check the path")
     names = sorted(entry.name for entry in folder.iterdir())
-    close = difflib.get_close_matches(path.name, names, n=3)
-    if not close:
-        close = difflib.get_close_matches(path.stem, names, n=3)
+    close = difflib.get_close_matches(path.name, names, n=3) or difflib.get_close_matches(path.stem, names, n=3)
     advice = f"did you mean {' or '.join(close)}?" if close else "check the path"
     return DeviceError(f"expected a device table at {path}, but there is no such file: {advice}")
 
@@ -223,4 +205,4 @@ def _bytes(path: Path) -> bytes:
             )
         return path.read_bytes()
     except FileNotFoundError:
-        raise missing(path) from None
+        raise _missing(path) from None

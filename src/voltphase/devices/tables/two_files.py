@@ -29,19 +29,12 @@ _CLEARLY = 3.0
 
 @dataclass(frozen=True)
 class Pair:
-    """The two files of one device.
+    """The two files of one device."""
 
-    Attributes:
-        prefix: What the names of both have in common.
-        phase: The file of phases.
-        light: The file of amplitudes or intensities.
-        kind: Which of these its name says: ``amplitude`` or ``intensity``.
-    """
-
-    prefix: str
+    prefix: str  # what the names of both have in common
     phase: Path
     light: Path
-    kind: str
+    kind: str  # what the name of the second says it holds: amplitude or intensity
 
 
 def find_pair(path: Path) -> Pair | None:
@@ -56,9 +49,7 @@ def find_pair(path: Path) -> Pair | None:
             prefix, named = path.name.removesuffix(f"-{kind}.csv"), kind
     phase = folder / f"{prefix}-phase.csv"
     lights = {kind: folder / f"{prefix}-{kind}.csv" for kind in _LIGHT}
-    there = [kind for kind in _LIGHT if lights[kind].is_file()]
-    if named in _LIGHT:
-        there = [named] if named in there else []
+    there = [kind for kind in _LIGHT if lights[kind].is_file() and named in ("phase", kind, None)]
     if not phase.is_file() and not there:
         return None
     if not phase.is_file():
@@ -90,8 +81,7 @@ def only_pair(folder: Path) -> Pair:
     Raises:
         DeviceError: if there is none, or more than one.
     """
-    found = sorted(folder.glob("*-phase.csv"))
-    pairs = [pair for pair in map(find_pair, found) if pair is not None]
+    pairs = [pair for pair in map(find_pair, sorted(folder.glob("*-phase.csv"))) if pair is not None]
     if not pairs:
         tables = sorted(entry.name for entry in folder.glob("*.csv"))
         raise DeviceError(
@@ -106,19 +96,8 @@ def only_pair(folder: Path) -> Pair:
     return pairs[0]
 
 
-def load_pair(
-    pair: Pair,
-    form: TableFormat | None = None,
-    phase_unit: str | None = None,
-    given: Mapping[str, str] | None = None,
-) -> DeviceStates:
+def load_pair(pair: Pair, form: TableFormat, phase_unit: str | None, given: Mapping[str, str]) -> DeviceStates:
     """Return the states of a device measured into two files, joined by control value, in ascending order of it.
-
-    Args:
-        pair: The files.
-        form: How they are written, where one knows better than can be seen.
-        phase_unit: Unit of the phases, as `in_radians` takes it.
-        given: Name, unit, source or wavelength, where they are not what the files say.
 
     Raises:
         DeviceError: if a file is malformed, the control values of the two differ, or values named an intensity are
@@ -128,11 +107,11 @@ def load_pair(
     phases = _columns(phase_table, "phase")
     light = _columns(light_table, pair.kind)
     _same_controls(phase_table, phases, light_table, light)
-    phase, turned = in_radians(phase_table, phase_table.rows, phases["value"], given=phase_unit)
+    phase, turned = in_radians(phase_table, phases["value"], given=phase_unit)
     check_amplitudes(light_table, light_table.rows, light["value"].tolist(), pair.kind)
     amplitude, decision = _amplitude(light["raw reading"], light["value"], pair)
     by_phase, by_light = np.argsort(phases["control"]), np.argsort(light["control"])
-    notes = {**light_table.notes, **phase_table.notes, **(given or {})}
+    notes = {**light_table.notes, **phase_table.notes, **given}
     own = notes.get("source")
     made_of = f"{pair.phase.name} and {pair.light.name}; {decision}" + (f"; {turned}" if turned else "")
     return DeviceStates(
@@ -149,10 +128,9 @@ def load_pair(
 def _columns(table: TextTable, value: str) -> dict[str, NDArray[np.float64]]:
     # A spreadsheet may have left empty columns between the others.
     filled = sorted({index for row in table.rows for index, cell in enumerate(row.fields) if cell})
-    if filled != list(range(len(filled))):
-        fields = [tuple(row.fields[index] for index in filled if index < len(row.fields)) for row in table.rows]
-        rows = tuple(replace(row, fields=cells) for row, cells in zip(table.rows, fields, strict=True))
-        table = replace(table, rows=rows)
+    fields = (tuple(row.fields[index] for index in filled if index < len(row.fields)) for row in table.rows)
+    rows = tuple(replace(row, fields=cells) for row, cells in zip(table.rows, fields, strict=True))
+    table = replace(table, rows=rows)
     check_width(table.rows, _COLUMNS)
     check_count(table, table.rows)
     check_decimals(table, range(len(_COLUMNS)))
@@ -208,11 +186,9 @@ def _amplitude(reading: NDArray[np.float64], value: NDArray[np.float64], pair: P
 
 def _stray(reading: NDArray[np.float64], value: NDArray[np.float64]) -> dict[str, float]:
     """Return how far the values are from each law, root mean square, after the best common scale."""
-    largest_value = float(value.max())
-    if reading.max() <= 0 or reading.min() < 0 or not 0 < largest_value < math.inf:
+    if reading.max() <= 0 or reading.min() < 0 or not 0 < value.max() < math.inf:
         return dict.fromkeys(_LIGHT, math.inf)
-    relative = reading / reading.max()
-    scaled = value / largest_value
+    relative, scaled = reading / reading.max(), value / value.max()
 
     def stray(law: NDArray[np.float64]) -> float:
         scale = float(law @ scaled) / float(law @ law)
