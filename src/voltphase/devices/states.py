@@ -6,6 +6,7 @@ import hashlib
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,9 @@ class DeviceStates:
     spread: NDArray[np.float64] | None = None
     wavelength: float | None = None
     digest: str = field(init=False)
+    # As `Device` has them: all pixels are alike, and none is inactive.
+    regions: ClassVar[None] = None
+    inactive_value: ClassVar[complex] = 0j
 
     def __post_init__(self) -> None:
         for text in ("name", "control_unit", "source"):
@@ -91,18 +95,9 @@ class DeviceStates:
         return (self,)
 
     @property
-    def regions(self) -> None:
-        """None, as all pixels are alike."""
-
-    @property
     def inactive(self) -> NDArray[np.bool_]:
         """A single False, as no pixel is inactive."""
         return np.array(False)
-
-    @property
-    def inactive_value(self) -> complex:
-        """Zero, of no effect as no pixel is inactive."""
-        return 0j
 
     def __repr__(self) -> str:
         return f"DeviceStates({self.name!r}, {len(self)} states, digest {self.digest[:12]})"
@@ -138,15 +133,7 @@ class DeviceStates:
         return self.taking(pick_levels(self.control, self.values(), k, by, self.name), by)
 
     def taking(self, levels: NDArray[np.int64], by: str) -> DeviceStates:
-        """Keep the given levels only, with a note on it in ``source``.
-
-        Args:
-            levels: Levels to keep, in the order they get.
-            by: Rule by which they were picked, for the note.
-
-        Raises:
-            DeviceError: if all of them are dark.
-        """
+        """Keep the given levels only, in the order given, and note the rule they were picked by in ``source``."""
         if len(levels) == len(self) and bool(np.all(np.diff(levels) == 1)):
             return self
         note = f"{len(levels)} of {len(self)} states, picked by {by}"

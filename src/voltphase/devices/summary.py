@@ -103,27 +103,23 @@ def notes(states: DeviceStates) -> list[Note]:
     return _notes(states, summary(states))
 
 
-def wavelength_notes(states: DeviceStates, wavelength: float) -> list[Note]:
-    """Return a note if a table was measured or computed for a wavelength so different that its phases are wrong.
+def _of_wavelength(states: DeviceStates, wavelength: float | None) -> Iterator[Note]:
+    """Yield a note if a table was measured or computed for a wavelength so different that its phases are wrong.
 
     A device turns the phase about in inverse proportion to the wavelength: where that puts no state's phase off by more
     than 0.05 rad, as a wavelength within 0.8 % does for a full turn, nothing is noted.
-
-    Args:
-        states: Table of states.
-        wavelength: Wavelength of the light in metres.
     """
-    if states.wavelength is None:
-        return []
+    if states.wavelength is None or wavelength is None:
+        return
     off = float(np.ptp(states.phase)) * abs(states.wavelength / wavelength - 1)
     if off <= _OFF_PHASE:
-        return []
+        return
     text = (
         f"Its states are those at a wavelength of {metres(states.wavelength)}, but the light has "
         f"{metres(wavelength)}, where phases are about {states.wavelength / wavelength:.3g} times as large: up to "
         f"{off:.2g} rad off. Use states at {metres(wavelength)}, or light of {metres(states.wavelength)}."
     )
-    return [Note("wavelength", text, doubtful=True)]
+    yield Note("wavelength", text, doubtful=True)
 
 
 def warn_of(device: Device, wavelength: float | None = None, *, doubtful_only: bool = False) -> list[str]:
@@ -142,7 +138,7 @@ def warn_of(device: Device, wavelength: float | None = None, *, doubtful_only: b
     """
     said = []
     for table in {table.digest: table for table in device.tables}.values():
-        for note in notes(table) + ([] if wavelength is None else wavelength_notes(table, wavelength)):
+        for note in (*notes(table), *_of_wavelength(table, wavelength)):
             if note.doubtful or not doubtful_only:
                 said.append(f"device {table.name}: {note.text}")
                 advise(said[-1], DeviceWarning, table.name, note.kind)

@@ -27,14 +27,9 @@ def linear(angle: float) -> NDArray[np.float64]:
 def molecular_tilt(voltage: NDArray[np.float64], threshold: float, saturation: float) -> NDArray[np.float64]:
     """Return the tilt of the molecules in the middle of a nematic cell, in radians from the plane of the cell.
 
-    Zero up to the threshold of the Freedericksz transition, then ``pi/2 - 2 arctan(exp(-(V - threshold)/saturation))``:
-    the molecules stand upright far above it (Saleh and Lu 1990; ``saturation`` is their V_0, the excess voltage
-    at which the tilt is 49.6 degrees).
-
-    Args:
-        voltage: Root-mean-square voltages, any shape.
-        threshold: Voltage at which molecules begin to tilt.
-        saturation: Voltage above the threshold that tilts molecules by 49.6 degrees.
+    Zero up to the threshold of the Freedericksz transition, then ``pi/2 - 2 arctan(exp(-(V - threshold)/saturation))``
+    of the root-mean-square voltage V: the molecules stand upright far above it (Saleh and Lu 1990; ``saturation`` is
+    their V_0, the excess voltage at which the tilt is 49.6 degrees).
     """
     excess = np.maximum(voltage - threshold, 0.0) / saturation
     return np.pi / 2 - 2 * np.arctan(np.exp(-excess))
@@ -48,13 +43,9 @@ def extraordinary_index(tilt: NDArray[np.float64], ordinary: float, extraordinar
 def twisted_nematic(twist: float, retardance: NDArray[np.float64] | float) -> NDArray[np.complex128]:
     """Return the Jones matrices of a cell whose director turns evenly from x at the entrance by ``twist`` at the exit.
 
-    Args:
-        twist: Angle in radians by which the director turns.
-        retardance: Half the phase between extraordinary and ordinary light over the cell, beta = pi (n_e - n_o) d /
-            wavelength, any shape.
-
-    Returns:
-        ``... x 2 x 2`` unitary matrices of determinant one: the phase common to both polarisations is left out.
+    The retardance is half the phase between extraordinary and ordinary light over the cell, beta = pi (n_e - n_o) d /
+    wavelength. The ``... x 2 x 2`` matrices are unitary, of determinant one: the phase common to both polarisations is
+    left out.
     """
     beta = np.asarray(retardance, dtype=np.float64)
     gamma = np.hypot(beta, twist)

@@ -12,13 +12,8 @@ from numpy.typing import NDArray
 def lorentz_lorenz(fraction: NDArray[np.float64], first: complex, second: complex) -> NDArray[np.complex128]:
     """Return the complex index of a mixture finer than the wavelength, by the Lorentz-Lorenz relation.
 
-    The polarisabilities ``(n**2 - 1) / (n**2 + 2)`` of the two materials add in proportion to their volumes (M. Born
-    and E. Wolf, Principles of Optics, section 2.3).
-
-    Args:
-        fraction: Fraction of the volume that is the second material, 0 to 1, any shape.
-        first: Complex index at fraction 0.
-        second: Complex index at fraction 1.
+    The polarisabilities ``(n**2 - 1) / (n**2 + 2)`` of the two materials add in proportion to their volumes, of which
+    ``fraction`` is the second's (M. Born and E. Wolf, Principles of Optics, section 2.3).
     """
 
     def polarisability(index: complex) -> complex:
@@ -34,14 +29,7 @@ def film_transmission(
     """Return the complex amplitude that a film between two transparent media lets through at normal incidence.
 
     Airy's sum over the beams reflected within (Born and Wolf, section 1.6.4), scaled by the square root of
-    ``after / before`` so that its square is the share of the power.
-
-    Args:
-        index: Complex index of the film, any shape.
-        thickness: Thickness of the film in metres.
-        wavelength: Wavelength in vacuum, in metres.
-        before: Index of the medium that the light comes from.
-        after: Index of the medium that the light goes to.
+    ``after / before``, the indices of these media, so that its square is the share of the power. Lengths are in metres.
     """
     delta = 2 * np.pi * index * thickness / wavelength
     through = (2 * before / (before + index)) * (2 * index / (index + after))

@@ -31,30 +31,20 @@ _ROUNDING: Final = 1e-6
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read a table from elsewhere, where it does not say so itself.
+    """How to read a table from elsewhere, where it does not say so itself."""
 
-    Attributes:
-        columns: Name, or number from 1, of the column that is each of `columns.ROLES`; others are
-            found by their names in the header.
-        phase_unit: Unit of the phases, one of `columns.PHASE_UNITS`; None takes what the table says,
-            or else radians.
-        intensity: Whether the column named amplitude holds intensities or powers.
-        reference: Intensity without the device or with an ideal one, or ``"brightest"`` for that of the brightest
-            state; None takes the column chosen as reference, or intensities as they are if none is above 1.
-        dark: Intensity read without light.
-        notes: ``name``, ``control_unit``, ``source``, ``wavelength`` of the device, where not as the table says.
-        form: How the file is written.
-        any_level: Whether levels may be numbered anew, repeated readings found by their control values, and rows above
-            the header left out; all of which is noted.
-    """
-
+    # Name, or number from 1, of the column for some of `columns.ROLES`; others are found by their names in the header.
     columns: Mapping[str, str] = field(default_factory=dict)
-    phase_unit: str | None = None
-    intensity: bool = False
+    phase_unit: str | None = None  # one of `columns.PHASE_UNITS`
+    intensity: bool = False  # whether the column named amplitude holds intensities or powers
+    # Intensity without the device or with an ideal one, or "brightest" for that of the brightest state; None takes the
+    # column chosen as reference, or intensities as they are if none is above 1.
     reference: float | str | None = None
-    dark: float | None = None
-    notes: Mapping[str, str] = field(default_factory=dict)
+    dark: float | None = None  # intensity read without light
+    notes: Mapping[str, str] = field(default_factory=dict)  # name, control_unit, source and wavelength of the device
     form: TableFormat = field(default_factory=TableFormat)
+    # Whether levels may be numbered anew, repeated readings found by their control values, and rows above the header
+    # left out; all of which is noted.
     any_level: bool = False
 
 
@@ -90,11 +80,7 @@ def load_table(path: str | Path) -> DeviceStates:
 
 
 def read_states(path: str | Path, how: Reading) -> tuple[DeviceStates, list[str]]:
-    """Read a device's measured states, and say what was seen and done, a line each.
-
-    Args:
-        path: File or folder, as `load_table` takes it.
-        how: How to read it, where it does not say so itself.
+    """Read a device's measured states as `load_table` does, and say what was seen and done, a line each.
 
     Raises:
         DeviceError: if the table is missing or malformed, or what is asked for does not fit it.

@@ -28,21 +28,13 @@ _THOUSANDS = {
 
 @dataclass(frozen=True)
 class TableFormat:
-    """How a file is written, where one knows better than can be seen from it.
+    """How a file is written, where one knows better than can be seen from it; None finds out."""
 
-    Attributes:
-        encoding: Name of the encoding; None finds out: by a byte order mark, as UTF-8, or else as Windows-1252.
-        separator: Character between columns or a word of `separated.SEPARATORS`; None finds out.
-        decimal: Decimal mark, ``"."`` or ``","``; None finds out and refuses what is in doubt.
-        sheet: Name, or number from 1, of the sheet of a spreadsheet; None takes the only one.
-        spreadsheets: Whether a spreadsheet is read at all.
-    """
-
-    encoding: str | None = None
-    separator: str | None = None
-    decimal: str | None = None
-    sheet: str | None = None
-    spreadsheets: bool = False
+    encoding: str | None = None  # its name; else by a byte order mark, as UTF-8, or as Windows-1252
+    separator: str | None = None  # the character between columns, or a word of `separated.SEPARATORS`
+    decimal: str | None = None  # the decimal mark, "." or ","; else what is in doubt is refused
+    sheet: str | None = None  # name, or number from 1, of the sheet of a spreadsheet; else the only one
+    spreadsheets: bool = False  # whether a spreadsheet is read at all
 
 
 @dataclass(frozen=True)
