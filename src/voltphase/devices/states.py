@@ -6,7 +6,6 @@ import hashlib
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,8 +68,8 @@ class DeviceStates:
     wavelength: float | None = None
     digest: str = field(init=False)
     # As `Device` has them: all pixels are alike, and none is inactive.
-    regions: ClassVar[None] = None
-    inactive_value: ClassVar[complex] = 0j
+    regions: None = field(default=None, init=False)
+    inactive_value: complex = field(default=0j, init=False)
 
     def __post_init__(self) -> None:
         for text in ("name", "control_unit", "source"):
