@@ -128,10 +128,10 @@ def level_use_figure(levels: Sequence[np.ndarray], devices: Sequence[Device]) ->
     figure = style.new_figure(2.16 * columns + 0.6, 1.75 * rows + 0.3)
     axes = np.asarray(figure.subplots(rows, columns, squeeze=False, sharey=True)).ravel()
     for index in range(count):
-        device, chart = devices[index], axes[index]
-        total, active = len(device), levels[index][np.broadcast_to(~device.inactive, levels[index].shape)]
-        share = np.bincount(active, minlength=total) / active.size
-        chart.bar(range(total), share, width=0.86, color=colormaps[style.LEVEL_MAP](np.linspace(0, 1, total)))
+        counts, chart = _active_pixels(levels[index], devices[index]), axes[index]
+        total = len(counts)
+        colours = colormaps[style.LEVEL_MAP](np.linspace(0, 1, total))
+        chart.bar(range(total), counts / counts.sum(), width=0.86, color=colours)
         chart.axhline(1 / total, color=style.INK, linewidth=0.8, linestyle="--")
         chart.set_title(f"layer {index + 1}")
         chart.set_xlim(-0.7, total - 0.3)
@@ -153,9 +153,8 @@ def favoured_levels(levels: Sequence[np.ndarray], devices: Sequence[Device]) -> 
     """
     used: dict[str, tuple[Device, np.ndarray]] = {}
     for device, chosen in zip(devices, levels, strict=True):
-        active = chosen[np.broadcast_to(~device.inactive, chosen.shape)]
-        _, counts = used.get(device.digest, (device, np.zeros(len(device), dtype=np.int64)))
-        used[device.digest] = device, counts + np.bincount(active, minlength=len(device))
+        _, counts = used.get(device.digest, (device, 0))
+        used[device.digest] = device, counts + _active_pixels(chosen, device)
     sentences = []
     for device, counts in used.values():
         total = len(device)
@@ -165,7 +164,7 @@ def favoured_levels(levels: Sequence[np.ndarray], devices: Sequence[Device]) -> 
         shares = (counts / counts.sum())[order]
         end = max(3, round(total * _END))
         for i in range(end, total - end):
-            beside = float(np.concatenate([shares[i - 3 : i], shares[i + 1 : i + 4]]).mean())
+            beside = float(np.delete(shares[i - 3 : i + 4], 3).mean())
             if shares[i] >= max(_LEAST_FAVOURED, _FAVOURED / total, _FAVOURED * beside):
                 here, even = share(float(shares[i])), share(1 / total)
                 sentences.append(
@@ -173,6 +172,10 @@ def favoured_levels(levels: Sequence[np.ndarray], devices: Sequence[Device]) -> 
                     f"the levels beside it have {share(beside)} each: noise of the measurement may have favoured it."
                 )
     return sentences
+
+
+def _active_pixels(levels: np.ndarray, device: Device) -> np.ndarray:
+    return np.bincount(levels[np.broadcast_to(~device.inactive, levels.shape)], minlength=len(device))
 
 
 def _curve(axes: Axes, epochs: np.ndarray, values: np.ndarray, colour: str, label: str | None = None) -> None:

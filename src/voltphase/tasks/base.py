@@ -43,12 +43,7 @@ class Metric:
     percent: bool = False
 
     def of(self, outputs: Tensor, targets: Tensor) -> float:
-        """Return the value for a whole data set.
-
-        Args:
-            outputs: Outputs of the readout, one for each example.
-            targets: What was wanted of each example.
-        """
+        """Return the value for all outputs and targets of a data set."""
         return float(self.of_each(outputs, targets).double().mean())
 
     def column(self, split: str) -> str:

@@ -99,9 +99,9 @@ class Classification(Task):
         return outputs.argmax(-1)
 
     def check_data(self, name: str, classes: Sequence[str], targets: Tensor) -> None:
-        each = 2 if self.paired else 1
-        if not isinstance(self.regions, str) and len(self.regions) != each * len(classes):
+        count, each = (2 * len(classes), "two") if self.paired else (len(classes), "one")
+        if not isinstance(self.regions, str) and len(self.regions) != count:
             raise ConfigError(
-                f"expected task.regions to list {each * len(classes)} regions, {'one' if each == 1 else 'two'} "
-                f"for each class of {name}, but got {len(self.regions)}"
+                f"expected task.regions to list {count} regions, {each} for each class of {name}, but got "
+                f"{len(self.regions)}"
             )
