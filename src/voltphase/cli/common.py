@@ -29,6 +29,8 @@ __all__ = [
     "SetOption",
     "console",
     "given_path",
+    "option",
+    "path_option",
     "say",
     "say_error",
     "say_table",
@@ -48,32 +50,30 @@ def given_path(text: str) -> Path:
     return checked_path(text, ConfigError)
 
 
+def option(*flags: str, **details: Any) -> Any:
+    """Return an option whose help tells no default."""
+    return typer.Option(*flags, **{"show_default": False, **details})
+
+
+def path_option(*flags: str, metavar: str = "DIR", **details: Any) -> Any:
+    """Return an option that is a path, and whose help tells no default."""
+    return option(*flags, metavar=metavar, parser=given_path, **details)
+
+
 RunArgument = Annotated[
     Path,
     typer.Argument(metavar="RUN", help="The folder of a finished training run.", show_default=False, parser=given_path),
 ]
-DataDirOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir",
-        metavar="DIR",
-        help="Folder with MNIST/raw and FashionMNIST/raw (torchvision's layout). Default: VOLTPHASE_DATA, else "
-        "~/.cache/voltphase; what is missing is downloaded there.",
-        show_default=False,
-        parser=given_path,
-    ),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        "-s",
-        metavar="KEY=VALUE",
-        help="Override a setting, such as training.epochs=5; may be given several times. A name or path is all that "
-        "follows the =; null is none.",
-        show_default=False,
-    ),
-]
+_DATA = (
+    "Folder with MNIST/raw and FashionMNIST/raw (torchvision's layout). Default: VOLTPHASE_DATA, else "
+    "~/.cache/voltphase; what is missing is downloaded there."
+)
+DataDirOption = Annotated[Path | None, path_option("--data-dir", help=_DATA)]
+_SET = (
+    "Override a setting, such as training.epochs=5; may be given several times. A name or path is all that follows "
+    "the =; null is none."
+)
+SetOption = Annotated[list[str] | None, option("--set", "-s", metavar="KEY=VALUE", help=_SET)]
 
 
 class _PlainConsole(Console):
@@ -111,10 +111,8 @@ def say_table(rows: Sequence[Sequence[str]], right: bool = False) -> None:
     shown = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
     for row in shown:
-        padded = []
-        for cell, width in zip(row, widths, strict=True):
-            padding = " " * (width - cell_len(cell))
-            padded.append(padding + cell if right else cell + padding)
+        gaps = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        padded = (gap + cell if right else cell + gap for cell, gap in zip(row, gaps, strict=True))
         say("  ".join(padded).rstrip())
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voltphase.cli.common import FAILED, INTERRUPTED, DataDirOption, console, given_path, say, say_error
+from voltphase.cli.common import FAILED, INTERRUPTED, DataDirOption, console, option, path_option, say, say_error
 from voltphase.reproduction import sizes
 
 if TYPE_CHECKING:
@@ -23,10 +23,6 @@ _MEASURED = Path("devices") / "tn-slm-phase.csv"
 _SIZES = "; ".join(f"{size.name}: {size.description}" for size in sizes.SIZES.values())
 
 
-def _option(*flags: str, **details: Any) -> Any:
-    return typer.Option(*flags, show_default=False, **details)
-
-
 ExperimentArgument = Annotated[
     str,
     typer.Argument(
@@ -37,27 +33,25 @@ ExperimentArgument = Annotated[
     ),
 ]
 PresetOption = Annotated[str, typer.Option("--preset", help=_SIZES)]
-OutOption = Annotated[
-    Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results.", parser=given_path)
-]
+OutOption = Annotated[Path, path_option("--out", "-o", show_default=True, help="Folder of the results.")]
 _ONLY = (
     "Only runs with this label (mnist, codesign, levels=8, …) or a name of this pattern; may be given several times, "
     "and all must fit."
 )
-OnlyOption = Annotated[list[str] | None, _option("--only", metavar="TEXT", help=_ONLY)]
-DepthOption = Annotated[int | None, _option("--depth", help="Only runs with this number of layers.")]
+OnlyOption = Annotated[list[str] | None, option("--only", metavar="TEXT", help=_ONLY)]
+DepthOption = Annotated[int | None, option("--depth", help="Only runs with this number of layers.")]
 _MINUTES = "Stop after this many minutes; run the same command again to go on."
-MinutesOption = Annotated[float | None, _option("--max-minutes", min=0.0, help=_MINUTES)]
-ThreadsOption = Annotated[int | None, _option("--threads", min=1, max=1024, help="CPU threads of this process.")]
+MinutesOption = Annotated[float | None, option("--max-minutes", min=0.0, help=_MINUTES)]
+ThreadsOption = Annotated[int | None, option("--threads", min=1, max=1024, help="CPU threads of this process.")]
 _DEVICE = (
     "The measured modulator. Default: devices/tn-slm-phase.csv in --data-dir or VOLTPHASE_DATA, else the modelled "
     "tn-slm."
 )
-DeviceOption = Annotated[Path | None, _option("--device-file", metavar="FILE", help=_DEVICE, parser=given_path)]
+DeviceOption = Annotated[Path | None, path_option("--device-file", metavar="FILE", help=_DEVICE)]
 ListOption = Annotated[bool, typer.Option("--list", help="Only name the runs, and which are there.")]
 RenderOption = Annotated[bool, typer.Option("--render-only", help="Only draw what is there.")]
 _PAGE = "The Markdown page to put tables and figures on. Default: DIR/PRESET/reproduction.md."
-PageOption = Annotated[Path | None, _option("--page", metavar="FILE", help=_PAGE, parser=given_path)]
+PageOption = Annotated[Path | None, path_option("--page", metavar="FILE", help=_PAGE)]
 
 
 def reproduce(

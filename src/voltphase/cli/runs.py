@@ -7,7 +7,22 @@ from typing import Annotated, Literal
 
 import typer
 
-from voltphase.cli.common import FAILED, DataDirOption, RunArgument, console, given_path, say, say_table, shell
+from voltphase.cli.common import (
+    FAILED,
+    DataDirOption,
+    RunArgument,
+    console,
+    given_path,
+    path_option,
+    say,
+    say_table,
+    shell,
+)
+
+_TEST_DATA = (
+    "Folder with MNIST/raw and FashionMNIST/raw (torchvision's layout); what is missing is downloaded there. Without "
+    "it the test set is used if it is where VOLTPHASE_DATA says or in ~/.cache/voltphase."
+)
 
 
 def evaluate(
@@ -40,25 +55,12 @@ def evaluate(
 
 def refine(
     run: RunArgument,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="The run folder to make; must not exist.",
-            show_default=False,
-            parser=given_path,
-        ),
-    ],
+    out: Annotated[Path, path_option("--out", "-o", help="The run folder to make; must not exist.")],
     images: Annotated[
-        int, typer.Option("--images", min=1, help="How many of the run's training images to lower the loss on.")
+        int, typer.Option(min=1, help="How many of the run's training images to lower the loss on.")
     ] = 10_000,
     evaluations: Annotated[
-        int,
-        typer.Option(
-            "--evaluations", min=3, help="How often they go through the system; with gradients counts as twice."
-        ),
+        int, typer.Option(min=3, help="How often they go through the system; with gradients counts as twice.")
     ] = 60,
     data_dir: DataDirOption = None,
 ) -> None:
@@ -133,21 +135,10 @@ def report(run: RunArgument, data_dir: DataDirOption = None) -> None:
 
 def deploy(
     run: RunArgument,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="The folder to make; must not exist.",
-            show_default=False,
-            parser=given_path,
-        ),
-    ],
+    out: Annotated[Path, path_option("--out", "-o", help="The folder to make; must not exist.")],
     data_dir: DataDirOption = None,
     target: Annotated[
-        str,
-        typer.Option("--target", metavar="NAME", help="What to deploy to; other packages may add more targets."),
+        str, typer.Option(metavar="NAME", help="What to deploy to; other packages may add more targets.")
     ] = "slm-image",
 ) -> None:
     """Export the map to load on each device, and all about the system.
@@ -174,17 +165,7 @@ def verify(
         Path,
         typer.Argument(metavar="DIR", help="A folder made by voltphase deploy.", show_default=False, parser=given_path),
     ],
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--data-dir",
-            metavar="DIR",
-            help="Folder with MNIST/raw and FashionMNIST/raw (torchvision's layout); what is missing is downloaded "
-            "there. Without it the test set is used if it is where VOLTPHASE_DATA says or in ~/.cache/voltphase.",
-            show_default=False,
-            parser=given_path,
-        ),
-    ] = None,
+    data_dir: Annotated[Path | None, path_option("--data-dir", help=_TEST_DATA)] = None,
 ) -> None:
     """Rebuild the system from a deployed folder alone and compare answers.
 

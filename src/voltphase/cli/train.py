@@ -14,7 +14,8 @@ from voltphase.cli.common import (
     DataDirOption,
     SetOption,
     console,
-    given_path,
+    option,
+    path_option,
     say,
     say_error,
     shell,
@@ -23,6 +24,7 @@ from voltphase.cli.common import (
 if TYPE_CHECKING:
     from voltphase.config import Config
 
+_SEED = "Seed of the initial states, of draws and of shuffling: the same seed gives the same maps."
 _SETTINGS = (
     "[bold]Settings[/bold], lengths in metres; of what is chosen by name (* by default) the keys of its own; any run's "
     "config.yaml shows all with values"
@@ -53,26 +55,9 @@ def train(
         ),
     ],
     overrides: SetOption = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="The run folder. Default: runs/NAME.",
-            show_default=False,
-            parser=given_path,
-        ),
-    ] = None,
+    out: Annotated[Path | None, path_option("--out", "-o", help="The run folder. Default: runs/NAME.")] = None,
     data_dir: DataDirOption = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            "--seed",
-            help="Seed of the initial states, of draws and of shuffling: the same seed gives the same maps.",
-            show_default=False,
-        ),
-    ] = None,
+    seed: Annotated[int | None, option("--seed", help=_SEED)] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted run in --out from its last whole epoch.")
     ] = False,
@@ -137,14 +122,7 @@ def presets() -> None:
 
 def demo(
     out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="Where to put it; an earlier demo is replaced.",
-            parser=given_path,
-        ),
+        Path, path_option("--out", "-o", show_default=True, help="Where to put it; an earlier demo is replaced.")
     ] = Path("demo"),
     overrides: SetOption = None,
 ) -> None:
@@ -181,10 +159,9 @@ def demo(
 def _load(config: str, overrides: list[str] | None, data_dir: Path | None, seed: int | None) -> Config:
     from voltphase.config import load_config
 
-    given = {"data.dir": None if data_dir is None else str(data_dir), "seed": seed}
-    return load_config(
-        config, overrides or (), values={key: value for key, value in given.items() if value is not None}
-    )
+    given = {"data.dir": data_dir and str(data_dir), "seed": seed}
+    values = {key: value for key, value in given.items() if value is not None}
+    return load_config(config, overrides or (), values=values)
 
 
 def _default_folder(config: str, resume: bool) -> Path:

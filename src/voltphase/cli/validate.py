@@ -7,21 +7,11 @@ from typing import Annotated
 
 import typer
 
-from voltphase.cli.common import FAILED, given_path, say, say_table
+from voltphase.cli.common import FAILED, path_option, say, say_table
 
 
 def validate(
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="Also write the results and figures here.",
-            show_default=False,
-            parser=given_path,
-        ),
-    ] = None,
+    out: Annotated[Path | None, path_option("--out", "-o", help="Also write the results and figures here.")] = None,
 ) -> None:
     """Compare the propagation of light with closed forms; exits 1 if it is off.
 
@@ -32,11 +22,11 @@ def validate(
     from voltphase import validation
 
     comparisons = validation.run(out)
-    lines = [["case", "method", "error", "tolerance", "pass"]]
-    for one in comparisons:
-        passed = "passed" if one.passed else "FAILED"
-        lines.append([one.case, one.method, f"{one.error:.1e}", f"{one.tolerance:.1e}", passed])
-    say_table(lines)
+    lines = [
+        [one.case, one.method, f"{one.error:.1e}", f"{one.tolerance:.1e}", "passed" if one.passed else "FAILED"]
+        for one in comparisons
+    ]
+    say_table([["case", "method", "error", "tolerance", "pass"], *lines])
     failed = sum(not one.passed for one in comparisons)
     say(f"{len(comparisons) - failed} of {len(comparisons)} comparisons passed")
     if failed:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Final
 
 from voltphase.deployment.folder import MANIFEST_NAME
 from voltphase.deployment.formulas import CONVENTIONS
 from voltphase.deployment.manifest import LayerRecord, Manifest, ReferenceRecord
+from voltphase.deployment.records import ArrayRecord
 from voltphase.deployment.targets import Layer, Target
 from voltphase.optics.grid import Grid
 
@@ -51,52 +53,46 @@ def bench_note(manifest: Manifest, layers: Sequence[Layer], target: Target) -> s
     count = "one device" if len(layers) == 1 else f"{len(layers)} devices"
     shape = "{} x {}".format(*manifest.input.image_shape)
     title = "voltphase deployment"
-    lines = [
-        *(title, "=" * len(title), ""),
-        *_paragraph(
+    methods = ", ".join(manifest.propagation.formulas)
+    blocks = [
+        f"{title}\n{'=' * len(title)}",
+        _paragraph(
             f"An optical network: a source that carries an image as its amplitude, {count} and a detector, along one "
             f"axis. All of this is in {MANIFEST_NAME} too, for programs."
         ),
-        *_paragraph(f"Light: {manifest.wavelength_m * 1e9:.9g} nm, coherent ({_methods(manifest)} propagation)."),
-        *_paragraph(
+        _paragraph(f"Light: {manifest.wavelength_m * 1e9:.9g} nm, coherent ({methods} propagation)."),
+        _paragraph(
             f"Input: {shape} images, their brightness the amplitude of a plane wave, interpolated bilinearly to the "
             "samples of the source (Computing the readings, below, says how)."
         ),
-        *_planes(manifest),
-        *_devices(manifest, layers, target),
-        *_heading("Orientation"),
-        *(line for text in _ORIENTATION for line in _paragraph(text)),
-        *_detector(manifest),
-        *_formulas(manifest),
-        *_files(manifest, target),
-        *_check(manifest),
+        _section("Planes", *_planes(manifest)),
+        _section("Images and devices", *_devices(manifest, layers, target)),
+        _section("Orientation", *map(_paragraph, _ORIENTATION)),
+        _section("Detector", *_detector(manifest)),
+        _section("Computing the readings", *map(_paragraph, _formulas(manifest))),
+        _section("Files", *_files(manifest, target)),
+        _section("Check", *map(_paragraph, _check(manifest))),
     ]
-    return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
+    return "".join(f"{line.rstrip()}\n" for line in "\n\n".join(blocks).split("\n"))
 
 
 def _planes(manifest: Manifest) -> list[str]:
     grids, distances = manifest.grids, manifest.propagation.distances_m
-    rows = [("source", 0.0, "the input", grids[0])]
-    position = 0.0
-    for number, (layer, distance) in enumerate(zip(manifest.layers, distances, strict=False), start=1):
-        position += distance
-        rows.append((f"layer {number}", position, layer.target.files[0].file, layer.grid.grid))
-    rows.append(("detector", position + distances[-1], "", grids[-1]))
-    gaps = ", ".join(_millimetres(distance) for distance in distances)
+    loads = ["the input", *(layer.target.files[0].file for layer in manifest.layers), ""]
+    names = ["source", *(f"layer {number}" for number in range(1, len(grids) - 1)), "detector"]
+    positions = accumulate(distances, initial=0.0)
+    rows = [
+        f"{name:<12}{_millimetres(position):<14}{load:<16}{_grid_words(grid)}"
+        for name, position, load, grid in zip(names, positions, loads, grids, strict=True)
+    ]
+    gaps = ", ".join(map(_millimetres, distances))
     return [
-        *_heading("Planes"),
-        f"{'plane':<12}{'position':<14}{'load':<16}samples",
-        *(
-            f"{plane:<12}{_millimetres(position):<14}{load:<16}{_grid_words(grid)}"
-            for plane, position, load, grid in rows
-        ),
-        "",
-        *_paragraph(f"Gaps, from the source on: {gaps}."),
+        "\n".join([f"{'plane':<12}{'position':<14}{'load':<16}samples", *rows]),
+        _paragraph(f"Gaps, from the source on: {gaps}."),
     ]
 
 
-def _devices(manifest: Manifest, layers: Sequence[Layer], target: Target) -> list[str]:
-    lines = _heading("Images and devices")
+def _devices(manifest: Manifest, layers: Sequence[Layer], target: Target) -> Iterator[str]:
     alike: dict[str, list[tuple[Layer, LayerRecord]]] = {}
     for layer, record in zip(layers, manifest.layers, strict=True):
         key = repr((layer.device.name, layer.device.digest, record.target.details))
@@ -105,17 +101,15 @@ def _devices(manifest: Manifest, layers: Sequence[Layer], target: Target) -> lis
         layer, first = group[0][0], group[0][1].written
         names = ", ".join(dict.fromkeys(file.file for _, record in group for file in record.target.files))
         words = f"{names}: for {layer.device.name}, {len(layer.device)} levels, {target.format(first)}."
-        lines += _paragraph(words)[:-1]
-        for text in target.instructions(layer, first):
-            lines += _paragraph(text, "  ")
-        maps = [record.regions.file for _, record in group if record.regions is not None]
+        texts = list(target.instructions(layer, first))
+        maps = ", ".join(record.regions.file for _, record in group if record.regions is not None)
         if maps:
-            lines += _paragraph(
-                f"A panel: {', '.join(maps)} says which of its tables in {MANIFEST_NAME} each pixel follows. Where it "
-                "is -1 no driver reaches the pixel, and its level is 0.",
-                "  ",
+            texts.append(
+                f"A panel: {maps} says which of its tables in {MANIFEST_NAME} each pixel follows. Where it is -1 no "
+                "driver reaches the pixel, and its level is 0."
             )
-    return lines
+        indented = "\n\n".join(_paragraph(text, "  ") for text in texts)
+        yield f"{_paragraph(words)}\n{indented}".rstrip("\n")
 
 
 def _detector(manifest: Manifest) -> list[str]:
@@ -124,8 +118,8 @@ def _detector(manifest: Manifest) -> list[str]:
     y, x = detector.coordinates()
     factor = readout.scale * manifest.reading_factor
     gain = f", in which {manifest.reading_factor:.7g} is the digital gain" if manifest.reading_factor != 1 else ""
-    rows = []
     paired = readout.differential
+    rows = [f"{'region':<8}{'class':<14}{'rows':<11}{'columns':<11}{'y from, to (mm)':<20}x from, to (mm)"]
     for index, (row, column, height, width) in enumerate(readout.on_detector.boxes):
         number = readout.on_detector.class_of(index)
         name = readout.classes[number] if readout.classes else str(number) if paired else ""
@@ -133,98 +127,76 @@ def _detector(manifest: Manifest) -> list[str]:
             name += " -" if index % 2 else " +"
         down = _range(float(y[row]) - pitch_y / 2, height * pitch_y)
         across = _range(float(x[column]) - pitch_x / 2, width * pitch_x)
-        rows.append(
-            f"{index:<8}{name:<14}{f'{row}-{row + height - 1}':<11}{f'{column}-{column + width - 1}':<11}"
-            f"{down:<20}{across}"
-        )
+        spans = f"{f'{row}-{row + height - 1}':<11}{f'{column}-{column + width - 1}':<11}"
+        rows.append(f"{index:<8}{name:<14}{spans}{down:<20}{across}")
     return [
-        *_heading("Detector"),
-        *_paragraph(
+        _paragraph(
             f"The reading of a region is {_MEASURES[readout.measure]}; {_DECISIONS[paired]}. To get the logits of the "
             f"design, multiply {'contrasts' if paired else 'readings'} by {factor:.7g}{gain}."
         ),
-        f"{'region':<8}{'class':<14}{'rows':<11}{'columns':<11}{'y from, to (mm)':<20}x from, to (mm)",
-        *rows,
-        "",
+        "\n".join(rows),
     ]
 
 
-def _formulas(manifest: Manifest) -> list[str]:
-    lines = [
-        *_heading("Computing the readings"),
-        *_paragraph(
-            f"Everything below is in {MANIFEST_NAME} too, each number to its last digit. The field on the source goes "
-            "to the first layer, is multiplied by the state of each pixel, goes on to the next layer, and so on to the "
-            "detector. The arrays of levels say which state that is, and the tables of states there what it is."
-        ),
-    ]
+def _formulas(manifest: Manifest) -> Iterator[str]:
+    yield (
+        f"Everything below is in {MANIFEST_NAME} too, each number to its last digit. The field on the source goes to "
+        "the first layer, is multiplied by the state of each pixel, goes on to the next layer, and so on to the "
+        "detector. The arrays of levels say which state that is, and the tables of states there what it is."
+    )
     for key in ("time", "state", "tables", "target", "coordinates", "arrays", "input", "interpolation"):
-        lines += _paragraph(f"{key.capitalize()}: {CONVENTIONS[key]}")
+        yield f"{key.capitalize()}: {CONVENTIONS[key]}"
     if any(layer.regions is not None for layer in manifest.layers):
-        lines += _paragraph(f"Panels: {CONVENTIONS['inactive_value']}")
+        yield f"Panels: {CONVENTIONS['inactive_value']}"
     for name, formula in manifest.propagation.formulas.items():
-        lines += _paragraph(f"From plane to plane ({name}): {formula}")
+        yield f"From plane to plane ({name}): {formula}"
     for number, method in enumerate(manifest.propagation.methods, start=1):
         figures = "; ".join(f"{name} = {value!r}" for name, value in method.parameters.items() if value is not None)
         if figures:
-            lines += _paragraph(f"Gap {number} ({method.name}): {figures}.")
-    lines += _paragraph(f"Regions: {CONVENTIONS['regions']}")
+            yield f"Gap {number} ({method.name}): {figures}."
+    yield f"Regions: {CONVENTIONS['regions']}"
     readout = manifest.readout
-    lines += _paragraph(
-        f"Readout: {readout.formula} Here scale = {readout.scale!r} and digital_factor = {manifest.reading_factor!r}."
-    )
-    return lines
+    yield f"Readout: {readout.formula} Here scale = {readout.scale!r} and digital_factor = {manifest.reading_factor!r}."
 
 
 def _files(manifest: Manifest, target: Target) -> list[str]:
-    rows = []
+    rows = [("file", "dtype", "what it holds")]
+
+    def tell(array: ArrayRecord | None, what: str) -> None:
+        if array is not None:
+            rows.append((array.file, str(array.dtype), what))
+
     for number, layer in enumerate(manifest.layers, start=1):
         kind = target.format(layer.written)
         rows += [(file.file, kind, f"what to load on the device of layer {number}") for file in layer.target.files]
-        rows.append(
-            (layer.levels.file, layer.levels.dtype, f"the level of each pixel of layer {number}, [row, column]")
-        )
-        if layer.regions is not None:
-            what = f"the table that each pixel of layer {number} follows, [row, column], -1 where inactive"
-            rows.append((layer.regions.file, layer.regions.dtype, what))
-    samples, reference = manifest.samples, manifest.reference
-    if samples is not None:
-        rows.append((samples.images.file, samples.images.dtype, f"{samples.origin}, [image, row, column]"))
-        if samples.labels is not None:
-            rows.append((samples.labels.file, samples.labels.dtype, "the class of each of them"))
-        rows.append(
-            (samples.readings.file, samples.readings.dtype, "what the detector reads for each, [image, region]")
-        )
-    if reference is not None:
+        tell(layer.levels, f"the level of each pixel of layer {number}, [row, column]")
+        follows = f"the table that each pixel of layer {number} follows, [row, column], -1 where inactive"
+        tell(layer.regions, follows)
+    if (samples := manifest.samples) is not None:
+        tell(samples.images, f"{samples.origin}, [image, row, column]")
+        tell(samples.labels, "the class of each of them")
+        tell(samples.readings, "what the detector reads for each, [image, region]")
+    if (reference := manifest.reference) is not None:
         what = f"the logits of all {reference.images} {reference.split} images, [image, class]"
-        rows.append((reference.logits.file, reference.logits.dtype, what))
+        tell(reference.logits, what)
     return [
-        *_heading("Files"),
-        *(f"{name:<22}{kind:<18}{what}" for name, kind, what in (("file", "dtype", "what it holds"), *rows)),
-        "",
-        *_paragraph(CONVENTIONS["files"]),
-        *_paragraph(f"data_sha256 in {MANIFEST_NAME}: {CONVENTIONS['data_sha256']}"),
-        *_paragraph(f"manifest_sha256 in {MANIFEST_NAME}: {CONVENTIONS['manifest_sha256']}"),
+        "\n".join(f"{name:<22}{kind:<18}{what}" for name, kind, what in rows),
+        _paragraph(CONVENTIONS["files"]),
+        *(_paragraph(f"{key} in {MANIFEST_NAME}: {CONVENTIONS[key]}") for key in ("data_sha256", "manifest_sha256")),
     ]
 
 
-def _check(manifest: Manifest) -> list[str]:
-    samples, reference = manifest.samples, manifest.reference
-    lines = _heading("Check")
-    if samples is not None:
-        lines += _paragraph(
+def _check(manifest: Manifest) -> Iterator[str]:
+    if (samples := manifest.samples) is not None:
+        yield (
             f"{samples.images.file} holds {samples.origin}. Whoever sends them through the system has to find the "
             f"readings in {samples.readings.file}: a program to rounding, a bench but for noise and a common factor."
         )
-    if reference is None:
-        lines += _paragraph("Deployed without a test set.")
+    if (reference := manifest.reference) is None:
+        yield "Deployed without a test set."
     else:
-        lines += _paragraph(
-            f"The design {_reached(manifest, reference)}; its logits for each are in {reference.logits.file}."
-        )
-    return lines + _paragraph(
-        "`voltphase verify` on this folder rebuilds the system from these files alone and compares."
-    )
+        yield f"The design {_reached(manifest, reference)}; its logits for each are in {reference.logits.file}."
+    yield "`voltphase verify` on this folder rebuilds the system from these files alone and compares."
 
 
 def _reached(manifest: Manifest, reference: ReferenceRecord) -> str:
@@ -234,20 +206,20 @@ def _reached(manifest: Manifest, reference: ReferenceRecord) -> str:
     return f"reaches a {reference.metric} of {manifest.readout.metric.text(reference.expected)} on {images}"
 
 
-def _methods(manifest: Manifest) -> str:
-    return ", ".join(manifest.propagation.formulas)
+def _section(title: str, *blocks: str) -> str:
+    return f"{title}\n{'-' * len(title)}\n" + "\n\n".join(blocks)
 
 
-def _heading(title: str) -> list[str]:
-    return [title, "-" * len(title)]
-
-
-def _paragraph(text: str, indent: str = "") -> list[str]:
+def _paragraph(text: str, indent: str = "") -> str:
     # File names have hyphens, and a name in two lines cannot be copied.
-    wrapper = textwrap.TextWrapper(
-        _WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
     )
-    return [*wrapper.wrap(text), ""]
 
 
 def _grid_words(grid: Grid) -> str:
