@@ -96,31 +96,21 @@ __all__ = [
     "verify",
 ]
 
-#: The module that each name comes from; the other names are subpackages.
+#: The modules that names come from; the other names are subpackages.
 _HOMES = {
-    "DONN": "network.donn",
-    "CodesignLayer": "codesign",
-    "DeviceStates": "devices",
-    "Grid": "optics.grid",
-    "GumbelSoftmax": "codesign",
-    "ImageSource": "optics",
-    "LinearSchedule": "codesign",
-    "PostTraining": "codesign",
-    "Propagator": "optics",
-    "Proximity": "codesign",
-    "QuantizationAware": "codesign",
-    "RegionReadout": "tasks",
-    "Regions": "tasks",
-    "ReinMax": "codesign",
-    "Softmax": "codesign",
-    "Stack": "optics.stack",
-    "Unconstrained": "codesign",
-    "VoltphaseError": "core.errors",
-    "deploy": "workflow",
-    "load_run": "workflow",
-    "train": "workflow",
-    "verify": "deployment",
+    "codesign": "CodesignLayer GumbelSoftmax LinearSchedule PostTraining Proximity QuantizationAware ReinMax Softmax "
+    "Unconstrained",
+    "core.errors": "VoltphaseError",
+    "deployment": "verify",
+    "devices": "DeviceStates",
+    "network.donn": "DONN",
+    "optics": "ImageSource Propagator",
+    "optics.grid": "Grid",
+    "optics.stack": "Stack",
+    "tasks": "RegionReadout Regions",
+    "workflow": "deploy load_run train",
 }
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
@@ -132,9 +122,9 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         return package_version()
     with needing_extras():
-        if name not in _HOMES:
+        if name not in _HOME_OF:
             return import_module(f"voltphase.{name}")
-        value = globals()[name] = getattr(import_module(f"voltphase.{_HOMES[name]}"), name)
+        value = globals()[name] = getattr(import_module(f"voltphase.{_HOME_OF[name]}"), name)
     return value
 
 

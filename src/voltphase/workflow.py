@@ -12,8 +12,6 @@ from rich.console import Console
 
 from voltphase import deployment, training
 from voltphase.config import Config, load_config
-from voltphase.core.errors import DataError
-from voltphase.core.files import checked_path
 from voltphase.data import ImageDataset
 from voltphase.deployment.targets import Target
 from voltphase.network.donn import DONN
@@ -128,9 +126,4 @@ def deploy(
     if isinstance(design, DONN):
         return deployment.deploy(design, out, dataset=test_set, target=target)
     path, known = (design.path, design.test_set) if isinstance(design, TrainedRun) else (design, None)
-    test_set = known if test_set is None else test_set
-    if test_set is None:
-        return deployment.deploy_run(path, out, target=target)
-    model, _, summary = training.load_run(checked_path(path, DataError))
-    expected = summary[model.task.metrics[0].column("test")]
-    return deployment.deploy(model, out, dataset=test_set, expected=expected, target=target)
+    return deployment.deploy_run(path, out, dataset=known if test_set is None else test_set, target=target)

@@ -18,7 +18,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from voltphase.cli.common import BAD_INPUT
+from voltphase.cli.exit_codes import BAD_INPUT
 from voltphase.config import Config
 from voltphase.core.errors import ConfigError, DataError, TrainingError, VoltphaseError
 from voltphase.deployment import deploy_run

@@ -14,28 +14,11 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
-from voltphase.cli.exit_codes import BAD_INPUT, BROKEN_PIPE, FAILED, INTERRUPTED
+from voltphase.cli.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED
 from voltphase.core.advice import once
 from voltphase.core.errors import ConfigError, VoltphaseError
 from voltphase.core.files import checked_path, reason_of
-from voltphase.core.words import printable, shell
-
-__all__ = [
-    "FAILED",
-    "INTERRUPTED",
-    "Commands",
-    "DataDirOption",
-    "RunArgument",
-    "SetOption",
-    "console",
-    "given_path",
-    "option",
-    "path_option",
-    "say",
-    "say_error",
-    "say_table",
-    "shell",
-]
+from voltphase.core.words import printable
 
 # What a command used wrongly raises, in whichever module the installed Typer has it.
 _UsageError: Any = typer.BadParameter.__mro__[1]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voltphase.cli.common import FAILED, INTERRUPTED, DataDirOption, console, option, path_option, say, say_error
+from voltphase.cli.common import DataDirOption, console, option, path_option, say, say_error
+from voltphase.cli.exit_codes import FAILED, INTERRUPTED
 from voltphase.reproduction import sizes
 
 if TYPE_CHECKING:

@@ -7,17 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from voltphase.cli.common import (
-    FAILED,
-    DataDirOption,
-    RunArgument,
-    console,
-    given_path,
-    path_option,
-    say,
-    say_table,
-    shell,
-)
+from voltphase.cli.common import DataDirOption, RunArgument, console, given_path, path_option, say, say_table
+from voltphase.cli.exit_codes import FAILED
+from voltphase.core.words import shell
 
 _TEST_DATA = (
     "Folder with MNIST/raw and FashionMNIST/raw (torchvision's layout); what is missing is downloaded there. Without "

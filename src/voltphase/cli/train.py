@@ -8,18 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from voltphase.cli.common import (
-    FAILED,
-    INTERRUPTED,
-    DataDirOption,
-    SetOption,
-    console,
-    option,
-    path_option,
-    say,
-    say_error,
-    shell,
-)
+from voltphase.cli.common import DataDirOption, SetOption, console, option, path_option, say, say_error
+from voltphase.cli.exit_codes import FAILED, INTERRUPTED
+from voltphase.core.words import shell
 
 if TYPE_CHECKING:
     from voltphase.config import Config

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from voltphase.cli.common import FAILED, path_option, say, say_table
+from voltphase.cli.common import path_option, say, say_table
+from voltphase.cli.exit_codes import FAILED
 
 
 def validate(

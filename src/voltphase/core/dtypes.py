@@ -128,45 +128,31 @@ def _gpu_products(tf32: bool) -> Iterator[None]:
         yield
         return
     legacy = _legacy_precision()
-    cpu_before = None if cpu is None else cpu.fp32_precision
-    try:
+    with ExitStack() as stack:
+        if cpu is not None:
+            stack.callback(setattr, cpu, "fp32_precision", cpu.fp32_precision)
+        if new:
+            stack.callback(setattr, matmul, "fp32_precision", before)
         if legacy is not None:
+            stack.callback(torch.set_float32_matmul_precision, legacy)
             torch.set_float32_matmul_precision("high" if tf32 else "highest")
         if new:
             matmul.fp32_precision = "tf32" if tf32 else "ieee"
         yield
-    finally:
-        if legacy is not None:
-            torch.set_float32_matmul_precision(legacy)
-        if new:
-            matmul.fp32_precision = before
-        if cpu is not None:
-            cpu.fp32_precision = cpu_before
 
 
 @contextmanager
 def _cpu_products() -> Iterator[None]:
     cpu = _cpu_matmul()
-    if cpu is not None:
-        before = cpu.fp32_precision
-        if before in ("ieee", "none"):
-            yield
-            return
-        cpu.fp32_precision = "ieee"
-        try:
-            yield
-        finally:
-            cpu.fp32_precision = before
-        return
-    legacy = torch.get_float32_matmul_precision()
-    if legacy != "medium":  # "high" rounds on a GPU alone
+    with ExitStack() as stack:
+        if cpu is not None:
+            if cpu.fp32_precision not in ("ieee", "none"):
+                stack.callback(setattr, cpu, "fp32_precision", cpu.fp32_precision)
+                cpu.fp32_precision = "ieee"
+        elif (legacy := torch.get_float32_matmul_precision()) == "medium":  # "high" rounds on a GPU alone
+            stack.callback(torch.set_float32_matmul_precision, legacy)
+            torch.set_float32_matmul_precision("highest")
         yield
-        return
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(legacy)
 
 
 def _cpu_matmul() -> Any:

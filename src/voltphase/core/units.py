@@ -71,12 +71,7 @@ class Length:
 
 
 WAVELENGTH = Length(
-    "wavelength",
-    LONGEST_WAVELENGTH,
-    LONGEST_WAVELENGTH,
-    (1e-7, 3e-3),
-    ("nm", "µm", "mm"),
-    "green light has 532e-9",
+    "wavelength", LONGEST_WAVELENGTH, LONGEST_WAVELENGTH, (1e-7, 3e-3), ("nm", "µm", "mm"), "green light has 532e-9"
 )
 # Half the longest wavelength is as coarse as a pixel has to be.
 PITCH = Length("pitch", LARGEST_PITCH, 5e-3, (2e-7, 1e-3), ("µm", "mm", "nm"), "a typical one is 36e-6")
@@ -131,10 +126,11 @@ def require_length(
             raise error(
                 f"expected {_a(what)} in metres, at most {metres(kind.most)}, but got {number:g}: {kind.meant(number)}"
             )
-    unusual = next((number for number in numbers if abs(number) > min(kind.usual, usual)), None)
-    if unusual is not None:
-        sentence = f"{_a(what)} of {metres(unusual)} is unusual: lengths are in metres, and {kind.meant(unusual)}"
-        advise(sentence, UnitWarning)
+    for number in numbers:
+        if abs(number) > min(kind.usual, usual):
+            sentence = f"{_a(what)} of {metres(number)} is unusual: lengths are in metres, and {kind.meant(number)}"
+            advise(sentence, UnitWarning)
+            return
 
 
 def require_wavelength(wavelength: float, error: type[VoltphaseError] = GeometryError) -> None:
@@ -166,13 +162,14 @@ def require_angles(error: type[VoltphaseError], *, most: float = 2 * math.pi, **
     for name, angle in angles.items():
         if not checks.is_number(angle):
             raise error(f"expected {name.replace('_', ' ')} to be a finite number, but got {checks.shown(angle)}")
-    name, angle = next(((name, angle) for name, angle in angles.items() if abs(angle) > most), ("", 0.0))
-    if name:
-        advise(
-            f"{name.replace('_', ' ')} of {angle:g} rad looks like degrees: angles are in radians, and {angle:g} "
-            f"degrees are {math.radians(angle):.4g}",
-            UnitWarning,
-        )
+    for name, angle in angles.items():
+        if abs(angle) > most:
+            advise(
+                f"{name.replace('_', ' ')} of {angle:g} rad looks like degrees: angles are in radians, and {angle:g} "
+                f"degrees are {math.radians(angle):.4g}",
+                UnitWarning,
+            )
+            return
 
 
 def check_gap(

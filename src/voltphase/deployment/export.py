@@ -132,6 +132,7 @@ def deploy_run(
     out: str | PathLike[str],
     *,
     data_dir: str | PathLike[str] | None = None,
+    dataset: ImageDataset | None = None,
     target: str | Target = "slm-image",
 ) -> Path:
     """Deploy the model of a run folder, with the test set and the accuracy of that run.
@@ -140,6 +141,7 @@ def deploy_run(
         run: Folder of a run, as training left it.
         out: Folder to make.
         data_dir: Folder where data sets lie; where the run's configuration says by default.
+        dataset: Test set of a run that was trained on images given in Python.
         target: Kind of thing to deploy to, as for :func:`deploy`.
 
     Returns:
@@ -159,7 +161,7 @@ def deploy_run(
         raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
     _target_record(target)
     model, config, summary = load_run(run)
-    dataset = build_dataset(config, "test", data_dir)
+    dataset = build_dataset(config, "test", data_dir) if dataset is None else dataset
     return deploy(model, out, dataset=dataset, expected=summary[model.task.metrics[0].column("test")], target=target)
 
 
