@@ -96,8 +96,7 @@ __all__ = [
     "verify",
 ]
 
-#: The modules that names come from; the other names are subpackages.
-_HOMES = {
+_NAMES = {
     "codesign": "CodesignLayer GumbelSoftmax LinearSchedule PostTraining Proximity QuantizationAware ReinMax Softmax "
     "Unconstrained",
     "core.errors": "VoltphaseError",
@@ -110,7 +109,8 @@ _HOMES = {
     "tasks": "RegionReadout Regions",
     "workflow": "deploy load_run train",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+#: The module that each name comes from; the other names are subpackages.
+_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
@@ -122,9 +122,9 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         return package_version()
     with needing_extras():
-        if name not in _HOME_OF:
+        if name not in _HOMES:
             return import_module(f"voltphase.{name}")
-        value = globals()[name] = getattr(import_module(f"voltphase.{_HOME_OF[name]}"), name)
+        value = globals()[name] = getattr(import_module(f"voltphase.{_HOMES[name]}"), name)
     return value
 
 

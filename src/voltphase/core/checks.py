@@ -67,16 +67,7 @@ def number(
     error: type[VoltphaseError] = ConfigError,
     advice: str = "",
 ) -> float:
-    """Return a finite real number; see :func:`is_number`.
-
-    Args:
-        value: The value to check.
-        what: The name of the value.
-        above: Lower bound that the number must exceed.
-        least: Smallest number that is allowed.
-        most: Largest number that is allowed.
-        error: Class of the error to raise.
-        advice: What the caller can do.
+    """Return a finite real number, see :func:`is_number`, above ``above`` and from ``least`` to ``most``.
 
     Examples:
         >>> number(np.float32(0.5), "a gain", above=0)
@@ -87,12 +78,11 @@ def number(
         within = (above is None or result > above) and (least is None or result >= least)
         if within and (most is None or result <= most):
             return result
-    bounds = [
-        *([f"above {_plain(above)}"] if above is not None else []),
-        *([f"of at least {_plain(least)}"] if least is not None else []),
-        *([f"{'of ' if above is None and least is None else ''}at most {_plain(most)}"] if most is not None else []),
-    ]
-    raise _refusal(value, f"{what} {' and '.join(bounds)}" if bounds else f"{what} as a finite number", error, advice)
+    given = {"above": above, "of at least": least, "at most": most}
+    bounds = " and ".join(f"{words} {_plain(bound)}" for words, bound in given.items() if bound is not None)
+    if bounds.startswith("at most"):
+        bounds = f"of {bounds}"
+    raise _refusal(value, f"{what} {bounds or 'as a finite number'}", error, advice)
 
 
 def positive(value: object, what: str, bounds: tuple[float, float]) -> float:

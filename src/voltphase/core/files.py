@@ -40,10 +40,7 @@ _in_use: set[str] = set()
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Provide a temporary path beside ``path``, and rename it to ``path`` if the block succeeds.
-
-    Args:
-        path: The file to write.
+    """Provide a temporary path beside that of a file, and rename it to ``path`` if the block succeeds.
 
     Raises:
         OutputError: if the file cannot be written (missing folder, no permission, full disk).
@@ -61,9 +58,6 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 @contextmanager
 def atomic_directory(path: str | Path) -> Iterator[Path]:
     """Provide a temporary folder to fill, and rename it to ``path`` if the block succeeds.
-
-    Args:
-        path: The folder to make; it must not exist.
 
     Raises:
         OutputError: if ``path`` exists already or cannot be written.
@@ -186,12 +180,7 @@ def checked_path(path: str | PathLike[str], error: type[VoltphaseError]) -> Path
 
 @contextmanager
 def read_errors(path: str | PathLike[str], error: type[VoltphaseError]) -> Iterator[None]:
-    """Turn an OSError of this block, or a text that is not UTF-8, into an error of one sentence.
-
-    Args:
-        path: The file or folder to name in the sentence if the system names none.
-        error: Class of the error to raise.
-    """
+    """Turn an OSError of this block, or a text that is not UTF-8, into an error of one sentence about ``path``."""
     try:
         yield
     except OSError as cause:
@@ -210,13 +199,7 @@ def given_path(path: str | PathLike[str], error: type[VoltphaseError]) -> Iterat
 
 
 def read_text(path: Path, error: type[VoltphaseError], largest: int) -> str:
-    """Return the text of a regular file in UTF-8.
-
-    Args:
-        path: The file.
-        error: Class of the error to raise.
-        largest: Largest size of the file in bytes.
-    """
+    """Return the text of a regular file in UTF-8, of at most ``largest`` bytes."""
     with read_errors(path, error):
         require_file(path, error)
         with path.open("rb") as stream:
@@ -237,18 +220,15 @@ def require_file(path: Path, error: type[VoltphaseError]) -> None:
 def read_json(path: Path, error: type[VoltphaseError]) -> Any:
     """Return the content of a JSON file.
 
-    Args:
-        path: The file.
-        error: Class of the error to raise if the file cannot be read, is not a regular file or is larger than 64 MiB,
-            or if it is not JSON: nested too deep, an integer of thousands of digits, NaN or a key that comes twice.
+    What cannot be read, is no regular file or is larger than 64 MiB is refused, and what is not JSON: nested too deep,
+    an integer of thousands of digits, NaN or a key that comes twice.
     """
     text = read_text(path, error, _LARGEST_JSON)
     try:
         return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
-    except RecursionError as cause:
-        raise error(f"expected JSON in {path}, but it is nested too deep") from cause
-    except ValueError as cause:
-        raise error(f"expected JSON in {path}, but it is damaged: {cause!s:.200}") from cause
+    except (RecursionError, ValueError) as cause:
+        wrong = "nested too deep" if isinstance(cause, RecursionError) else f"damaged: {cause!s:.200}"
+        raise error(f"expected JSON in {path}, but it is {wrong}") from cause
 
 
 def reason_of(error: OSError) -> str:

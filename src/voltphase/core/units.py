@@ -152,13 +152,7 @@ def require_thickness(thickness: float, wavelength: float, what: str, error: typ
 
 
 def require_angles(error: type[VoltphaseError], *, most: float = 2 * math.pi, **angles: float) -> None:
-    """Refuse angles that are not finite, and warn about the first that looks like degrees.
-
-    Args:
-        error: Class of the error to raise.
-        most: Largest usual angle in radians.
-        angles: Angles in radians by their names.
-    """
+    """Refuse angles that are not finite, and warn about the first above the largest usual one, in radians."""
     for name, angle in angles.items():
         if not checks.is_number(angle):
             raise error(f"expected {name.replace('_', ' ')} to be a finite number, but got {checks.shown(angle)}")
@@ -182,14 +176,7 @@ def check_gap(
     """Refuse a distance of more than 1000 m, and warn if wavelength, pitch and distance seem to be in different units.
 
     A pitch is compared with the wavelength, and a distance with how far light spreads over it. There is one warning at
-    most.
-
-    Args:
-        wavelength: Wavelength in metres.
-        distance: Distance between the planes in metres; negative for light that goes back.
-        pitches: Pitch of the plane that the light comes from, (y, x) in metres.
-        extents: Widths of that plane, (y, x) in metres.
-        target_extents: Widths of the plane that the light goes to, (y, x) in metres.
+    most. All is in metres, and (y, x); pitches and extents are of the plane that the light comes from.
     """
     require_length(DISTANCE, distance)
     if max(pitches) > PITCH.usual:
@@ -217,12 +204,7 @@ def check_gap(
 
 
 def require_finite(what: str, *numbers: float) -> None:
-    """Refuse numbers that are not finite with a GeometryError.
-
-    Args:
-        what: The name of the numbers, with their unit.
-        numbers: One number, or (y, x).
-    """
+    """Refuse one number, or (y, x), that is not finite with a GeometryError."""
     if not all(checks.is_number(number) for number in numbers):
         given = numbers[0] if len(numbers) == 1 else numbers
         raise GeometryError(f"expected a finite {what}, but got {checks.shown(given)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -49,8 +50,8 @@ def read_file(folder: Path, record: FileRecord, largest: int = 0) -> bytes:
         DeploymentError: if the file is missing, is no regular file, is too large, or was changed.
     """
     path = folder / record.file
-    _checked_size(path, largest)
     with reading(path):
+        _checked_size(path, largest)
         content = path.read_bytes()
     _check_digest(path, record, hashlib.sha256(content).hexdigest())
     return content
@@ -59,7 +60,10 @@ def read_file(folder: Path, record: FileRecord, largest: int = 0) -> bytes:
 def read_files(folder: Path, records: Sequence[FileRecord], largest: int) -> dict[str, bytes]:
     """Return the content of files by their names, once there is memory for all of them; see :func:`read_file`."""
     files = {record.file: record for record in records}
-    size = sum(_checked_size(folder / name, largest) for name in files)
+    size = 0
+    for name in files:
+        with reading(folder / name):
+            size += _checked_size(folder / name, largest)
     advice = "read them on a larger machine, or restore them if they never were that large"
     require_memory(size, f"the maps of all layers in {folder}", DeploymentError, advice)
     return {name: read_file(folder, record, largest) for name, record in files.items()}
@@ -79,8 +83,8 @@ def read_array(folder: Path, record: ArrayRecord, shape: tuple[int, ...], kind: 
         DeploymentError: if the file is missing, was changed, or is no such array.
     """
     path = folder / record.file
-    _check_regular(path)
     with reading(path):
+        _check_regular(path)
         mapped = map_array(path)
     if mapped.dtype.kind != kind or mapped.shape != shape or record.dtype not in (None, mapped.dtype.str):
         typed = f" of dtype {record.dtype}" if record.dtype else ""
@@ -88,10 +92,9 @@ def read_array(folder: Path, record: ArrayRecord, shape: tuple[int, ...], kind: 
             f"expected {what} of shape {shape} in {path}{typed}, but got {mapped.dtype} of shape {mapped.shape}: "
             "restore the file or deploy again"
         )
-    _checked_size(path, mapped.nbytes)
     with reading(path):
-        digest = _digest(path)
-    _check_digest(path, record, digest)
+        _checked_size(path, mapped.nbytes)
+        _check_digest(path, record, _digest(path))
     # In this machine's byte order, as torch wants it.
     return np.array(mapped, dtype=mapped.dtype.newbyteorder("="))
 
@@ -112,15 +115,13 @@ def reading(path: Path) -> Iterator[None]:
 
 def _check_regular(path: Path) -> None:
     # A pipe would be waited for, and what another device gives has no end.
-    with reading(path):
-        if path.stat() and not path.is_file():
-            raise DeploymentError(f"expected the file {path}, but it is no regular file: restore it or deploy again")
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise DeploymentError(f"expected the file {path}, but it is no regular file: restore it or deploy again")
 
 
 def _checked_size(path: Path, largest: int) -> int:
     _check_regular(path)
-    with reading(path):
-        size = path.stat().st_size
+    size = path.stat().st_size
     if size > largest + _LARGEST_REST:
         raise DeploymentError(
             f"expected at most {largest + _LARGEST_REST} bytes in {path}, but it has {size}: restore the file or "

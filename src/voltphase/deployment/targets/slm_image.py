@@ -41,7 +41,6 @@ class SlmImage(Target):
     """
 
     def write(self, folder: Path, layers: Sequence[Layer], levels: Sequence[NDArray[np.integer]]) -> list[Written]:
-        """Write ``layer-N.png`` for each layer; see :meth:`Target.write`."""
         written = []
         for layer, level in zip(layers, levels, strict=True):
             codes, bits = image_codes(layer.device)
@@ -54,19 +53,16 @@ class SlmImage(Target):
     def read(
         self, layers: Sequence[Layer], written: Sequence[Written], contents: Mapping[str, bytes]
     ) -> list[NDArray[np.integer]]:
-        """Return the levels that the pictures' grey values stand for; see :meth:`Target.read`."""
         return [_read(layer, one, contents) for layer, one in zip(layers, written, strict=True)]
 
     def largest_file(self, layers: Sequence[Layer]) -> int:
-        """Return twice the bytes of the largest picture as it is without compression."""
+        # Twice the bytes of the largest picture as it is without compression.
         return 2 * max(layer.grid.rows * layer.grid.columns for layer in layers) * _LARGEST_BITS // 8
 
     def format(self, written: Written) -> str:
-        """Return that the file is a PNG, and its depth."""
         return f"{written.details['bits']}-bit grey PNG"
 
     def instructions(self, layer: Layer, written: Written) -> list[str]:
-        """Return what the grey values mean; see :meth:`Target.instructions`."""
         codes, device = written.details["codes"], layer.device
         if codes == device.control.tolist():
             return [f"The value of a pixel is the {device.control_unit} to send: {listed(codes)}."]
@@ -128,13 +124,7 @@ def _read(layer: Layer, written: Written, contents: Mapping[str, bytes]) -> NDAr
 
 
 def read_png(content: bytes, name: str, shape: tuple[int, int], bits: int) -> NDArray[np.uint16]:
-    """Return the grey values of a PNG that is a grey picture and nothing else.
-
-    Args:
-        content: Bytes of the file.
-        name: Name of the file, for messages.
-        shape: (rows, columns) that it has to have.
-        bits: Bits of a grey value, 8 or 16.
+    """Return the grey values of a PNG that is a grey picture of ``bits``, 8 or 16, and nothing else.
 
     Raises:
         DeploymentError: if it is no such picture.
