@@ -123,7 +123,7 @@ def compare(
     recorded_value: float | None = None,
     readings: tuple[Tensor, Tensor] | None = None,
 ) -> Comparison:
-    """Compare ``images x classes`` logits, and the classes they name, with those expected.
+    """Compare ``images x classes`` logits of the rebuilt system, and the classes they name, with those expected.
 
     Args:
         logits: Logits of the rebuilt system.
@@ -162,11 +162,6 @@ def compare(
 def compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) -> Comparison:
     """Compare the readings of the test inputs in the folder, and predictions.
 
-    Args:
-        folder: Deployed folder.
-        emulator: System rebuilt from it.
-        samples: What the manifest says of the inputs.
-
     Raises:
         DeploymentError: if a file of the inputs is missing, was changed or is no such array.
     """
@@ -196,27 +191,14 @@ def compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) ->
 
 @torch.no_grad()
 def compare_all(emulator: Emulator, dataset: ImageDataset, expected: Tensor, recorded_value: float) -> Comparison:
-    """Compare the logits of all images of a test set, and predictions.
-
-    Args:
-        emulator: System rebuilt from a folder.
-        dataset: Test set that the folder was judged by.
-        expected: Logits of the model.
-        recorded_value: Value of the metric that the manifest says the model has.
-    """
+    """Compare the logits of all images of a test set, and predictions."""
     logits, sensitivity, _ = _answers(emulator, dataset.images, None)
     tolerance, metric = _tolerance(emulator, sensitivity, expected), emulator.manifest.readout.metric
     return compare(logits, expected, dataset.labels, tolerance, metric, recorded_value)
 
 
 def read_finite(folder: Path, record: ArrayRecord, shape: tuple[int, ...], what: str) -> Tensor:
-    """Return an array of finite numbers.
-
-    Args:
-        folder: Deployed folder.
-        record: What the file was when it was written.
-        shape: Shape that the array has to have.
-        what: Name of what it holds, for messages.
+    """Return an array of finite numbers of a shape.
 
     Raises:
         DeploymentError: if the file is missing, was changed, or is no such array.
@@ -238,7 +220,7 @@ def _answers(emulator: Emulator, images: Tensor, meter: RegionReadout | None) ->
         field = emulator.detector_field(part)
         measured = field.new_zeros(len(field)) if meter is None else meter.read(meter.window(field))
         parts.append((emulator.logits(field), _sensitivity(emulator.readout, field), measured))
-    logits, sensitivity, measured = (torch.cat(part) for part in zip(*parts, strict=True))
+    logits, sensitivity, measured = map(torch.cat, zip(*parts, strict=True))
     return logits, sensitivity, measured
 
 

@@ -39,12 +39,7 @@ def write_array(path: Path, array: NDArray[np.generic]) -> ArrayRecord:
 
 
 def read_file(folder: Path, record: FileRecord, largest: int = 0) -> bytes:
-    """Return the content of a file that still has the hash it was written with.
-
-    Args:
-        folder: Folder that holds the file.
-        record: What the file was when it was written.
-        largest: Bytes of its content; a file of 1 MiB more than that is not read.
+    """Return the content of a file that still has the hash it was written with, at most 1 MiB more than ``largest``.
 
     Raises:
         DeploymentError: if the file is missing, is no regular file, is too large, or was changed.
@@ -70,14 +65,7 @@ def read_files(folder: Path, records: Sequence[FileRecord], largest: int) -> dic
 
 
 def read_array(folder: Path, record: ArrayRecord, shape: tuple[int, ...], kind: str, what: str) -> NDArray[Any]:
-    """Return the array of an ``.npy`` file; never one that holds Python objects, nor one of another shape.
-
-    Args:
-        folder: Folder that holds the file.
-        record: What the file was when it was written.
-        shape: Shape that the array has to have.
-        kind: Kind of number that it has to hold, as numpy's ``dtype.kind``: one of ``"u"``, ``"i"``, ``"f"``.
-        what: Name of what it holds, for messages.
+    """Return the array of an ``.npy`` file of a shape and of a kind of numbers, ``"u"``, ``"i"`` or ``"f"`` as numpy's.
 
     Raises:
         DeploymentError: if the file is missing, was changed, or is no such array.

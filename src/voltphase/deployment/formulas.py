@@ -55,6 +55,10 @@ _SEPARABLE = (
     "V(Y, X) = C * sum over y and x of k_y(Y - y) k_x(X - x) U(y, x), with C = exp(2 pi i z / lambda), and for each "
     "axis, with p its pitch: "
 )
+_WRAPPED = (
+    "V = C * IDFT(H * DFT(U)) without padding, so that light wraps around the edges, with C = exp(2 pi i z / lambda), "
+    "frequencies g, f those of the DFT (numpy.fft.fftfreq(n, p)) and H = "
+)
 
 #: How light goes from plane to plane, by the name of the method.
 FORMULAS: Final = {
@@ -85,14 +89,10 @@ FORMULAS: Final = {
     "rayleigh-sommerfeld": _TERMS
     + "V(Y, X) = C * p_y p_x * sum over y and x of h(Y - y, X - x) U(y, x), with C = exp(2 pi i z / lambda), "
     "h(dy, dx) = z / (2 pi r^2) * (1 / r - i k) * exp(i k (r - z)), r = sqrt(dy^2 + dx^2 + z^2), k = 2 pi / lambda.",
-    "fresnel-wrapped": _TERMS
-    + "V = C * IDFT(H * DFT(U)) without padding, so that light wraps around the edges, with C = "
-    "exp(2 pi i z / lambda), frequencies g, f those of the DFT (numpy.fft.fftfreq(n, p)) and H = "
-    "exp(-i pi lambda z (g^2 + f^2)).",
+    "fresnel-wrapped": _TERMS + _WRAPPED + "exp(-i pi lambda z (g^2 + f^2)).",
     "angular-spectrum-wrapped": _TERMS
-    + "V = C * IDFT(H * DFT(U)) without padding, so that light wraps around the edges, with C = "
-    "exp(2 pi i z / lambda), frequencies g, f those of the DFT (numpy.fft.fftfreq(n, p)) and H = "
-    "exp(2 pi i z (sqrt(1 / lambda^2 - g^2 - f^2) - 1 / lambda)), where the root is imaginary "
+    + _WRAPPED
+    + "exp(2 pi i z (sqrt(1 / lambda^2 - g^2 - f^2) - 1 / lambda)), where the root is imaginary "
     "exp(-2 pi i z / lambda - 2 pi z sqrt(g^2 + f^2 - 1 / lambda^2)).",
 }
 
@@ -108,14 +108,13 @@ READINGS: Final = {
 
 def readout_formula(measure: str, *, differential: bool) -> str:
     """Say how readings, logits and the prediction follow from the field V on the detector."""
-    words = f"The reading of a region is {READINGS[measure]}, without any gain. "
+    logit = "The logit of class c is scale * digital_factor * reading of region c."
     if differential:
-        return words + (
+        logit = (
             "The contrast of class c is (P - N) / (P + N), where P and N are the readings of the regions for and "
-            "against it (0 where both are 0). Its logit is scale * digital_factor * contrast. The class with the "
-            "highest logit is the prediction."
+            "against it (0 where both are 0). Its logit is scale * digital_factor * contrast."
         )
-    return words + (
-        "The logit of class c is scale * digital_factor * reading of region c. The class with the highest logit is the "
-        "prediction."
+    return (
+        f"The reading of a region is {READINGS[measure]}, without any gain. {logit} The class with the highest logit "
+        "is the prediction."
     )

@@ -30,11 +30,6 @@ def read_layers(folder: Path, manifest: Manifest) -> list[Layer]:
 def read_levels(folder: Path, manifest: Manifest, layers: list[Layer]) -> list[NDArray[np.integer]]:
     """Return the level of each pixel of each layer, from the files that the target wrote.
 
-    Args:
-        folder: Deployed folder.
-        manifest: What the folder says about itself.
-        layers: Layers of the folder.
-
     Raises:
         DeploymentError: if the target is not known here, a file is missing, cannot be read, was changed since it was
             written, or holds other levels than the array of levels beside it.

@@ -202,11 +202,12 @@ class Manifest(Record):
             raise refuse(f"expected {layers + 1} distances for {layers} layers, but got {distances}")
         if not np.isclose(self.readout.digital_factor, self.reading_factor, rtol=1e-9, atol=0):
             raise refuse("expected readout.digital_factor to follow from the layers' digital_gain, but it does not")
-        reference, metric = self.reference, self.readout.metric
-        if reference is not None and reference.metric != metric.name:
-            raise refuse(f"expected {metric.name} as reference.metric, but got {checks.shown(reference.metric)}")
-        if reference is not None and metric.percent and not 0 <= reference.expected <= 1:
-            raise refuse(f"expected reference.expected from 0 to 1, but got {reference.expected:g}")
+        if (reference := self.reference) is not None:
+            metric = self.readout.metric
+            if reference.metric != metric.name:
+                raise refuse(f"expected {metric.name} as reference.metric, but got {checks.shown(reference.metric)}")
+            if metric.percent and not 0 <= reference.expected <= 1:
+                raise refuse(f"expected reference.expected from 0 to 1, but got {reference.expected:g}")
         return self
 
     @property
@@ -223,9 +224,8 @@ class Manifest(Record):
     @property
     def reading_factor(self) -> float:
         """What the gains of all layers amount to on a measure: a digital factor."""
-        return reading_factor(
-            [layer.digital_gain for layer in self.layers], self.readout.measure, paired=self.readout.differential
-        )
+        gains = [layer.digital_gain for layer in self.layers]
+        return reading_factor(gains, self.readout.measure, paired=self.readout.differential)
 
     @property
     def file_records(self) -> list[FileRecord]:
@@ -254,22 +254,17 @@ class Manifest(Record):
         sizes = [math.prod(grid.shape) for grid in self.grids]
         regions = len(self.readout.regions) * sum(self.grids[-1].shape)
         needed = sum(distinct.values()) + _BYTES_A_PIXEL * sum(sizes) + 64 * max(sizes) + 16 * regions
+        rows, columns = self.grids[0].shape
+        what = f"the system of {rows} x {columns} samples and {len(self.layers)} layers in {MANIFEST_NAME}"
         advice = "verify on a larger machine, or restore the folder if it never was that large"
-        require_memory(
-            needed,
-            f"the system of {self.grids[0].rows} x {self.grids[0].columns} samples and "
-            f"{len(self.layers)} layers in {MANIFEST_NAME}",
-            DeploymentError,
-            advice,
-        )
+        require_memory(needed, what, DeploymentError, advice)
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.json`` with its checksum, every list of numbers on a line of its own."""
         content = self.model_dump()
         content[_CHECKSUM] = manifest_digest(content)
-        text = _dump(content)
         try:
-            encoded = text.encode("utf-8")
+            encoded = _dump(content).encode("utf-8")
         except UnicodeEncodeError:  # a name may hold what no UTF-8 can, half of a pair
             encoded = json.dumps(content).encode("ascii")
         (folder / MANIFEST_NAME).write_bytes(encoded + b"\n")
@@ -320,13 +315,7 @@ class Manifest(Record):
 
 
 def reading_factor(gains: list[float], measure: str, *, paired: bool) -> float:
-    """Return what the gains of all layers amount to on a measure.
-
-    Args:
-        gains: Gain of each layer.
-        measure: What is measured of the light.
-        paired: Whether two regions are compared, so that a common factor cancels.
-    """
+    """Return what the gains of all layers amount to on a measure; a common factor cancels where pairs are compared."""
     with np.errstate(over="ignore", under="ignore"):
         return float(np.float64(math.prod(gains)) ** (0 if paired else _POWER_OF_FIELD[measure]))
 

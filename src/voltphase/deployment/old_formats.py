@@ -56,7 +56,9 @@ class _Table(Record):
     def columns(self) -> dict[str, Any]:
         """Return the table as `voltphase.devices` writes it."""
         return {
-            **{word: getattr(self, word) for word in ("name", "control_unit", "source")},
+            "name": self.name,
+            "control_unit": self.control_unit,
+            "source": self.source,
             "control": [state.control for state in self.table],
             "amplitude": [state.amplitude for state in self.table],
             "phase": [state.phase_rad for state in self.table],
@@ -122,13 +124,9 @@ class _Manifest(Record):
 
 
 def upgrade(content: dict[str, Any], version: int) -> tuple[dict[str, Any], Any]:
-    """Return a manifest of an earlier version as one of today's, and what version 1 has as its one method, or None.
+    """Return a manifest of version 1 or 2 as one of today's, and what version 1 has as its one method, or None.
 
     That may be ``"auto"``, which only the planes can tell; until then another takes its place.
-
-    Args:
-        content: The whole manifest.
-        version: Version of its format, 1 or 2.
 
     Raises:
         ValidationError: if what has changed since is not as that version wrote it.
@@ -144,9 +142,8 @@ def upgrade(content: dict[str, Any], version: int) -> tuple[dict[str, Any], Any]
         "readout": readout,
     }
     if reference is not None:
-        reference = {**reference, "metric": "accuracy", "expected": reference.get("expected_accuracy")}
-        reference.pop("expected_accuracy", None)
-        result["reference"] = reference
+        expected = reference.pop("expected_accuracy", None)
+        result["reference"] = reference = reference | {"metric": "accuracy", "expected": expected}
     if version == 1:
         method = propagation.pop("method", "missing")
         distances, measure = propagation.get("distances_m"), readout.get("measure")
@@ -158,12 +155,8 @@ def upgrade(content: dict[str, Any], version: int) -> tuple[dict[str, Any], Any]
             reference["logits"] = reference["logits"] | {"dtype": None}
         result |= {"input": old.input | {"align_corners": False}, "samples": None, "note": None}
     elif isinstance(methods := propagation.get("methods"), list):
-        propagation["methods"] = [_without_figures(each) for each in methods]
+        for each in methods:
+            # Of the angular spectrum, before it was exact; with figures, it is refused for a key that is not known.
+            if isinstance(each, dict) and each.get("sampling") == {}:
+                del each["sampling"]
     return result, method
-
-
-def _without_figures(method: Any) -> Any:
-    # Of the angular spectrum, before it was exact; with any, the method is refused for a key that is not known.
-    if not isinstance(method, dict):
-        return method
-    return {key: value for key, value in method.items() if (key, value) != ("sampling", {})}

@@ -112,10 +112,10 @@ def kernel_bytes(method: Method, geometry: Geometry) -> float:
     """Return about how many bytes it takes to make and keep a method's kernel, and what that is made from."""
     source, target = geometry.source.shape, geometry.target.shape
     matrices = sum(to * at for to, at in zip(target, source, strict=True))
-    points = (common_grid(geometry.source, geometry.target, 0), common_grid(geometry.source, geometry.target, 1))
+    shared = (common_grid(geometry.source, geometry.target, axis) for axis in (0, 1))
     points = math.prod(
-        to + at if points is None else points.displacement_count
-        for points, to, at in zip(points, target, source, strict=True)
+        to + at if axis is None else axis.displacement_count
+        for axis, to, at in zip(shared, target, source, strict=True)
     )
     if isinstance(method, AngularSpectrum):
         rows, columns = (band.count(method.oversampling or 1.0) for band in half_bands(geometry))

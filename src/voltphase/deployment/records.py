@@ -49,11 +49,7 @@ class Record(BaseModel):
 
 
 def refuse(sentence: str) -> PydanticCustomError:
-    """Return the error by which a validator refuses its object.
-
-    Args:
-        sentence: What was expected, what came and what to do.
-    """
+    """Return the error by which a validator refuses its object."""
     return PydanticCustomError("refused", "{sentence}", {"sentence": printable(sentence)})
 
 
@@ -67,13 +63,7 @@ def refusing() -> Iterator[None]:
 
 
 def refusal(path: Path, error: ValidationError, within: tuple[str | int, ...] = ()) -> DeploymentError:
-    """Return the first problem of a file as an error that names the file and the key.
-
-    Args:
-        path: The file.
-        error: What pydantic found.
-        within: Keys that lead to the object that was checked.
-    """
+    """Return the first problem of a file as an error that names the file and the key, ``within`` those given."""
     problem = error.errors(include_url=False)[0]
     kind, context, value = problem["type"], problem.get("ctx", {}), problem["input"]
     place = ""
