@@ -103,12 +103,10 @@ class Commands(TyperGroup):
     """A group of commands whose known failures are a sentence and an exit code, never a traceback."""
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
-        """Read the command line."""
         with _sentences():
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
         with _sentences(), once(), warnings.catch_warnings():
             # PYTHONWARNINGS neither silences ours nor makes errors of those of libraries.
             warnings.simplefilter("default")

@@ -26,7 +26,6 @@ class CommandWithSettings(TyperCommand):
     """A command whose help ends with the settings there are, those of other packages too."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # of the click that typer brings
-        """Write the help."""
         from voltphase.config.help import settings_table
 
         told, self.help = self.help, f"{self.help}\n\n{_SETTINGS}\n\n{settings_table()}"

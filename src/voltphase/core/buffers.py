@@ -34,15 +34,10 @@ _lock = threading.Lock()
 
 
 def borrow(shape: Sequence[int], dtype: torch.dtype, device: torch.device | str = "cpu") -> Tensor:
-    """An uninitialised tensor whose memory is used again once nothing refers to it any more.
+    """Return an uninitialised tensor whose memory is used again once nothing refers to it any more.
 
     Behaves like ``torch.empty``: the memory belongs to the tensor and its views for as long as any of them lives. On
     other devices than the CPU, whose allocators keep memory themselves, it is ``torch.empty``.
-
-    Args:
-        shape: Of the tensor.
-        dtype: Of the tensor.
-        device: Where it lives.
     """
     _keep_heap()
     size = math.prod(shape) * dtype.itemsize

@@ -11,9 +11,11 @@ sentence. Its arguments are the same everywhere:
 
 from __future__ import annotations
 
+import cmath
 import functools
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from numbers import Complex, Integral, Real
 from typing import Any, Final, TypeGuard, TypeVar
 
@@ -186,12 +188,9 @@ def pair(
 def complex_number(value: object, what: str, *, error: type[VoltphaseError]) -> complex:
     """Return a finite complex number."""
     if isinstance(value, Complex) and not isinstance(value, bool):
-        try:
-            result = complex(value)
-        except OverflowError:
-            result = complex(math.inf)
-        if math.isfinite(result.real) and math.isfinite(result.imag):
-            return result
+        with suppress(OverflowError):  # a whole number beyond the range of floats
+            if cmath.isfinite(result := complex(value)):
+                return result
     raise _refusal(value, f"{what} as a finite complex number", error)
 
 

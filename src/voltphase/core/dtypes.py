@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Final, ParamSpec, Self, TypeVar
 
 import torch
@@ -83,10 +83,7 @@ def no_autocast(device: str) -> Iterator[None]:
 
     Only ``dtype`` and ``optics.precision`` decide the precision of light.
     """
-    if not torch.is_autocast_enabled(device):
-        yield
-        return
-    with torch.autocast(device, enabled=False):
+    with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
         yield
 
 
@@ -101,15 +98,9 @@ def matrix_products(device: torch.device, *, tf32: bool) -> Iterator[None]:
     by less than 1e-6. On a CPU ``torch.set_float32_matmul_precision`` would round real factors to 8 bits. Autocast,
     which rounds as much, is off too.
     """
-    with no_autocast(device.type):
-        if device.type == "cuda":
-            with _gpu_products(tf32):
-                yield
-        elif device.type == "cpu":
-            with _cpu_products():
-                yield
-        else:
-            yield
+    products = {"cuda": lambda: _gpu_products(tf32), "cpu": _cpu_products}.get(device.type, nullcontext)
+    with no_autocast(device.type), products():
+        yield
 
 
 def exact_products(device: torch.device) -> AbstractContextManager[None]:

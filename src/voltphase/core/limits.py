@@ -39,11 +39,8 @@ def require_memory(needed: float, what: str, error: type[VoltphaseError], advice
         error: Class of the error to raise.
         advice: What the user can do, for the end of the sentence.
     """
-    available = available_memory()
-    if needed > available:
-        raise error(
-            f"{what} needs about {gigabytes(needed)}, but this machine has {gigabytes(available)} free: {advice}"
-        )
+    if needed > (free := available_memory()):
+        raise error(f"{what} needs about {gigabytes(needed)}, but this machine has {gigabytes(free)} free: {advice}")
 
 
 def gigabytes(size: float) -> str:

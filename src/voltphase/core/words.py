@@ -42,21 +42,15 @@ def shell(*words: str | Path) -> str:
         >>> shell("voltphase", "report", Path("my run"))
         "voltphase report 'my run'"
     """
-    return " ".join(_quoted(_plain_path(word) if isinstance(word, Path) else word) for word in words)
+    return " ".join(map(_quoted, words))
 
 
-def _plain_path(path: Path) -> str:
-    text = str(path)
-    return f".{os.sep}{text}" if text.startswith(("-", "~")) else text
-
-
-def _quoted(word: str) -> str:
-    if _UNPRINTABLE.search(word) is None:
-        return shlex.quote(word)
+def _quoted(word: str | Path) -> str:
+    text = str(word)
+    if isinstance(word, Path) and text.startswith(("-", "~")):
+        text = f".{os.sep}{text}"
+    if _UNPRINTABLE.search(text) is None:
+        return shlex.quote(text)
     # Bytes in the quotes of bash, zsh and ksh, in which nothing needs to be shown as it is.
-    encoded = os.fsencode(word)
-    return (
-        "$'"
-        + "".join(chr(byte) if 0x20 <= byte < 0x7F and byte not in b"'\\" else f"\\x{byte:02x}" for byte in encoded)
-        + "'"
-    )
+    plain = {*range(0x20, 0x7F)} - {*b"'\\"}
+    return "$'" + "".join(chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(text)) + "'"

@@ -98,13 +98,13 @@ def verify(
         compared = compare_samples(folder, emulator, samples)
         checks += [replace(check, figures=f"{check.figures} (of {samples.origin})") for check in compared.told()]
     missing = ""
-    if (reference := manifest.reference) is None:
+    if (reference := manifest.reference) is None and dataset is not None:
+        raise DeploymentError(
+            f"expected no data set, as {folder} was deployed without one, but got {dataset.name}: leave it out, or "
+            "deploy again with it"
+        )
+    if reference is None:
         missing = "the folder was deployed without one"
-        if dataset is not None:
-            raise DeploymentError(
-                f"expected no data set, as {folder} was deployed without one, but got {dataset.name}: leave it out, or "
-                "deploy again with it"
-            )
     else:
         shape = (reference.images, manifest.readout.on_detector.classes)
         expected = read_finite(folder, reference.logits, shape, "logits")
@@ -143,9 +143,8 @@ def _check_files(folder: Path, manifest: Manifest) -> list[Check]:
 def _check_data(folder: Path, manifest: Manifest, reference: ReferenceRecord, dataset: ImageDataset) -> None:
     if data_digest(dataset.images, dataset.labels) != reference.data_sha256:
         raise DeploymentError(
-            f"expected the {reference.images} images of {reference.data} ({reference.split}) that {folder} "
-            f"was deployed with, but got others ({len(dataset)} images): point to the same data set or "
-            "deploy again"
+            f"expected the {reference.images} images of {reference.data} ({reference.split}) that {folder} was "
+            f"deployed with, but got others ({len(dataset)} images): point to the same data set or deploy again"
         )
     rows, columns = manifest.input.image_shape
     if dataset.image_shape != (rows, columns):
