@@ -43,13 +43,7 @@ _ORIENTATION: Final = (
 
 
 def bench_note(manifest: Manifest, layers: Sequence[Layer], target: Target) -> str:
-    """Return what a person needs to set the system up, as plain text.
-
-    Args:
-        manifest: What the folder says about the system.
-        layers: Layers with their devices.
-        target: Target that the layers' files are for.
-    """
+    """Return what a person needs to set the system up, as plain text."""
     count = "one device" if len(layers) == 1 else f"{len(layers)} devices"
     shape = "{} x {}".format(*manifest.input.image_shape)
     title = "voltphase deployment"

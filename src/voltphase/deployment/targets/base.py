@@ -117,9 +117,6 @@ TARGETS: Registry[type[Target]] = Registry("a target", "voltphase.targets", Depl
 def listed(values: Iterable[object]) -> str:
     """Return values in a row of text, without those in the middle where they are many.
 
-    Args:
-        values: Values to list.
-
     Examples:
         >>> listed([0, 85, 170])
         '0, 85, 170'

@@ -79,9 +79,6 @@ def image_codes(device: Device) -> tuple[tuple[int, ...], int]:
     A device driven by integer grey levels is sent the picture as it is: its codes are its control values. Any
     other (volts, or fractions) has codes spread over the range of the picture, which the manifest translates.
 
-    Args:
-        device: States that each pixel can take.
-
     Raises:
         DeploymentError: if the device has more than 65536 levels.
     """
