@@ -30,8 +30,9 @@ from voltphase.optics.backends import CpuBackend, Options
 from voltphase.optics.backends.cpu import costs
 from voltphase.optics.backends.cpu.planner import make_plan
 from voltphase.optics.kernels import map_choice
+from voltphase.optics.kernels.axis import Matrix, Toeplitz
 from voltphase.optics.kernels.common_grid import CommonGrid
-from voltphase.optics.kernels.kernel import Convolution, Kernel, Matrix, Separable, Toeplitz
+from voltphase.optics.kernels.kernel import Convolution, Kernel, Separable
 from voltphase.optics.stack import Stack
 from voltphase.training.provenance import commit, hardware, versions
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from voltphase.core.errors import GeometryError
 from voltphase.optics.backends.base import Engine, Executor, Options
 from voltphase.optics.backends.cpu.backend import CpuBackend
+from voltphase.optics.kernels.axis import Axis, Matrix, Toeplitz
 from voltphase.optics.kernels.common_grid import CommonGrid
-from voltphase.optics.kernels.kernel import Axis, Convolution, Diagonal, Kernel, Matrix, Separable, Spectral, Toeplitz
+from voltphase.optics.kernels.kernel import Convolution, Diagonal, Kernel, Separable, Spectral
 from voltphase.optics.stack import Stack
 
 # Two orders of the same float64 sums, and of float32 ones.

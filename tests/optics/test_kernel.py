@@ -11,8 +11,9 @@ from torch import Tensor
 
 from voltphase.core.errors import GeometryError
 from voltphase.optics.grid import Grid
+from voltphase.optics.kernels.axis import Matrix, Selection, Toeplitz
 from voltphase.optics.kernels.common_grid import common_grid
-from voltphase.optics.kernels.kernel import Composition, Convolution, Diagonal, Matrix, Selection, Separable, Toeplitz
+from voltphase.optics.kernels.kernel import Composition, Convolution, Diagonal, Separable
 
 made: list[tuple[int, ...]] = []
 
@@ -81,7 +82,7 @@ def test_a_mirrored_axis_is_one_of_centred_planes(sources: int, targets: int, of
     assert toeplitz(4, 4).then(axis if sources == 4 else toeplitz(4, 4)).mirrored == (offset == 0)
     assert Selection.of([0, 2, 4], 5).mirrored
     assert not Selection.of([0, 2], 5).mirrored
-    assert Selection.of(range(5), 5).whole
+    assert Selection.of(range(5), 5).mirrored
 
 
 def test_kernels_that_do_not_fit_are_refused() -> None:

@@ -25,7 +25,8 @@ from voltphase.core.units import (
 )
 from voltphase.optics.grid import Grid
 from voltphase.optics.images import checked_images
-from voltphase.optics.kernels.kernel import Matrix, Separable
+from voltphase.optics.kernels.axis import Matrix
+from voltphase.optics.kernels.kernel import Separable
 from voltphase.optics.methods.formulas import carrier, phasor
 from voltphase.optics.precision import require_complex
 

@@ -9,7 +9,8 @@ from itertools import pairwise
 from torch import Tensor
 
 from voltphase.core.errors import GeometryError
-from voltphase.optics.kernels.kernel import Kernel, Separable, Shape
+from voltphase.optics.kernels.axis import Shape
+from voltphase.optics.kernels.kernel import Kernel, Separable
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,10 +1,10 @@
-"""Return one axis of a separable kernel as data: a matrix, whose kind says how it can be applied."""
+"""One axis of a separable kernel as data: a matrix, whose kind says how it can be applied."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import torch
@@ -20,24 +20,20 @@ Maker = Callable[[], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Axis(ABC):
-    """Return one axis of a separable kernel: a matrix of target samples x source samples.
+    """One axis of a separable kernel: a matrix of target samples x source samples.
 
     Args:
         mirrored: Whether the matrix is the same turned by half a turn (centrosymmetric), which keeps even light even
             and odd light odd: on sums and differences of mirrored samples it is two matrices of half the size.
+
+    Attributes:
+        targets: Number of target samples.
+        sources: Number of source samples.
     """
 
     mirrored: bool
-
-    @property
-    @abstractmethod
-    def sources(self) -> int:
-        """The number of source samples."""
-
-    @property
-    @abstractmethod
-    def targets(self) -> int:
-        """The number of target samples."""
+    targets: int = field(init=False)
+    sources: int = field(init=False)
 
     @cached_property
     @with_standard_torch
@@ -71,15 +67,8 @@ class Matrix(Axis):
     shape: Shape
     make: Maker
 
-    @property
-    def targets(self) -> int:
-        """The number of target samples."""
-        return self.shape[0]
-
-    @property
-    def sources(self) -> int:
-        """The number of source samples."""
-        return self.shape[1]
+    def __post_init__(self) -> None:
+        vars(self).update(targets=self.shape[0], sources=self.shape[1])
 
     def _matrix(self) -> Tensor:
         return self.make()
@@ -101,15 +90,8 @@ class Toeplitz(Axis):
     points: CommonGrid
     make: Maker
 
-    @property
-    def targets(self) -> int:
-        """The number of target samples."""
-        return self.points.targets
-
-    @property
-    def sources(self) -> int:
-        """The number of source samples."""
-        return self.points.sources
+    def __post_init__(self) -> None:
+        vars(self).update(targets=self.points.targets, sources=self.points.sources)
 
     @cached_property
     @with_standard_torch
@@ -140,6 +122,9 @@ class Selection(Axis):
     chosen: tuple[int, ...]
     count: int
 
+    def __post_init__(self) -> None:
+        vars(self).update(targets=len(self.chosen), sources=self.count)
+
     @classmethod
     def of(cls, chosen: Sequence[int], count: int) -> Selection:
         """Return the axis that keeps some samples.
@@ -150,21 +135,6 @@ class Selection(Axis):
         """
         chosen = tuple(chosen)
         return cls(chosen == tuple(count - 1 - index for index in reversed(chosen)), chosen, count)
-
-    @property
-    def targets(self) -> int:
-        """The number of samples that are kept."""
-        return len(self.chosen)
-
-    @property
-    def sources(self) -> int:
-        """The number of samples there are."""
-        return self.count
-
-    @property
-    def whole(self) -> bool:
-        """Whether all samples are kept."""
-        return self.chosen == tuple(range(self.count))
 
     def _matrix(self) -> Tensor:
         return torch.eye(self.count, dtype=torch.complex128)[list(self.chosen)]

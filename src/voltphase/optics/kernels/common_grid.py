@@ -20,7 +20,7 @@ _MIRROR = 1e-11
 
 @dataclass(frozen=True)
 class CommonGrid:
-    """Return one axis of the points that two planes share.
+    """One axis of the points that two planes share.
 
     Source sample j sits on point ``j * source_stride``, target sample i on ``i * target_stride``.
 
@@ -51,6 +51,16 @@ class CommonGrid:
         return (self.targets - 1) * self.target_stride + 1
 
     @property
+    def source_points(self) -> slice:
+        """The points that source samples sit on."""
+        return slice(0, self.source_span, self.source_stride)
+
+    @property
+    def target_points(self) -> slice:
+        """The points that target samples sit on, counted from the first of them."""
+        return slice(0, self.target_span, self.target_stride)
+
+    @property
     def displacement_count(self) -> int:
         """The number of different displacements from source to target."""
         return self.source_span + self.target_span - 1
@@ -72,9 +82,8 @@ class CommonGrid:
 
     def indices(self) -> Tensor:
         """Return which of :meth:`displacements` lies between which samples, ``targets x sources``, int64."""
-        target = torch.arange(self.targets) * self.target_stride
-        source = torch.arange(self.sources) * self.source_stride
-        return target[:, None] - source[None, :] + self.source_span - 1
+        target, source = torch.arange(self.target_span), torch.arange(self.source_span)
+        return target[self.target_points, None] - source[self.source_points] + self.source_span - 1
 
     def to_dft_order(self, kernel: Tensor, dim: int) -> Tensor:
         """Return a kernel over :meth:`displacements` as a DFT of :attr:`size` points wants it, displacement 0 first.
@@ -106,10 +115,9 @@ def common_grid(source: Grid, target: Grid, axis: int) -> CommonGrid | None:
         return None
     if abs(float(simple) / ratio - 1) * max(source.shape[axis], target.shape[axis]) > ALIGNMENT:
         return None
-    first = target.coordinates()[axis][0] - source.coordinates()[axis][0]
     return CommonGrid(
         step=source.pitch[axis] / simple.denominator,
-        first=float(first),
+        first=float(target.coordinates()[axis][0] - source.coordinates()[axis][0]),
         sources=source.shape[axis],
         source_stride=simple.denominator,
         targets=target.shape[axis],

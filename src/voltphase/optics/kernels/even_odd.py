@@ -8,6 +8,8 @@ even and the odd part. An axis with an odd number of samples keeps its centre in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -37,11 +39,11 @@ def split_halves(values: Tensor, dim: int) -> Tensor:
     return torch.stack((values.narrow(dim, 0, half(n)), values.narrow(dim, n // 2, half(n)).flip(dim)))
 
 
-def join_halves(halves: Tensor, dim: int, n: int) -> Tensor:
+def join_halves(halves: Tensor | Sequence[Tensor], dim: int, n: int) -> Tensor:
     """Return the axis that :func:`split_halves` split.
 
     Args:
-        halves: Both halves, stacked along the first axis.
+        halves: Both halves.
         dim: The axis that was split, counted without the first one.
         n: Number of samples of the whole axis.
 

@@ -7,9 +7,8 @@ the CPU when they are first asked for, and only once. It knows nothing of what a
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -18,44 +17,26 @@ from torch import Tensor
 
 from voltphase.core.dtypes import with_standard_torch
 from voltphase.core.errors import GeometryError
-from voltphase.optics.kernels.axis import Axis, Maker, Matrix, Selection, Shape, Toeplitz
+from voltphase.optics.kernels.axis import Axis, Maker, Selection, Shape
 from voltphase.optics.kernels.common_grid import CommonGrid
-
-__all__ = [
-    "Axis",
-    "Composition",
-    "Convolution",
-    "Diagonal",
-    "Kernel",
-    "Maker",
-    "Matrix",
-    "Selection",
-    "Separable",
-    "Shape",
-    "Spectral",
-    "SpectralParts",
-    "Toeplitz",
-]
 
 
 @dataclass(frozen=True, eq=False)
-class Kernel(ABC):
-    """How light gets from one plane to the next."""
+class Kernel:
+    """How light gets from one plane to the next.
 
-    @property
-    @abstractmethod
-    def source_shape(self) -> Shape:
-        """(rows, columns) of the plane that light starts from."""
+    Attributes:
+        source_shape: (rows, columns) of the plane that light starts from.
+        target_shape: (rows, columns) of the plane that light arrives on.
+        numbers: How many complex numbers its arrays hold.
+    """
 
-    @property
-    @abstractmethod
-    def target_shape(self) -> Shape:
-        """(rows, columns) of the plane that light arrives on."""
+    source_shape: Shape = field(init=False)
+    target_shape: Shape = field(init=False)
+    numbers: int = field(init=False)
 
-    @property
-    @abstractmethod
-    def numbers(self) -> int:
-        """How many complex numbers its arrays hold."""
+    def _set(self, source_shape: Shape, target_shape: Shape, numbers: int) -> None:
+        vars(self).update(source_shape=source_shape, target_shape=target_shape, numbers=numbers)
 
     def then(self, following: Kernel) -> Kernel:
         """Return this kernel and another one straight after it as one.
@@ -120,20 +101,10 @@ class Separable(Kernel):
         """
         return cls(Selection.of(rows, shape[0]), Selection.of(columns, shape[1]))
 
-    @property
-    def source_shape(self) -> Shape:
-        """(rows, columns) of the plane that light starts from."""
-        return self.rows.sources, self.columns.sources
-
-    @property
-    def target_shape(self) -> Shape:
-        """(rows, columns) of the plane that light arrives on."""
-        return self.rows.targets, self.columns.targets
-
-    @property
-    def numbers(self) -> int:
-        """How many complex numbers its arrays hold."""
-        return sum(axis.targets * axis.sources for axis in (self.rows, self.columns))
+    def __post_init__(self) -> None:
+        rows, columns = self.rows, self.columns
+        numbers = rows.targets * rows.sources + columns.targets * columns.sources
+        self._set((rows.sources, columns.sources), (rows.targets, columns.targets), numbers)
 
     def _joined(self, following: Kernel) -> Kernel | None:
         if not isinstance(following, Separable):
@@ -178,20 +149,9 @@ class Convolution(Kernel):
         """
         return cls(rows, columns, (rows.size, columns.size), partial(_transfer_of, rows, columns, make))
 
-    @property
-    def source_shape(self) -> Shape:
-        """(rows, columns) of the plane that light starts from."""
-        return self.rows.sources, self.columns.sources
-
-    @property
-    def target_shape(self) -> Shape:
-        """(rows, columns) of the plane that light arrives on."""
-        return self.rows.targets, self.columns.targets
-
-    @property
-    def numbers(self) -> int:
-        """How many complex numbers its arrays hold."""
-        return math.prod(self.size)
+    def __post_init__(self) -> None:
+        rows, columns = self.rows, self.columns
+        self._set((rows.sources, columns.sources), (rows.targets, columns.targets), math.prod(self.size))
 
     @property
     def strided(self) -> bool:
@@ -241,21 +201,10 @@ class Spectral(Kernel):
     waves: Shape
     make: Callable[[], SpectralParts]
 
-    @property
-    def source_shape(self) -> Shape:
-        """(rows, columns) of the plane that light starts from."""
-        return self.source
-
-    @property
-    def target_shape(self) -> Shape:
-        """(rows, columns) of the plane that light arrives on."""
-        return self.target
-
-    @property
-    def numbers(self) -> int:
-        """How many complex numbers its arrays hold."""
+    def __post_init__(self) -> None:
         pairs = zip(self.source, self.target, self.waves, strict=True)
-        return math.prod(self.waves) + sum(waves * (source + target) for source, target, waves in pairs)
+        numbers = math.prod(self.waves) + sum(waves * (source + target) for source, target, waves in pairs)
+        self._set(self.source, self.target, numbers)
 
     @cached_property
     @with_standard_torch
@@ -276,20 +225,8 @@ class Diagonal(Kernel):
     shape: Shape
     make: Maker
 
-    @property
-    def source_shape(self) -> Shape:
-        """(rows, columns) of the plane."""
-        return self.shape
-
-    @property
-    def target_shape(self) -> Shape:
-        """(rows, columns) of the plane."""
-        return self.shape
-
-    @property
-    def numbers(self) -> int:
-        """How many complex numbers its arrays hold."""
-        return math.prod(self.shape)
+    def __post_init__(self) -> None:
+        self._set(self.shape, self.shape, math.prod(self.shape))
 
     @cached_property
     @with_standard_torch
@@ -311,24 +248,12 @@ class Composition(Kernel):
 
     kernels: tuple[Kernel, ...]
 
-    @property
-    def source_shape(self) -> Shape:
-        """(rows, columns) of the plane that light starts from."""
-        return self.kernels[0].source_shape
-
-    @property
-    def target_shape(self) -> Shape:
-        """(rows, columns) of the plane that light arrives on."""
-        return self.kernels[-1].target_shape
-
-    @property
-    def numbers(self) -> int:
-        """How many complex numbers its arrays hold."""
-        return sum(kernel.numbers for kernel in self.kernels)
+    def __post_init__(self) -> None:
+        numbers = sum(kernel.numbers for kernel in self.kernels)
+        self._set(self.kernels[0].source_shape, self.kernels[-1].target_shape, numbers)
 
     @property
     def parts(self) -> tuple[Kernel, ...]:
-        """The kernels that light meets one after the other."""
         return self.kernels
 
 

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from typing import NamedTuple
 
 import torch
 
-from voltphase.optics.kernels.kernel import (
-    Composition,
-    Convolution,
-    Diagonal,
-    Kernel,
-    Selection,
-    Separable,
-    Shape,
-    Spectral,
-    Toeplitz,
-)
+from voltphase.optics.kernels.axis import Selection, Shape, Toeplitz
+from voltphase.optics.kernels.kernel import Composition, Convolution, Diagonal, Kernel, Separable, Spectral
 from voltphase.optics.kernels.maps import (
     CompositionMap,
     DiagonalMap,
@@ -67,13 +59,7 @@ class Cost:
     calls: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.multiplications + other.multiplications,
-            self.butterflies + other.butterflies,
-            self.points + other.points,
-            self.far + other.far,
-            self.calls + other.calls,
-        )
+        return Cost(*map(operator.add, astuple(self), astuple(other)))
 
     @property
     def megaflops(self) -> float:
@@ -182,12 +168,8 @@ def _by_matrices(kernel: Separable) -> Way:
 
 def _by_transforms(kernel: Convolution | Separable, size: Shape) -> Way:
     points = math.prod(size)
-    cost = Cost(
-        butterflies=2 * points * math.log2(max(points, 2)),
-        points=2 * points,
-        far=max(0, points - POINTS_IN_CACHE),
-        calls=4,
-    )
+    far = max(0, points - POINTS_IN_CACHE)
+    cost = Cost(butterflies=2 * points * math.log2(max(points, 2)), points=2 * points, far=far, calls=4)
     padded = "unpadded" if size == kernel.source_shape else f"padded to {size[0]} x {size[1]}"
     return Way("fft", padded, cost, partial(FourierMap, kernel))
 

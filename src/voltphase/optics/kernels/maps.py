@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.core.dtypes import FixedDtype
-from voltphase.optics.kernels.even_odd import diagonal_blocks, half
-from voltphase.optics.kernels.kernel import Convolution, Diagonal, Selection, Separable, Spectral, Toeplitz
+from voltphase.optics.kernels.axis import Selection, Toeplitz
+from voltphase.optics.kernels.even_odd import diagonal_blocks, half, join_halves
+from voltphase.optics.kernels.kernel import Convolution, Diagonal, Separable, Spectral
 
 Points = tuple[slice, slice]
 
@@ -26,6 +27,11 @@ POINTS_AT_A_TIME = 2**17
 
 class LinearMap(FixedDtype, ABC):
     """A linear map between planes."""
+
+    def __init__(self, **arrays: Tensor) -> None:
+        super().__init__()
+        for name, array in arrays.items():
+            self.register_buffer(name, array, persistent=False)
 
     @abstractmethod
     def forward(self, field: Tensor) -> Tensor:
@@ -43,10 +49,6 @@ class LinearMap(FixedDtype, ABC):
             field: Field on the target plane.
         """
 
-    def _keep(self, **arrays: Tensor) -> None:
-        for name, array in arrays.items():
-            self.register_buffer(name, array, persistent=False)
-
 
 class MatrixMap(LinearMap):
     """A separable kernel as two matrix products.
@@ -60,15 +62,12 @@ class MatrixMap(LinearMap):
     columns: Tensor
 
     def __init__(self, kernel: Separable, dtype: torch.dtype) -> None:
-        super().__init__()
-        self._keep(rows=kernel.rows.matrix.to(dtype), columns=kernel.columns.matrix.to(dtype))
+        super().__init__(rows=kernel.rows.matrix.to(dtype), columns=kernel.columns.matrix.to(dtype))
 
     def forward(self, field: Tensor) -> Tensor:
-        """Return the field on the target plane."""
         return sandwich(self.rows, field, self.columns.mT)
 
     def adjoint(self, field: Tensor) -> Tensor:
-        """Return what the conjugate transpose makes of a field."""
         return sandwich(self.rows.mH, field, self.columns.conj())
 
 
@@ -89,26 +88,24 @@ class EvenOddMap(LinearMap):
     columns_back: Tensor
 
     def __init__(self, kernel: Separable, dtype: torch.dtype) -> None:
-        super().__init__()
+        rows, columns = kernel.rows.matrix, kernel.columns.matrix
+        blocks = [diagonal_blocks(matrix).to(dtype) for matrix in (rows, columns, rows.mH, columns.mH)]
+        super().__init__(rows=blocks[0], columns=blocks[1], rows_back=blocks[2], columns_back=blocks[3])
         self.source_shape, self.target_shape = kernel.source_shape, kernel.target_shape
-        for name, matrix in (("rows", kernel.rows.matrix), ("columns", kernel.columns.matrix)):
-            there, back = diagonal_blocks(matrix).to(dtype), diagonal_blocks(matrix.mH).to(dtype)
-            self._keep(**{name: there, f"{name}_back": back})
 
     def forward(self, field: Tensor) -> Tensor:
-        """Return the field on the target plane."""
         return self._apply_blocks(field, self.rows, self.columns, self.target_shape)
 
     def adjoint(self, field: Tensor) -> Tensor:
-        """Return what the conjugate transpose makes of a field."""
         return self._apply_blocks(field, self.rows_back, self.columns_back, self.source_shape)
 
     def _apply_blocks(self, field: Tensor, rows: Tensor, columns: Tensor, shape: tuple[int, int]) -> Tensor:
         def apply(some: Tensor) -> Tensor:
             even, odd = _even_and_odd(_even_and_odd(some, -2), -1).unbind(0)
-            across = _whole(even @ columns[0].mT, odd @ columns[1].mT, -1, shape[1])
+            even, odd = even @ columns[0].mT, odd @ columns[1].mT
+            across = join_halves((even + odd, even - odd), -1, shape[1])
             even, odd = (rows[:, None] @ across).unbind(0)
-            return _whole(even, odd, -2, shape[0])
+            return join_halves((even + odd, even - odd), -2, shape[0])
 
         return in_parts(apply, field, max(field.shape[-2] * field.shape[-1], shape[0] * shape[1]))
 
@@ -124,7 +121,6 @@ class FourierMap(LinearMap):
     transfer: Tensor
 
     def __init__(self, kernel: Convolution | Separable, dtype: torch.dtype) -> None:
-        super().__init__()
         if isinstance(kernel, Convolution):
             transfer, rows, columns = kernel.transfer, kernel.rows, kernel.columns
         elif isinstance(kernel.rows, Toeplitz) and isinstance(kernel.columns, Toeplitz):
@@ -132,16 +128,14 @@ class FourierMap(LinearMap):
             rows, columns = kernel.rows.points, kernel.columns.points
         else:
             raise TypeError("expected a kernel of displacements along both axes")
-        self._keep(transfer=transfer.to(dtype))
-        self.source_points = _points(rows.source_span, rows.source_stride, columns.source_span, columns.source_stride)
-        self.target_points = _points(rows.target_span, rows.target_stride, columns.target_span, columns.target_stride)
+        super().__init__(transfer=transfer.to(dtype))
+        self.source_points = rows.source_points, columns.source_points
+        self.target_points = rows.target_points, columns.target_points
 
     def forward(self, field: Tensor) -> Tensor:
-        """Return the field on the target plane."""
         return self._convolve(field, self.source_points, self.transfer, self.target_points)
 
     def adjoint(self, field: Tensor) -> Tensor:
-        """Return what the conjugate transpose makes of a field."""
         return self._convolve(field, self.target_points, self.transfer.conj(), self.source_points)
 
     def _convolve(self, field: Tensor, points: Points, transfer: Tensor, wanted: Points) -> Tensor:
@@ -169,16 +163,13 @@ class SpectralMap(LinearMap):
     to_columns: Tensor
 
     def __init__(self, kernel: Spectral, dtype: torch.dtype) -> None:
-        super().__init__()
-        self._keep(**{name: array.to(dtype) for name, array in kernel.arrays._asdict().items()})
+        super().__init__(**{name: array.to(dtype) for name, array in kernel.arrays._asdict().items()})
 
     def forward(self, field: Tensor) -> Tensor:
-        """Return the field on the target plane."""
         spectrum = self.transfer * sandwich(self.from_rows, field, self.from_columns.mT)
         return sandwich(self.to_rows, spectrum, self.to_columns.mT)
 
     def adjoint(self, field: Tensor) -> Tensor:
-        """Return what the conjugate transpose makes of a field."""
         spectrum = self.transfer.conj() * sandwich(self.to_rows.mH, field, self.to_columns.conj())
         return sandwich(self.from_rows.mH, spectrum, self.from_columns.conj())
 
@@ -194,15 +185,12 @@ class DiagonalMap(LinearMap):
     factor: Tensor
 
     def __init__(self, kernel: Diagonal, dtype: torch.dtype) -> None:
-        super().__init__()
-        self._keep(factor=kernel.factor.to(dtype))
+        super().__init__(factor=kernel.factor.to(dtype))
 
     def forward(self, field: Tensor) -> Tensor:
-        """Return the field behind the plane."""
         return field * self.factor
 
     def adjoint(self, field: Tensor) -> Tensor:
-        """Return what the conjugate transpose makes of a field."""
         return field * self.factor.conj()
 
 
@@ -218,16 +206,13 @@ class SelectionMap(LinearMap):
     columns: Tensor
 
     def __init__(self, rows: Selection, columns: Selection) -> None:
-        super().__init__()
+        super().__init__(rows=torch.tensor(rows.chosen), columns=torch.tensor(columns.chosen))
         self.source_shape = rows.sources, columns.sources
-        self._keep(rows=torch.tensor(rows.chosen), columns=torch.tensor(columns.chosen))
 
     def forward(self, field: Tensor) -> Tensor:
-        """Return the samples that are kept."""
         return field.index_select(-2, self.rows).index_select(-1, self.columns)
 
     def adjoint(self, field: Tensor) -> Tensor:
-        """Return the samples at their places, and zeros elsewhere."""
         whole = field.new_zeros((*field.shape[:-2], *self.source_shape))
         whole[..., self.rows[:, None], self.columns] = field
         return whole
@@ -245,13 +230,11 @@ class CompositionMap(LinearMap):
         self.maps = nn.ModuleList(maps)
 
     def forward(self, field: Tensor) -> Tensor:
-        """Return the field on the target plane of the last map."""
         for one in self.maps:
             field = one(field)
         return field
 
     def adjoint(self, field: Tensor) -> Tensor:
-        """Return what the conjugate transpose makes of a field."""
         for one in reversed(self.maps):
             assert isinstance(one, LinearMap)
             field = one.adjoint(field)
@@ -291,10 +274,6 @@ def sandwich(left: Tensor, field: Tensor, right: Tensor) -> Tensor:
     return (left @ field) @ right
 
 
-def _points(row_span: int, row_stride: int, column_span: int, column_stride: int) -> Points:
-    return slice(0, row_span, row_stride), slice(0, column_span, column_stride)
-
-
 def _spread(field: Tensor, points: Points) -> Tensor:
     if points[0].step == points[1].step == 1:
         return field
@@ -308,8 +287,3 @@ def _even_and_odd(field: Tensor, dim: int) -> Tensor:
     n = field.shape[dim]
     first, second = field.narrow(dim, 0, half(n)), field.narrow(dim, n // 2, half(n)).flip(dim)
     return torch.stack((first + second, first - second))
-
-
-def _whole(even: Tensor, odd: Tensor, dim: int, n: int) -> Tensor:
-    """Return the whole axis of ``n`` samples of which these are the even and the odd part."""
-    return torch.cat((even + odd, (even - odd).narrow(dim, 0, n // 2).flip(dim)), dim)

@@ -12,8 +12,9 @@ from torch import Tensor
 from voltphase.core.errors import GeometryError
 from voltphase.core.registry import Registry
 from voltphase.core.units import metres
+from voltphase.optics.kernels.axis import Axis, Matrix, Toeplitz
 from voltphase.optics.kernels.common_grid import CommonGrid, common_grid
-from voltphase.optics.kernels.kernel import Axis, Kernel, Matrix, Separable, Toeplitz
+from voltphase.optics.kernels.kernel import Kernel, Separable
 from voltphase.optics.methods import formulas
 from voltphase.optics.methods.accuracy.exact_light import exact_response
 from voltphase.optics.methods.accuracy.sample_pairs import Pairs

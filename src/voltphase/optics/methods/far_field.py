@@ -13,7 +13,8 @@ from torch import Tensor
 from voltphase.core import checks
 from voltphase.core.errors import GeometryError
 from voltphase.core.units import metres
-from voltphase.optics.kernels.kernel import Matrix, Separable
+from voltphase.optics.kernels.axis import Matrix
+from voltphase.optics.kernels.kernel import Separable
 from voltphase.optics.methods import formulas
 from voltphase.optics.methods.accuracy.sample_pairs import Pairs, some_pairs
 from voltphase.optics.methods.base import METHODS, Method, paraxial_limit, replica_limit, require_forwards

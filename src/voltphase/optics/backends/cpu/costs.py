@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import operator
+from dataclasses import astuple, dataclass
 
 from voltphase.optics.backends.cpu.layout import FieldLayout
 
@@ -34,12 +35,7 @@ class Work:
     butterflies_2d: float = 0.0
 
     def __add__(self, other: Work) -> Work:
-        return Work(
-            self.multiplications + other.multiplications,
-            self.numbers + other.numbers,
-            self.butterflies + other.butterflies,
-            self.butterflies_2d + other.butterflies_2d,
-        )
+        return Work(*map(operator.add, astuple(self), astuple(other)))
 
     @property
     def nanoseconds(self) -> float:

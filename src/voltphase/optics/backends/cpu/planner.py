@@ -15,8 +15,9 @@ from voltphase.optics.backends.cpu.fourier import Convolution2d, SeparableConvol
 from voltphase.optics.backends.cpu.layout import FieldLayout
 from voltphase.optics.backends.cpu.matrices import EvenOddMatrixMap, MatrixMap
 from voltphase.optics.backends.cpu.packed_map import Composition, DiagonalMap, PackedMap
+from voltphase.optics.kernels.axis import Axis, Toeplitz
 from voltphase.optics.kernels.even_odd import diagonal_blocks, full_blocks, half
-from voltphase.optics.kernels.kernel import Axis, Convolution, Diagonal, Kernel, Separable, Toeplitz
+from voltphase.optics.kernels.kernel import Convolution, Diagonal, Kernel, Separable
 from voltphase.optics.stack import Stack
 
 
