@@ -12,10 +12,9 @@ import torch
 from voltphase.core.advice import advise
 from voltphase.core.errors import ConfigError, VoltphaseWarning
 from voltphase.core.limits import CLOSE, available_memory, gigabytes
+from voltphase.optics.backends.cpu.packed_map import MICRO_BATCH
 from voltphase.optics.stack import Stack
 
-# Complex numbers of one buffer of a micro-batch, see the back ends in `voltphase.optics.backends`.
-_MICRO_BATCH: Final = {"cpu": 400_000, "cuda": 1 << 24}
 # Numbers of a design that are held while training, besides itself: its gradient, Adam's two means, and all but the
 # gradient once more in a checkpoint that is being written.
 _OF_DESIGN: Final = 7
@@ -35,9 +34,7 @@ class Footprint:
 
     Args:
         planes: Samples of each plane that light arrives on, from the first layer to the detector.
-        kernels: Complex numbers of the kernel of each gap, from the images to the detector; gaps that are alike count
-            each, as back ends make what they need for each.
-        different: Complex numbers of the kernels that differ, together.
+        kernels: Complex numbers of each kernel between them; gaps that are alike share theirs.
         numbers: Real numbers that are learned of each layer, all its pixels together.
         scores: Real numbers that drawing a state for each pixel keeps of each layer until its gradient is known.
         itemsize: Bytes of one complex number.
@@ -45,7 +42,6 @@ class Footprint:
 
     planes: tuple[int, ...]
     kernels: tuple[int, ...]
-    different: int
     numbers: tuple[int, ...]
     scores: tuple[int, ...]
     itemsize: int
@@ -60,15 +56,9 @@ class Footprint:
             scores: Real numbers that drawing a state for each pixel keeps of each layer.
             itemsize: Bytes of one complex number.
         """
-        kernels = [gap[0] for gap in stack.gaps]
-        return cls(
-            planes=tuple(math.prod(shape) for shape in stack.shapes),
-            kernels=tuple(kernel.numbers for kernel in kernels),
-            different=sum(kernel.numbers for kernel in dict.fromkeys(kernels)),
-            numbers=tuple(numbers),
-            scores=tuple(scores),
-            itemsize=itemsize,
-        )
+        planes = tuple(math.prod(shape) for shape in stack.shapes)
+        kernels = tuple(gap[0].numbers for gap in dict.fromkeys(stack.gaps))
+        return cls(planes, kernels, tuple(numbers), tuple(scores), itemsize)
 
     @property
     def network(self) -> float:
@@ -76,7 +66,7 @@ class Footprint:
         # Each kernel is kept for the way there and the way back. All are made in double precision first, and one of
         # them takes as much again, twice, for what it is made from.
         kept = 2 * self.itemsize * sum(self.kernels)
-        making = 16 * self.different + 32 * max(self.kernels)
+        making = 16 * sum(self.kernels) + 32 * max(self.kernels)
         return kept + making + sum(self.numbers) * self.itemsize / 2 + _AT_LEAST
 
     def evaluation(self, batch_size: int, device: str = "cpu") -> float:
@@ -86,7 +76,10 @@ class Footprint:
             batch_size: Number of images at a time.
             device: ``"cpu"`` or ``"cuda"``.
         """
-        return self.network + self._work(batch_size, device)
+        largest = max(*self.planes, *self.kernels)
+        # Three buffers of a micro-batch of at least one image, and what transforms make besides.
+        work = 5 * self.itemsize * max(largest, min(MICRO_BATCH[device], batch_size * largest))
+        return self.network + work
 
     def training(self, batch_size: int, device: str = "cpu") -> float:
         """Return the peak of training.
@@ -95,19 +88,12 @@ class Footprint:
             batch_size: Number of images in a batch.
             device: ``"cpu"`` or ``"cuda"``.
         """
-        real = self.itemsize // 2
         kept = batch_size * sum(self.planes)
         designs = _OF_DESIGN * sum(self.numbers) + sum(self.scores)
         modulations = 6 * sum(self.planes[:-1])
-        sums = sum(max(points, min(_MICRO_BATCH[device], batch_size * points)) for points in self.planes[:-1])
-        return (
-            self.network + self._work(batch_size, device) + self.itemsize * (kept + modulations + sums) + real * designs
-        )
-
-    def _work(self, batch_size: int, device: str) -> float:
-        largest = max(*self.planes, *self.kernels)
-        # Three buffers of a micro-batch of at least one image, and what transforms make besides.
-        return 5 * self.itemsize * max(largest, min(_MICRO_BATCH[device], batch_size * largest))
+        sums = sum(max(points, min(MICRO_BATCH[device], batch_size * points)) for points in self.planes[:-1])
+        light = self.itemsize * (kept + modulations + sums)
+        return self.evaluation(batch_size, device) + light + self.itemsize / 2 * designs
 
 
 def require(needed: float, what: str, advice: str, *, on_gpu: bool = False) -> None:

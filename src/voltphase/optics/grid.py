@@ -97,14 +97,11 @@ class Grid:
 
     def coordinates(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the y of each row and the x of each column in metres, two 1-D float64 tensors on the CPU."""
-
-        def axis(n: int, pitch: float, offset: float) -> torch.Tensor:
-            return (torch.arange(n, dtype=torch.float64, device="cpu") - (n - 1) / 2) * pitch + offset
-
-        return (
-            axis(self.rows, self.pitch[0], self.offset[0]),
-            axis(self.columns, self.pitch[1], self.offset[1]),
+        y, x = (
+            (torch.arange(n, dtype=torch.float64, device="cpu") - (n - 1) / 2) * pitch + offset
+            for n, pitch, offset in zip(self.shape, self.pitch, self.offset, strict=True)
         )
+        return y, x
 
 
 def _pair(given: Any, number: type[_Number], expected: str) -> tuple[_Number, _Number]:

@@ -13,7 +13,7 @@ from voltphase.core.errors import GeometryError
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.elements import Element
 from voltphase.optics.explain import Explanation
-from voltphase.optics.gap import Gap, Path, beyond_numbers, gaps_between
+from voltphase.optics.gap import Gap, Path, beyond_numbers
 from voltphase.optics.grid import Grid
 from voltphase.optics.kernels.kernel import Separable
 from voltphase.optics.kernels.maps import DiagonalMap
@@ -97,12 +97,10 @@ class Propagator(FixedDtype):
         super().__init__()
         require_complex(dtype)
         target = source if target is None else target
-        self._prepare(
-            Gap.between(
-                source, target, wavelength=wavelength, distance=distance, method=method, engine=engine, check=check
-            ),
-            dtype,
+        gap = Gap.between(
+            source, target, wavelength=wavelength, distance=distance, method=method, engine=engine, check=check
         )
+        self._prepare(gap, dtype)
 
     @classmethod
     def of(cls, gap: Gap, dtype: torch.dtype) -> Propagator:
@@ -219,25 +217,6 @@ class Propagator(FixedDtype):
                 f"expected a field of {grid.rows} x {grid.columns} samples on the {which} plane, "
                 f"but got {' x '.join(map(str, field.shape))}"
             )
-
-
-def propagators_between(
-    grids: Sequence[Grid],
-    distances: Sequence[float],
-    *,
-    wavelength: float,
-    method: str | Method | Sequence[str | Method],
-    engine: Engine = "auto",
-    dtype: torch.dtype = torch.complex64,
-) -> list[Propagator]:
-    """Return what takes light from each plane to the next; gaps that are alike share it.
-
-    The arguments but for ``dtype``, the complex type of kernels and fields, and what is raised are those of
-    :func:`gaps_between`.
-    """
-    gaps = gaps_between(grids, distances, wavelength=wavelength, method=method, engine=engine)
-    made = {gap: Propagator.of(gap, dtype) for gap in dict.fromkeys(gaps)}
-    return [made[gap] for gap in gaps]
 
 
 def across(paths: Sequence[Path], dtype: torch.dtype) -> list[nn.Module]:

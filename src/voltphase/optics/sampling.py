@@ -25,17 +25,17 @@ class Limit:
         value: The figure here.
         good: Figure up to which nothing is lost.
         wrong: Figure beyond which the result means nothing; in between it is borderline.
-        unit: Unit of the three figures.
         expected, got: Two halves of a sentence for the user.
+        unit: Unit of the three figures, behind a space; none if they are ratios.
     """
 
     what: str
     value: float
     good: float
     wrong: float
-    unit: str
     expected: str
     got: str
+    unit: str = ""
 
     @property
     def verdict(self) -> str:

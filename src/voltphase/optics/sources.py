@@ -24,7 +24,7 @@ from voltphase.core.units import (
     require_wavelength,
 )
 from voltphase.optics.grid import Grid
-from voltphase.optics.images import checked_images
+from voltphase.optics.images import amplitudes, checked_images
 from voltphase.optics.kernels.axis import Matrix
 from voltphase.optics.kernels.kernel import Separable
 from voltphase.optics.methods.formulas import carrier, phasor
@@ -220,9 +220,8 @@ class ImageSource(FixedDtype):
         require_angles(GeometryError, most=LARGEST_PHASE, phase_range=phase_range)
         self.grid, self.image_shape, self.dtype = grid, image_shape, dtype
         self.encoding, self.phase_range = encoding, phase_range
-        rows, columns = (image_interpolation(*sizes) for sizes in zip(image_shape, grid.shape, strict=True))
-        self.register_buffer("rows", rows.to(dtype.to_real()), persistent=False)
-        self.register_buffer("columns", columns.to(dtype.to_real()), persistent=False)
+        for name, *sizes in zip(("rows", "columns"), image_shape, grid.shape, strict=True):
+            self.register_buffer(name, image_interpolation(*sizes).to(dtype.to_real()), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return a complex ``... x rows x columns`` field.
@@ -237,11 +236,8 @@ class ImageSource(FixedDtype):
             DataError: if they are not finite.
         """
         images = checked_images(images, self.image_shape, self.rows.device)
-        values = images.to(self.rows.dtype)
-        if images.dtype == torch.uint8:
-            values = values / 255
         with exact_products(self.rows.device):
-            image = self.rows @ (values @ self.columns.mT)
+            image = self.rows @ (amplitudes(images, self.dtype) @ self.columns.mT)
         if self.encoding == "amplitude":
             return torch.complex(image, torch.zeros_like(image))
         phasors = torch.polar(torch.ones_like(image), self.phase_range * image)
@@ -251,7 +247,7 @@ class ImageSource(FixedDtype):
     def kernel(self) -> Separable:
         """Return the interpolation of an image that is the wave's amplitude, as a kernel."""
         axes = (
-            Matrix(mirrored=True, shape=(size, pixels), make=partial(_complex_interpolation, pixels, size))
+            Matrix(mirrored=True, shape=(size, pixels), make=partial(image_interpolation, pixels, size))
             for pixels, size in zip(self.image_shape, self.grid.shape, strict=True)
         )
         return Separable(*axes)
@@ -259,10 +255,6 @@ class ImageSource(FixedDtype):
     def extra_repr(self) -> str:
         """Return the images' shape and the encoding, as the module's ``repr`` shows them."""
         return f"image_shape={self.image_shape}, encoding={self.encoding!r}"
-
-
-def _complex_interpolation(size_in: int, size_out: int) -> Tensor:
-    return image_interpolation(size_in, size_out).to(torch.complex128)
 
 
 def _require_sampled(sine: float, pitch: float, wavelength: float, what: str) -> None:

@@ -14,7 +14,7 @@ from voltphase.core import checks
 from voltphase.core.dtypes import FixedDtype, uncompiled
 from voltphase.core.errors import GeometryError
 from voltphase.core.registry import Registry
-from voltphase.optics.images import checked_images, require_batch
+from voltphase.optics.images import amplitudes, checked_images, require_batch
 from voltphase.optics.precision import require_complex
 from voltphase.optics.stack import Stack
 
@@ -147,9 +147,7 @@ class Executor(FixedDtype, ABC):
                 raise GeometryError(
                     f"expected modulation {index} on {device}, where the network is, but got it on {modulation.device}"
                 )
-        if images.dtype == torch.uint8:
-            images = images.to(self.dtype.to_real()) / 255
-        return images.to(self.dtype if images.is_complex() else self.dtype.to_real()), tuple(modulations)
+        return amplitudes(images, self.dtype), tuple(modulations)
 
 
 class Backend(ABC):

@@ -61,7 +61,7 @@ class Matrix(Axis):
     Args:
         mirrored: See :class:`Axis`.
         shape: Target samples, source samples.
-        make: Makes the matrix.
+        make: Makes the matrix, real or complex.
     """
 
     shape: Shape
@@ -71,7 +71,7 @@ class Matrix(Axis):
         vars(self).update(targets=self.shape[0], sources=self.shape[1])
 
     def _matrix(self) -> Tensor:
-        return self.make()
+        return self.make().to(torch.complex128)
 
 
 @dataclass(frozen=True, eq=False)

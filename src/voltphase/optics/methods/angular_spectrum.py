@@ -49,16 +49,13 @@ class AngularSpectrum(Method):
             raise GeometryError(f"expected an oversampling of at least 1, but got {self.oversampling}")
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
-        """Return what bounds the method in a geometry, as figures."""
         return (*lit_limits(geometry), waves_limit(*self._counts(geometry)))
 
     def bound(self, geometry: Geometry) -> float:
-        """Return the largest relative error of rough light."""
         # It is what others are measured by.
         return QUADRATURE
 
     def kernel(self, geometry: Geometry) -> Kernel:
-        """Return how light gets from plane to plane."""
         return self.kernels(geometry)[0]
 
     def kernels(self, geometry: Geometry) -> tuple[Kernel, ...]:
@@ -117,7 +114,6 @@ def waves_limit(rows: int, columns: int) -> Limit:
         count,
         MANY_WAVES,
         TOO_MANY_WAVES,
-        "",
         f"planes so small and so close to one axis that {MANY_WAVES:.0e} plane waves or fewer give the kernel",
         f"{count:.1e} of them",
     )

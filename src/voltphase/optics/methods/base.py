@@ -137,11 +137,9 @@ class SeparableMethod(Method):
         """
 
     def kernel(self, geometry: Geometry) -> Separable:
-        """Return how light gets from plane to plane, with the carrier in the kernel of the rows."""
         return Separable(self._axis(geometry, 0), self._axis(geometry, 1))
 
     def response(self, geometry: Geometry, rows: Pairs, columns: Pairs) -> Tensor:
-        """Return what source samples send to target samples, without the carrier."""
         y, x = (
             self.along(pairs.displacement, pitch, geometry)
             for pairs, pitch in zip((rows, columns), geometry.source.pitch, strict=True)
@@ -159,6 +157,7 @@ class SeparableMethod(Method):
     def _values(self, geometry: Geometry, axis: int, points: CommonGrid | None) -> Tensor:
         displacement = geometry.displacement(axis) if points is None else points.displacements()
         values = self.along(displacement, geometry.source.pitch[axis], geometry)
+        # The carrier is in the kernel of the rows.
         return values if axis else values * formulas.carrier(geometry.wavelength, geometry.distance)
 
 
@@ -170,9 +169,9 @@ def paraxial_limit(geometry: Geometry, *, band_limited: bool = True) -> Limit:
         error,
         PARAXIAL_GOOD,
         PARAXIAL_WRONG,
-        " rad",
         f"a paraxial phase error of at most {PARAXIAL_GOOD:g} rad",
         f"{error:.3g} rad at the steepest angle",
+        unit=" rad",
     )
 
 
@@ -190,7 +189,6 @@ def lit_limits(geometry: Geometry) -> tuple[Limit, ...]:
                 clearance / lit if lit else math.inf,
                 1.0,
                 math.inf,
-                "",
                 f"a target no farther beside the source in {name} than light of its pitch goes, {metres(lit)},",
                 metres(clearance),
             )
@@ -216,7 +214,6 @@ def replica_limit(geometry: Geometry) -> Limit:
         ratio,
         1.0,
         ALIASED_WRONG,
-        "",
         f"a target within {metres(half)} of the axis, beyond which the far field of samples repeats,",
         f"one that reaches {metres(ratio * half)}",
     )
@@ -243,7 +240,6 @@ def aliasing_limit(method: Method, geometry: Geometry) -> Limit:
         1.0,
         # Light from random phases, which fills the band, is by then out by 0.4 to 0.75 of itself one plane further.
         ALIASED_WRONG,
-        "",
         f"a pitch of {needed} or less in {name}, so that samples carry the light that arrives,",
         metres(pitch),
     )
@@ -256,7 +252,6 @@ def step_limit(shortest: float, distance: float) -> Limit:
         shortest / distance,
         1.0,
         ALIASED_WRONG,
-        "",
         f"a distance of {metres(shortest)} or more, so that samples resolve the kernel,",
         metres(distance),
     )

@@ -22,16 +22,49 @@ from voltphase.optics.methods.geometry import Geometry
 from voltphase.optics.sampling import PARAXIAL_GOOD, PARAXIAL_WRONG, Limit
 
 
+class FarField(Method):
+    """A Fourier transform, with the curved phase it has on a plane; behind a lens if ``front`` says where that is."""
+
+    front: float = 0.0
+
+    def kernel(self, geometry: Geometry) -> Separable:
+        return Separable(self._axis(geometry, 0), self._axis(geometry, 1))
+
+    def response(self, geometry: Geometry, rows: Pairs, columns: Pairs) -> Tensor:
+        y, x = (
+            self._along(geometry, pairs.target, pairs.source, pitch).diagonal()
+            for pairs, pitch in zip((rows, columns), geometry.source.pitch, strict=True)
+        )
+        return y[:, None] * x
+
+    def _curvature(self, geometry: Geometry) -> float:
+        return 1 - self.front / geometry.distance
+
+    def _along(self, geometry: Geometry, target: Tensor, source: Tensor, pitch: float) -> Tensor:
+        light = geometry.wavelength, geometry.distance, self._curvature(geometry)
+        return formulas.far_field(target, source, pitch, *light)
+
+    def _axis(self, geometry: Geometry, axis: int) -> Matrix:
+        source, target = geometry.source, geometry.target
+        centred = source.offset[axis] == target.offset[axis] == 0
+        return Matrix(centred, (target.shape[axis], source.shape[axis]), partial(self._matrix, geometry, axis))
+
+    def _matrix(self, geometry: Geometry, axis: int) -> Tensor:
+        target, source = geometry.target.coordinates()[axis], geometry.source.coordinates()[axis]
+        matrix = self._along(geometry, target, source, geometry.source.pitch[axis])
+        # The carrier is in the kernel of the rows.
+        return matrix if axis else matrix * formulas.carrier(geometry.wavelength, geometry.distance + self.front)
+
+
 @METHODS.register("fraunhofer")
 @dataclass(frozen=True)
-class Fraunhofer(Method):
+class Fraunhofer(FarField):
     """The far field: a Fourier transform, with the curved phase it has on a plane."""
 
     name: ClassVar[str] = "fraunhofer"
     title: ClassVar[str] = "Fraunhofer diffraction"
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
-        """Return what bounds the method in a geometry, as figures."""
         require_forwards(self, geometry)
         squared = sum(float(x.abs().max()) ** 2 for x in geometry.source.coordinates())
         phase = math.pi * squared / (geometry.wavelength * geometry.distance)
@@ -41,24 +74,16 @@ class Fraunhofer(Method):
             phase,
             PARAXIAL_GOOD,
             PARAXIAL_WRONG,
-            " rad",
             f"a distance of {metres(nearest)} or more",
             metres(geometry.distance),
+            unit=" rad",
         )
         return (paraxial_limit(geometry), far, replica_limit(geometry))
-
-    def response(self, geometry: Geometry, rows: Pairs, columns: Pairs) -> Tensor:
-        """Return what source samples send to target samples, without the carrier."""
-        return _far_response(geometry, rows, columns, curvature=1.0)
-
-    def kernel(self, geometry: Geometry) -> Separable:
-        """Return how light gets from plane to plane."""
-        return _far_field(geometry, curvature=1.0, length=geometry.distance)
 
 
 @METHODS.register("focal-plane")
 @dataclass(frozen=True)
-class FocalPlane(Method):
+class FocalPlane(FarField):
     """The far field behind a thin lens, on its back focal plane; the ``distance`` is the focal length.
 
     Args:
@@ -75,19 +100,13 @@ class FocalPlane(Method):
         object.__setattr__(self, "front", front)
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
-        """Return what bounds the method in a geometry, as figures."""
         require_forwards(self, geometry)
         return (paraxial_limit(geometry), replica_limit(geometry))
 
     def arriving_sine(self, geometry: Geometry, axis: int) -> float:
-        """Return the sine of the steepest angle of light on the target."""
         # Behind the lens it is the place of a source that tilts its light, not the angle at which it sent it out.
         source, target = (float(grid.coordinates()[axis].abs().max()) for grid in (geometry.source, geometry.target))
-        return (source + abs(1 - self.front / geometry.distance) * target) / geometry.distance
-
-    def response(self, geometry: Geometry, rows: Pairs, columns: Pairs) -> Tensor:
-        """Return what source samples send to target samples, without the carrier."""
-        return _far_response(geometry, rows, columns, curvature=1 - self.front / geometry.distance)
+        return (source + abs(self._curvature(geometry)) * target) / geometry.distance
 
     def exact(self, geometry: Geometry) -> Tensor:
         """Return what rays send: in parallel from the source to the lens, and from there to the target."""
@@ -101,36 +120,6 @@ class FocalPlane(Method):
         longer = self.front * _beyond_paraxial(before) + geometry.distance * _beyond_paraxial(behind)
         paraxial = self.response(geometry, rows, columns)
         return paraxial * formulas.phasor(2 * math.pi / geometry.wavelength * longer) / (1 + behind)
-
-    def kernel(self, geometry: Geometry) -> Separable:
-        """Return how light gets from plane to plane."""
-        curvature = 1 - self.front / geometry.distance
-        return _far_field(geometry, curvature=curvature, length=geometry.distance + self.front)
-
-
-def _far_field(geometry: Geometry, curvature: float, length: float) -> Separable:
-    def axis(index: int) -> Matrix:
-        source, target = geometry.source, geometry.target
-        centred = source.offset[index] == target.offset[index] == 0
-        make = partial(_matrix, geometry, index, curvature, length)
-        return Matrix(centred, (target.shape[index], source.shape[index]), make)
-
-    return Separable(axis(0), axis(1))
-
-
-def _matrix(geometry: Geometry, axis: int, curvature: float, length: float) -> Tensor:
-    target, source = geometry.target.coordinates()[axis], geometry.source.coordinates()[axis]
-    pitch = geometry.source.pitch[axis]
-    matrix = formulas.far_field(target, source, pitch, geometry.wavelength, geometry.distance, curvature)
-    return matrix if axis else matrix * formulas.carrier(geometry.wavelength, length)
-
-
-def _far_response(geometry: Geometry, rows: Pairs, columns: Pairs, curvature: float) -> Tensor:
-    y, x = (
-        formulas.far_field(pairs.target, pairs.source, pitch, geometry.wavelength, geometry.distance, curvature)
-        for pairs, pitch in zip((rows, columns), geometry.source.pitch, strict=True)
-    )
-    return y.diagonal()[:, None] * x.diagonal()
 
 
 def _beyond_paraxial(squared_slope: Tensor) -> Tensor:

@@ -37,15 +37,12 @@ class FresnelTransfer(SeparableMethod):
     title: ClassVar[str] = "Fresnel transfer function, exact over the samples' band"
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
-        """Return what bounds the method in a geometry, as figures."""
         return (paraxial_limit(geometry), *lit_limits(geometry))
 
     def bound(self, geometry: Geometry) -> float:
-        """Return the largest relative error of rough light."""
         return min(WRONG, geometry.paraxial_phase_error())
 
     def along(self, displacement: Tensor, pitch: float, geometry: Geometry) -> Tensor:
-        """Return one axis of the kernel."""
         return formulas.fresnel_transfer(displacement, pitch, geometry.wavelength, geometry.distance)
 
 
@@ -58,13 +55,11 @@ class FresnelImpulse(SeparableMethod):
     title: ClassVar[str] = "Fresnel impulse response, sampled"
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
-        """Return what bounds the method in a geometry, as figures."""
         require_distance(self, geometry)
         shortest = max(2 * geometry.reach(axis) * geometry.source.pitch[axis] / geometry.wavelength for axis in (0, 1))
         return (paraxial_limit(geometry), step_limit(shortest, abs(geometry.distance)))
 
     def along(self, displacement: Tensor, pitch: float, geometry: Geometry) -> Tensor:
-        """Return one axis of the kernel."""
         return formulas.fresnel_impulse(displacement, pitch, geometry.wavelength, geometry.distance)
 
 
@@ -89,7 +84,6 @@ class FresnelPixels(SeparableMethod):
         object.__setattr__(self, "fill_factor", float(self.fill_factor))
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
-        """Return what bounds the method in a geometry, as figures."""
         return (paraxial_limit(geometry, band_limited=False),)
 
     def exact(self, geometry: Geometry) -> Tensor | None:
@@ -98,10 +92,8 @@ class FresnelPixels(SeparableMethod):
         return pixel_response(geometry, (widths[0], widths[1]))
 
     def bound(self, geometry: Geometry) -> float:
-        """Return the largest relative error of rough light."""
         return min(WRONG, geometry.paraxial_phase_error(band_limited=False))
 
     def along(self, displacement: Tensor, pitch: float, geometry: Geometry) -> Tensor:
-        """Return one axis of the kernel."""
         width = pitch * math.sqrt(self.fill_factor)
         return formulas.fresnel_pixels(displacement, width, geometry.wavelength, geometry.distance)

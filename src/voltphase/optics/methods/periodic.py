@@ -36,7 +36,6 @@ class PeriodicMethod(Method):
         """
 
     def response(self, geometry: Geometry, rows: Pairs, columns: Pairs) -> Tensor:
-        """Return what source samples send to target samples, without the carrier."""
         # Light that wraps around is what the error of a method that lets it is made of.
         kernel = torch.fft.ifft2(self._sampled(geometry))
         y, x = (
@@ -46,11 +45,6 @@ class PeriodicMethod(Method):
         return kernel[y][:, x]
 
     def kernel(self, geometry: Geometry) -> Convolution:
-        """Return how light gets from plane to plane.
-
-        Raises:
-            GeometryError: if the planes are not alike.
-        """
         points = common_grids(geometry.source, geometry.target)
         if geometry.source != geometry.target or points is None:
             raise GeometryError("expected equal grids on both planes for light that wraps around, but they differ")
@@ -76,11 +70,9 @@ class PeriodicFresnel(PeriodicMethod):
     title: ClassVar[str] = "Fresnel transfer function on an unpadded DFT, wrapping around"
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
-        """Return what bounds the method in a geometry, as figures."""
         return (paraxial_limit(geometry),)
 
     def transfer(self, frequency_y: Tensor, frequency_x: Tensor, geometry: Geometry) -> Tensor:
-        """Return one axis of the kernel."""
         return formulas.fresnel_transfer_function(
             frequency_y, geometry.wavelength, geometry.distance
         ) * formulas.fresnel_transfer_function(frequency_x, geometry.wavelength, geometry.distance)
@@ -95,9 +87,7 @@ class PeriodicAngularSpectrum(PeriodicMethod):
     title: ClassVar[str] = "angular spectrum on an unpadded DFT, wrapping around"
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
-        """Return what bounds the method in a geometry, as figures."""
         return ()
 
     def transfer(self, frequency_y: Tensor, frequency_x: Tensor, geometry: Geometry) -> Tensor:
-        """Return one axis of the kernel."""
         return formulas.angular_spectrum(frequency_y, frequency_x, geometry.wavelength, geometry.distance)

@@ -35,7 +35,6 @@ class RayleighSommerfeld(Method):
     title: ClassVar[str] = "first Rayleigh-Sommerfeld integral, kernel sampled"
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
-        """Return what bounds the method in a geometry, as figures."""
         require_distance(self, geometry)
         z, pitch = abs(geometry.distance), max(geometry.source.pitch)
         # The kernel turns by pi a sample where the line from source to target is as steep as the band's edge.
@@ -45,22 +44,15 @@ class RayleighSommerfeld(Method):
             pitch / z,
             1 / NEAREST_GOOD,
             1 / NEAREST,
-            "",
             f"a distance of {metres(NEAREST_GOOD * pitch)} or more, so that samples resolve the kernel's peak,",
             metres(z),
         )
         return (step_limit(shortest, z), peak)
 
     def response(self, geometry: Geometry, rows: Pairs, columns: Pairs) -> Tensor:
-        """Return what source samples send to target samples, without the carrier."""
         return self._kernel(geometry, rows.displacement, columns.displacement)
 
     def kernel(self, geometry: Geometry) -> Convolution:
-        """Return how light gets from plane to plane.
-
-        Raises:
-            GeometryError: if the pitches of the planes have no simple ratio.
-        """
         points = common_grids(geometry.source, geometry.target)
         if points is None:
             raise GeometryError(

@@ -10,10 +10,7 @@ import torch
 from torch import Tensor
 
 from voltphase.core.buffers import borrow
-from voltphase.optics.backends.cpu.packed_map import PackedMap, Step
-
-# Complex numbers per buffer of a micro-batch on other devices than a CPU: enough to fill a GPU.
-_MICRO_BATCH = 1 << 24
+from voltphase.optics.backends.cpu.packed_map import MICRO_BATCH, PackedMap, Step
 
 
 class _Return(NamedTuple):
@@ -50,7 +47,7 @@ class MicroBatches:
         self.layouts = [each.target for each in maps]
         self.dtype, self.device = modulations[0].dtype, modulations[0].device
         self.scratch = max(each.scratch for each in (*maps, *transposes))
-        limit = min(each.micro_batch for each in maps) if self.device.type == "cpu" else _MICRO_BATCH
+        limit = min(each.micro_batch for each in maps) if self.device.type == "cpu" else MICRO_BATCH["cuda"]
         pieces = max(1, round(batch * self.scratch / limit))
         # The last one may be smaller.
         self.step = -(-batch // pieces)

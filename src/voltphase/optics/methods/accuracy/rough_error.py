@@ -112,7 +112,6 @@ def error_limit(error: float) -> Limit:
         error,
         WITHIN,
         math.inf,
-        "",
         f"an error of at most {TOLERANCE:g} of rough light (random phases)",
         f"an estimated {error:.2g}",
     )
