@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from voltphase.devices import DeviceStates, lcos, summary, tn_slm
 from voltphase.devices.models import MODELS
 from voltphase.devices.noise import measure_noise
-from voltphase.devices.summary import notes
 
 
 def device(amplitude, phase, control=None) -> DeviceStates:
@@ -88,19 +87,19 @@ def noisy(states: DeviceStates, scatter: float, seed: int = 0) -> DeviceStates:
 
 @pytest.mark.parametrize("states", [model() for model in MODELS.values()] + [tn_slm(64), tn_slm(thickness=2e-5)])
 def test_models_have_no_spikes_and_no_noise(states):
-    assert not [note for note in notes(states) if note.kind in ("spikes", "noise")]
+    assert not [note for note in summary(states).notes if note.kind in ("spikes", "noise")]
 
 
 def test_a_spike_is_named_and_noise_alone_is_none():
     clean = tn_slm(256)
     for seed in range(20):
         steady = noisy(clean, 0.005, seed)
-        assert not [note for note in notes(steady) if note.kind in ("spikes", "noise")]
+        assert not [note for note in summary(steady).notes if note.kind in ("spikes", "noise")]
         level = 10 + 11 * seed
         values = steady.values()
         values[level] += 0.15 * np.exp(1j * seed)
         spiky = DeviceStates(clean.control, np.abs(values), np.angle(values), "spiky")
-        (note,) = (note for note in notes(spiky) if note.kind in ("spikes", "noise"))
+        (note,) = (note for note in summary(spiky).notes if note.kind in ("spikes", "noise"))
         assert note.text.startswith(f"Level {level} stands out from the levels beside by up to 0.1")
 
 
@@ -109,7 +108,7 @@ def test_the_scatter_of_noise_is_measured_and_said_where_it_decides():
     assert measured is not None
     assert measured.scatter == pytest.approx(0.03, rel=0.15)
     assert measured.step == pytest.approx(0.0142, rel=0.1)
-    assert [note.kind for note in notes(noisy(tn_slm(256), 0.03)) if note.kind != "jump"] == ["noise"]
+    assert [note.kind for note in summary(noisy(tn_slm(256), 0.03)).notes if note.kind != "jump"] == ["noise"]
 
 
 def test_uneven_control_values_are_no_noise():
@@ -133,16 +132,16 @@ def test_uneven_control_values_are_no_noise():
     ],
 )
 def test_a_column_in_another_unit_is_a_doubtful_table(amplitude, phase, kind, words):
-    found = {note.kind: note for note in notes(device(amplitude, phase))}
+    found = {note.kind: note for note in summary(device(amplitude, phase)).notes}
     assert found[kind].doubtful
     assert words in found[kind].text
 
 
 def test_noise_of_a_calibration_is_no_gain():
-    assert "gain" not in [note.kind for note in notes(device([1.04, 1, 1], [0, 2, 4]))]
+    assert "gain" not in [note.kind for note in summary(device([1.04, 1, 1], [0, 2, 4])).notes]
 
 
 def test_few_states_that_nearly_coincide_are_named():
-    (note,) = notes(lcos().pick(4, "even"))
+    (note,) = summary(lcos().pick(4, "even")).notes
     assert note.kind == "close"
     assert note.text.startswith("Levels 0 and 3 lie 0.025 apart")

@@ -106,10 +106,10 @@ def calibrate(
     out = _new_table(out, overwrite)
     if smooth is None and smooth_order is not None:
         raise DeviceError("expected --smooth WINDOW beside --smooth-order, but got none: add it, or leave both out")
+    texts = {"name": name, "control_unit": unit, "source": source}
     if wavelength is not None:
         require_wavelength(wavelength, DeviceError)
-    shown = None if wavelength is None else repr(wavelength)
-    texts = {"name": name, "control_unit": unit, "source": source, "wavelength": shown}
+        texts["wavelength"] = repr(wavelength)
     states, said = read_states(
         file,
         Reading(

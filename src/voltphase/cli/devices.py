@@ -27,7 +27,8 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Look at d
 @app.command("list")
 def list_devices(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="FOLDER", help="Of measured tables.", show_default=False, parser=given_path)
+        Path | None,
+        typer.Argument(metavar="FOLDER", help="Folder of measured tables.", show_default=False, parser=given_path),
     ] = None,
 ) -> None:
     """List the modelled devices, or those measured into a folder.

@@ -157,8 +157,7 @@ class CodesignLayer(FixedDtype):
         levels = levels.to(self.design.device, torch.int64)
         held = self.pixels.holding(self.relaxation, levels)
         unknown = held.isnan().any(0)
-        lost = levels[unknown & (levels != self.levels())]
-        if len(lost):
+        if len(lost := levels[unknown & (levels != self.levels())]):
             raise ConfigError(
                 f"expected levels that a design can stand for, but {self.relaxation} finds none for level "
                 f"{int(lost[0])}: set other levels, or train with another relaxation"

@@ -43,7 +43,6 @@ def measure_noise(states: DeviceStates) -> Noise | None:
     order = np.argsort(states.control, kind="stable")
     values, control = states.values()[order], states.control[order]
     count, found = len(values), []
-    values = values.copy()
     scale = np.abs(values).max()
     errors, gains = _errors(control, values)
     scatter = float(np.median(np.abs(errors) / gains)) / _RAYLEIGH_MEDIAN
@@ -55,8 +54,7 @@ def measure_noise(states: DeviceStates) -> Noise | None:
         # Ends, which are extrapolated from one side, say nothing for certain.
         score = np.zeros(count)
         score[2:-2] = (normal / np.maximum(local / _RAYLEIGH_MEDIAN, 1e-12))[2:-2]
-        stands_out = np.abs(errors[1:-1]) > np.maximum(_VISIBLE * scale, across / 2)
-        score[1:-1] *= stands_out
+        score[1:-1] *= np.abs(errors[1:-1]) > np.maximum(_VISIBLE * scale, across / 2)
         worst = int(score.argmax())
         if score[worst] <= _OUTSTANDING:
             break

@@ -86,9 +86,8 @@ def _exchanged(values: NDArray[np.complex128], start: NDArray[np.int64]) -> NDAr
     while moved:
         moved = False
         for i in range(len(chosen)):
-            others = np.delete(chosen, i)
             nearest = np.full(len(values), np.inf)
-            for other in values[others]:
+            for other in values[np.delete(chosen, i)]:
                 np.minimum(nearest, _distances(values, other), out=nearest)
             best = _first_largest(nearest)
             if nearest[best] > nearest[chosen[i]] * (1 + _TIE):

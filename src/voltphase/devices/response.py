@@ -80,10 +80,9 @@ def fit_response(states: DeviceStates, order: int | None = None) -> FittedRespon
     if order is not None:
         what = f"an order to fit the {len(states)} states of {states.name}"
         order = checks.whole(order, what, least=1, most=len(states) - 1, error=DeviceError)
-    given, unwrapped = _best_fit(states), _best_fit(unwrap(states))
-    if _unpredicted(given) <= _unpredicted(unwrapped):
-        return given if order is None else _fit(states, order)
-    return unwrapped if order is None else _fit(unwrap(states), order)
+    fits = [(each, _best_fit(each)) for each in (states, unwrap(states))]
+    better, fit = min(fits, key=lambda pair: _unpredicted(pair[1]))
+    return fit if order is None else _fit(better, order)
 
 
 def _best_fit(states: DeviceStates) -> FittedResponse:

@@ -66,7 +66,7 @@ class Summary:
             do not count; 2 pi / ``levels`` is the least it can be, 2 pi means that all phases are one.
         duplicates: Number of states that repeat another one's complex value.
         largest_spread: Largest spread of repeated readings of a level; None if none is known.
-        warnings: A plain sentence for each thing worth a look.
+        notes: What is worth a look.
     """
 
     levels: int
@@ -77,7 +77,12 @@ class Summary:
     largest_gap: float
     duplicates: int
     largest_spread: float | None
-    warnings: tuple[str, ...]
+    notes: tuple[Note, ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A plain sentence for each thing worth a look."""
+        return tuple(note.text for note in self.notes)
 
 
 def summary(states: DeviceStates) -> Summary:
@@ -93,14 +98,15 @@ def summary(states: DeviceStates) -> Summary:
         largest_gap=_largest_gap(phase[amplitude > 0]),
         duplicates=_duplicates(states.values()),
         largest_spread=None if states.spread is None else float(np.nanmax(states.spread)),
-        warnings=(),
+        notes=(),
     )
-    return replace(figures, warnings=tuple(note.text for note in _notes(states, figures)))
-
-
-def notes(states: DeviceStates) -> list[Note]:
-    """Return what is worth a look in a table: the warnings of :func:`summary`, each with its kind."""
-    return _notes(states, summary(states))
+    noise = measure_noise(states)
+    notes = (
+        *_of_choice(states, figures),
+        *_of_units(states, figures, noise),
+        *_of_measurement(states, figures.amplitude_range[1], noise),
+    )
+    return replace(figures, notes=notes)
 
 
 def _of_wavelength(states: DeviceStates, wavelength: float | None) -> Iterator[Note]:
@@ -123,35 +129,20 @@ def _of_wavelength(states: DeviceStates, wavelength: float | None) -> Iterator[N
 
 
 def warn_of(device: Device, wavelength: float | None = None, *, doubtful_only: bool = False) -> list[str]:
-    """Warn of what is worth a look in a device's table, or the tables of a panel.
+    """Warn of what is worth a look in a device's tables, also at this wavelength of the light; return the sentences.
 
-    Args:
-        device: Table of states, or panel.
-        wavelength: Wavelength of the light in metres, to compare with that of the device; None compares nothing.
-        doubtful_only: Whether to leave out what describes a sound but limited device.
-
-    Returns:
-        The sentences, each with the name of its table.
+    With ``doubtful_only``, what describes a sound but limited device is left out.
 
     Warns:
         DeviceWarning: for each of them.
     """
     said = []
     for table in {table.digest: table for table in device.tables}.values():
-        for note in (*notes(table), *_of_wavelength(table, wavelength)):
+        for note in (*summary(table).notes, *_of_wavelength(table, wavelength)):
             if note.doubtful or not doubtful_only:
                 said.append(f"device {table.name}: {note.text}")
                 advise(said[-1], DeviceWarning, table.name, note.kind)
     return said
-
-
-def _notes(states: DeviceStates, figures: Summary) -> list[Note]:
-    noise = measure_noise(states)
-    return [
-        *_of_choice(states, figures),
-        *_of_units(states, figures, noise),
-        *_of_measurement(states, figures.amplitude_range[1], noise),
-    ]
 
 
 def _of_choice(states: DeviceStates, figures: Summary) -> Iterator[Note]:

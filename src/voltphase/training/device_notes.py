@@ -9,7 +9,7 @@ from rich.console import Console
 from voltphase.config import Config, DeviceConfig
 from voltphase.core.advice import advise
 from voltphase.devices import Device, DeviceWarning, summary
-from voltphase.devices.summary import closest, notes, warn_of
+from voltphase.devices.summary import closest, warn_of
 from voltphase.training.build import whole_device
 
 # What few states picked out of many can be, and the many need not.
@@ -17,10 +17,7 @@ _OF_THE_CHOICE = ("same", "duplicates", "close")
 
 
 def note_devices(config: Config) -> list[list[str]]:
-    """Warn once of what is worth a look in each device.
-
-    Returns:
-        The notes on each layer's device, for the run's summary.
+    """Warn once of what is worth a look in each device, and return the notes on each layer's, for the run's summary.
 
     Raises:
         DeviceError: as :func:`voltphase.training.build_devices`.
@@ -51,7 +48,7 @@ def _of_choice(device: DeviceConfig, whole: Device) -> Iterator[str]:
     if device.levels is None or device.levels >= len(whole):
         return
     for table in whole.pick(device.levels, device.pick).tables:
-        for note in notes(table):
+        for note in summary(table).notes:
             if note.kind in _OF_THE_CHOICE:
                 text = f"device {table.name}, {device.levels} states picked by {device.pick}: {note.text}"
                 advise(text, DeviceWarning, table.name, note.kind)

@@ -181,11 +181,8 @@ class _Table:
     @classmethod
     def of(cls, table: StateTable) -> _Table:
         columns = (table.control, table.amplitude, table.phase)
-        return cls(table, tuple((c.data_ptr(), _version(c), len(c), c.dtype, c.device) for c in columns))
-
-
-def _version(column: Tensor) -> int:
-    return 0 if column.is_inference() else column._version
+        changes = [0 if column.is_inference() else column._version for column in columns]
+        return cls(table, (*changes, *((c.data_ptr(), len(c), c.dtype, c.device) for c in columns)))
 
 
 @lru_cache(maxsize=256)

@@ -160,9 +160,7 @@ def unwrap(states: DeviceStates, *, dark: float = 0.0) -> DeviceStates:
         + f", largest step left {largest:.3f} rad"
         + (f"; amplitudes up to {dark:g} stepped over" if not bright.all() else "")
     )
-    back = np.empty_like(phase)
-    back[order] = moved
-    return replace(states, phase=back).noting(note)
+    return replace(states, phase=moved[np.argsort(order)]).noting(note)
 
 
 def smooth(states: DeviceStates, window: int = 5, order: int = 2) -> DeviceStates:
@@ -191,16 +189,14 @@ def smooth(states: DeviceStates, window: int = 5, order: int = 2) -> DeviceState
         )
     along = np.argsort(states.control)
     control, values = states.control[along], states.values()[along]
-    changed = np.empty_like(values)
-    for i in range(len(values)):
+    smoothed = np.empty_like(values)
+    for i, level in enumerate(along):
         start = min(max(i - width // 2, 0), len(values) - width)
         near = slice(start, start + width)
         # From this level on and in units of the window: the fit's constant is its value here, and powers stay near 1.
         distance = control[near] - control[i]
         powers = np.vander(distance / max(np.abs(distance).max(), np.finfo(float).tiny), degree + 1, increasing=True)
-        changed[i] = np.linalg.lstsq(powers.astype(np.complex128), values[near], rcond=None)[0][0]
-    smoothed = np.empty_like(changed)
-    smoothed[along] = changed
+        smoothed[level] = np.linalg.lstsq(powers.astype(np.complex128), values[near], rcond=None)[0][0]
     largest = float(np.abs(smoothed - states.values()).max())
     return replace(
         states, amplitude=np.abs(smoothed), phase=states.phase + np.angle(smoothed * np.exp(-1j * states.phase))

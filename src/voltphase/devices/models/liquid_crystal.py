@@ -63,9 +63,8 @@ def tn_slm(
     require_thickness(thickness, wavelength, "thickness", DeviceError)
     require_angles(DeviceError, twist=twist, polariser=polariser, analyser=analyser)
     checks.number(threshold, "a threshold", error=DeviceError)
-    low, high = checks.pair(
-        voltage, "voltage", error=DeviceError, advice="give those of the lowest and the highest level"
-    )
+    advice = "give those of the lowest and the highest level"
+    low, high = checks.pair(voltage, "voltage", error=DeviceError, advice=advice)
     step = math.ceil(FINE / (count - 1))
     applied = np.linspace(low, high, step * (count - 1) + 1)
     extraordinary = ordinary_index + birefringence

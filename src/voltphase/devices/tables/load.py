@@ -61,8 +61,8 @@ def load_table(path: str | Path) -> DeviceStates:
     Columns are separated by commas, semicolons, tabs or spaces, decimals written with a point or a comma, the encoding
     UTF-8, UTF-16 or Windows-1252: as spreadsheets save a table. Lines starting with ``#`` are comments, and of these
     ``# name:``, ``# control_unit:``, ``# source:`` and ``# wavelength:`` (in metres, or with its unit: ``532 nm``) are
-    kept. ``# phase_unit: rad`` vouches for phases of more than 50
-    rad, otherwise taken for degrees. ``# voltphase-device: 1`` is the version of the format.
+    kept. ``# phase_unit: rad`` vouches for phases of more than 50 rad, otherwise taken for degrees.
+    ``# voltphase-device: 1`` is the version of the format.
 
     With a column ``repeat`` (0, 1, 2, ...) a level may come on several lines, all with one control value. Its state is
     the mean of the complex readings, the phase kept on the turn of the level's first line; their standard deviation

@@ -70,9 +70,7 @@ def wavelength_of(notes: Mapping[str, str], path: Path) -> float | None:
         VoltphaseWarning: if it says something that is no wavelength, which is left out.
     """
     text = notes.get("wavelength", "")
-    match = _LENGTH.fullmatch(text)
-    number = None if match is None else as_number(match[1])
-    if match is not None and number is not None:
+    if (match := _LENGTH.fullmatch(text)) and (number := as_number(match[1])) is not None:
         # Divided: nanometres then give the very number that is written in metres.
         metres = number / _PER_METRE[match[2].lower()]
         if SHORTEST_WAVELENGTH <= metres <= LONGEST_WAVELENGTH:

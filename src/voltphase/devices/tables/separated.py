@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,6 +29,12 @@ SEPARATORS: Final[dict[str, str | None]] = {
 _CANDIDATES: Final = ("\t", ";", ",", "|", None)
 # What text that is not Unicode is taken for: Western Windows, of which Latin-1 is nearly a part.
 _GUESS: Final = "cp1252"
+# Byte order marks; that of UTF-16 begins one of UTF-32.
+_MARKS: Final = {
+    "utf-8-sig": codecs.BOM_UTF8,
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
 # Signs of units, which are understood or refused as such: that they were read right is seen by that.
 _UNIT_SIGNS: Final = dict.fromkeys(map(ord, "°µμπ²"))
 # Lines of a table that are looked at to find its separator.
@@ -112,12 +118,8 @@ def _logical(text: str) -> Iterator[tuple[int, str]]:
     while index < len(lines):
         line, end = lines[index], index + 1
         if not is_comment(line) and _is_open(line):
-            joined = line
-            for other in range(index + 1, min(index + _LONGEST_CELL, len(lines))):
-                joined = f"{joined} {lines[other]}"
-                if not _is_open(joined):
-                    line, end = joined, other + 1
-                    break
+            joined = enumerate(accumulate(lines[index : index + _LONGEST_CELL], "{} {}".format), index + 1)
+            line, end = next(((cell, after) for after, cell in joined if not _is_open(cell)), (line, end))
         if line.strip():
             yield index + 1, line.strip(" ")
         index = end
@@ -228,26 +230,12 @@ def _decoded(path: Path, data: bytes, encoding: str | None) -> tuple[str, str]:
 
 
 def _guessed(path: Path, data: bytes) -> tuple[str, str]:
-    for mark, name in (
-        (codecs.BOM_UTF8, "utf-8-sig"),
-        (codecs.BOM_UTF32_LE, "utf-32"),
-        (codecs.BOM_UTF32_BE, "utf-32"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
-        if data.startswith(mark):
-            names = (name,)
-            break
-    else:
-        # Numbers and their separators are ASCII: in UTF-16 every other byte of them is zero.
-        even, odd = data[::2].count(0), data[1::2].count(0)
-        half = len(data) // 4
-        names = ("utf-16-be",) if even > half > odd else ("utf-16-le",) if odd > half > even else ("utf-8", _GUESS)
-    for name in names:
-        try:
+    # Numbers and their separators are ASCII: in UTF-16 every other byte of them is zero.
+    even, odd, half = data[::2].count(0), data[1::2].count(0), len(data) // 4
+    guesses = ["utf-16-be"] if even > half > odd else ["utf-16-le"] if odd > half > even else ["utf-8", _GUESS]
+    for name in [name for name, marks in _MARKS.items() if data.startswith(marks)][:1] or guesses:
+        with suppress(UnicodeDecodeError):
             return data.decode(name), name
-        except UnicodeDecodeError:
-            continue
     raise _not_text(path)
 
 

@@ -44,14 +44,13 @@ def read_sheet(path: Path, data: bytes, sheet: str | None, most: int) -> tuple[s
         name = sheet if sheet is None else _named(list(sheets), sheet, path)
         if name is not None:
             return name, list(_rows(sheets[name], path, most))
-        filled = [(name, list(_rows(each, path, most))) for name, each in sheets.items()]
+        filled = [(name, rows) for name, each in sheets.items() if (rows := list(_rows(each, path, most)))]
     except DeviceError:
         raise
     except Exception as error:  # a damaged workbook fails anywhere in zip, XML and what openpyxl makes of them
         raise DeviceError(
             f"expected a spreadsheet at {path}, but it cannot be read as one ({error!s:.100}): save the sheet as CSV"
         ) from error
-    filled = [(name, rows) for name, rows in filled if rows]
     if not filled:
         raise DeviceError(
             f"expected a table of states in {path}, but there is nothing in it: write a row for each level"

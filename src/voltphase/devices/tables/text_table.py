@@ -144,12 +144,8 @@ def _table(path: Path, lines: Lines, decimal: str | None) -> TextTable:
 
 
 def _notes(comments: list[str]) -> dict[str, str]:
-    notes: dict[str, str] = {}
-    for text in comments:
-        key, colon, value = text.partition(":")
-        if colon:
-            notes["_".join(re.split(r"[\s_-]+", key.strip().lower()))] = value.strip()
-    return notes
+    parts = (text.partition(":") for text in comments)
+    return {"_".join(re.split(r"[\s_-]+", key.strip().lower())): text.strip() for key, colon, text in parts if colon}
 
 
 def _of_sheet(path: Path, data: bytes, form: TableFormat) -> Lines:
