@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from typing import NamedTuple
 from unittest.mock import patch
 
 import numpy as np
@@ -31,33 +32,18 @@ WAVELENGTH, PITCH, DISTANCE, CLASSES, IMAGE = 532e-9, 36e-6, 0.30, 10, 28
 
 @dataclass(frozen=True)
 class Setting:
-    """One cell of the benchmark.
+    """One cell of the benchmark."""
 
-    Attributes:
-        size: Samples along each side of a plane.
-        depth: Number of layers.
-        levels: States of each device.
-        batch: Images in a step.
-        device: Where to compute.
-        seed: Of everything random.
-    """
-
-    size: int = 200
+    size: int = 200  # samples along each side of a plane
     depth: int = 5
     levels: int = 8
     batch: int = 16
-    device: str = "cpu"
+    device: str = "cpu"  # where to compute
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Calls:
-    """What is timed.
-
-    Attributes:
-        train: One training step: forward, backward, Adam.
-        infer: The same batch without gradients.
-    """
+class Calls(NamedTuple):
+    """What is timed: a training step (forward, backward, Adam), and the same batch without gradients."""
 
     train: Callable[[], object]
     infer: Callable[[], object]
@@ -78,22 +64,14 @@ def states(levels: int) -> DeviceStates:
 
 def voltphase_donn(setting: Setting, engine: Engine = "auto") -> Calls:
     """The network a user of voltphase trains, with its default readout."""
-    model = _donn(setting, engine)
-    images = torch.randint(0, 256, (setting.batch, IMAGE, IMAGE), dtype=torch.uint8, device=setting.device)
-    return _calls(model, images, setting)
+    return _calls(_donn(setting, engine), _bytes(setting), setting)
 
 
 def fresh_memory(setting: Setting) -> Calls:
     """:func:`voltphase_donn` with memory from the operating system each time, instead of used again."""
     calls = voltphase_donn(setting)
 
-    def fresh(call: Callable[[], object]) -> Callable[[], object]:
-        def run() -> None:
-            with patch.object(buffers, "_SMALLEST", sys.maxsize):
-                call()
-
-        return run
-
+    fresh = patch.object(buffers, "_SMALLEST", sys.maxsize)  # as a decorator: while the call lasts
     return Calls(fresh(calls.train), fresh(calls.infer))
 
 
@@ -182,12 +160,8 @@ def lightridge(setting: Setting, *, pad: int) -> Calls:
             super().__init__()
             self.layers = nn.ModuleList(layers.DiffractLayer(phase, amplitude, **common) for _ in range(setting.depth))
             self.last = layers.DiffractLayer(phase, amplitude, **common, phase_mod=False)
-            self.detector = layers.Detector(
-                x_loc=[box[0] for box in boxes],
-                y_loc=[box[1] for box in boxes],
-                det_size=boxes[0][2],
-                size=setting.size,
-            )
+            rows, columns = [box[0] for box in boxes], [box[1] for box in boxes]
+            self.detector = layers.Detector(x_loc=rows, y_loc=columns, det_size=boxes[0][2], size=setting.size)
 
         def forward(self, field: Tensor) -> Tensor:
             for layer in self.layers:

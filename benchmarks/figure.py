@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,23 @@ def _load(path: Path) -> list[Row]:
     return [row for row in rows if "train_ms_per_image" in row]
 
 
+def _by_name(rows: list[Row]) -> Iterator[tuple[str, list[Row]]]:
+    for name in dict.fromkeys(row["name"] for row in rows):
+        yield name, [row for row in rows if row["name"] == name]
+
+
+def _column(rows: list[Row], key: str) -> list[Any]:
+    return [row[key] for row in rows]
+
+
+def _ranges(rows: list[Row]) -> list[list[float]]:
+    median, lowest, highest = (_column(rows, f"train_ms_{which}") for which in ("per_image", "lowest", "highest"))
+    return [
+        [m - low for m, low in zip(median, lowest, strict=True)],
+        [h - m for m, h in zip(median, highest, strict=True)],
+    ]
+
+
 def _bars(axes: Axes, rows: list[Row]) -> None:
     axes.set_title("Training step, 200 × 200, 8 levels", fontsize=10)
     names = list(dict.fromkeys(row["name"] for row in rows))
@@ -67,24 +85,19 @@ def _bars(axes: Axes, rows: list[Row]) -> None:
     for index, batch in enumerate(batches):
         chosen = [row for row in rows if row["batch"] == batch]
         places = [names.index(row["name"]) + (index - (len(batches) - 1) / 2) * 0.8 / len(batches) for row in chosen]
-        values = [row["train_ms_per_image"] for row in chosen]
-        spread = [
-            [row["train_ms_per_image"] - row["train_ms_lowest"] for row in chosen],
-            [row["train_ms_highest"] - row["train_ms_per_image"] for row in chosen],
-        ]
+        values = _column(chosen, "train_ms_per_image")
         axes.barh(
             places,
             values,
             height=0.75 / len(batches),
-            xerr=spread,
+            xerr=_ranges(chosen),
             error_kw={"lw": 0.8, "ecolor": "#222222"},
             color=[COLOURS[row["name"]] for row in chosen],
             alpha=[0.45, 0.7, 1.0][-len(batches) :][index],
         )
-        for place, value, high in zip(places, values, (row["train_ms_highest"] for row in chosen), strict=True):
-            axes.text(
-                high * 1.08, place, f"{value:,.{2 if value < 10 else 0}f}  (batch {batch})", va="center", fontsize=7
-            )
+        for place, value, high in zip(places, values, _column(chosen, "train_ms_highest"), strict=True):
+            text = f"{value:,.{2 if value < 10 else 0}f}  (batch {batch})"
+            axes.text(high * 1.08, place, text, va="center", fontsize=7)
     axes.set_xscale("log")
     axes.set_xlim(1, axes.get_xlim()[1] * 9)
     axes.set_yticks(range(len(names)), names, fontsize=8)
@@ -94,16 +107,8 @@ def _bars(axes: Axes, rows: list[Row]) -> None:
 
 def _memory(axes: Axes, rows: list[Row]) -> None:
     axes.set_title("Peak memory of a training step, 200 × 200, 8 levels", fontsize=10)
-    for name in dict.fromkeys(row["name"] for row in rows):
-        chosen = [row for row in rows if row["name"] == name and row.get("peak_memory_mb") is not None]
-        if chosen:
-            axes.plot(
-                [row["batch"] for row in chosen],
-                [row["peak_memory_mb"] for row in chosen],
-                "o-",
-                color=COLOURS[name],
-                label=name,
-            )
+    for name, chosen in _by_name([row for row in rows if row.get("peak_memory_mb") is not None]):
+        axes.plot(_column(chosen, "batch"), _column(chosen, "peak_memory_mb"), "o-", color=COLOURS[name], label=name)
     axes.set(xscale="log", yscale="log", xlabel="batch", ylabel="MB above what importing takes")
     batches = sorted({row["batch"] for row in rows})
     axes.set_xticks(batches, [str(batch) for batch in batches])
@@ -114,11 +119,10 @@ def _memory(axes: Axes, rows: list[Row]) -> None:
 
 def _sizes(axes: Axes, rows: list[Row]) -> None:
     axes.set_title("Training step against size, 8 levels", fontsize=10)
-    for name in dict.fromkeys(row["name"] for row in rows):
-        chosen = [row for row in rows if row["name"] == name]
+    for name, chosen in _by_name(rows):
         axes.plot(
-            [row["size"] for row in chosen],
-            [row["train_ms_per_image"] for row in chosen],
+            _column(chosen, "size"),
+            _column(chosen, "train_ms_per_image"),
             "--" if name.startswith("floor") else "o-",
             color=COLOURS[name],
             lw=2.5 if name == "voltphase" else 1.2,
@@ -135,20 +139,9 @@ def _sizes(axes: Axes, rows: list[Row]) -> None:
 
 def _levels(axes: Axes, rows: list[Row]) -> None:
     axes.set_title("Training step against levels, 200 × 200, batch 500", fontsize=10)
-    for name in dict.fromkeys(row["name"] for row in rows):
-        chosen = [row for row in rows if row["name"] == name]
-        axes.errorbar(
-            [row["levels"] for row in chosen],
-            [row["train_ms_per_image"] for row in chosen],
-            yerr=[
-                [row["train_ms_per_image"] - row["train_ms_lowest"] for row in chosen],
-                [row["train_ms_highest"] - row["train_ms_per_image"] for row in chosen],
-            ],
-            fmt="o-",
-            color=COLOURS[name],
-            label=name,
-            capsize=2,
-        )
+    for name, chosen in _by_name(rows):
+        places, values = _column(chosen, "levels"), _column(chosen, "train_ms_per_image")
+        axes.errorbar(places, values, yerr=_ranges(chosen), fmt="o-", color=COLOURS[name], label=name, capsize=2)
     axes.set(xlabel="levels", ylabel="ms per image")
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=7)

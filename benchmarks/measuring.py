@@ -37,7 +37,8 @@ def measure(names: Sequence[str], setting: Setting, *, rounds: int, longest: flo
         memory: Whether to measure peak memory too, in a process of its own.
     """
     made: dict[str, Calls] = {}
-    rows: dict[str, Row] = {name: _row(name, setting) for name in names}
+    about = {**asdict(setting), "threads": torch.get_num_threads()}
+    rows: dict[str, Row] = {name: {"name": name, **about} for name in names}
     for name in names:
         torch.manual_seed(setting.seed)
         try:
@@ -92,14 +93,11 @@ def own_peak(name: str, setting: Setting) -> float:
     small.train()
     if setting.device != "cpu":
         torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.max_memory_allocated()
-    else:
-        before = _resident()
-    calls = CONTENDERS[name](setting)
+    peak = _resident if setting.device == "cpu" else torch.cuda.max_memory_allocated
+    before, calls = peak(), CONTENDERS[name](setting)
     calls.train()
     calls.train()
-    after = _resident() if setting.device == "cpu" else torch.cuda.max_memory_allocated()
-    return (after - before) / 1e6
+    return (peak() - before) / 1e6
 
 
 def machine(device: str) -> dict[str, Any]:
@@ -123,10 +121,6 @@ def _resident() -> float:
     return peak if platform.system() == "Darwin" else peak * 1024
 
 
-def _row(name: str, setting: Setting) -> Row:
-    return {"name": name, **asdict(setting), "threads": torch.get_num_threads()}
-
-
 def _summary(kind: str, seconds: list[float], batch: int) -> Row:
     per_image = sorted(1e3 * s / batch for s in seconds)
     return {
@@ -138,10 +132,9 @@ def _summary(kind: str, seconds: list[float], batch: int) -> Row:
 
 
 def _time(call: Callable[[], object], device: str) -> float:
-    if device != "cpu":
-        torch.cuda.synchronize()
+    wait = torch.cuda.synchronize if device != "cpu" else lambda: None
+    wait()
     start = time.perf_counter()
     call()
-    if device != "cpu":
-        torch.cuda.synchronize()
+    wait()
     return time.perf_counter() - start

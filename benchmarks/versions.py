@@ -24,16 +24,10 @@ HERE = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Case:
-    """A training step to compare.
-
-    Attributes:
-        method: Method of propagation.
-        size: Samples along each side of a plane.
-        batch: Images in a step.
-    """
+    """A training step to compare."""
 
     method: str
-    size: int
+    size: int  # samples along each side of a plane
     batch: int
 
 
@@ -56,14 +50,8 @@ class Version:
     def __init__(self, root: Path, threads: int) -> None:
         paths = os.pathsep.join((str(root / "src"), str(root)))
         environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": str(threads)}
-        self._process = subprocess.Popen(
-            [sys.executable, __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=root,
-            env=environment,
-        )
+        pipe, command = subprocess.PIPE, [sys.executable, __file__]
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root, env=environment)
 
     def ask(self, what: str, case: Case) -> float:
         """Return the seconds of a training step, or the bytes that training needs at its peak.

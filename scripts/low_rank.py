@@ -35,6 +35,8 @@ LEFT = 1e-6
 SIZES = (32, 48, 64, 100, 128, 200, 256)
 # Sine of the steepest angle of a pitch, along an axis; the distance is such that it crosses half the plane.
 SINES = (0.01, 0.03, 0.1, 0.2)
+COLUMNS = ("size", "sine", "paraxial_phase_error", "terms", "left")
+COLUMNS += ("low_rank_error", "fft_error", "low_rank_ms", "fft_ms")
 
 
 class LowRank:
@@ -105,23 +107,10 @@ def main() -> None:
                 float(torch.linalg.vector_norm(engine(single) - expected) / torch.linalg.vector_norm(expected))
                 for engine in (low, fft)
             ]
-            rows.append(
-                {
-                    "size": size,
-                    "sine": sine,
-                    "paraxial_phase_error": geometry.paraxial_phase_error(),
-                    "terms": low.terms,
-                    "left": low.left,
-                    "low_rank_error": errors[0],
-                    "fft_error": errors[1],
-                    "low_rank_ms": times[low],
-                    "fft_ms": times[fft],
-                }
-            )
-            out(f"{size:5d}{sine:7.2f}{geometry.paraxial_phase_error():12.3g} rad{low.terms:7d}{low.left:9.0e}")
-            out(
-                f"{errors[0]:10.0e}{errors[1]:11.0e}{times[low]:9.4f}{times[fft]:9.4f}{times[fft] / times[low]:16.2f}\n"
-            )
+            values = size, sine, geometry.paraxial_phase_error(), low.terms, low.left, *errors, times[low], times[fft]
+            rows.append(dict(zip(COLUMNS, values, strict=True)))
+            line = "{:5d}{:7.2f}{:12.3g} rad{:7d}{:9.0e}{:10.0e}{:11.0e}{:9.4f}{:9.4f}{:16.2f}\n"
+            out(line.format(*values, times[fft] / times[low]))
     if options.json is not None:
         settings = {"batch": options.batch, "threads": options.threads, "repeats": options.repeats}
         about = {"settings": settings, "versions": versions(), "hardware": hardware(torch.device("cpu"))}

@@ -17,7 +17,6 @@ from voltphase.reproduction import sizes
 if TYPE_CHECKING:
     from voltphase.reproduction.registry import Experiment
     from voltphase.sweeps.results import ResultFolder
-    from voltphase.sweeps.runner import SweepSummary
     from voltphase.sweeps.runs import Run
 
 _MEASURED = Path("devices") / "tn-slm-phase.csv"
@@ -156,15 +155,15 @@ def _train(
     if threads is not None:
         torch.set_num_threads(threads)
     terminal = console()
-    summary = run_all(
-        runs,
-        folder,
-        say=say,
-        about={"preset": size.name},
-        minutes=minutes,
-        console=terminal if terminal.is_terminal else None,
-    )
-    _say_summary(summary, len(runs))
+    progress = terminal if terminal.is_terminal else None
+    summary = run_all(runs, folder, say=say, about={"preset": size.name}, minutes=minutes, console=progress)
+    say(f"{len(summary.finished)} of {len(runs)} runs are done")
+    if summary.elsewhere:
+        say(f"{len(summary.elsewhere)} are being run by others")
+    if summary.left:
+        say(f"{len(summary.left)} are left: the same command goes on with them")
+    for run, reason in summary.failed:
+        say_error(f"failed: {run.experiment} {run.name}: {reason}")
     if not size.conclusive:
         say(sizes.INCONCLUSIVE)
     return bool(summary.failed)
@@ -180,13 +179,3 @@ def _measured_device(given: Path | None, data_dir: Path | None) -> Path | None:
     if given is not None:
         load(given)  # what is wrong with it is said once, before any run is begun
     return given
-
-
-def _say_summary(summary: SweepSummary, count: int) -> None:
-    say(f"{len(summary.finished)} of {count} runs are done")
-    if summary.elsewhere:
-        say(f"{len(summary.elsewhere)} are being run by others")
-    if summary.left:
-        say(f"{len(summary.left)} are left: the same command goes on with them")
-    for run, reason in summary.failed:
-        say_error(f"failed: {run.experiment} {run.name}: {reason}")

@@ -5,19 +5,18 @@ from __future__ import annotations
 import voltphase.core.surroundings  # noqa: F401 - before anything here imports matplotlib
 
 # isort: split
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Literal
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from voltphase.reporting.style import ACCENT, INK, MUTED, SECOND, new_figure
 from voltphase.reproduction.charts import COLOURS, curves_of, draw_curves, dumbbells, legend, shared_legend
 from voltphase.reproduction.markdown import TEST
-from voltphase.reproduction.ours import interpretations
-from voltphase.reproduction.ours.study import at_best_rate
-from voltphase.reproduction.ours.study_drawing import draw_study
+from voltphase.reproduction.ours import interpretations, study
 from voltphase.reproduction.paper import figure2, figure3, figure4, table1, table2
 from voltphase.sweeps.confidence import CUTS
 from voltphase.sweeps.results import Outcomes
@@ -76,7 +75,7 @@ def draw_pitch(outcomes: Outcomes) -> Figure:
     for colour, data in zip(COLOURS, outcomes.distinct("data"), strict=False):
         for states, (style, name) in _STATES.items():
             here = outcomes.where(data=data, states=states)
-            means = {pitch: at_best_rate(here.where(pitch=pitch)).mean(*TEST) for pitch in here.distinct("pitch")}
+            means = {pitch: study.at_best_rate(here.where(pitch=pitch)).mean(*TEST) for pitch in here.distinct("pitch")}
             known = {pitch: mean for pitch, mean in means.items() if mean is not None}
             if known:
                 axes.plot(list(known), list(known.values()), style, color=colour, label=f"{data}{name}")
@@ -210,6 +209,96 @@ def draw_figure4(outcomes: Outcomes) -> Figure:
         axes.grid(axis="y")
     legend(time)
     return figure
+
+
+def draw_study(outcomes: Outcomes) -> Figure:
+    """Draw a row of panels a data set: accuracy against images seen, states, learning rate and lambda."""
+    sets = outcomes.distinct("data")
+    figure = new_figure(14.5, 3.3 * len(sets) + 0.2)
+    panels = figure.subplots(len(sets), 4, squeeze=False)
+    for row, data in zip(panels, sets, strict=True):
+        here = outcomes.where(data=data)
+        _against_images(row[0], here)
+        _against_levels(row[1], here)
+        _against_rate(row[2], here)
+        if here.where(part="sweep"):
+            _against_lambda(row[3], here)
+        else:
+            row[3].remove()
+        row[0].set_ylabel(f"{data}\ntest accuracy, deployed states")
+        for axes in row:
+            axes.grid(axis="y")
+    return figure
+
+
+def _against_images(axes: Axes, outcomes: Outcomes) -> None:
+    part = outcomes.where(part="recipes", levels=study.LEVELS)
+    for colour, recipe in zip(COLOURS, part.distinct("recipe"), strict=False):
+        here = part.where(recipe=recipe)
+        images = here.mean("summary", "train_images")
+        if images is not None:
+            draw_curves(axes, curves_of(here, "test_accuracy"), colour, recipe, per_epoch=images / 1e3)
+    _level(axes, study.at_best_rate(outcomes.where(part="ceiling")), MUTED, ":", "free phases, at the end")
+    axes.set(title=f"Recipes, {study.LEVELS} states", xlabel="training images seen, thousands")
+    legend(axes)
+
+
+def _against_levels(axes: Axes, outcomes: Outcomes) -> None:
+    part = outcomes.where(part="recipes")
+    levels = part.distinct("levels")
+    for colour, recipe in zip(COLOURS, part.distinct("recipe"), strict=False):
+        _line(axes, part.where(recipe=recipe), "levels", colour, recipe)
+    _log_axis(axes, levels)
+    axes.set(title="Recipes", xlabel="states of the device")
+    legend(axes)
+
+
+def _against_rate(axes: Axes, outcomes: Outcomes) -> None:
+    part = outcomes.where(part="baselines")
+    for colour, method in zip(COLOURS, part.distinct("method"), strict=False):
+        name, nearest = method.split()
+        _line(axes, part.where(method=method), "rate", colour, f"{name.upper()}, nearest in {nearest}")
+    default = outcomes.where(part="recipes", recipe="default", levels=study.LEVELS)
+    _level(axes, default, MUTED, "--", "default recipe")
+    _log_axis(axes, part.distinct("rate"))
+    axes.set(title=f"Baselines, {study.LEVELS} states", xlabel="learning rate")
+    legend(axes)
+
+
+def _against_lambda(axes: Axes, outcomes: Outcomes) -> None:
+    part = outcomes.where(part="sweep")
+    for colour, depth in zip(COLOURS, part.distinct("depth"), strict=False):
+        here = part.where(depth=depth)
+        _line(axes, here, "lambda", colour, f"depth {depth}")
+        _level(axes, here.where(variant="automatic"), colour, "--")
+    flat = outcomes.where(part="flat", readout="contrast of pairs")
+    _line(axes, flat, "lambda", MUTED, "default")
+    _log_axis(axes, (0.1, 1, 10, 100))
+    axes.set_xlim(0.04, 200)
+    axes.set(title="λ by hand (dashed: calibrated instead)", xlabel="λ")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower left")
+
+
+def _level(axes: Axes, outcomes: Outcomes, colour: str, style: Literal[":", "--"], label: str | None = None) -> None:
+    mean = outcomes.mean(*TEST)
+    if mean is not None:
+        axes.axhline(mean, color=colour, linestyle=style, linewidth=1.2, label=label)
+
+
+def _log_axis(axes: Axes, ticks: Sequence[float]) -> None:
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+
+
+def _line(axes: Axes, outcomes: Outcomes, label: str, colour: str, name: str) -> None:
+    """Draw means of the test accuracy over a label, with the spread over seeds."""
+    each = {value: outcomes.where(**{label: value}) for value in sorted(outcomes.distinct(label))}
+    found = [(value, here.mean(*TEST), here.spread(*TEST) or 0.0) for value, here in each.items() if here.results]
+    if found:
+        values, means, spreads = zip(*found, strict=True)
+        axes.errorbar(values, means, yerr=spreads, fmt="o-", ms=4, color=colour, label=name)
 
 
 DRAWINGS: Final[dict[str, Callable[[Outcomes], Figure]]] = {

@@ -40,3 +40,8 @@ def automatic(depth: int, epochs: int) -> dict[str, Any]:
     """Return the paper's recipe with the readout's scale set by the first batch instead of a lambda."""
     calibrated = {"task.scale": "calibrated", "training.scale_learning_rate": 0.0}
     return {**paper_recipe(depth, 1.0, epochs), **calibrated}
+
+
+def free_phases(rate: float) -> dict[str, Any]:
+    """Return the settings of pixels with any phase, learned at a rate of their own."""
+    return {"codesign.relaxation.name": "unconstrained", "training.learning_rate": rate}

@@ -74,7 +74,12 @@ def _interrupts_ignored() -> Iterator[None]:
 def _work(sender: Connection, config: Config, folder: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        sender.send(_train_and_measure(config, folder))
+        on_gpu = torch.cuda.is_available() and config.training.accelerator != "cpu"
+        before = 0 if on_gpu else _status("VmRSS")
+        # A measurement that was interrupted starts again.
+        train(config, folder, overwrite=True)
+        peak = torch.cuda.max_memory_allocated() if on_gpu else _status("VmHWM")
+        sender.send({"peak_bytes": peak, "bytes_before": before, "memory_of": "gpu" if on_gpu else "process"})
     except Exception as error:
         sender.send(error)
 
@@ -84,16 +89,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
-
-
-def _train_and_measure(config: Config, folder: Path) -> dict[str, Any]:
-    on_gpu = torch.cuda.is_available() and config.training.accelerator != "cpu"
-    before = _status("VmRSS")
-    # A measurement that was interrupted starts again.
-    train(config, folder, overwrite=True)
-    if on_gpu:
-        return {"peak_bytes": torch.cuda.max_memory_allocated(), "bytes_before": 0, "memory_of": "gpu"}
-    return {"peak_bytes": _status("VmHWM"), "bytes_before": before, "memory_of": "process"}
 
 
 def _status(field: str) -> int | None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
@@ -67,7 +66,7 @@ class ResultFolder:
 
     def outcomes(self, runs: Iterable[Run]) -> Outcomes:
         """Return the runs with their results, as far as there are any."""
-        return Outcomes([Outcome(run, self.read(run)) for run in runs])
+        return Outcomes(Outcome(run, self.read(run)) for run in runs)
 
 
 class _Summary(Summary):
@@ -130,39 +129,20 @@ def public_settings(config: Config) -> dict[str, Any]:
     return {key: value for key, value in content.items() if value is not None}
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """A run and, if it is finished, its result.
-
-    Attributes:
-        run: The run.
-        result: What its JSON file holds; None if it is not finished.
-    """
+class Outcome(NamedTuple):
+    """A run and, if it is finished, its result: what its JSON file holds."""
 
     run: Run
     result: dict[str, Any] | None
 
 
-class Outcomes(Sequence[Outcome]):
-    """Runs with their results, to choose from by label.
-
-    Args:
-        outcomes: The runs, in the order in which tables show them.
-    """
-
-    def __init__(self, outcomes: Sequence[Outcome]) -> None:
-        self._outcomes = list(outcomes)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._outcomes[index]
-
-    def __len__(self) -> int:
-        return len(self._outcomes)
+class Outcomes(list[Outcome]):
+    """Runs with their results, in the order in which tables show them, to choose from by label."""
 
     def where(self, **labels: Label) -> Outcomes:
         """Return those with these labels; ``lambda_`` stands for the label ``lambda``."""
         wanted = {key.rstrip("_"): value for key, value in labels.items()}
-        return Outcomes([one for one in self if all(one.run.labels.get(k) == v for k, v in wanted.items())])
+        return Outcomes(one for one in self if all(one.run.labels.get(k) == v for k, v in wanted.items()))
 
     def distinct(self, label: str) -> list[Any]:
         """Return the values of a label, in the order they come."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 
 import numpy as np
@@ -39,10 +39,10 @@ def band_kernel(rows: Reals, columns: Reals, pitch: tuple[float, float], wavelen
     light, z = 1 / wavelength, abs(distance)
     corner = light**2 - edge_y**2 - edge_x**2
     turning = math.sqrt(max(light**2 - edge_x**2, 0.0))
-    f_y, weight_y = _nodes([0, min(turning, edge_y), min(light, edge_y), edge_y], _farthest(rows), z, corner)
+    f_y, weight_y = _nodes([0, min(turning, edge_y), min(light, edge_y), edge_y], rows, z, corner)
 
     def across(f: Reals, grazing: float) -> Field:
-        f_x, weight_x = _nodes([0, min(grazing, edge_x), edge_x], _farthest(columns), z, corner)
+        f_x, weight_x = _nodes([0, min(grazing, edge_x), edge_x], columns, z, corner)
         axial = np.sqrt(np.asarray(light**2 - f[:, None] ** 2 - f_x**2, dtype=np.complex128))
         to_columns = np.cos(2 * math.pi * f_x[:, None] * columns).astype(np.complex128)
         return (np.exp(2j * math.pi * z * axial) * weight_x) @ to_columns
@@ -79,20 +79,8 @@ def pixel_kernel(
     return kernel if distance > 0 else kernel.conj()
 
 
-def point_kernel(rows: Reals, columns: Reals, pitch: tuple[float, float], wavelength: float, distance: float) -> Field:
-    """Return the first Rayleigh-Sommerfeld integral of a sample that is a point with the weight of its area.
-
-    Args:
-        rows: Displacements along y in metres, 1-D.
-        columns: Displacements along x in metres, 1-D.
-        pitch: Pitch of the samples in metres, (y, x).
-        wavelength: Wavelength in metres.
-        distance: Distance between the planes in metres, above zero.
-    """
-    wave_number = 2 * math.pi / wavelength
-    r = np.sqrt(rows[:, None] ** 2 + columns**2 + distance**2)
-    light = distance * np.exp(1j * wave_number * r) * (1 / r - 1j * wave_number) / (2 * math.pi * r**2)
-    return light * (pitch[0] * pitch[1])
+#: The integral of a sample that is a point with the weight of its area: a pixel with one node, its middle.
+point_kernel = partial(pixel_kernel, parts=1)
 
 
 def direct_sum(field: Field, source: Grid, target: Grid, kernel: Callable[[Reals, Reals], Field]) -> Field:
@@ -115,16 +103,12 @@ def direct_sum(field: Field, source: Grid, target: Grid, kernel: Callable[[Reals
     return np.stack(rows, axis=-2)
 
 
-def _farthest(displacements: Reals) -> float:
-    return float(np.abs(displacements).max())
-
-
-def _nodes(ends: Sequence[float], reach: float, distance: float, corner: float) -> tuple[Reals, Reals]:
+def _nodes(ends: Sequence[float], displacements: Reals, distance: float, corner: float) -> tuple[Reals, Reals]:
     """Return frequencies and weights: in each part as many as its phase turns need, denser towards its ends.
 
     ``corner`` is the square of the steepest light's axial frequency, below zero if that is evanescent.
     """
-    frequencies, weights = [], []
+    frequencies, weights, reach = [], [], float(np.abs(displacements).max())
     for start, end in pairwise(ends):
         if end <= start:
             continue

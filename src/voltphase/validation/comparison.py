@@ -17,7 +17,7 @@ CLOSED_FORM = 1e-3
 ROUNDING = 1e-10
 ADJOINT = 1e-12
 
-Reals = NDArray[np.float64]
+Reals = NDArray[np.float64] | Tensor
 
 
 @dataclass(frozen=True)
@@ -79,17 +79,8 @@ class Curve:
     points: tuple[Reals, Reals]
 
 
-@dataclass(frozen=True)
-class CaseResult:
-    """What one case found.
-
-    Args:
-        comparisons: The comparisons, in the order of the table.
-        curves: The curves of the figure.
-    """
-
-    comparisons: Sequence[Comparison]
-    curves: Sequence[Curve] = ()
+#: What one case found: comparisons in the order of the table, and curves of the figure.
+Findings = Sequence[Comparison | Curve]
 
 
 def worst(found: Tensor, expected: Tensor) -> float:
@@ -105,8 +96,3 @@ def relative(found: Tensor, expected: Tensor) -> float:
 def largest(errors: Sequence[float]) -> float:
     """Return the largest error, or NaN if there is one: Python's ``max`` drops it, and a broken case would pass."""
     return float(np.max(errors))
-
-
-def array(values: Tensor) -> Reals:
-    """Return a real tensor as an array for a curve."""
-    return values.detach().double().numpy()

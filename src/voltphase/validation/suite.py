@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from voltphase.core.errors import OutputError
@@ -23,9 +23,9 @@ from voltphase.validation.cases import (
     straight_edge,
     talbot,
 )
-from voltphase.validation.comparison import CaseResult, Comparison, Curve
+from voltphase.validation.comparison import Comparison, Curve, Findings
 
-CASES: tuple[Callable[[], CaseResult], ...] = (
+CASES: tuple[Callable[[], Findings], ...] = (
     circular_aperture.compare,
     airy_pattern.compare,
     square_aperture.compare,
@@ -63,16 +63,12 @@ def run(out: Path | None = None) -> list[Comparison]:
     with warnings.catch_warnings():
         # Of what rough light would be off by: most cases have smooth light, and each says what it is off by.
         warnings.simplefilter("ignore", SamplingWarning)
-        results = [case() for case in CASES]
-    comparisons = [comparison for result in results for comparison in result.comparisons]
+        findings = [one for case in CASES for one in case()]
+    comparisons = [one for one in findings if isinstance(one, Comparison)]
     if out is not None:
-        _write(out, comparisons, [curve for result in results for curve in result.curves])
+        from voltphase.validation.figure import draw
+
+        write_json(out / "validation.json", [comparison.as_json() for comparison in comparisons])
+        with atomic_path(out / "validation.png") as temporary:
+            temporary.write_bytes(draw(comparisons, [one for one in findings if isinstance(one, Curve)]))
     return comparisons
-
-
-def _write(out: Path, comparisons: Sequence[Comparison], curves: Sequence[Curve]) -> None:
-    from voltphase.validation.figure import draw
-
-    write_json(out / "validation.json", [comparison.as_json() for comparison in comparisons])
-    with atomic_path(out / "validation.png") as temporary:
-        temporary.write_bytes(draw(comparisons, curves))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from voltphase.config import Config
 from voltphase.reproduction.markdown import TEST, difference, files_agree, ours, paper, table
 from voltphase.reproduction.ours.study import at_best_rate
 from voltphase.reproduction.paper import table1
-from voltphase.reproduction.recipes import sized_run
+from voltphase.reproduction.recipes import free_phases, sized_run
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
 from voltphase.sweeps.runs import Run
@@ -18,17 +17,11 @@ NAME: Final = "reach"
 TITLE: Final = "One layer by its pitch, with the default recipe"
 
 
-@dataclass(frozen=True)
-class PitchSizes:
-    """How much of the pitch sweep is run.
-
-    Attributes:
-        epochs: Number of epochs of each run.
-        pitches: Pitches to try, in metres, from coarse to fine.
-    """
+class PitchSizes(NamedTuple):
+    """How much of the pitch sweep is run."""
 
     epochs: int
-    pitches: tuple[float, ...] = (36e-6, 28e-6, 20e-6, 14e-6)
+    pitches: tuple[float, ...] = (36e-6, 28e-6, 20e-6, 14e-6)  # from coarse to fine
 
 
 SIZES: Final = {"smoke": PitchSizes(2, (36e-6, 20e-6)), "cpu": PitchSizes(20), "paper": PitchSizes(8)}
@@ -49,13 +42,9 @@ def runs(size: Size) -> list[Run]:
         for pitch, labels, settings in [
             *((pitch, {"states": "even"}, {}) for pitch in own.pitches),
             *((pitch, {"states": "spread"}, {"device.pick": "spread"}) for pitch in ends),
-            *((ends[0], {"states": "free", "rate": rate}, _free(rate)) for rate in size.free_rates),
+            *((ends[0], {"states": "free", "rate": rate}, free_phases(rate)) for rate in size.free_rates),
         ]
     ]
-
-
-def _free(rate: float) -> dict[str, Any]:
-    return {"codesign.relaxation.name": "unconstrained", "training.learning_rate": rate}
 
 
 def samples(config: Config) -> float:

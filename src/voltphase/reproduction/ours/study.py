@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from voltphase.devices.states import Pick
 from voltphase.reproduction.markdown import MISSING, TEST, files_agree, from_files, ours, table
-from voltphase.reproduction.recipes import automatic, paper_recipe, sized_run
+from voltphase.reproduction.recipes import automatic, free_phases, paper_recipe, sized_run
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
 from voltphase.sweeps.runs import Label, Run
@@ -16,7 +15,7 @@ from voltphase.sweeps.runs import Label, Run
 NAME: Final = "study"
 TITLE: Final = "A default worth having"
 
-_LEVELS: Final = 8
+LEVELS: Final = 8
 
 #: The default recipe and what it is compared with, as changes to it.
 ALTERNATIVES: Final[dict[str, dict[str, Any]]] = {
@@ -74,28 +73,17 @@ MIXED: Final[tuple[tuple[str | None, int], ...]] = (
 _PARAMETERS: Final = {"phase-change": {"wavelength": 1550e-9}}
 
 
-@dataclass(frozen=True)
-class StudySizes:
-    """How much of the study is run.
-
-    Attributes:
-        default_epochs: Number of epochs of the default recipe.
-        paper_epochs: Number of epochs of the paper's recipe.
-        search_epochs: Number of epochs of changes to the default recipe, lambdas and orders, compared side by side.
-        seeds: How often a result that is a mean and a spread is repeated.
-        pick_seeds: How often the ways to pick states are compared, which differ by little.
-        levels: Numbers of states.
-        lambdas: Lambdas to try.
-        rates: Learning rates to try. What is learned is another quantity for each method: each is judged at its best.
-    """
+class StudySizes(NamedTuple):
+    """How much of the study is run."""
 
     default_epochs: int
     paper_epochs: int
-    search_epochs: int
-    seeds: int
-    pick_seeds: int
+    search_epochs: int  # of changes to the default recipe, lambdas and orders, compared side by side
+    seeds: int  # of results that are a mean and a spread
+    pick_seeds: int  # of the ways to pick states, which differ by little
     levels: tuple[int, ...] = (2, 4, 8, 16, 64, 256)
     lambdas: tuple[float, ...] = (0.9, 1.8, 3.0, 5.0, 9.0, 20.0, 90.0)
+    # What is learned is another quantity for each method: each is judged at its best learning rate.
     rates: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 
@@ -133,6 +121,7 @@ def runs(size: Size) -> list[Run]:
 
 
 _Part = tuple[str, Mapping[str, Label], dict[str, Any]]
+_Cell = Callable[[Outcomes], str]
 
 
 def _of_seed(size: Size, own: StudySizes, seed: int, *, first: bool) -> Iterator[_Part]:
@@ -142,11 +131,10 @@ def _of_seed(size: Size, own: StudySizes, seed: int, *, first: bool) -> Iterator
     paper = paper_recipe(depth, size.best_lambda(depth), own.paper_epochs)
     for levels in own.levels:
         yield "recipes", {"recipe": "default", "levels": levels}, {**default, **_device(levels)}
-    yield "recipes", {"recipe": "paper", "levels": _LEVELS}, {**paper, **_device(_LEVELS)}
+    yield "recipes", {"recipe": "paper", "levels": LEVELS}, {**paper, **_device(LEVELS)}
     yield "binary", {"recipe": "default"}, {**default, "device.model": "ferroelectric", "device.levels": 2}
     for rate in own.rates if searched else size.free_rates:
-        free = {"codesign.relaxation.name": "unconstrained", "training.learning_rate": rate}
-        yield "ceiling", {"recipe": "unconstrained", "rate": rate}, {**default, **free}
+        yield "ceiling", {"recipe": "unconstrained", "rate": rate}, {**default, **free_phases(rate)}
     for method in BASELINES:
         best = size.best_rates[method]
         for rate in own.rates if searched else (best,):
@@ -204,29 +192,40 @@ def _device(levels: int) -> dict[str, Any]:
 
 def report(outcomes: Outcomes) -> str:
     """Return a table for each part."""
-    search = outcomes.where(part="alternatives")[0].run.settings["training.epochs"]
-    return "\n".join(
-        f"{sentence.format(search=search)}\n\n{part(outcomes)}"
-        for sentence, part in (
-            ("Recipes by the number of states, all layers on one device:", _recipes),
-            (
-                "The default recipe against free phases at their best learning rate: at 8 states, with binary phase "
-                "(a ferroelectric device), and with a device of its own on each layer:",
-                _ceiling,
-            ),
-            (
-                "The default recipe with one layer and with all, by how its 8 states are picked from those measured:",
-                _picks,
-            ),
-            ("Free phases at each learning rate:", _free),
-            ("Baselines at 8 states, at each learning rate:", _baselines),
-            ("PTQ and QAT as in figure 3 with a calibrated scale in place of λ, in {search} epochs:", _calibrated),
-            ("PTQ and QAT by the order of the response they are trained with, in {search} epochs:", _orders),
-            ("The default recipe at 8 states and others beside it, in {search} epochs:", _alternatives),
-            ("λ over two decades with the readout's scale calibrated, the default recipe in {search} epochs:", _flat),
-            ("λ by hand against a calibrated scale, the paper's recipe otherwise, in {search} epochs:", _sweep),
-        )
-    )
+    parts = {part: outcomes.where(part=part) for part in outcomes.distinct("part")}
+    search = f"in {parts['alternatives'][0].run.settings['training.epochs']} epochs"
+    gain, rate = "λ = {:g}".format, "rate {:g}".format
+    tables = {
+        "Recipes by the number of states, all layers on one device": _recipes(parts["recipes"]),
+        "The default recipe against free phases at their best learning rate: at 8 states, with binary phase "
+        "(a ferroelectric device), and with a device of its own on each layer": _ceiling(outcomes),
+        "The default recipe with one layer and with all, by how its 8 states are picked from those "
+        "measured": _side_by_side(
+            parts["picks"], ("data", "depth"), "pick", more={"spread ahead, points": _spread_ahead}
+        ),
+        "Free phases at each learning rate": _side_by_side(parts["ceiling"], ("data",), "rate", rate, files=False),
+        "Baselines at 8 states, at each learning rate": _baselines(outcomes, rate),
+        f"PTQ and QAT as in figure 3 with a calibrated scale in place of λ, {search}": _side_by_side(
+            parts["calibrated"], ("data",), "method"
+        ),
+        f"PTQ and QAT by the order of the response they are trained with, {search}": _side_by_side(
+            parts["orders"],
+            ("method",),
+            "order",
+            lambda order: order if isinstance(order, str) else f"order {order}",
+            more={"which is order": _chosen_orders},
+        ),
+        f"The default recipe at 8 states and others beside it, {search}": _side_by_side(
+            parts["alternatives"], ("recipe",), "data", titles=("change",)
+        ),
+        f"λ over two decades with the readout's scale calibrated, the default recipe {search}": _side_by_side(
+            parts["flat"], ("data", "readout"), "lambda", gain
+        ),
+        f"λ by hand against a calibrated scale, the paper's recipe otherwise, {search}": _side_by_side(
+            parts["sweep"], ("data", "depth"), "lambda", gain, more={"automatic": _automatic}
+        ),
+    }
+    return "\n".join(f"{sentence}:\n\n{shown}" for sentence, shown in tables.items())
 
 
 def at_best_rate(outcomes: Outcomes) -> Outcomes:
@@ -235,22 +234,59 @@ def at_best_rate(outcomes: Outcomes) -> Outcomes:
     return max(by_rate, key=lambda here: here.mean(*TEST) or 0.0, default=outcomes)
 
 
-def _across(outcomes: Outcomes, label: str, values: Sequence[Label]) -> list[str]:
-    return [ours(outcomes.where(**{label: value}), *TEST) for value in values]
+def _side_by_side(
+    part: Outcomes,
+    lines: Sequence[str],
+    across: str,
+    name: Callable[[Any], str] = str,
+    *,
+    titles: Sequence[str] = (),
+    more: Mapping[str, _Cell] | None = None,
+    files: bool = True,
+) -> str:
+    """Return test accuracies: a line for each combination of the labels ``lines``, a column for each ``across``."""
+    values, cells = part.distinct(across), {**(more or {}), **({"from files": files_agree} if files else {})}
+    rows = [
+        [
+            *map(str, labels),
+            *(ours(here.where(**{across: value}), *TEST) for value in values),
+            *(cell(here) for cell in cells.values()),
+        ]
+        for *labels, here in part.by(*lines)
+    ]
+    return table([*(titles or lines), *map(name, values), *cells], rows)
 
 
-def _points(number: float | None, other: float | None) -> str:
-    return MISSING if number is None or other is None else f"{100 * (number - other):+.2f}"
+def _points(outcomes: Outcomes, others: Outcomes) -> str:
+    mean, other = outcomes.mean(*TEST), others.mean(*TEST)
+    return MISSING if mean is None or other is None else f"{100 * (mean - other):+.2f}"
 
 
-def _recipes(outcomes: Outcomes) -> str:
-    part, rows = outcomes.where(part="recipes"), []
-    levels = part.distinct("levels")
+def _spread_ahead(outcomes: Outcomes) -> str:
+    return _points(outcomes.where(pick="spread"), outcomes.where(pick="even"))
+
+
+def _automatic(outcomes: Outcomes) -> str:
+    return ours(outcomes.where(variant="automatic"), *TEST)
+
+
+def _chosen_orders(outcomes: Outcomes) -> str:
+    results = outcomes.where(order=_CHOSEN).results
+    fitted = {device["response"]["order"] for result in results for device in result["summary"]["devices"]}
+    return ", ".join(map(str, sorted(fitted))) or MISSING
+
+
+def _recipes(part: Outcomes) -> str:
+    rows, levels = [], part.distinct("levels")
     for data, recipe, here in part.by("data", "recipe"):
         name = f"{recipe}, {here[0].run.settings['training.epochs']} epochs"
-        rows.append([data, name, *_across(here, "levels", levels), files_agree(here)])
+        rows.append([data, name, *(ours(here.where(levels=k), *TEST) for k in levels), files_agree(here)])
     heading = (f"{k} states{', modelled' if k > _MOST_MEASURED else ''}" for k in levels)
     return table(["data", "recipe", *heading, "from files"], rows)
+
+
+def _default(outcomes: Outcomes, data: Label) -> Outcomes:
+    return outcomes.where(part="recipes", recipe="default", levels=LEVELS, data=data)
 
 
 def _ceiling(outcomes: Outcomes) -> str:
@@ -258,78 +294,17 @@ def _ceiling(outcomes: Outcomes) -> str:
     for data, here in outcomes.by("data"):
         free = at_best_rate(here.where(part="ceiling"))
         row = [data, ours(free, *TEST)]
-        default = here.where(part="recipes", recipe="default", levels=_LEVELS)
-        for reached in (default, here.where(part="binary"), here.where(part="mixed")):
-            row += [ours(reached, *TEST), from_files(reached), _points(reached.mean(*TEST), free.mean(*TEST))]
+        for reached in (_default(here, data), here.where(part="binary"), here.where(part="mixed")):
+            row += [ours(reached, *TEST), from_files(reached), _points(reached, free)]
         rows.append(row)
     beside = ("from files", "points from free phases")
-    heading = ["data", "free phases", f"{_LEVELS} states", *beside, "binary phase", *beside, "mixed devices", *beside]
+    heading = ["data", "free phases", f"{LEVELS} states", *beside, "binary phase", *beside, "mixed devices", *beside]
     return table(heading, rows)
 
 
-def _picks(outcomes: Outcomes) -> str:
-    rows = []
-    for data, depth, here in outcomes.where(part="picks").by("data", "depth"):
-        even, spread = (here.where(pick=pick).mean(*TEST) for pick in PICKS)
-        rows.append([data, str(depth), *_across(here, "pick", PICKS), _points(spread, even), files_agree(here)])
-    return table(["data", "depth", *PICKS, "spread ahead, points", "from files"], rows)
+def _baselines(outcomes: Outcomes, rate: Callable[[float], str]) -> str:
+    def ahead(here: Outcomes) -> str:
+        return _points(_default(outcomes, here[0].run.labels["data"]), at_best_rate(here))
 
-
-def _free(outcomes: Outcomes) -> str:
-    part = outcomes.where(part="ceiling")
-    rates = part.distinct("rate")
-    rows = [[data, *_across(here, "rate", rates)] for data, here in part.by("data")]
-    return table(["data", *(f"rate {rate:g}" for rate in rates)], rows)
-
-
-def _baselines(outcomes: Outcomes) -> str:
-    part, rows = outcomes.where(part="baselines"), []
-    rates = part.distinct("rate")
-    for data, method, here in part.by("data", "method"):
-        default = outcomes.where(part="recipes", recipe="default", levels=_LEVELS, data=data)
-        ahead = _points(default.mean(*TEST), at_best_rate(here).mean(*TEST))
-        rows.append([data, method, *_across(here, "rate", rates), ahead, files_agree(here)])
-    heading = (f"rate {rate:g}" for rate in rates)
-    return table(["data", "method, nearest in", *heading, "default ahead, points", "from files"], rows)
-
-
-def _calibrated(outcomes: Outcomes) -> str:
-    part = outcomes.where(part="calibrated")
-    rows = [[data, *_across(here, "method", BASELINES), files_agree(here)] for data, here in part.by("data")]
-    return table(["data", *BASELINES, "from files"], rows)
-
-
-def _orders(outcomes: Outcomes) -> str:
-    part, rows = outcomes.where(part="orders"), []
-    orders = part.distinct("order")
-    for method, here in part.by("method"):
-        chosen = here.where(order=_CHOSEN).results
-        fitted = {device["response"]["order"] for result in chosen for device in result["summary"]["devices"]}
-        found = ", ".join(map(str, sorted(fitted))) or MISSING
-        rows.append([method, *_across(here, "order", orders), found, files_agree(here)])
-    heading = [order if isinstance(order, str) else f"order {order}" for order in orders]
-    return table(["method", *heading, "which is order", "from files"], rows)
-
-
-def _alternatives(outcomes: Outcomes) -> str:
-    part = outcomes.where(part="alternatives")
-    sets = part.distinct("data")
-    rows = [[recipe, *_across(here, "data", sets), files_agree(here)] for recipe, here in part.by("recipe")]
-    return table(["change", *sets, "from files"], rows)
-
-
-def _flat(outcomes: Outcomes) -> str:
-    part, rows = outcomes.where(part="flat"), []
-    gains = part.distinct("lambda")
-    for data, readout, here in part.by("data", "readout"):
-        rows.append([data, readout, *_across(here, "lambda", gains), files_agree(here)])
-    return table(["data", "readout", *(f"λ = {gain:g}" for gain in gains), "from files"], rows)
-
-
-def _sweep(outcomes: Outcomes) -> str:
-    part, rows = outcomes.where(part="sweep"), []
-    gains = part.distinct("lambda")
-    for data, depth, here in part.by("data", "depth"):
-        automatically = ours(here.where(variant="automatic"), *TEST)
-        rows.append([data, str(depth), *_across(here, "lambda", gains), automatically, files_agree(here)])
-    return table(["data", "depth", *(f"λ = {gain:g}" for gain in gains), "automatic", "from files"], rows)
+    part, titles = outcomes.where(part="baselines"), ("data", "method, nearest in")
+    return _side_by_side(part, ("data", "method"), "rate", rate, titles=titles, more={"default ahead, points": ahead})

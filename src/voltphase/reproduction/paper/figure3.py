@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from voltphase.reproduction.markdown import TEST, Numbers, claim, files_agree, ours, table
 from voltphase.reproduction.recipes import paper_recipe, sized_run
@@ -22,19 +21,11 @@ TITLE: Final = "Figure 3: codesign, QAT and PTQ"
 PAPER_LEAD: Final = {"mnist": 20, "fashion-mnist": 28}
 
 
-@dataclass(frozen=True)
-class Figure3Sizes:
-    """How much of figure 3 is run.
-
-    Attributes:
-        epochs: Number of epochs of each run.
-        ptq_seeds: How often quantization after training is repeated; the paper takes the mean of ten.
-        depths: Numbers of layers.
-        levels: Numbers of levels.
-    """
+class Figure3Sizes(NamedTuple):
+    """How much of figure 3 is run."""
 
     epochs: int
-    ptq_seeds: int
+    ptq_seeds: int  # how often quantization after training is repeated; the paper takes the mean of ten
     depths: tuple[int, ...] = (3, 4, 5)
     levels: tuple[int, ...] = (8, 12, 16)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from voltphase.devices.models import lcos
 from voltphase.reproduction.markdown import MISSING, Numbers, claim, table
@@ -26,16 +25,10 @@ _EPOCHS: Final = 3
 _EPOCH_IMAGES: Final = 60_000
 
 
-@dataclass(frozen=True)
-class Figure4Sizes:
-    """How much of figure 4 is run.
+class Figure4Sizes(NamedTuple):
+    """How much of figure 4 is run."""
 
-    Attributes:
-        images: Number of training images of an epoch.
-        levels: Numbers of levels.
-    """
-
-    images: int = 2000
+    images: int = 2000  # for training, in an epoch
     levels: tuple[int, ...] = (2, 8, 32, 128, 256, 512, 784)
 
 

@@ -90,7 +90,8 @@ def refine(
     training = model.training
     model.eval()
     try:
-        return _Search(model, images, labels, loss, evaluations, batch_size, watch).run()
+        batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
+        return _Search(model, batches, loss, evaluations, watch).run()
     finally:
         model.train(training)
 
@@ -113,21 +114,14 @@ class _Proposal:
     slope: float
 
 
+@dataclass(eq=False)
 class _Search:
-    def __init__(
-        self,
-        model: DONN,
-        images: Tensor,
-        labels: Tensor,
-        loss: Loss,
-        budget: int,
-        batch_size: int,
-        watch: Callable[[int, float], None],
-    ) -> None:
-        self._model, self._loss, self._watch = model, loss, watch
-        self._images = len(labels)
-        self._batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
-        self._budget, self._spent = budget, 0
+    _model: DONN
+    _batches: list[tuple[Tensor, Tensor]]
+    _loss: Loss
+    _left: int
+    _watch: Callable[[int, float], None]
+    _spent: int = 0
 
     def run(self) -> Refinement:
         start = self._measure(self._model.levels(), gradients=True)
@@ -166,21 +160,19 @@ class _Search:
                 yield point, True
                 return
 
-    @property
-    def _left(self) -> int:
-        return self._budget - self._spent
-
     def _measure(self, levels: list[Tensor], *, gradients: bool) -> _Point:
-        self._spent += _GRADIENTS_COST if gradients else 1
+        cost = _GRADIENTS_COST if gradients else 1
+        self._spent, self._left = self._spent + cost, self._left - cost
         modulations = [
             _states(layer, chosen).requires_grad_(gradients)
             for layer, chosen in zip(self._model.layers, levels, strict=True)
         ]
+        images_in_all = sum(len(labels) for _, labels in self._batches)
         total, sums = 0.0, [torch.zeros_like(modulation) for modulation in modulations]
         for images, labels in self._batches:
             with torch.set_grad_enabled(gradients):
                 logits = self._model.readout.outputs(self._model.measure(images.to(levels[0].device), modulations))
-                loss = self._loss(logits, labels.to(levels[0].device)) * (len(labels) / self._images)
+                loss = self._loss(logits, labels.to(levels[0].device)) * (len(labels) / images_in_all)
             total += float(loss.detach().double())
             if gradients:
                 for gathered, gradient in zip(sums, torch.autograd.grad(loss, modulations), strict=True):

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from voltphase.optics import circular_aperture, thin_lens
 from voltphase.optics.grid import Grid
-from voltphase.validation.comparison import CLOSED_FORM, CaseResult, Comparison, Curve, array, worst
+from voltphase.validation.comparison import CLOSED_FORM, Comparison, Curve, Findings, worst
 from voltphase.validation.light import DOUBLE, WAVELENGTH, through
 
 
-def compare() -> CaseResult:
+def compare() -> Findings:
     """Compare the amplitude in the focus with the Airy pattern."""
     focal_length, diameter, pitch = 0.2, 2e-3, 10e-6
     grid, focus = Grid(202, pitch), Grid(121, 2e-6)
@@ -34,10 +34,10 @@ def compare() -> CaseResult:
         case,
         "x (µm)",
         "amplitude over peak",
-        (array(x * 1e6), array(expected[middle].abs() / expected.max())),
-        (array(x * 1e6)[::2], array(by_lens[middle] / expected.max())[::2]),
+        (x * 1e6, expected[middle].abs() / expected.max()),
+        ((x * 1e6)[::2], (by_lens[middle] / expected.max())[::2]),
     )
-    return CaseResult(comparisons, [curve])
+    return [*comparisons, curve]
 
 
 def _jinc(argument: Tensor) -> Tensor:

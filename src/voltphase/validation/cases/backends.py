@@ -15,7 +15,7 @@ from voltphase.optics.gap import paths_between, stack_of
 from voltphase.optics.grid import Grid
 from voltphase.optics.propagator import across
 from voltphase.optics.stack import walk
-from voltphase.validation.comparison import ADJOINT, ROUNDING, CaseResult, Comparison, largest, relative
+from voltphase.validation.comparison import ADJOINT, ROUNDING, Comparison, Findings, largest, relative
 from voltphase.validation.light import DOUBLE, WAVELENGTH, noise
 
 DISTANCE = 0.02
@@ -35,7 +35,7 @@ CHOICES: tuple[tuple[str, str, Engine, Sequence[Grid]], ...] = (
 )
 
 
-def backends() -> CaseResult:
+def backends() -> Findings:
     """Check two modulated planes between source and detector on every back end that can run them."""
     agreement, adjoint = [], []
     for what, method, engine, planes in CHOICES:
@@ -57,7 +57,7 @@ def backends() -> CaseResult:
                 error = _dot_products(executor, fields, modulations)
                 case = f"adjoint dot product, {name} back end: {what}"
                 adjoint.append(Comparison(case, method, error, ADJOINT, "rounding"))
-    return CaseResult([*agreement, *adjoint])
+    return [*agreement, *adjoint]
 
 
 def _elements() -> tuple[Element | float, ...]:

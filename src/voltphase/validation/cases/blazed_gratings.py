@@ -11,11 +11,11 @@ from voltphase.codesign import CodesignLayer
 from voltphase.devices import DeviceStates
 from voltphase.optics import FresnelPixels, gaussian_beam
 from voltphase.optics.grid import Grid
-from voltphase.validation.comparison import CLOSED_FORM, CaseResult, Comparison, Curve
+from voltphase.validation.comparison import CLOSED_FORM, Comparison, Curve, Findings
 from voltphase.validation.light import DOUBLE, WAVELENGTH, at_far_point, through
 
 
-def compare_angle() -> CaseResult:
+def compare_angle() -> Findings:
     """Compare where a blazed phase sends a beam with the grating equation."""
     period, distance = 64e-6, 0.1
     source = Grid((128, 256), 8e-6)
@@ -35,10 +35,10 @@ def compare_angle() -> CaseResult:
         comparisons.append(
             Comparison("blazed grating's angle", method, error, CLOSED_FORM, "the beam beyond the grids")
         )
-    return CaseResult(comparisons)
+    return comparisons
 
 
-def compare_levels() -> CaseResult:
+def compare_levels() -> Findings:
     """Compare the first order of N evenly spaced phases on a device with sinc^2(1 / N) of the light."""
     counts = (2, 4, 8, 16)
     found = [_first_order(count) for count in counts]
@@ -61,7 +61,7 @@ def compare_levels() -> CaseResult:
         (between, np.sinc(1 / between) ** 2),
         (np.array(counts, dtype=np.float64), np.array(found)),
     )
-    return CaseResult(comparisons, [curve])
+    return [*comparisons, curve]
 
 
 def _first_order(count: int) -> float:

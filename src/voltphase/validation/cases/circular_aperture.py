@@ -10,13 +10,13 @@ from torch import Tensor
 from voltphase.optics import circular_aperture
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods.formulas import carrier, phasor
-from voltphase.validation.comparison import CLOSED_FORM, CaseResult, Comparison, Curve, array, worst
+from voltphase.validation.comparison import CLOSED_FORM, Comparison, Curve, Findings, worst
 from voltphase.validation.light import DOUBLE, WAVELENGTH, through
 
 _CASE = "circular aperture, on axis"
 
 
-def compare() -> CaseResult:
+def compare() -> Findings:
     """Compare the field on the axis with the rim's exact part of it."""
     radius, pitch = 25e-6, 0.1e-6
     grid, axis = Grid(502, pitch), Grid(1, pitch)
@@ -45,10 +45,10 @@ def compare() -> CaseResult:
         "Behind a circular aperture, on axis",
         "distance (mm)",
         "intensity",
-        (array(between * 1e3), array(_on_axis(between, radius).abs() ** 2)),
-        (array(distances * 1e3), array(torch.stack(found).abs() ** 2)),
+        (between * 1e3, _on_axis(between, radius).abs() ** 2),
+        (distances * 1e3, torch.stack(found).abs() ** 2),
     )
-    return CaseResult(comparisons, [curve])
+    return [*comparisons, curve]
 
 
 def _paraxial(method: str) -> Comparison:

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from voltphase.optics import gaussian_beam
 from voltphase.optics.grid import Grid
-from voltphase.validation.comparison import CaseResult, Comparison, relative
+from voltphase.validation.comparison import Comparison, Findings, relative
 from voltphase.validation.light import DOUBLE, WAVELENGTH, noise, through
 
 # The light outside the grid, which is lost: 1e-9 of the amplitude at the edge of the widest beam.
 KEPT = 1e-6
 
 
-def compare() -> CaseResult:
+def compare() -> Findings:
     """Compare energies, two distances with their sum, and light with itself there and back."""
     grid = Grid((180, 200), 10e-6)
     field = _uneven_light(grid)
@@ -37,7 +37,7 @@ def compare() -> CaseResult:
         error = _energy_change(light, through(light, grid, distance=0.02, method=method, check=False))
         limit = "rounding: nothing leaves a periodic plane"
         comparisons.append(Comparison("energy conservation", method, error, 1e-12, limit))
-    return CaseResult(comparisons)
+    return comparisons
 
 
 def _energy_change(before: Tensor, after: Tensor) -> float:

@@ -7,11 +7,11 @@ import torch
 
 from voltphase.optics import FresnelPixels
 from voltphase.optics.grid import Grid
-from voltphase.validation.comparison import CLOSED_FORM, CaseResult, Comparison, Curve, array, worst
+from voltphase.validation.comparison import CLOSED_FORM, Comparison, Curve, Findings, worst
 from voltphase.validation.light import DOUBLE, WAVELENGTH, at_far_point
 
 
-def compare() -> CaseResult:
+def compare() -> Findings:
     """Compare the intensities of two orders with the closed form of a pixel that shines in part."""
     pitch, distance = 8e-6, 2000.0
     source = Grid(16, pitch)
@@ -39,6 +39,6 @@ def compare() -> CaseResult:
         "fill factor",
         "zero order over that of full pixels",
         (between, between**2),
-        (array(parts), array(zero)),
+        (parts, zero),
     )
-    return CaseResult(comparisons, [curve])
+    return [*comparisons, curve]

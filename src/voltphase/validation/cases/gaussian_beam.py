@@ -10,7 +10,7 @@ from torch import Tensor
 from voltphase.optics import gaussian_beam
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods.formulas import carrier
-from voltphase.validation.comparison import CLOSED_FORM, CaseResult, Comparison, Curve, array, worst
+from voltphase.validation.comparison import CLOSED_FORM, Comparison, Curve, Findings, worst
 from voltphase.validation.light import DOUBLE, WAVELENGTH, through
 
 WAIST = 100e-6
@@ -19,7 +19,7 @@ GRID = Grid(160, 12e-6)
 METHODS = ("fresnel", "angular-spectrum")
 
 
-def compare() -> CaseResult:
+def compare() -> Findings:
     """Compare width, curvature, Gouy phase, intensity on the axis, and the whole field."""
     distance = 1.7 * RAYLEIGH
     comparisons = []
@@ -42,7 +42,7 @@ def compare() -> CaseResult:
         comparisons += [
             Comparison(f"Gaussian beam, {name}", method, error, CLOSED_FORM, limit) for name, error in figures.items()
         ]
-    return CaseResult(comparisons, [_widths()])
+    return [*comparisons, _widths()]
 
 
 def _through(distance: float, method: str) -> Tensor:
@@ -58,26 +58,25 @@ def _width(field: Tensor) -> float:
 
 
 def _wavefront(field: Tensor) -> tuple[float, float]:
-    """Return the phase at the centre without carrier, in radians, and the curvature in 1/m, by a fitted parabola."""
-    distance = 1.7 * RAYLEIGH
-    y, x = GRID.coordinates()
-    squared = (y[:, None] ** 2 + x**2).flatten()
-    phase = torch.angle(field * carrier(WAVELENGTH, -distance)).flatten()
-    # Where the phase stays well inside one turn.
-    near = squared < (60e-6) ** 2
-    design = torch.stack((torch.ones_like(squared), squared), 1)[near]
-    centre, slope = torch.linalg.lstsq(design, phase[near][:, None]).solution[:, 0].tolist()
+    """Return the phase at the centre without carrier, in radians, and the curvature in 1/m."""
+    centre, slope = _parabola(torch.angle(field * carrier(WAVELENGTH, -1.7 * RAYLEIGH)))
     return centre, slope * WAVELENGTH / math.pi
 
 
 def _on_axis(field: Tensor) -> float:
-    """Return the intensity on the axis, which lies between four samples: their parabola's top."""
+    """Return the intensity on the axis, which lies between four samples."""
+    return math.exp(_parabola(torch.log(field.abs().square()))[0])
+
+
+def _parabola(values: Tensor) -> tuple[float, float]:
+    """Return the fitted value on the axis, and what is added to it by the square of the distance from there."""
     y, x = GRID.coordinates()
     squared = (y[:, None] ** 2 + x**2).flatten()
+    # Where the phase stays well inside one turn.
     near = squared < (60e-6) ** 2
-    level = torch.log(field.abs().square()).flatten()[near]
     design = torch.stack((torch.ones_like(squared), squared), 1)[near]
-    return math.exp(float(torch.linalg.lstsq(design, level[:, None]).solution[0, 0]))
+    top, slope = torch.linalg.lstsq(design, values.flatten()[near][:, None]).solution[:, 0].tolist()
+    return top, slope
 
 
 def _textbook_width(distances: Tensor) -> Tensor:
@@ -92,6 +91,6 @@ def _widths() -> Curve:
         "Gaussian beam",
         "distance (mm)",
         "width (µm)",
-        (array(between * 1e3), array(_textbook_width(between) * 1e6)),
-        (array(distances * 1e3), array(found * 1e6)),
+        (between * 1e3, _textbook_width(between) * 1e6),
+        (distances * 1e3, found * 1e6),
     )

@@ -11,14 +11,14 @@ from voltphase.optics.kernels.map_choice import Way, ways
 from voltphase.optics.kernels.maps import EvenOddMap, MatrixMap
 from voltphase.optics.methods import METHODS, FresnelTransfer, formulas
 from voltphase.optics.methods.geometry import Geometry
-from voltphase.validation.comparison import ADJOINT, CLOSED_FORM, ROUNDING, CaseResult, Comparison, largest, relative
+from voltphase.validation.comparison import ADJOINT, CLOSED_FORM, ROUNDING, Comparison, Findings, largest, relative
 from voltphase.validation.light import DOUBLE, WAVELENGTH, noise, through
 
 SOURCE = Grid((21, 30), (10e-6, 12e-6))
 TARGET = Grid((24, 17), (10e-6, 18e-6), offset=(30e-6, -45e-6))
 
 
-def methods() -> CaseResult:
+def methods() -> Findings:
     """Compare one beam by every method with Rayleigh-Sommerfeld, where all of them are right."""
     grid, distance = Grid(160, 6e-6), 0.03
     beam = gaussian_beam(grid, wavelength=WAVELENGTH, waist=150e-6, centre=(2e-5, -3e-5), dtype=DOUBLE)
@@ -39,10 +39,10 @@ def methods() -> CaseResult:
         )
         for method, limit in limits.items()
     ]
-    return CaseResult([*rows, _far_field(), _lens()])
+    return [*rows, _far_field(), _lens()]
 
 
-def engines() -> CaseResult:
+def engines() -> Findings:
     """Compare one sum by every engine that can do it."""
     rows = []
     light = noise(SOURCE.shape)
@@ -62,10 +62,10 @@ def engines() -> CaseResult:
     fft = through(light, SOURCE, TARGET, distance=0.02, method=kernel, engine="fft")
     error = relative(fft, _direct_sum(light, 0.02))
     rows.append(Comparison("engines: fft against the sum itself", kernel.name, error, ROUNDING, "rounding"))
-    return CaseResult(rows)
+    return rows
 
 
-def adjoints() -> CaseResult:
+def adjoints() -> Findings:
     """Compare dot products and numerical gradients of every method and engine; the worst of each method."""
     rows = []
     for name in METHODS:
@@ -81,7 +81,7 @@ def adjoints() -> CaseResult:
             size = torch.linalg.vector_norm(one(u)) * torch.linalg.vector_norm(v)
             dots.append(float((there - back).abs() / size))
         rows.append(Comparison("adjoint dot product", name, largest(dots), ADJOINT, "rounding"))
-    return CaseResult([*rows, *(_gradient(name) for name in METHODS)])
+    return [*rows, *(_gradient(name) for name in METHODS)]
 
 
 def _ways(name: str, source: Grid, target: Grid) -> list[Way]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,28 +13,18 @@ from voltphase.optics.grid import Grid
 from voltphase.optics.methods.accuracy.rough_error import rough_error
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.validation.brute_force import Field, Reals, band_kernel, direct_sum, pixel_kernel, point_kernel
-from voltphase.validation.comparison import CLOSED_FORM, CaseResult, Comparison, Curve
+from voltphase.validation.comparison import CLOSED_FORM, Comparison, Curve, Findings, relative
 from voltphase.validation.light import WAVELENGTH, through
 
 
-@dataclass(frozen=True)
-class _Case:
-    """A method where it is right for rough light.
-
-    Args:
-        method: Name of the method.
-        source: Grid of the light.
-        target: Grid it is propagated to.
-        distance: Distance between the planes in metres.
-        samples: What the method takes samples for: ``"sinc"`` for the band-limited field through them, ``"square"`` for
-            uniform pixels, ``"point"`` for points, ``"lens"`` for points behind a lens.
-        limited_by: What makes the error what it is.
-    """
+class _Case(NamedTuple):
+    """A method where it is right for rough light."""
 
     method: str
     source: Grid
     target: Grid
     distance: float
+    # "sinc" (the band-limited field through them), "square" (uniform pixels), "point", "lens" (points behind a lens).
     samples: str
     limited_by: str
 
@@ -56,11 +46,11 @@ _CASES = (
 )
 
 
-def compare() -> CaseResult:
+def compare() -> Findings:
     """Compare every method with a sum, and what is estimated of its error with the error."""
     comparisons = [_compared(case) for case in _CASES]
     comparisons += [_periodic(method) for method in ("fresnel-wrapped", "angular-spectrum-wrapped")]
-    return CaseResult(comparisons, [_estimates()])
+    return [*comparisons, _estimates()]
 
 
 def _compared(case: _Case) -> Comparison:
@@ -69,7 +59,7 @@ def _compared(case: _Case) -> Comparison:
     found = through(
         torch.from_numpy(field), case.source, case.target, distance=case.distance, method=case.method, check=False
     )
-    error = _off(found.numpy(), _summed(case, field))
+    error = relative(found, torch.from_numpy(_summed(case, field)))
     return Comparison("random phases, direct sum", case.method, error, CLOSED_FORM, case.limited_by)
 
 
@@ -103,7 +93,8 @@ def _periodic(method: str) -> Comparison:
             axial = math.sqrt(1 / WAVELENGTH**2 - f_y**2 - f_x**2)
             turned = np.exp(2j * math.pi * (distance * axial % 1))
             expected += wave * turned * np.vdot(wave, field) / field.size
-    error = _off(through(torch.from_numpy(field), grid, distance=distance, method=method).numpy(), expected)
+    found = through(torch.from_numpy(field), grid, distance=distance, method=method)
+    error = relative(found, torch.from_numpy(expected))
     limit = PARAXIAL if method.startswith("fresnel") else "rounding"
     return Comparison("random phases, periodic direct sum", method, error, CLOSED_FORM, limit)
 
@@ -113,10 +104,7 @@ def _estimates() -> Curve:
     grid = Grid(16, 4e-6)
     between, distances = np.geomspace(1e-4, 5e-3, 25), np.geomspace(1e-4, 5e-3, 7)
     estimated = [rough_error(FresnelTransfer(), Geometry(grid, grid, WAVELENGTH, z)) for z in between]
-    found = []
-    for z in distances:
-        case = _Case("fresnel", grid, grid, float(z), "sinc", PARAXIAL)
-        found.append(_compared(case).error)
+    found = [_compared(_Case("fresnel", grid, grid, float(z), "sinc", PARAXIAL)).error for z in distances]
     return Curve(
         "Fresnel's error of random phases, estimated",
         "distance (mm)",
@@ -128,7 +116,3 @@ def _estimates() -> Curve:
 
 def _phases(grid: Grid) -> Field:
     return np.exp(2j * math.pi * np.random.default_rng(0).random(grid.shape))
-
-
-def _off(found: Field, expected: Field) -> float:
-    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods.formulas import carrier, fresnel_integral
-from voltphase.validation.comparison import CLOSED_FORM, CaseResult, Comparison, Curve, array, worst
+from voltphase.validation.comparison import CLOSED_FORM, Comparison, Curve, Findings, worst
 from voltphase.validation.light import DOUBLE, WAVELENGTH, through
 
 # Closed forms over pixels and over the hole are sums and differences of the same Fresnel integrals.
@@ -24,7 +24,7 @@ _METHODS = (
 )
 
 
-def compare() -> CaseResult:
+def compare() -> Findings:
     """Compare the field behind the hole with Fresnel integrals."""
     width, distance = 1e-3, 0.3
     target = Grid((41, 81), 25e-6)
@@ -40,10 +40,10 @@ def compare() -> CaseResult:
         "Behind a square aperture",
         "x (mm)",
         "intensity",
-        (array(x * 1e3), array(expected[middle].abs() ** 2)),
-        (array(x * 1e3)[::2], array(fields["fresnel"][middle].abs() ** 2)[::2]),
+        (x * 1e3, expected[middle].abs() ** 2),
+        ((x * 1e3)[::2], (fields["fresnel"][middle].abs() ** 2)[::2]),
     )
-    return CaseResult(comparisons, [curve])
+    return [*comparisons, curve]
 
 
 def _slit(x: Tensor, width: float, distance: float) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from voltphase.optics import Propagator
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods.formulas import fresnel_integral
-from voltphase.validation.comparison import CLOSED_FORM, CaseResult, Comparison, Curve, array, worst
+from voltphase.validation.comparison import CLOSED_FORM, Comparison, Curve, Findings, worst
 from voltphase.validation.light import DOUBLE, WAVELENGTH
 
 # Method, pitch, and what limits the method.
@@ -19,7 +19,7 @@ _METHODS = (
 )
 
 
-def compare() -> CaseResult:
+def compare() -> Findings:
     """Compare the field behind the edge with a Fresnel integral."""
     distance = 0.3
     target = Grid((1, 161), 12.5e-6)
@@ -46,7 +46,7 @@ def compare() -> CaseResult:
         "Behind a straight edge",
         "x (mm)",
         "intensity",
-        (array(at * 1e3), array(expected.abs() ** 2)),
-        (array(at * 1e3)[::3], array(fields["fresnel-pixels"].abs() ** 2)[::3]),
+        (at * 1e3, expected.abs() ** 2),
+        ((at * 1e3)[::3], (fields["fresnel-pixels"].abs() ** 2)[::3]),
     )
-    return CaseResult(comparisons, [curve])
+    return [*comparisons, curve]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from voltphase.optics.grid import Grid
-from voltphase.validation.comparison import CLOSED_FORM, CaseResult, Comparison, Curve, array, worst
+from voltphase.validation.comparison import CLOSED_FORM, Comparison, Curve, Findings, worst
 from voltphase.validation.light import DOUBLE, WAVELENGTH, through
 
 _PERIOD = 4e-6
@@ -20,7 +20,7 @@ _METHODS = (
 )
 
 
-def compare() -> CaseResult:
+def compare() -> Findings:
     """Compare the images with the grating."""
     comparisons, curves = [], []
     for method, limit in _METHODS:
@@ -41,7 +41,7 @@ def compare() -> CaseResult:
             comparisons.append(Comparison(name, method, worst(image, expected), CLOSED_FORM, limit))
             if method == "angular-spectrum" and shift:
                 curves.append(_curve(x[middle], image[20]))
-    return CaseResult(comparisons, curves)
+    return [*comparisons, *curves]
 
 
 def _curve(x: Tensor, found: Tensor) -> Curve:
@@ -50,8 +50,8 @@ def _curve(x: Tensor, found: Tensor) -> Curve:
         "Talbot image at half the distance",
         "x (µm)",
         "amplitude",
-        (array(between * 1e6), array(1 - 0.8 * torch.cos(2 * math.pi * between / _PERIOD))),
-        (array(x * 1e6), array(found)),
+        (between * 1e6, 1 - 0.8 * torch.cos(2 * math.pi * between / _PERIOD)),
+        (x * 1e6, found),
     )
 
 
