@@ -40,12 +40,7 @@ CASES = (
 
 
 class Version:
-    """A version of voltphase in a process of its own.
-
-    Args:
-        root: Folder of the checkout.
-        threads: Number of threads to compute with.
-    """
+    """A version of voltphase, of the checkout in a folder, in a process of its own."""
 
     def __init__(self, root: Path, threads: int) -> None:
         paths = os.pathsep.join((str(root / "src"), str(root)))
@@ -54,12 +49,7 @@ class Version:
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root, env=environment)
 
     def ask(self, what: str, case: Case) -> float:
-        """Return the seconds of a training step, or the bytes that training needs at its peak.
-
-        Args:
-            what: ``"seconds"`` or ``"peak"``.
-            case: Training step.
-        """
+        """Return the ``"seconds"`` of a training step, or the bytes that training needs at its ``"peak"``."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps([what, asdict(case)]), file=self._process.stdin, flush=True)
@@ -69,7 +59,6 @@ class Version:
         return float(answer)
 
     def close(self) -> None:
-        """End the process."""
         self._process.communicate()
 
 

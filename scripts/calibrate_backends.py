@@ -79,10 +79,8 @@ def cases(sizes: list[int], most: int) -> Iterator[Case]:
             field = torch.randn(fields, size, size, dtype=torch.complex64)
             for way in map_choice.ways(kernel):
                 *terms, calls = astuple(way.cost)
-                apply = partial(way.build(torch.complex64), field)
-                case = Case("reference", f"{name}, {way.name}", size, fields, (), way.cost.nanoseconds, apply)
-                case.terms = (*terms, calls / fields)
-                yield case
+                apply, expected = partial(way.build(torch.complex64), field), way.cost.nanoseconds
+                yield Case("reference", f"{name}, {way.name}", size, fields, (*terms, calls / fields), expected, apply)
             stack = Stack(((kernel,),) * (DEPTH + 1))
             for engine in ("fft",) if name == "convolution" else ("matrix", "fft"):
                 plan = make_plan(stack, engine)
@@ -124,11 +122,14 @@ def main() -> None:
         # Relative errors, so that small sizes count as much as large ones.
         fitted, _ = scipy.optimize.nnls(terms / times[:, None], np.ones(len(times)))
         for (case, ns), row in zip(mine, terms, strict=True):
-            milliseconds = [ns / 1e6, case.expected / 1e6, float(row @ fitted) / 1e6]
-            out(f"{backend:12s}{case.name:28s}{case.size:5d}{milliseconds[0]:13.4f}")
-            out(f"{milliseconds[1]:10.4f}{milliseconds[2]:10.4f}\n")
-            figures = dict(zip(("measured_ms", "expected_ms", "fitted_ms"), milliseconds, strict=True))
-            rows.append({"backend": backend, "name": case.name, "size": case.size, **figures})
+            about = {"backend": backend, "name": case.name, "size": case.size}
+            spent = {
+                "measured_ms": ns / 1e6,
+                "expected_ms": case.expected / 1e6,
+                "fitted_ms": float(row @ fitted) / 1e6,
+            }
+            rows.append({**about, **spent})
+            out("{:12s}{:28s}{:5d}{:13.4f}{:10.4f}{:10.4f}\n".format(*rows[-1].values()))
         constants[backend] = {name: float(value) for name, value in zip(names, fitted, strict=True)}
         for name, value in constants[backend].items():
             out(f"{backend}: {name} = {value:.3g} (now {getattr(module, name):g})\n")

@@ -28,6 +28,7 @@ from voltphase.optics.methods.accuracy.exact_light import Waves, half_bands, res
 from voltphase.optics.methods.formulas import carrier
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.training.provenance import hardware, versions
+from voltphase.validation.comparison import relative
 
 WAVELENGTH = 532e-9
 # What single precision rounds away.
@@ -103,10 +104,7 @@ def main() -> None:
                     engine(single)
                     elapsed = (time.perf_counter() - start) / options.batch * 1e3
                     times[engine] = min(times.get(engine, math.inf), elapsed)
-            errors = [
-                float(torch.linalg.vector_norm(engine(single) - expected) / torch.linalg.vector_norm(expected))
-                for engine in (low, fft)
-            ]
+            errors = [relative(engine(single), expected) for engine in (low, fft)]
             values = size, sine, geometry.paraxial_phase_error(), low.terms, low.left, *errors, times[low], times[fft]
             rows.append(dict(zip(COLUMNS, values, strict=True)))
             line = "{:5d}{:7.2f}{:12.3g} rad{:7d}{:9.0e}{:10.0e}{:11.0e}{:9.4f}{:9.4f}{:16.2f}\n"

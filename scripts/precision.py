@@ -25,6 +25,7 @@ import voltphase as vp
 from voltphase.core.dtypes import matrix_products
 from voltphase.core.files import write_json
 from voltphase.training.provenance import hardware, versions
+from voltphase.validation.comparison import relative, worst
 
 PRODUCTS = {"mm", "bmm", "addmm", "addmm_"}
 
@@ -92,16 +93,9 @@ def main() -> None:
     rows = []
     for precision, tf32 in (("single", False), ("tf32", True)):
         sums, gradient = light(network(options.size, torch.complex64, tf32=tf32), images, states, device)
-        rows.append(
-            {
-                "precision": precision,
-                "imitated": tf32 and device.type == "cpu",
-                "size": options.size,
-                "error_of_regions": float((sums - exact).abs().max() / exact.abs().max()),
-                "error_of_gradient": float(torch.linalg.vector_norm(gradient - exact_gradient))
-                / float(torch.linalg.vector_norm(exact_gradient)),
-            }
-        )
+        about = {"precision": precision, "imitated": tf32 and device.type == "cpu", "size": options.size}
+        of_regions, of_gradient = worst(sums, exact), relative(gradient, exact_gradient)
+        rows.append({**about, "error_of_regions": of_regions, "error_of_gradient": of_gradient})
         sys.stdout.write(json.dumps(rows[-1]) + "\n")
     if options.json is not None:
         write_json(options.json, {"rows": rows, "versions": versions(), "hardware": hardware(device)})

@@ -33,9 +33,8 @@ _STATES: Final = {"even": ("o-", ""), "spread": ("s", ", states picked by spread
 def draw_table1(outcomes: Outcomes) -> Figure:
     """Draw the test accuracy of each variant beside the paper's, a panel for each data set and depth."""
     depths, sets, variants = (outcomes.distinct(label) for label in ("depth", "data", "variant"))
-    order = sorted((v for v in variants if v.startswith("lambda")), key=lambda v: -float(v.removeprefix("lambda")))
-    order += [variant for variant in variants if variant not in order]
-    names = [variant.replace("lambda", "λ = ", 1) if variant.startswith("lambda") else variant for variant in order]
+    order = sorted(variants, key=lambda v: -float(v.removeprefix("lambda")) if v.startswith("lambda") else 0.0)
+    names = [table1.shown(variant) for variant in order]
     figure = new_figure(3.2 * len(depths) + 1, 2.5 * len(sets) + 0.4)
     panels = figure.subplots(len(sets), len(depths), squeeze=False, sharex=True, sharey=True)
     for row, data in zip(panels, sets, strict=True):
@@ -113,16 +112,13 @@ def draw_table2(outcomes: Outcomes) -> Figure:
 def draw_interpretations(outcomes: Outcomes) -> Figure:
     """Draw the test accuracies of the interpretations as colours, the paper's above."""
     pairs, data = interpretations.grid(outcomes), outcomes.distinct("data")[0]
-    lines: dict[str, list[float | None]] = {
-        "the paper, 100 epochs": [interpretations.known(data, *pair) for pair in pairs]
-    }
+    lines = {"the paper, 100 epochs": [interpretations.known(data, *pair) for pair in pairs]}
     for measure, reading, here in outcomes.by("measure", "reading"):
-        lines[f"{measure}, λ scales the {reading}"] = [
-            here.where(depth=depth, lambda_=lambda_).mean(*TEST) for depth, lambda_ in pairs
-        ]
+        means = [here.where(depth=depth, lambda_=lambda_).mean(*TEST) for depth, lambda_ in pairs]
+        lines[f"{measure}, λ scales the {reading}"] = means
     figure = new_figure(1.0 * len(pairs) + 2.6, 0.42 * len(lines) + 1.1)
     axes = figure.subplots()
-    values = np.array([[np.nan if number is None else number for number in line] for line in lines.values()])
+    values = np.array(list(lines.values()), dtype=float)  # with NaN for None
     axes.imshow(values, vmin=0, vmax=1, cmap="YlGnBu", aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         text, colour = ("–", MUTED) if np.isnan(value) else (f"{value:.3f}", "white" if value > 0.55 else INK)
@@ -145,9 +141,8 @@ def draw_figure2(outcomes: Outcomes) -> Figure:
             draw_curves(loss, curves, colour, schedule, style="--" if "static" in schedule else "-")
         loss.set(title=data, xlabel="epoch", ylabel="training loss")
         loss.grid(axis="y")
-        pairs = [
-            (outcomes.where(data=data, schedule=s), figure2.PAPER.get((data, s), (None, None))[1]) for s in schedules
-        ]
+        told = [figure2.PAPER.get((data, schedule), (None, None))[1] for schedule in schedules]
+        pairs = [(outcomes.where(data=data, schedule=s), test) for s, test in zip(schedules, told, strict=True)]
         dumbbells(accuracy, schedules, pairs)
         accuracy.set_xlabel("test accuracy")
     shared_legend(figure, panels[0], "outside right upper")
@@ -196,11 +191,9 @@ def draw_figure4(outcomes: Outcomes) -> Figure:
         here = outcomes.where(method=method)
         levels = [count for count in here.distinct("levels") if here.where(levels=count).results]
         label = {"codesign": "Gumbel-Softmax (the paper's)"}.get(method, method)
-        time.plot(
-            levels, [figure4.seconds_per_epoch(result) for result in here.results], "o-", color=colour, label=label
-        )
-        taken = [figure4.megabytes(result) for result in here.results]
-        memory.plot(levels, [np.nan if mb is None else mb for mb in taken], "o-", color=colour, label=label)
+        for axes, figures in ((time, figure4.seconds_per_epoch), (memory, figure4.megabytes)):
+            values = np.array([figures(result) for result in here.results], dtype=float)  # with NaN for None
+            axes.plot(levels, values, "o-", color=colour, label=label)
     time.set(title="Time of an epoch of 60,000 images", ylabel="s")
     memory.set(title="Peak memory of training", ylabel="MB")
     for axes in (time, memory):

@@ -25,19 +25,12 @@ Say = Callable[[str], None]
 
 @dataclass
 class SweepSummary:
-    """How a sweep over runs went.
+    """How a sweep over runs went."""
 
-    Attributes:
-        finished: Runs whose results are there now.
-        elsewhere: Runs that other processes are at work on.
-        left: Runs that time did not suffice for.
-        failed: Runs that could not be trained, with the reason.
-    """
-
-    finished: list[Run] = field(default_factory=list)
-    elsewhere: list[Run] = field(default_factory=list)
-    left: list[Run] = field(default_factory=list)
-    failed: list[tuple[Run, str]] = field(default_factory=list)
+    finished: list[Run] = field(default_factory=list)  # results are there now
+    elsewhere: list[Run] = field(default_factory=list)  # other processes are at work on them
+    left: list[Run] = field(default_factory=list)  # time did not suffice for them
+    failed: list[tuple[Run, str]] = field(default_factory=list)  # could not be trained, with the reason
 
 
 class _TimeIsUp(Exception):
@@ -100,9 +93,6 @@ def run_all(
 
 def prepare(folder: ResultFolder) -> None:
     """Make the folder for results, and the one for what is in progress, which git does not see.
-
-    Args:
-        folder: The folder to make.
 
     Raises:
         OutputError: if that is not possible.

@@ -60,15 +60,9 @@ def band_kernel(rows: Reals, columns: Reals, pitch: tuple[float, float], wavelen
 def pixel_kernel(
     rows: Reals, columns: Reals, width: tuple[float, float], wavelength: float, distance: float, parts: int = 24
 ) -> Field:
-    """Return the first Rayleigh-Sommerfeld integral over one uniform pixel, by Gauss and Legendre.
+    """Return what :func:`band_kernel` does for a uniform pixel of this width: the first Rayleigh-Sommerfeld integral.
 
-    Args:
-        rows: Displacements along y in metres, 1-D.
-        columns: Displacements along x in metres, 1-D.
-        width: Width of a pixel in metres, (y, x).
-        wavelength: Wavelength in metres.
-        distance: Distance between the planes in metres.
-        parts: Number of nodes along each side of the pixel.
+    By Gauss and Legendre, with ``parts`` nodes along each side of the pixel.
     """
     nodes, weights = _gauss_legendre(parts)
     y, x = (d[:, None] - size / 2 * nodes for d, size in zip((rows, columns), width, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -38,11 +39,14 @@ PAPER: Final[dict[tuple[str, int, str], tuple[float | None, float]]] = {
 }
 
 
+def shown(variant: str) -> str:
+    """Return the name of a variant as readers see it."""
+    return re.sub("^lambda", "λ = ", variant)
+
+
 def best(data: str, depth: int) -> float | None:
     """Return the paper's best test accuracy at a depth; None where it gives none."""
-    return max(
-        (test for (name, layers, _), (_, test) in PAPER.items() if (name, layers) == (data, depth)), default=None
-    )
+    return max((test for _, test in _PAPER.get((data, depth), ())), default=None)
 
 
 def lambda_run(size: Size, data: str, depth: int, gain: float, *, experiment: str = NAME) -> Run:
@@ -76,8 +80,7 @@ def report(outcomes: Outcomes) -> str:
     for data, depth, variant, here in outcomes.by("data", "depth", "variant"):
         train, test = PAPER.get((data, depth, variant), (None, None))
         told, reached = f"{paper(train)} / {paper(test)}", f"{ours(here, *TRAIN)} / {ours(here, *TEST)}"
-        name = variant.replace("lambda", "λ = ") if variant.startswith("lambda") else variant
-        rows.append([data, str(depth), name, told, reached, difference(here, test, *TEST), from_files(here)])
+        rows.append([data, str(depth), shown(variant), told, reached, difference(here, test, *TEST), from_files(here)])
     heading = ["data", "depth", "variant", "paper: train / test", "ours: train / test", "test, points", "from files"]
     return table(heading, rows)
 

@@ -99,8 +99,8 @@ def refine_run(
         }
     with atomic_directory(out) as folder:
         target = RunFolder(folder)
-        for original, copy in ((source.config_file, target.config_file), (source.metrics_file, target.metrics_file)):
-            shutil.copyfile(original, copy)
+        shutil.copyfile(source.config_file, target.config_file)
+        shutil.copyfile(source.metrics_file, target.metrics_file)
         save_model(model, target.model_file)
         write_json(target.summary_file, summary)
     return summary

@@ -24,17 +24,14 @@ def compare_angle() -> Findings:
     beam = gaussian_beam(source, wavelength=WAVELENGTH, waist=200e-6, dtype=DOUBLE)
     blazed = beam * torch.exp(2j * math.pi * x / period)
     comparisons = []
-    for method, where in (
-        ("fresnel", distance * WAVELENGTH / period),
-        ("angular-spectrum", distance * math.tan(angle)),
-    ):
+    sideways = {"fresnel": distance * WAVELENGTH / period, "angular-spectrum": distance * math.tan(angle)}
+    for method, where in sideways.items():
         target = Grid((128, 256), 8e-6, offset=(0.0, round(where / 8e-6) * 8e-6))
         _, x_there = target.coordinates()
         light = through(blazed, source, target, distance=distance, method=method).abs().square().sum(0)
         error = abs(float((light * x_there).sum() / light.sum()) / where - 1)
-        comparisons.append(
-            Comparison("blazed grating's angle", method, error, CLOSED_FORM, "the beam beyond the grids")
-        )
+        limit = "the beam beyond the grids"
+        comparisons.append(Comparison("blazed grating's angle", method, error, CLOSED_FORM, limit))
     return comparisons
 
 
