@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import voltphase.core.surroundings  # noqa: F401 - before anything here imports matplotlib
-
-# isort: split
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from voltphase.reporting.style import ACCENT, INK, MUTED, RULE, SECOND, house_style, new_figure, png
 from voltphase.validation.comparison import Comparison, Curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Errors of exactly zero are drawn here on the logarithmic axis.
 FLOOR = 1e-17
@@ -30,18 +30,14 @@ def draw(comparisons: Sequence[Comparison], curves: Sequence[Curve]) -> bytes:
         left, right = (figure.add_subfigure(half) for half in figure.add_gridspec(1, 2))
         panels = left.subplots((len(curves) + 1) // 2, 2, squeeze=False).flatten()
         for axes, curve in zip(panels, curves, strict=False):
-            _draw_curve(axes, curve)
+            axes.plot(*curve.line, color=ACCENT, label="closed form")
+            axes.plot(*curve.points, "o", ms=3.5, color=SECOND, markeredgewidth=0, label="computed")
+            axes.set(title=curve.title, xlabel=curve.x_label, ylabel=curve.y_label)
         for axes in panels[len(curves) :]:
             axes.set_axis_off()
         panels[0].legend(loc="best")
         _draw_errors(right.subplots(), comparisons)
         return png(figure)
-
-
-def _draw_curve(axes: Axes, curve: Curve) -> None:
-    axes.plot(*curve.line, color=ACCENT, label="closed form")
-    axes.plot(*curve.points, "o", ms=3.5, color=SECOND, markeredgewidth=0, label="computed")
-    axes.set(title=curve.title, xlabel=curve.x_label, ylabel=curve.y_label)
 
 
 def _draw_errors(axes: Axes, comparisons: Sequence[Comparison]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any, Final
 
 from voltphase.reproduction.markdown import TEST, ours, paper, table
@@ -23,30 +24,23 @@ _PAPER_SIZE: Final = 200
 
 def runs(size: Size) -> list[Run]:
     """Return the runs of table 1 on the first data set in each interpretation."""
-    data = next(iter(size.systems))
+    data, scale = next(iter(size.systems)), (_PAPER_SIZE / size.settings.get("optics.size", 64)) ** 2
     found = []
-    for measure in MEASURES:
-        for reading in ("gain", "gradient"):
-            for depth in size.depths:
-                for lambda_ in size.depths.values():
-                    settings = {
-                        **paper_recipe(depth, 1.0, EPOCHS[size.name]),
-                        **_scaled(reading, lambda_),
-                        "task.measure": measure,
-                        "task.scale": _scale(size) if measure == "sum" else 1.0,
-                    }
-                    labels = {"data": data, "measure": measure, "reading": reading, "depth": depth, "lambda": lambda_}
-                    found.append(sized_run(size, NAME, labels, settings))
+    for measure, reading, depth, lambda_ in product(MEASURES, ("gain", "gradient"), size.depths, size.depths.values()):
+        settings = {
+            **paper_recipe(depth, 1.0, EPOCHS[size.name]),
+            **_scaled(reading, lambda_),
+            "task.measure": measure,
+            "task.scale": scale if measure == "sum" else 1.0,
+        }
+        labels = {"data": data, "measure": measure, "reading": reading, "depth": depth, "lambda": lambda_}
+        found.append(sized_run(size, NAME, labels, settings))
     return found
 
 
 def _scaled(reading: str, lambda_: float) -> dict[str, Any]:
     # In the forward pass it multiplies the amplitude; in the backward pass it divides its part of the gradient.
     return {"codesign.gain": lambda_} if reading == "gain" else {"codesign.amplitude_grad_scale": 1 / lambda_}
-
-
-def _scale(size: Size) -> float:
-    return (_PAPER_SIZE / size.settings.get("optics.size", 64)) ** 2
 
 
 def grid(outcomes: Outcomes) -> list[tuple[int, float]]:

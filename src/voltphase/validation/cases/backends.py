@@ -15,7 +15,7 @@ from voltphase.optics.gap import paths_between, stack_of
 from voltphase.optics.grid import Grid
 from voltphase.optics.propagator import across
 from voltphase.optics.stack import walk
-from voltphase.validation.comparison import ADJOINT, ROUNDING, Comparison, Findings, largest, relative
+from voltphase.validation.comparison import ADJOINT, ROUNDING, Comparison, largest, relative
 from voltphase.validation.light import DOUBLE, WAVELENGTH, noise
 
 DISTANCE = 0.02
@@ -35,7 +35,7 @@ CHOICES: tuple[tuple[str, str, Engine, Sequence[Grid]], ...] = (
 )
 
 
-def backends() -> Findings:
+def backends() -> list[Comparison]:
     """Check two modulated planes between source and detector on every back end that can run them."""
     agreement, adjoint = [], []
     for what, method, engine, planes in CHOICES:

@@ -15,7 +15,7 @@ from voltphase.validation.comparison import CLOSED_FORM, Comparison, Curve, Find
 from voltphase.validation.light import DOUBLE, WAVELENGTH, at_far_point, through
 
 
-def compare_angle() -> Findings:
+def compare_angle() -> list[Comparison]:
     """Compare where a blazed phase sends a beam with the grating equation."""
     period, distance = 64e-6, 0.1
     source = Grid((128, 256), 8e-6)

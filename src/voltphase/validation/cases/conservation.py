@@ -7,14 +7,14 @@ from torch import Tensor
 
 from voltphase.optics import gaussian_beam
 from voltphase.optics.grid import Grid
-from voltphase.validation.comparison import Comparison, Findings, relative
+from voltphase.validation.comparison import Comparison, relative
 from voltphase.validation.light import DOUBLE, WAVELENGTH, noise, through
 
 # The light outside the grid, which is lost: 1e-9 of the amplitude at the edge of the widest beam.
 KEPT = 1e-6
 
 
-def compare() -> Findings:
+def compare() -> list[Comparison]:
     """Compare energies, two distances with their sum, and light with itself there and back."""
     grid = Grid((180, 200), 10e-6)
     field = _uneven_light(grid)

@@ -11,14 +11,14 @@ from voltphase.optics.kernels.map_choice import Way, ways
 from voltphase.optics.kernels.maps import EvenOddMap, MatrixMap
 from voltphase.optics.methods import METHODS, FresnelTransfer, formulas
 from voltphase.optics.methods.geometry import Geometry
-from voltphase.validation.comparison import ADJOINT, CLOSED_FORM, ROUNDING, Comparison, Findings, largest, relative
+from voltphase.validation.comparison import ADJOINT, CLOSED_FORM, ROUNDING, Comparison, largest, relative
 from voltphase.validation.light import DOUBLE, WAVELENGTH, noise, through
 
 SOURCE = Grid((21, 30), (10e-6, 12e-6))
 TARGET = Grid((24, 17), (10e-6, 18e-6), offset=(30e-6, -45e-6))
 
 
-def methods() -> Findings:
+def methods() -> list[Comparison]:
     """Compare one beam by every method with Rayleigh-Sommerfeld, where all of them are right."""
     grid, distance = Grid(160, 6e-6), 0.03
     beam = gaussian_beam(grid, wavelength=WAVELENGTH, waist=150e-6, centre=(2e-5, -3e-5), dtype=DOUBLE)
@@ -36,7 +36,7 @@ def methods() -> Findings:
     return [*rows, _far_field(), _lens()]
 
 
-def engines() -> Findings:
+def engines() -> list[Comparison]:
     """Compare one sum by every engine that can do it."""
     rows = []
     light = noise(SOURCE.shape)
@@ -58,7 +58,7 @@ def engines() -> Findings:
     return rows
 
 
-def adjoints() -> Findings:
+def adjoints() -> list[Comparison]:
     """Compare dot products and numerical gradients of every method and engine; the worst of each method."""
     rows = []
     for name in METHODS:
