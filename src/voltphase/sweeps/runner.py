@@ -133,7 +133,7 @@ class _Worker:
         self, folder: ResultFolder, about: Mapping[str, str], deadline: float | None, console: Console | None
     ) -> None:
         self._folder, self._about, self._deadline, self._console = folder, about, deadline, console
-        self._seconds = self._work = 0.0  # how long runs took, and how much there was to do in them
+        self._seconds = self._work = 0.0
 
     def work_on(self, run: Run) -> str | None:
         """Train a run, or take the result of the same run under another name; None if another process holds it."""
@@ -150,8 +150,7 @@ class _Worker:
                 if self._console is not None:
                     self._console.print(f"{run.experiment} {run.name}", markup=False, highlight=False)
                 result = self._trained(run, self._folder.work / key)
-                self._seconds += time.monotonic() - started
-                self._work += _work(run)
+                self.note(run, time.monotonic() - started)
             about = {"experiment": run.experiment, "cell": run.name, **self._about, "labels": dict(run.labels)}
             file = self._folder.file(run)
             file.parent.mkdir(exist_ok=True)
@@ -194,6 +193,11 @@ class _Worker:
 
     def _time_is_up(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def note(self, run: Run, seconds: float) -> None:
+        """Remember how long a run took, against how much there was to do in it."""
+        self._seconds += seconds
+        self._work += _work(run)
 
     def time_left(self, runs: Sequence[Run]) -> str:
         """Return about how long these runs will take, as the end of a line; nothing if there is nothing to go by."""
