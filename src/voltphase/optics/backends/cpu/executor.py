@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -46,96 +46,67 @@ class CpuExecutor(Executor):
         return MicroBatches(maps, transposes, modulations, batch)
 
     def _field(self, images: Tensor, modulations: tuple[Tensor, ...]) -> Tensor:
-        return _Field.apply(self, _is_differentiated(images, *modulations), images, *modulations)
+        return self._read(_Fields(self.layouts[-1], self.dtype), images, modulations)
 
     def _sums(
         self, images: Tensor, modulations: tuple[Tensor, ...], masks: tuple[Tensor, Tensor], *, amplitude: bool
     ) -> Tensor:
         kind = AmplitudeSums if amplitude else IntensitySums
-        regions = kind(self.layouts[-1], *masks, self.dtype.to_real())
-        return _Sums.apply(self, _is_differentiated(images, *modulations), regions, images, *modulations)
+        return self._read(kind(self.layouts[-1], *masks, self.dtype.to_real()), images, modulations)
+
+    def _read(self, read: _Fields | RegionSums, images: Tensor, modulations: tuple[Tensor, ...]) -> Tensor:
+        keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (images, *modulations))
+        return _Light.apply(self, keep, read, images, *modulations)
 
 
-def _is_differentiated(*inputs: Tensor) -> bool:
-    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
+class _Fields:
+    """The detector's fields as they are, where :class:`RegionSums` sums their light."""
+
+    def __init__(self, layout: FieldLayout, dtype: torch.dtype) -> None:
+        self.layout, self.dtype = layout, dtype
+
+    def empty(self, images: Tensor) -> Tensor:
+        return borrow((len(images), *self.layout.shape), self.dtype, images.device)
+
+    def sums(self, field: Tensor, free: Tensor) -> Tensor:
+        return self.layout.unpack(field)
+
+    def conjugate_gradient(self, gradient: Tensor, field: Tensor, out: Tensor) -> None:
+        out.copy_(self.layout.pack(gradient).conj())
 
 
-class _Field(torch.autograd.Function):
-    """The detector field."""
-
-    @staticmethod
-    def forward(ctx: Any, executor: CpuExecutor, keep: bool, images: Tensor, *modulations: Tensor) -> Tensor:
-        layout = executor.layouts[-1]
-        fields = borrow((len(images), *layout.shape), executor.dtype, images.device)
-
-        def receive(part: slice, field: Tensor, _: Tensor) -> None:
-            fields[part] = layout.unpack(field)
-
-        _forward(ctx, executor, keep, receive, images, modulations)
-        return fields
-
-    @staticmethod
-    @checks.first_order
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        def seed(part: slice, field: Tensor, out: Tensor) -> None:
-            out.copy_(ctx.executor.layouts[-1].pack(gradients[0][part]).conj())
-
-        return None, None, *_backward(ctx, seed, ctx.needs_input_grad[2:])
-
-
-class _Sums(torch.autograd.Function):
-    """Sums of light on the detector."""
+class _Light(torch.autograd.Function):
+    """What is read of the light on the detector: its field, or sums."""
 
     @staticmethod
     def forward(
-        ctx: Any, executor: CpuExecutor, keep: bool, regions: RegionSums, images: Tensor, *modulations: Tensor
+        ctx: Any, executor: CpuExecutor, keep: bool, read: _Fields | RegionSums, images: Tensor, *modulations: Tensor
     ) -> Tensor:
-        ctx.regions = regions
-        sums = images.new_empty(len(images), regions.count, dtype=executor.dtype.to_real())
-
-        def receive(part: slice, field: Tensor, free: Tensor) -> None:
-            sums[part] = regions.sums(field, free)
-
-        _forward(ctx, executor, keep, receive, images, modulations)
-        return sums
+        packed = [
+            layout.pack(modulation[None]).contiguous()
+            for layout, modulation in zip(executor.layouts, modulations, strict=False)
+        ]
+        ctx.executor, ctx.read, ctx.batch, ctx.real = executor, read, len(images), not images.is_complex()
+        ctx.tf32 = executor.tf32 and executor.training
+        found, kept = read.empty(images), [] if keep else None
+        with matrix_products(images.device, tf32=ctx.tf32):
+            for part, field, free in executor.micro_batches(packed, ctx.batch).forward(images, kept):
+                found[part] = read.sums(field, free)
+        if kept is not None:
+            ctx.save_for_backward(*packed, *kept)
+        return found
 
     @staticmethod
     @checks.first_order
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        executor: CpuExecutor = ctx.executor
+        depth = len(executor.layouts) - 1
+        modulations, kept = ctx.saved_tensors[:depth], ctx.saved_tensors[depth:]
+
         def seed(part: slice, field: Tensor, out: Tensor) -> None:
-            ctx.regions.conjugate_gradient(gradients[0][part], field, out)
+            ctx.read.conjugate_gradient(gradients[0][part], field, out)
 
-        return None, None, None, *_backward(ctx, seed, ctx.needs_input_grad[3:])
-
-
-def _forward(
-    ctx: Any,
-    executor: CpuExecutor,
-    keep: bool,
-    receive: Callable[[slice, Tensor, Tensor], None],
-    images: Tensor,
-    modulations: tuple[Tensor, ...],
-) -> None:
-    packed = [
-        layout.pack(modulation[None]).contiguous()
-        for layout, modulation in zip(executor.layouts, modulations, strict=False)
-    ]
-    ctx.executor, ctx.batch, ctx.real = executor, len(images), not images.is_complex()
-    ctx.tf32 = executor.tf32 and executor.training
-    kept = [] if keep else None
-    with matrix_products(images.device, tf32=ctx.tf32):
-        for part, field, free in executor.micro_batches(packed, ctx.batch).forward(images, kept):
-            receive(part, field, free)
-    if kept is not None:
-        ctx.save_for_backward(*packed, *kept)
-
-
-def _backward(
-    ctx: Any, seed: Callable[[slice, Tensor, Tensor], None], wanted: Sequence[bool]
-) -> tuple[Tensor | None, ...]:
-    executor: CpuExecutor = ctx.executor
-    depth = len(executor.layouts) - 1
-    modulations, kept = ctx.saved_tensors[:depth], ctx.saved_tensors[depth:]
-    with matrix_products(modulations[0].device, tf32=ctx.tf32):
-        images, gradients = executor.micro_batches(modulations, ctx.batch).backward(kept, seed, wanted)
-    return (images.real if ctx.real and images is not None else images), *gradients
+        with matrix_products(modulations[0].device, tf32=ctx.tf32):
+            batches = executor.micro_batches(modulations, ctx.batch)
+            images, found = batches.backward(kept, seed, ctx.needs_input_grad[3:])
+        return None, None, None, (images.real if ctx.real and images is not None else images), *found

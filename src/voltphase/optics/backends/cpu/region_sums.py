@@ -34,6 +34,10 @@ class RegionSums(ABC):
         self.count = rows.shape[1]
         self.all_rows, self.all_columns = halves[0].flatten(0, 1)[:, None], halves[1].mT
 
+    def empty(self, images: Tensor) -> Tensor:
+        """Return room for the sums of a batch of images."""
+        return images.new_empty(len(images), self.count, dtype=self.rows.dtype)
+
     @abstractmethod
     def sums(self, field: Tensor, free: Tensor) -> Tensor:
         """Return the weighted sums of light, ``batch x regions``.
