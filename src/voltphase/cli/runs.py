@@ -130,7 +130,7 @@ def deploy(
     out: Annotated[Path, path_option("--out", "-o", help="The folder to make; must not exist.")],
     data_dir: DataDirOption = None,
     target: Annotated[
-        str, typer.Option(metavar="NAME", help="What to deploy to; other packages may add more targets.")
+        str, typer.Option(metavar="NAME", help="What to deploy to: slm-image, or a target that another package adds.")
     ] = "slm-image",
 ) -> None:
     """Export the map to load on each device, and all about the system.

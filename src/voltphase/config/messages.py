@@ -55,6 +55,8 @@ def _sentence(problem: ErrorDetails, steps: list[str], schema: type[BaseModel], 
     given_as = f"item {'.'.join(item)} is" if item else "got"
     sentence = f"expected {'.'.join(whole)} to be {wanted}, but {given_as} {_shown(value)}"
     words = words_of(key.field.annotation, key.field.metadata) if key is not None and isinstance(value, str) else ()
+    if isinstance(value, str) and any(key.path == f"{_plain(steps)}.name" for key in keys(schema)):
+        return f"{sentence}: use {path}.name={value}"
     close = nearest(str(value), words)
     return f"{sentence}: did you mean {close}?" if close else sentence
 
