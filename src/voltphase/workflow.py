@@ -12,7 +12,9 @@ from rich.console import Console
 
 from voltphase import deployment, training
 from voltphase.config import Config, load_config
-from voltphase.data import ImageDataset
+from voltphase.core.errors import DataError
+from voltphase.core.files import checked_path
+from voltphase.data import ImageDataset, Pair, dataset_of
 from voltphase.deployment.targets import Target
 from voltphase.network.donn import DONN
 from voltphase.training.batches import Data, given_datasets
@@ -36,6 +38,13 @@ class TrainedRun:
     config: Config
     summary: dict[str, Any]
     test_set: ImageDataset | None = None
+
+    def __repr__(self) -> str:
+        metric, images = self.model.task.metrics[0], self.summary.get("data", self.config.data.name)
+        return (
+            f"TrainedRun({str(self.path)!r}, test {metric.name} {metric.text(self.summary[metric.column('test')])}\n"
+            f"  after {self.summary['epochs']} epochs on {images})"
+        )
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.model, self.config, self.summary))
@@ -82,12 +91,12 @@ def train(
     return load_run(out, None if data is None else given_datasets(data, config.seed)[1])
 
 
-def load_run(path: str | Path, test_set: ImageDataset | None = None) -> TrainedRun:
+def load_run(path: str | Path, test_set: ImageDataset | Pair | None = None) -> TrainedRun:
     """Return the run in a run folder.
 
     Args:
         path: Path of the run folder.
-        test_set: Test images of a run that was trained on images given in Python.
+        test_set: Test images of a run that was trained on images given in Python, a data set or ``(images, labels)``.
 
     Raises:
         DataError: if the folder does not hold a finished run, or is damaged.
@@ -95,7 +104,8 @@ def load_run(path: str | Path, test_set: ImageDataset | None = None) -> TrainedR
     Examples:
         >>> model, config, summary = load_run("runs/mine")  # doctest: +SKIP
     """
-    return TrainedRun(Path(path), *training.load_run(path), test_set)
+    path = checked_path(path, DataError)
+    return TrainedRun(path, *training.load_run(path), None if test_set is None else dataset_of(test_set))
 
 
 def deploy(
@@ -103,7 +113,7 @@ def deploy(
     out: str | PathLike[str],
     *,
     target: str | Target = "slm-image",
-    test_set: ImageDataset | None = None,
+    test_set: ImageDataset | Pair | None = None,
 ) -> Path:
     """Write the maps to load on the devices of a design, with all that is needed to rebuild and verify the system.
 
@@ -111,7 +121,8 @@ def deploy(
         design: Run, path of a run folder, or trained network.
         out: Folder to make.
         target: Kind of thing to deploy to, by name or as an object.
-        test_set: Images to verify the deployed system with; those of the run by default, and none for a network.
+        test_set: Images to verify the deployed system with, a data set or ``(images, labels)``; those of the run by
+            default, and none for a network.
 
     Returns:
         The path ``out``.

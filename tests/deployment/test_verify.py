@@ -20,7 +20,7 @@ from voltphase.deployment import deploy, verify
 from voltphase.deployment.compare import Comparison, compare
 from voltphase.deployment.manifest import manifest_digest
 from voltphase.tasks import Classification
-from voltphase.tasks.metrics import ACCURACY
+from voltphase.tasks.classification import ACCURACY
 
 
 def replace_logits(folder: Path, logits: np.ndarray) -> None:

@@ -47,10 +47,11 @@ def test_regions_for_a_detector_that_is_not_square_have_to_be_listed() -> None:
     ("settings", "message"),
     [
         ({"regions": "mine"}, "'paper' or a list of detector regions"),
-        ({"regions": [3]}, "'paper' or a list of detector regions"),
+        ({"regions": [3]}, "detector region 0 .* but got 3"),
+        ({"regions": [[0, 0, 3, 3], [0, 3, 3]]}, "detector region 1 .* but got"),
         ({"measure": "max"}, "a measure out of sum, mean, amplitude, fraction"),
-        ({"scale": 0}, "a readout scale above zero"),
-        ({"scale": "high"}, "a readout scale above zero or 'calibrated'"),
+        ({"scale": 0}, "^expected a readout scale of at least 1e-12 and at most"),
+        ({"scale": "high"}, "a readout scale .* or give 'calibrated'"),
         ({"loss": "hinge"}, "a loss out of cross-entropy, mse"),
         ({"differential": 1}, "differential to be True or False"),
     ],
@@ -80,3 +81,10 @@ def test_answers_and_accuracy() -> None:
         "97.9%",
     )
     assert task.compute_loss(logits, labels) != Classification().compute_loss(logits, labels)
+
+
+def test_more_classes_than_the_paper_has_regions_are_refused() -> None:
+    names = tuple(map(str, range(15)))
+    with pytest.raises(ConfigError, match="at most 10 classes for the regions paper, but got 15"):
+        Classification().check_data("mine", names, torch.arange(15))
+    Classification().check_data("mine", names[:10], torch.arange(10))

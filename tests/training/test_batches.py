@@ -60,6 +60,23 @@ def test_of_images_given_in_python_a_fifth_is_held_out_by_the_seed():
 
 def test_images_that_are_none_are_refused():
     one = torch.zeros(1, 4, 4, dtype=torch.uint8)
-    for data in (one, (one,), (one, [0, 1]), (one, torch.zeros(1, dtype=torch.int64)), (one.float(), [0])):
+    for data in (
+        one,
+        (one,),
+        (one, [0, 1]),
+        (one, torch.zeros(1, dtype=torch.int64)),
+        (one.float(), [0]),
+        (one, [float("nan")]),
+    ):
         with pytest.raises(DataError):
             given_datasets(data, 0)  # pyright: ignore[reportArgumentType]
+
+
+def test_labels_without_end_are_refused_before_names_are_made_for_them():
+    with pytest.raises(DataError, match="at most 65536 of them, but got 1000000000000"):
+        given_datasets((torch.zeros(2, 4, 4, dtype=torch.uint8), torch.tensor([0, 10**12])), 0)
+
+
+def test_no_images_are_told_as_that():
+    with pytest.raises(DataError, match="at least one image in given images, but got none"):
+        given_datasets(([], []), 0)  # pyright: ignore[reportArgumentType]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voltphase.data.base import DATASETS, SPLITS, DataSource, default_data_dir, load
-from voltphase.data.dataset import ImageDataset
+from voltphase.data.dataset import ImageDataset, Pair, dataset_of
 from voltphase.data.digits import Digits
 from voltphase.data.mnist import FashionMnist, Mnist
 
@@ -15,6 +15,8 @@ __all__ = [
     "FashionMnist",
     "ImageDataset",
     "Mnist",
+    "Pair",
+    "dataset_of",
     "default_data_dir",
     "load",
 ]

@@ -46,7 +46,7 @@ from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, all_outputs, 
 
 if TYPE_CHECKING:
     from voltphase.codesign import CodesignLayer
-    from voltphase.data import ImageDataset
+    from voltphase.data import ImageDataset, Pair
     from voltphase.network.donn import DONN
 
 REFERENCE_NAME: Final = "expected-logits.npy"
@@ -62,7 +62,7 @@ def deploy(
     model: DONN,
     out: str | PathLike[str],
     *,
-    dataset: ImageDataset | None = None,
+    dataset: ImageDataset | Pair | None = None,
     split: str = "test",
     expected: float | None = None,
     target: str | Target = "slm-image",
@@ -79,7 +79,7 @@ def deploy(
     Args:
         model: Trained network; its argmax states are deployed, those it is evaluated with.
         out: Folder to make.
-        dataset: Test set to judge the deployed system by.
+        dataset: Test set to judge the deployed system by, a data set or ``(images, labels)``.
         split: Name of the part of the data set that is used.
         expected: Value of the task's first metric that the model is known to reach on ``dataset``.
         target: Kind of thing to deploy to, by its name in `voltphase.deployment.targets.TARGETS` or as an object.
@@ -96,6 +96,7 @@ def deploy(
     """
     out = checked_path(out, OutputError)
     record = _target_record(target)
+    dataset = given_dataset(dataset, list(map(str, range(require_regions(model.readout).regions.classes))))
     levels = [level.cpu().numpy() for level in model.levels()]  # a network that has none is refused before the work
     for grid in model.grids:
         if grid.rows * grid.columns > LARGEST_PLANE:
@@ -132,7 +133,7 @@ def deploy_run(
     out: str | PathLike[str],
     *,
     data_dir: str | PathLike[str] | None = None,
-    dataset: ImageDataset | None = None,
+    dataset: ImageDataset | Pair | None = None,
     target: str | Target = "slm-image",
 ) -> Path:
     """Deploy the model of a run folder, with the test set and the accuracy of that run.
@@ -163,6 +164,15 @@ def deploy_run(
     model, config, summary = load_run(run)
     dataset = build_dataset(config, "test", data_dir) if dataset is None else dataset
     return deploy(model, out, dataset=dataset, expected=summary[model.task.metrics[0].column("test")], target=target)
+
+
+def given_dataset(dataset: ImageDataset | Pair | None, classes: list[str]) -> ImageDataset | None:
+    """Return a data set that the user has given, perhaps as images and labels of these classes."""
+    if dataset is None or hasattr(dataset, "image_shape"):
+        return cast("ImageDataset | None", dataset)
+    from voltphase.training.batches import dataset_of
+
+    return dataset_of(dataset, classes)
 
 
 def _target_record(target: str | Target) -> TargetRecord:

@@ -11,11 +11,12 @@ from voltphase.core.errors import DataError, DeploymentError
 from voltphase.core.files import checked_path
 from voltphase.deployment.compare import Check, Comparison, compare_all, compare_samples, read_finite
 from voltphase.deployment.emulator import Emulator
+from voltphase.deployment.export import given_dataset
 from voltphase.deployment.folder import read_file
 from voltphase.deployment.manifest import Manifest, ReferenceRecord, data_digest
 
 if TYPE_CHECKING:
-    from voltphase.data import ImageDataset
+    from voltphase.data import ImageDataset, Pair
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class VerifyResult(Comparison):
 
 def verify(
     folder: str | PathLike[str],
-    dataset: ImageDataset | None = None,
+    dataset: ImageDataset | Pair | None = None,
     *,
     data_dir: str | PathLike[str] | None = None,
 ) -> VerifyResult:
@@ -71,7 +72,7 @@ def verify(
 
     Args:
         folder: Folder as :func:`voltphase.deployment.deploy` wrote it.
-        dataset: Test set; looked for by the name in the manifest by default.
+        dataset: Test set, or its ``(images, labels)``; looked for by the name in the manifest by default.
         data_dir: Folder where data sets lie, if ``dataset`` is not given: what is missing there is downloaded. Without
             it a test set that is not where data are by default is left out, and the result says so.
 
@@ -98,6 +99,7 @@ def verify(
         compared = compare_samples(folder, emulator, samples)
         checks += [replace(check, figures=f"{check.figures} (of {samples.origin})") for check in compared.told()]
     missing = ""
+    dataset = given_dataset(dataset, manifest.readout.classes)
     if (reference := manifest.reference) is None and dataset is not None:
         raise DeploymentError(
             f"expected no data set, as {folder} was deployed without one, but got {dataset.name}: leave it out, or "

@@ -6,9 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from voltphase.core import checks
 from voltphase.core.errors import ConfigError, GeometryError
@@ -101,12 +99,12 @@ def one_each(values: Any, count: int, what: str, meaning: str, *, parts: bool = 
     Raises:
         ConfigError: if they are no numbers, or more or fewer than there are things.
     """
-    if not isinstance(values, Sequence | np.ndarray | Tensor) or isinstance(values, str):
-        return [checks.number(values, f"a number as {what}")] * count
-    numbers = checks.items(values, f"{count} {what} ({meaning}) or a single number")
+    if checks.is_number(values):
+        return [float(values)] * count
+    numbers = checks.items(values, wanted := f"{count} {what} ({meaning}) or a single number")
     if len(numbers) != count:
-        raise ConfigError(f"expected {count} {what} ({meaning}) or a single number, but got {len(numbers)}")
+        raise ConfigError(f"expected {wanted}, but got {len(numbers)}")
     return [
-        tuple(value) if parts and isinstance(value, list | tuple) else checks.number(value, f"numbers as {what}")
+        tuple(value) if parts and isinstance(value, list | tuple) else checks.number(value, f"each of the {what}")
         for value in numbers
     ]

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
+from voltphase.core import checks
 from voltphase.core.errors import GeometryError
 from voltphase.optics.kernels.axis import Shape
 from voltphase.optics.kernels.kernel import Kernel, Separable
@@ -33,6 +34,10 @@ class Stack:
     gaps: tuple[tuple[Kernel, ...], ...]
 
     def __post_init__(self) -> None:
+        advice = "use voltphase.optics.kernels.Separable or another kernel"
+        for gap in checks.items(self.gaps, "gaps, each a tuple of kernels", error=GeometryError, advice=advice):
+            for kernel in checks.items(gap, "a gap as a tuple of kernels", error=GeometryError, advice=advice):
+                checks.instance(kernel, Kernel, "a kernel in each gap", error=GeometryError, advice=advice)
         if len(self.gaps) < 2 or not all(self.gaps):
             raise GeometryError("expected at least two gaps with a kernel each, before and behind a modulated plane")
         for number, (gap, following) in enumerate(pairwise(self.gaps), start=1):

@@ -14,7 +14,7 @@ from voltphase.core.errors import ConfigError, GeometryError
 from voltphase.tasks.base import TASKS, Metric, Task
 from voltphase.tasks.losses import CALIBRATED_LOGIT, LOSSES, LossName
 from voltphase.tasks.region_readout import Measure, RegionReadout, checked_scale
-from voltphase.tasks.regions import Regions
+from voltphase.tasks.regions import PAPER_CLASSES, Regions, checked_box
 
 ACCURACY: Final = Metric("accuracy", lambda logits, labels: logits.argmax(1) == labels, percent=True)
 
@@ -59,7 +59,7 @@ class Classification(Task):
         if not (isinstance(self.regions, str) and self.regions == "paper"):
             what, advice = "'paper' or a list of detector regions", "give (row, column, height, width) of each"
             boxes = checks.items(self.regions, what, advice=advice)
-            object.__setattr__(self, "regions", tuple(tuple(checks.items(box, what, advice=advice)) for box in boxes))
+            object.__setattr__(self, "regions", tuple(checked_box(box, i, ConfigError) for i, box in enumerate(boxes)))
         if self.differential is not None:
             object.__setattr__(self, "differential", checks.flag(self.differential, "differential"))
         checks.word(self.measure, "a measure", get_args(Measure))
@@ -104,4 +104,9 @@ class Classification(Task):
             raise ConfigError(
                 f"expected task.regions to list {count} regions, {each} for each class of {name}, but got "
                 f"{len(self.regions)}"
+            )
+        if isinstance(self.regions, str) and len(classes) > PAPER_CLASSES:
+            raise ConfigError(
+                f"expected at most {PAPER_CLASSES} classes for the regions paper, but got {len(classes)} of {name}: "
+                "list a region for each class in task.regions"
             )

@@ -194,11 +194,10 @@ def _share(part: Tensor, total: Tensor) -> Tensor:
 
 def checked_scale(scale: object) -> float | None:
     """Return a scale that is a number, or None for ``"calibrated"``; refuse what is neither."""
-    what = "a readout scale above zero or 'calibrated'"
-    if isinstance(scale, str):
-        checks.word(scale, what, ["calibrated"])
+    if isinstance(scale, str) and scale == "calibrated":
         return None
-    return checks.number(scale, what, least=1 / _LARGEST_SCALE, most=_LARGEST_SCALE)
+    advice = "or give 'calibrated', to have it set by the first batch"
+    return checks.number(scale, "a readout scale", least=1 / _LARGEST_SCALE, most=_LARGEST_SCALE, advice=advice)
 
 
 def _note_calibration(module: nn.Module, _: object) -> None:

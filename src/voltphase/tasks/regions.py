@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from voltphase.core import checks
-from voltphase.core.errors import GeometryError
+from voltphase.core.errors import GeometryError, VoltphaseError
 
 _PAPER_SIZE = 200
 _PAPER_BOX = 20
@@ -14,6 +15,8 @@ _PAPER_CORNERS = (
     *((90, 30), (90, 70), (90, 110), (90, 150)),
     *((140, 40), (140, 90), (140, 140)),
 )
+
+PAPER_CLASSES: Final = len(_PAPER_CORNERS)
 
 # Twenty regions in four rows of five, 34 samples apart: about the area of the paper's ten.
 _PAIR_ROWS = (39, 73, 107, 141)
@@ -55,7 +58,9 @@ class Regions:
         boxes = checks.items(self.boxes, "a list of detector regions", error=GeometryError, advice=advice)
         object.__setattr__(self, "paired", checks.flag(self.paired, "paired"))
         object.__setattr__(self, "shape", shape)
-        object.__setattr__(self, "boxes", tuple(_box(box, index) for index, box in enumerate(boxes)))
+        object.__setattr__(
+            self, "boxes", tuple(checked_box(box, index, GeometryError) for index, box in enumerate(boxes))
+        )
         if self.paired and (len(self.boxes) % 2 or len(self.boxes) < 4):
             raise GeometryError(
                 f"expected two detector regions for each of at least two classes, but got {len(self.boxes)}: list the "
@@ -136,10 +141,11 @@ def _checked_size(size: object, purpose: str) -> int:
     return checked
 
 
-def _box(box: object, index: int) -> Box:
+def checked_box(box: object, index: int, error: type[VoltphaseError]) -> Box:
+    """Return a region of the detector as four whole numbers; refuse what is none."""
     what = f"detector region {index}"
-    numbers = checks.items(box, f"{what} as (row, column, height, width)", error=GeometryError)
+    numbers = checks.items(box, f"{what} as (row, column, height, width)", error=error)
     if len(numbers) != 4:
-        raise GeometryError(f"expected {what} as (row, column, height, width), but got {checks.shown(box)}")
-    row, column, height, width = (checks.whole(n, f"the numbers of {what}", error=GeometryError) for n in numbers)
+        raise error(f"expected {what} as (row, column, height, width), but got {checks.shown(box)}")
+    row, column, height, width = (checks.whole(n, f"the numbers of {what}", error=error) for n in numbers)
     return row, column, height, width

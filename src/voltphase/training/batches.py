@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -10,10 +10,10 @@ from torch import Tensor
 
 from voltphase.core import checks
 from voltphase.core.errors import DataError
-from voltphase.data import ImageDataset
+from voltphase.data import ImageDataset, Pair, dataset_of
 
 #: Images given in Python: ``(images, labels)``, a data set, or two of them to train and to test with.
-Data = ImageDataset | tuple[ImageDataset, ImageDataset] | tuple[Tensor | np.ndarray, Tensor | np.ndarray]
+Data = ImageDataset | tuple[ImageDataset, ImageDataset] | Pair
 
 _HELD_OUT = 5
 
@@ -26,17 +26,9 @@ def given_datasets(data: Data, seed: int) -> tuple[ImageDataset, ImageDataset]:
     Raises:
         DataError: if the data are of another kind, or too few.
     """
-    if not isinstance(data, ImageDataset):
-        both = checks.items(data, wanted := "(images, labels), or two data sets", error=DataError)
-        if len(both) != 2:
-            raise DataError(f"expected {wanted}, but got {len(both)} things")
-        if isinstance(both[0], ImageDataset):
-            return both[0], checks.instance(both[1], ImageDataset, "a data set to test with", error=DataError)
-        images = checks.array(both[0], "images", error=DataError)
-        labels = checks.array(both[1], "labels", error=DataError)
-        labels = labels if labels.is_floating_point() else labels.long()
-        classes = tuple(map(str, range(int(labels.max()) + 1))) if labels.numel() else ()
-        data = ImageDataset(images, labels, "given images", classes)
+    if isinstance(data, Sequence) and len(data) == 2 and isinstance(data[0], ImageDataset):
+        return data[0], checks.instance(data[1], ImageDataset, "a data set to test with", error=DataError)
+    data = dataset_of(data)
     if len(data) < 2:
         raise DataError(f"expected at least two images, of which some are held out to test with, but got {len(data)}")
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed), device="cpu")
