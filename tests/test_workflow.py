@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 
 import voltphase as vp
+from voltphase.cli.runs import evaluate as evaluate_run
 from voltphase.config import load_config
+from voltphase.data import DATASETS, ImageDataset
+from voltphase.deployment.manifest import manifest_digest
+from voltphase.reporting.run_view import RunView
 
 QUICK = ["optics.depth=1", "training.epochs=1", "data.train_limit=100", "data.test_limit=40"]
 
@@ -24,6 +30,20 @@ def test_images_given_in_python_go_all_the_way(tmp_path: Path) -> None:
     assert result.accuracy == run.summary["test_accuracy"]
     assert len(repr(run).splitlines()) == 2
     assert "1 epochs on given images" in repr(run)
+
+    loaded = vp.load_run(tmp_path / "run")
+    calls = [
+        lambda: vp.deploy(loaded, tmp_path / "two"),
+        lambda: vp.training.refine_run(tmp_path / "run", tmp_path / "refined"),
+        lambda: RunView.of(tmp_path / "run"),
+        lambda: evaluate_run(tmp_path / "run"),
+    ]
+    for call in calls:
+        with pytest.raises(vp.VoltphaseError, match="trained on images given in Python"):
+            call()
+    assert run.test_set is not None
+    again = vp.deploy(loaded, tmp_path / "two", test_set=(run.test_set.images, run.test_set.labels))
+    assert vp.verify(again, run.test_set).passed
 
 
 def test_a_run_is_deployed_by_its_folder_as_by_itself(tmp_path: Path) -> None:
@@ -63,3 +83,58 @@ def test_a_test_set_may_be_given_as_images_and_labels(tmp_path: Path) -> None:
 def test_what_is_no_folder_is_refused() -> None:
     with pytest.raises(vp.VoltphaseError, match="3"):
         vp.load_run(3)  # pyright: ignore[reportArgumentType]
+
+
+@dataclass(frozen=True)
+class Stripes:
+    """Stripes that lie, stand or are not there.
+
+    Args:
+        period: Period in pixels.
+        dir: Folder of nothing.
+    """
+
+    period: int = 4
+    dir: str | None = None
+
+    def load(self, split: str, *, download: bool = True) -> ImageDataset:
+        lines = (torch.arange(12) % self.period < self.period // 2).to(torch.uint8) * 255
+        kinds = torch.stack([lines.expand(12, 12), lines[:, None].expand(12, 12)])
+        labels = torch.arange(40 if split == "test" else 100) % 2
+        return ImageDataset(kinds[labels], labels, "striped", tuple("0123456789"))
+
+
+def test_a_data_set_with_settings_of_its_own_is_rebuilt_to_verify(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DATASETS._entries, "stripes", Stripes)
+    own = [*QUICK, "data.name=stripes", "data.period=6", f"data.dir={tmp_path}"]
+    run = vp.train(load_config("digits", own), out=tmp_path / "run")
+    folder = vp.deploy(run, tmp_path / "bench")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["reference"]["data_settings"] == {"name": "stripes", "period": 6}
+    result = vp.verify(folder)
+    assert result.passed
+    assert result.images == 40
+    monkeypatch.delitem(DATASETS._entries, "stripes")
+    assert "'striped' cannot be made here" in str(vp.verify(folder))
+
+    manifest["reference"]["data_settings"]["dir"] = "/somewhere"
+    manifest["manifest_sha256"] = manifest_digest(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(vp.VoltphaseError, match=r"data_settings.* without paths"):
+        vp.verify(folder)
+
+
+def test_training_on_images_given_in_python_goes_on_with_them_alone(tmp_path: Path) -> None:
+    images = torch.randint(0, 256, (60, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    config, data = load_config("digits", [*QUICK, "training.epochs=2"]), (images, torch.arange(60) % 10)
+
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        vp.train(config, out=tmp_path / "run", data=data, watch=stop)
+    with pytest.raises(vp.VoltphaseError, match="on images given in Python, which it was started on, but got the conf"):
+        vp.train(config, out=tmp_path / "run", resume=True)
+    assert vp.train(config, out=tmp_path / "run", data=data, resume=True).summary["epochs"] == 2

@@ -356,7 +356,7 @@ def test_take_shares_the_first_images(small: ImageDataset) -> None:
         (IMAGES[0], LABELS.long(), "count x rows x columns uint8 tensor, but got shape (2, 4)"),
         (IMAGES, LABELS, "1-D int64 tensor, but got shape (3,) of uint8"),
         (IMAGES, LABELS.long()[:2], "but got 3 images and 2 labels"),
-        (IMAGES[:0], LABELS.long()[:0], "expected at least one image in .*, but got none"),
+        (IMAGES[:0], LABELS.long()[:0], "but got none"),
         (IMAGES, LABELS.long() - 1, "between 0 and 9, but got -1"),
         (IMAGES, LABELS.long() + 1, "between 0 and 9, but got 10"),
     ],

@@ -287,7 +287,7 @@ def test_an_unfinished_run_is_refused(trained: tuple[Path, Config, dict[str, Any
     (run / "config.yaml").write_bytes((trained[0] / "config.yaml").read_bytes())
     with pytest.raises(DataError, match=r"expected a finished training run, but .* holds no model\.safetensors"):
         refine_run(run, tmp_path / "out")
-    with pytest.raises(ConfigError, match="expected at least one image to refine with, but got 0"):
+    with pytest.raises(ConfigError, match=r"images to refine with .* but got 0"):
         refine_run(trained[0], tmp_path / "out", images=0)
     assert not (tmp_path / "out").exists()
 

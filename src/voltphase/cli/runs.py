@@ -28,10 +28,11 @@ def evaluate(
 
       voltphase evaluate runs/m --data-dir data
     """
-    from voltphase.training import build_dataset, load_run
+    from voltphase.training import RunFolder, build_dataset, load_run
     from voltphase.training import evaluate as answer
 
     model, config, summary = load_run(run)
+    RunFolder(run).require_named_data(summary)
     dataset = build_dataset(config, split, data_dir)
     result = answer(model, dataset)
     for metric in model.task.metrics:

@@ -38,7 +38,7 @@ from voltphase.deployment.manifest import (
 )
 from voltphase.deployment.note import bench_note
 from voltphase.deployment.propagation import PRECISIONS, PropagationRecord
-from voltphase.deployment.records import LARGEST_PLANE, GridRecord, refusal
+from voltphase.deployment.records import LARGEST_PLANE, GridRecord, named_data, refusal
 from voltphase.deployment.targets import TARGETS, Layer, Target
 from voltphase.devices.record import to_json
 from voltphase.optics.gap import Gap
@@ -66,6 +66,7 @@ def deploy(
     split: str = "test",
     expected: float | None = None,
     target: str | Target = "slm-image",
+    rebuilt_from: dict[str, Any] | None = None,
 ) -> Path:
     """Write the maps to load on the devices of a trained model, and all that is needed to rebuild the system.
 
@@ -83,6 +84,8 @@ def deploy(
         split: Name of the part of the data set that is used.
         expected: Value of the task's first metric that the model is known to reach on ``dataset``.
         target: Kind of thing to deploy to, by its name in `voltphase.deployment.targets.TARGETS` or as an object.
+        rebuilt_from: Settings to load ``dataset`` again by for verifying, as in ``data:`` of a configuration; its name
+            by default.
 
     Returns:
         ``out`` as a path.
@@ -112,7 +115,7 @@ def deploy(
                 **_system(model, () if dataset is None else tuple(dataset.classes)),
                 target=record,
                 layers=_write_layers(folder, model, record, layers, levels),
-                reference=_write_reference(folder, model.task.metrics[0], dataset, split, logits),
+                reference=_write_reference(folder, model.task.metrics[0], dataset, split, logits, rebuilt_from),
                 samples=_write_samples(folder, model, dataset, split),
                 note=None,
             )
@@ -153,7 +156,7 @@ def deploy_run(
         DeploymentError: if there is no such target, or the model does not reach the accuracy in the run's summary.
         DataError: if the run folder or its data set cannot be read.
     """
-    from voltphase.training import build_dataset, load_run
+    from voltphase.training import RunFolder, build_dataset, load_run
 
     out, run = checked_path(out, OutputError), checked_path(run, DataError)
     if data_dir is not None:
@@ -162,8 +165,11 @@ def deploy_run(
         raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
     _target_record(target)
     model, config, summary = load_run(run)
-    dataset = build_dataset(config, "test", data_dir) if dataset is None else dataset
-    return deploy(model, out, dataset=dataset, expected=summary[model.task.metrics[0].column("test")], target=target)
+    expected, rebuilt = summary[model.task.metrics[0].column("test")], None
+    if dataset is None:
+        RunFolder(run).require_named_data(summary)
+        dataset, rebuilt = build_dataset(config, "test", data_dir), named_data(config.data.model_dump(mode="json"))
+    return deploy(model, out, dataset=dataset, expected=expected, target=target, rebuilt_from=rebuilt)
 
 
 def given_dataset(dataset: ImageDataset | Pair | None, classes: list[str]) -> ImageDataset | None:
@@ -271,12 +277,18 @@ def _write_layers(
 
 
 def _write_reference(
-    folder: Path, metric: Metric, dataset: ImageDataset | None, split: str, logits: Tensor | None
+    folder: Path,
+    metric: Metric,
+    dataset: ImageDataset | None,
+    split: str,
+    logits: Tensor | None,
+    rebuilt_from: dict[str, Any] | None,
 ) -> ReferenceRecord | None:
     if dataset is None or logits is None:
         return None
     return ReferenceRecord(
         data=dataset.name,
+        data_settings=None if rebuilt_from == {"name": dataset.name} else rebuilt_from,
         split=split,
         images=len(dataset),
         data_sha256=data_digest(dataset.images, dataset.labels),

@@ -26,6 +26,7 @@ from voltphase.deployment.propagation import MOST_LAYERS, PropagationRecord, ker
 from voltphase.deployment.records import (
     PAIR,
     ArrayRecord,
+    DataSettings,
     Digest,
     Factor,
     FileRecord,
@@ -152,9 +153,10 @@ class ReadoutRecord(Record):
 
 
 class ReferenceRecord(Record):
-    """The test set that the deployed system was judged by."""
+    """The test set that the deployed system was judged by; its settings, where it is more than a name that loads it."""
 
     data: str
+    data_settings: DataSettings | None = None
     split: str
     images: Annotated[int, Field(ge=1, le=_MOST_IMAGES)]
     data_sha256: Digest
@@ -262,6 +264,8 @@ class Manifest(Record):
     def write(self, folder: Path) -> None:
         """Write ``manifest.json`` with its checksum, every list of numbers on a line of its own."""
         content = self.model_dump()
+        if self.reference is not None and self.reference.data_settings is None:
+            del content["reference"]["data_settings"]
         content[_CHECKSUM] = manifest_digest(content)
         try:
             encoded = _dump(content).encode("utf-8")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -20,6 +20,9 @@ from voltphase.optics.grid import Grid
 #: Samples of a plane, 4096 x 4096: more than any modulator has pixels, few enough to be computed while somebody waits.
 LARGEST_PLANE: Final = 2**24
 _LARGEST_SIDE: Final = 65536
+_MOST_SETTINGS: Final = 100
+# Settings of a data set that say where it lies and how much of it is used.
+_PLACES: Final = ("dir", "train_limit", "test_limit")
 
 _TYPES: Final = {
     "string_type": "a text",
@@ -102,6 +105,27 @@ Shape = Annotated[list[Annotated[int, Field(ge=1, le=_LARGEST_SIDE)]], PAIR, Aft
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 #: Any factor of a reading.
 Factor = Annotated[float, Field(ge=1e-30, le=1e30)]
+
+
+def named_data(section: dict[str, Any]) -> dict[str, Any]:
+    """Return what of ``data:`` in a configuration says which images: not where they lie, nor how many are used.
+
+    Args:
+        section: The whole section, as it is written to JSON.
+    """
+    paths = {"/", "\\"}
+    return {key: value for key, value in section.items() if key not in _PLACES and paths.isdisjoint(str(value))}
+
+
+def _without_places(settings: dict[str, Any]) -> dict[str, Any]:
+    named = isinstance(settings.get("name"), str)
+    if not named or len(settings) > _MOST_SETTINGS or settings != named_data(settings):
+        raise refuse("expected the name and the settings of a data set, without paths and limits")
+    return settings
+
+
+#: What a data set can be made again by.
+DataSettings = Annotated[dict[str, Any], AfterValidator(_without_places)]
 
 
 class FileRecord(Record):

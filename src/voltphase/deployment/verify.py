@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voltphase.core.errors import DataError, DeploymentError
+from voltphase.core.errors import DataError, DeploymentError, VoltphaseError
 from voltphase.core.files import checked_path
 from voltphase.deployment.compare import Check, Comparison, compare_all, compare_samples, read_finite
 from voltphase.deployment.emulator import Emulator
@@ -167,8 +167,10 @@ def _find_dataset(reference: ReferenceRecord, data_dir: str | PathLike[str] | No
     from voltphase.training import build_dataset
 
     try:
-        config = Config.model_validate({"data": {"name": reference.data}})
-    except ValueError:
+        config = Config.model_validate({"data": reference.data_settings or {"name": reference.data}})
+    except (ValueError, VoltphaseError):
+        if reference.data_settings is not None:
+            return None, f"{reference.data!r:.80} cannot be made here by its name and settings in the folder: pass it"
         return None, f"the folder was deployed with {reference.data!r:.80}, no data set known by name: pass it"
     try:
         # Whoever names a folder wants the data there; nobody else is made to wait for a download.

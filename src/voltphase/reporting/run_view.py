@@ -120,11 +120,7 @@ class RunView:
         model, config, summary = load_run(run)
         model.levels()  # a network that has none is refused at once
         epochs = RunFolder(run).read_metrics()
-        if summary.get("data", config.data.name) != config.data.name:
-            raise DataError(
-                f"expected a run trained on {config.data.name} as its config.yaml says, but {run} was trained on "
-                f"{summary['data']}: its test images are not at hand"
-            )
+        RunFolder(run).require_named_data(summary)
         test = build_dataset(config, "test", data_dir)
         evaluation = evaluate(model, test)
         pictures = pictures_of(model.task, model, test)

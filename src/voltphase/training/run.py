@@ -76,6 +76,7 @@ def train(
     folder.check(config, resume=resume, overwrite=overwrite)
     resume = resume and folder.config_file.is_file()
     finished, checkpoint, started_with = _left_by(folder, config) if resume else (None, None, None)
+    _require_same_data(folder, checkpoint, data)
     made_of = config if started_with is None else as_started(config, started_with)
     devices = build_devices(made_of)
     digests = [device.digest for device in devices]
@@ -105,7 +106,7 @@ def train(
         ImageBatches(train_set, batch_size, seed=config.seed, epoch=lambda: module.current_epoch),
         ImageBatches(test_set, batch_size),
         temperature_per_epoch=config.codesign.schedule.per == "epoch",
-        about={"devices": digests, "settings": settings(config)},
+        about={"devices": digests, "settings": settings(config), "data_given": data is not None},
     )
     with folder.writing(config, resume=resume, overwrite=overwrite), cpu_threads(config.training.threads):
         if console is not None:
@@ -114,6 +115,8 @@ def train(
         device = _fit(module, Recorder(folder, console, watch), accelerator, checkpoint)
         model.to(device)  # Lightning takes it back to the CPU when it is done
         summary = _summary(config, module, (train_set, test_set), devices, notes)
+        if data is not None:
+            summary["data_given"] = True
         folder.write_metrics(module.history)  # a run cut off between its last checkpoint and metrics lacks a row
         save_model(model, folder.model_file)
         write_json(folder.summary_file, summary)
@@ -188,6 +191,16 @@ def _left_by(
         checkpoint = read_checkpoint(folder.checkpoint_file, settings(config))
         return None, checkpoint, checkpoint["voltphase"]["devices"]
     return None, None, None
+
+
+def _require_same_data(folder: RunFolder, checkpoint: dict[str, Any] | None, data: Data | None) -> None:
+    given = data is not None
+    if checkpoint is not None and checkpoint["voltphase"].get("data_given", given) != given:
+        before, now = ("images given in Python", "the configuration's data set")[:: -1 if given else 1]
+        raise ConfigError(
+            f"expected to resume {folder.path} on {before}, which it was started on, but got {now}: give the same, or "
+            "start again with --overwrite"
+        )
 
 
 def _accelerator(config: Config) -> str:

@@ -77,6 +77,7 @@ class Summary(_Part):
     backend: str | None = None
     precision: str | None = None
     refined: RefinedRecord | None = None
+    data_given: bool = False
 
     def metric(self, column: str) -> float:
         """Return the value of a metric by the name of its column, such as ``test_accuracy``."""
@@ -247,6 +248,19 @@ class RunFolder:
                 found = "it is missing" if problem["type"] == "missing" else f"got {problem['input']!r:.60}"
                 raise DataError(f"expected {key} as training writes it in {file}, but {found}") from error
         return summary
+
+    def require_named_data(self, summary: dict[str, Any]) -> None:
+        """Refuse a run whose images its configuration does not name.
+
+        Raises:
+            DataError: if it was trained on images given in Python.
+        """
+        if summary.get("data_given"):
+            raise DataError(
+                f"expected a run on a data set that its config.yaml names, but {self.path} was trained on images given "
+                "in Python, which it does not hold: give them in Python too, as test_set= of voltphase.deploy or to "
+                "voltphase.training.evaluate"
+            )
 
     def check_settings(self, config: Config, summary: dict[str, Any]) -> None:
         """Refuse settings other than those in the summary: a file that was cut off means something, but another thing.

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from voltphase.core.errors import ConfigError, OutputError
+from voltphase.core import checks
+from voltphase.core.errors import OutputError
 from voltphase.core.files import atomic_directory, checked_path, write_errors, write_json
 from voltphase.training import provenance
 from voltphase.training.build import build_datasets
@@ -56,9 +57,9 @@ def refine_run(
     out, source = checked_path(out, OutputError), RunFolder(run)
     if out.exists():
         raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
-    if images < 1:
-        raise ConfigError(f"expected at least one image to refine with, but got {images}")
+    checks.whole(images, "the number of images to refine with", least=1)
     model, config, summary = load_run(run)
+    source.require_named_data(summary)
     source.read_metrics()
     with write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
