@@ -136,12 +136,12 @@ def test_presets_are_listed():
         (
             "optics.pitch=0",
             "--set: expected optics.pitch to be a length in metres from 1e-10 to below 0.1, or a list of them, but "
-            "got 0",
+            "got 0: a typical one is 36e-6",
         ),
         (
             "optics.pitch=36",
             "--set: expected optics.pitch to be a length in metres from 1e-10 to below 0.1, or a list of them, but "
-            "got 36",
+            "got 36: 36 µm is 3.6e-05",
         ),
         ("training.epochs=ten", "--set: expected training.epochs to be a whole number of at least 1, but got 'ten'"),
         (

@@ -262,7 +262,8 @@ def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, m
         ),
         (
             "optics.wavelength=532",
-            "--set: expected optics.wavelength to be a length in metres from 1e-09 to 0.01, but got 532",
+            "--set: expected optics.wavelength to be a length in metres from 1e-09 to 0.01, but got 532: "
+            "532 nm is 5.32e-07",
         ),
         *(
             (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -135,6 +136,15 @@ def test_a_column_in_another_unit_is_a_doubtful_table(amplitude, phase, kind, wo
     found = {note.kind: note for note in summary(device(amplitude, phase)).notes}
     assert found[kind].doubtful
     assert words in found[kind].text
+
+
+@pytest.mark.parametrize(
+    ("control", "unit", "said"), [([0, 1.2, 1.9], "grey level", True), ([0, 1.2, 1.9], "V", False)]
+)
+def test_grey_levels_that_are_not_whole_want_a_unit(control, unit, said):
+    states = replace(device([1, 1, 1], [0, 2, 4], control), control_unit=unit)
+    found = {note.kind: note.text for note in summary(states).notes}
+    assert ("1.2" in found.get("control unit", "")) == said
 
 
 def test_noise_of_a_calibration_is_no_gain():

@@ -94,7 +94,8 @@ def test_states_for_another_wavelength_are_warned_of_with_the_phase_they_are_off
     states = replace(tn_slm(64), wavelength=633e-9)
     stroke = np.ptp(states.phase)
     (text,) = said(states, 532e-9)
-    assert "a wavelength of 633 nm, but the light has 532 nm" in text
+    assert "633 nm" in text
+    assert "532 nm" in text
     assert f"up to {stroke * (633 / 532 - 1):.2g} rad off" in text
     # Nobody tunes a laser to the last digit, and mirrors have no phase.
     assert said(states, 633e-9 * (1 + 0.04 / stroke)) == []
@@ -103,5 +104,5 @@ def test_states_for_another_wavelength_are_warned_of_with_the_phase_they_are_off
 
 
 def test_a_network_says_it() -> None:
-    with pytest.warns(DeviceWarning, match="a wavelength of 532 nm, but the light has 633 nm"):
+    with pytest.warns(DeviceWarning, match="532 nm.* 633 nm"):
         vp.DONN(grid=vp.Grid(32, 36e-6), wavelength=633e-9, distances=0.05, devices=[tn_slm(4)])

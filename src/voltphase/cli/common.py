@@ -18,7 +18,7 @@ from voltphase.cli.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED
 from voltphase.core.advice import once
 from voltphase.core.errors import ConfigError, VoltphaseError
 from voltphase.core.files import checked_path, reason_of
-from voltphase.core.words import printable
+from voltphase.core.words import printable, shell
 
 # What a command used wrongly raises, in whichever module the installed Typer has it.
 _UsageError: Any = typer.BadParameter.__mro__[1]
@@ -97,6 +97,14 @@ def say_table(rows: Sequence[Sequence[str]], right: bool = False) -> None:
         gaps = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
         padded = (gap + cell if right else cell + gap for cell, gap in zip(row, gaps, strict=True))
         say("  ".join(padded).rstrip())
+
+
+def say_next(run: Path) -> None:
+    """Say where a finished run is, and the commands that go on from it."""
+    bench = run.with_name(f"{run.name}-bench")
+    say(f"results are in {run}, next:")
+    for words in (("report", run), ("deploy", run, "--out", bench), ("verify", bench)):
+        say(f"  {shell('voltphase', *words)}")
 
 
 class Commands(TyperGroup):

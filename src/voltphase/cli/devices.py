@@ -31,7 +31,7 @@ def list_devices(
         typer.Argument(metavar="FOLDER", help="Folder of measured tables.", show_default=False, parser=given_path),
     ] = None,
 ) -> None:
-    """List the modelled devices, or those measured into a folder.
+    """List the modelled devices, or the measured tables in a folder.
 
     The names of the modelled ones are for device.model. Of measured ones, each
     FOLDER/NAME.csv and each pair NAME-phase.csv, NAME-intensity.csv (or

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from voltphase.cli.common import DataDirOption, RunArgument, console, given_path, path_option, say, say_table
+from voltphase.cli.common import DataDirOption, RunArgument, console, given_path, path_option, say, say_next, say_table
 from voltphase.cli.exit_codes import FAILED
 from voltphase.core.words import shell
 
@@ -22,7 +22,7 @@ def evaluate(
     data_dir: DataDirOption = None,
     split: Annotated[Literal["test", "train"], typer.Option("--split", help="Which images to answer.")] = "test",
 ) -> None:
-    """Answer a run's test images with its deployed states and count.
+    """Measure how well a run's deployed states answer its test images.
 
     [bold]Example[/bold]
 
@@ -53,7 +53,7 @@ def refine(
         int, typer.Option(min=1, help="How many of the run's training images to lower the loss on.")
     ] = 10_000,
     evaluations: Annotated[
-        int, typer.Option(min=3, help="How often they go through the system; with gradients counts as twice.")
+        int, typer.Option(min=3, help="How many passes of them through the system; one with gradients counts twice.")
     ] = 60,
     data_dir: DataDirOption = None,
 ) -> None:
@@ -62,8 +62,8 @@ def refine(
     Blocks of pixels go to the levels that the gradient favours. A block is
     kept only if the loss of the discrete system, measured anew, has fallen:
     the loss on these training images never rises. Test images take no part;
-    whether their accuracy rises too is told at the end. Few --images may be
-    learned by heart. Ctrl-C ends the search and keeps what it has found.
+    whether their accuracy rises too is told at the end. With few --images it
+    may fall. Ctrl-C ends the search and keeps what it has found.
 
     DIR is a finished run like any other, for evaluate, report, deploy and
     verify; its summary.json tells what refining did.
@@ -107,8 +107,7 @@ def refine(
         if key.endswith("_before") and key != "loss_before":
             column = key.removesuffix("_before")
             say(f"{column.replace('_', ' ')} {before:.4f} -> {summary[column]:.4f}")
-    say(f"results are in {out}, next:")
-    say(f"  {shell('voltphase', 'deploy', out, '--out', out.with_name(f'{out.name}-bench'))}")
+    say_next(out)
 
 
 def report(run: RunArgument, data_dir: DataDirOption = None) -> None:
@@ -134,13 +133,17 @@ def deploy(
         str, typer.Option(metavar="NAME", help="What to deploy to: slm-image, or a target that another package adds.")
     ] = "slm-image",
 ) -> None:
-    """Export the map to load on each device, and all about the system.
+    """Export the map of each device, and all about the system.
 
-    Per layer the files of the target, which are grey PNGs of control values
-    for slm-image, and an .npy of levels; manifest.json and README.txt hold
-    geometry, wavelength, device tables, hashes, readout, expected accuracy
-    and every formula; 20 test images with the readings expected of them
-    travel along.
+    Per layer the files of the target and an .npy of levels; manifest.json and
+    README.txt hold geometry, wavelength, device tables, hashes, readout,
+    expected accuracy and every formula; 20 test images with the readings
+    expected of them travel along.
+
+    The target slm-image writes a grey PNG per layer. Of a device driven by
+    whole grey levels these are its values, and the picture is loaded as it
+    is. Of any other (volts, say) they are codes: README.txt says which control
+    value each stands for.
 
     [bold]Example[/bold]
 
@@ -164,9 +167,9 @@ def verify(
 
     The test images in the folder, and every image of the test set where that
     is at hand, are answered by the system rebuilt from the files and compared
-    with the answers recorded when it was deployed. Exits 1 if readings or
-    logits differ by more than rounding explains, or predictions or accuracy
-    do; 2 if a file is missing, was changed or contradicts another.
+    with the answers recorded when it was deployed. Exits 1 if readings,
+    logits, predictions or accuracy differ by more than rounding explains; 2
+    if a file is missing, was changed or contradicts another.
 
     [bold]Example[/bold]
 

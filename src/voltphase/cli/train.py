@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from voltphase.cli.common import DataDirOption, SetOption, console, option, path_option, say, say_error
+from voltphase.cli.common import DataDirOption, SetOption, console, option, path_option, say, say_error, say_next
 from voltphase.cli.exit_codes import FAILED, INTERRUPTED
 from voltphase.core.words import shell
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _SEED = "Seed of the initial states, of draws and of shuffling: the same seed gives the same maps."
 _SETTINGS = (
-    "[bold]Settings[/bold], lengths in metres; of what is chosen by name (* by default) the keys of its own; any run's "
-    "config.yaml shows all with values"
+    "[bold]Settings[/bold], lengths in metres. Below what is chosen by name stand the names (* the default), each with "
+    "the keys of its own. voltphase presets --settings says what each means; the config.yaml of any run holds all."
 )
 
 
@@ -88,24 +88,24 @@ def train(
     if not deployable:
         say(f"results are in {folder}: a ceiling, which no device can be set to")
         return
-    say(f"results are in {folder}, next:")
-    bench = folder.with_name(f"{folder.name}-bench")
-    for command in (
-        shell("voltphase", "report", folder),
-        shell("voltphase", "deploy", folder, "--out", bench),
-        shell("voltphase", "verify", bench),
-    ):
-        say(f"  {command}")
+    say_next(folder)
 
 
-def presets() -> None:
-    """List the configurations that come with voltphase.
+def presets(
+    settings: Annotated[bool, typer.Option("--settings", help="Say what each setting means instead.")] = False,
+) -> None:
+    """List the configurations that come with voltphase, or what their settings mean.
 
     A preset's name stands for a file wherever a configuration is asked for;
     a file may start from one by [bold]preset: NAME[/bold].
     """
     from voltphase.config import presets as known
+    from voltphase.config.help import meanings
 
+    if settings:
+        for line in meanings().split("\n"):
+            say(line)
+        return
     for preset in known().values():
         say(f"{preset.name:<14} {preset.description}")
 
@@ -137,7 +137,7 @@ def demo(
     deploy_run(run, bench)
     result = verify_folder(bench)
     page = write_report(run)
-    say(f"maps to load on the devices: {bench}")
+    say(f"maps for the devices: {bench}")
     say(f"{metric.name} emulated:               {metric.number(value)}")
     equal = "equal" if result.passed and result.value == value else "NOT equal"
     say(f"{metric.name} re-emulated from files: {metric.number(result.value)} ({equal})")

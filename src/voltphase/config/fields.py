@@ -53,10 +53,25 @@ OneOrEach = Annotated[
 ]
 
 
+@cache
+def described(entry: Any) -> dict[str, str]:
+    """Return what a docstring in Google's style says of each argument or attribute."""
+    texts: dict[str, str] = {}
+    for block in re.findall(r"^(?:Args|Attributes):\n((?:    .*\n|\n)*)", f"{inspect.getdoc(entry)}\n", re.MULTILINE):
+        for name, text in re.findall(r"^    (\w+): (.*\n(?:     .*\n)*)", block, re.MULTILINE):
+            texts[name] = " ".join(text.split())
+    return texts
+
+
 class Section(BaseModel):
     """A group of settings: unknown keys are refused, and no value is turned into one of another type."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        for name, field in cls.model_fields.items():
+            field.description = field.description or described(cls).get(name)
 
 
 class Settings(Section):
@@ -240,16 +255,6 @@ def fields_of(entry: Callable[..., Any]) -> dict[str, Any]:
         given = list(given) if isinstance(given, tuple) else given
         fields[name] = (_plain(hints[name]), Field(default=given, description=texts.get(name)))
     return fields
-
-
-@cache
-def described(entry: Any) -> dict[str, str]:
-    """Return what a docstring in Google's style says of each argument or attribute."""
-    texts: dict[str, str] = {}
-    for block in re.findall(r"^(?:Args|Attributes):\n((?:    .*\n|\n)*)", f"{inspect.getdoc(entry)}\n", re.MULTILINE):
-        for name, text in re.findall(r"^    (\w+): (.*\n(?:     .*\n)*)", block, re.MULTILINE):
-            texts[name] = " ".join(text.split())
-    return texts
 
 
 def misfit(sentence: str, *, named: bool = True) -> PydanticCustomError:

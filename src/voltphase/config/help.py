@@ -5,14 +5,14 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from voltphase.config.keys import enumerate_words, keys, variants_of
+from voltphase.config.keys import enumerate_words, in_words, keys, variants_of
 from voltphase.config.load import recipes
 from voltphase.config.sections import Config
 
 _COLUMN, _NAMES = 10, 16
 _RECIPE = (
-    "settles what is not given of codesign, task and training; with --set also what CONFIG gives, but regions, epochs "
-    "and batch_size"
+    "sets what is not given in codesign, task and training; as --set it also replaces what CONFIG gives there, except "
+    "regions, epochs and batch_size"
 )
 
 
@@ -27,6 +27,26 @@ def settings_table(width: int = 74) -> str:
         True
     """
     return "\n".join(_lines(width))
+
+
+def meanings(width: int = 100) -> str:
+    """Return what each setting means; of an entry that can be chosen by name its own settings follow the name.
+
+    Args:
+        width: Number of characters in a line.
+
+    Examples:
+        >>> "optics.wavelength" in meanings() and "device.parameters.twist (tn-slm)" in meanings()
+        True
+    """
+    lines = []
+    for key in keys(Config):
+        if key.field.description and not key.path.startswith("devices."):
+            name = f"{key.path} ({key.of})" if key.of else key.path
+            takes = in_words(key.field.annotation, key.field.metadata)
+            words = f"{key.field.description.replace('``', '')} Takes {takes}."
+            lines += [name, *textwrap.wrap(words, width, initial_indent="    ", subsequent_indent="    ")]
+    return "\n".join(lines)
 
 
 def _lines(width: int) -> Iterator[str]:

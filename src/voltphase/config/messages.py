@@ -11,7 +11,9 @@ from pydantic_core import ErrorDetails
 
 from voltphase.config.fields import Choice
 from voltphase.config.keys import Key, content_at, enumerate_words, in_words, keys, variants_of, words_of
+from voltphase.core.units import DISTANCE, PITCH, WAVELENGTH
 
+_LENGTHS = {"wavelength": WAVELENGTH, "pitch": PITCH, "distances": DISTANCE}
 # The second is of keys that are no words: YAML has numbers, dates and nothing at all for keys.
 _UNKNOWN = ("extra_forbidden", "invalid_key")
 
@@ -57,6 +59,8 @@ def _sentence(problem: ErrorDetails, steps: list[str], schema: type[BaseModel], 
     words = words_of(key.field.annotation, key.field.metadata) if key is not None and isinstance(value, str) else ()
     if isinstance(value, str) and any(key.path == f"{_plain(steps)}.name" for key in keys(schema)):
         return f"{sentence}: use {path}.name={value}"
+    if (length := _LENGTHS.get(whole[-1])) is not None and type(value) in (int, float):
+        return f"{sentence}: {length.meant(max(value, 0))}"
     close = nearest(str(value), words)
     return f"{sentence}: did you mean {close}?" if close else sentence
 

@@ -94,8 +94,8 @@ class Comparison:
             Check(
                 numbers,
                 self.logits_different == 0,
-                f"{numbers} differ by at most {self.max_logit_difference:.1e}{of_what}, {self.logits_different} by "
-                "more than rounding explains",
+                f"{numbers} differ by at most {self.max_logit_difference:.1e}{of_what}, "
+                f"{self.logits_different or 'none'} of them by more than rounding explains",
             ),
             Check(
                 "predictions",

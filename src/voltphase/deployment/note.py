@@ -81,7 +81,7 @@ def _planes(manifest: Manifest) -> list[str]:
     ]
     gaps = ", ".join(map(_millimetres, distances))
     return [
-        "\n".join([f"{'plane':<12}{'position':<14}{'load':<16}samples", *rows]),
+        "\n".join([f"{'plane':<12}{'position':<14}{'carries':<16}samples", *rows]),
         _paragraph(f"Gaps, from the source on: {gaps}."),
     ]
 
@@ -162,7 +162,8 @@ def _files(manifest: Manifest, target: Target) -> list[str]:
 
     for number, layer in enumerate(manifest.layers, start=1):
         kind = target.format(layer.written)
-        rows += [(file.file, kind, f"what to load on the device of layer {number}") for file in layer.target.files]
+        what = f"the map of layer {number}: Images and devices, above, says what its values are"
+        rows += [(file.file, kind, what) for file in layer.target.files]
         tell(layer.levels, f"the level of each pixel of layer {number}, [row, column]")
         follows = f"the table that each pixel of layer {number} follows, [row, column], -1 where inactive"
         tell(layer.regions, follows)
@@ -182,9 +183,11 @@ def _files(manifest: Manifest, target: Target) -> list[str]:
 
 def _check(manifest: Manifest) -> Iterator[str]:
     if (samples := manifest.samples) is not None:
+        # A share of the light on the detector does not depend on how bright the light is.
+        but_for = "noise" if manifest.readout.measure == "fraction" else "noise and a factor that all readings have"
         yield (
             f"{samples.images.file} holds {samples.origin}. Whoever sends them through the system has to find the "
-            f"readings in {samples.readings.file}: a program to rounding, a bench but for noise and a common factor."
+            f"readings in {samples.readings.file}: a program to rounding, a bench but for {but_for}."
         )
     if (reference := manifest.reference) is None:
         yield "Deployed without a test set."

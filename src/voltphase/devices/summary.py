@@ -121,7 +121,7 @@ def _of_wavelength(states: DeviceStates, wavelength: float | None) -> Iterator[N
     if off <= _OFF_PHASE:
         return
     text = (
-        f"Its states are those at a wavelength of {metres(states.wavelength)}, but the light has "
+        f"Its states hold at a wavelength of {metres(states.wavelength)}, but that of the light is "
         f"{metres(wavelength)}, where phases are about {states.wavelength / wavelength:.3g} times as large: up to "
         f"{off:.2g} rad off. Use states at {metres(wavelength)}, or light of {metres(states.wavelength)}."
     )
@@ -159,6 +159,13 @@ def _of_choice(states: DeviceStates, figures: Summary) -> Iterator[Note]:
 
 
 def _of_units(states: DeviceStates, figures: Summary, noise: Noise | None) -> Iterator[Note]:
+    between = states.control[states.control != np.round(states.control)]
+    if len(between) and states.control_unit == "grey level":
+        text = (
+            f"The control value {between[0]:g} is not whole, but without a unit control values are grey levels: name "
+            "theirs in a line of the table, such as '# control_unit: V'."
+        )
+        yield Note("control unit", text, doubtful=True)
     largest, brightest = float(np.abs(states.phase).max()), figures.amplitude_range[1]
     if largest > LARGEST_PHASE:
         text = f"The phases reach {largest:.4g} rad, which looks like degrees: convert them to radians."

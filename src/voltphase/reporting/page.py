@@ -84,7 +84,8 @@ def _learning(view: RunView) -> str:
         "learning",
         "Learning",
         f"Test {name} is that of the deployed states: one state for each pixel. Training {name} is "
-        "of what light saw in training, drawn at random or mixed: until the choice is settled the two differ.",
+        "that of the states as they were in training, drawn at random or mixed: until the choice is settled the two "
+        "differ.",
         _drawing(charts.learning_figure(view.history, view.metric), "Learning curves"),
     )
 

@@ -137,7 +137,14 @@ def whole_device(device: DeviceConfig, wavelength: float | None) -> Device:
     """
     if device.file is not None:
         return load_device(device.file)
-    return model(str(device.model), device.levels, wavelength=wavelength, parameters=device.parameters)
+    try:
+        return model(str(device.model), device.levels, wavelength=wavelength, parameters=device.parameters)
+    except DeviceError as error:
+        # A model knows no keys of a configuration: it names a parameter in words.
+        named = (key for key in device.parameters if key.replace("_", " ") in str(error))
+        if (key := next(named, None)) is None:
+            raise
+        raise DeviceError(f"device.parameters.{key}: {error}") from error
 
 
 def _build_device(device: DeviceConfig, size: int, wavelength: float) -> Device:

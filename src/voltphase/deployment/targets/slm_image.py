@@ -65,11 +65,12 @@ class SlmImage(Target):
     def instructions(self, layer: Layer, written: Written) -> list[str]:
         codes, device = written.details["codes"], layer.device
         if codes == device.control.tolist():
-            return [f"The value of a pixel is the {device.control_unit} to send: {listed(codes)}."]
+            sent = f"The value of a pixel is the {device.control_unit} to send: {listed(codes)}."
+            return [f"{sent} Load the picture as it is."]
         pairs = (f"{code}={control:g}" for code, control in zip(codes, device.control, strict=True))
         return [
             "The value of a pixel is NOT what to send: it stands for a control value in "
-            f"{device.control_unit}: {listed(pairs)}."
+            f"{device.control_unit}: {listed(pairs)}. Send these values; {MANIFEST_NAME} has all codes and values."
         ]
 
 

@@ -42,7 +42,7 @@ def refine_run(
         out: The folder to make.
         images: How many of the run's training images to lower the loss on, drawn by the run's seed; all if it has
             fewer.
-        evaluations: How often these images may go through the system; with gradients counts as twice.
+        evaluations: Number of passes of these images through the system; one with gradients counts twice.
         data_dir: Folder of the data sets; the one in the run's configuration by default.
         watch: Function that is told of each evaluation, see :func:`refine`.
 

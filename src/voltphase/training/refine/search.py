@@ -32,7 +32,7 @@ class Refinement:
         loss_before: Loss of the states it started from.
         loss_after: Loss of the states it ended with; never higher.
         changed: Number of pixels that ended at another level.
-        evaluations: How often the batch went through the system; with gradients counts as twice.
+        evaluations: Number of passes of the batch through the system; one with gradients counts twice.
         converged: Whether no change of a single pixel to an attainable level lowers the loss any more; otherwise the
             evaluations ran out, or it was interrupted.
     """
@@ -69,7 +69,7 @@ def refine(
         images: A ``batch x height x width`` tensor, uint8 or real in 0 to 1.
         labels: The classes of ``images``, an int64 tensor of ``batch``.
         loss: Function of logits and labels that gives their mean loss over the batch.
-        evaluations: How often the batch may go through the system; with gradients counts as twice.
+        evaluations: Largest number of passes of the batch through the system; one with gradients counts twice.
         batch_size: Number of images that go through the system at a time; a matter of memory only.
         watch: Function that is told, after each evaluation, how many there have been and the lowest loss so far.
 
