@@ -115,7 +115,7 @@ def deploy(
     target: str | Target = "slm-image",
     test_set: ImageDataset | Pair | None = None,
 ) -> Path:
-    """Write the maps to load on the devices of a design, with all that is needed to rebuild and verify the system.
+    """Write the maps of the devices of a design, with all that is needed to rebuild and verify the system.
 
     Args:
         design: Run, path of a run folder, or trained network.

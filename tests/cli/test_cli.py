@@ -129,6 +129,12 @@ def test_presets_are_listed():
     ]
 
 
+def test_every_setting_is_explained():
+    lines = call("presets", "--settings").stdout.splitlines()
+    assert {"seed", "optics.wavelength", "training.epochs", "device.parameters.twist (tn-slm)"} <= set(lines)
+    assert lines.index("optics.pitch") + 1 < lines.index("optics.wavelength")
+
+
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [

@@ -13,6 +13,7 @@ from rich.console import Console
 
 import voltphase as vp
 from voltphase.config import Config
+from voltphase.core.errors import DeviceError
 from voltphase.devices import DeviceStates, DeviceWarning, tn_slm
 from voltphase.reporting.charts import favoured_levels, share
 from voltphase.tasks import Classification
@@ -92,6 +93,11 @@ def test_picked_states_that_nearly_coincide_and_a_model_of_another_wavelength_ar
         note_devices(tiny("device.model=lcos", "device.pick=even"))
     with pytest.warns(DeviceWarning, match=r"1\.55 µm.* 532 nm.* up to \d.* rad off"):
         note_devices(tiny("device.model=phase-change", "device.parameters.wavelength=1550e-9"))
+
+
+def test_a_parameter_of_a_model_that_does_not_fit_is_named_by_its_key(tiny: Make):
+    with pytest.raises(DeviceError, match=r"^device\.parameters\.thickness: .*12"):
+        build_devices(tiny("device.parameters.thickness=12"))
 
 
 def test_a_level_that_noise_favoured_is_named_in_the_report_and_an_end_of_the_curve_is_not():

@@ -53,7 +53,7 @@ def _root(
 
     Each pixel of a device can be in one of a few measured states. voltphase
     chooses one state per pixel by training through the physics of light,
-    exports the map to load on each device, and proves that the export gives
+    exports the map of each device, and proves that the export gives
     what was trained.
 
     Start with [bold]voltphase demo --out demo[/bold], then [bold]voltphase train --help[/bold].

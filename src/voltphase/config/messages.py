@@ -59,7 +59,8 @@ def _sentence(problem: ErrorDetails, steps: list[str], schema: type[BaseModel], 
     words = words_of(key.field.annotation, key.field.metadata) if key is not None and isinstance(value, str) else ()
     if isinstance(value, str) and any(key.path == f"{_plain(steps)}.name" for key in keys(schema)):
         return f"{sentence}: use {path}.name={value}"
-    if (length := _LENGTHS.get(whole[-1])) is not None and type(value) in (int, float):
+    length = _LENGTHS.get(whole[-1])
+    if length is not None and isinstance(value, int | float) and not isinstance(value, bool):
         return f"{sentence}: {length.meant(max(value, 0))}"
     close = nearest(str(value), words)
     return f"{sentence}: did you mean {close}?" if close else sentence

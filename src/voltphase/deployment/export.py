@@ -68,7 +68,7 @@ def deploy(
     target: str | Target = "slm-image",
     rebuilt_from: dict[str, Any] | None = None,
 ) -> Path:
-    """Write the maps to load on the devices of a trained model, and all that is needed to rebuild the system.
+    """Write the maps of the devices of a trained model, and all that is needed to rebuild the system.
 
     The folder holds, per layer, what the target writes, which for ``slm-image`` is ``layer-N.png`` (the grey value of
     each pixel), and ``layer-N-levels.npy`` (its level), where it is a panel ``layer-N-regions.npy`` (the table each

@@ -162,7 +162,7 @@ def _files(manifest: Manifest, target: Target) -> list[str]:
 
     for number, layer in enumerate(manifest.layers, start=1):
         kind = target.format(layer.written)
-        what = f"the map of layer {number}: Images and devices, above, says what its values are"
+        what = f"the map of layer {number}; for its values see Images and devices, above"
         rows += [(file.file, kind, what) for file in layer.target.files]
         tell(layer.levels, f"the level of each pixel of layer {number}, [row, column]")
         follows = f"the table that each pixel of layer {number} follows, [row, column], -1 where inactive"
