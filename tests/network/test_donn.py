@@ -12,6 +12,7 @@ from voltphase.core.errors import ConfigError, GeometryError
 from voltphase.optics import Aperture, Element, ThinLens
 from voltphase.optics.backends import Options
 from voltphase.optics.backends.select import select
+from voltphase.optics.elements import LensWarning
 from voltphase.optics.explain import RunExplanation
 from voltphase.optics.gap import gaps_between, stack_of
 from voltphase.optics.stack import walk
@@ -316,3 +317,12 @@ def test_parts_that_do_not_fit_are_refused(changes: dict, error: type[Exception]
     with pytest.raises(error) as caught:
         network(**changes)
     assert str(caught.value).startswith(message)
+
+
+def test_a_lens_for_another_wavelength_is_told_of(recwarn: pytest.WarningsRecorder) -> None:
+    red, near, green = (ThinLens(vp.Grid(20, 36e-6), wavelength=w, focal_length=0.1) for w in (633e-9, 533e-9, 532e-9))
+    for lens in (near, green):
+        network(distances=[0.03, (0.01, lens, 0.01), 0.03])
+    assert not [one for one in recwarn if issubclass(one.category, LensWarning)]
+    with pytest.warns(LensWarning, match=r"of a wavelength of 633 nm, .* 532 nm.* focuses at 0\.119 m, not at 0\.1 m"):
+        network(distances=[0.03, (0.01, red, 0.01), 0.03])

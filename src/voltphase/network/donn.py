@@ -83,6 +83,7 @@ class DONN(nn.Module):
 
     Warns:
         DeviceWarning: if a table looks wrong: amplitudes above 1, phases in another unit, spikes.
+        LensWarning: if a lens was made for another wavelength.
         UnitWarning: if lengths look to be in different units.
 
     Examples:

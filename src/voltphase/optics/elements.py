@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from voltphase.core import checks
+from voltphase.core.advice import advise
 from voltphase.core.dtypes import FixedDtype, with_standard_torch
-from voltphase.core.errors import GeometryError, SamplingError
+from voltphase.core.errors import GeometryError, SamplingError, VoltphaseWarning
 from voltphase.core.units import FOCAL_LENGTH, OFFSET, SIZE, metres, require_finite, require_length, require_wavelength
 from voltphase.optics.grid import Grid
 from voltphase.optics.kernels.kernel import Diagonal
@@ -170,6 +171,14 @@ class Element(FixedDtype):
         return field * self.transmission
 
 
+# In radians: about what a phase has to be right to.
+_OFF_PHASE = 0.05
+
+
+class LensWarning(VoltphaseWarning):
+    """A lens that is used as it is, in light of another wavelength than it was made for."""
+
+
 class ThinLens(Element):
     """A thin lens; see :func:`thin_lens`."""
 
@@ -185,6 +194,28 @@ class ThinLens(Element):
     ) -> None:
         lens = thin_lens(grid, wavelength=wavelength, focal_length=focal_length, diameter=diameter, centre=centre)
         super().__init__(lens, grid=grid, dtype=dtype)
+        self._wavelength, self._focal_length = wavelength, focal_length
+        corner = math.hypot(*(float((c - o).abs().max()) for c, o in zip(grid.coordinates(), centre, strict=True)))
+        self._rim = corner if diameter is None else min(corner, diameter / 2)
+
+    def warn_of(self, wavelength: float) -> None:
+        """Warn where the lens is another one in light of this wavelength.
+
+        Args:
+            wavelength: Wavelength of the light in metres.
+
+        Warns:
+            LensWarning: if its phases are off by more than 0.05 rad at its rim.
+        """
+        made, focal = self._wavelength, self._focal_length
+        off = math.pi * self._rim**2 / (made * abs(focal)) * abs(made / wavelength - 1)
+        if off > _OFF_PHASE:
+            advise(
+                f"A lens has the phases of a wavelength of {metres(made)}, but the light has {metres(wavelength)}: "
+                f"they are up to {off:.2g} rad off, and it focuses at {metres(focal * made / wavelength)}, not at "
+                f"{metres(focal)}. Make it with wavelength={wavelength:g}.",
+                LensWarning,
+            )
 
 
 class Aperture(Element):

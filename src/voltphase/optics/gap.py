@@ -13,7 +13,7 @@ from voltphase.core.advice import once
 from voltphase.core.dtypes import standard_torch
 from voltphase.core.errors import ConfigError, GeometryError
 from voltphase.optics.backends.base import Engine
-from voltphase.optics.elements import Element
+from voltphase.optics.elements import Element, ThinLens
 from voltphase.optics.grid import Grid
 from voltphase.optics.kernels.kernel import Kernel
 from voltphase.optics.kernels.map_choice import Way, ways
@@ -179,9 +179,10 @@ def paths_between(
 
     Warns:
         SamplingWarning: if a method or a plane is borderline.
+        LensWarning: if a lens was made for another wavelength.
     """
     parts = [tuple(span) if isinstance(span, Sequence) else (span,) for span in spans]
-    between = [[_element(part) for part in span[1::2]] for span in parts]
+    between = [[_element(part, wavelength) for part in span[1::2]] for span in parts]
     planes = [
         grid for start, elements in zip(grids, between, strict=False) for grid in (start, *(e[1] for e in elements))
     ]
@@ -194,10 +195,12 @@ def paths_between(
     return [(next(gaps), *(step for element, _ in placed for step in (element, next(gaps)))) for placed in between]
 
 
-def _element(part: object) -> tuple[Element, Grid]:
+def _element(part: object, wavelength: float) -> tuple[Element, Grid]:
     element = checks.instance(part, Element, "a lens or an aperture between two distances", error=GeometryError)
     if element.grid is None:
         raise GeometryError("expected an element that says where it stands: give it its grid, Element(..., grid=grid)")
+    if isinstance(element, ThinLens):
+        element.warn_of(wavelength)
     return element, element.grid
 
 
