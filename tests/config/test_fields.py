@@ -14,12 +14,13 @@ from pydantic import ValidationError
 
 from voltphase.codesign import RELAXATIONS, SCHEDULES, Softmax
 from voltphase.config import load_config
-from voltphase.config.fields import Choice, OneOrEach, Section, Settings, misfit
+from voltphase.config.fields import Choice, Name, OneOrEach, Parameters, Section, Settings, misfit
 from voltphase.config.keys import in_words, keys
 from voltphase.config.messages import describe
 from voltphase.core.errors import ConfigError
 from voltphase.core.registry import PluginWarning, Registry
 from voltphase.data import DATASETS
+from voltphase.devices import MODELS, DeviceStates, dmd
 from voltphase.tasks import TASKS
 
 SHAPES: Registry[Any] = Registry("a shape", "voltphase.tests.shapes")
@@ -176,6 +177,79 @@ def test_what_has_parameters_that_are_no_settings_is_left_out():
     shapes.register("blob")(lambda points: points)
     with pytest.warns(PluginWarning, match=r"blob.* is left out.* type hint for the parameter points"):
         assert list(Choice(shapes, "square", Settings).models) == ["square"]
+
+
+def stretched(*, factor: float = 1.0, **more: float) -> Square:
+    return Square(factor)
+
+
+def shifted(factor: float = 1.0, /) -> Square:
+    return Square(factor)
+
+
+def test_parameters_without_names_are_no_settings_and_whoever_asks_is_told():
+    shapes: Registry[Any] = Registry("a shape", "voltphase.tests.others")
+    for name, entry in {"square": Square, "stretched": stretched, "shifted": shifted}.items():
+        shapes.register(name)(entry)
+    choice, parameters = Choice(shapes, "square", Settings), Parameters(shapes, "square")
+    with pytest.warns(PluginWarning, match="stretched"):
+        assert list(choice.models) == ["square"]
+
+    class Sketch(Section):
+        shape: Annotated[Settings, choice] = choice.make({})
+        model: Annotated[str, Name(parameters)] = "square"
+
+    for given in ({"shape": {"name": "stretched"}}, {"shape": {"name": "shifted"}}, {"model": "shifted"}):
+        with pytest.raises(ValidationError) as caught:
+            Sketch.model_validate(given)
+        (key,) = given
+        sentence, _ = describe(caught.value, Sketch, given)
+        assert sentence.startswith(key)
+        assert "given by their names, but" in sentence
+    assert list(choice.models) == list(parameters.models) == list(shapes) == ["square"]
+    assert parameters.checked("shifted", {"factor": 2}) == {"factor": 2}
+
+
+def explode(size: float = 1.0) -> Square:
+    if size > 5:
+        raise ValueError("size too large")
+    return Square(1 / size)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "says"),
+    [
+        ("explode", 6.0, "shape: size too large"),
+        ("explode", 0.0, "shape: 'explode' cannot be made: ZeroDivisionError"),
+        ("vanish", 0.0, "shape: 'vanish' makes None"),
+    ],
+)
+def test_what_an_entry_raises_is_said(name: str, size: float, says: str):
+    shapes: Registry[Any] = Registry("a shape", "voltphase.tests.others")
+    shapes.register("explode")(explode)
+
+    @shapes.register("vanish")
+    def vanish(size: float = 1.0) -> None: ...
+
+    class Sketch(Section):
+        shape: Annotated[Settings, Choice(shapes, "explode", Settings)]
+
+    given = {"shape": {"name": name, "size": size}}
+    with pytest.raises(ValidationError) as caught:
+        Sketch.model_validate(given)
+    assert describe(caught.value, Sketch, given)[0].startswith(says)
+
+
+def test_a_parameter_that_is_missing_has_its_whole_name():
+    @MODELS.register("stroke")
+    def stroke(stroke: float, levels: int = 4) -> DeviceStates:
+        return dmd()
+
+    try:
+        with pytest.raises(ConfigError, match=r"expected device\.parameters\.stroke to be a number, but it is missing"):
+            load_config("digits", ["device.model=stroke"])
+    finally:
+        MODELS._entries.pop("stroke")
 
 
 def test_every_registered_setting_is_explained_and_can_be_said_in_words():

@@ -46,10 +46,11 @@ def list_devices(
     if folder is not None:
         _list_folder(folder)
         return
+    from voltphase.config.fields import Parameters
     from voltphase.devices import MODELS
 
-    for name, model in MODELS.items():
-        lines = (model.__doc__ or "").strip().splitlines()
+    for name in Parameters(MODELS, "").models:
+        lines = (MODELS[name].__doc__ or "").strip().splitlines()
         say(f"{name:<14} {lines[0] if lines else ''}")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 import types
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import cache, reduce
 from operator import or_
@@ -33,9 +33,8 @@ from annotated_types import Len
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model, model_validator
 from pydantic_core import PydanticCustomError, core_schema
 
-from voltphase.core.advice import advise
 from voltphase.core.errors import VoltphaseError
-from voltphase.core.registry import PluginWarning
+from voltphase.core.registry import Registry, failure
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Settings")
@@ -100,9 +99,14 @@ class Settings(Section):
     @model_validator(mode="after")
     def _can_be_built(self) -> Settings:
         try:
-            self.build()
-        except VoltphaseError as error:
+            if self.build() is None:
+                raise misfit(f"{self.name!r} makes None", named=False)
+        except PydanticCustomError:
+            raise
+        except (VoltphaseError, ValueError) as error:
             raise misfit(str(error), named=False) from error
+        except Exception as error:  # whatever another package's code raises becomes a sentence
+            raise misfit(f"{self.name!r} cannot be made: {failure(error)}", named=False) from error
         return self
 
 
@@ -115,7 +119,7 @@ class Choice(Generic[S]):
         base: Model with the settings that all entries share.
     """
 
-    def __init__(self, registry: Mapping[str, Any], default: str, base: type[S]) -> None:
+    def __init__(self, registry: Registry[Any], default: str, base: type[S]) -> None:
         self.registry, self.default, self.base = registry, default, base
 
     @property
@@ -135,7 +139,7 @@ class Choice(Generic[S]):
         """
         name, models = self.chosen(content), self.models
         if not isinstance(name, str) or name not in models:
-            problem = {"type": PydanticCustomError("name", "unknown name"), "loc": ("name",), "input": name}
+            problem = {"type": _unknown(self.registry, name), "loc": ("name",), "input": name}
             raise ValidationError.from_exception_data("name", [problem])  # pyright: ignore[reportArgumentType]
         return models[name].model_validate({"name": name, **content})
 
@@ -166,7 +170,7 @@ class Parameters:
 
     base = _Given
 
-    def __init__(self, registry: Mapping[str, Any], default: str, left_out: Sequence[str] = ()) -> None:
+    def __init__(self, registry: Registry[Any], default: str, left_out: Sequence[str] = ()) -> None:
         self.registry, self.default, self.left_out = registry, default, frozenset(left_out)
 
     @property
@@ -180,7 +184,7 @@ class Parameters:
         Raises:
             ValidationError: if one of them does not fit.
         """
-        if name is None or name not in self.registry or not isinstance(values, Mapping):
+        if name is None or name not in self.models or not isinstance(values, Mapping):
             return values
         return self.models[name].model_validate(values).model_dump(exclude_unset=True)
 
@@ -189,35 +193,39 @@ class Name:
     """A text that is one of the names in a registry.
 
     Args:
-        registry: The entries there are.
+        registry: The entries there are; or the field with their settings, to have only those that have some.
         words: Words that will do besides, such as ``"auto"``.
     """
 
-    def __init__(self, registry: Collection[str], *words: str) -> None:
-        self._registry, self._words = registry, words
+    def __init__(self, registry: Registry[Any] | Choice[Any] | Parameters, *words: str) -> None:
+        self._entries, self._words = registry, words
 
     @property
     def names(self) -> list[str]:
         """The names there are."""
-        return [*self._words, *self._registry]
+        return [*self._words, *(self._entries if isinstance(self._entries, Registry) else self._entries.models)]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         return core_schema.no_info_after_validator_function(self._validate, handler(source))
 
     def _validate(self, value: str) -> str:
-        if value not in self._words and value not in self._registry:
-            raise PydanticCustomError("name", "unknown name")
+        if value not in self.names:
+            raise _unknown(self._entries if isinstance(self._entries, Registry) else self._entries.registry, value)
         return value
 
 
-def _usable(registry: Mapping[str, Any], make: Callable[[str, Any], type[M]]) -> dict[str, type[M]]:
+def _unknown(registry: Registry[Any], name: Any) -> PydanticCustomError:
+    reason = registry.why_left_out(name)
+    return misfit(reason, named=False) if reason else PydanticCustomError("name", "unknown name")
+
+
+def _usable(registry: Registry[Any], make: Callable[[str, Any], type[M]]) -> dict[str, type[M]]:
     models = {}
-    for name, entry in registry.items():
+    for name, entry in list(registry.items()):
         try:
             models[name] = make(name, entry)
         except Exception as error:  # whatever another package's type hints raise must not stop ours
-            reason = f"its parameters are no settings: {type(error).__name__}: {' '.join(str(error).split()):.200}"
-            advise(f"{name!r} of {entry.__module__} is left out, {reason}", PluginWarning)
+            registry.leave_out(name, f"its parameters, in {entry.__module__}, are no settings: {failure(error)}")
     return models
 
 
@@ -249,6 +257,10 @@ def fields_of(entry: Callable[..., Any]) -> dict[str, Any]:
     function = entry.__init__ if inspect.isclass(entry) and not is_dataclass(entry) else entry
     hints = get_type_hints(function, include_extras=True)
     for name, parameter in inspect.signature(entry).parameters.items():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise TypeError(
+                f"expected parameters that can be given by their names, but {name} is {parameter.kind.description}"
+            )
         if name not in hints:
             raise TypeError(f"expected a type hint for the parameter {name}, but it has none")
         given = ... if parameter.default is parameter.empty else parameter.default

@@ -157,7 +157,7 @@ def _keys_of_variants(variants: Choice | Parameters, path: str) -> Iterator[Key]
     shared = variants.base.model_fields
     for key, field in shared.items():
         names = FieldInfo(annotation=str, default=variants.default, description=field.description)
-        names.metadata = [Name(variants.registry)]
+        names.metadata = [Name(variants)]
         yield Key(f"{path}.{key}", names if key == "name" else field)
     for name, model in variants.models.items():
         for key, field in model.model_fields.items():

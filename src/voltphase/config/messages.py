@@ -22,7 +22,7 @@ def describe(error: ValidationError, schema: type[BaseModel], given: Any) -> tup
     """Return the first problem and how many follow, as a sentence, and the dotted path of what it concerns."""
     problems: dict[str, tuple[list[str], ErrorDetails]] = {}
     for problem in error.errors(include_url=False):
-        steps = list(_path(problem, given))
+        steps = list(_path(problem, given, {key.path for key in keys(schema)}))
         # Of a field that may be one thing or another, what is wrong with the one that fits best: deepest inside.
         if len(steps) > len(problems.get(_plain(steps), ([], None))[0]) or _plain(steps) not in problems:
             problems[_plain(steps)] = steps, problem
@@ -111,17 +111,19 @@ def _split_items(steps: list[str]) -> tuple[list[str], list[str]]:
     return steps[:end], steps[end:]
 
 
-def _path(problem: ErrorDetails, given: Any) -> Iterator[str]:
+def _path(problem: ErrorDetails, given: Any, known: set[str]) -> Iterator[str]:
     # pydantic's location names the alternative of a union too, which is no key of the file.
-    steps = problem["loc"]
+    steps, path = problem["loc"], ""
     for number, step in enumerate(steps, start=1):
         missing = number == len(steps) and problem["type"] == "missing"
-        if isinstance(given, Mapping) and isinstance(step, str) and (step in given or missing):
-            given = given.get(step)
+        if isinstance(step, int):
+            if isinstance(given, list | tuple):
+                given = given[step] if step < len(given) else None
+                yield str(step)
+        elif missing or f"{path}{step}" in known or (isinstance(given, Mapping) and step in given):
+            # What is in a group that is not given has its default, which may not fit.
+            given, path = given.get(step) if isinstance(given, Mapping) else None, f"{path}{step}."
             yield step
-        elif isinstance(given, list | tuple) and isinstance(step, int):
-            given = given[step] if step < len(given) else None
-            yield str(step)
     if problem["type"] == "invalid_key":
         yield _shown(problem["input"])
 

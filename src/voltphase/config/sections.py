@@ -120,7 +120,7 @@ class DeviceConfig(Section):
     """
 
     file: str | None = None
-    model: Annotated[str, Name(MODELS)] | None = None
+    model: Annotated[str, Name(_PARAMETERS)] | None = None
     parameters: Annotated[dict[str, Any], _PARAMETERS] = Field(default_factory=dict)
     levels: Annotated[int, Ge(2)] | None = 8
     pick: Pick = "spread"

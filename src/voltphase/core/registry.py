@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar, cast
 
 from voltphase.core import checks
 from voltphase.core.advice import advise
@@ -14,9 +16,28 @@ from voltphase.core.errors import ConfigError, VoltphaseError, VoltphaseWarning
 Entry = TypeVar("Entry", bound=Callable[..., object])
 _Own = TypeVar("_Own", bound=Callable[..., object])
 
+#: What leaves the choice of a method or a back end to voltphase, and so is the name of none.
+AUTO: Final = "auto"
+#: Kinds of things that other packages can add. Their registries may not be imported yet when one looks for plugins.
+GROUPS: Final = tuple(
+    f"voltphase.{kind}"
+    for kind in ("backends", "data", "devices", "methods", "relaxations", "schedules", "targets", "tasks")
+)
+_known_groups = set(GROUPS)
+
 
 class PluginWarning(VoltphaseWarning):
     """Another package's addition that cannot be loaded, and is left out."""
+
+
+def failure(error: BaseException) -> str:
+    """Return what another package's code raised, on one line.
+
+    Examples:
+        >>> failure(ZeroDivisionError("division by zero"))
+        'ZeroDivisionError: division by zero'
+    """
+    return f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):
@@ -32,6 +53,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         what: What an entry is, with its article, as an error names it: ``"a relaxation"``.
         group: Name of the group of entry points, such as ``"voltphase.relaxations"``.
         error: Class of the error for a name that is not there.
+        kind: Class that every plugin must be a subclass of; None where entries are functions too.
 
     Examples:
         >>> shapes = Registry("a shape", "voltphase.shapes")
@@ -44,20 +66,26 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         ['square']
     """
 
-    def __init__(self, what: str, group: str, error: type[VoltphaseError] = ConfigError) -> None:
-        self.what, self.group, self.error = what, group, error
+    def __init__(
+        self, what: str, group: str, error: type[VoltphaseError] = ConfigError, kind: type | None = None
+    ) -> None:
+        self.what, self.group, self.error, self.kind = what, group, error, kind
         self._entries: dict[str, Entry] = {}
+        self._left_out: dict[str, str] = {}
         self._looked_for_plugins = False
+        _known_groups.add(group)
 
     def register(self, name: str) -> Callable[[_Own], _Own]:
         """Return a decorator that adds a class or a function.
 
         Args:
-            name: What users write, in lower case with hyphens.
+            name: What users write: lower-case letters, digits and hyphens.
 
         Raises:
-            TypeError: if the name is taken.
+            TypeError: if the name is taken, or is no name.
         """
+        if problem := _unfit(name):
+            raise TypeError(f"expected a name for {self.what}, but {checks.shown(name)} {problem}")
 
         def add(entry: _Own) -> _Own:  # its own type, which a decorator must not hide from a type checker
             if self._entries.setdefault(name, cast(Entry, entry)) is not entry:
@@ -74,13 +102,36 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         """
         return next((name for name, known in self._all().items() if known is entry), None)
 
-    def __getitem__(self, name: str) -> Entry:
-        entries = self._all()
-        if isinstance(name, str) and name in entries:
-            return entries[name]
-        sentence = f"expected {self.what} out of {', '.join(entries)}, but got {checks.shown(name)}"
-        close = difflib.get_close_matches(str(name).lower(), entries, n=1)
+    def leave_out(self, name: str, reason: str) -> None:
+        """Take an entry that cannot be used from those there are, with a warning.
+
+        Args:
+            name: Name of the entry.
+            reason: Clause that says why, for the warning and for whoever asks for the entry by its name.
+        """
+        self._left_out[name] = reason
+        self._entries.pop(name, None)
+        advise(f"{self.what} {name!r} is left out: {reason}", PluginWarning)
+
+    def why_left_out(self, name: object) -> str | None:
+        """Return the sentence for an entry that cannot be used, or None if there is no such one of that name."""
+        if not isinstance(name, str) or name in self._all() or name not in self._left_out:
+            return None
+        return f"{self.what} {name!r} cannot be used: {self._left_out[name]}"
+
+    def checked(self, name: str, *words: str) -> str:
+        """Return a name if it is that of an entry, or one of some words besides; else raise the registry's error."""
+        names = (*words, *self._all())
+        if isinstance(name, str) and name in names:
+            return name
+        if reason := self.why_left_out(name):
+            raise self.error(reason)
+        sentence = f"expected {self.what} out of {', '.join(names)}, but got {checks.shown(name)}"
+        close = difflib.get_close_matches(str(name).lower(), names, n=1)
         raise self.error(f"{sentence}: did you mean {close[0]}?" if close else sentence)
+
+    def __getitem__(self, name: str) -> Entry:
+        return self._all()[self.checked(name)]
 
     def __contains__(self, name: object) -> bool:
         return name in self._all()
@@ -94,19 +145,48 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     def _all(self) -> dict[str, Entry]:
         if not self._looked_for_plugins:
             self._looked_for_plugins = True
+            _warn_of_unknown_groups()
             for point in sorted(entry_points(group=self.group), key=lambda point: point.name):
                 self._add_plugin(point)
         return self._entries
 
     def _add_plugin(self, point: EntryPoint) -> None:
-        origin = point.value if point.dist is None else f"{point.value} of {point.dist.name}"
+        name, origin = point.name, point.value if point.dist is None else f"{point.value} of {point.dist.name}"
         try:
             entry = point.load()
-        except Exception as error:  # whatever another package's code raises must not stop ours
-            reason = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
-            advise(f"{self.what} {point.name!r} ({origin}) is left out: {reason}", PluginWarning)
-            return
+        except (Exception, SystemExit) as error:  # whatever another package's code raises must not stop ours
+            reason = failure(error)
+        else:
+            reason = self._problem(name, entry)
+            if not reason and self._entries.setdefault(name, entry) is not entry:
+                reason = "the name is taken"
+        if reason and name in self._entries:  # that of another
+            advise(f"{self.what} {name!r} ({origin}) is left out: {reason}", PluginWarning)
+        elif reason:
+            self.leave_out(name, f"{reason} ({origin})")
+
+    def _problem(self, name: str, entry: object) -> str:
+        if problem := _unfit(name):
+            return f"its name {problem}"
         if not callable(entry):
-            advise(f"{self.what} {point.name!r} ({origin}) is left out: it is {checks.shown(entry)}", PluginWarning)
-        elif self._entries.setdefault(point.name, entry) is not entry:  # pyright: ignore[reportArgumentType]
-            advise(f"{self.what} {point.name!r} ({origin}) is left out: the name is taken", PluginWarning)
+            return f"it is {checks.shown(entry)}"
+        if self.kind is not None and not (isinstance(entry, type) and issubclass(entry, self.kind)):
+            return f"it is no subclass of {self.kind.__module__}.{self.kind.__name__}"
+        lacking = sorted(getattr(entry, "__abstractmethods__", ()))  # of an abstract class
+        return f"it lacks {', '.join(lacking)}" if lacking else ""
+
+
+def _unfit(name: str) -> str:
+    if name == AUTO:
+        return "is a word that leaves the choice to voltphase"
+    fits = isinstance(name, str) and re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", name)
+    return "" if fits else "is not made of lower-case letters, digits and hyphens"
+
+
+@cache
+def _warn_of_unknown_groups() -> None:
+    for group in sorted(entry_points().groups):
+        if group.startswith("voltphase.") and group not in _known_groups:
+            close = difflib.get_close_matches(group, GROUPS, n=1)
+            advice = f"did you mean {close[0]}?" if close else f"the groups are {', '.join(GROUPS)}"
+            advise(f"entry points of the group {group} are left out, there is no such group: {advice}", PluginWarning)

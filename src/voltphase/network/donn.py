@@ -20,7 +20,7 @@ from voltphase.network.arguments import checked_devices, grids_of, one_each, req
 from voltphase.optics import ImageSource
 from voltphase.optics.backends import Options
 from voltphase.optics.backends.base import Engine
-from voltphase.optics.backends.select import AUTO, select
+from voltphase.optics.backends.select import AUTO, compiled
 from voltphase.optics.elements import Element
 from voltphase.optics.explain import RunExplanation
 from voltphase.optics.gap import distance_of, paths_between, stack_of
@@ -151,9 +151,8 @@ class DONN(nn.Module):
             )
             for index, (plane, device, gain, scale) in enumerate(each)
         )
-        selected = select(stack, options, backend)
+        selected, self.executor = compiled(stack, options, backend)
         self.backend, self._reason = selected.name, selected.reason
-        self.executor = selected.backend.compile(stack, options)
         self.readout = readout
 
     @uncompiled

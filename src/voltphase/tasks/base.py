@@ -188,7 +188,7 @@ class Task(abc.ABC):
         """
 
 
-TASKS: Registry[type[Task]] = Registry("a task", "voltphase.tasks")
+TASKS: Registry[type[Task]] = Registry("a task", "voltphase.tasks", kind=Task)
 
 
 def require_complex_field(field: object) -> None:

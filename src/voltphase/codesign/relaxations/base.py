@@ -84,7 +84,7 @@ class Relaxation(ABC):
 
 
 #: Every relaxation by the name a configuration gives it. A class's parameters are its settings.
-RELAXATIONS: Registry[type[Relaxation]] = Registry("a relaxation", "voltphase.relaxations")
+RELAXATIONS: Registry[type[Relaxation]] = Registry("a relaxation", "voltphase.relaxations", kind=Relaxation)
 
 
 def mixed(weights: Tensor, table: StateTable, mix: Mix) -> Tensor:

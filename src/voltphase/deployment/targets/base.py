@@ -111,7 +111,7 @@ class Target(abc.ABC):
         return []
 
 
-TARGETS: Registry[type[Target]] = Registry("a target", "voltphase.targets", DeploymentError)
+TARGETS: Registry[type[Target]] = Registry("a target", "voltphase.targets", DeploymentError, Target)
 
 
 def listed(values: Iterable[object]) -> str:

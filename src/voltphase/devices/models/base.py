@@ -16,8 +16,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le
 
 from voltphase.core import checks
-from voltphase.core.errors import DeviceError
-from voltphase.core.registry import Registry
+from voltphase.core.errors import DeviceError, VoltphaseError
+from voltphase.core.registry import Registry, failure
 from voltphase.core.units import metres
 from voltphase.devices.states import DeviceStates
 
@@ -62,7 +62,14 @@ def model(
     known = inspect.signature(function, eval_str=True).parameters
     of_bench = {"levels": levels, "wavelength": wavelength}
     given = {key: value for key, value in of_bench.items() if value is not None and key in known}
-    return function(**given | {key: _parameter(name, key, value, known) for key, value in (parameters or {}).items()})
+    given |= {key: _parameter(name, key, value, known) for key, value in (parameters or {}).items()}
+    try:
+        states = function(**given)
+    except VoltphaseError:
+        raise
+    except Exception as error:  # whatever another package's code raises becomes a sentence
+        raise DeviceError(f"the device {name!r} cannot be made: {failure(error)}") from error
+    return checks.instance(states, DeviceStates, f"the states of the device {name!r}", error=DeviceError)
 
 
 def _parameter(model: str, name: str, value: Any, known: Mapping[str, inspect.Parameter]) -> Any:

@@ -182,4 +182,4 @@ class Backend(ABC):
 
 
 #: Back ends by name; other packages add theirs by entry points of "voltphase.backends".
-BACKENDS: Registry[type[Backend]] = Registry("a back end", "voltphase.backends")
+BACKENDS: Registry[type[Backend]] = Registry("a back end", "voltphase.backends", kind=Backend)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from voltphase.core import checks
 from voltphase.core.errors import GeometryError
+from voltphase.core.registry import AUTO
 from voltphase.optics.kernels.common_grid import common_grids
 from voltphase.optics.methods.accuracy.rough_error import TOLERANCE, WITHIN, rough_error
 from voltphase.optics.methods.angular_spectrum import AngularSpectrum
@@ -17,9 +17,6 @@ from voltphase.optics.sampling import PARAXIAL_GOOD
 
 # An error that nobody would make a kernel any longer for.
 NEGLIGIBLE = TOLERANCE / 10
-
-#: What chooses the method.
-AUTO = "auto"
 
 
 def find_method(method: str | Method, geometry: Geometry) -> tuple[Method, str]:
@@ -49,7 +46,7 @@ def checked_method(method: str | Method) -> str | Method:
     """
     if isinstance(method, Method):
         return method
-    return checks.word(method, "a propagation method", (AUTO, *METHODS))
+    return METHODS.checked(method, AUTO)
 
 
 def best_method(geometry: Geometry) -> tuple[Method, str]:

@@ -113,7 +113,7 @@ class Method(ABC):
 
 
 #: Methods by name; other packages add theirs by entry points of "voltphase.methods".
-METHODS: Registry[type[Method]] = Registry("a propagation method", "voltphase.methods")
+METHODS: Registry[type[Method]] = Registry("a propagation method", "voltphase.methods", kind=Method)
 
 
 class SeparableMethod(Method):
