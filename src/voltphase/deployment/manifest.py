@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
 from voltphase.core import checks
 from voltphase.core.errors import DeploymentError, VoltphaseError
@@ -164,6 +164,10 @@ class ReferenceRecord(Record):
     expected: float
     logits: ArrayRecord
 
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if key != "data_settings" or value is not None}
+
 
 class SamplesRecord(Record):
     """Test inputs that travel in the folder, and what the detector reads for each region of it, without gain."""
@@ -264,8 +268,6 @@ class Manifest(Record):
     def write(self, folder: Path) -> None:
         """Write ``manifest.json`` with its checksum, every list of numbers on a line of its own."""
         content = self.model_dump()
-        if self.reference is not None and self.reference.data_settings is None:
-            del content["reference"]["data_settings"]
         content[_CHECKSUM] = manifest_digest(content)
         try:
             encoded = _dump(content).encode("utf-8")
