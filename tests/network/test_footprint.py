@@ -105,7 +105,7 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 def test_a_network_that_does_not_fit_is_refused_before_anything_is_allocated(memory: Callable[[float], None]) -> None:
-    memory(24e9)
+    memory(16e9)
     with pytest.raises(
         ConfigError, match=r"20 layers on planes of up to .*8192.* needs about \d+ GB, but this machine"
     ):
@@ -119,7 +119,7 @@ def test_one_that_nearly_fills_the_machine_is_said(memory: Callable[[float], Non
 
 
 def test_the_command_line_refuses_what_does_not_fit(memory: Callable[[float], None], tmp_path: Path) -> None:
-    memory(24e9)
+    memory(16e9)
     words = ["train", "digits", "--set", "optics.size=8192", "--set", "optics.depth=20", "--out", str(tmp_path / "run")]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 2
