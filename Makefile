@@ -10,6 +10,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+PACKAGES_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test coverage lint packages check format bench clean
@@ -56,7 +57,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 packages: $(READY)
-	$(BIN)/python scripts/try_packages.py
+	$(BIN)/python scripts/try_packages.py $(PACKAGES_ARGS)
 
 check: lint test
 
