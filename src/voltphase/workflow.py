@@ -87,8 +87,10 @@ def train(
         'bench'
     """
     config = config if isinstance(config, Config) else load_config(config)
-    training.train(config, out, data=data, resume=resume, overwrite=overwrite, console=console, watch=watch)
-    return load_run(out, None if data is None else given_datasets(data, config.seed)[1])
+    # Taken apart once, for training and for the run.
+    given = None if data is None else given_datasets(data, config.seed)
+    training.train(config, out, data=given, resume=resume, overwrite=overwrite, console=console, watch=watch)
+    return load_run(out, None if given is None else given[1])
 
 
 def load_run(path: str | Path, test_set: ImageDataset | Pair | None = None) -> TrainedRun:
