@@ -169,7 +169,7 @@ class DONN(nn.Module):
             TrainingError: if there is no light to calibrate the readout's scale with.
         """
         images = self._checked(images)
-        measured = self.measure(images)
+        measured = self._measure(images)
         if self.training and not self.readout.calibrated and not bool(images.any()):
             return measured  # black images alone are nothing to calibrate by: the next ones are
         return self.readout.outputs(measured)
@@ -187,24 +187,23 @@ class DONN(nn.Module):
             ConfigError: if the images are of another type or on another device.
             DataError: if they are not finite.
         """
-        images = self._checked(images)
-        with no_autocast(images.device.type):
-            return self._measure(images, modulations)
+        return self._measure(self._checked(images), modulations)
 
     def _checked(self, images: Tensor) -> Tensor:
         images = checked_images(images, self.source.image_shape, self.source.rows.device)
         require_batch(images)
         return images
 
-    def _measure(self, images: Tensor, modulations: Sequence[Tensor] | None) -> Tensor:
-        if modulations is None:
-            modulations = [layer.modulation() for layer in self.layers]
+    def _measure(self, images: Tensor, modulations: Sequence[Tensor] | None = None) -> Tensor:
         readout = self.readout
-        if not isinstance(readout, RegionSums):
-            return readout.read(self.executor(images, modulations))
-        masks = readout.row_masks, readout.column_masks
-        sums = self.executor.sums(images, modulations, *masks, amplitude=not readout.uses_intensity)
-        return readout.from_region_sums(sums)
+        with no_autocast(images.device.type):
+            if modulations is None:
+                modulations = [layer.modulation() for layer in self.layers]
+            if not isinstance(readout, RegionSums):
+                return readout.read(self.executor(images, modulations))
+            masks = readout.row_masks, readout.column_masks
+            sums = self.executor.sums(images, modulations, *masks, amplitude=not readout.uses_intensity)
+            return readout.from_region_sums(sums)
 
     @property
     def propagators(self) -> list[nn.Module]:
