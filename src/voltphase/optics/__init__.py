@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from voltphase.optics.elements import Aperture, Element, ThinLens, circular_aperture, rectangular_aperture, thin_lens
+from voltphase.optics.elements import (
+    Aperture,
+    Element,
+    LensWarning,
+    ThinLens,
+    circular_aperture,
+    rectangular_aperture,
+    thin_lens,
+)
 from voltphase.optics.explain import Explanation
 from voltphase.optics.kernels.kernel import Kernel
 from voltphase.optics.methods import (
@@ -37,6 +45,7 @@ __all__ = [
     "FresnelTransfer",
     "ImageSource",
     "Kernel",
+    "LensWarning",
     "Method",
     "PeriodicAngularSpectrum",
     "PeriodicFresnel",
