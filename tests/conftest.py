@@ -28,6 +28,11 @@ hypothesis.settings.register_profile("verdict", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("verdict" if os.environ.get("CI") else "developer")
 
 
+# Read when Triton is imported: without a GPU its interpreter runs the kernels that tests ask for by name.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # Two workers with as many threads each as there are cores fight over them and lose.
     if hasattr(config, "workerinput"):

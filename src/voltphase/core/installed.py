@@ -1,7 +1,10 @@
-"""The installed package: its version, and the libraries that its light distribution leaves to extras."""
+"""The installed package: its version, the libraries that its light distribution leaves to extras, and Triton."""
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -42,6 +45,33 @@ def package_version() -> str:
         except PackageNotFoundError:
             continue
     return "0+unknown"
+
+
+def triton_obstacle(device: str) -> str | None:
+    """Return why kernels written in Triton cannot run on a type of device, or None if they can.
+
+    They run on a CUDA GPU; on a CPU only where the variable ``TRITON_INTERPRET=1`` asks for Triton's interpreter, which
+    is slow and for tests.
+
+    Args:
+        device: Type of device, such as ``"cuda"``.
+
+    Returns:
+        The part of a sentence after "because", or None.
+
+    Examples:
+        >>> triton_obstacle("mps")
+        'its kernels run on CUDA GPUs alone'
+    """
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    if device != "cuda" and not (device == "cpu" and interpreted):
+        return "its kernels run on CUDA GPUs alone"
+    return None if _has_triton() else "Triton is not installed (pip install triton)"
+
+
+@functools.cache
+def _has_triton() -> bool:
+    return importlib.util.find_spec("triton") is not None
 
 
 @contextmanager
