@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from voltphase.core.errors import ConfigError
 from voltphase.core.registry import PluginWarning, Registry
 from voltphase.data import DATASETS
 from voltphase.devices import MODELS, DeviceStates, dmd
-from voltphase.tasks import TASKS
+from voltphase.sweeps.runs import identity
+from voltphase.tasks import TASKS, Classification
 
 SHAPES: Registry[Any] = Registry("a shape", "voltphase.tests.shapes")
 
@@ -275,3 +277,15 @@ def test_parameters_of_a_model_are_checked_when_they_are_read():
         with pytest.raises(ConfigError) as caught:
             load_config("digits", ["device.model=printed", override])
         assert words in str(caught.value)
+
+
+def test_what_is_left_open_is_kept_as_it_is_settled_and_changes_no_digest():
+    with_pairs, without = load_config("digits"), load_config("digits", ["task.regions=[[0,0,2,2],[4,4,2,2]]"])
+    assert (with_pairs.task.differential, without.task.differential) == (True, False)
+    assert "differential: true" in with_pairs.to_yaml()
+    for overrides, config in (([], with_pairs), (["task.regions=[[0,0,2,2],[4,4,2,2]]"], without)):
+        said = load_config("digits", [*overrides, f"task.differential={json.dumps(config.task.differential)}"])
+        changed = load_config("digits", [*overrides, f"task.differential={json.dumps(not config.task.differential)}"])
+        assert identity(said, []) == identity(config, []) != identity(changed, [])
+    assert Classification().differential is True
+    assert "task" not in load_config("digits").model_dump(exclude_defaults=True)

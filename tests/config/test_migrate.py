@@ -98,5 +98,5 @@ def test_a_name_that_is_chosen_over_a_file_leaves_out_what_the_file_says_of_anot
 def test_settings_by_their_dotted_names(run: str):
     found = current_settings(json.loads((RUNS / run / "summary.json").read_text(encoding="utf-8"))["settings"])
     assert not any(key.startswith("readout.") or key == "training.loss" for key in found)
-    assert found["task.differential"] is (False if run == "mixed" else None)
+    assert found["task.differential"] is (run != "mixed")
     assert current_settings(found) == found

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from voltphase import DONN, Grid
+from voltphase.core.errors import ConfigError
 from voltphase.data import ImageDataset
 from voltphase.devices import tn_slm
-from voltphase.tasks import Metric, Readout, Task, all_outputs
+from voltphase.tasks import Metric, Readout, Task, all_outputs, loss_of
 from voltphase.training.evaluation import Evaluation, Tally, evaluate
 
 SHAPE = (16, 20)
@@ -108,3 +109,32 @@ def test_an_evaluation_holds_what_was_wanted(model: DONN) -> None:
     dataset = ImageDataset(torch.ones(4, 8, 8, dtype=torch.uint8), torch.tensor([1, 0, 1, 1]), "four", ("a", "b"))
     model.task.check_data(dataset.name, dataset.classes, dataset.labels)  # anything goes unless a task says otherwise
     assert evaluate(model, ImageDataset(*dataset[:1], "one", ("a", "b"))).targets.tolist() == [1]
+
+
+def made(change: dict[str, object]) -> DONN:
+    task = type("Odd", (Shape,), change)()
+    return DONN(grid=Grid(SHAPE, 36e-6), wavelength=5e-7, distances=0.02, devices=[tn_slm(4)], task=task)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"make_readout": lambda task, shape: None}, "a readout from the task Odd, but got None"),
+        ({"make_readout": lambda task, shape: torch.nn.Flatten()}, "a readout from the task Odd, but got Flatten"),
+        ({"metrics": ()}, r"one Metric or more of the task Odd, but got \(\)"),
+        ({"metrics": ("accuracy",)}, "one Metric or more of the task Odd"),
+    ],
+)
+def test_a_task_that_makes_no_readout_is_refused_by_its_name(change: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        made(change)
+
+
+@pytest.mark.parametrize(
+    ("loss", "got"),
+    [(None, "None"), (1.5, "1.5"), (torch.ones(3), r"shape \(3,\)"), (torch.ones((), dtype=torch.int64), "int64")],
+)
+def test_a_loss_that_is_not_one_number_is_refused_by_its_task(loss: object, got: str) -> None:
+    task = type("Odd", (Shape,), {"compute_loss": lambda *_: loss})()
+    with pytest.raises(ConfigError, match=f"one real number as the loss of the task Odd, but got .*{got}"):
+        loss_of(task, torch.ones(3), torch.ones(3))

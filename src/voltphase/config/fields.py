@@ -30,7 +30,19 @@ from typing import (
 )
 
 from annotated_types import Len
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    Tag,
+    ValidationError,
+    create_model,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError, core_schema
 
 from voltphase.core.errors import VoltphaseError
@@ -88,18 +100,29 @@ class Settings(Section):
 
         def __getattr__(self, name: str) -> Any: ...
 
-    def build(self) -> Any:
-        """Return what the settings describe."""
+    def build(self, **changed: Any) -> Any:
+        """Return what the settings describe, or would with some of them changed."""
         own = inspect.signature(self.entry).parameters
-        return self.entry(**{key: getattr(self, key) for key in own})
+        return self.entry(**{key: getattr(self, key) for key in own} | changed)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self.made_of, self.model_dump())
 
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        content = handler(self)
+        if info.exclude_defaults:  # what is as it would have been settled is a default too
+            for key in inspect.signature(self.entry).parameters.keys() & content.keys():
+                default = type(self).model_fields[key].default
+                if default is None and getattr(self.build(**{key: None}), key, None) == content[key]:
+                    del content[key]
+        return content
+
     @model_validator(mode="after")
     def _can_be_built(self) -> Settings:
         try:
-            if self.build() is None:
+            built = self.build()
+            if built is None:
                 raise misfit(f"{self.name!r} makes None", named=False)
         except PydanticCustomError:
             raise
@@ -107,6 +130,10 @@ class Settings(Section):
             raise misfit(str(error), named=False) from error
         except Exception as error:  # whatever another package's code raises becomes a sentence
             raise misfit(f"{self.name!r} cannot be made: {failure(error)}", named=False) from error
+        for key in inspect.signature(self.entry).parameters:  # what was left open is kept as it is settled
+            settled = getattr(built, key, None)
+            if getattr(self, key) is None and isinstance(settled, bool | int | float | str):
+                object.__setattr__(self, key, settled)
         return self
 
 

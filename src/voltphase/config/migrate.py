@@ -60,7 +60,7 @@ def migrate(raw: Mapping[str, Any], choices: Mapping[str, Choice], place: str = 
         *parents, last = old.split(".")
         group = content_at(settings, parents)
         if isinstance(group, dict) and last in group:
-            _put(settings, new.split("."), _unset(group.pop(last)))
+            _put(settings, new.split("."), group.pop(last))
             said.append(f"{old} is called {new} now")
     for path in _IDLE:
         group = content_at(settings, path.split("."))
@@ -75,8 +75,6 @@ def migrate(raw: Mapping[str, Any], choices: Mapping[str, Choice], place: str = 
 def migrate_settings(settings: Mapping[str, Any], choices: Mapping[str, Choice]) -> dict[str, Any]:
     """Return settings by their dotted names in today's spelling, as run summaries and checkpoints hold them."""
     kept = {renamed(key): value for key, value in settings.items()}
-    if settings.get("readout.differential") == (settings.get("readout.regions") == "paper"):
-        kept["task.differential"] = None
     for path in _IDLE:
         group = {key.removeprefix(f"{path}."): value for key, value in kept.items() if key.startswith(f"{path}.")}
         for key in _without_effect(path, group, choices[path]):
@@ -88,13 +86,6 @@ def _without_effect(path: str, group: Mapping[str, Any], choice: Choice) -> list
     name, idle = choice.chosen(group), _IDLE[path]
     known = choice.models[name].model_fields if name in choice.models else group
     return [key for key, value in group.items() if key not in known and key in idle and idle[key](name, value)]
-
-
-def _unset(readout: Any) -> Any:
-    # Whether regions come in pairs was written down then where nobody had said it; today it is left unset.
-    if isinstance(readout, dict) and readout.get("differential") == (readout.get("regions") == "paper"):
-        return {key: value for key, value in readout.items() if key != "differential"}
-    return readout
 
 
 def _put(settings: dict[str, Any], steps: list[str], value: Any) -> None:

@@ -29,7 +29,7 @@ from voltphase.optics.images import checked_images, require_batch
 from voltphase.optics.methods.base import Method
 from voltphase.optics.propagator import across
 from voltphase.optics.stack import Stack, walk
-from voltphase.tasks import Classification, RegionSums, Task
+from voltphase.tasks import Classification, RegionSums, Task, readout_of
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -121,7 +121,7 @@ class DONN(nn.Module):
         self.grids = grids_of(grid, depth)
         self.task = Classification() if task is None else task
         checks.instance(self.task, Task, "a task", advice="use voltphase.tasks.Classification() or another one")
-        readout = self.task.make_readout(self.grids[-1].shape)
+        readout = readout_of(self.task, self.grids[-1].shape)
         require_wavelength(wavelength)
         self.wavelength, self.method = float(wavelength), method
         relaxation = _relaxation(relaxation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voltphase.tasks.base import TASKS, Metric, Readout, RegionSums, Task, all_outputs
+from voltphase.tasks.base import TASKS, Metric, Readout, RegionSums, Task, all_outputs, loss_of, readout_of
 from voltphase.tasks.classification import Classification
 from voltphase.tasks.region_readout import Measure, RegionReadout, require_regions
 from voltphase.tasks.regions import Regions
@@ -18,5 +18,7 @@ __all__ = [
     "Regions",
     "Task",
     "all_outputs",
+    "loss_of",
+    "readout_of",
     "require_regions",
 ]

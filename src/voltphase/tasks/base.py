@@ -191,6 +191,29 @@ class Task(abc.ABC):
 TASKS: Registry[type[Task]] = Registry("a task", "voltphase.tasks", kind=Task)
 
 
+def readout_of(task: Task, shape: tuple[int, int]) -> Readout:
+    """Return a new readout of a task for a detector's (rows, columns), with a ConfigError if the task makes none."""
+    name = TASKS.name_of(type(task)) or type(task).__name__
+    metrics = task.metrics
+    if not isinstance(metrics, tuple) or not metrics or not all(isinstance(metric, Metric) for metric in metrics):
+        raise ConfigError(f"expected one Metric or more of the task {name}, but got {checks.shown(metrics)}")
+    advice = "return one from its make_readout"
+    return checks.instance(task.make_readout(shape), Readout, f"a readout from the task {name}", advice=advice)
+
+
+def loss_of(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the loss of a task over a batch, with a ConfigError if it is not one real number."""
+    loss = task.compute_loss(outputs, targets)
+    if isinstance(loss, Tensor) and loss.ndim == 0 and loss.is_floating_point():
+        return loss
+    got = f"a tensor of {loss.dtype} and shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else checks.shown(loss)
+    name = TASKS.name_of(type(task)) or type(task).__name__
+    raise ConfigError(
+        f"expected one real number as the loss of the task {name}, but got {got}: return the mean over the batch from "
+        "its compute_loss"
+    )
+
+
 def require_complex_field(field: object) -> None:
     """Refuse what is no complex tensor with a ConfigError."""
     if not isinstance(field, Tensor) or not field.is_complex():

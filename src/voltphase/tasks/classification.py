@@ -60,8 +60,8 @@ class Classification(Task):
             what, advice = "'paper' or a list of detector regions", "give (row, column, height, width) of each"
             boxes = checks.items(self.regions, what, advice=advice)
             object.__setattr__(self, "regions", tuple(checked_box(box, i, ConfigError) for i, box in enumerate(boxes)))
-        if self.differential is not None:
-            object.__setattr__(self, "differential", checks.flag(self.differential, "differential"))
+        paired = self.regions == "paper" if self.differential is None else self.differential
+        object.__setattr__(self, "differential", checks.flag(paired, "differential"))
         checks.word(self.measure, "a measure", get_args(Measure))
         checks.word(self.loss, "a loss", get_args(LossName))
         checked_scale(self.scale)
@@ -71,21 +71,16 @@ class Classification(Task):
         """Return the paper's reading: one region for each class, mean amplitudes as logits, squared error."""
         return cls(differential=False, measure="amplitude", scale=1.0, loss="mse")
 
-    @property
-    def paired(self) -> bool:
-        """Whether each class has two regions."""
-        return self.regions == "paper" if self.differential is None else self.differential
-
     def make_readout(self, shape: tuple[int, int]) -> RegionReadout:
         if not isinstance(self.regions, str):
-            regions = Regions(self.regions, shape, self.paired)  # pyright: ignore[reportArgumentType] - checked there
+            regions = Regions(self.regions, shape, bool(self.differential))  # pyright: ignore[reportArgumentType]
         elif shape[0] != shape[1]:
             raise GeometryError(
                 f"expected a square detector for the regions 'paper', but got {shape[0]} x {shape[1]}: list regions as "
                 "(row, column, height, width)"
             )
         else:
-            regions = Regions.paper_pairs(shape[0]) if self.paired else Regions.paper(shape[0])
+            regions = Regions.paper_pairs(shape[0]) if self.differential else Regions.paper(shape[0])
         return RegionReadout(regions, self.measure, self.scale, CALIBRATED_LOGIT[self.loss])
 
     def compute_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -99,7 +94,7 @@ class Classification(Task):
         return outputs.argmax(-1)
 
     def check_data(self, name: str, classes: Sequence[str], targets: Tensor) -> None:
-        count, each = (2 * len(classes), "two") if self.paired else (len(classes), "one")
+        count, each = (2 * len(classes), "two") if self.differential else (len(classes), "one")
         if not isinstance(self.regions, str) and len(self.regions) != count:
             raise ConfigError(
                 f"expected task.regions to list {count} regions, {each} for each class of {name}, but got "

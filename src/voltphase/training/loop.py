@@ -15,6 +15,7 @@ from voltphase.config import TrainingConfig
 from voltphase.core.errors import TrainingError
 from voltphase.core.surroundings import hidden
 from voltphase.network.donn import DONN
+from voltphase.tasks import loss_of
 from voltphase.training.batches import ImageBatches
 from voltphase.training.evaluation import Tally
 
@@ -116,7 +117,7 @@ class TrainingModule(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         images, targets = batch
         outputs = self.model(images)
-        loss = self.model.task.compute_loss(outputs, targets)
+        loss = loss_of(self.model.task, outputs, targets)
         self._tally.add(outputs.detach(), targets, loss.detach())
         return loss
 

@@ -20,6 +20,7 @@ from voltphase.core.files import write_json
 from voltphase.data import ImageDataset
 from voltphase.devices import Device
 from voltphase.network.donn import DONN
+from voltphase.tasks import readout_of
 from voltphase.training import provenance
 from voltphase.training.batches import Data, ImageBatches, given_datasets
 from voltphase.training.build import as_started, build_datasets, build_devices, build_model
@@ -90,7 +91,7 @@ def train(
     notes = note_devices(made_of)
     accelerator = _accelerator(config)
     size = config.optics.sizes[-1]
-    config.task.build().make_readout((size, size))  # regions that do not fit are found before data are downloaded
+    readout_of(config.task.build(), (size, size))  # regions that do not fit are found before data are downloaded
     train_set, test_set = build_datasets(config) if data is None else given_datasets(data, config.seed)
     model = build_model(config, devices, train_set.image_shape)
     if data is not None:

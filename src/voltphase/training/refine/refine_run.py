@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from voltphase.core import checks
 from voltphase.core.errors import OutputError
 from voltphase.core.files import atomic_directory, checked_path, write_errors, write_json
+from voltphase.tasks import loss_of
 from voltphase.training import provenance
 from voltphase.training.build import build_datasets
 from voltphase.training.evaluation import evaluate
@@ -73,7 +75,7 @@ def refine_run(
             model,
             train_set.images[drawn],
             train_set.labels[drawn],
-            loss=model.task.compute_loss,
+            loss=partial(loss_of, model.task),
             evaluations=evaluations,
             batch_size=config.training.batch_size,
             watch=watch,
