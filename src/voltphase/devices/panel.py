@@ -261,7 +261,7 @@ class DevicePanel:
                     f"expected all tables of {self.name} to have control values in {first.control_unit} as the first, "
                     f"but {named} has them in {table.control_unit}: give all in one unit"
                 )
-            wavelength = self.wavelength or table.wavelength
+            wavelength = self.wavelength
             if table.wavelength and wavelength and not math.isclose(table.wavelength, wavelength, rel_tol=1e-3):
                 raise DeviceError(
                     f"expected all tables of {self.name} to be for one wavelength, but one is for "
@@ -321,12 +321,8 @@ def _names(given: object, path: Path) -> Sequence[str]:
 def _map(path: Path) -> NDArray[Any]:
     try:
         return load_array(path)
-    except FileNotFoundError as error:
-        raise DeviceError(
-            f"expected the map of the panel at {path}, but there is no such file: save it again"
-        ) from error
     except (OSError, ValueError) as error:
-        raise DeviceError(
-            f"expected the map of the panel as a plain array of whole numbers, but {path} cannot be read as one: write "
-            "it with numpy.save"
-        ) from error
+        wrong = f"as a plain array of whole numbers, but {path} cannot be read as one: write it with numpy.save"
+        if isinstance(error, FileNotFoundError):
+            wrong = f"at {path}, but there is no such file: save it again"
+        raise DeviceError(f"expected the map of the panel {wrong}") from error

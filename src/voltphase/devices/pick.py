@@ -27,9 +27,6 @@ def pick_levels(
 
     ``values`` are ``K`` complex states or, for several tables of one panel, ``K x T``: the distance of two levels is
     then taken over all tables together. The rules are those of `voltphase.devices.DeviceStates.pick`.
-
-    Raises:
-        DeviceError: if ``k`` is not a whole number from 2 to the number of states, or ``by`` is not one of `RULES`.
     """
     count = len(control)
     wanted = checks.whole(k, f"the states to pick from {name}", least=2, most=count, error=DeviceError)
@@ -72,7 +69,7 @@ def _spread(values: NDArray[np.complex128], k: int) -> NDArray[np.int64]:
     if k > _MOST_EXCHANGED:
         return np.sort(_farthest_points(values, k))
     chosen = [_exchanged(values, start) for start in (_farthest_points(values, k), _even(len(values), k))]
-    closest = np.array([min(_clearance(values, picked, i) for i in range(k)) for picked in chosen])
+    closest = np.array([_clearance(values[picked]) for picked in chosen])
     return np.sort(chosen[_first_largest(closest)])
 
 
@@ -95,8 +92,8 @@ def _exchanged(values: NDArray[np.complex128], start: NDArray[np.int64]) -> NDAr
     return chosen
 
 
-def _clearance(values: NDArray[np.complex128], chosen: NDArray[np.int64], i: int) -> float:
-    return float(_distances(values[np.delete(chosen, i)], values[chosen[i]]).min())
+def _clearance(values: NDArray[np.complex128]) -> float:
+    return min(float(_distances(values[i + 1 :], values[i]).min()) for i in range(len(values) - 1))
 
 
 def _farthest_points(values: NDArray[np.complex128], k: int) -> NDArray[np.int64]:

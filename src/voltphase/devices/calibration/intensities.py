@@ -94,7 +94,7 @@ def normalise(
     Raises:
         DeviceError: if there is no such level, or the reference has no light.
     """
-    _require_states(states)
+    checks.instance(states, DeviceStates, "the states of a device", error=DeviceError)
     if level is None:
         phase = checks.number(phase, f"a phase of the reference for {states.name}", error=DeviceError)
         if not checks.is_number(amplitude):
@@ -103,7 +103,7 @@ def normalise(
             )
         reading = f"a reference reading of amplitude {amplitude!r} and phase {phase!r}"
     else:
-        at = _whole(level, "level", 0, len(states) - 1, states.name)
+        at = checks.whole(level, f"level for {states.name}", least=0, most=len(states) - 1, error=DeviceError)
         amplitude, phase = float(states.amplitude[at]), float(states.phase[at])
         reading = f"level {at}, of amplitude {amplitude!r} and phase {phase!r}"
     if not (math.isfinite(phase) and 0 < amplitude < math.inf):
@@ -134,7 +134,7 @@ def unwrap(states: DeviceStates, *, dark: float = 0.0) -> DeviceStates:
     Raises:
         DeviceError: if no state is brighter than ``dark``.
     """
-    _require_states(states)
+    checks.instance(states, DeviceStates, "the states of a device", error=DeviceError)
     checks.number(dark, "an amplitude that is dark", error=DeviceError)
     order = np.argsort(states.control)
     phase, bright = states.phase[order], states.amplitude[order] > dark
@@ -179,9 +179,9 @@ def smooth(states: DeviceStates, window: int = 5, order: int = 2) -> DeviceState
     Raises:
         DeviceError: if ``window`` or ``order`` is none of these.
     """
-    _require_states(states)
-    width = _whole(window, "window", 1, len(states), states.name)
-    degree = _whole(order, "order", 0, width - 1, states.name)
+    checks.instance(states, DeviceStates, "the states of a device", error=DeviceError)
+    width = checks.whole(window, f"window for {states.name}", least=1, most=len(states), error=DeviceError)
+    degree = checks.whole(order, f"order for {states.name}", least=0, most=width - 1, error=DeviceError)
     if width % 2 == 0:
         raise DeviceError(
             f"expected an odd window to smooth {states.name}, as many states on either side, but got {width}: "
@@ -213,11 +213,3 @@ def _numbers(given: object, what: str, name: str) -> NDArray[np.float64]:
             f"expected finite numbers as {what} of {name}, but there are others: measure again, or leave the level out"
         )
     return values
-
-
-def _require_states(states: object) -> None:
-    checks.instance(states, DeviceStates, "the states of a device", error=DeviceError)
-
-
-def _whole(given: object, what: str, low: int, high: int, name: str) -> int:
-    return checks.whole(given, f"{what} for {name}", least=low, most=high, error=DeviceError)

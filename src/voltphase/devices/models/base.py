@@ -122,11 +122,7 @@ def require_positive(**parameters: float) -> None:
 def absorbing_index(
     name: str, given: complex | None, default: complex, wavelength: float, known: tuple[float, float], what: str
 ) -> complex:
-    """Return the complex index of a material; if none is given its default, within the wavelengths it is known for.
-
-    Raises:
-        DeviceError: if the index is none that a material has, or there is no default at this wavelength.
-    """
+    """Return the complex index of a material; if none is given its default, within the wavelengths it is known for."""
     if given is None and not known[0] <= wavelength <= known[1]:
         raise DeviceError(
             f"expected {name} as a complex index at {metres(wavelength)}, but got none, and the default, {what}, holds "

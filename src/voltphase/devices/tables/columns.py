@@ -9,7 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from voltphase.core.errors import DeviceError
+from voltphase.core.units import LARGEST_PHASE
 from voltphase.devices.tables.rows import Row, cure
 from voltphase.devices.tables.text_table import TextTable
 
@@ -71,6 +75,44 @@ def phase_unit(words: str) -> str | None:
     return _PHASE_WORDS.get(" ".join(bare.split()).removeprefix("x ").strip(" ."))
 
 
+def in_radians(
+    table: TextTable, values: NDArray[np.float64], heading: str = "", given: str | None = None
+) -> tuple[NDArray[np.float64], str]:
+    """Return the phases in radians, and what was done to get them; empty if nothing was.
+
+    The unit is the one of `PHASE_UNITS` that someone gave, else what the column's heading or a comment
+    ``# phase_unit:`` of the table says, else radians.
+    """
+    said = table.notes.get("phase_unit", "")
+    unit = given
+    if unit is None:
+        units = {words: phase_unit(words) for words in (heading, said) if words}
+        for words, known in units.items():
+            if known is None:
+                raise DeviceError(
+                    f"expected phases in a unit that is known, but {table.path} has them in {words!r:.60}: convert the "
+                    f"column, or run {cure(table.path, '--phase-unit', 'UNIT')} with one of {', '.join(PHASE_UNITS)}"
+                )
+        if len(set(units.values())) > 1:
+            raise DeviceError(
+                f"expected one unit of phase in {table.path}, but the header says {heading} and the line "
+                f"'# phase_unit:' {said}: correct one, or run "
+                f"{cure(table.path, '--phase-unit', units[heading] or 'rad')}"
+            )
+        unit = next(iter(units.values()), None)
+    elif unit not in PHASE_UNITS:
+        raise DeviceError(f"expected a unit of phase, but got {unit!r:.60}: use one of {', '.join(PHASE_UNITS)}")
+    if unit is None:
+        worst = int(np.abs(values).argmax())
+        if abs(values[worst]) > LARGEST_PHASE:
+            raise table.rows[worst].error(
+                f"expected phases in radians, but {values[worst]:g} looks like degrees: run "
+                f"{cure(table.path, '--phase-unit', 'deg')}, or add the line '# phase_unit: rad' if these are radians"
+            )
+        return values, ""
+    return (values, "") if unit == "rad" else (values * PHASE_UNITS[unit], f"phase converted from {PHASE_SHOWN[unit]}")
+
+
 def is_relative(unit: str) -> bool:
     """Return whether a unit says that values are relative to something."""
     return unit.casefold() in _RELATIVE
@@ -81,9 +123,6 @@ def columns_of(table: TextTable, chosen: Mapping[str, str], *, any_level: bool) 
 
     ``chosen`` has the name or number of the column for some of `ROLES`; rows above the header, which are left out, are
     allowed with ``any_level``.
-
-    Raises:
-        DeviceError: if a column that a device needs is missing, or one could be several things.
     """
     header = table.header
     _check_roles(chosen)

@@ -15,8 +15,7 @@ from voltphase.core.errors import DeviceError
 from voltphase.core.files import given_path
 from voltphase.devices.calibration.intensities import amplitude_of
 from voltphase.devices.states import DeviceStates
-from voltphase.devices.tables.columns import Column, columns_of, is_relative, unit_of_control
-from voltphase.devices.tables.phases import in_radians
+from voltphase.devices.tables.columns import Column, columns_of, in_radians, is_relative, unit_of_control
 from voltphase.devices.tables.repeats import mean_of_repeats
 from voltphase.devices.tables.rows import Row, cure, wavelength_of
 from voltphase.devices.tables.text_table import TableFormat, TextTable, check_decimals, read_table
@@ -80,11 +79,7 @@ def load_table(path: str | Path) -> DeviceStates:
 
 
 def read_states(path: str | Path, how: Reading) -> tuple[DeviceStates, list[str]]:
-    """Read a device's measured states as `load_table` does, and say what was seen and done, a line each.
-
-    Raises:
-        DeviceError: if the table is missing or malformed, or what is asked for does not fit it.
-    """
+    """Read a device's measured states as `load_table` does, and say what was seen and done, a line each."""
     with given_path(path, DeviceError) as path:
         if path.is_dir():
             return _pair(only_pair(path), how)

@@ -31,11 +31,7 @@ class Row:
         return DeviceError(f"{self.path}:{self.line}: {message}")
 
     def number(self, index: int, what: str) -> float:
-        """Return the finite number in a field.
-
-        Raises:
-            DeviceError: if it is empty, not a number, NaN or infinite.
-        """
+        """Return the finite number in a field."""
         text = self.fields[index]
         value = as_number(text)
         if value is None:

@@ -60,11 +60,7 @@ class Lines(NamedTuple):
 
 
 def lines_of_text(path: Path, data: bytes, encoding: str | None, separator: str | None, most: int) -> Lines:
-    """Cut the bytes of a file into rows, at most so many, and comments; find encoding and separator where not given.
-
-    Raises:
-        DeviceError: if it is no text, a cell holds the error of a formula, or encoding or separator do not fit.
-    """
+    """Cut the bytes of a file into rows, at most so many, and comments; find encoding and separator where not given."""
     text, name = _decoded(path, data, encoding)
     seen = [f"text in {name}"]
     lines = list(_logical(text))

@@ -25,10 +25,6 @@ def read_sheet(path: Path, data: bytes, sheet: str | None, most: int) -> tuple[s
     """Read one sheet of a workbook: its name and, for each row, its number and its cells as text.
 
     The sheet is the one of a name or a number from 1; None takes the only one that holds something.
-
-    Raises:
-        DeviceError: if it is no workbook that can be read, openpyxl is not installed, there is no such sheet, or a
-            choice of them.
     """
     _check_kind(path, data)
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from voltphase.core.errors import DeviceError
+from voltphase.core.files import require_file
 from voltphase.devices.tables.rows import Row, as_number, cure
 from voltphase.devices.tables.separated import Lines, is_comment, lines_of_text, trimmed
 from voltphase.devices.tables.spreadsheets import is_archive, read_sheet
@@ -52,12 +53,7 @@ class TextTable:
 
 
 def read_table(path: Path, form: TableFormat | None = None) -> TextTable:
-    """Read a file of rows of values, whatever separates them; blank lines and comments (``#``) are left out.
-
-    Raises:
-        DeviceError: if it is missing, is no text (or spreadsheet, where these are read) or holds no rows.
-        OSError: if it cannot be read.
-    """
+    """Read a file of rows of values, whatever separates them; blank lines and comments (``#``) are left out."""
     form = form or TableFormat()
     if form.decimal not in (None, ".", ","):
         raise DeviceError(f"expected a decimal mark . or , but got {form.decimal!r:.60}")
@@ -80,11 +76,7 @@ def read_table(path: Path, form: TableFormat | None = None) -> TextTable:
 
 
 def check_decimals(table: TextTable, indices: Sequence[int]) -> None:
-    """Refuse columns of which the decimal mark is in doubt.
-
-    Raises:
-        DeviceError: if some numbers have a point and others a comma, or all that have a comma may be thousands.
-    """
+    """Refuse columns of which the decimal mark is in doubt."""
     marks: dict[str, tuple[Row, str]] = {}
     doubtful: tuple[Row, str] | None = None
     sure = False
@@ -183,8 +175,7 @@ def _missing(path: Path) -> DeviceError:
 
 def _bytes(path: Path) -> bytes:
     try:
-        if path.exists() and not path.is_file():
-            raise DeviceError(f"expected a device table at {path}, but it is no regular file: name a file")
+        require_file(path, DeviceError)
         size = path.stat().st_size
         if size > _LARGEST:
             raise DeviceError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +13,14 @@ from numpy.typing import NDArray
 
 from voltphase.core.errors import DeviceError
 from voltphase.devices.states import DeviceStates
-from voltphase.devices.tables.phases import in_radians
-from voltphase.devices.tables.rows import Row, wavelength_of
+from voltphase.devices.tables.columns import in_radians
+from voltphase.devices.tables.rows import wavelength_of
 from voltphase.devices.tables.text_table import TableFormat, TextTable, check_decimals, read_table
 from voltphase.devices.tables.validate import check_amplitudes, check_count, check_unique, check_width
 
 _COLUMNS = ("control", "raw reading", "value")
 _LIGHT = ("intensity", "amplitude")
+_HALF = re.compile("(.*)-(phase|intensity|amplitude)\\.csv", re.DOTALL)
 
 # How far values may stray from the law they are said to follow, root mean square relative to the largest. Readings of a
 # camera are whole numbers of 0 to 255 or more: half a count at a tenth of the range is 2 %.
@@ -38,15 +40,9 @@ class Pair:
 
 
 def find_pair(path: Path) -> Pair | None:
-    """Return the pair that a path stands for: either file, or the prefix of both; None if neither file is there.
-
-    Raises:
-        DeviceError: if one of the files is there and the other is not, or there is a choice of others.
-    """
-    folder, prefix, named = path.parent, path.name, None
-    for kind in ("phase", *_LIGHT):
-        if path.name.endswith(f"-{kind}.csv"):
-            prefix, named = path.name.removesuffix(f"-{kind}.csv"), kind
+    """Return the pair that a path stands for: either file, or the prefix of both; None if neither file is there."""
+    folder, half = path.parent, _HALF.fullmatch(path.name)
+    prefix, named = half.groups() if half else (path.name, None)
     phase = folder / f"{prefix}-phase.csv"
     lights = {kind: folder / f"{prefix}-{kind}.csv" for kind in _LIGHT}
     there = [kind for kind in _LIGHT if lights[kind].is_file() and named in ("phase", kind, None)]
@@ -72,15 +68,11 @@ def find_pair(path: Path) -> Pair | None:
 
 def is_half_of_pair(path: Path) -> bool:
     """Return whether a file is named like one of a pair."""
-    return any(path.name.endswith(f"-{kind}.csv") for kind in ("phase", *_LIGHT))
+    return _HALF.fullmatch(path.name) is not None
 
 
 def only_pair(folder: Path) -> Pair:
-    """Return the one pair in a folder.
-
-    Raises:
-        DeviceError: if there is none, or more than one.
-    """
+    """Return the one pair in a folder."""
     pairs = [pair for pair in map(find_pair, sorted(folder.glob("*-phase.csv"))) if pair is not None]
     if not pairs:
         tables = sorted(entry.name for entry in folder.glob("*.csv"))
@@ -97,16 +89,12 @@ def only_pair(folder: Path) -> Pair:
 
 
 def load_pair(pair: Pair, form: TableFormat, phase_unit: str | None, given: Mapping[str, str]) -> DeviceStates:
-    """Return the states of a device measured into two files, joined by control value, in ascending order of it.
-
-    Raises:
-        DeviceError: if a file is malformed, the control values of the two differ, or values named an intensity are
-            neither that nor an amplitude by their readings.
-    """
+    """Return the states of a device measured into two files, joined by control value, in ascending order of it."""
     phase_table, light_table = read_table(pair.phase, form), read_table(pair.light, form)
     phases = _columns(phase_table, "phase")
     light = _columns(light_table, pair.kind)
-    _same_controls(phase_table, phases, light_table, light)
+    _same_controls(phase_table, phases["control"], light_table, light["control"])
+    _same_controls(light_table, light["control"], phase_table, phases["control"])
     phase, turned = in_radians(phase_table, phases["value"], given=phase_unit)
     check_amplitudes(light_table, light_table.rows, light["value"].tolist(), pair.kind)
     amplitude, decision = _amplitude(light["raw reading"], light["value"], pair)
@@ -140,21 +128,14 @@ def _columns(table: TextTable, value: str) -> dict[str, NDArray[np.float64]]:
     return {name: np.array(numbers) for name, numbers in zip(_COLUMNS, columns, strict=True)}
 
 
-def _same_controls(
-    first: TextTable, phases: dict[str, NDArray[np.float64]], second: TextTable, light: dict[str, NDArray[np.float64]]
-) -> None:
-    for table, own, other, others in (
-        (first, phases["control"], second, light["control"]),
-        (second, light["control"], first, phases["control"]),
-    ):
-        alone = np.flatnonzero(~np.isin(own, others))
-        if len(alone):
-            row: Row = table.rows[int(alone[0])]
-            raise row.error(
-                f"expected the same control values as in {other.path.name}, but {own[alone[0]]:.12g} is not there "
-                f"({len(alone)} of {len(own)} are not): measure both at the same settings, or remove the rows without "
-                "a partner"
-            )
+def _same_controls(table: TextTable, own: NDArray[np.float64], other: TextTable, others: NDArray[np.float64]) -> None:
+    alone = np.flatnonzero(~np.isin(own, others))
+    for place in alone:
+        raise table.rows[place].error(
+            f"expected the same control values as in {other.path.name}, but {own[place]:.12g} is not there "
+            f"({len(alone)} of {len(own)} are not): measure both at the same settings, or remove the rows without "
+            "a partner"
+        )
 
 
 def _amplitude(reading: NDArray[np.float64], value: NDArray[np.float64], pair: Pair) -> tuple[NDArray[np.float64], str]:
