@@ -113,9 +113,14 @@ def remove_abandoned(folder: Path) -> None:
 
 def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` to ``path``, whole or not at all."""
+    # A name that is no text, as file names may be, is written with escapes rather than not at all.
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write ``content`` to ``path``, whole or not at all."""
     with atomic_path(path) as temporary:
-        # A name that is no text, as file names may be, is written with escapes rather than not at all.
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        temporary.write_bytes(content)
 
 
 def write_json(path: str | Path, content: Any) -> None:

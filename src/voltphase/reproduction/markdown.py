@@ -34,11 +34,7 @@ def marks(name: str) -> tuple[str, str]:
 
 
 def replace_block(text: str, name: str, block: str, page: Path) -> str:
-    """Return the text of ``page`` with ``block`` between the marks of its name, in place of what is there.
-
-    Raises:
-        OutputError: if each mark is not there once, the end after the begin.
-    """
+    """Return the text of ``page`` with ``block`` between the marks of its name, in place of what is there."""
     begin, end = marks(name)
     before, _, rest = text.partition(begin)
     _, _, after = rest.partition(end)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from voltphase.core.errors import OutputError
-from voltphase.core.files import atomic_path, checked_path, read_text, write_errors, write_text
+from voltphase.core.files import checked_path, read_text, write_bytes, write_errors, write_text
 from voltphase.reporting.style import house_style, png
 from voltphase.reproduction.drawings import DRAWINGS
 from voltphase.reproduction.markdown import marks, replace_block
@@ -22,22 +22,13 @@ _LARGEST_PAGE = 16 << 20
 
 
 def render(page: Path, folder: ResultFolder, size: Size, experiments: Sequence[Experiment]) -> list[Path]:
-    """Write each experiment's table and figure into a page, between marks; what is written around them stays.
+    """Write each experiment's table and figure into a page, between marks, and return the files written.
 
-    Figures go to ``figures/reproduce-PRESET-EXPERIMENT.png`` beside the page. A block that the page lacks is put at
-    its end.
-
-    Args:
-        page: The Markdown file, made if it is not there.
-        folder: Where the results are.
-        size: Size of the experiments.
-        experiments: The experiments to render.
-
-    Returns:
-        The files written.
+    What is written around the marks stays. Figures go to ``figures/reproduce-PRESET-EXPERIMENT.png`` beside the page. A
+    block that the page lacks is put at its end.
 
     Raises:
-        OutputError: if one cannot be written, or the page is no text or lacks one of two marks.
+        OutputError: if a file cannot be written, or the page is no text or lacks one of two marks.
     """
     page = checked_path(page, OutputError)
     figures = page.parent / "figures"
@@ -49,9 +40,7 @@ def render(page: Path, folder: ResultFolder, size: Size, experiments: Sequence[E
         outcomes = folder.outcomes(experiment.runs(size))
         picture = figures / f"reproduce-{size.name}-{experiment.name}.png"
         with house_style():
-            content = png(DRAWINGS[experiment.name](outcomes))
-        with atomic_path(picture) as temporary:
-            temporary.write_bytes(content)
+            write_bytes(picture, png(DRAWINGS[experiment.name](outcomes)))
         written.append(picture)
         block = _block(experiment, size, outcomes, f"figures/{picture.name}")
         text = _with_block(page, text, experiment, size, block)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Final
 
-from voltphase.core.errors import ConfigError
+from voltphase.core import checks
 from voltphase.reproduction.ours import diagonal, interpretations, pitch, study
 from voltphase.reproduction.paper import figure2, figure3, figure4, table1, table2
 from voltphase.reproduction.sizes import Size
@@ -17,21 +17,13 @@ from voltphase.sweeps.runs import Run
 
 @dataclass(frozen=True)
 class Experiment:
-    """A grid of runs, and the table made from their results.
+    """A grid of runs, and the table made from their results."""
 
-    Attributes:
-        name: Name of the experiment, as users type it.
-        title: Heading of the experiment on a page.
-        runs: Function that lists its runs at a size.
-        report: Function that makes its table in Markdown.
-        conclusion: Function that sets the paper's claim beside the numbers for it or against it; may give nothing.
-    """
-
-    name: str
-    title: str
+    name: str  # as users type it
+    title: str  # its heading on a page
     runs: Callable[[Size], list[Run]]
-    report: Callable[[Outcomes], str]
-    conclusion: Callable[[Outcomes], str]
+    report: Callable[[Outcomes], str]  # makes its table in Markdown
+    conclusion: Callable[[Outcomes], str]  # sets the paper's claim beside the numbers here; may give nothing
 
 
 def _of(module: ModuleType) -> Experiment:
@@ -48,13 +40,6 @@ OF_THE_PAPER: Final = ("table1", "table2", "figure2", "figure4", "figure3")
 
 
 def choose(name: str) -> list[Experiment]:
-    """Return the experiment of that name, or those of the paper for ``all``.
-
-    Raises:
-        ConfigError: if there is none.
-    """
-    if name == "all":
-        return [EXPERIMENTS[one] for one in OF_THE_PAPER]
-    if name not in EXPERIMENTS:
-        raise ConfigError(f"expected an experiment out of {', '.join((*EXPERIMENTS, 'all'))}, but got {name!r}")
-    return [EXPERIMENTS[name]]
+    """Return the experiment of that name, or those of the paper for ``all``."""
+    checks.word(name, "an experiment", [*EXPERIMENTS, "all"])
+    return [EXPERIMENTS[one] for one in (OF_THE_PAPER if name == "all" else [name])]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from voltphase.core.errors import ConfigError
+from voltphase.core import checks
 
 _MODELLED: Final = {"model": "tn-slm"}
 _PAPER_LAMBDAS: Final = {1: 90.0, 3: 5.0, 5: 1.8}
@@ -19,35 +19,22 @@ _DATA: Final = {"mnist": "mnist-small", "fashion-mnist": "fashion-small"}
 
 @dataclass(frozen=True)
 class Size:
-    """What all experiments of a size share.
+    """What all experiments of a size share."""
 
-    Attributes:
-        name: Name of the size, as users type it after ``--preset``.
-        description: What it costs and what for, in a line.
-        systems: The configuration that each data set starts from, by the name of the data set.
-        settings: Settings that all runs share, over those of the system.
-        depths: Numbers of layers in table 1, with the paper's lambda for each.
-        best_lambdas: Best lambda of each depth at this size: by the study's sweep, or the paper's at the paper's size.
-        best_rates: Best learning rate of each baseline at this size.
-        free_rates: Learning rates of free phases that are best at this size on one data set or another.
-        conclusive: Whether results can speak for the paper's claims, or against them.
-        device: Section ``device`` of all runs but those of figure 4 and of mixed devices.
-        fine_device: Path of the table of figure 4's device, which has more than 784 states.
-        machine: Settings of the machine, which no result depends on.
-    """
-
-    name: str
-    description: str
-    systems: Mapping[str, str] = field(default_factory=lambda: _DATA)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    depths: Mapping[int, float] = field(default_factory=lambda: _PAPER_LAMBDAS)
+    name: str  # as users type it after --preset
+    description: str  # what it costs and what for, in a line
+    systems: Mapping[str, str] = field(default_factory=lambda: _DATA)  # configuration by the name of the data set
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of all runs, over those of the system
+    depths: Mapping[int, float] = field(default_factory=lambda: _PAPER_LAMBDAS)  # of table 1, with the paper's lambda
+    # The best at this size: lambda by depth (of the study's sweep, or the paper's at its size), learning rate by
+    # baseline, and the rates of free phases that are best on one data set or another.
     best_lambdas: Mapping[int, float] = field(default_factory=lambda: _PAPER_LAMBDAS)
     best_rates: Mapping[str, float] = field(default_factory=lambda: {"ptq": 0.1, "qat": 0.03})
     free_rates: tuple[float, ...] = (0.03, 0.3)
-    conclusive: bool = True
-    device: Mapping[str, str] = field(default_factory=lambda: _MODELLED)
-    fine_device: str = "lcos-1024.csv"
-    machine: Mapping[str, Any] = field(default_factory=dict)
+    conclusive: bool = True  # whether results can speak for the paper's claims, or against them
+    device: Mapping[str, str] = field(default_factory=lambda: _MODELLED)  # but of figure 4 and of mixed devices
+    fine_device: str = "lcos-1024.csv"  # path of the table of figure 4's, which has more than 784 states
+    machine: Mapping[str, Any] = field(default_factory=dict)  # settings that no result depends on
 
     @property
     def deepest(self) -> int:
@@ -70,14 +57,7 @@ class Size:
         data_dir: str | Path | None = None,
         threads: int | None = None,
     ) -> Size:
-        """Return this size on a machine and with a device.
-
-        Args:
-            device_file: Table of the measured device; a modelled one if None.
-            fine_device: Table of a device of more than 784 states, for figure 4.
-            data_dir: Folder of the data sets; the usual one if None.
-            threads: Number of CPU threads; PyTorch's choice if None.
-        """
+        """Return this size on a machine and with a measured device; with a modelled one if None."""
         device = _MODELLED if device_file is None else {"file": str(Path(device_file).resolve())}
         data = None if data_dir is None else str(Path(data_dir).resolve())
         machine = {"data.dir": data, "training.threads": threads}
@@ -125,11 +105,5 @@ SIZES: Final[dict[str, Size]] = {
 
 
 def get(name: str) -> Size:
-    """Return the size of that name.
-
-    Raises:
-        ConfigError: if there is none.
-    """
-    if name not in SIZES:
-        raise ConfigError(f"expected a preset out of {', '.join(SIZES)}, but got {name!r}")
-    return SIZES[name]
+    """Return the size of that name."""
+    return SIZES[checks.word(name, "a preset", [*SIZES])]

@@ -22,13 +22,7 @@ from voltphase.training import RunFolder, build_dataset, build_devices, evaluate
 def result_of(run: Run, folder: Path, measured: dict[str, Any]) -> dict[str, Any]:
     """Return the result of a trained run: all that tables and figures, or somebody who doubts them, may want to know.
 
-    Args:
-        run: The run that was trained.
-        folder: Its run folder.
-        measured: What was measured around training, such as memory.
-
-    Raises:
-        VoltphaseError: if the run folder cannot be read.
+    ``measured`` is what was measured around training, such as memory.
     """
     started = time.perf_counter()
     model, config, summary = load_run(folder)

@@ -17,12 +17,6 @@ def lock(path: Path) -> Iterator[bool]:
 
     The operating system holds the lock: it ends with the block, or with its process however that is killed, and a
     process that is stopped keeps it. The empty file stays.
-
-    Args:
-        path: The file to lock, made if it is not there.
-
-    Raises:
-        OutputError: if the file cannot be made or locked.
     """
     holder = FileLock(path)
     with write_errors(path), suppress(Timeout):

@@ -20,19 +20,14 @@ from voltphase.training import train
 
 
 def train_apart(config: Config, folder: Path) -> dict[str, Any]:
-    """Train in a fresh process, which ends when this one does or is interrupted.
-
-    Args:
-        config: The settings to train with.
-        folder: The run folder to make; one that is there is replaced.
+    """Train in a fresh process, which ends when this one does or is interrupted; an old run folder is replaced.
 
     Returns:
         ``peak_bytes``, the most memory the process (on a GPU, PyTorch there) held, and ``bytes_before``, what it held
         when all was imported and nothing built; None where the system does not say.
 
     Raises:
-        VoltphaseError: as :func:`voltphase.training.train` does.
-        TrainingError: if the process is killed.
+        VoltphaseError: as :func:`voltphase.training.train` does; also if the process is killed.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)

@@ -20,14 +20,7 @@ WORK = ".work"
 
 
 class ResultFolder:
-    """A folder of results: ``EXPERIMENT/RUN.json``, and what is in progress below ``.work``.
-
-    Args:
-        path: The folder; it need not exist.
-
-    Raises:
-        OutputError: if there can be no such path.
-    """
+    """A folder of results: ``EXPERIMENT/RUN.json``, and what is in progress below ``.work``."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = checked_path(path, OutputError)
@@ -38,11 +31,7 @@ class ResultFolder:
         return self.path / run.experiment / f"{run.name}.json"
 
     def state(self, run: Run) -> Literal["done", "to do", "damaged", "other device"]:
-        """Return whether the file under the run's name is of this very run, of other settings, no result, or another's.
-
-        Raises:
-            VoltphaseError: if the run's settings do not fit, or a device cannot be had.
-        """
+        """Return whether the file of the run's name is of this run, other settings, no result, or another's device."""
         own = read_result(self.file(run))
         if own is None:
             return "damaged" if self.file(run).exists() else "to do"
@@ -51,11 +40,7 @@ class ResultFolder:
         return "to do" if _device_digests(own) == run.device_digests else "other device"
 
     def read(self, run: Run) -> dict[str, Any] | None:
-        """Return the result under the run's name, if it is of these settings, whatever the device's states.
-
-        Raises:
-            ConfigError: if the run's settings do not fit.
-        """
+        """Return the result under the run's name, if it is of these settings, whatever the device's states."""
         own = read_result(self.file(run))
         return own if own is not None and _settings(own, []) == identity(run.config, []) else None
 

@@ -92,11 +92,7 @@ def run_all(
 
 
 def prepare(folder: ResultFolder) -> None:
-    """Make the folder for results, and the one for what is in progress, which git does not see.
-
-    Raises:
-        OutputError: if that is not possible.
-    """
+    """Make the folder for results, and the one for what is in progress, which git does not see."""
     with write_errors(folder.path):
         folder.work.mkdir(parents=True, exist_ok=True)
     write_text(folder.work / ".gitignore", "*\n")

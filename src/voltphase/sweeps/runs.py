@@ -18,21 +18,13 @@ Label = str | int | float
 
 @dataclass(frozen=True)
 class Run:
-    """One training run of an experiment.
-
-    Attributes:
-        experiment: Name of the experiment it belongs to.
-        labels: What tells it from its siblings, such as ``{"data": "mnist", "depth": 5, "lambda": 1.8, "seed": 0}``.
-        system: The configuration it starts from, see :func:`voltphase.config.load_config`.
-        settings: The settings it changes, by dotted keys.
-        own_process: Whether it is trained in a process of its own, which measuring memory needs.
-    """
+    """One training run of an experiment."""
 
     experiment: str
-    labels: Mapping[str, Label]
-    system: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    own_process: bool = False
+    labels: Mapping[str, Label]  # what tells it from its siblings: {"data": "mnist", "depth": 5, "seed": 0}
+    system: str  # the configuration it starts from, as load_config takes it
+    settings: Mapping[str, Any] = field(default_factory=dict)  # those that it changes, by dotted keys
+    own_process: bool = False  # whether it is trained in a process of its own, which measuring memory needs
 
     @property
     def name(self) -> str:
@@ -42,41 +34,24 @@ class Run:
 
     @cached_property
     def config(self) -> Config:
-        """All its settings.
-
-        Raises:
-            ConfigError: if one does not exist or does not fit.
-        """
+        """All its settings."""
         overrides = [f"{key}={json.dumps(value)}" for key, value in self.settings.items() if value is not None]
         return load_config(self.system, overrides)
 
     @cached_property
     def device_digests(self) -> list[str]:
-        """Digests of the devices of its layers.
-
-        Raises:
-            VoltphaseError: if its settings do not fit, or a device cannot be had.
-        """
+        """Digests of the devices of its layers."""
         return [states.digest for states in build_devices(self.config)]
 
     @cached_property
     def digest(self) -> str:
-        """A digest of all that decides how it ends; two entries with the same digest are one run.
-
-        Raises:
-            VoltphaseError: if its settings do not fit, or a device cannot be had.
-        """
+        """A digest of all that decides how it ends; two entries with the same digest are one run."""
         return identity(self.config, self.device_digests)
 
     def fits(self, words: Iterable[str], depth: int | None = None) -> bool:
         """Return whether each word is one of its labels or a pattern that its name matches, and the depth is its own.
 
-        Args:
-            words: Labels (``mnist``, ``levels=8``) and patterns (``*lambda90*``), all of which must fit.
-            depth: Number of layers it must have; any number if None.
-
-        Raises:
-            ConfigError: if a depth is given and its settings do not fit.
+        Words are labels (``mnist``, ``levels=8``) and patterns (``*lambda90*``).
         """
         labels = {key: _word(value) for key, value in self.labels.items()}
         own = {*labels.values(), *(f"{key}={value}" for key, value in labels.items())}
@@ -93,10 +68,6 @@ def identity(config: Config, device_digests: Sequence[str]) -> str:
 
     Where data and tables lie and how the machine is used do not count. Only what differs from the defaults does, so
     that a setting added to voltphase makes no finished run another one.
-
-    Args:
-        config: All settings of a run.
-        device_digests: Digests of the devices of its layers.
     """
     content = config.model_dump(exclude_defaults=True)
     for section, key in (("data", "dir"), ("training", "threads"), ("training", "accelerator")):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from voltphase.core.errors import OutputError
-from voltphase.core.files import atomic_path, checked_path, write_errors, write_json
+from voltphase.core.files import checked_path, write_bytes, write_errors, write_json
 from voltphase.optics import SamplingWarning
 from voltphase.validation.cases import (
     airy_pattern,
@@ -69,6 +69,5 @@ def run(out: Path | None = None) -> list[Comparison]:
         from voltphase.validation.figure import draw
 
         write_json(out / "validation.json", [comparison.as_json() for comparison in comparisons])
-        with atomic_path(out / "validation.png") as temporary:
-            temporary.write_bytes(draw(comparisons, [one for one in findings if isinstance(one, Curve)]))
+        write_bytes(out / "validation.png", draw(comparisons, [one for one in findings if isinstance(one, Curve)]))
     return comparisons

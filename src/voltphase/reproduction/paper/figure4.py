@@ -36,11 +36,7 @@ SIZES: Final = {"smoke": Figure4Sizes(60, (2,)), "cpu": Figure4Sizes(), "paper":
 
 
 def write_device(path: Path) -> None:
-    """Write the table of a modelled device of 1024 levels, for runs with up to 784.
-
-    Raises:
-        OutputError: if it cannot be written.
-    """
+    """Write the table of a modelled device of 1024 levels, for runs with up to 784."""
     lcos(1024).save(path)
 
 
