@@ -149,7 +149,7 @@ def test_evaluation_is_the_same_bit_for_bit(method: str, pairs: bool, surroundin
     assert all(parameter.requires_grad and not parameter.is_inference() for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("relaxation", [GumbelSoftmax(), Proximity()], ids=str)
+@pytest.mark.parametrize("relaxation", RELAXATIONS, ids=str)
 def test_gradients_inside_of_autocast_too(relaxation: Relaxation) -> None:
     def gradients() -> list[Tensor | None]:
         model = network(relaxation)

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import ClassVar
 
-import torch
-from torch import Tensor
-
-from voltphase.codesign.relaxations.base import RELAXATIONS, Relaxation, mixed
-from voltphase.codesign.relaxations.sample_states import Mix, gumbel_noise, sample_states
-from voltphase.codesign.state_table import StateTable
-from voltphase.core import checks
+from voltphase.codesign.relaxations.base import RELAXATIONS
+from voltphase.codesign.relaxations.softmax import Softmax
 
 
 @RELAXATIONS.register("gumbel-softmax")
 @dataclass(frozen=True)
-class GumbelSoftmax(Relaxation):
+class GumbelSoftmax(Softmax):
     """A Gumbel draw that gives amplitude *and* phase of one state (the paper's eq. 2 to 4).
 
     With weights ``w = softmax((log softmax(scores) + g) / temperature)`` and ``g ~ Gumbel(0, 1)``, the modulation is
@@ -42,15 +37,4 @@ class GumbelSoftmax(Relaxation):
     """
 
     hard: bool = True
-    mix: Mix = "complex"
-
-    def __post_init__(self) -> None:
-        checks.flag(self.hard, "hard")
-        checks.word(self.mix, "a mix", get_args(Mix))
-
-    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        if self.hard:
-            return sample_states(design, table, temperature, generator, self.mix)
-        temperature = checks.temperature(temperature)
-        gumbel = gumbel_noise(design.shape, generator, dtype=design.dtype, device=design.device)
-        return mixed(torch.softmax((design + gumbel) / temperature, dim=0), table, self.mix)
+    sampled: ClassVar[bool] = True

@@ -16,6 +16,7 @@ from voltphase.codesign.relaxations.base import RELAXATIONS, Relaxation
 from voltphase.codesign.relaxations.sample_states import first_argmax, pixel_blocks
 from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
+from voltphase.core.dtypes import exact_products
 from voltphase.core.errors import ConfigError
 
 # Logarithm of the smallest weight: exp takes 25 times longer where its result is not a normal float32 number.
@@ -169,7 +170,8 @@ class _Near(torch.autograd.Function):
             weights = scores.sub_(best).mul_(1 / temperature).clamp_(min=_FAINTEST).exp_()
             # Moments about the chosen state, from the others alone: what they add may be far below the rounding of 1.
             weights.scatter_(0, choice[None], 0.0)
-            others, first, second, *squares = powers @ weights
+            with exact_products(flat.device):
+                others, first, second, *squares = powers @ weights
             x, y = chosen.real, chosen.imag
             total = others + 1
             mean_x, mean_y = (first - others * x) / total, (second - others * y) / total

@@ -13,7 +13,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from voltphase.codesign.relaxations.base import RELAXATIONS, Relaxation
+from voltphase.codesign.relaxations.base import RELAXATIONS, Relaxation, weighted_sums
 from voltphase.codesign.relaxations.sample_states import pixel_blocks
 from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
@@ -165,7 +165,7 @@ class _Curve:
         terms = [torch.ones_like(x), x]
         while len(terms) < self.coefficients.shape[1]:
             terms.append(2 * x * terms[-1] - terms[-2])
-        amplitude, phase = torch.tensordot(self.coefficients, torch.stack(terms), 1)
+        amplitude, phase = weighted_sums(self.coefficients, torch.stack(terms))
         # Not by torch.polar, whose gradient has the wrong sign where a fitted amplitude dips below zero.
         return torch.complex(amplitude * phase.cos(), amplitude * phase.sin())
 

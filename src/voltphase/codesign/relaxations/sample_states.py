@@ -16,7 +16,7 @@ from torch import Tensor
 from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
 from voltphase.core.buffers import borrow
-from voltphase.core.dtypes import no_autocast
+from voltphase.core.dtypes import exact_products
 
 Mix = Literal["complex", "polar"]
 
@@ -165,13 +165,13 @@ class _Draw(torch.autograd.Function):
         for part in pixel_blocks(*gradient.shape):
             piece = below[levels * part.start : levels * part.stop].view(levels, -1)
             weights = torch.mul(piece, 1 / ctx.temperature).exp_()
-            with no_autocast(gradient.device.type):
+            with exact_products(gradient.device):
                 mean_first, mean_second, total = mixed @ weights
             # dL/dscore_j = s_j (c_j - sum_k s_k c_k) / temperature, c_j = first . t_1j + second . t_2j.
             scale = 1 / (ctx.temperature * total)
             alpha, beta = first[part] * scale, second[part] * scale
             mean = -(alpha * mean_first + beta * mean_second) / total
-            with no_autocast(gradient.device.type):
+            with exact_products(gradient.device):
                 torch.mm(mixed.T, torch.stack((alpha, beta, mean)), out=gradient[:, part])
             gradient[:, part].mul_(weights)
         return gradient.view(ctx.shape), *(None,) * 5

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import ClassVar, get_args
 
 import torch
 from torch import Tensor
 
 from voltphase.codesign.relaxations.base import RELAXATIONS, Relaxation, mixed
-from voltphase.codesign.relaxations.sample_states import Mix, sample_states
+from voltphase.codesign.relaxations.sample_states import Mix, gumbel_noise, sample_states
 from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
 
@@ -39,6 +39,7 @@ class Softmax(Relaxation):
 
     hard: bool = False
     mix: Mix = "complex"
+    sampled: ClassVar[bool] = False  # whether there is noise
 
     def __post_init__(self) -> None:
         checks.flag(self.hard, "hard")
@@ -46,6 +47,8 @@ class Softmax(Relaxation):
 
     def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
         if self.hard:
-            return sample_states(design, table, temperature, generator, self.mix, sampled=False)
+            return sample_states(design, table, temperature, generator, self.mix, sampled=self.sampled)
         temperature = checks.temperature(temperature)
+        if self.sampled:
+            design = design + gumbel_noise(design.shape, generator, dtype=design.dtype, device=design.device)
         return mixed(torch.softmax(design / temperature, dim=0), table, self.mix)
