@@ -5,20 +5,23 @@ from __future__ import annotations
 import cmath
 import math
 import warnings
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voltphase.core.errors import SamplingError
+from voltphase.core.errors import ConfigError, SamplingError
+from voltphase.core.registry import PluginWarning
 from voltphase.optics import FocalPlane, FresnelTransfer, Propagator, SamplingWarning
 from voltphase.optics.gap import gaps_between
 from voltphase.optics.grid import Grid
+from voltphase.optics.kernels.kernel import Separable
 from voltphase.optics.kernels.map_choice import Cost, product_cost
 from voltphase.optics.methods import formulas as kernels
 from voltphase.optics.methods.auto import best_method
-from voltphase.optics.methods.base import aliasing_limit
+from voltphase.optics.methods.base import METHODS, aliasing_limit
 from voltphase.optics.methods.geometry import Geometry
 
 GREEN = 532e-9
@@ -298,3 +301,26 @@ def test_single_and_double_precision_are_costed_alike() -> None:
         for dtype in (torch.complex64, torch.complex128)
     ]
     assert plans[0] == plans[1]
+
+
+class Unsound(FresnelTransfer):
+    def kernel(self, geometry: Geometry) -> Separable:
+        raise RuntimeError("bad")
+
+
+def test_another_packages_method_that_fails_is_left_out_and_whoever_asks_is_told(monkeypatch: pytest.MonkeyPatch):
+    for kept in ("_entries", "_left_out"):
+        monkeypatch.setattr(METHODS, kept, dict(getattr(METHODS, kept)))
+    METHODS.register("unsound")(Unsound)
+    plane: Any = {"wavelength": GREEN, "distance": 0.3}
+    with pytest.raises(ConfigError, match="'unsound' failed: RuntimeError: bad: use") as caught:
+        Propagator(PAPER, **plane, method="unsound")
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    with pytest.raises(RuntimeError, match="bad"):  # of an object of one's own
+        Propagator(PAPER, **plane, method=Unsound())
+    with pytest.warns(PluginWarning, match="'unsound' is left out: RuntimeError: bad"):
+        errors = Propagator(PAPER, **plane).explain().errors
+    assert "unsound" not in errors
+    assert "fresnel" in errors
+    with pytest.raises(ConfigError, match="'unsound' cannot be used: RuntimeError: bad"):
+        Propagator(PAPER, **plane, method="unsound")

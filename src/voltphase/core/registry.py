@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final, Generic, TypeVar, cast
@@ -112,6 +113,33 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         self._left_out[name] = reason
         self._entries.pop(name, None)
         advise(f"{self.what} {name!r} is left out: {reason}", PluginWarning)
+
+    @contextmanager
+    def trying(self, name: object, *, asked: bool = False, advice: str = "") -> Iterator[None]:
+        """Use another package's entry in a block: what it raises there leaves it out, with its reason.
+
+        What an entry of ours raises is raised as it is.
+
+        Args:
+            name: Name of the entry.
+            asked: Whether the entry was asked for by its name; whoever did gets the reason as an error instead.
+            advice: What to do about that error, for the end of its sentence.
+
+        Raises:
+            VoltphaseError: if the entry was asked for, the registry's unless it is one already.
+        """
+        try:
+            yield
+        except Exception as error:
+            entry = self._entries.get(name) if isinstance(name, str) else None
+            if entry is None or entry.__module__.partition(".")[0] == __name__.partition(".")[0]:
+                raise
+            if not asked:
+                self.leave_out(str(name), failure(error))
+            elif isinstance(error, VoltphaseError):
+                raise
+            else:
+                raise self.error(f"{self.what} {name!r} failed: {failure(error)}: {advice}") from error
 
     def why_left_out(self, name: object) -> str | None:
         """Return the sentence for an entry that cannot be used, or None if there is no such one of that name."""

@@ -19,7 +19,7 @@ from voltphase.optics.kernels.kernel import Kernel
 from voltphase.optics.kernels.map_choice import Way, ways
 from voltphase.optics.methods.accuracy.rough_error import error_limit, rough_error
 from voltphase.optics.methods.auto import best_method, checked_method, find_method
-from voltphase.optics.methods.base import Method, aliasing_limit
+from voltphase.optics.methods.base import METHODS, Method, aliasing_limit
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.optics.sampling import Limit, enforce
 from voltphase.optics.stack import Stack
@@ -57,7 +57,7 @@ class Gap:
         checks.flag(check, "check")
         geometry = Geometry(source, target, wavelength, distance)
         # As a block, not around the method: a warning is the caller's, by as many frames as it always was.
-        with standard_torch():
+        with standard_torch(), METHODS.trying(method, asked=True, advice="use 'auto' or another method"):
             if check:
                 geometry.check_units()
             try:

@@ -82,14 +82,15 @@ def best_method(geometry: Geometry) -> tuple[Method, str]:
 def candidates(geometry: Geometry, dtype: torch.dtype) -> dict[str, float]:
     """Return the estimated error of rough light of every method that can be applied, by name."""
     errors = {}
-    for name, kind in METHODS.items():
-        method = kind()
-        try:
-            method.limits(geometry)
-            method.kernel(geometry)
-        except GeometryError:
-            continue
-        errors[name] = rough_error(method, geometry, dtype)
+    for name, kind in list(METHODS.items()):
+        with METHODS.trying(name):
+            method = kind()
+            try:
+                method.limits(geometry)
+                method.kernel(geometry)
+            except GeometryError:
+                continue
+            errors[name] = rough_error(method, geometry, dtype)
     return errors
 
 
