@@ -13,7 +13,7 @@ from voltphase.codesign.pixels import Pixels
 from voltphase.codesign.relaxations import Proximity, Relaxation
 from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
-from voltphase.core.dtypes import FixedDtype, no_autocast, uncompiled, with_standard_torch
+from voltphase.core.dtypes import FixedDtype, exact_products, uncompiled, with_standard_torch
 from voltphase.core.errors import ConfigError, GeometryError
 from voltphase.devices import Device
 
@@ -173,7 +173,7 @@ class CodesignLayer(FixedDtype):
         """Return the complex ``rows x columns`` map the light is multiplied by, gain included."""
         if self.training:
             self.draws += 1
-        with no_autocast(self.design.device.type):
+        with exact_products(self.design.device):
             if self.training or not self.relaxation.discrete:
                 generator = torch.Generator(self.design.device).manual_seed(self._stream(self.draws))
                 modulation = self.pixels.modulation(self.relaxation, self.design, self.temperature, generator)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Any, Final, ParamSpec, Self, TypeVar
 
 import torch
@@ -38,6 +40,19 @@ class FixedDtype(nn.Module):
 
 
 @contextmanager
+def _surely(restore: Callable[[], object]) -> Iterator[None]:
+    """Run what puts something back when the block is left, once more if Ctrl-C cuts it short."""
+    try:
+        yield
+    finally:
+        try:
+            restore()
+        except BaseException:
+            restore()
+            raise
+
+
+@contextmanager
 def standard_torch() -> Iterator[None]:
     """Let the block compute with PyTorch's defaults, whatever the process has set.
 
@@ -49,8 +64,8 @@ def standard_torch() -> Iterator[None]:
             stack.enter_context(torch.device("cpu"))
         if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
-        if torch.get_default_dtype() != torch.float32:
-            stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+        if (before := torch.get_default_dtype()) != torch.float32:
+            stack.enter_context(_surely(functools.partial(torch.set_default_dtype, before)))
             torch.set_default_dtype(torch.float32)
         stack.enter_context(no_autocast("cpu"))
         yield
@@ -83,12 +98,15 @@ def no_autocast(device: str) -> Iterator[None]:
 
     Only ``dtype`` and ``optics.precision`` decide the precision of light.
     """
-    with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
+    if not torch.is_autocast_enabled(device):
+        yield
+        return
+    with _surely(functools.partial(torch.set_autocast_enabled, device, True)):
+        torch.set_autocast_enabled(device, False)
         yield
 
 
-@contextmanager
-def matrix_products(device: torch.device, *, tf32: bool) -> Iterator[None]:
+def matrix_products(device: torch.device, *, tf32: bool) -> AbstractContextManager[None]:
     """Let matrix products of a CUDA GPU round to TF32, or not, whatever the process has set; those of a CPU never do.
 
     TF32 keeps 10 bits after the leading one of every factor and adds in single precision. Behind five layers of
@@ -97,10 +115,11 @@ def matrix_products(device: torch.device, *, tf32: bool) -> Iterator[None]:
     rounding where there is no GPU; ``benchmarks/results/precision-cpu.json``), and FFTs, which TF32 leaves as they are,
     by less than 1e-6. On a CPU ``torch.set_float32_matmul_precision`` would round real factors to 8 bits. Autocast,
     which rounds as much, is off too.
+
+    PyTorch has one set of switches for all threads: of blocks in several threads the last one entered decides. When
+    all have been left, in whatever order, everything is as the process had set it.
     """
-    products = {"cuda": lambda: _gpu_products(tf32), "cpu": _cpu_products}.get(device.type, nullcontext)
-    with no_autocast(device.type), products():
-        yield
+    return _matrix_products(device.type, tf32)
 
 
 def exact_products(device: torch.device) -> AbstractContextManager[None]:
@@ -108,51 +127,168 @@ def exact_products(device: torch.device) -> AbstractContextManager[None]:
     return matrix_products(device, tf32=False)
 
 
+def exact_linear(there: Callable[[Tensor], Tensor], back: Callable[[Tensor], Tensor], tensor: Tensor) -> Tensor:
+    """Return ``there(tensor)``, with no matrix product rounded on the way there or, by gradients, back.
+
+    PyTorch's own gradients are computed after :func:`exact_products` has been left.
+
+    Args:
+        there: A linear function.
+        back: Its conjugate transpose.
+        tensor: What it is applied to.
+    """
+    result: Any = _Linear.apply(there, back, tensor)
+    return result
+
+
+def readable_precision() -> AbstractContextManager[None]:
+    """Let others read PyTorch's old switch of precision, as Lightning does when a training starts on a GPU.
+
+    Where a process has set the old and the new switches to differ, reading the old one is a RuntimeError.
+    """
+    return nullcontext() if _legacy_precision() is not None else exact_products(torch.device("cuda"))
+
+
+class _Linear(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(there: Callable[[Tensor], Tensor], _: Callable[[Tensor], Tensor], tensor: Tensor) -> Tensor:
+        with exact_products(tensor.device):
+            return there(tensor)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.there, ctx.back, _ = inputs
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return None, None, _Linear.apply(ctx.back, ctx.there, gradients[0])
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        return _Linear.apply(ctx.there, ctx.back, tangents[2])
+
+
 @contextmanager
-def _gpu_products(tf32: bool) -> Iterator[None]:
-    matmul, cpu = torch.backends.cuda.matmul, _cpu_matmul()
-    # From torch 2.9 on products go by fp32_precision, and to read what came before it, as Lightning does when a
-    # training starts, is an error where the two differ: both are set, and nothing where all is as wanted already.
-    new = hasattr(matmul, "fp32_precision")
-    before = matmul.fp32_precision if new else None
-    if (before == "tf32" if new else _legacy_precision() != "highest") == tf32:
+def _matrix_products(device: str, tf32: bool) -> Iterator[None]:
+    # A product on another type of device knows no such rounding.
+    with no_autocast(device), _SWITCHES.block(device, tf32) if device in ("cpu", "cuda") else nullcontext():
         yield
+
+
+class _Switches:
+    """PyTorch's switches of the precision of matrix products, as the process has set them and as blocks want them.
+
+    Up to torch 2.8 there is one word; later there is a switch for each type of device, which follows a switch for all
+    that is done there, and that one a switch for everything, where it says "none" itself. The word is still read by
+    others, and to read it is an error where it contradicts the switches: both are set.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._blocks: list[list[Any]] = []  # those entered and not left; equal ones are told apart
+        self._kept: dict[str, str] = {}  # what the process has set, of what was changed
+
+    @contextmanager
+    def block(self, device: str, tf32: bool) -> Iterator[None]:
+        if not self._blocks and _holds(device, tf32):
+            yield
+            return
+        block = [device, tf32]
+        with _surely(functools.partial(self._leave, block)):
+            with self._lock:
+                self._blocks.append(block)
+                self._change(*block)
+            yield
+
+    def _leave(self, block: list[Any]) -> None:
+        with self._lock:
+            others = [one for one in self._blocks if one is not block]
+            # The word sets the switches too, so it comes first.
+            for name in sorted(self._kept, key="word".__ne__):
+                _set(name, self._kept[name])
+            for other in others:
+                self._change(*other)
+            if not others:
+                self._kept.clear()
+            self._blocks[:] = others
+
+    def _change(self, device: str, tf32: bool) -> None:
+        switches = (("mkldnn",) if device == "cpu" else ("mkldnn", "cuda")) if _has_switches() else ()
+        for name in switches:
+            if name not in self._kept:
+                self._kept[name] = _own(name)
+        if device == "cuda" or not switches:
+            if "word" not in self._kept:
+                if _legacy_precision() is None:
+                    for name in switches:
+                        _set(name, "ieee")  # which contradicts no word
+                self._kept["word"] = torch.get_float32_matmul_precision()
+            _set("word", "high" if tf32 and device == "cuda" else "highest")
+        if switches:
+            _set("mkldnn", "ieee")
+
+
+_SWITCHES: Final = _Switches()
+
+
+def _holds(device: str, tf32: bool) -> bool:
+    """Return whether products of a type of device round, or do not, as wanted, and others may read that they do."""
+    word = _legacy_precision()
+    if device == "cpu":
+        return _get("mkldnn") in ("ieee", "none") if _has_switches() else word != "medium"  # "high" is for GPUs alone
+    return word is not None and (word != "highest") == tf32 and (not _has_switches() or _get("cuda") == "tf32") == tf32
+
+
+def _has_switches() -> bool:
+    return hasattr(torch._C, "_get_fp32_precision_getter")
+
+
+def _get(backend: str, operation: str = "matmul") -> str:
+    return torch._C._get_fp32_precision_getter(backend, operation)
+
+
+def _set(name: str, value: str, operation: str = "matmul") -> None:
+    if name != "word":
+        torch._C._set_fp32_precision_setter(name, operation, value)
         return
-    legacy = _legacy_precision()
-    with ExitStack() as stack:
-        if cpu is not None:
-            stack.callback(setattr, cpu, "fp32_precision", cpu.fp32_precision)
-        if new:
-            stack.callback(setattr, matmul, "fp32_precision", before)
-        if legacy is not None:
-            stack.callback(torch.set_float32_matmul_precision, legacy)
-            torch.set_float32_matmul_precision("high" if tf32 else "highest")
-        if new:
-            matmul.fp32_precision = "tf32" if tf32 else "ieee"
-        yield
-
-
-@contextmanager
-def _cpu_products() -> Iterator[None]:
-    cpu = _cpu_matmul()
-    with ExitStack() as stack:
-        if cpu is not None:
-            if cpu.fp32_precision not in ("ieee", "none"):
-                stack.callback(setattr, cpu, "fp32_precision", cpu.fp32_precision)
-                cpu.fp32_precision = "ieee"
-        elif (legacy := torch.get_float32_matmul_precision()) == "medium":  # "high" rounds on a GPU alone
-            stack.callback(torch.set_float32_matmul_precision, legacy)
-            torch.set_float32_matmul_precision("highest")
-        yield
-
-
-def _cpu_matmul() -> Any:
-    matmul = getattr(torch.backends.mkldnn, "matmul", None)
-    return matmul if hasattr(matmul, "fp32_precision") else None
+    with warnings.catch_warnings():  # torch 2.9 says once that the switches are newer
+        warnings.simplefilter("ignore")
+        torch.set_float32_matmul_precision(value)
 
 
 def _legacy_precision() -> str | None:
-    try:
+    """Return the old word, or None where the process has set the two to differ."""
+    _read_once()
+    with suppress(RuntimeError):
         return torch.get_float32_matmul_precision()
-    except RuntimeError:  # the process itself has set the two to differ
-        return None
+
+
+@functools.cache
+def _read_once() -> None:
+    with warnings.catch_warnings(), suppress(RuntimeError):  # as in _set
+        warnings.simplefilter("ignore")
+        torch.get_float32_matmul_precision()
+
+
+def _own(backend: str) -> str:
+    """Return what a switch itself says, where reading it gives what the one that it follows says."""
+    value = _get(backend)
+    if value == "none":
+        return value
+    other = "tf32" if value == "ieee" else "ieee"
+    with _while_set("generic", other):
+        if _get(backend) == other:
+            return "none"
+        if _get(backend, "all") != value:
+            return value
+        with _while_set(backend, other):
+            return "none" if _get(backend) == other else value
+
+
+@contextmanager
+def _while_set(backend: str, value: str) -> Iterator[None]:
+    with _surely(functools.partial(_set, backend, _get(backend, "all"), "all")):
+        _set(backend, value, "all")
+        yield

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from voltphase.core.dtypes import FixedDtype, exact_products, with_standard_torch
+from voltphase.core.dtypes import FixedDtype, exact_linear, with_standard_torch
 from voltphase.core.errors import GeometryError
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.elements import Element
@@ -155,8 +155,7 @@ class Propagator(FixedDtype):
             GeometryError: if it is of another shape.
         """
         self._check(field, self.source, "source")
-        with exact_products(field.device):
-            return self.map(field)
+        return exact_linear(self.map, self.map.adjoint, field)
 
     def adjoint(self, field: Tensor) -> Tensor:
         """Return what the conjugate transpose of :meth:`forward` makes of a field, on the source plane.
@@ -169,8 +168,7 @@ class Propagator(FixedDtype):
             GeometryError: if it is of another shape.
         """
         self._check(field, self.target, "target")
-        with exact_products(field.device):
-            return self.map.adjoint(field)
+        return exact_linear(self.map.adjoint, self.map, field)
 
     @with_standard_torch
     def matrices(self) -> tuple[Tensor, Tensor] | None:

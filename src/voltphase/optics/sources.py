@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.core import checks
-from voltphase.core.dtypes import FixedDtype, exact_products, with_standard_torch
+from voltphase.core.dtypes import FixedDtype, exact_linear, with_standard_torch
 from voltphase.core.errors import GeometryError, SamplingError
 from voltphase.core.units import (
     DISTANCE,
@@ -236,8 +236,12 @@ class ImageSource(FixedDtype):
             DataError: if they are not finite.
         """
         images = checked_images(images, self.image_shape, self.rows.device)
-        with exact_products(self.rows.device):
-            image = self.rows @ (amplitudes(images, self.dtype) @ self.columns.mT)
+        rows, columns = self.rows, self.columns
+        image = exact_linear(
+            lambda image: rows @ (image @ columns.mT),
+            lambda image: rows.mT @ image @ columns,
+            amplitudes(images, self.dtype),
+        )
         if self.encoding == "amplitude":
             return torch.complex(image, torch.zeros_like(image))
         phasors = torch.polar(torch.ones_like(image), self.phase_range * image)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.core import checks
-from voltphase.core.dtypes import exact_products, with_standard_torch
+from voltphase.core.dtypes import exact_linear, exact_products, with_standard_torch
 from voltphase.core.errors import TrainingError
 from voltphase.tasks.base import RegionSums, require_complex_field
 from voltphase.tasks.regions import Regions
@@ -117,14 +117,16 @@ class RegionReadout(RegionSums):
         return self.measure == "fraction" and not self.regions.paired
 
     def counted(self) -> Tensor:
-        return (self.row_masks @ self.column_masks.T != 0).to(self.row_masks.dtype)
+        with exact_products(self.row_masks.device):
+            return (self.row_masks @ self.column_masks.T != 0).to(self.row_masks.dtype)
 
     def read(self, window: Tensor) -> Tensor:
         """Return the measure of each class, a real ``batch x classes`` tensor, of the :meth:`window` of a field."""
         require_complex_field(window)
         light = window.real.square() + window.imag.square() if self.uses_intensity else _magnitude(window)
-        with exact_products(light.device):
-            return self.from_region_sums(((light @ self.column_masks.to(light.dtype)) * self.row_masks).sum(-2))
+        masks = self.column_masks.to(light.dtype)
+        by_row = exact_linear(lambda light: light @ masks, lambda sums: sums @ masks.mT, light)
+        return self.from_region_sums((by_row * self.row_masks).sum(-2))
 
     def from_region_sums(self, sums: Tensor) -> Tensor:
         if self.needs_total:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from rich.console import Console
 from voltphase.codesign import CodesignLayer, PostTraining, QuantizationAware
 from voltphase.config import Config
 from voltphase.core.advice import once
+from voltphase.core.dtypes import readable_precision
 from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
 from voltphase.core.files import write_json
 from voltphase.data import ImageDataset
@@ -158,7 +159,7 @@ def _fit(
 ) -> torch.device:
     main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT) if main_thread else None
-    with quiet_lightning():
+    with quiet_lightning(), readable_precision(), _same_gpu(accelerator):
         trainer = make_trainer(accelerator, Checkpoints(checkpoint), max_epochs=module.epochs, callbacks=[recorder])
         module.train()
         try:
@@ -215,6 +216,11 @@ def _accelerator(config: Config) -> str:
             "use single"
         )
     return chosen
+
+
+def _same_gpu(accelerator: str) -> AbstractContextManager[object]:
+    """Keep the GPU that the process computes on by default, where Lightning takes the first one."""
+    return torch.cuda.device(torch.cuda.current_device()) if accelerator == "cuda" else nullcontext()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.core import checks
-from voltphase.core.dtypes import exact_products, matrix_products, with_standard_torch
+from voltphase.core.dtypes import exact_linear, matrix_products, with_standard_torch
 from voltphase.optics.backends.base import BACKENDS, Backend, Executor, Options
 from voltphase.optics.kernels.kernel import Kernel
 from voltphase.optics.kernels.map_choice import PER_POINT, Way, cheapest
@@ -79,8 +79,8 @@ class ReferenceExecutor(Executor):
         field = self._field(images, modulations)
         light = magnitude(field) if amplitude else field.real.square() + field.imag.square()
         rows, columns = (mask.to(light.dtype) for mask in masks)
-        with exact_products(light.device):
-            return ((light @ columns) * rows).sum(-2)
+        by_row = exact_linear(lambda light: light @ columns, lambda sums: sums @ columns.mT, light)
+        return (by_row * rows).sum(-2)
 
 
 class _Walk(torch.autograd.Function):
