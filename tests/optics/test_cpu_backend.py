@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from voltphase.core.errors import GeometryError
 from voltphase.optics.backends.base import Engine, Executor, Options
 from voltphase.optics.backends.cpu.backend import CpuBackend
+from voltphase.optics.backends.reference import Reference
 from voltphase.optics.kernels.axis import Axis, Matrix, Toeplitz
 from voltphase.optics.kernels.common_grid import CommonGrid
 from voltphase.optics.kernels.kernel import Convolution, Diagonal, Kernel, Separable, Spectral
@@ -131,6 +132,27 @@ def test_a_kernel_off_centre_among_centred_ones(
     (rows, columns), (rows_out, columns_out) = planes[shifted : shifted + 2]
     steps[shifted] = Separable(toeplitz(rows_out, rows, shift), toeplitz(columns_out, columns))
     assert_same_system(steps, planes, engine)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("rows", [[0, 1, 3], [2, 3], list(range(5))])
+@pytest.mark.parametrize("detector", [(5, 7), (5, 4)])
+def test_some_samples_of_the_detector(engine: Engine, rows: list[int], detector: Shape) -> None:
+    planes = [(4, 3), (6, 5), (5, 7), detector]
+    *before, last = kernels(planes)
+    columns = [3, 1, 0]
+    window = last.then(Separable.select(rows, columns, detector))
+    assert_same_system([*before, window], [*planes[:-1], (len(rows), len(columns))], engine)
+    images, modulations = inputs(planes)
+    walked = Reference().compile(stack([*before, window]), Options(torch.complex128, engine))(images, modulations)
+    assert_same(walked, one_by_one(images, modulations, [*before, window]))
+
+
+def test_some_samples_of_a_large_detector_are_transformed() -> None:
+    planes = [(600, 600)] * 3
+    whole = stack(kernels(planes))
+    rows = [*range(100, 200), *range(400, 500)]
+    assert CpuBackend().compile(whole.onto(rows, rows), Options()).engines == ("fft", "fft")
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -53,6 +53,20 @@ def test_separable_kernels_join_into_products() -> None:
     assert torch.equal(window.columns.matrix, second.columns.matrix[[0, 2, 6]])
 
 
+@pytest.mark.parametrize("chosen", [[1, 4], [4, 1, 2], [2, 3, 4]])
+def test_a_window_of_an_axis_of_displacements_is_one_of_fewer(chosen: list[int]) -> None:
+    axis = toeplitz(4, 6, 1e-5)
+    window = axis.then(Selection.of(chosen, 6))
+    assert isinstance(window, Toeplitz)
+    assert window.points.targets == max(chosen) - min(chosen) + 1
+    assert torch.equal(window.matrix, axis.matrix[chosen])
+    assert torch.equal(window.then(Selection.of([1], len(chosen))).matrix, axis.matrix[chosen[1:2]])
+    assert torch.allclose(
+        window.points.displacements()[[0, -1]], axis.points.displacements()[[min(chosen), max(chosen) + 3]]
+    )
+    assert window.then(Selection.of([], len(chosen))).matrix.shape == (0, 4)
+
+
 def test_what_does_not_join_stays_apart_in_order() -> None:
     rows, columns = (common_grid(Grid(4, 1e-5), Grid(4, 1e-5), axis) for axis in (0, 1))
     assert rows is not None

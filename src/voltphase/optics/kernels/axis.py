@@ -85,13 +85,16 @@ class Toeplitz(Axis):
         mirrored: See :class:`Axis`.
         points: Points of both planes.
         make: Makes the values at ``points.displacements()``.
+        kept: Which of the points' target samples are the axis's; all if None.
     """
 
     points: CommonGrid
     make: Maker
+    kept: Selection | None = None
 
     def __post_init__(self) -> None:
-        vars(self).update(targets=self.points.targets, sources=self.points.sources)
+        targets = self.points.targets if self.kept is None else self.kept.targets
+        vars(self).update(targets=targets, sources=self.points.sources)
 
     @cached_property
     @with_standard_torch
@@ -100,13 +103,25 @@ class Toeplitz(Axis):
         return self.make()
 
     def _matrix(self) -> Tensor:
-        return self.values[self.points.indices()]
+        matrix = self.values[self.points.indices()]
+        return matrix if self.kept is None else matrix[list(self.kept.chosen)]
 
     @cached_property
     @with_standard_torch
     def transfer(self) -> Tensor:
         """The discrete Fourier transform of the kernel, of ``points.size`` frequencies, complex128."""
         return torch.fft.fft(self.points.to_dft_order(self.values, 0))
+
+    def then(self, following: Axis) -> Axis:
+        if self.kept is not None or not isinstance(following, Selection) or not following.chosen:
+            return super().then(following)
+        # Only to the points from the first to the last: transforms of a smaller size lead there.
+        first, last = min(following.chosen), max(following.chosen)
+        points = self.points.with_targets(first, last - first + 1)
+        make = partial(_part, self, first * self.points.target_stride, points.displacement_count)
+        kept = Selection.of([index - first for index in following.chosen], points.targets)
+        mirrored = self.mirrored and following.mirrored
+        return Toeplitz(mirrored, points, make, None if kept.chosen == tuple(range(points.targets)) else kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +153,10 @@ class Selection(Axis):
 
     def _matrix(self) -> Tensor:
         return torch.eye(self.count, dtype=torch.complex128)[list(self.chosen)]
+
+
+def _part(axis: Toeplitz, start: int, count: int) -> Tensor:
+    return axis.values[start : start + count]
 
 
 def _product(second: Axis, first: Axis) -> Tensor:

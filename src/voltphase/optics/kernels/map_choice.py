@@ -117,11 +117,14 @@ def ways(kernel: Kernel, engine: str = "auto") -> list[Way]:
         raise TypeError(f"no map is known for a kernel of type {type(kernel).__name__}")
     rows, columns = kernel.rows, kernel.columns
     if isinstance(rows, Selection) and isinstance(columns, Selection):
-        cost = Cost(points=2 * math.prod(kernel.target_shape), calls=2)
-        return [Way("", "some samples", cost, lambda dtype: SelectionMap(rows, columns))]
+        return [_some_samples(rows, columns)]
     found = [_by_matrices(kernel)]
     if isinstance(rows, Toeplitz) and isinstance(columns, Toeplitz):
-        found.append(_by_transforms(kernel, (rows.points.size, columns.points.size)))
+        way = _by_transforms(kernel, (rows.points.size, columns.points.size))
+        if rows.kept or columns.kept:
+            kept = (axis.kept or Selection.of(range(axis.targets), axis.targets) for axis in (rows, columns))
+            way = _composed([way, _some_samples(*kept)])
+        found.append(way)
     return [way for way in found if way.name == engine] or found
 
 
@@ -172,6 +175,11 @@ def _by_transforms(kernel: Convolution | Separable, size: Shape) -> Way:
     cost = Cost(butterflies=2 * points * math.log2(max(points, 2)), points=2 * points, far=far, calls=4)
     padded = "unpadded" if size == kernel.source_shape else f"padded to {size[0]} x {size[1]}"
     return Way("fft", padded, cost, partial(FourierMap, kernel))
+
+
+def _some_samples(rows: Selection, columns: Selection) -> Way:
+    cost = Cost(points=2 * rows.targets * columns.targets, calls=2)
+    return Way("", "some samples", cost, lambda dtype: SelectionMap(rows, columns))
 
 
 def _through_waves(kernel: Spectral) -> Way:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -23,20 +24,36 @@ class SeparableConvolution(PackedMap):
         columns: Transfer function along the columns, likewise.
         source: Layout of the fields it takes.
         target_shape: (rows, columns) of the plane it leads to.
+        places: Indices of the points that the source's rows and columns lie on, then of those that are read off along
+            the rows and the columns, all as they lie in memory on the source; None for the first points of an axis.
     """
 
     rows: Tensor
     columns: Tensor
+    rows_in: Tensor | None
+    columns_in: Tensor | None
+    rows_out: Tensor | None
+    columns_out: Tensor | None
 
-    def __init__(self, rows: Tensor, columns: Tensor, source: FieldLayout, target_shape: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        rows: Tensor,
+        columns: Tensor,
+        source: FieldLayout,
+        target_shape: tuple[int, int],
+        places: Sequence[Tensor | None],
+    ) -> None:
         super().__init__()
         self.source = source
         self.target = FieldLayout(target_shape, transposed=not source.transposed)
-        self.register_buffer("rows", rows, persistent=False)
-        self.register_buffer("columns", columns, persistent=False)
+        names = ("rows", "columns", "rows_in", "columns_in", "rows_out", "columns_out")
+        for name, array in zip(names, (rows, columns, *places), strict=True):
+            self.register_buffer(name, array, persistent=False)
         self.scratch = max(self.source.rows * len(columns), self.target.rows * len(rows))
 
     def inlet(self, work: Tensor, batch: int) -> Tensor:
+        if self.columns_in is not None:
+            return self.source.view(work[1], batch)
         return _padded(work[0], self.source.rows, batch, len(self.columns))[None, None, ..., : self.source.columns]
 
     def steps(self, work: Tensor, out: Tensor) -> list[Step]:
@@ -45,16 +62,25 @@ class SeparableConvolution(PackedMap):
     def _run(self, work: Tensor, out: Tensor) -> None:
         batch, columns, rows = out.shape[3], self.source.columns, self.source.rows
         padded = _padded(work[0], rows, batch, len(self.columns))
-        padded[..., columns:].zero_()
+        if self.columns_in is None:
+            padded[..., columns:].zero_()
+        else:
+            padded.zero_().index_copy_(2, self.columns_in, self.inlet(work, batch)[0, 0])
         arrived = torch.fft.ifft(torch.fft.fft(padded).mul_(self.columns))
+        arrived = _read_off(arrived, self.columns_out, self.target.rows).permute(2, 1, 0)
         padded = _padded(work[1], self.target.rows, batch, len(self.rows))
-        padded[..., :rows].copy_(arrived[..., : self.target.rows].permute(2, 1, 0))
-        padded[..., rows:].zero_()
+        if self.rows_in is None:
+            padded[..., :rows].copy_(arrived)
+            padded[..., rows:].zero_()
+        else:
+            padded.zero_().index_copy_(2, self.rows_in, arrived)
         arrived = torch.fft.ifft(torch.fft.fft(padded).mul_(self.rows))
-        out[0, 0].copy_(arrived[..., : self.target.columns])
+        out[0, 0].copy_(_read_off(arrived, self.rows_out, self.target.columns))
 
     def transposed(self) -> PackedMap:
-        return SeparableConvolution(_reversed(self.columns), _reversed(self.rows), self.target, self.source.shape)
+        places = self.columns_out, self.rows_out, self.columns_in, self.rows_in
+        transfers = _reversed(self.columns), _reversed(self.rows)
+        return SeparableConvolution(*transfers, self.target, self.source.shape, places)
 
 
 class Convolution2d(PackedMap):
@@ -102,6 +128,10 @@ class Convolution2d(PackedMap):
 
 def _padded(buffer: Tensor, rows: int, batch: int, columns: int) -> Tensor:
     return buffer[: rows * batch * columns].view(rows, batch, columns)
+
+
+def _read_off(arrived: Tensor, places: Tensor | None, count: int) -> Tensor:
+    return arrived[..., :count] if places is None else arrived.index_select(2, places)
 
 
 def _reversed(transfer: Tensor) -> Tensor:

@@ -72,8 +72,10 @@ class Plan:
         if not isinstance(kernel, Separable):
             return Work(numbers=source.numel)
         if kernel in self.by_transforms:
-            length, width = _padded(kernel.rows), _padded(kernel.columns)
-            return Work(butterflies=butterflies(rows, width) + butterflies(columns_out, length))
+            axes = _toeplitz(kernel)
+            length, width = (axis.points.size for axis in axes)
+            picked = target.numel if any(axis.kept for axis in axes) else 0
+            return Work(numbers=picked, butterflies=butterflies(rows, width) + butterflies(columns_out, length))
         numbers = [_numbers(axis, self.even_odd) for axis in (kernel.rows, kernel.columns)]
         work, _ = products(numbers[0], numbers[1], source, target)
         return work
@@ -94,7 +96,7 @@ def make_plan(stack: Stack, engine: Engine) -> Plan:
         axis.mirrored for part in separable for axis in (part.rows, part.columns)
     )
     matrices = Plan(gaps, even_odd=even_odd)
-    transforms = Plan(gaps, frozenset(part for part in separable if _padded(part.rows) and _padded(part.columns)))
+    transforms = Plan(gaps, frozenset(part for part in separable if _has_transforms(part)))
     if engine == "auto":
         plain = Plan(gaps)
         cheaper = {part for part in transforms.by_transforms if transforms.cost_of(part) < plain.cost_of(part)}
@@ -145,10 +147,12 @@ def _build(kernel: Kernel, source: FieldLayout, by_transforms: bool, dtype: torc
         transfer = kernel.transfer if source.transposed else kernel.transfer.mT
         return Convolution2d(transfer.to(dtype).contiguous(), source, kernel.target_shape)
     assert isinstance(kernel, Separable)
-    axes = (kernel.columns, kernel.rows) if source.transposed else (kernel.rows, kernel.columns)
     if by_transforms:
-        rows, columns = (axis.transfer.to(dtype) for axis in axes if isinstance(axis, Toeplitz))
-        return SeparableConvolution(rows, columns, source, kernel.target_shape)
+        rows, columns = reversed(_toeplitz(kernel)) if source.transposed else _toeplitz(kernel)
+        transfers = rows.transfer.to(dtype), columns.transfer.to(dtype)
+        arrives = (None if axis.kept is None else torch.tensor(axis.kept.chosen) for axis in (rows, columns))
+        return SeparableConvolution(*transfers, source, kernel.target_shape, (None, None, *arrives))
+    axes = (kernel.columns, kernel.rows) if source.transposed else (kernel.rows, kernel.columns)
     kind, array = (EvenOddMatrixMap, _blocks) if source.even_odd else (MatrixMap, _matrix)
     rows, columns = (array(axis).to(dtype) for axis in axes)
     return kind(rows, columns, source, source.with_shape(kernel.target_shape))
@@ -164,11 +168,18 @@ def _has_map(kernel: Kernel, engine: Engine) -> bool:
     return isinstance(kernel, Separable | Diagonal)
 
 
-def _padded(axis: Axis) -> int:
-    """Return the length of the transforms that apply an axis, 0 if none can."""
-    if not isinstance(axis, Toeplitz) or axis.points.source_stride > 1 or axis.points.target_stride > 1:
-        return 0
-    return axis.points.size
+def _has_transforms(kernel: Separable) -> bool:
+    return all(
+        isinstance(axis, Toeplitz) and axis.points.source_stride == axis.points.target_stride == 1
+        for axis in (kernel.rows, kernel.columns)
+    )
+
+
+def _toeplitz(kernel: Separable) -> tuple[Toeplitz, Toeplitz]:
+    rows, columns = kernel.rows, kernel.columns
+    assert isinstance(rows, Toeplitz)
+    assert isinstance(columns, Toeplitz)
+    return rows, columns
 
 
 def _blocks(axis: Axis) -> Tensor:
