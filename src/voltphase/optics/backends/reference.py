@@ -42,12 +42,7 @@ _PASSES = 3.0
 
 
 class ReferenceExecutor(Executor):
-    """One map for each gap, walked forward, and backward by their adjoints.
-
-    Args:
-        stack: Kernels between the planes.
-        options: Precision and engine.
-    """
+    """One map for each gap, walked forward, and backward by their adjoints."""
 
     @with_standard_torch
     def __init__(self, stack: Stack, options: Options) -> None:

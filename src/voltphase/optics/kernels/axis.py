@@ -45,24 +45,14 @@ class Axis(ABC):
     def _matrix(self) -> Tensor: ...
 
     def then(self, following: Axis) -> Axis:
-        """Return this axis and another one straight after it as one matrix.
-
-        Args:
-            following: Axis that starts from the samples this one leads to.
-        """
+        """Return this axis and another one, which starts from the samples this one leads to, as one matrix."""
         both = self.mirrored and following.mirrored
         return Matrix(both, (following.targets, self.sources), partial(_product, following, self))
 
 
 @dataclass(frozen=True, eq=False)
 class Matrix(Axis):
-    """An axis that is any matrix.
-
-    Args:
-        mirrored: See :class:`Axis`.
-        shape: Target samples, source samples.
-        make: Makes the matrix, real or complex.
-    """
+    """An axis that is any matrix, real or complex, of ``shape`` (target samples, source samples)."""
 
     shape: Shape
     make: Maker
@@ -126,13 +116,7 @@ class Toeplitz(Axis):
 
 @dataclass(frozen=True, eq=False)
 class Selection(Axis):
-    """An axis on which some samples are kept and the others dropped.
-
-    Args:
-        mirrored: See :class:`Axis`; :meth:`of` finds it out.
-        chosen: Indices of the source samples that are kept, in order.
-        count: Number of source samples.
-    """
+    """An axis on which some of ``count`` samples, of the indices ``chosen``, are kept in order and others dropped."""
 
     chosen: tuple[int, ...]
     count: int
@@ -142,12 +126,7 @@ class Selection(Axis):
 
     @classmethod
     def of(cls, chosen: Sequence[int], count: int) -> Selection:
-        """Return the axis that keeps some samples.
-
-        Args:
-            chosen: Indices of the samples to keep, in order.
-            count: Number of samples there are.
-        """
+        """Return the axis that keeps the samples of some indices, with whether it is mirrored."""
         chosen = tuple(chosen)
         return cls(chosen == tuple(count - 1 - index for index in reversed(chosen)), chosen, count)
 

@@ -90,12 +90,7 @@ class CommonGrid:
         return replace(self, first=self.first + first * self.target_stride * self.step, targets=count)
 
     def to_dft_order(self, kernel: Tensor, dim: int) -> Tensor:
-        """Return a kernel over :meth:`displacements` as a DFT of :attr:`size` points wants it, displacement 0 first.
-
-        Args:
-            kernel: Values at every displacement along ``dim``.
-            dim: Axis of the displacements.
-        """
+        """Return a kernel over :meth:`displacements` along ``dim``, padded to :attr:`size`, displacement 0 first."""
         missing = self.size - kernel.shape[dim]
         padding = kernel.new_zeros([missing if d == dim % kernel.ndim else n for d, n in enumerate(kernel.shape)])
         return torch.roll(torch.cat((kernel, padding), dim), 1 - self.source_span, dim)
@@ -130,12 +125,7 @@ def common_grid(source: Grid, target: Grid, axis: int) -> CommonGrid | None:
 
 
 def common_grids(source: Grid, target: Grid) -> tuple[CommonGrid, CommonGrid] | None:
-    """Return the points that two planes share, of rows and of columns, or None if an axis has none.
-
-    Args:
-        source: Plane that light starts from.
-        target: Plane that light arrives on.
-    """
+    """Return the points that two planes share, of rows and of columns, or None if an axis has none."""
     rows, columns = common_grid(source, target, 0), common_grid(source, target, 1)
     return None if rows is None or columns is None else (rows, columns)
 

@@ -25,11 +25,7 @@ def half(n: int) -> int:
 
 
 def split_halves(values: Tensor, dim: int) -> Tensor:
-    """Return the two halves of an axis, the second one backwards, stacked along a new first axis.
-
-    Args:
-        values: A tensor of any shape.
-        dim: Axis to split.
+    """Return the two halves of the axis ``dim``, the second one backwards, stacked along a new first axis.
 
     Examples:
         >>> split_halves(torch.arange(5), 0).tolist()
@@ -40,12 +36,7 @@ def split_halves(values: Tensor, dim: int) -> Tensor:
 
 
 def join_halves(halves: Tensor | Sequence[Tensor], dim: int, n: int) -> Tensor:
-    """Return the axis that :func:`split_halves` split.
-
-    Args:
-        halves: Both halves.
-        dim: The axis that was split, counted without the first one.
-        n: Number of samples of the whole axis.
+    """Return the axis of ``n`` samples that :func:`split_halves` split; ``dim`` is counted without the first one.
 
     Examples:
         >>> join_halves(split_halves(torch.arange(5), 0), 0, 5).tolist()
@@ -54,25 +45,11 @@ def join_halves(halves: Tensor | Sequence[Tensor], dim: int, n: int) -> Tensor:
     return torch.cat((halves[0], halves[1].narrow(dim, 0, n // 2).flip(dim)), dim)
 
 
-def is_centrosymmetric(matrix: Tensor) -> bool:
-    """Return whether a matrix equals itself rotated by half a turn, to the rounding of its dtype.
-
-    Args:
-        matrix: Any matrix.
-    """
-    # Weights of bilinear interpolation differ from their mirror image by 20 times the precision.
-    rounding = 64 * torch.finfo(matrix.dtype).eps * float(matrix.abs().max())
-    return float((matrix - matrix.flip(0, 1)).abs().max()) <= rounding
-
-
 def diagonal_blocks(matrix: Tensor) -> Tensor:
     """Return what a centrosymmetric matrix does to even and to odd parts, ``2 x half(n_out) x half(n_in)``.
 
     The blocks are applied to the sum and the difference of the two halves of the source (not to their means: a factor
     of 1/2 is in the blocks). The sum and the difference of the results are the two halves of the target.
-
-    Args:
-        matrix: A centrosymmetric ``n_out x n_in`` matrix.
     """
     n_out, n_in = matrix.shape
     rows = matrix[: half(n_out)]
@@ -88,9 +65,6 @@ def full_blocks(matrix: Tensor) -> Tensor:
     """Return what any matrix does to even and odd parts, ``2 x 2 x half(n_out) x half(n_in)``.
 
     Like :func:`diagonal_blocks`, with blocks from even to odd and from odd to even: output parity, input parity.
-
-    Args:
-        matrix: Any ``n_out x n_in`` matrix.
     """
     halves = split_halves(split_halves(matrix, 1), 1)  # output half, input half, rows, columns
     if matrix.shape[1] % 2:
@@ -100,13 +74,7 @@ def full_blocks(matrix: Tensor) -> Tensor:
 
 
 def transposed_blocks(blocks: Tensor, n_out: int, n_in: int) -> Tensor:
-    """Return the blocks of the transposed matrix.
-
-    Args:
-        blocks: What :func:`diagonal_blocks` or :func:`full_blocks` made of an ``n_out x n_in`` matrix.
-        n_out: Number of rows of the matrix.
-        n_in: Number of columns of the matrix.
-    """
+    """Return the blocks, of either kind, of the transpose from those of an ``n_out x n_in`` matrix."""
     swapped = (blocks.transpose(0, 1) if blocks.ndim == 4 else blocks).mT.clone(memory_format=torch.contiguous_format)
     if n_in % 2:
         swapped[..., -1, :] *= 2

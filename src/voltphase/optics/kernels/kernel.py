@@ -92,13 +92,7 @@ class Separable(Kernel):
 
     @classmethod
     def select(cls, rows: Sequence[int], columns: Sequence[int], shape: Shape) -> Separable:
-        """Return the kernel that keeps some rows and some columns of a plane.
-
-        Args:
-            rows: Indices of the rows to keep, in order.
-            columns: Indices of the columns to keep, in order.
-            shape: (rows, columns) of the plane.
-        """
+        """Return the kernel that keeps the rows and columns of some indices, in order, of a plane of a shape."""
         return cls(Selection.of(rows, shape[0]), Selection.of(columns, shape[1]))
 
     def __post_init__(self) -> None:
@@ -166,15 +160,7 @@ class Convolution(Kernel):
 
 
 class SpectralParts(NamedTuple):
-    """The arrays of a :class:`Spectral` kernel, complex128.
-
-    Attributes:
-        from_rows: Row frequencies x source rows.
-        from_columns: Column frequencies x source columns.
-        transfer: Row frequencies x column frequencies.
-        to_rows: Target rows x row frequencies.
-        to_columns: Target columns x column frequencies.
-    """
+    """The arrays of a :class:`Spectral` kernel, complex128: see there."""
 
     from_rows: Tensor
     from_columns: Tensor
@@ -192,7 +178,7 @@ class Spectral(Kernel):
     Args:
         source: (rows, columns) of the plane that light starts from.
         target: (rows, columns) of the plane that light arrives on.
-        waves: Numbers of frequencies along y and along x.
+        waves: Numbers of frequencies along y and along x, the shape of ``transfer``.
         make: Makes the arrays.
     """
 
@@ -215,7 +201,7 @@ class Spectral(Kernel):
 
 @dataclass(frozen=True, eq=False)
 class Diagonal(Kernel):
-    """A factor for each sample of a plane, such as that of a lens or an aperture.
+    """A factor for each sample of a plane of a shape (rows, columns), such as that of a lens or an aperture.
 
     Args:
         shape: (rows, columns) of the plane.
@@ -240,11 +226,7 @@ class Diagonal(Kernel):
 
 @dataclass(frozen=True, eq=False)
 class Composition(Kernel):
-    """Kernels one after the other, made by :meth:`Kernel.then`.
-
-    Args:
-        kernels: At least two, each of which starts from the plane that the one before leads to.
-    """
+    """At least two kernels, each from the plane that the one before leads to, made by :meth:`Kernel.then`."""
 
     kernels: tuple[Kernel, ...]
 

@@ -99,11 +99,9 @@ class Way(NamedTuple):
 
 
 def ways(kernel: Kernel, engine: str = "auto") -> list[Way]:
-    """Return how a kernel can be applied.
+    """Return how a kernel of any kind can be applied.
 
-    Args:
-        kernel: Kernel of any kind.
-        engine: What applies separable kernels: ``"matrix"``, ``"fft"`` where it can, or ``"auto"``, which is either.
+    A separable one is applied by ``engine``: ``"matrix"``, ``"fft"`` where that can, or ``"auto"``, which is either.
     """
     if isinstance(kernel, Composition):
         return [_composed([cheapest([part], engine) for part in kernel.parts])]
@@ -129,22 +127,12 @@ def ways(kernel: Kernel, engine: str = "auto") -> list[Way]:
 
 
 def cheapest(kernels: Sequence[Kernel], engine: str = "auto") -> Way:
-    """Return the way to apply one of several equivalent kernels that costs least.
-
-    Args:
-        kernels: Kernels that do the same.
-        engine: What applies separable kernels, see :func:`ways`.
-    """
+    """Return the way that costs least to apply one of several equivalent kernels; ``engine`` as for :func:`ways`."""
     return min((way for kernel in kernels for way in ways(kernel, engine)), key=lambda way: way.cost.nanoseconds)
 
 
 def product_cost(left: Shape, field: Shape, right: Shape) -> Cost:
-    """Return the cost of ``left @ field @ right`` in the cheaper order.
-
-    Args:
-        left: Shape of the matrix of the rows.
-        field: Shape of the field.
-        right: Shape of the transposed matrix of the columns.
+    """Return the cost of ``left @ field @ right`` in the cheaper order, from their shapes.
 
     Examples:
         >>> product_cost((2, 10), (10, 10), (10, 100)).multiplications

@@ -26,7 +26,7 @@ POINTS_AT_A_TIME = 2**17
 
 
 class LinearMap(FixedDtype, ABC):
-    """A linear map between planes."""
+    """A linear map between planes: of a kernel, in a complex dtype, with the arrays that it is given as buffers."""
 
     def __init__(self, **arrays: Tensor) -> None:
         super().__init__()
@@ -35,28 +35,15 @@ class LinearMap(FixedDtype, ABC):
 
     @abstractmethod
     def forward(self, field: Tensor) -> Tensor:
-        """Return the field on the target plane.
-
-        Args:
-            field: Field on the source plane.
-        """
+        """Return the field on the target plane for one on the source plane."""
 
     @abstractmethod
     def adjoint(self, field: Tensor) -> Tensor:
-        """Return what the conjugate transpose makes of a field, on the source plane.
-
-        Args:
-            field: Field on the target plane.
-        """
+        """Return what the conjugate transpose makes of a field on the target plane, on the source plane."""
 
 
 class MatrixMap(LinearMap):
-    """A separable kernel as two matrix products.
-
-    Args:
-        kernel: A separable kernel.
-        dtype: Complex type of the map.
-    """
+    """A separable kernel as two matrix products."""
 
     rows: Tensor
     columns: Tensor
@@ -72,14 +59,10 @@ class MatrixMap(LinearMap):
 
 
 class EvenOddMap(LinearMap):
-    """A separable kernel between planes centred on each other, which keeps even light even and odd light odd.
+    """A separable kernel, both axes of which are mirrored: it keeps even light even and odd light odd.
 
     On sums and differences of mirrored samples each matrix is two of half the size: half the arithmetic, at the price
     of taking the sums.
-
-    Args:
-        kernel: A separable kernel, both axes of which are mirrored.
-        dtype: Complex type of the map.
     """
 
     rows: Tensor
@@ -89,8 +72,8 @@ class EvenOddMap(LinearMap):
 
     def __init__(self, kernel: Separable, dtype: torch.dtype) -> None:
         rows, columns = kernel.rows.matrix, kernel.columns.matrix
-        blocks = [diagonal_blocks(matrix).to(dtype) for matrix in (rows, columns, rows.mH, columns.mH)]
-        super().__init__(rows=blocks[0], columns=blocks[1], rows_back=blocks[2], columns_back=blocks[3])
+        matrices = {"rows": rows, "columns": columns, "rows_back": rows.mH, "columns_back": columns.mH}
+        super().__init__(**{name: diagonal_blocks(matrix).to(dtype) for name, matrix in matrices.items()})
         self.source_shape, self.target_shape = kernel.source_shape, kernel.target_shape
 
     def forward(self, field: Tensor) -> Tensor:
@@ -111,12 +94,7 @@ class EvenOddMap(LinearMap):
 
 
 class FourierMap(LinearMap):
-    """A linear convolution by zero-padded Fourier transforms, over the points that both planes share.
-
-    Args:
-        kernel: A convolution, or a separable kernel of displacements.
-        dtype: Complex type of the map.
-    """
+    """A convolution, or a separable kernel of displacements, by zero-padded Fourier transforms over common points."""
 
     transfer: Tensor
 
@@ -149,12 +127,7 @@ class FourierMap(LinearMap):
 
 
 class SpectralMap(LinearMap):
-    """A transfer function between matrix Fourier transforms.
-
-    Args:
-        kernel: A spectral kernel.
-        dtype: Complex type of the map.
-    """
+    """A transfer function between matrix Fourier transforms."""
 
     from_rows: Tensor
     from_columns: Tensor
@@ -175,12 +148,7 @@ class SpectralMap(LinearMap):
 
 
 class DiagonalMap(LinearMap):
-    """A factor for each sample.
-
-    Args:
-        kernel: A diagonal kernel.
-        dtype: Complex type of the map.
-    """
+    """A factor for each sample."""
 
     factor: Tensor
 
@@ -195,12 +163,7 @@ class DiagonalMap(LinearMap):
 
 
 class SelectionMap(LinearMap):
-    """Some rows and some columns of a plane.
-
-    Args:
-        rows: Rows that are kept.
-        columns: Columns that are kept.
-    """
+    """Some rows and some columns of a plane."""
 
     rows: Tensor
     columns: Tensor
@@ -219,11 +182,7 @@ class SelectionMap(LinearMap):
 
 
 class CompositionMap(LinearMap):
-    """One map after another.
-
-    Args:
-        maps: Maps in the order light meets them.
-    """
+    """Maps one after another, in the order light meets them."""
 
     def __init__(self, maps: Iterable[LinearMap]) -> None:
         super().__init__()
@@ -251,21 +210,13 @@ def in_parts(apply: Callable[[Tensor], Tensor], field: Tensor, points: int) -> T
     """
     fields = field.reshape(-1, *field.shape[-2:])
     at_a_time = max(1, POINTS_AT_A_TIME // points) if field.device.type == "cpu" else len(fields)
-    if len(fields) <= at_a_time:
-        result = apply(fields)
-    else:
-        result = torch.cat([apply(some) for some in fields.split(at_a_time)])
+    found = [apply(some) for some in fields.split(at_a_time)]
+    result = found[0] if len(found) == 1 else torch.cat(found)
     return result.reshape(*field.shape[:-2], *result.shape[-2:])
 
 
 def sandwich(left: Tensor, field: Tensor, right: Tensor) -> Tensor:
-    """Return ``left @ field @ right``, multiplied in the order that takes less.
-
-    Args:
-        left: Matrix of the rows.
-        field: A ``... x rows x columns`` tensor.
-        right: Transposed matrix of the columns.
-    """
+    """Return ``left @ field @ right`` of a ``... x rows x columns`` field, multiplied in the order that takes less."""
     rows, columns = field.shape[-2:]
     if columns * right.shape[1] * rows + left.shape[0] * rows * right.shape[1] <= (
         left.shape[0] * rows * columns + left.shape[0] * columns * right.shape[1]

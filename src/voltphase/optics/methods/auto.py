@@ -36,10 +36,7 @@ def find_method(method: str | Method, geometry: Geometry) -> tuple[Method, str]:
 
 
 def checked_method(method: str | Method) -> str | Method:
-    """Return a method or the name of one.
-
-    Args:
-        method: Name of a method, ``"auto"``, or a method itself.
+    """Return a method, or the name of one or ``"auto"``.
 
     Raises:
         ConfigError: if there is no method of that name.

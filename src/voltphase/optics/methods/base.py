@@ -198,17 +198,11 @@ def lit_limits(geometry: Geometry) -> tuple[Limit, ...]:
 
 def replica_limit(geometry: Geometry) -> Limit:
     """Return the limit that the target shows one copy of the far field, of those a sampled source has."""
-    ratio, axis = max(
-        (
-            float(geometry.target.coordinates()[axis].abs().max())
-            * 2
-            * geometry.source.pitch[axis]
-            / (geometry.wavelength * geometry.distance),
-            axis,
-        )
-        for axis in (0, 1)
+    spread = geometry.wavelength * geometry.distance
+    ratio, half = max(
+        (float(at.abs().max()) * 2 * pitch / spread, spread / (2 * pitch))
+        for at, pitch in zip(geometry.target.coordinates(), geometry.source.pitch, strict=True)
     )
-    half = geometry.wavelength * geometry.distance / (2 * geometry.source.pitch[axis])
     return Limit(
         "target's half width over that of one far field",
         ratio,
@@ -220,14 +214,7 @@ def replica_limit(geometry: Geometry) -> Limit:
 
 
 def aliasing_limit(method: Method, geometry: Geometry) -> Limit:
-    """Return the limit that the target's samples carry the light that arrives.
-
-    It matters where light goes on from them.
-
-    Args:
-        method: Mathematics of the propagation.
-        geometry: Planes, wavelength and distance.
-    """
+    """Return the limit that the target's samples carry the light that arrives, for where light goes on from them."""
     ratio, pitch, name = max(
         # Rounded, so that pitches of one length computed in two ways are equal.
         (round(method.arriving_sine(geometry, axis) / (geometry.wavelength / (2 * pitch)), 9), pitch, name)

@@ -4,6 +4,10 @@ All are built in double precision. Time dependence is exp(-i omega t), so free s
 phase 2 pi z / wavelength. That common factor, the carrier, is left out of every function here but
 :func:`carrier`. Propagating backwards (a negative distance) is, between equal pitches, the adjoint of propagating
 forwards.
+
+Lengths are in metres, and displacements those of the target minus those of the source; frequencies are in cycles per
+metre. ``pitch`` is that of the source's samples. Tensors are real and of any shape, or of shapes that broadcast against
+each other, and what is returned is complex128 and of that shape, unless it says otherwise.
 """
 
 from __future__ import annotations
@@ -37,16 +41,7 @@ def fresnel_transfer(displacement: Tensor, pitch: float, wavelength: float, dist
 
     evaluated here in closed form in Fresnel integrals. A discrete convolution with it is what the transfer function
     does to the interpolated field, exactly: nothing wraps around, and no distance is too short or too long, as one
-    is for a transfer function sampled at the frequencies of a DFT.
-
-    Args:
-        displacement: Target minus source coordinate in metres, a real tensor of any shape.
-        pitch: Pitch of the source samples, in metres.
-        wavelength: Wavelength in metres.
-        distance: Distance in metres; zero gives the interpolation itself.
-
-    Returns:
-        A complex128 tensor of the shape of ``displacement``.
+    is for a transfer function sampled at the frequencies of a DFT. Distance zero gives the interpolation itself.
     """
     d = displacement.double()
     spread = wavelength * abs(distance)
@@ -69,9 +64,7 @@ def fresnel_impulse(displacement: Tensor, pitch: float, wavelength: float, dista
     """Return one axis of the sampled impulse response sqrt(1 / (i wavelength z)) exp(i pi d^2 / (wavelength z)).
 
     Goodman, eq. 4-16, times the pitch, as each sample stands for the light around it. Right only where the phase
-    turns by less than pi between samples.
-
-    Args and returns: as :func:`fresnel_transfer`; the distance is not zero.
+    turns by less than pi between samples; the distance is not zero.
     """
     spread = wavelength * abs(distance)
     kernel = phasor(math.pi * displacement.double() ** 2 / spread - math.pi / 4) * (pitch / math.sqrt(spread))
@@ -79,19 +72,10 @@ def fresnel_impulse(displacement: Tensor, pitch: float, wavelength: float, dista
 
 
 def fresnel_pixels(displacement: Tensor, width: float, wavelength: float, distance: float) -> Tensor:
-    """Return one axis of the Fresnel diffraction of a uniform pixel, integrated exactly over its width.
+    """Return one axis of the Fresnel diffraction of a uniform pixel, integrated exactly over its shining width.
 
     The impulse response integrated from ``d - width / 2`` to ``d + width / 2``, in closed form in Fresnel
-    integrals (Goodman, section 4.5.1).
-
-    Args:
-        displacement: Target minus source coordinate in metres, a real tensor of any shape.
-        width: Width of the part of the pixel that shines, in metres.
-        wavelength: Wavelength in metres.
-        distance: Distance in metres; zero gives the pixel itself.
-
-    Returns:
-        A complex128 tensor of the shape of ``displacement``.
+    integrals (Goodman, section 4.5.1). Distance zero gives the pixel itself.
     """
     d = displacement.double()
     if wavelength * abs(distance) < NO_TURN * width**2:
@@ -106,17 +90,11 @@ def fresnel_pixels(displacement: Tensor, width: float, wavelength: float, distan
 def far_field(
     target: Tensor, source: Tensor, pitch: float, wavelength: float, distance: float, curvature: float = 1.0
 ) -> Tensor:
-    """Return one axis of Fraunhofer diffraction, a ``target x source`` complex128 matrix.
+    """Return one axis of Fraunhofer diffraction, a ``target x source`` matrix, of their 1-D coordinates.
 
     ``sqrt(1 / (i wavelength z)) exp(i pi curvature x'^2 / (wavelength z)) exp(-2 pi i x x' / (wavelength z))`` times
-    the pitch (Goodman, eq. 4-25; behind a lens, eq. 5-19, where ``curvature`` is 1 - front / focal length).
-
-    Args:
-        target, source: Coordinates in metres, 1-D.
-        pitch: Pitch of the source samples, in metres.
-        wavelength: Wavelength in metres.
-        distance: Or focal length, in metres; above zero.
-        curvature: Curvature of the phase across the target, 1 for free space.
+    the pitch (Goodman, eq. 4-25; behind a lens, eq. 5-19, where ``curvature`` is 1 - front / focal length). The
+    distance, or focal length, is above zero.
     """
     x, at = source.double()[None, :], target.double()[:, None]
     spread = wavelength * distance
@@ -128,14 +106,6 @@ def angular_spectrum(frequency_y: Tensor, frequency_x: Tensor, wavelength: float
     """The transfer function exp(2 pi i z (sqrt(1 / wavelength^2 - f^2) - 1 / wavelength)) of free space.
 
     Goodman, eq. 3-74, carrier removed. Evanescent waves decay with ``|z|`` whatever its sign.
-
-    Args:
-        frequency_y, frequency_x: In cycles per metre, tensors that broadcast against each other.
-        wavelength: Wavelength in metres.
-        distance: Distance in metres.
-
-    Returns:
-        A complex128 tensor.
     """
     transverse = (frequency_y.double() ** 2 + frequency_x.double() ** 2) * wavelength**2
     axial = torch.sqrt((1 - transverse).clamp(min=0))
@@ -146,18 +116,10 @@ def angular_spectrum(frequency_y: Tensor, frequency_x: Tensor, wavelength: float
 
 
 def plane_waves(frequency_y: Tensor, frequency_x: Tensor, wavelength: float, distance: float) -> Tensor:
-    """:func:`angular_spectrum` continued to complex frequencies, over a distance of zero or above.
+    """Return :func:`angular_spectrum` continued to complex frequencies, over a distance of zero or above.
 
     Analytic where a frequency's real and imaginary parts have opposite signs, which is below the branch point at
     grazing light.
-
-    Args:
-        frequency_y, frequency_x: In cycles per metre, complex128 tensors that broadcast against each other.
-        wavelength: Wavelength in metres.
-        distance: Distance in metres, zero or above.
-
-    Returns:
-        A complex128 tensor.
     """
     transverse = (frequency_y**2 + frequency_x**2) * wavelength**2
     return torch.exp(-2j * math.pi * distance / wavelength * transverse / (1 + torch.sqrt(1 - transverse)))
@@ -173,17 +135,8 @@ def rayleigh_sommerfeld(
 ) -> Tensor:
     """The kernel of the first Rayleigh-Sommerfeld integral, z exp(ikr) (1 / r - ik) / (2 pi r^2), sampled.
 
-    Goodman, eq. 3-41 with the obliquity of the first solution and its near-field term; times the area of a sample,
-    carrier removed.
-
-    Args:
-        displacement_y, displacement_x: Target minus source coordinate in metres, tensors that broadcast.
-        area: Area of a source sample, in square metres.
-        wavelength: Wavelength in metres.
-        distance: Distance in metres, not zero.
-
-    Returns:
-        A complex128 tensor.
+    Goodman, eq. 3-41 with the obliquity of the first solution and its near-field term; times the ``area`` of a source
+    sample in square metres, carrier removed. The distance is not zero.
     """
     z, k = abs(distance), 2 * math.pi / wavelength
     beside = displacement_y.double() ** 2 + displacement_x.double() ** 2

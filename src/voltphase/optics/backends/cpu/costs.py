@@ -51,11 +51,7 @@ class Work:
 def products(rows: int, columns: int, source: FieldLayout, target: FieldLayout) -> tuple[Work, bool]:
     """Return the work of a separable kernel by matrix products, and whether to apply the columns' matrix first.
 
-    Args:
-        rows: Numbers in the matrix, or in the blocks, along the rows.
-        columns: Numbers in the matrix, or in the blocks, along the columns.
-        source: Layout of the fields to start from.
-        target: Layout of the fields that arrive.
+    ``rows`` and ``columns`` are how many numbers its matrices, or their blocks, have.
     """
     columns_first = source.halves * (source.rows * columns + target.columns * rows)
     rows_first = source.halves * (source.columns * rows + target.rows * columns)
@@ -64,10 +60,5 @@ def products(rows: int, columns: int, source: FieldLayout, target: FieldLayout) 
 
 
 def butterflies(count: float, length: int) -> float:
-    """Return the numbers times log2 of the length of transforms along one axis.
-
-    Args:
-        count: Number of transforms.
-        length: Length of each.
-    """
+    """Return the numbers times log2 of the length of ``count`` transforms along one axis."""
     return count * length * math.log2(max(length, 2))

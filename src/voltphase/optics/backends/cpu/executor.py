@@ -24,11 +24,6 @@ class CpuExecutor(Executor):
     """Images through modulated planes to a detector, in micro-batches that stay in the caches.
 
     What is kept for the backward pass is the field on each plane and nothing else.
-
-    Args:
-        stack: Kernels between the planes.
-        options: Precision.
-        plan: How each kernel is applied.
     """
 
     def __init__(self, stack: Stack, options: Options, plan: Plan) -> None:

@@ -15,14 +15,7 @@ from voltphase.optics.kernels.even_odd import transposed_blocks
 
 
 class MatrixMap(PackedMap):
-    """``rows @ field @ columns.T``, in the order that multiplies less.
-
-    Args:
-        rows: Target rows x source rows, as the rows lie in memory.
-        columns: Target columns x source columns, likewise.
-        source: Layout of the fields it takes.
-        target: Layout of the fields it gives.
-    """
+    """``rows @ field @ columns.T``, matrices as the axes lie in memory, in the order that multiplies less."""
 
     rows: Tensor
     columns: Tensor
@@ -64,12 +57,7 @@ class MatrixMap(PackedMap):
 class EvenOddMatrixMap(MatrixMap):
     """``rows @ field @ columns.T`` on even and odd parts: a centrosymmetric matrix is two blocks of half the size.
 
-    Args:
-        rows: Blocks for the rows, as :func:`voltphase.optics.kernels.even_odd.diagonal_blocks` or
-            :func:`voltphase.optics.kernels.even_odd.full_blocks` makes them.
-        columns: Blocks for the columns, likewise.
-        source: Layout of the fields it takes.
-        target: Layout of the fields it gives.
+    Rows and columns are blocks made by :func:`voltphase.optics.kernels.even_odd.diagonal_blocks` or ``full_blocks``.
     """
 
     butterfly: Tensor

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,32 +11,16 @@ from torch import Tensor
 from voltphase.core.buffers import borrow
 from voltphase.optics.backends.cpu.packed_map import MICRO_BATCH, PackedMap, Step
 
-
-class _Return(NamedTuple):
-    """The way back to a modulated plane.
-
-    Attributes:
-        steps: What brings the gradient to the plane.
-        arrived: The gradient that they bring.
-        modulation: Modulation of the plane.
-        onward: Where to write the gradient so that it goes on to the plane before, or None if nothing there is wanted.
-    """
-
-    steps: list[Step]
-    arrived: Tensor
-    modulation: Tensor
-    onward: Tensor | None
+# The way back to a modulated plane: the steps that bring the gradient there, the gradient, the plane's modulation, and
+# where to write the gradient so that it goes on to the plane before, or None if nothing there is wanted.
+_Return = tuple[list[Step], Tensor, Tensor, Tensor | None]
 
 
 class MicroBatches:
-    """Forward and backward through ``maps``, with a modulation before every map but the first.
+    """Forward and backward through ``maps``, with a packed modulation before every map but the first.
 
-    Args:
-        maps: One more than there are modulations.
-        transposes: Transposed maps for the backward pass, in the order of ``maps``. Gradients travel conjugated, so no
-            conjugate is needed.
-        modulations: Packed modulations.
-        batch: Number of images.
+    Gradients travel as their conjugates: then the adjoint of a kernel is its transpose, which ``transposes`` hold,
+    that of a modulation is the modulation, and nothing is conjugated on the way.
     """
 
     def __init__(
@@ -83,9 +66,6 @@ class MicroBatches:
     ) -> tuple[Tensor | None, list[Tensor | None]]:
         """Return the gradients of the images, complex, and of each packed modulation.
 
-        Gradients travel as their conjugates: then the adjoint of a kernel is its transpose, that of a modulation is
-        the modulation, and nothing is conjugated on the way.
-
         Args:
             kept: What :meth:`forward` kept.
             seed: Called with a micro-batch, its packed detector field, and where to write the conjugate of that
@@ -106,15 +86,16 @@ class MicroBatches:
             fields = self._fields(flat, batch)
             seed(part, fields[-1], self.transposes[-1].inlet(work, batch))
             for way, field, total in reversed(list(zip(ways[batch], fields, totals, strict=False))):
-                for step in way.steps:
+                steps, arrived, modulation, onward = way
+                for step in steps:
                     step()
                 if total is not None and part.start == 0:  # no micro-batch is larger than the first
-                    torch.mul(field, way.arrived, out=total)
+                    torch.mul(field, arrived, out=total)
                 elif total is not None:
-                    total[..., :batch, :].addcmul_(field, way.arrived)
-                if way.onward is None:
+                    total[..., :batch, :].addcmul_(field, arrived)
+                if onward is None:
                     break
-                torch.mul(way.arrived, way.modulation, out=way.onward)
+                torch.mul(arrived, modulation, out=onward)
             if images is not None:
                 source = self.maps[0].source
                 arrived = source.view(third, batch)
@@ -133,7 +114,7 @@ class MicroBatches:
             steps = self.transposes[index + 1].steps(work, arrived)
             # Nothing before the first thing wanted needs light.
             onward = self.transposes[index].inlet(work, batch) if any(wanted[: index + 1]) else None
-            ways.append(_Return(steps, arrived, modulation, onward))
+            ways.append((steps, arrived, modulation, onward))
         return ways
 
     def _parts(self) -> Iterator[slice]:

@@ -45,9 +45,7 @@ class PackedMap(nn.Module, ABC):
     def steps(self, work: Tensor, out: Tensor) -> list[Step]:
         """Return what to call in turn to map the fields in the inlet, whose contents are lost.
 
-        Args:
-            work: Workspace whose inlet holds the fields.
-            out: Packed fields of the target to write to, outside of the workspace.
+        Packed fields of the target are written to ``out``, which is outside of the workspace.
         """
 
     @abstractmethod
@@ -56,13 +54,7 @@ class PackedMap(nn.Module, ABC):
 
 
 class DiagonalMap(PackedMap):
-    """A factor for each sample of a plane.
-
-    Args:
-        factor: Complex factors, rows x columns.
-        layout: Layout of the fields.
-        dtype: Complex type to compute in.
-    """
+    """A factor for each sample of a plane, rows x columns, in a complex type."""
 
     factor: Tensor
 
@@ -80,12 +72,7 @@ class DiagonalMap(PackedMap):
 
 
 class Composition(PackedMap):
-    """Two maps, one straight after the other.
-
-    Args:
-        first: Map that the fields meet first.
-        second: Map that starts where the first one leads.
-    """
+    """Two maps, one straight after the other."""
 
     def __init__(self, first: PackedMap, second: PackedMap) -> None:
         super().__init__()

@@ -43,7 +43,7 @@ class Plan:
     @property
     def work(self) -> Work:
         """The work per image, forward and backward."""
-        there = [self.work_of(gap) for gap in self.gaps]
+        there = [self._work_of(gap) for gap in self.gaps]
         # The transpose of the first gap is needed for gradients of images alone.
         return sum((*there, *there[1:]), Work())
 
@@ -54,10 +54,9 @@ class Plan:
 
     def cost_of(self, kernel: Kernel) -> float:
         """Return the estimated nanoseconds per field of one kernel, which its transpose costs too."""
-        return self.work_of(kernel).nanoseconds
+        return self._work_of(kernel).nanoseconds
 
-    def work_of(self, kernel: Kernel) -> Work:
-        """Return the work per field of one kernel."""
+    def _work_of(self, kernel: Kernel) -> Work:
         return sum(map(self._work, kernel.parts), Work())
 
     def _engine(self, kernel: Kernel) -> str:
@@ -82,12 +81,7 @@ class Plan:
 
 
 def make_plan(stack: Stack, engine: Engine) -> Plan:
-    """Return the plan that is estimated to cost least.
-
-    Args:
-        stack: Kernels between the planes, of which :func:`missing` misses none.
-        engine: What applies separable kernels, see :class:`voltphase.optics.backends.base.Options`.
-    """
+    """Return the plan that is estimated to cost least, for a stack of which :func:`missing` misses nothing."""
     gaps = tuple(min(_applicable(gap, engine), key=Plan(()).cost_of) for gap in stack.gaps)
     parts = [part for gap in gaps for part in gap.parts]
     separable = [part for part in parts if isinstance(part, Separable)]
@@ -105,12 +99,7 @@ def make_plan(stack: Stack, engine: Engine) -> Plan:
 
 
 def missing(stack: Stack, engine: Engine) -> str | None:
-    """Return why a stack has no plan, as the part of a sentence after "because", or None if it has one.
-
-    Args:
-        stack: Kernels between the planes.
-        engine: What applies separable kernels.
-    """
+    """Return why a stack has no plan, as the part of a sentence after "because", or None if it has one."""
     for number, gap in enumerate(stack.gaps, start=1):
         if not _applicable(gap, engine):
             kinds = ", ".join(type(part).__name__.lower() for part in gap[0].parts)
@@ -119,12 +108,7 @@ def missing(stack: Stack, engine: Engine) -> str | None:
 
 
 def build_maps(plan: Plan, dtype: torch.dtype) -> list[PackedMap]:
-    """Return a map for each gap; gaps that are alike share it.
-
-    Args:
-        plan: How each kernel is applied.
-        dtype: Complex type to compute in.
-    """
+    """Return a map for each gap, in a complex type; gaps that are alike share it."""
     layout = FieldLayout(plan.gaps[0].source_shape, plan.even_odd)
     made: dict[tuple[Kernel, FieldLayout], PackedMap] = {}
     maps = []
@@ -153,8 +137,8 @@ def _build(kernel: Kernel, source: FieldLayout, by_transforms: bool, dtype: torc
         arrives = (None if axis.kept is None else torch.tensor(axis.kept.chosen) for axis in (rows, columns))
         return SeparableConvolution(*transfers, source, kernel.target_shape, (None, None, *arrives))
     axes = (kernel.columns, kernel.rows) if source.transposed else (kernel.rows, kernel.columns)
-    kind, array = (EvenOddMatrixMap, _blocks) if source.even_odd else (MatrixMap, _matrix)
-    rows, columns = (array(axis).to(dtype) for axis in axes)
+    kind = EvenOddMatrixMap if source.even_odd else MatrixMap
+    rows, columns = ((_blocks(axis) if source.even_odd else axis.matrix).to(dtype) for axis in axes)
     return kind(rows, columns, source, source.with_shape(kernel.target_shape))
 
 
@@ -184,10 +168,6 @@ def _toeplitz(kernel: Separable) -> tuple[Toeplitz, Toeplitz]:
 
 def _blocks(axis: Axis) -> Tensor:
     return diagonal_blocks(axis.matrix) if axis.mirrored else full_blocks(axis.matrix)
-
-
-def _matrix(axis: Axis) -> Tensor:
-    return axis.matrix
 
 
 def _numbers(axis: Axis, even_odd: bool) -> int:

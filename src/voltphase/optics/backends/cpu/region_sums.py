@@ -12,14 +12,7 @@ from voltphase.optics.kernels.even_odd import split_halves
 
 
 class RegionSums(ABC):
-    """Sums over regions, each a weight of every row times a weight of every column.
-
-    Args:
-        layout: Layout of the fields on the detector.
-        rows: Weights, ``rows x regions``.
-        columns: Weights, ``columns x regions``.
-        dtype: Real type to compute in.
-    """
+    """Sums over regions, each a weight of every row (``rows x regions``) times one of every column, in a real type."""
 
     def __init__(self, layout: FieldLayout, rows: Tensor, columns: Tensor, dtype: torch.dtype) -> None:
         halves, counted = [], []
@@ -40,22 +33,11 @@ class RegionSums(ABC):
 
     @abstractmethod
     def sums(self, field: Tensor, free: Tensor) -> Tensor:
-        """Return the weighted sums of light, ``batch x regions``.
-
-        Args:
-            field: Packed field on the detector.
-            free: A flat complex buffer of at least its size.
-        """
+        """Return the weighted sums of light, ``batch x regions``; ``free`` is flat, complex and of the field's size."""
 
     @abstractmethod
     def conjugate_gradient(self, gradient: Tensor, field: Tensor, out: Tensor) -> None:
-        """Write the conjugate of the gradient of the field into ``out``.
-
-        Args:
-            gradient: Gradient of the sums, ``batch x regions``.
-            field: Packed field on the detector.
-            out: Packed field to write to.
-        """
+        """Write the conjugate of the packed field's gradient into ``out``, from that of the sums."""
 
     def _sum(self, light: Tensor, batch: int) -> Tensor:
         by_column = torch.bmm(light.view(len(light), -1, self.columns.shape[1]), self.columns).sum(0)

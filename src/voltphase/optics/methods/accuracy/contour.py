@@ -61,7 +61,7 @@ class HalfBand:
     def pair(
         cls, edges: tuple[float, float], reaches: tuple[float, float], distance: float
     ) -> tuple[HalfBand, HalfBand]:
-        """Those of rows and of columns, from what is asked of each; see the arguments of the class."""
+        """Return those of rows and of columns, from what is asked of each; see the arguments of the class."""
         rows, columns = (
             cls(edge, other, reach, distance) for edge, other, reach in zip(edges, edges[::-1], reaches, strict=True)
         )
@@ -69,15 +69,13 @@ class HalfBand:
         return replace(rows, other=columns._steepest()), replace(columns, other=rows._steepest())
 
     def quadrature(self, finer: float = 1.0) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Sines and weights, 1-D, of the integral over the half band of what is analytic and even in the sine.
+        """Return sines and weights, 1-D, of the integral over the half band of what is analytic and even in the sine.
 
         The integrand is the transfer function of free space times exp(2 pi i d sine) for displacements d within reach.
         As it is analytic, its path may leave the real axis: it passes below the branch point at grazing light; and
         where the edge's light lands far beside the target, it fades out into the complex plane and comes back at the
-        edge, instead of following all the turns in between, of which nothing is left.
-
-        Args:
-            finer: How many times as many nodes are taken as are needed.
+        edge, instead of following all the turns in between, of which nothing is left. ``finer`` times as many nodes are
+        taken as are needed.
         """
         nodes, weights = np.polynomial.legendre.leggauss(NODES)
         sines, sizes = [], []

@@ -34,11 +34,8 @@ def half_bands(geometry: Geometry) -> tuple[HalfBand, HalfBand]:
 class Waves:
     """Plane waves of one axis, from the optical axis to the edge of the band, and their weights in an integral.
 
-    Those of the other half of the band are the same with negative frequencies.
-
-    Attributes:
-        frequencies: In cycles per metre, 1-D, complex128, or float64 where all waves are real.
-        weights: In cycles per metre, of the same shape.
+    Both are in cycles per metre, 1-D, complex128, or float64 where all waves are real. Those of the other half of the
+    band are the same with negative frequencies.
     """
 
     frequencies: Tensor
@@ -71,15 +68,12 @@ class Waves:
 
 
 def response(geometry: Geometry, waves: tuple[Waves, Waves], displacements: tuple[Tensor, Tensor]) -> Tensor:
-    """What one sample sends to points beside it, without the carrier, to all displacements of rows and of columns.
+    """What one sample sends to points beside it, complex128, without the carrier.
 
     Args:
         geometry: The planes.
         waves: Plane waves of rows and of columns.
         displacements: Displacements of rows and of columns in metres, 1-D, within the geometry's reach.
-
-    Returns:
-        A complex128 tensor.
     """
     pitches = geometry.source.pitch
     (rows, row_places), (columns, column_places) = (
@@ -104,12 +98,7 @@ def exact_response(geometry: Geometry) -> Tensor | None:
 
 
 def pixel_response(geometry: Geometry, widths: tuple[float, float]) -> Tensor | None:
-    """What a uniform pixel sends to all of :func:`some_pairs`; as :func:`exact_response`.
-
-    Args:
-        geometry: The planes.
-        widths: Height and width of a pixel in metres.
-    """
+    """What a uniform pixel of a height and width sends to all of :func:`some_pairs`; as :func:`exact_response`."""
     distance = abs(geometry.distance) / geometry.wavelength
     if distance == 0:
         return None
@@ -133,10 +122,7 @@ def pixel_response(geometry: Geometry, widths: tuple[float, float]) -> Tensor | 
 def sum_waves(geometry: Geometry, waves: tuple[Waves, Waves], matrices: tuple[Tensor, Tensor]) -> Tensor:
     """``rows @ transfer @ columns.T`` of the transfer function of free space, some of it at a time.
 
-    Args:
-        geometry: The planes.
-        waves: Plane waves of rows and of columns.
-        matrices: From the waves of rows, and of columns, to what is wanted.
+    The two ``matrices`` are from the waves of rows, and of columns, to what is wanted.
     """
     (y, x), (rows, columns) = waves, matrices
     if len(rows) < len(columns):

@@ -19,13 +19,7 @@ ALL, LOOKED_AT, NEAR, GROWTH, PARTS = 100, (96, 1024), 8, 1.12, 24
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pairs of samples along one axis.
-
-    Attributes:
-        target: Where the target sample of each pair lies in metres, float64, 1-D.
-        source: Where the source sample of each pair lies in metres, float64, 1-D.
-        weight: How many pairs each stands for, float64.
-    """
+    """Pairs of samples along one axis: where both lie in metres, and how many pairs each stands for; float64, 1-D."""
 
     target: Tensor
     source: Tensor
