@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.runs import Label, Run
 
+#: The labels of a run, and the settings that it changes.
+Cell = tuple[Mapping[str, Label], Mapping[str, Any]]
+
 # Given explicitly: the default has changed since most results were made.
 _PICK: Final = {"device.pick": "even"}
 
 
-def sized_run(
-    size: Size,
-    experiment: str,
-    labels: Mapping[str, Label],
-    settings: Mapping[str, Any],
-    *,
-    own_process: bool = False,
-) -> Run:
-    """Return a run of the size's system for the data set and the seed that ``labels`` name, changed by ``settings``.
+def runs_of(
+    experiment: str, *, own_process: bool = False
+) -> Callable[[Callable[[Size], Iterable[Cell]]], Callable[[Size], list[Run]]]:
+    """Return a decorator that makes runs of the cells of an experiment, in which the data set and the seed are named.
 
-    The device is the size's, with 8 levels picked evenly, unless ``settings`` say otherwise.
+    A run's system and device are the size's, with 8 levels picked evenly, unless its settings say otherwise.
     """
+
+    def decorate(cells: Callable[[Size], Iterable[Cell]]) -> Callable[[Size], list[Run]]:
+        def runs(size: Size) -> list[Run]:
+            return [_run(size, experiment, *cell, own_process) for cell in cells(size)]
+
+        return runs
+
+    return decorate
+
+
+def _run(size: Size, experiment: str, labels: Mapping[str, Label], settings: Mapping[str, Any], own: bool) -> Run:
     chosen = {**size.settings, **size.machine, **_PICK}
     if not any(key in ("device.file", "device.model") or key.startswith("devices") for key in settings):
         chosen |= {f"device.{key}": value for key, value in size.device.items()}
     chosen |= {"seed": int(labels.get("seed", 0)), **settings}
-    return Run(experiment, labels, size.systems[str(labels["data"])], chosen, own_process)
+    return Run(experiment, labels, size.systems[str(labels["data"])], chosen, own)
 
 
 def paper_recipe(depth: int, gain: float, epochs: int) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
 from typing import Final
 
 from voltphase.reproduction.markdown import TEST, TRAIN, difference, from_files, ours, paper, table
 from voltphase.reproduction.paper import table1
-from voltphase.reproduction.recipes import sized_run
+from voltphase.reproduction.recipes import Cell, runs_of
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
-from voltphase.sweeps.runs import Run
 
 NAME: Final = "diagonal"
 TITLE: Final = "The diagonal of table 1 with the default recipe"
@@ -18,19 +19,12 @@ TITLE: Final = "The diagonal of table 1 with the default recipe"
 EPOCHS: Final[dict[str, tuple[int, ...]]] = {"smoke": (2,), "cpu": (20,), "paper": (8, 20)}
 
 
-def runs(size: Size) -> list[Run]:
-    """Return a run of each depth on each data set for each number of epochs; no lambda is chosen."""
-    return [
-        sized_run(
-            size,
-            NAME,
-            {"data": data, "depth": depth, "epochs": epochs, "seed": 0},
-            {"optics.depth": depth, "training.epochs": epochs},
-        )
-        for epochs in EPOCHS[size.name]
-        for data in size.systems
-        for depth in size.depths
-    ]
+@runs_of(NAME)
+def runs(size: Size) -> Iterator[Cell]:
+    """Yield each depth on each data set for each number of epochs; no lambda is chosen."""
+    for epochs, data, depth in product(EPOCHS[size.name], size.systems, size.depths):
+        labels = {"data": data, "depth": depth, "epochs": epochs, "seed": 0}
+        yield labels, {"optics.depth": depth, "training.epochs": epochs}
 
 
 def report(outcomes: Outcomes) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 from typing import Any, Final
 
 from voltphase.reproduction.markdown import TEST, ours, paper, table
 from voltphase.reproduction.paper import table1
-from voltphase.reproduction.recipes import paper_recipe, sized_run
+from voltphase.reproduction.recipes import Cell, paper_recipe, runs_of
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
-from voltphase.sweeps.runs import Run
 
 NAME: Final = "readings"
 TITLE: Final = "Reading the paper: the measure and λ"
@@ -22,10 +22,10 @@ MEASURES: Final = ("sum", "mean", "amplitude")
 _PAPER_SIZE: Final = 200
 
 
-def runs(size: Size) -> list[Run]:
-    """Return the runs of table 1 on the first data set in each interpretation."""
+@runs_of(NAME)
+def runs(size: Size) -> Iterator[Cell]:
+    """Yield the runs of table 1 on the first data set in each interpretation."""
     data, scale = next(iter(size.systems)), (_PAPER_SIZE / size.settings.get("optics.size", 64)) ** 2
-    found = []
     for measure, reading, depth, lambda_ in product(MEASURES, ("gain", "gradient"), size.depths, size.depths.values()):
         settings = {
             **paper_recipe(depth, 1.0, EPOCHS[size.name]),
@@ -33,9 +33,7 @@ def runs(size: Size) -> list[Run]:
             "task.measure": measure,
             "task.scale": scale if measure == "sum" else 1.0,
         }
-        labels = {"data": data, "measure": measure, "reading": reading, "depth": depth, "lambda": lambda_}
-        found.append(sized_run(size, NAME, labels, settings))
-    return found
+        yield {"data": data, "measure": measure, "reading": reading, "depth": depth, "lambda": lambda_}, settings
 
 
 def _scaled(reading: str, lambda_: float) -> dict[str, Any]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, Final, NamedTuple
 
 from voltphase.config import Config
 from voltphase.reproduction.markdown import TEST, difference, files_agree, ours, paper, table
 from voltphase.reproduction.ours.study import at_best_rate
 from voltphase.reproduction.paper import table1
-from voltphase.reproduction.recipes import free_phases, sized_run
+from voltphase.reproduction.recipes import Cell, free_phases, runs_of
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
-from voltphase.sweeps.runs import Run
 
 NAME: Final = "reach"
 TITLE: Final = "One layer by its pitch, with the default recipe"
@@ -27,24 +28,20 @@ class PitchSizes(NamedTuple):
 SIZES: Final = {"smoke": PitchSizes(2, (36e-6, 20e-6)), "cpu": PitchSizes(20), "paper": PitchSizes(8)}
 
 
-def runs(size: Size) -> list[Run]:
-    """Return one layer on each data set at each pitch; at the coarsest and the finest with other states, too."""
+@runs_of(NAME)
+def runs(size: Size) -> Iterator[Cell]:
+    """Yield one layer on each data set at each pitch; at the coarsest and the finest with other states, too."""
     own = SIZES[size.name]
     ends = (own.pitches[0], own.pitches[-1])
-    return [
-        sized_run(
-            size,
-            NAME,
-            {"data": data, "depth": 1, "pitch": round(pitch * 1e6), **labels, "seed": 0},
-            {"optics.depth": 1, "optics.pitch": pitch, "training.epochs": own.epochs, **settings},
-        )
-        for data in size.systems
-        for pitch, labels, settings in [
-            *((pitch, {"states": "even"}, {}) for pitch in own.pitches),
-            *((pitch, {"states": "spread"}, {"device.pick": "spread"}) for pitch in ends),
-            *((ends[0], {"states": "free", "rate": rate}, free_phases(rate)) for rate in size.free_rates),
-        ]
+    states: list[tuple[float, dict[str, Any], dict[str, Any]]] = [
+        *((pitch, {"states": "even"}, {}) for pitch in own.pitches),
+        *((pitch, {"states": "spread"}, {"device.pick": "spread"}) for pitch in ends),
+        *((ends[0], {"states": "free", "rate": rate}, free_phases(rate)) for rate in size.free_rates),
     ]
+    for data, (pitch, labels, settings) in product(size.systems, states):
+        one_layer = {"optics.depth": 1, "optics.pitch": pitch, "training.epochs": own.epochs}
+        labels = {"data": data, "depth": 1, "pitch": round(pitch * 1e6), **labels, "seed": 0}
+        yield labels, {**one_layer, **settings}
 
 
 def samples(config: Config) -> float:

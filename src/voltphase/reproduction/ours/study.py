@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any, Final, NamedTuple
 
 from voltphase.devices.states import Pick
 from voltphase.reproduction.markdown import MISSING, TEST, files_agree, from_files, ours, table
-from voltphase.reproduction.recipes import automatic, free_phases, paper_recipe, sized_run
+from voltphase.reproduction.recipes import Cell, automatic, free_phases, paper_recipe, runs_of
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
-from voltphase.sweeps.runs import Label, Run
+from voltphase.sweeps.runs import Label
 
 NAME: Final = "study"
 TITLE: Final = "A default worth having"
@@ -94,30 +95,20 @@ SIZES: Final = {
 }
 
 
-def runs(size: Size) -> list[Run]:
-    """Return all runs of seed 0 first, then of the other seeds: a sweep cut short leaves comparisons that are whole.
+@runs_of(NAME)
+def runs(size: Size) -> Iterator[Cell]:
+    """Yield all runs of seed 0 first, then of the other seeds: a sweep cut short leaves comparisons that are whole.
 
     What looks for a best value (learning rate, order, lambda) looks for it on the first data set with seed 0; what
     shows that lambda does not matter is shown on the first data set.
     """
     own = SIZES[size.name]
-    return [
-        sized_run(size, NAME, {"part": part, "data": data, **labels, "seed": seed}, settings)
-        for seed in range(own.seeds)
-        for place, data in enumerate(size.systems)
-        for part, labels, settings in _of_seed(size, own, seed, first=place == 0)
-    ] + [
-        sized_run(
-            size,
-            NAME,
-            {"part": "picks", "data": data, "depth": depth, "pick": pick, "seed": seed},
-            {"optics.depth": depth, "training.epochs": own.default_epochs, "device.pick": pick},
-        )
-        for seed in range(own.pick_seeds)
-        for data in size.systems
-        for depth in (1, size.deepest)
-        for pick in PICKS
-    ]
+    for seed, (place, data) in product(range(own.seeds), enumerate(size.systems)):
+        for part, labels, settings in _of_seed(size, own, seed, first=place == 0):
+            yield {"part": part, "data": data, **labels, "seed": seed}, settings
+    for seed, data, depth, pick in product(range(own.pick_seeds), size.systems, (1, size.deepest), PICKS):
+        labels = {"part": "picks", "data": data, "depth": depth, "pick": pick, "seed": seed}
+        yield labels, {"optics.depth": depth, "training.epochs": own.default_epochs, "device.pick": pick}
 
 
 _Part = tuple[str, Mapping[str, Label], dict[str, Any]]

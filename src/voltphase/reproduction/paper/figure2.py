@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
 from typing import Any, Final
 
 from voltphase.reproduction.markdown import TEST, TRAIN, Numbers, claim, difference, from_files, ours, paper, table
-from voltphase.reproduction.recipes import paper_recipe, sized_run
+from voltphase.reproduction.recipes import Cell, paper_recipe, runs_of
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
-from voltphase.sweeps.runs import Run
 
 NAME: Final = "figure2"
 TITLE: Final = "Figure 2: temperature schedules"
@@ -42,14 +43,12 @@ PAPER: Final[dict[tuple[str, str], tuple[float, float]]] = {
 }
 
 
-def runs(size: Size) -> list[Run]:
-    """Return the paper's recipe at its depth with each schedule."""
+@runs_of(NAME)
+def runs(size: Size) -> Iterator[Cell]:
+    """Yield the paper's recipe at its depth with each schedule."""
     recipe = paper_recipe(size.deepest, size.best_lambda(size.deepest), EPOCHS[size.name])
-    return [
-        sized_run(size, NAME, {"data": data, "schedule": name, "seed": 0}, {**recipe, **settings})
-        for data in size.systems
-        for name, settings in SCHEDULES.items()
-    ]
+    for data, (name, settings) in product(size.systems, SCHEDULES.items()):
+        yield {"data": data, "schedule": name, "seed": 0}, {**recipe, **settings}
 
 
 def report(outcomes: Outcomes) -> str:

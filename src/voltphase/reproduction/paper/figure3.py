@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
+from itertools import product
 from typing import Any, Final, NamedTuple
 
 from voltphase.reproduction.markdown import TEST, Numbers, claim, files_agree, ours, table
-from voltphase.reproduction.recipes import paper_recipe, sized_run
+from voltphase.reproduction.recipes import Cell, paper_recipe, runs_of
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
-from voltphase.sweeps.runs import Run
 
 #: Codesign as in the paper, its rivals, and codesign by our recipe.
 METHODS: Final = ("codesign", "qat", "ptq", "default")
@@ -33,22 +34,14 @@ class Figure3Sizes(NamedTuple):
 SIZES: Final = {"smoke": Figure3Sizes(2, 2, (2,), (2, 8)), "cpu": Figure3Sizes(5, 3), "paper": Figure3Sizes(100, 10)}
 
 
-def runs(size: Size) -> list[Run]:
-    """Return all methods side by side, so that a sweep cut short leaves comparisons that are whole."""
+@runs_of(NAME)
+def runs(size: Size) -> Iterator[Cell]:
+    """Yield all methods side by side, so that a sweep cut short leaves comparisons that are whole."""
     own = SIZES[size.name]
-    return [
-        sized_run(
-            size,
-            NAME,
-            {"data": data, "method": method, "depth": depth, "levels": levels, "seed": seed},
-            {"device.levels": levels, **_settings(size, method, depth, own.epochs)},
-        )
-        for data in size.systems
-        for levels in own.levels
-        for depth in own.depths
-        for method in METHODS
-        for seed in range(own.ptq_seeds if method == "ptq" else 1)
-    ]
+    for data, levels, depth, method in product(size.systems, own.levels, own.depths, METHODS):
+        settings = {"device.levels": levels, **_settings(size, method, depth, own.epochs)}
+        for seed in range(own.ptq_seeds if method == "ptq" else 1):
+            yield {"data": data, "method": method, "depth": depth, "levels": levels, "seed": seed}, settings
 
 
 def _settings(size: Size, method: str, depth: int, epochs: int) -> dict[str, Any]:

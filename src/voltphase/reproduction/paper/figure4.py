@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from voltphase.devices.models import lcos
 from voltphase.reproduction.markdown import MISSING, Numbers, claim, table
-from voltphase.reproduction.recipes import paper_recipe, sized_run
+from voltphase.reproduction.recipes import Cell, paper_recipe, runs_of
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
-from voltphase.sweeps.runs import Run
 
 NAME: Final = "figure4"
 TITLE: Final = "Figure 4: time and memory against levels"
@@ -40,8 +41,9 @@ def write_device(path: Path) -> None:
     lcos(1024).save(path)
 
 
-def runs(size: Size) -> list[Run]:
-    """Return runs of few images on the first data set, each in a process of its own."""
+@runs_of(NAME, own_process=True)
+def runs(size: Size) -> Iterator[Cell]:
+    """Yield runs of few images on the first data set."""
     own, data = SIZES[size.name], next(iter(size.systems))
     recipe = {
         **paper_recipe(size.deepest, size.depths[size.deepest], _EPOCHS),
@@ -49,17 +51,8 @@ def runs(size: Size) -> list[Run]:
         "data.test_limit": min(own.images, 500),
         "device.file": size.fine_device,
     }
-    return [
-        sized_run(
-            size,
-            NAME,
-            {"data": data, "method": method, "levels": levels},
-            {**recipe, "device.levels": levels, **settings},
-            own_process=True,
-        )
-        for levels in own.levels
-        for method, settings in METHODS.items()
-    ]
+    for levels, (method, settings) in product(own.levels, METHODS.items()):
+        yield {"data": data, "method": method, "levels": levels}, {**recipe, "device.levels": levels, **settings}
 
 
 def seconds_per_epoch(result: dict[str, Any]) -> float:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from voltphase.reproduction.markdown import TEST, TRAIN, Numbers, claim, difference, from_files, ours, paper, table
-from voltphase.reproduction.recipes import automatic, paper_recipe, sized_run
+from voltphase.reproduction.recipes import Cell, automatic, paper_recipe, runs_of
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.results import Outcomes
-from voltphase.sweeps.runs import Run
 
 NAME: Final = "table1"
 TITLE: Final = "Table 1: depth and λ"
@@ -49,29 +48,27 @@ def best(data: str, depth: int) -> float | None:
     return max((test for _, test in _PAPER.get((data, depth), ())), default=None)
 
 
-def lambda_run(size: Size, data: str, depth: int, gain: float, *, experiment: str = NAME) -> Run:
+def lambda_cell(size: Size, data: str, depth: int, gain: float) -> Cell:
     """Return the paper's recipe at a depth with a lambda."""
-    return _run(size, data, depth, f"lambda{gain:g}", paper_recipe(depth, gain, EPOCHS[size.name]), experiment)
+    return _cell(data, depth, f"lambda{gain:g}", paper_recipe(depth, gain, EPOCHS[size.name]))
 
 
-def _run(size: Size, data: str, depth: int, variant: str, settings: Mapping[str, Any], experiment: str = NAME) -> Run:
-    return sized_run(size, experiment, {"data": data, "depth": depth, "variant": variant, "seed": 0}, settings)
+def _cell(data: str, depth: int, variant: str, settings: Mapping[str, Any]) -> Cell:
+    return {"data": data, "depth": depth, "variant": variant, "seed": 0}, settings
 
 
-def runs(size: Size) -> list[Run]:
-    """Return the best lambda of each depth first, then what lambda is compared with, then the paper's other values."""
-    found = [lambda_run(size, data, *pair) for data in size.systems for pair in size.best_lambdas.items()]
-    for data in size.systems:
-        for depth, right in size.best_lambdas.items():
-            plain = paper_recipe(depth, 1.0, EPOCHS[size.name])
-            free = {**plain, "codesign.relaxation.name": "unconstrained"}
-            found += [
-                _run(size, data, depth, NO_LAMBDA, plain),
-                _run(size, data, depth, PHASE_ONLY, free),
-                _run(size, data, depth, AUTOMATIC, automatic(depth, EPOCHS[size.name])),
-                *(lambda_run(size, data, depth, gain) for gain in size.depths.values() if gain != right),
-            ]
-    return found
+@runs_of(NAME)
+def runs(size: Size) -> Iterator[Cell]:
+    """Yield the best lambda of each depth first, then what lambda is compared with, then the paper's other values."""
+    networks = [(data, *best) for data in size.systems for best in size.best_lambdas.items()]
+    for network in networks:
+        yield lambda_cell(size, *network)
+    for data, depth, right in networks:
+        plain = paper_recipe(depth, 1.0, EPOCHS[size.name])
+        yield _cell(data, depth, NO_LAMBDA, plain)
+        yield _cell(data, depth, PHASE_ONLY, {**plain, "codesign.relaxation.name": "unconstrained"})
+        yield _cell(data, depth, AUTOMATIC, automatic(depth, EPOCHS[size.name]))
+        yield from (lambda_cell(size, data, depth, gain) for gain in size.depths.values() if gain != right)
 
 
 def report(outcomes: Outcomes) -> str:

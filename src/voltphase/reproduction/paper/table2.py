@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
 from typing import Final
 
 from voltphase.reproduction.markdown import Numbers, claim, difference, files_agree, ours, paper, table
 from voltphase.reproduction.paper import table1
+from voltphase.reproduction.recipes import Cell, runs_of
 from voltphase.reproduction.sizes import Size
 from voltphase.sweeps.confidence import CUTS
 from voltphase.sweeps.results import Outcomes
-from voltphase.sweeps.runs import Run
 
 NAME: Final = "table2"
 TITLE: Final = "Table 2: confidence"
@@ -25,13 +27,11 @@ PAPER: Final[dict[tuple[str, int], tuple[float, ...]]] = {
 }
 
 
-def runs(size: Size) -> list[Run]:
-    """Return those of table 1 with the best lambda of each depth: the same runs."""
-    return [
-        table1.lambda_run(size, data, depth, gain, experiment=NAME)
-        for data in size.systems
-        for depth, gain in size.best_lambdas.items()
-    ]
+@runs_of(NAME)
+def runs(size: Size) -> Iterator[Cell]:
+    """Yield those of table 1 with the best lambda of each depth: the same runs."""
+    for data, best in product(size.systems, size.best_lambdas.items()):
+        yield table1.lambda_cell(size, data, *best)
 
 
 def report(outcomes: Outcomes) -> str:
