@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -77,11 +77,8 @@ class Pixels(nn.Module):
         self, relaxation: Relaxation, design: Tensor, temperature: float, generator: torch.Generator
     ) -> Tensor:
         """Return the differentiable modulation, complex ``rows x columns``; see :meth:`Relaxation.modulation`."""
-
-        def relaxed(part: Tensor, table: StateTable) -> Tensor:
-            return relaxation.modulation(part, table, temperature, generator)
-
-        return self._each(design, self.values[-1, 0], relaxed)
+        fixed = self.values[-1, 0]
+        return self._each(design, fixed, lambda part, table: relaxation.modulation(part, table, temperature, generator))
 
     def levels(self, relaxation: Relaxation, design: Tensor) -> Tensor:
         """Return the level of each pixel, int64 ``rows x columns``, 0 where it is inactive."""
@@ -91,12 +88,7 @@ class Pixels(nn.Module):
         """Return a design whose :meth:`levels` are the given ``rows x columns`` ones, wherever a pixel is active."""
         if self.regions is None:
             return relaxation.design_for(levels, self.table)
-        parts = levels.flatten()[self.order].split([self.inactive_count, *self.counts])
-        return self._scattered(
-            relaxation.design_for(part[:, None], table)
-            for table, part in zip(self._tables(), parts[1:], strict=True)
-            if len(part)
-        )
+        return self._scattered(relaxation.design_for(part, table) for part, table in self._gathered(levels))
 
     def attainable(self, relaxation: Relaxation) -> Tensor:
         """Return which levels :meth:`holding` knows a design for, boolean ``levels x rows x columns``.
@@ -121,14 +113,16 @@ class Pixels(nn.Module):
     def _each(self, design: Tensor, fixed: Tensor, make: Callable[[Tensor, StateTable], Tensor]) -> Tensor:
         if self.regions is None:
             return make(design, self.table)
-        # One permutation there and one back: indices are unique, so that the gradient is one too.
-        parts = design.flatten(1).index_select(1, self.order).split([self.inactive_count, *self.counts], dim=1)
-        made = [
-            make(part[:, :, None], table).flatten()
-            for table, part in zip(self._tables(), parts[1:], strict=True)
-            if part.shape[1]
-        ]
+        made = [make(part, table).flatten() for part, table in self._gathered(design)]
         return torch.cat([fixed.expand(self.inactive_count), *made]).index_select(0, self.places).view(self.shape)
+
+    def _gathered(self, values: Tensor) -> Iterator[tuple[Tensor, StateTable]]:
+        """Yield the pixels of each table that has some, ``... x pixels x 1``, with the table."""
+        # One permutation here and one back: indices are unique, so that the gradient is one too.
+        parts = values.flatten(-2).index_select(-1, self.order).split([self.inactive_count, *self.counts], dim=-1)
+        for part, table in zip(parts[1:], self._tables(), strict=True):
+            if part.shape[-1]:
+                yield part[..., None], table
 
     def _scattered(self, parts: Iterable[Tensor]) -> Tensor:
         made = [part.flatten(1) for part in parts]

@@ -18,10 +18,7 @@ _said: ContextVar[set[tuple[object, ...]] | None] = ContextVar("said", default=N
 def advise(message: str, category: type[VoltphaseWarning], *key: object) -> None:
     """Warn, as from the line of the user's code that led here; within :func:`once`, only the first time.
 
-    Args:
-        message: One sentence that says what was given, and what it looks like.
-        category: Class of the warning.
-        key: Subject of the warning, if its words may differ the second time; the message by default.
+    The key is the subject of the warning, if its words may differ the second time; the message by default.
     """
     said, key = _said.get(), (category, *(key or (message,)))
     if said is not None:

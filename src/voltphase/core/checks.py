@@ -222,11 +222,7 @@ def transforming() -> bool:
 
 
 def require_plain(what: str) -> None:
-    """Refuse ``torch.func``'s transforms, whose batches and gradients a closed-form adjoint does not know.
-
-    Raises:
-        ConfigError: if a transform is active.
-    """
+    """Refuse ``torch.func``'s transforms, whose batches and gradients a closed-form adjoint does not know."""
     if transforming():
         raise ConfigError(
             f"expected {what} outside of torch.func's transforms (vmap, grad, jacrev, ...), which cannot see through "
@@ -237,9 +233,7 @@ def require_plain(what: str) -> None:
 def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate the ``backward`` of an autograd function so that it refuses what its closed form does not know.
 
-    Raises:
-        ConfigError: from the function, if it is to be differentiated again (``create_graph=True``), which would give
-            zeros, or if the gradients come in a batch.
+    That is to be differentiated again (``create_graph=True``), which would give zeros, and gradients in a batch.
     """
 
     @functools.wraps(backward)

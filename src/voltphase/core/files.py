@@ -153,10 +153,6 @@ def checked_path(path: str | PathLike[str], error: type[VoltphaseError]) -> Path
 
     Every path that a user gives goes through here first, so that one that cannot be used at all (too long, with a NUL
     or a lone surrogate, below a folder that may not be searched, a pipe or a device) is an error of one sentence.
-
-    Args:
-        path: The path as it was given; nothing needs to exist there.
-        error: Class of the error to raise.
     """
     if not isinstance(path, str | PathLike):
         raise error(f"expected a path, but got {path!r:.60}: give a text or a pathlib.Path")

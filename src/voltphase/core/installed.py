@@ -76,11 +76,7 @@ def _has_triton() -> bool:
 
 @contextmanager
 def needing_extras() -> Iterator[None]:
-    """Say what to install if an import in this block fails for a library that only an extra brings.
-
-    Raises:
-        MissingLibraryError: if such a library is not installed.
-    """
+    """Say what to install if an import in this block fails for a library that only an extra brings."""
     try:
         yield
     except ModuleNotFoundError as error:

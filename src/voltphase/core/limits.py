@@ -33,11 +33,7 @@ def available_memory() -> int:
 def require_memory(needed: float, what: str, error: type[VoltphaseError], advice: str) -> None:
     """Refuse what needs more memory than :func:`available_memory`, before anything is allocated.
 
-    Args:
-        needed: Estimated need in bytes.
-        what: The subject of the sentence, such as ``"a plane of 65536 x 65536 samples"``.
-        error: Class of the error to raise.
-        advice: What the user can do, for the end of the sentence.
+    ``what`` is the subject of the sentence, such as ``"a plane of 65536 x 65536 samples"``, and ``advice`` its end.
     """
     if needed > (free := available_memory()):
         raise error(f"{what} needs about {gigabytes(needed)}, but this machine has {gigabytes(free)} free: {advice}")

@@ -43,23 +43,14 @@ class UnitWarning(VoltphaseWarning):
 
 @dataclass(frozen=True)
 class Length:
-    """A kind of length, with bounds in metres that apply to the absolute value.
+    """A kind of length, with bounds in metres that apply to the absolute value."""
 
-    Args:
-        what: Name of the kind.
-        most: Largest possible length.
-        usual: Largest length that causes no warning.
-        typical: Smallest and largest common length. A number is taken to be in the unit that makes it common.
-        units: Units that people may have meant, the likeliest first.
-        example: A common length, for the end of a message.
-    """
-
-    what: str
-    most: float
-    usual: float
-    typical: tuple[float, float]
-    units: tuple[str, ...]
-    example: str
+    what: str  # name of the kind
+    most: float  # largest possible length
+    usual: float  # largest length that causes no warning
+    typical: tuple[float, float]  # a number is taken to be in the unit that puts it in here
+    units: tuple[str, ...]  # that people may have meant, the likeliest first
+    example: str  # a common length, for the end of a message
 
     def meant(self, number: float) -> str:
         """Return the unit that a number seems to be in, and the length in metres, as part of a sentence."""
@@ -103,20 +94,9 @@ def metres(length: float, digits: int = 3) -> str:
 def require_length(
     kind: Length, *numbers: float, what: str = "", error: type[VoltphaseError] = GeometryError, usual: float = math.inf
 ) -> None:
-    """Refuse lengths that are impossible, and warn about the first that is unusual.
+    """Refuse lengths that are impossible, and warn about the first that is unusual, all in metres.
 
-    Args:
-        kind: The kind of length.
-        numbers: The lengths in metres.
-        what: The name of the lengths in messages; that of the kind by default.
-        error: Class of the error to raise.
-        usual: A stricter bound on usual lengths than that of the kind, in metres.
-
-    Raises:
-        VoltphaseError: if one of them is not finite or outside the bounds of its kind.
-
-    Warns:
-        UnitWarning: if one of them is above what is usual.
+    Messages call them ``what``, by default as their kind is called; ``usual`` is a stricter bound than the kind's.
     """
     what = what or kind.what
     for number in numbers:

@@ -20,20 +20,11 @@ Field = NDArray[np.complex128]
 
 
 def band_kernel(rows: Reals, columns: Reals, pitch: tuple[float, float], wavelength: float, distance: float) -> Field:
-    """Return the light that one sample's sinc sends, as a sum of plane waves that propagate exactly.
+    """Return the ``rows x columns`` light that one sample's sinc sends to displacements in metres, carrier included.
 
-    The integral over the band of exp(2 pi i (f d + z sqrt(1 / wavelength^2 - f^2))) by Gauss and Legendre on the real
-    axis, in parts that end at grazing light, where nodes are dense.
-
-    Args:
-        rows: Displacements along y in metres, 1-D.
-        columns: Displacements along x in metres, 1-D.
-        pitch: Pitch of the samples in metres, (y, x).
-        wavelength: Wavelength in metres.
-        distance: Distance between the planes in metres.
-
-    Returns:
-        A ``rows x columns`` array, carrier included.
+    A sum of plane waves that propagate exactly: the integral over the band of
+    exp(2 pi i (f d + z sqrt(1 / wavelength^2 - f^2))) by Gauss and Legendre on the real axis, in parts that end at
+    grazing light, where nodes are dense.
     """
     edge_y, edge_x = (1 / (2 * p) for p in pitch)
     light, z = 1 / wavelength, abs(distance)
@@ -78,13 +69,9 @@ point_kernel = partial(pixel_kernel, parts=1)
 
 
 def direct_sum(field: Field, source: Grid, target: Grid, kernel: Callable[[Reals, Reals], Field]) -> Field:
-    """Return fields on the target: the sum of what every sample of the source sends to every sample there.
+    """Return the ``... x rows x columns`` field on the target: the sum of what every sample of the source sends there.
 
-    Args:
-        field: Field on the source, ``... x rows x columns``.
-        source: Grid on which the field is given.
-        target: Grid on which it is wanted.
-        kernel: Function that gives what a sample sends to displacements of rows and of columns, even in both.
+    The kernel gives what a sample sends to displacements of rows and of columns, even in both.
     """
     sizes, places = [], []
     for to, at in zip(target.coordinates(), source.coordinates(), strict=True):

@@ -62,21 +62,13 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Curve:
-    """A closed form, and what was computed at some points.
-
-    Args:
-        title: Title of the chart.
-        x_label: Name of the horizontal axis, with its unit.
-        y_label: Name of the vertical axis, with its unit.
-        line: Places and values of the closed form.
-        points: Places and values that were computed.
-    """
+    """A closed form, and what was computed at some points."""
 
     title: str
-    x_label: str
+    x_label: str  # with its unit
     y_label: str
-    line: tuple[Reals, Reals]
-    points: tuple[Reals, Reals]
+    line: tuple[Reals, Reals]  # places and values of the closed form
+    points: tuple[Reals, Reals]  # places and values that were computed
 
 
 #: What one case found: comparisons in the order of the table, and curves of the figure.

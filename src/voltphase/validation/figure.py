@@ -18,12 +18,7 @@ FLOOR = 1e-17
 
 
 def draw(comparisons: Sequence[Comparison], curves: Sequence[Curve]) -> bytes:
-    """Return a PNG image: a chart for each curve, and each error against its tolerance.
-
-    Args:
-        comparisons: The comparisons, in the order of the table.
-        curves: The curves to draw.
-    """
+    """Return a PNG image: a chart for each curve, and each error against its tolerance."""
     with house_style():
         height = max(6.5, 0.16 * len(comparisons) + 1)
         figure = new_figure(13, height)
