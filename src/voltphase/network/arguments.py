@@ -19,16 +19,7 @@ _BRIGHTEST = {torch.complex64: 1e12, torch.complex128: 1e100}
 
 
 def grids_of(grid: Grid | Sequence[Grid], depth: int) -> list[Grid]:
-    """Return the grid of each plane.
-
-    Args:
-        grid: One grid for all planes, or one for each.
-        depth: Number of layers.
-
-    Raises:
-        GeometryError: if it is no grid.
-        ConfigError: if there are more or fewer than planes.
-    """
+    """Return the grid of each plane, of a single one for all or a list."""
     if isinstance(grid, Grid):
         return [grid] * (depth + 2)
     advice = "use voltphase.Grid"
@@ -44,14 +35,7 @@ def grids_of(grid: Grid | Sequence[Grid], depth: int) -> list[Grid]:
 
 
 def checked_devices(given: Sequence[Device]) -> list[Device]:
-    """Return the device of each layer.
-
-    Args:
-        given: Devices that the user has given.
-
-    Raises:
-        ConfigError: if they are none, or no devices.
-    """
+    """Return the device of each layer."""
     if isinstance(given, Device):
         raise ConfigError(
             f"expected a list of devices, one for each layer, but got {given!r} alone: write [device] * 5 for five "
@@ -65,16 +49,7 @@ def checked_devices(given: Sequence[Device]) -> list[Device]:
 
 
 def require_brightness(gains: Sequence[float], devices: Sequence[Device], dtype: torch.dtype) -> None:
-    """Refuse gains and amplitudes behind which light would be beyond the range of a dtype.
-
-    Args:
-        gains: Gain of each layer.
-        devices: Device of each layer.
-        dtype: Complex type of the light.
-
-    Raises:
-        ConfigError: if they are.
-    """
+    """Refuse gains and amplitudes behind which light would be beyond the range of a dtype."""
     limit = _BRIGHTEST[dtype]
     factors = [checks.number(gain, "a gain", above=0) for gain in gains]
     factors += [max(float(table.amplitude.max()) for table in device.tables) for device in devices]
@@ -87,17 +62,9 @@ def require_brightness(gains: Sequence[float], devices: Sequence[Device], dtype:
 
 
 def one_each(values: Any, count: int, what: str, meaning: str, *, parts: bool = False) -> list[Any]:
-    """Return one number for each of several things.
+    """Return one number for each of ``count`` things, of a single one for all or a list.
 
-    Args:
-        values: A number for all of them, or one for each.
-        count: How many there are.
-        what: What the numbers are, as a message names them.
-        meaning: What each is for, as a message names it.
-        parts: Whether each may be a list of parts instead of a number.
-
-    Raises:
-        ConfigError: if they are no numbers, or more or fewer than there are things.
+    Messages call the numbers ``what`` and the things ``meaning``; with ``parts``, each may be a list of parts.
     """
     if checks.is_number(values):
         return [float(values)] * count

@@ -31,31 +31,17 @@ class Footprint:
     """Estimated bytes of a network.
 
     Held against peaks measured at 64, 200 and 400 samples a side, see ``tests/network/test_footprint.py``.
-
-    Args:
-        planes: Samples of each plane that light arrives on, from the first layer to the detector.
-        kernels: Complex numbers of each kernel between them; gaps that are alike share theirs.
-        numbers: Real numbers that are learned of each layer, all its pixels together.
-        scores: Real numbers that drawing a state for each pixel keeps of each layer until its gradient is known.
-        itemsize: Bytes of one complex number.
     """
 
-    planes: tuple[int, ...]
-    kernels: tuple[int, ...]
-    numbers: tuple[int, ...]
-    scores: tuple[int, ...]
-    itemsize: int
+    planes: tuple[int, ...]  # samples of each plane that light arrives on, from the first layer to the detector
+    kernels: tuple[int, ...]  # complex numbers of each kernel between them; gaps that are alike share theirs
+    numbers: tuple[int, ...]  # real numbers that are learned of each layer, all its pixels together
+    scores: tuple[int, ...]  # real numbers that drawing a state keeps of each layer until its gradient is known
+    itemsize: int  # bytes of one complex number
 
     @classmethod
     def of(cls, stack: Stack, numbers: Sequence[int], scores: Sequence[int], itemsize: int) -> Footprint:
-        """Return the footprint of a network.
-
-        Args:
-            stack: Kernels between its planes, of which no array need be made.
-            numbers: Real numbers that are learned of each layer.
-            scores: Real numbers that drawing a state for each pixel keeps of each layer.
-            itemsize: Bytes of one complex number.
-        """
+        """Return the footprint of a network; of the kernels in its stack, no array need be made."""
         planes = tuple(math.prod(shape) for shape in stack.shapes)
         kernels = tuple(gap[0].numbers for gap in dict.fromkeys(stack.gaps))
         return cls(planes, kernels, tuple(numbers), tuple(scores), itemsize)
@@ -70,24 +56,14 @@ class Footprint:
         return kept + making + sum(self.numbers) * self.itemsize / 2 + _AT_LEAST
 
     def evaluation(self, batch_size: int, device: str = "cpu") -> float:
-        """Return the peak while images are evaluated.
-
-        Args:
-            batch_size: Number of images at a time.
-            device: ``"cpu"`` or ``"cuda"``.
-        """
+        """Return the peak while images are evaluated, so many at a time, on ``"cpu"`` or ``"cuda"``."""
         largest = max(*self.planes, *self.kernels)
         # Three buffers of a micro-batch of at least one image, and what transforms make besides.
         work = 5 * self.itemsize * max(largest, min(MICRO_BATCH[device], batch_size * largest))
         return self.network + work
 
     def training(self, batch_size: int, device: str = "cpu") -> float:
-        """Return the peak of training.
-
-        Args:
-            batch_size: Number of images in a batch.
-            device: ``"cpu"`` or ``"cuda"``.
-        """
+        """Return the peak of training in batches of so many images, on ``"cpu"`` or ``"cuda"``."""
         kept = batch_size * sum(self.planes)
         designs = _OF_DESIGN * sum(self.numbers) + sum(self.scores)
         modulations = 6 * sum(self.planes[:-1])
@@ -97,20 +73,7 @@ class Footprint:
 
 
 def require(needed: float, what: str, advice: str, *, on_gpu: bool = False) -> None:
-    """Refuse what there is not the memory for, and warn of what takes nearly all of it.
-
-    Args:
-        needed: Estimated bytes.
-        what: What needs them, as the subject of a sentence.
-        advice: What the user can do.
-        on_gpu: Whether it is the memory of the CUDA GPU.
-
-    Raises:
-        ConfigError: if it needs more than there is.
-
-    Warns:
-        MemoryWarning: if it needs more than 70 % of it.
-    """
+    """Refuse what there is not the memory for, and warn of what takes more than 70 % of it."""
     available = gpu_memory() if on_gpu else available_memory()
     if needed > available:
         place = "the GPU" if on_gpu else "this machine"
