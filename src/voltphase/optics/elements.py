@@ -11,8 +11,8 @@ from voltphase.core import checks
 from voltphase.core.advice import advise
 from voltphase.core.dtypes import FixedDtype, with_standard_torch
 from voltphase.core.errors import GeometryError, SamplingError, VoltphaseWarning
-from voltphase.core.units import FOCAL_LENGTH, OFFSET, SIZE, metres, require_finite, require_length, require_wavelength
-from voltphase.optics.grid import Grid
+from voltphase.core.units import FOCAL_LENGTH, SIZE, metres, require_length, require_wavelength
+from voltphase.optics.grid import Grid, around
 from voltphase.optics.kernels.kernel import Diagonal
 from voltphase.optics.methods.formulas import phasor
 from voltphase.optics.precision import require_complex, require_field
@@ -43,16 +43,12 @@ def thin_lens(
         SamplingError: if the phase turns by more than pi from sample to sample inside the lens.
     """
     require_wavelength(wavelength)
-    checks.instance(grid, Grid, "a voltphase.Grid", error=GeometryError)
+    y, x = around(grid, centre)
     if diameter is not None:
-        checks.number(diameter, "a diameter in metres", above=0, error=GeometryError)
-    centre = checks.pair(centre, "centre in metres", error=GeometryError)
-    if diameter is None:  # of one with an edge, the aperture's centre is looked at
-        require_length(OFFSET, *centre, what="centre")
+        _require_diameter(diameter)
     if not checks.is_number(focal_length) or focal_length == 0:
         raise GeometryError(f"expected a focal length other than zero, but got {checks.shown(focal_length)}")
     require_length(FOCAL_LENGTH, focal_length)
-    y, x = (c - middle for c, middle in zip(grid.coordinates(), centre, strict=True))
     for beside, pitch in ((y, grid.pitch[0]), (x, grid.pitch[1])):
         rim = float(beside.abs().max())
         rim = rim if diameter is None else min(rim, diameter / 2)
@@ -64,7 +60,7 @@ def thin_lens(
                 "or a smaller diameter"
             )
     lens = phasor(-math.pi / (wavelength * focal_length) * (y[:, None] ** 2 + x**2))
-    return lens if diameter is None else lens * circular_aperture(grid, diameter=diameter, centre=centre)
+    return lens if diameter is None else lens * _disc(grid, y, x, diameter / 2)
 
 
 def circular_aperture(grid: Grid, *, diameter: float, centre: tuple[float, float] = (0.0, 0.0)) -> Tensor:
@@ -78,16 +74,8 @@ def circular_aperture(grid: Grid, *, diameter: float, centre: tuple[float, float
     Raises:
         GeometryError: if the diameter is not positive, or a number is not finite.
     """
-    checks.instance(grid, Grid, "a voltphase.Grid", error=GeometryError)
-    require_finite("diameter in metres", diameter)
-    centre = checks.pair(centre, "centre in metres", error=GeometryError)
-    if not diameter > 0:
-        raise GeometryError(f"expected a diameter in metres above zero, but got {diameter}")
-    require_length(SIZE, diameter, what="diameter")
-    require_length(OFFSET, *centre, what="centre")
-    y, x = (_edges(c - middle, pitch) for c, middle, pitch in zip(grid.coordinates(), centre, grid.pitch, strict=True))
-    corners = _disc_corner(y[:, None], x[None, :], diameter / 2)
-    return corners.diff(dim=0).diff(dim=1) / (grid.pitch[0] * grid.pitch[1])
+    _require_diameter(diameter)
+    return _disc(grid, *around(grid, centre), diameter / 2)
 
 
 def rectangular_aperture(grid: Grid, *, size: tuple[float, float], centre: tuple[float, float] = (0.0, 0.0)) -> Tensor:
@@ -101,16 +89,13 @@ def rectangular_aperture(grid: Grid, *, size: tuple[float, float], centre: tuple
     Raises:
         GeometryError: if the size is not positive, or a number is not finite.
     """
-    checks.instance(grid, Grid, "a voltphase.Grid", error=GeometryError)
     size = checks.pair(size, "size in metres", error=GeometryError)
-    centre = checks.pair(centre, "centre in metres", error=GeometryError)
     if not min(size) > 0:
         raise GeometryError(f"expected a size in metres above zero, but got {size}")
     require_length(SIZE, *size)
-    require_length(OFFSET, *centre, what="centre")
     rows, columns = (
-        _edges(c - middle, pitch).clamp(-width / 2, width / 2).diff() / pitch
-        for c, middle, width, pitch in zip(grid.coordinates(), centre, size, grid.pitch, strict=True)
+        _edges(beside, pitch).clamp(-width / 2, width / 2).diff() / pitch
+        for beside, width, pitch in zip(around(grid, centre), size, grid.pitch, strict=True)
     )
     return rows[:, None] * columns
 
@@ -162,12 +147,7 @@ class Element(FixedDtype):
             ConfigError: if the field is of another dtype: nothing is cast without a word.
             GeometryError: if it is of another shape.
         """
-        require_field(field, self.transmission.dtype, self.transmission.device, "element")
-        if field.shape[-2:] != self.transmission.shape:
-            rows, columns = self.transmission.shape
-            raise GeometryError(
-                f"expected a field of {rows} x {columns} samples, but got {' x '.join(map(str, field.shape))}"
-            )
+        require_field(field, self.transmission.shape, self.transmission.dtype, self.transmission.device, "element")
         return field * self.transmission
 
 
@@ -249,6 +229,17 @@ class Aperture(Element):
         else:
             raise GeometryError("expected either a diameter or a size for an aperture, and not both")
         super().__init__(hole, grid=grid, dtype=dtype)
+
+
+def _require_diameter(diameter: float) -> None:
+    require_length(SIZE, diameter, what="diameter")
+    checks.number(diameter, "a diameter in metres", above=0, error=GeometryError)
+
+
+def _disc(grid: Grid, y: Tensor, x: Tensor, radius: float) -> Tensor:
+    """The part of each pixel inside a circle, of the distances of rows and columns from its centre."""
+    corners = _disc_corner(_edges(y, grid.pitch[0])[:, None], _edges(x, grid.pitch[1]), radius)
+    return corners.diff(dim=0).diff(dim=1) / (grid.pitch[0] * grid.pitch[1])
 
 
 def _edges(centres: Tensor, pitch: float) -> Tensor:

@@ -93,14 +93,7 @@ class RunExplanation:
 
     @classmethod
     def of(cls, backend: str, reason: str, executor: Executor, paths: Sequence[Path]) -> RunExplanation:
-        """Return the explanation of a network.
-
-        Args:
-            backend: Name of the back end.
-            reason: Why it is that one.
-            executor: What the back end has made of the network.
-            paths: What light meets from each plane to the next.
-        """
+        """Return the explanation of a network, of what the back end has made of the paths from plane to plane."""
         precision = "double precision" if executor.dtype == torch.complex128 else "single precision"
         if executor.tf32 and any("matrix" in engine for engine in executor.engines):
             precision += ", TF32 in the matrix products of training on a CUDA GPU"

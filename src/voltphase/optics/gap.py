@@ -119,21 +119,7 @@ def gaps_between(
 ) -> list[Gap]:
     """Return free space from each plane to the next; gaps that are alike are one.
 
-    Args:
-        grids: Samples of the planes in the order light meets them; from all but the last, the detector, it goes on.
-        distances: Distance from each plane to the next, in metres.
-        wavelength: Wavelength in metres.
-        method: Mathematics of the propagation, see :class:`Propagator`: one for all gaps or one for each.
-        engine: What applies the kernels, see :class:`Propagator`.
-
-    Raises:
-        SamplingError: if a method is wrong, or a plane before the last too coarse for the light that arrives.
-        ConfigError: if the method or engine is unknown, or the engine cannot apply the method.
-        GeometryError: if wavelength, distances or grids make no sense for the method.
-
-    Warns:
-        SamplingWarning: if a method or a plane is borderline.
-        UnitWarning: if lengths look to be in different units.
+    It is as :func:`paths_between` with distances alone, but ``method`` is one for all gaps or one for each.
     """
     methods = [method] * len(distances) if isinstance(method, str | Method) else list(method)
     asked = list(zip(grids[:-1], grids[1:], distances, map(checked_method, methods), strict=True))
@@ -165,7 +151,7 @@ def paths_between(
     """Return what light meets from each plane to the next; paths that are alike are one.
 
     Args:
-        grids: Samples of the planes in the order light meets them.
+        grids: Samples of the planes in the order light meets them; from all but the last, the detector, it goes on.
         spans: Distance from each plane to the next in metres; or distances and elements by turns, such as
             ``(0.1, lens, 0.2)``, where a lens or an aperture stands between the two planes.
         wavelength: Wavelength in metres.
@@ -173,12 +159,14 @@ def paths_between(
         engine: What applies the kernels, see :class:`~voltphase.optics.propagator.Propagator`.
 
     Raises:
-        GeometryError: if a span does not start and end with a distance and have elements between, or an element does
-            not say where it stands.
+        ConfigError: if the method or engine is unknown, or the engine cannot apply the method.
+        GeometryError: if lengths or grids make no sense for the method, a span does not start and end with a distance
+            and have elements between, or an element does not say where it stands.
         SamplingError: if a method is wrong, or a plane before the last too coarse for the light that arrives.
 
     Warns:
         SamplingWarning: if a method or a plane is borderline.
+        UnitWarning: if lengths look to be in different units.
         LensWarning: if a lens was made for another wavelength.
     """
     parts = [tuple(span) if isinstance(span, Sequence) else (span,) for span in spans]
@@ -205,20 +193,12 @@ def _element(part: object, wavelength: float) -> tuple[Element, Grid]:
 
 
 def distance_of(path: Path) -> float:
-    """Return the distance from plane to plane in metres.
-
-    Args:
-        path: What light meets between the two planes.
-    """
+    """Return the distance from plane to plane in metres."""
     return sum(step.geometry.distance for step in path if isinstance(step, Gap))
 
 
 def stack_of(paths: Sequence[Path]) -> Stack:
-    """Return the stack of the kernels between modulated planes; paths that are alike share them.
-
-    Args:
-        paths: What light meets from each plane to the next.
-    """
+    """Return the stack of the kernels between modulated planes; paths that are alike share them."""
     made: dict[Path, tuple[Kernel, ...]] = {}
     for path in paths:
         if path not in made:
@@ -228,11 +208,7 @@ def stack_of(paths: Sequence[Path]) -> Stack:
 
 
 def beyond_numbers(geometry: Geometry) -> GeometryError:
-    """Return the error for lengths of which something is beyond the range of numbers.
-
-    Args:
-        geometry: Planes, wavelength and distance.
-    """
+    """Return the error for lengths of which something is beyond the range of numbers."""
     return GeometryError(
         "expected lengths in metres that light can be computed with, but got a wavelength of "
         f"{geometry.wavelength:g}, a distance of {geometry.distance:g} and pitches of {geometry.source.pitch} and "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -104,15 +105,19 @@ class Grid:
         return y, x
 
 
+def around(grid: Grid, point: tuple[float, float], what: str = "centre") -> tuple[torch.Tensor, torch.Tensor]:
+    """Return :meth:`Grid.coordinates` as seen from a point (y, x) in metres, after a look at both that are given."""
+    checks.instance(grid, Grid, "a voltphase.Grid", error=GeometryError)
+    point = checks.pair(point, f"{what} in metres", error=GeometryError)
+    require_length(OFFSET, *point, what=what)
+    y, x = (coordinate - at for coordinate, at in zip(grid.coordinates(), point, strict=True))
+    return y, x
+
+
 def _pair(given: Any, number: type[_Number], expected: str) -> tuple[_Number, _Number]:
     kind = Integral if number is int else Real  # numpy's scalars are such too
-    try:
+    with suppress(TypeError, OverflowError):  # no pair at all, or whole numbers beyond the range of floats
         pair: tuple[Any, ...] = tuple(given)
-    except TypeError:
-        pair = ()
-    if len(pair) != 2 or not all(isinstance(one, kind) for one in pair):
-        raise GeometryError(f"expected {expected}, but got {checks.shown(given)}")
-    try:
-        return number(pair[0]), number(pair[1])
-    except OverflowError as error:  # whole numbers beyond the range of floats
-        raise GeometryError(f"expected {expected}, but got {checks.shown(given)}") from error
+        if len(pair) == 2 and all(isinstance(one, kind) for one in pair):
+            return number(pair[0]), number(pair[1])
+    raise GeometryError(f"expected {expected}, but got {checks.shown(given)}")

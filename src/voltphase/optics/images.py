@@ -62,20 +62,14 @@ def checked_images(images: object, shape: tuple[int, int], device: torch.device,
 def amplitudes(images: Tensor, dtype: torch.dtype) -> Tensor:
     """Return images as amplitudes in the precision of a complex dtype, or as fields of it if they are complex.
 
-    Args:
-        images: Images that :func:`checked_images` has let pass: 255 of uint8 is amplitude 1, and 1 of all others.
-        dtype: Complex type of the light.
+    255 of uint8 is amplitude 1, and 1 of all others; :func:`checked_images` has let them pass.
     """
     values = images.to(dtype if images.is_complex() else dtype.to_real())
     return values / 255 if images.dtype == torch.uint8 else values
 
 
 def require_batch(images: Tensor) -> None:
-    """Refuse anything but ``batch x rows x columns``.
-
-    Raises:
-        GeometryError: if there are more axes or fewer.
-    """
+    """Refuse anything but ``batch x rows x columns`` with a GeometryError."""
     if images.ndim != 3:
         rows, columns = images.shape[-2:]
         raise GeometryError(

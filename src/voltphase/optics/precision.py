@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from voltphase.core import checks
-from voltphase.core.errors import ConfigError
+from voltphase.core.errors import ConfigError, GeometryError
 
 #: ``single`` is complex64, ``double`` complex128, ``tf32`` complex64 whose matrix products round what they multiply.
 Precision = Literal["single", "double", "tf32"]
@@ -34,17 +35,22 @@ def require_complex(dtype: torch.dtype) -> None:
         raise ConfigError(f"expected dtype torch.complex64 or torch.complex128, but got {checks.shown(dtype)}")
 
 
-def require_field(field: Tensor, dtype: torch.dtype, device: torch.device, owner: str) -> None:
+def require_field(
+    field: Tensor, shape: Sequence[int], dtype: torch.dtype, device: torch.device, owner: str, where: str = ""
+) -> None:
     """Refuse what is no field, or one that would be promoted, or promote: dtypes are never cast implicitly.
 
     Args:
         field: Field that is given.
+        shape: (rows, columns) that it should have, after any other axes.
         dtype: Complex type it should have.
         device: Device where it should be.
         owner: What takes it, as a message names it.
+        where: On which plane, as a message names it.
 
     Raises:
         ConfigError: if it is no tensor, has another dtype or is on another device.
+        GeometryError: if it has another shape.
     """
     if not isinstance(field, Tensor):
         raise ConfigError(
@@ -62,4 +68,8 @@ def require_field(field: Tensor, dtype: torch.dtype, device: torch.device, owner
         raise ConfigError(
             f"expected a field on {device}, where the {owner} is, but got one on {field.device}: use "
             f"field.to({str(device)!r}), or move the {owner}"
+        )
+    if tuple(field.shape[-2:]) != tuple(shape):
+        raise GeometryError(
+            f"expected a field of {shape[0]} x {shape[1]} samples{where}, but got {' x '.join(map(str, field.shape))}"
         )

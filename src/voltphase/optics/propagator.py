@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.core.dtypes import FixedDtype, exact_linear, with_standard_torch
-from voltphase.core.errors import GeometryError
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.elements import Element
 from voltphase.optics.explain import Explanation
@@ -104,12 +103,7 @@ class Propagator(FixedDtype):
 
     @classmethod
     def of(cls, gap: Gap, dtype: torch.dtype) -> Propagator:
-        """Return what takes light across a gap.
-
-        Args:
-            gap: Planes, method and engine.
-            dtype: Complex type of the kernels and of the fields.
-        """
+        """Return what takes light across a gap, in a complex dtype."""
         propagator = cls.__new__(cls)
         FixedDtype.__init__(propagator)
         propagator._prepare(gap, dtype)
@@ -154,7 +148,7 @@ class Propagator(FixedDtype):
             ConfigError: if the field is of another dtype or on another device; dtypes are never cast implicitly.
             GeometryError: if it is of another shape.
         """
-        self._check(field, self.source, "source")
+        require_field(field, self.source.shape, self.dtype, self._device(), "propagator", " on the source plane")
         return exact_linear(self.map, self.map.adjoint, field)
 
     def adjoint(self, field: Tensor) -> Tensor:
@@ -167,7 +161,7 @@ class Propagator(FixedDtype):
             ConfigError: if the field is of another dtype or on another device; dtypes are never cast implicitly.
             GeometryError: if it is of another shape.
         """
-        self._check(field, self.target, "target")
+        require_field(field, self.target.shape, self.dtype, self._device(), "propagator", " on the target plane")
         return exact_linear(self.map.adjoint, self.map, field)
 
     @with_standard_torch
@@ -208,21 +202,11 @@ class Propagator(FixedDtype):
     def _device(self) -> torch.device:
         return next(self.buffers()).device
 
-    def _check(self, field: Tensor, grid: Grid, which: str) -> None:
-        require_field(field, self.dtype, self._device(), "propagator")
-        if field.shape[-2:] != grid.shape:
-            raise GeometryError(
-                f"expected a field of {grid.rows} x {grid.columns} samples on the {which} plane, "
-                f"but got {' x '.join(map(str, field.shape))}"
-            )
-
 
 def across(paths: Sequence[Path], dtype: torch.dtype) -> list[nn.Module]:
     """Return what takes light from each plane to the next: propagators, with lenses and apertures between.
 
-    Args:
-        paths: What light meets from each plane to the next; paths that are alike share what is made for them.
-        dtype: Complex type of the kernels and of the fields.
+    Paths that are alike share what is made for them, in a complex dtype.
     """
 
     def make(step: Gap | Element) -> nn.Module:

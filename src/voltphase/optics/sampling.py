@@ -49,15 +49,9 @@ class Limit:
 
 
 def enforce(what: str, limits: Sequence[Limit], advice: str) -> None:
-    """Refuse what is wrong, a method or a sampling, and warn of what is borderline.
+    """Refuse what is wrong, a method or a sampling, with a SamplingError, and warn of what is borderline.
 
-    Args:
-        what: Name of the limit.
-        limits: Limits in the geometry at hand.
-        advice: What the user can do instead.
-
-    Raises:
-        SamplingError: if a limit is exceeded by so much that the result means nothing.
+    ``what`` names it, ``limits`` are those in the geometry at hand, ``advice`` is what the user can do instead.
     """
     for limit in limits:
         if limit.verdict == "wrong":

@@ -15,15 +15,13 @@ from voltphase.core.errors import GeometryError, SamplingError
 from voltphase.core.units import (
     DISTANCE,
     LARGEST_PHASE,
-    OFFSET,
     SIZE,
     metres,
     require_angles,
-    require_finite,
     require_length,
     require_wavelength,
 )
-from voltphase.optics.grid import Grid
+from voltphase.optics.grid import Grid, around
 from voltphase.optics.images import amplitudes, checked_images
 from voltphase.optics.kernels.axis import Matrix
 from voltphase.optics.kernels.kernel import Separable
@@ -104,20 +102,15 @@ def gaussian_beam(
     """
     require_complex(dtype)
     require_wavelength(wavelength)
-    checks.instance(grid, Grid, "a voltphase.Grid", error=GeometryError)
-    require_finite("waist in metres", waist)
-    require_finite("distance in metres", distance)
-    centre = checks.pair(centre, "centre in metres", error=GeometryError)
+    y, x = around(grid, centre)
     require_length(SIZE, waist, what="waist")
     require_length(DISTANCE, distance)
-    require_length(OFFSET, *centre, what="centre")
     if not waist >= max(grid.pitch):
         raise SamplingError(
             f"expected a waist of {metres(max(grid.pitch))}, the pitch, or more, but got {metres(waist)}: "
             "choose a finer grid"
         )
     spreading = 1 + 1j * distance * wavelength / (math.pi * waist**2)
-    y, x = (c - middle for c, middle in zip(grid.coordinates(), centre, strict=True))
     profile = torch.exp(-(y[:, None] ** 2 + x**2) / (waist**2 * spreading))
     return (profile * (carrier(wavelength, distance) / spreading)).to(dtype)
 
@@ -148,14 +141,10 @@ def point_source(
     """
     require_complex(dtype)
     require_wavelength(wavelength)
-    require_finite("distance in metres", distance)
-    checks.instance(grid, Grid, "a voltphase.Grid", error=GeometryError)
-    position = checks.pair(position, "position in metres", error=GeometryError)
+    y, x = around(grid, position, "position")
     if distance == 0:
         raise GeometryError("expected a point source in front of or behind the plane, but got a distance of 0")
     require_length(DISTANCE, distance)
-    require_length(OFFSET, *position, what="position")
-    y, x = (c - at for c, at in zip(grid.coordinates(), position, strict=True))
     for beside, pitch in ((y, grid.pitch[0]), (x, grid.pitch[1])):
         reach = float(beside.abs().max())
         _require_sampled(reach / math.hypot(reach, distance), pitch, wavelength, "the rim of a spherical wave")

@@ -59,20 +59,11 @@ class Stack:
         return [gap[0].target_shape for gap in self.gaps]
 
     def behind(self, kernel: Kernel) -> Stack:
-        """Return the stack with a kernel before its first gap, such as the interpolation of images, joined to it.
-
-        Args:
-            kernel: Kernel that leads to the first plane.
-        """
+        """Return the stack with a kernel before its first gap, such as the interpolation of images, joined to it."""
         return replace(self, gaps=(tuple(kernel.then(first) for first in self.gaps[0]), *self.gaps[1:]))
 
     def onto(self, rows: Sequence[int], columns: Sequence[int]) -> Stack:
-        """Return the stack whose detector is some rows and columns of what it was, joined to its last gap.
-
-        Args:
-            rows: Indices of the detector's rows that are needed.
-            columns: Indices of the detector's columns that are needed.
-        """
+        """Return the stack whose detector is some rows and columns of what it was, joined to its last gap."""
         shape = self.shapes[-1]
         if (list(rows), list(columns)) == tuple(list(range(n)) for n in shape):
             return self
@@ -83,7 +74,7 @@ class Stack:
 def walk(
     propagate: Sequence[Callable[[Tensor], Tensor]], field: Tensor, modulations: Sequence[Tensor]
 ) -> Iterator[Tensor]:
-    """Take light through a stack: propagate, modulate, and so on; yield the field that arrives on each plane.
+    """Take light through a stack: propagate, modulate, and so on.
 
     Args:
         propagate: What takes a field across each gap; one more than there are modulated planes.
