@@ -1,4 +1,4 @@
-"""A package outside of the source adds a device, a relaxation and a target, and the command line uses all three."""
+"""A package outside of the source adds a device, a relaxation, a target and a task; the command line uses them all."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ TRAIN = [
     *("--set", "device.levels=6", "--set", "codesign.relaxation.name=acme-sharpened"),
     *("--set", "codesign.relaxation.factor=3", "--set", "optics.depth=2", "--set", "training.epochs=1"),
     *("--set", "data.train_limit=200", "--set", "data.test_limit=60"),
+    *("--set", "task.name=acme-strips", "--set", "task.margin=0.5"),
 ]
 
 
@@ -48,23 +49,28 @@ def call(folder: Path, *words: str, paths: tuple[Path, ...] = ()) -> subprocess.
     )
 
 
-def test_another_package_adds_a_device_a_relaxation_and_a_target(tmp_path: Path, site: Path) -> None:
+def test_another_package_adds_a_device_a_relaxation_a_target_and_a_task(tmp_path: Path, site: Path) -> None:
     paths = (PLUGIN, site)
     trained = call(tmp_path, *TRAIN, "--out", "run", paths=paths)
     assert trained.returncode == 0, trained.stderr
     summary = json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
     assert (summary["devices"][0]["name"], summary["devices"][0]["levels"]) == ("acme mirror", 6)
     assert "factor: 3" in (tmp_path / "run" / "config.yaml").read_text(encoding="utf-8")
+    assert 0 <= summary["test_top_two"] <= 1
     deployed = call(tmp_path, "deploy", "run", "--out", "bench", "--target", "acme-csv", paths=paths)
     assert deployed.returncode == 0, deployed.stderr
     assert (tmp_path / "bench" / "layer-2.csv").read_text(encoding="ascii").count("\n") == 64
     verified = call(tmp_path, "verify", "bench", paths=paths)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert "60 of 60 predictions equal" in verified.stdout
+    assert f"top_two {summary['test_top_two']:.4f} from the files" in verified.stdout
+    task = json.loads((tmp_path / "bench" / "manifest.json").read_text(encoding="utf-8"))["readout"]["task"]
+    assert task == {"name": "acme-strips", "settings": {"classes": 10, "margin": 0.5}}
 
     missing = call(tmp_path, "verify", "bench")
     assert missing.returncode == 2
-    assert "acme-csv" in missing.stderr
+    assert "readout.task: expected name out of classification, but got 'acme-strips': install" in missing.stderr
+    assert len(missing.stderr.splitlines()) == 1
 
 
 def test_the_settings_of_another_package_are_checked_like_our_own(tmp_path: Path, site: Path) -> None:

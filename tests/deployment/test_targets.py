@@ -19,6 +19,7 @@ from voltphase.data import ImageDataset
 from voltphase.deployment import TARGETS, Emulator, Target, deploy, verify
 from voltphase.deployment.manifest import Manifest, manifest_digest
 from voltphase.deployment.targets.base import Layer, Written
+from voltphase.tasks import Classification, RegionReadout
 
 
 @dataclass(frozen=True)
@@ -114,4 +115,16 @@ def test_a_target_without_a_name_or_of_none_is_refused_before_any_work(tmp_path:
     for target, words in ((Sheet(), "register its class"), ("slm-imge", "did you mean slm-image")):
         with pytest.raises(DeploymentError, match=words):
             deploy(make(), tmp_path / "bench", target=target)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_readout_or_a_task_that_no_folder_can_describe_is_refused(tmp_path: Path, make: Callable[..., DONN]):
+    model = make()
+    model.readout.__class__ = type("Own", (RegionReadout,), {})
+    with pytest.raises(DeploymentError, match=r"expected a readout that the folder can describe, .*but got Own"):
+        deploy(model, tmp_path / "bench")
+    model = make()
+    model.task = type("Unnamed", (Classification,), {})()
+    with pytest.raises(DeploymentError, match=r"expected a task out of classification, but got .*register its class"):
+        deploy(model, tmp_path / "bench")
     assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -14,14 +13,12 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from torch import Tensor
 
-from voltphase.core import checks
 from voltphase.core.errors import DataError, DeploymentError, OutputError
 from voltphase.core.files import atomic_directory, checked_path
 from voltphase.core.installed import package_version
-from voltphase.core.registry import Registry
 from voltphase.deployment.folder import MANIFEST_NAME, record_file, write_array
 from voltphase.deployment.formulas import CONVENTIONS, readout_formula
-from voltphase.deployment.layers import make_target, read_layers, read_levels
+from voltphase.deployment.layers import read_layers, read_levels
 from voltphase.deployment.manifest import (
     FORMAT,
     FORMAT_VERSION,
@@ -32,13 +29,12 @@ from voltphase.deployment.manifest import (
     ReadoutRecord,
     ReferenceRecord,
     SamplesRecord,
-    TargetRecord,
     data_digest,
     reading_factor,
 )
 from voltphase.deployment.note import bench_note
 from voltphase.deployment.propagation import PRECISIONS, PropagationRecord
-from voltphase.deployment.records import LARGEST_PLANE, GridRecord, named_data, refusal
+from voltphase.deployment.records import LARGEST_PLANE, Chosen, GridRecord, named_data, refusal
 from voltphase.deployment.targets import TARGETS, Layer, Target
 from voltphase.devices.record import to_json
 from voltphase.optics.gap import Gap
@@ -99,7 +95,8 @@ def deploy(
     """
     out = checked_path(out, OutputError)
     record = _target_record(target)
-    dataset = given_dataset(dataset, list(map(str, range(require_regions(model.readout).regions.classes))))
+    writer: Target = record.make(TARGETS, Path(MANIFEST_NAME), "target")  # with the settings that the folder will name
+    dataset = given_dataset(dataset, list(map(str, range(_readout(model).regions.classes))))
     levels = [level.cpu().numpy() for level in model.levels()]  # a network that has none is refused before the work
     for grid in model.grids:
         if grid.rows * grid.columns > LARGEST_PLANE:
@@ -114,7 +111,7 @@ def deploy(
             manifest = Manifest(
                 **_system(model, () if dataset is None else tuple(dataset.classes)),
                 target=record,
-                layers=_write_layers(folder, model, record, layers, levels),
+                layers=_write_layers(folder, model, writer, layers, levels),
                 reference=_write_reference(folder, model.task.metrics[0], dataset, split, logits, rebuilt_from),
                 samples=_write_samples(folder, model, dataset, split),
                 note=None,
@@ -122,7 +119,7 @@ def deploy(
         except ValidationError as error:
             raise refusal(out / MANIFEST_NAME, error) from error
         # A name may hold what no UTF-8 can, half of a pair.
-        note = bench_note(manifest, layers, make_target(record)).encode("utf-8", "backslashreplace")
+        note = bench_note(manifest, layers, writer).encode("utf-8", "backslashreplace")
         (folder / NOTE_NAME).write_bytes(note)
         manifest.model_copy(update={"note": record_file(folder / NOTE_NAME)}).write(folder)
         # What cannot be read again is refused now, not on the bench.
@@ -181,25 +178,24 @@ def given_dataset(dataset: ImageDataset | Pair | None, classes: list[str]) -> Im
     return dataset_of(dataset, classes)
 
 
-def _target_record(target: str | Target) -> TargetRecord:
-    if isinstance(target, str):
-        target = TARGETS[target]()
-    return TargetRecord(name=_name_in(TARGETS, target), settings=asdict(target))  # pyright: ignore[reportArgumentType]
+def _target_record(target: str | Target) -> Chosen:
+    return Chosen.of(TARGETS, TARGETS[target]() if isinstance(target, str) else target)
 
 
-def _name_in(registry: Registry[Any], entry: object) -> str:
-    name = registry.name_of(type(entry))
-    if name is None:
+def _readout(model: DONN) -> RegionReadout:
+    """Return the readout of a model, with a DeploymentError if it reads regions in a way of its own."""
+    readout = require_regions(model.readout)
+    if type(readout) is not RegionReadout:
         raise DeploymentError(
-            f"expected {registry.what} out of {', '.join(registry)}, but got {checks.shown(entry)}: register its "
-            "class, so that the folder can name it"
+            f"expected a readout that the folder can describe, voltphase.tasks.RegionReadout, but got {readout!r:.80}: "
+            "what a readout of your own computes cannot be rebuilt from files"
         )
-    return name
+    return readout
 
 
 def _logits(model: DONN, dataset: ImageDataset, expected: float | None) -> Tensor:
     """Return the model's logits of a data set, once it is one that the model was made for."""
-    classes = require_regions(model.readout).regions.classes
+    classes = _readout(model).regions.classes
     if len(dataset.classes) != classes:
         raise DeploymentError(
             f"expected a data set of {classes} classes, those the detector tells apart, but {dataset.name} has "
@@ -218,7 +214,7 @@ def _logits(model: DONN, dataset: ImageDataset, expected: float | None) -> Tenso
 
 def _system(model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
     """Return what the manifest says of the system itself."""
-    layers, readout = _layers(model), require_regions(model.readout)
+    layers, readout = _layers(model), _readout(model)
     dtype, measure, paired = layers[0].table.values.dtype, readout.measure, readout.regions.paired
     gaps = [path[0] for path in model.paths if len(path) == 1 and isinstance(path[0], Gap)]
     if len(gaps) < len(model.paths):
@@ -242,7 +238,7 @@ def _system(model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
             grid=GridRecord.of(model.grids[0]),
         ),
         "readout": ReadoutRecord(
-            task=_name_in(TASKS, model.task),
+            task=Chosen.of(TASKS, model.task),
             grid=GridRecord.of(model.grids[-1]),
             measure=measure,
             scale=readout.scale,
@@ -256,9 +252,9 @@ def _system(model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _write_layers(
-    folder: Path, model: DONN, record: TargetRecord, layers: list[Layer], levels: list[NDArray[np.integer]]
+    folder: Path, model: DONN, target: Target, layers: list[Layer], levels: list[NDArray[np.integer]]
 ) -> list[LayerRecord]:
-    written = make_target(record).write(folder, layers, levels)
+    written = target.write(folder, layers, levels)
     records = []
     for layer, level, trained, one in zip(layers, levels, _layers(model), written, strict=True):
         name, regions = f"layer-{layer.number}", layer.device.regions
@@ -318,7 +314,7 @@ def _write_samples(folder: Path, model: DONN, dataset: ImageDataset | None, spli
 @torch.no_grad()
 def _readings(model: DONN, images: Tensor) -> Tensor:
     """Return the reading of each region, ``images x regions``, as a bench has it: of the light without gain."""
-    trained = require_regions(model.readout)
+    trained = _readout(model)
     readout = RegionReadout(Regions(trained.regions.boxes, trained.regions.shape), trained.measure, 1.0)
     gain = math.prod(layer.gain for layer in _layers(model))
     device, training = next(model.buffers()).device, model.training

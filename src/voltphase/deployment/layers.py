@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 
-from voltphase.core import checks
 from voltphase.core.errors import DeploymentError, VoltphaseError
 from voltphase.deployment.folder import MANIFEST_NAME, read_array, read_files
-from voltphase.deployment.manifest import LayerRecord, Manifest, TargetRecord
-from voltphase.deployment.records import refusal
-from voltphase.deployment.targets import TARGETS, Layer, Target
+from voltphase.deployment.manifest import LayerRecord, Manifest
+from voltphase.deployment.targets import TARGETS, Layer
 from voltphase.devices.record import from_json
 
 
@@ -34,7 +30,7 @@ def read_levels(folder: Path, manifest: Manifest, layers: list[Layer]) -> list[N
         DeploymentError: if the target is not known here, a file is missing, cannot be read, was changed since it was
             written, or holds other levels than the array of levels beside it.
     """
-    target = make_target(manifest.target)
+    target = manifest.target.make(TARGETS, Path(MANIFEST_NAME), "target")
     files = [file for record in manifest.layers for file in record.target.files]
     contents = read_files(folder, files, target.largest_file(layers))
     written = [record.written for record in manifest.layers]
@@ -51,32 +47,6 @@ def read_levels(folder: Path, manifest: Manifest, layers: list[Layer]) -> list[N
     for layer, record, found in zip(layers, manifest.layers, levels, strict=True):
         _check_levels(folder, layer, record, found)
     return levels
-
-
-def make_target(record: TargetRecord) -> Target:
-    """Return the target of a manifest with its settings.
-
-    Raises:
-        DeploymentError: if there is no target of that name, or it has no such settings.
-    """
-    if record.name not in TARGETS:
-        raise DeploymentError(
-            f"{MANIFEST_NAME}, target: expected name out of {', '.join(TARGETS)}, but got {checks.shown(record.name)}: "
-            "install the package that this target comes from"
-        )
-    kind = TARGETS[record.name]
-    known = [field.name for field in fields(kind)]  # pyright: ignore[reportArgumentType] - every target is a dataclass
-    if unknown := sorted(record.settings.keys() - set(known)):
-        raise DeploymentError(
-            f"{MANIFEST_NAME}, target.settings: expected {', '.join(known) or 'no settings'}, but got "
-            f"{checks.shown(unknown[0])}: install the version of the package that wrote the folder"
-        )
-    try:
-        return TypeAdapter(kind).validate_python(record.settings)
-    except ValidationError as error:
-        raise refusal(Path(MANIFEST_NAME), error, ("target", "settings")) from error
-    except VoltphaseError as error:
-        raise DeploymentError(f"{MANIFEST_NAME}, target.settings: {error}") from error
 
 
 def _layer(folder: Path, number: int, record: LayerRecord) -> Layer:

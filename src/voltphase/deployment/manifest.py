@@ -12,7 +12,14 @@ from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from voltphase.core import checks
 from voltphase.core.errors import DeploymentError, VoltphaseError
@@ -26,6 +33,7 @@ from voltphase.deployment.propagation import MOST_LAYERS, PropagationRecord, ker
 from voltphase.deployment.records import (
     PAIR,
     ArrayRecord,
+    Chosen,
     DataSettings,
     Digest,
     Factor,
@@ -40,7 +48,7 @@ from voltphase.deployment.targets.base import Written
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods.auto import find_method
 from voltphase.optics.methods.geometry import Geometry
-from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, Task, require_regions
+from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, Task
 
 FORMAT: Final = "voltphase-deployment"
 FORMAT_VERSION: Final = 3
@@ -66,13 +74,6 @@ class InputRecord(Record):
     interpolation: Literal["bilinear"]
     align_corners: Literal[False]
     grid: GridRecord
-
-
-class TargetRecord(Record):
-    """What the folder was deployed to."""
-
-    name: str
-    settings: dict[str, Any]
 
 
 class LayerFiles(Record):
@@ -102,10 +103,15 @@ class LayerRecord(Record):
         return Written([file.file for file in self.target.files], self.target.details)
 
 
+def _named(task: Any) -> Any:
+    # A name alone was written before tasks had settings of their own.
+    return {"name": task, "settings": {}} if isinstance(task, str) else task
+
+
 class ReadoutRecord(Record):
     """How light on the detector becomes an answer; the digital factor is what the gains amount to on a measure."""
 
-    task: str
+    task: Annotated[Chosen, BeforeValidator(_named)]
     grid: GridRecord
     measure: Literal["sum", "mean", "amplitude", "fraction"]
     scale: Factor
@@ -135,12 +141,8 @@ class ReadoutRecord(Record):
 
     @cached_property
     def task_object(self) -> Task:
-        """The task, its scale fixed at the value it was deployed with."""
-        kind: Any = TASKS[self.task]
-        try:
-            return kind(regions=self.regions, differential=self.differential, measure=self.measure, scale=self.scale)
-        except TypeError as error:
-            raise refuse(f"expected a task that is read by regions, but got {checks.shown(self.task)}") from error
+        """The task, as it was trained for."""
+        return self.task.make(TASKS, Path(MANIFEST_NAME), "readout", "task")
 
     @property
     def metric(self) -> Metric:
@@ -148,8 +150,8 @@ class ReadoutRecord(Record):
         return self.task_object.metrics[0]
 
     def make_readout(self) -> RegionReadout:
-        """Return the task's readout."""
-        return require_regions(self.task_object.make_readout(self.grid.grid.shape))
+        """Return the readout, its scale fixed at the value it was deployed with."""
+        return RegionReadout(self.on_detector, self.measure, self.scale)
 
 
 class ReferenceRecord(Record):
@@ -193,7 +195,7 @@ class Manifest(Record):
     wavelength_m: Annotated[float, Field(ge=SHORTEST_WAVELENGTH, le=LONGEST_WAVELENGTH)]
     propagation: PropagationRecord
     input: InputRecord
-    target: TargetRecord
+    target: Chosen
     layers: Annotated[list[LayerRecord], Field(min_length=1, max_length=MOST_LAYERS)]
     readout: ReadoutRecord
     reference: ReferenceRecord | None

@@ -132,7 +132,8 @@ def upgrade(content: dict[str, Any], version: int) -> tuple[dict[str, Any], Any]
         ValidationError: if what has changed since is not as that version wrote it.
     """
     old, method = _Manifest.model_validate(content), None
-    propagation, readout, reference = dict(old.propagation), old.readout | {"task": "classification"}, old.reference
+    propagation, reference = dict(old.propagation), old.reference
+    readout = old.readout | {"task": {"name": "classification", "settings": {}}}
     result = content | {
         "format_version": 3,
         "conventions": CONVENTIONS,

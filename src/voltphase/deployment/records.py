@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from voltphase.core import checks
 from voltphase.core.errors import DeploymentError, VoltphaseError
+from voltphase.core.registry import Registry
 from voltphase.core.units import LARGEST_PITCH, LONGEST_DISTANCE
 from voltphase.core.words import printable
 from voltphase.optics.grid import Grid
@@ -126,6 +128,55 @@ def _without_places(settings: dict[str, Any]) -> dict[str, Any]:
 
 #: What a data set can be made again by.
 DataSettings = Annotated[dict[str, Any], AfterValidator(_without_places)]
+
+
+class Chosen(Record):
+    """An entry of a registry, such as a target, by its name and with its settings."""
+
+    name: str
+    settings: dict[str, Any]
+
+    @classmethod
+    def of(cls, registry: Registry[Any], entry: object) -> Chosen:
+        """Return the record of an object, with a DeploymentError if it cannot be made again by its name."""
+        name = registry.name_of(type(entry))
+        if name is None or not is_dataclass(entry) or isinstance(entry, type):
+            raise DeploymentError(
+                f"expected {registry.what} out of {', '.join(registry)}, but got {checks.shown(entry)}: register its "
+                "class, a frozen dataclass, so that the folder can name it"
+            )
+        return cls(name=name, settings=asdict(entry))
+
+    def make(self, registry: Registry[Any], path: Path, *place: str) -> Any:
+        """Return the object itself.
+
+        Args:
+            registry: Entries out of which it is.
+            path: File that the record is in.
+            place: Keys that the record is at in the file.
+
+        Raises:
+            DeploymentError: if there is no entry of that name, or it has no such settings.
+        """
+        where = f"{path}, {'.'.join(place)}"
+        if self.name not in registry:
+            raise DeploymentError(
+                f"{where}: expected name out of {', '.join(registry)}, but got {checks.shown(self.name)}: install the "
+                f"package that this {place[-1]} comes from"
+            )
+        kind = registry[self.name]
+        known = [field.name for field in fields(kind)]  # every entry that `of` lets pass is a dataclass
+        if unknown := sorted(self.settings.keys() - set(known)):
+            raise DeploymentError(
+                f"{where}.settings: expected {', '.join(known) or 'no settings'}, but got {checks.shown(unknown[0])}: "
+                "install the version of the package that wrote the folder"
+            )
+        try:
+            return TypeAdapter(kind).validate_python(self.settings)
+        except ValidationError as error:
+            raise refusal(path, error, (*place, "settings")) from error
+        except VoltphaseError as error:
+            raise DeploymentError(f"{where}.settings: {error}") from error
 
 
 class FileRecord(Record):
