@@ -86,7 +86,9 @@ def cases(sizes: list[int], most: int) -> Iterator[Case]:
                 plan = make_plan(stack, engine)
                 if engine in plan.engines[0]:
                     step = _training_step(stack, Options(engine=engine), size, fields)
-                    yield Case("cpu", f"{name}, {engine}", size, fields, astuple(plan.work), plan.cost, step)
+                    yield Case(
+                        "cpu", f"{name}, {engine}", size, fields, astuple(plan.work), plan.work.nanoseconds, step
+                    )
 
 
 def measure(found: list[Case], repeats: int, clock: Callable[[], float]) -> list[float]:

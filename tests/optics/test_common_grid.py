@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from voltphase.core.units import metres
 from voltphase.optics.grid import Grid
-from voltphase.optics.kernels.common_grid import common_grid, good_size
+from voltphase.optics.kernels.common_grid import CommonGrid, common_grid
 from voltphase.optics.methods.geometry import Geometry
 
 sizes = st.integers(1, 12)
@@ -42,7 +42,7 @@ def test_pitches_without_a_simple_ratio_share_no_common_grid(pitch: float) -> No
 @given(st.integers(1, 5000))
 def test_good_sizes_are_the_next_products_of_2_3_and_5(n: int) -> None:
     products = sorted(2**a * 3**b * 5**c for a in range(14) for b in range(9) for c in range(7))
-    assert good_size(n) == next(product for product in products if product >= n)
+    assert CommonGrid(1.0, 0.0, n, 1, 1, 1).size == next(product for product in products if product >= n)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from voltphase.core import checks
 from voltphase.core.advice import once
 from voltphase.core.dtypes import standard_torch
 from voltphase.core.errors import ConfigError, GeometryError
+from voltphase.core.units import check_gap
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.elements import Element, ThinLens
 from voltphase.optics.grid import Grid
@@ -21,7 +22,7 @@ from voltphase.optics.methods.accuracy.rough_error import error_limit, rough_err
 from voltphase.optics.methods.auto import best_method, checked_method, find_method
 from voltphase.optics.methods.base import METHODS, Method, aliasing_limit
 from voltphase.optics.methods.geometry import Geometry
-from voltphase.optics.sampling import Limit, enforce
+from voltphase.optics.sampling import enforce
 from voltphase.optics.stack import Stack
 
 
@@ -59,10 +60,10 @@ class Gap:
         # As a block, not around the method: a warning is the caller's, by as many frames as it always was.
         with standard_torch(), METHODS.trying(method, asked=True, advice="use 'auto' or another method"):
             if check:
-                geometry.check_units()
+                check_gap(wavelength, distance, source.pitch, source.extent, target.extent)
             try:
                 gap = cls(geometry, *find_method(method, geometry), engine)
-                limits = gap.limits()
+                limits = gap.method.limits(geometry)
                 if check:
                     error = rough_error(gap.method, geometry) if gap.method.free_space else math.nan
                     checked = limits if math.isnan(error) else (*limits, error_limit(error))
@@ -71,10 +72,6 @@ class Gap:
             except ArithmeticError as error:
                 raise beyond_numbers(geometry) from error
         return gap
-
-    def limits(self) -> tuple[Limit, ...]:
-        """Return what bounds the method here, as figures."""
-        return self.method.limits(self.geometry)
 
     def kernels(self) -> tuple[Kernel, ...]:
         """Return the kernels that the engine can apply, equivalent to each other."""

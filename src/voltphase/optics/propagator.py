@@ -190,7 +190,7 @@ class Propagator(FixedDtype):
             fresnel_number=(geometry.fresnel_number(0), geometry.fresnel_number(1)),
             paraxial_phase_error=geometry.paraxial_phase_error(),
             nyquist_angle=(math.asin(geometry.nyquist_sine(0)), math.asin(geometry.nyquist_sine(1))),
-            limits=self.gap.limits(),
+            limits=self.method.limits(geometry),
             error=rough_error(self.method, geometry, self.dtype),
             errors=candidates(geometry, self.dtype),
         )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from voltphase.optics.grid import Grid
@@ -67,8 +69,9 @@ class CommonGrid:
 
     @property
     def size(self) -> int:
-        """The smallest fast size of a DFT in which a convolution from source to target does not wrap around."""
-        return good_size(self.displacement_count)
+        """The smallest size with no prime factor above 5, fast for a DFT, in which nothing wraps around."""
+        size: Any = next_fast_len(self.displacement_count, real=True)
+        return size
 
     @property
     def mirrored(self) -> bool:
@@ -128,20 +131,3 @@ def common_grids(source: Grid, target: Grid) -> tuple[CommonGrid, CommonGrid] | 
     """Return the points that two planes share, of rows and of columns, or None if an axis has none."""
     rows, columns = common_grid(source, target, 0), common_grid(source, target, 1)
     return None if rows is None or columns is None else (rows, columns)
-
-
-def good_size(n: int) -> int:
-    """Return the smallest size of at least ``n`` with no prime factor above 5, at which an FFT is fast.
-
-    Examples:
-        >>> good_size(127), good_size(399)
-        (128, 400)
-    """
-    while True:
-        rest = n
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return n
-        n += 1

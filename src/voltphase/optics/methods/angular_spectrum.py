@@ -49,7 +49,17 @@ class AngularSpectrum(Method):
             raise GeometryError(f"expected an oversampling of at least 1, but got {self.oversampling}")
 
     def limits(self, geometry: Geometry) -> tuple[Limit, ...]:
-        return (*lit_limits(geometry), waves_limit(*self._counts(geometry)))
+        rows, columns = self._counts(geometry)
+        count = float(rows * columns)
+        summed = Limit(
+            "plane waves that the kernel is summed from",
+            count,
+            MANY_WAVES,
+            TOO_MANY_WAVES,
+            f"planes so small and so close to one axis that {MANY_WAVES:.0e} plane waves or fewer give the kernel",
+            f"{count:.1e} of them",
+        )
+        return (*lit_limits(geometry), summed)
 
     def bound(self, geometry: Geometry) -> float:
         # It is what others are measured by.
@@ -94,26 +104,9 @@ class AngularSpectrum(Method):
         return SpectralParts(*(part.conj().resolve_conj() for part in parts))
 
     def _counts(self, geometry: Geometry) -> tuple[int, int]:
-        rows, columns = (band.count(self._finer) for band in half_bands(geometry))
+        rows, columns = (band.count(self.oversampling or 1.0) for band in half_bands(geometry))
         return rows, columns
 
     def _waves(self, geometry: Geometry) -> tuple[Waves, Waves]:
-        rows, columns = (Waves.of(band, geometry.wavelength, self._finer) for band in half_bands(geometry))
+        rows, columns = (Waves.of(band, geometry.wavelength, self.oversampling or 1.0) for band in half_bands(geometry))
         return rows, columns
-
-    @property
-    def _finer(self) -> float:
-        return 1.0 if self.oversampling is None else self.oversampling
-
-
-def waves_limit(rows: int, columns: int) -> Limit:
-    """Return the limit that the kernel can be summed in reasonable time."""
-    count = float(rows * columns)
-    return Limit(
-        "plane waves that the kernel is summed from",
-        count,
-        MANY_WAVES,
-        TOO_MANY_WAVES,
-        f"planes so small and so close to one axis that {MANY_WAVES:.0e} plane waves or fewer give the kernel",
-        f"{count:.1e} of them",
-    )

@@ -22,10 +22,6 @@ NEGLIGIBLE = TOLERANCE / 10
 def find_method(method: str | Method, geometry: Geometry) -> tuple[Method, str]:
     """Return the method of a name, or the best for a geometry if the name is ``"auto"``, and why it is that.
 
-    Args:
-        method: Name of a method, ``"auto"``, or a method itself.
-        geometry: Planes, wavelength and distance.
-
     Raises:
         ConfigError: if there is no method of that name.
     """

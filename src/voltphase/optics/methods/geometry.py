@@ -10,7 +10,7 @@ from torch import Tensor
 
 from voltphase.core import checks
 from voltphase.core.errors import GeometryError
-from voltphase.core.units import check_gap, require_finite, require_wavelength
+from voltphase.core.units import require_finite, require_wavelength
 from voltphase.optics.grid import Grid
 
 # In metres, checked or not: squares of it in picometres still have all their digits.
@@ -45,17 +45,6 @@ class Geometry:
             raise GeometryError(f"expected a distance in metres of at most {FARTHEST:g}, but got {self.distance:g}")
         object.__setattr__(self, "wavelength", float(self.wavelength))
         object.__setattr__(self, "distance", float(self.distance))
-
-    def check_units(self) -> None:
-        """Refuse a distance no bench has, and warn of lengths that look to be in another unit.
-
-        Raises:
-            GeometryError: if the distance is more than 1000 m.
-
-        Warns:
-            UnitWarning: if pitch or distance is unlikely for the wavelength.
-        """
-        check_gap(self.wavelength, self.distance, self.source.pitch, self.source.extent, self.target.extent)
 
     def displacement(self, axis: int) -> Tensor:
         """Return target minus source coordinates along an axis in metres, ``target x source``, float64."""

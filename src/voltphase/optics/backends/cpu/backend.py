@@ -17,7 +17,7 @@ class CpuBackend(Backend):
         return missing(stack, options.engine)
 
     def cost(self, stack: Stack, options: Options) -> float:
-        return make_plan(stack, options.engine).cost
+        return make_plan(stack, options.engine).work.nanoseconds
 
     @with_standard_torch
     def compile(self, stack: Stack, options: Options) -> Executor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from torch import Tensor
@@ -70,7 +70,3 @@ class FieldLayout:
         for axis, n in ((-1, columns), (-2, rows)):
             fields = join_halves(fields, axis, n) if self.even_odd else fields[0]
         return fields.mT if self.transposed else fields
-
-    def with_shape(self, shape: tuple[int, int]) -> FieldLayout:
-        """Return the same order for a plane of another shape."""
-        return replace(self, shape=shape)

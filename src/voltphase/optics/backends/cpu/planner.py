@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import torch
@@ -36,14 +36,9 @@ class Plan:
     even_odd: bool = False
 
     @property
-    def cost(self) -> float:
-        """The estimated nanoseconds per image, forward and backward, on one core."""
-        return self.work.nanoseconds
-
-    @property
     def work(self) -> Work:
         """The work per image, forward and backward."""
-        there = [self._work_of(gap) for gap in self.gaps]
+        there = [self.work_of(gap) for gap in self.gaps]
         # The transpose of the first gap is needed for gradients of images alone.
         return sum((*there, *there[1:]), Work())
 
@@ -52,11 +47,8 @@ class Plan:
         """What applies the kernel of each gap: ``"matrix"``, ``"fft"``, or both."""
         return tuple(" + ".join(dict.fromkeys(map(self._engine, gap.parts))) for gap in self.gaps)
 
-    def cost_of(self, kernel: Kernel) -> float:
-        """Return the estimated nanoseconds per field of one kernel, which its transpose costs too."""
-        return self._work_of(kernel).nanoseconds
-
-    def _work_of(self, kernel: Kernel) -> Work:
+    def work_of(self, kernel: Kernel) -> Work:
+        """Return the work per field of one kernel, which its transpose takes too."""
         return sum(map(self._work, kernel.parts), Work())
 
     def _engine(self, kernel: Kernel) -> str:
@@ -82,7 +74,10 @@ class Plan:
 
 def make_plan(stack: Stack, engine: Engine) -> Plan:
     """Return the plan that is estimated to cost least, for a stack of which :func:`missing` misses nothing."""
-    gaps = tuple(min(_applicable(gap, engine), key=Plan(()).cost_of) for gap in stack.gaps)
+    plain = Plan(())
+    gaps = tuple(
+        min(_applicable(gap, engine), key=lambda kernel: plain.work_of(kernel).nanoseconds) for gap in stack.gaps
+    )
     parts = [part for gap in gaps for part in gap.parts]
     separable = [part for part in parts if isinstance(part, Separable)]
     # Transforms want natural order.
@@ -92,9 +87,12 @@ def make_plan(stack: Stack, engine: Engine) -> Plan:
     matrices = Plan(gaps, even_odd=even_odd)
     transforms = Plan(gaps, frozenset(part for part in separable if _has_transforms(part)))
     if engine == "auto":
-        plain = Plan(gaps)
-        cheaper = {part for part in transforms.by_transforms if transforms.cost_of(part) < plain.cost_of(part)}
-        return min(matrices, Plan(gaps, frozenset(cheaper)), key=lambda plan: plan.cost)
+        cheaper = frozenset(
+            part
+            for part in transforms.by_transforms
+            if transforms.work_of(part).nanoseconds < plain.work_of(part).nanoseconds
+        )
+        return min(matrices, Plan(gaps, cheaper), key=lambda plan: plan.work.nanoseconds)
     return matrices if engine == "matrix" else transforms
 
 
@@ -139,7 +137,7 @@ def _build(kernel: Kernel, source: FieldLayout, by_transforms: bool, dtype: torc
     axes = (kernel.columns, kernel.rows) if source.transposed else (kernel.rows, kernel.columns)
     kind = EvenOddMatrixMap if source.even_odd else MatrixMap
     rows, columns = ((_blocks(axis) if source.even_odd else axis.matrix).to(dtype) for axis in axes)
-    return kind(rows, columns, source, source.with_shape(kernel.target_shape))
+    return kind(rows, columns, source, replace(source, shape=kernel.target_shape))
 
 
 def _applicable(gap: Sequence[Kernel], engine: Engine) -> list[Kernel]:
