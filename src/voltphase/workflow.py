@@ -12,12 +12,12 @@ from rich.console import Console
 
 from voltphase import deployment, training
 from voltphase.config import Config, load_config
+from voltphase.core.advice import once
 from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path
-from voltphase.data import ImageDataset, Pair, dataset_of
+from voltphase.data import Data, ImageDataset, Images, dataset_of, given_datasets
 from voltphase.deployment.targets import Target
 from voltphase.network.donn import DONN
-from voltphase.training.batches import Data, given_datasets
 from voltphase.training.loop import EpochMetrics
 
 
@@ -50,6 +50,7 @@ class TrainedRun:
         return iter((self.model, self.config, self.summary))
 
 
+@once()
 def train(
     config: Config | str | Path,
     *,
@@ -93,7 +94,7 @@ def train(
     return load_run(out, None if given is None else given[1])
 
 
-def load_run(path: str | Path, test_set: ImageDataset | Pair | None = None) -> TrainedRun:
+def load_run(path: str | Path, test_set: Images | None = None) -> TrainedRun:
     """Return the run in a run folder.
 
     Args:
@@ -115,7 +116,7 @@ def deploy(
     out: str | PathLike[str],
     *,
     target: str | Target = "slm-image",
-    test_set: ImageDataset | Pair | None = None,
+    test_set: Images | None = None,
 ) -> Path:
     """Write the maps of the devices of a design, with all that is needed to rebuild and verify the system.
 

@@ -190,7 +190,7 @@ CALLS: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
     "model": (devices.model, {"name": "printed", "levels": 4, "wavelength": 633e-9}),
     "ImageDataset": (
         ImageDataset,
-        {"images": IMAGES, "labels": torch.tensor([0, 1]), "name": "two", "classes": ("a", "b")},
+        {"images": IMAGES, "targets": torch.tensor([0, 1]), "name": "two", "classes": ("a", "b")},
     ),
     "ImageDataset.take": (DATASET.take, {"count": 1}),
     "ImageBatches": (ImageBatches, {"dataset": DATASET, "batch_size": 1, "seed": 0}),

@@ -296,7 +296,7 @@ def test_a_home_folder_that_is_not_there_is_one_sentence() -> None:
 
 
 def test_unknown_names_and_splits_are_answered_with_the_known_ones() -> None:
-    with pytest.raises(DataError, match="out of digits, mnist, fashion-mnist, but got 'cifar'"):
+    with pytest.raises(DataError, match="out of arrays, digits, mnist, fashion-mnist, folder, but got 'cifar'"):
         load("cifar", "train")
     with pytest.raises(DataError, match="'train' or 'test', but got 'validation'"):
         load("digits", "validation")
@@ -352,8 +352,16 @@ def test_take_shares_the_first_images(small: ImageDataset) -> None:
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (IMAGES.float(), LABELS.long(), "uint8 tensor, but got shape (3, 2, 4) of float32"),
-        (IMAGES[0], LABELS.long(), "count x rows x columns uint8 tensor, but got shape (2, 4)"),
+        (
+            IMAGES.float(),
+            LABELS.long(),
+            "from 0 to 1, but got 0 to 7 in image 0: give grey values from 0 to 255 as uint8",
+        ),
+        (
+            IMAGES[0],
+            LABELS.long(),
+            "uint16 or real numbers from 0 to 1, but got shape (2, 4)",
+        ),
         (IMAGES, LABELS, "1-D int64 tensor, but got shape (3,) of uint8"),
         (IMAGES, LABELS.long()[:2], "but got 3 images and 2 labels"),
         (IMAGES[:0], LABELS.long()[:0], "but got none"),

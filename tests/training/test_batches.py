@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from voltphase.core.errors import DataError
-from voltphase.data import ImageDataset
-from voltphase.training.batches import ImageBatches, given_datasets
+from voltphase.data import ImageDataset, given_datasets
+from voltphase.training.batches import ImageBatches
 
 
 def numbered(count: int) -> ImageDataset:

@@ -48,8 +48,8 @@ RunArgument = Annotated[
     typer.Argument(metavar="RUN", help="The folder of a finished training run.", show_default=False, parser=given_path),
 ]
 _DATA = (
-    "Folder with MNIST/raw and FashionMNIST/raw (torchvision's layout). Default: VOLTPHASE_DATA, else "
-    "~/.cache/voltphase; what is missing is downloaded there."
+    "Folder with MNIST/raw and the like (torchvision's layout; default: VOLTPHASE_DATA, else ~/.cache/voltphase), "
+    "where what is missing is downloaded; or with your own arrays or pictures (default: the current folder)."
 )
 DataDirOption = Annotated[Path | None, path_option("--data-dir", help=_DATA)]
 _SET = (

@@ -50,7 +50,8 @@ class DataConfig(Settings):
 
     Attributes:
         name: Name of the data set.
-        dir: Folder that holds it in torchvision's layout; without it ``VOLTPHASE_DATA``, else the user's cache.
+        dir: Folder that holds it in torchvision's layout, without it ``VOLTPHASE_DATA``, else the user's cache; or the
+            one that files of your own are named from, without it the current one.
         train_limit: Number of training images to use, the first ones; null for all.
         test_limit: Number of test images to use, the first ones; null for all.
     """

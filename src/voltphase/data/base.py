@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path
@@ -16,6 +16,10 @@ from voltphase.data.dataset import ImageDataset
 
 ENVIRONMENT_VARIABLE: Final = "VOLTPHASE_DATA"
 SPLITS: Final = ("train", "test")
+#: Part of images in one piece that is held out to test with.
+TEST_SHARE: Final = 0.2
+#: What is done with colours.
+Colour = Literal["refuse", "grey"]
 
 
 class DataSource(Protocol):
@@ -43,7 +47,8 @@ def load(name: str, split: str, data_dir: str | PathLike[str] | None = None, dow
     """Load one split of a data set by name.
 
     Args:
-        name: ``digits``, ``mnist``, ``fashion-mnist``, or what another package adds.
+        name: ``digits``, ``mnist``, ``fashion-mnist``, or what another package adds; one that wants settings, such as
+            ``arrays``, is made by its class.
         split: ``train`` or ``test``.
         data_dir: Folder that holds ``MNIST/raw`` and ``FashionMNIST/raw``; see `default_data_dir`.
         download: Whether to fetch files that are not there.
@@ -62,6 +67,11 @@ def load(name: str, split: str, data_dir: str | PathLike[str] | None = None, dow
     kind = DATASETS[name]
     options = {} if data_dir is None else {"dir": str(checked_path(data_dir, DataError))}
     known = inspect.signature(kind).parameters  # digits come with scikit-learn and have no folder
+    if wanted := [key for key, parameter in known.items() if parameter.default is parameter.empty]:
+        raise DataError(
+            f"expected a data set that its name says all of, but {name} wants {', '.join(wanted)}, too: use "
+            f"voltphase.data.{getattr(kind, '__name__', name)}({wanted[0]}=...).load({split!r})"
+        )
     source = kind(**{key: value for key, value in options.items() if key in known})
     return source.load(split, download=download)
 

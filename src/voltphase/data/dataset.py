@@ -1,13 +1,12 @@
-"""Images and labels as two tensors."""
+"""Images and what is wanted of each, as two tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -15,80 +14,90 @@ from torch.utils.data import Dataset
 from voltphase.core import checks
 from voltphase.core.errors import DataError
 
-#: Images with a label each, by themselves.
-Pair = tuple[Tensor | np.ndarray, Tensor | np.ndarray]
-
-# More than anyone tells apart: a label beyond is a mistake, for which no names are made.
-_MOST_CLASSES: Final = 1 << 16
+# ITU-R BT.601, in 65536ths, as Pillow makes grey of colours.
+_LUMA: Final = (19595, 38470, 7471)
 
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Grey images and their labels, kept whole in memory as they are stored: one byte a pixel.
+    """Grey images and what is wanted of each, kept whole in memory as they are stored.
 
-    Indexing gives ``(images, labels)``: one of each for an integer, a batch for a slice, a list or a tensor
+    Indexing gives ``(images, targets)``: one of each for an integer, a batch for a slice, a list or a tensor
     of indices. A ``torch.utils.data.DataLoader`` fetches a whole batch at once when it is told to leave the
     batch alone: ``DataLoader(dataset, batch_size=500, collate_fn=dataset.collate)``.
 
     Args:
-        images: A ``count x rows x columns`` uint8 tensor, or an array.
-        labels: A ``count`` int64 tensor of indices into ``classes``, or an array.
+        images: A ``count x rows x columns`` tensor or array: uint8, whose 255 is amplitude 1, or real numbers from 0 to
+            1. An axis of one colour may stand beside; uint16 is divided by 65535, and boolean images become uint8.
+        targets: A tensor or an array of ``count`` targets: int64 indices into ``classes``, or numbers of any shape if
+            there are no classes.
         name: What the data set is called.
-        classes: The name of each class.
+        classes: The name of each class; none where targets are no labels.
+        notes: Sentences that say how the data set was made, where that is not plain from its name.
 
     Raises:
-        DataError: if the tensors have other shapes or types, are empty, or a label has no class.
+        DataError: if the tensors have other shapes or types, are empty, a pixel is beyond its range, or a label has no
+            class.
     """
 
     images: Tensor
-    labels: Tensor
+    targets: Tensor
     name: str
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", " ".join(str(self.name).split()))
         classes = checks.items(self.classes, f"the names of the classes of {self.name}", error=DataError)
         object.__setattr__(self, "classes", tuple(str(one) for one in classes))
-        for field in ("images", "labels"):
-            object.__setattr__(self, field, checks.array(getattr(self, field), f"the {field}", error=DataError))
-        images, labels = self.images, self.labels
-        if images.numel() == 0:
-            raise DataError(f"expected at least one image in {self.name}, but got none")
-        if images.ndim != 3 or images.dtype != torch.uint8:
-            wanted = f"the images of {self.name} as a count x rows x columns uint8 tensor"
-            raise DataError(f"expected {wanted}, but got {_describe(images)}")
-        if labels.ndim != 1 or labels.dtype != torch.int64:
-            raise DataError(f"expected the labels of {self.name} as a 1-D int64 tensor, but got {_describe(labels)}")
-        if len(images) != len(labels):
+        what = "labels" if self.classes else "targets"
+        images = _grey_levels(checks.array(self.images, "the images", error=DataError), self.name)
+        targets = checks.array(self.targets, f"the {what}", error=DataError)
+        object.__setattr__(self, "images", images)
+        object.__setattr__(self, "targets", targets)
+        if self.classes and (targets.ndim != 1 or targets.dtype != torch.int64):
+            raise DataError(f"expected the labels of {self.name} as a 1-D int64 tensor, but got {_describe(targets)}")
+        if targets.ndim == 0 or len(images) != len(targets):
+            count = 1 if targets.ndim == 0 else len(targets)
             raise DataError(
-                f"expected one label for each image of {self.name}, "
-                f"but got {len(images)} images and {len(labels)} labels"
+                f"expected one {what[:-1]} for each image of {self.name}, but got {len(images)} images and {count} "
+                f"{what}"
             )
-        lowest, highest = int(labels.min()), int(labels.max())
-        if lowest < 0 or highest >= len(self.classes):
-            raise DataError(
-                f"expected the labels of {self.name} between 0 and {max(len(self.classes) - 1, 0)}, "
-                f"but got {lowest if lowest < 0 else highest}"
-            )
+        if self.classes:
+            lowest, highest = int(targets.min()), int(targets.max())
+            if lowest < 0 or highest >= len(self.classes):
+                raise DataError(
+                    f"expected the labels of {self.name} between 0 and {len(self.classes) - 1}, "
+                    f"but got {lowest if lowest < 0 else highest}"
+                )
+        elif not targets.is_complex() and not bool(targets.isfinite().all()):
+            bad = int((~targets.reshape(len(targets), -1).isfinite()).any(1).nonzero()[0])
+            raise DataError(f"expected finite targets in {self.name}, but that of image {bad} is not: correct it")
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.targets)
 
     def __repr__(self) -> str:
         rows, columns = self.image_shape
-        return f"ImageDataset({self.name!r}, {len(self)} images of {rows} x {columns}, {len(self.classes)} classes)"
+        wanted = f"{len(self.classes)} classes" if self.classes else f"targets of {_describe(self.targets)}"
+        return f"ImageDataset({self.name!r}, {len(self)} images of {rows} x {columns}, {wanted})"
 
     def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
-        return self.images[index], self.labels[index]
+        return self.images[index], self.targets[index]
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return the batch ``(images, labels)`` of a list of indices, as a ``DataLoader`` asks for it."""
+        """Return the batch ``(images, targets)`` of a list of indices, as a ``DataLoader`` asks for it."""
         return self[torch.as_tensor(indices)]
 
     @staticmethod
     def collate(batch: Any) -> tuple[Tensor, Tensor]:
         """Leave a batch as it was fetched: the ``collate_fn`` of a ``DataLoader`` over this data set."""
         return batch
+
+    @property
+    def labels(self) -> Tensor:
+        """The targets, of images that have a class each."""
+        return self.targets
 
     @property
     def image_shape(self) -> tuple[int, int]:
@@ -103,40 +112,86 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         """
         if not (isinstance(count, Integral) and not isinstance(count, bool) and 1 <= count <= len(self)):
             raise DataError(f"expected between 1 and {len(self)} images of {self.name}, but got {checks.shown(count)}")
-        return ImageDataset(self.images[:count], self.labels[:count], self.name, self.classes)
+        return self.select(slice(int(count)))
+
+    def select(self, index: slice | Tensor, *notes: str) -> ImageDataset:
+        """Return the data set of some of the images, with more notes on it."""
+        images, targets = self[index]
+        return replace(self, images=images, targets=targets, notes=(*self.notes, *notes))
 
 
-def dataset_of(data: object, classes: Sequence[str] = ()) -> ImageDataset:
-    """Return a data set as it is, or one of images with their labels.
+def grey(images: object) -> Tensor:
+    """Return colour images as grey ones, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), of the type they are of.
 
     Args:
-        data: Data set, or ``(images, labels)``.
-        classes: Names of the classes of ``(images, labels)``; the numbers up to the largest label by default.
+        images: A ``count x rows x columns x 3`` tensor or array, or ``count x 3 x rows x columns`` as torch has them.
 
     Raises:
-        DataError: if it is neither, or images and labels do not fit.
+        DataError: if there is no axis of three colours.
 
     Examples:
-        >>> dataset_of((np.zeros((2, 4, 4), np.uint8), [0, 1]))
-        ImageDataset('given images', 2 images of 4 x 4, 2 classes)
+        >>> grey(torch.tensor([[[[255, 255, 255], [255, 0, 0]]]], dtype=torch.uint8))
+        tensor([[[255,  76]]], dtype=torch.uint8)
     """
-    if isinstance(data, ImageDataset):
-        return data
-    both = checks.items(data, wanted := "a data set, or (images, labels)", error=DataError)
-    if len(both) != 2:
-        raise DataError(f"expected {wanted}, but got {len(both)} things")
-    images, labels = (
-        checks.array(part, what, error=DataError) for part, what in zip(both, ("images", "labels"), strict=True)
-    )
-    if not (labels.is_floating_point() or labels.is_complex()):
-        labels = labels.long()
-        highest = int(labels.max()) if labels.numel() else -1
-        if highest >= _MOST_CLASSES:
+    given = checks.array(images, "colour images", error=DataError)
+    axis = next((axis for axis in (-1, -3) if given.ndim >= 3 and given.shape[axis] == len(_LUMA)), None)
+    if axis is None:
+        raise DataError(f"expected colour images of count x rows x columns x 3, but got {_describe(given)}")
+    real = given.is_floating_point()
+    wide = given.dtype if real else torch.int32 if given.dtype == torch.uint8 else torch.int64
+    total = torch.zeros((), dtype=wide)
+    for part, weight in zip(given.unbind(axis), _LUMA, strict=True):
+        total = total + part.to(wide) * weight
+    return total / 65536 if real else ((total + 32768) >> 16).to(given.dtype)
+
+
+def held_out(targets: Tensor, share: float, seed: int, *, by_class: bool = True) -> Tensor:
+    """Return a mask of the images to hold out: a share of each class, drawn in turn, at least one where there are two.
+
+    Args:
+        targets: Labels, or targets of which all are drawn from alike.
+        share: Part to hold out.
+        seed: Seed of the draw.
+        by_class: Whether targets are labels.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.zeros(len(targets), dtype=torch.bool)
+    groups = [targets == label for label in targets.unique()] if by_class else [torch.ones_like(chosen)]
+    for group in groups:
+        members = group.nonzero().squeeze(1)
+        shuffled = members[torch.randperm(len(members), generator=generator)]
+        chosen[shuffled[: max(round(share * len(members)), int(len(members) > 1))]] = True
+    return chosen
+
+
+def _grey_levels(images: Tensor, name: str) -> Tensor:
+    """Return images as they are stored, once their range is known and held."""
+    if images.numel() == 0:
+        raise DataError(f"expected at least one image in {name}, but got none")
+    if images.ndim == 4 and 1 in (images.shape[1], images.shape[3]):
+        images = images.squeeze(1 if images.shape[1] == 1 else 3)
+    if images.dtype == torch.bool:
+        images = images.to(torch.uint8) * 255
+    if images.dtype == torch.uint16:
+        images = images.to(torch.float32) / 65535
+    if images.ndim != 3 or not (images.dtype == torch.uint8 or images.is_floating_point()):
+        colours = images.ndim == 4 and 3 in (images.shape[1], images.shape[3])
+        advice = "make them grey with voltphase.data.grey" if colours else "give grey values as uint8"
+        raise DataError(
+            f"expected the images of {name} as a count x rows x columns tensor of uint8 (255 is amplitude 1), uint16 "
+            f"or real numbers from 0 to 1, but got {_describe(images)}: {advice}"
+        )
+    if images.is_floating_point():
+        low, high = images.flatten(1).aminmax(dim=1)
+        wrong = ~((low >= 0) & (high <= 1))
+        if bool(wrong.any()):
+            bad = int(wrong.nonzero()[0])
+            values = "a value that is not a number" if low[bad].isnan() else f"{low[bad]:g} to {high[bad]:g}"
             raise DataError(
-                f"expected labels that count classes from 0, at most {_MOST_CLASSES} of them, but got {highest}"
+                f"expected real images of {name} to be amplitudes from 0 to 1, but got {values} in image {bad}: give "
+                "grey values from 0 to 255 as uint8, and undo what normalizes to another range"
             )
-        classes = classes or tuple(map(str, range(highest + 1)))
-    return ImageDataset(images, labels, "given images", tuple(classes))
+    return images
 
 
 def _describe(tensor: Tensor) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from voltphase.data.base import DATASETS
-from voltphase.data.dataset import ImageDataset
+from voltphase.data.dataset import ImageDataset, held_out
 
 # One digit in five is held out, drawn once for each class: another share or seed is another data set, whose
 # accuracies cannot be compared.
@@ -27,11 +27,6 @@ class Digits:
         values, targets = load_digits(return_X_y=True)
         scaled = np.rint(np.asarray(values).reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
         labels = torch.as_tensor(np.asarray(targets), dtype=torch.int64)
-        generator = torch.Generator().manual_seed(_SPLIT_SEED)
-        held_out = torch.zeros(len(labels), dtype=torch.bool)
-        for label in range(10):
-            members = (labels == label).nonzero().squeeze(1)
-            shuffled = members[torch.randperm(len(members), generator=generator)]
-            held_out[shuffled[: round(_TEST_SHARE * len(members))]] = True
-        chosen = held_out if split == "test" else ~held_out
+        test = held_out(labels, _TEST_SHARE, _SPLIT_SEED)
+        chosen = test if split == "test" else ~test
         return ImageDataset(torch.from_numpy(scaled)[chosen], labels[chosen], "digits", tuple("0123456789"))

@@ -42,7 +42,7 @@ from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, all_outputs, 
 
 if TYPE_CHECKING:
     from voltphase.codesign import CodesignLayer
-    from voltphase.data import ImageDataset, Pair
+    from voltphase.data import ImageDataset, Images
     from voltphase.network.donn import DONN
 
 REFERENCE_NAME: Final = "expected-logits.npy"
@@ -58,7 +58,7 @@ def deploy(
     model: DONN,
     out: str | PathLike[str],
     *,
-    dataset: ImageDataset | Pair | None = None,
+    dataset: Images | None = None,
     split: str = "test",
     expected: float | None = None,
     target: str | Target = "slm-image",
@@ -133,7 +133,7 @@ def deploy_run(
     out: str | PathLike[str],
     *,
     data_dir: str | PathLike[str] | None = None,
-    dataset: ImageDataset | Pair | None = None,
+    dataset: Images | None = None,
     target: str | Target = "slm-image",
 ) -> Path:
     """Deploy the model of a run folder, with the test set and the accuracy of that run.
@@ -169,11 +169,11 @@ def deploy_run(
     return deploy(model, out, dataset=dataset, expected=expected, target=target, rebuilt_from=rebuilt)
 
 
-def given_dataset(dataset: ImageDataset | Pair | None, classes: list[str]) -> ImageDataset | None:
+def given_dataset(dataset: Images | None, classes: list[str]) -> ImageDataset | None:
     """Return a data set that the user has given, perhaps as images and labels of these classes."""
     if dataset is None or hasattr(dataset, "image_shape"):
         return cast("ImageDataset | None", dataset)
-    from voltphase.training.batches import dataset_of
+    from voltphase.training.evaluation import dataset_of
 
     return dataset_of(dataset, classes)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -113,10 +113,10 @@ def named_data(section: dict[str, Any]) -> dict[str, Any]:
     """Return what of ``data:`` in a configuration says which images: not where they lie, nor how many are used.
 
     Args:
-        section: The whole section, as it is written to JSON.
+        section: The whole section, as it is written to JSON; of a path in it the last part is kept.
     """
-    paths = {"/", "\\"}
-    return {key: value for key, value in section.items() if key not in _PLACES and paths.isdisjoint(str(value))}
+    named = {key: PureWindowsPath(value).name if isinstance(value, str) else value for key, value in section.items()}
+    return {key: value for key, value in named.items() if key not in _PLACES and {"/", "\\"}.isdisjoint(str(value))}
 
 
 def _without_places(settings: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from voltphase.deployment.folder import read_file
 from voltphase.deployment.manifest import Manifest, ReferenceRecord, data_digest
 
 if TYPE_CHECKING:
-    from voltphase.data import ImageDataset, Pair
+    from voltphase.data import ImageDataset, Images
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class VerifyResult(Comparison):
 
 def verify(
     folder: str | PathLike[str],
-    dataset: ImageDataset | Pair | None = None,
+    dataset: Images | None = None,
     *,
     data_dir: str | PathLike[str] | None = None,
 ) -> VerifyResult:

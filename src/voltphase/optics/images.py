@@ -28,8 +28,8 @@ def checked_images(images: object, shape: tuple[int, int], device: torch.device,
     Raises:
         ConfigError: if they are no numbers, numbers whose range is not known, or on another device.
         GeometryError: if they are of another shape.
-        DataError: if a real number among them is not finite, or too large for an amplitude. On a GPU, which would have
-            to be waited for, nobody looks.
+        DataError: if a real number among them is not finite, negative, or too large for an amplitude. On a GPU, which
+            would have to be waited for, nobody looks.
 
     Warns:
         UnitWarning: if real numbers seem to be in another unit.
@@ -55,7 +55,7 @@ def checked_images(images: object, shape: tuple[int, int], device: torch.device,
             f"images.to({str(device)!r}), or move the network"
         )
     if given.is_floating_point() and given.device.type == "cpu" and given.numel() and not checks.transforming():
-        _check_range(given.detach())
+        _check_range(given.detach(), signed=fields)
     return given
 
 
@@ -77,13 +77,18 @@ def require_batch(images: Tensor) -> None:
         )
 
 
-def _check_range(images: Tensor) -> None:
+def _check_range(images: Tensor, *, signed: bool) -> None:
     low, high = (float(end) for end in torch.aminmax(images))
     largest = max(-low, high)
     if not (math.isfinite(low) and largest <= _BRIGHTEST):
         raise DataError(
             f"expected images with amplitudes of about 1, but got values from {low:g} to {high:g}: look for what is "
             "not a number, and divide by the largest value"
+        )
+    if low < 0 and not signed:
+        raise DataError(
+            f"expected images as amplitudes from 0 on, but got values down to {low:g}, light of the opposite phase: "
+            "undo what subtracts a mean, or add an offset"
         )
     if largest > _BRIGHT:
         advise(

@@ -10,7 +10,7 @@ from annotated_types import Gt, Len
 from torch import Tensor
 
 from voltphase.core import checks
-from voltphase.core.errors import ConfigError, GeometryError
+from voltphase.core.errors import ConfigError, DataError, GeometryError
 from voltphase.tasks.base import TASKS, Metric, Task
 from voltphase.tasks.losses import CALIBRATED_LOGIT, LOSSES, LossName
 from voltphase.tasks.region_readout import Measure, RegionReadout, checked_scale
@@ -94,6 +94,11 @@ class Classification(Task):
         return outputs.argmax(-1)
 
     def check_data(self, name: str, classes: Sequence[str], targets: Tensor) -> None:
+        if not classes:
+            raise DataError(
+                f"expected a label for each image, a whole number that counts classes from 0, for the task "
+                f"classification, but {name} has targets of {' x '.join(map(str, targets.shape))} {targets.dtype}"
+            )
         count, each = (2 * len(classes), "two") if self.differential else (len(classes), "one")
         if not isinstance(self.regions, str) and len(self.regions) != count:
             raise ConfigError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from voltphase.config import Config, DeviceConfig
 from voltphase.core.advice import once
 from voltphase.core.errors import ConfigError, DataError, DeviceError
-from voltphase.data import ImageDataset
+from voltphase.data import SPLITS, ImageDataset, check_together
 from voltphase.devices import MODELS, Device, DevicePanel, model
 from voltphase.devices import load as load_device
 from voltphase.network.donn import DONN
@@ -105,24 +105,37 @@ def build_datasets(config: Config, data_dir: str | Path | None = None) -> tuple[
         data_dir: Folder of the data; overrides the configuration's.
 
     Raises:
-        DataError: if they are missing and cannot be had, are damaged, or are fewer than asked for.
+        DataError: if they are missing and cannot be had, are damaged, are fewer than asked for, or do not fit together.
         ConfigError: if the task does not fit the data, such as a list of regions the classes.
     """
-    return build_dataset(config, "train", data_dir), build_dataset(config, "test", data_dir)
+    whole = [_loaded(config, split, data_dir) for split in SPLITS]
+    check_together(whole[0], whole[1])
+    train, test = (_limited(config, split, dataset) for split, dataset in zip(SPLITS, whole, strict=True))
+    return train, test
 
 
 def build_dataset(
     config: Config, split: str, data_dir: str | PathLike[str] | None = None, *, download: bool = True
 ) -> ImageDataset:
     """Return one split, ``train`` or ``test``, of the data set, downloaded if it may be; see `build_datasets`."""
+    return _limited(config, split, _loaded(config, split, data_dir, download=download))
+
+
+def _loaded(
+    config: Config, split: str, data_dir: str | PathLike[str] | None = None, *, download: bool = True
+) -> ImageDataset:
     data = config.data if data_dir is None else config.data.model_copy(update={"dir": str(data_dir)})
     dataset = data.build().load(split, download=download)
-    limit = data.train_limit if split == "train" else data.test_limit
-    config.task.build().check_data(data.name, dataset.classes, dataset.labels)
+    config.task.build().check_data(data.name, dataset.classes, dataset.targets)
+    return dataset
+
+
+def _limited(config: Config, split: str, dataset: ImageDataset) -> ImageDataset:
+    limit = config.data.train_limit if split == "train" else config.data.test_limit
     if limit is not None and limit > len(dataset):
         raise DataError(
-            f"expected data.{split}_limit to be at most {len(dataset)}, or null for all images of {data.name}, but got "
-            f"{limit}"
+            f"expected data.{split}_limit to be at most {len(dataset)}, or null for all images of "
+            f"{config.data.name}, but got {limit}"
         )
     return dataset if limit is None else dataset.take(limit)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from voltphase.data import ImageDataset, Pair, dataset_of
+from voltphase.data import Images, dataset_of
 from voltphase.network.donn import DONN
 from voltphase.tasks import Metric, Task, all_outputs
 
@@ -41,18 +41,18 @@ class Evaluation:
         return {metric.column(split): metric.of(self.outputs, self.targets) for metric in self.task.metrics}
 
 
-def evaluate(model: DONN, dataset: ImageDataset | Pair, batch_size: int = 250) -> Evaluation:
+def evaluate(model: DONN, dataset: Images, batch_size: int = 250) -> Evaluation:
     """Return what the deployed states answer to the images of a data set.
 
     The network is used in evaluation mode, and left in the mode it was in.
 
     Args:
         model: Trained network.
-        dataset: Images, and what is wanted of each: a data set, or ``(images, labels)``.
+        dataset: Images, and what is wanted of each: a data set, or ``(images, targets)``.
         batch_size: Number of images to take at a time; a matter of memory only.
     """
     dataset = dataset_of(dataset)
-    return Evaluation(model.task, all_outputs(model, dataset.images, batch_size), dataset.labels.cpu())
+    return Evaluation(model.task, all_outputs(model, dataset.images, batch_size), dataset.targets.cpu())
 
 
 class Tally:

@@ -18,12 +18,12 @@ from voltphase.core.advice import once
 from voltphase.core.dtypes import readable_precision
 from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
 from voltphase.core.files import write_json
-from voltphase.data import ImageDataset
+from voltphase.data import Data, ImageDataset, given_datasets
 from voltphase.devices import Device
 from voltphase.network.donn import DONN
 from voltphase.tasks import readout_of
 from voltphase.training import provenance
-from voltphase.training.batches import Data, ImageBatches, given_datasets
+from voltphase.training.batches import ImageBatches
 from voltphase.training.build import as_started, build_datasets, build_devices, build_model
 from voltphase.training.checkpoint import Checkpoints, read_checkpoint
 from voltphase.training.device_notes import note_devices, show_choice
@@ -53,8 +53,9 @@ def train(
     Args:
         config: What to train and how.
         out: Path of the run folder; see :class:`RunFolder` for its files.
-        data: Images in place of the configuration's data set: ``(images, labels)`` or a data set, of which a fifth,
-            drawn by the seed, is held out as test images; or two data sets to train and to test with.
+        data: Images in place of the configuration's data set: ``(images, targets)`` or a data set, of torch too, of
+            which a fifth, drawn by the seed, is held out as test images; or two of these to train and to test with, as
+            a pair or as ``{"train": ..., "test": ...}``.
         resume: Continue an interrupted run from its last whole epoch, to the result it would have had. A run that is
             finished already is left as it is, if its devices are those of ``config``.
         overwrite: Replace a run that is there.
@@ -93,10 +94,8 @@ def train(
     accelerator = _accelerator(config)
     size = config.optics.sizes[-1]
     readout_of(config.task.build(), (size, size))  # regions that do not fit are found before data are downloaded
-    train_set, test_set = build_datasets(config) if data is None else given_datasets(data, config.seed)
+    train_set, test_set = _datasets(config, data)
     model = build_model(config, devices, train_set.image_shape)
-    if data is not None:
-        model.task.check_data(train_set.name, train_set.classes, train_set.labels)
     batch_size = config.training.batch_size
     check_training(model, train_set.images, batch_size, on_gpu=accelerator == "gpu")
 
@@ -113,7 +112,8 @@ def train(
     with folder.writing(config, resume=resume, overwrite=overwrite), cpu_threads(config.training.threads):
         if console is not None:
             show_choice(made_of, console)
-            console.print(model.explain().summary, markup=False, highlight=False, soft_wrap=True)
+            for line in (*_data_notes(train_set, test_set), model.explain().summary):
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
         device = _fit(module, Recorder(folder, console, watch), accelerator, checkpoint)
         model.to(device)  # Lightning takes it back to the CPU when it is done
         summary = _summary(config, module, (train_set, test_set), devices, notes)
@@ -152,6 +152,18 @@ def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
     restore(model, stored.parameters, folder.model_file)
     folder.check_settings(config, summary)
     return model.eval(), config, summary
+
+
+def _datasets(config: Config, data: Data | None) -> tuple[ImageDataset, ImageDataset]:
+    if data is None:
+        return build_datasets(config)
+    train_set, test_set = given_datasets(data, config.seed)
+    config.task.build().check_data(train_set.name, train_set.classes, train_set.targets)
+    return train_set, test_set
+
+
+def _data_notes(*datasets: ImageDataset) -> list[str]:
+    return list(dict.fromkeys(note for dataset in datasets for note in dataset.notes))
 
 
 def _fit(
@@ -256,6 +268,7 @@ def _summary(
         "train_images": len(train_set),
         "test_images": len(test_set),
         "data": train_set.name,
+        **({"data_notes": about_data} if (about_data := _data_notes(train_set, test_set)) else {}),
         "devices": [_about(*one) for one in zip(devices, model.layers, notes, strict=True)],
         **model.readout.figures(),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),

@@ -1,0 +1,78 @@
+"""Arrays of images and targets in files of numpy."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import numpy as np
+from annotated_types import Ge
+from numpy.typing import NDArray
+
+from voltphase.core.errors import DataError
+from voltphase.core.files import checked_path, read_errors
+from voltphase.core.limits import require_memory
+from voltphase.data.base import DATASETS, TEST_SHARE, Colour
+from voltphase.data.dataset import ImageDataset, grey, held_out
+from voltphase.data.given import dataset_of
+
+_KEYS: Final = ("images", "targets")
+
+
+@DATASETS.register("arrays")
+@dataclass(frozen=True)
+class Arrays:
+    """Your own arrays: files of ``numpy.savez`` that hold ``images`` and ``targets``.
+
+    Images are ``count x rows x columns`` of uint8 (255 is amplitude 1), uint16 (65535 is) or real numbers from 0 to 1.
+
+    Args:
+        train: File with what to train on.
+        test: File with what to test with; without it a fifth of ``train`` is held out, a fifth of each class.
+        colour: Whether images with an axis of three colours are refused, or made ``grey``.
+        split_seed: Seed of the draw of what is held out.
+        dir: Folder that the files are named from; the current one if null.
+    """
+
+    train: str
+    test: str | None = None
+    colour: Colour = "refuse"
+    split_seed: Annotated[int, Ge(0)] = 0
+    dir: str | None = None
+
+    def load(self, split: str, *, download: bool = True) -> ImageDataset:
+        name = self.test if split == "test" and self.test is not None else self.train
+        path = checked_path(Path(self.dir or ".").expanduser() / Path(name).expanduser(), DataError)
+        images, targets = _read(path)
+        known = dataset_of((grey(images) if self.colour == "grey" and images.ndim == 4 else images, targets))
+        whole = ImageDataset(known.images, known.targets, Path(self.train).name, known.classes)
+        if self.test is not None:
+            return whole
+        test = held_out(whole.targets, TEST_SHARE, self.split_seed, by_class=bool(whole.classes))
+        note = (
+            f"{int(test.sum())} of the {len(whole)} images in {path.name} are held out to test with, drawn by "
+            f"data.split_seed {self.split_seed}: there is no data.test"
+        )
+        return whole.select(test if split == "test" else ~test, note)
+
+
+def _read(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    wanted = f"expected {path} to hold arrays called images and targets, as numpy.savez writes them"
+    with read_errors(path, DataError), path.open("rb") as stream:
+        try:
+            with zipfile.ZipFile(stream) as archive:
+                sizes = {Path(entry.filename).stem: entry.file_size for entry in archive.infolist()}
+            if missing := [key for key in _KEYS if key not in sizes]:
+                raise DataError(
+                    f"{wanted}, but it has no {' and no '.join(missing)}, only {', '.join(sizes) or 'nothing'}"
+                )
+            needed = 2.0 * sum(sizes[key] for key in _KEYS)
+            require_memory(needed, f"reading {path}", DataError, "free memory, or give fewer images")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as content:
+                images, targets = (content[key] for key in _KEYS)
+        except (zipfile.BadZipFile, ValueError, EOFError, KeyError) as error:
+            raise DataError(f"{wanted}, but it cannot be read so ({' '.join(str(error).split()):.100})") from error
+    return images, targets

@@ -1,0 +1,214 @@
+"""Data as they are at hand in Python: arrays, tensors, data sets of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from voltphase.core import checks
+from voltphase.core.advice import advise
+from voltphase.core.errors import DataError, VoltphaseWarning
+from voltphase.data.dataset import ImageDataset
+
+#: Images with a target each, by themselves.
+Pair = tuple[Tensor | np.ndarray, Tensor | np.ndarray | Sequence[Any]]
+#: Images in one piece: a data set, ``(images, targets)``, or a data set of torch that can be indexed.
+Images = ImageDataset | Pair | Dataset[Any]
+#: What can be trained on: images of which some are held out, or those to train and to test with.
+Data = Images | tuple[Images, Images] | Mapping[str, Images]
+
+# More than anyone tells apart: a label beyond is a mistake, for which no names are made.
+_MOST_CLASSES: Final = 1 << 16
+_SPLITS: Final = ("train", "test")
+_HELD_OUT: Final = 5
+_WANTED: Final = "a data set, or (images, targets)"
+# Pieces that are read before it is shown how many there are to come.
+_MANY: Final = 5000
+_SHOWN: Final = 5
+
+
+class DataWarning(VoltphaseWarning):
+    """Data that can be learned, but look as if something were missing."""
+
+
+def dataset_of(data: object, classes: Sequence[str] = ()) -> ImageDataset:
+    """Return a data set as it is, or one of images with their targets.
+
+    Args:
+        data: Data set; ``(images, targets)``; or a data set of torch that can be indexed, which is read once, item by
+            item.
+        classes: Names of the classes; by default those that a data set of torch has, or the numbers up to the largest
+            label. Targets that are no whole numbers are no labels and have no classes.
+
+    Raises:
+        DataError: if it is neither, or images and targets do not fit.
+
+    Examples:
+        >>> dataset_of((np.zeros((2, 4, 4), np.uint8), [0, 1]))
+        ImageDataset('given images', 2 images of 4 x 4, 2 classes)
+    """
+    if isinstance(data, ImageDataset):
+        return data
+    name = "given images"
+    if isinstance(data, Dataset):
+        known = getattr(data, "classes", ())
+        classes = classes or (tuple(map(str, known)) if isinstance(known, list | tuple) else ())
+        name, data = type(data).__name__, _read(data)
+    both = checks.items(data, _WANTED, error=DataError)
+    if len(both) != 2:
+        raise DataError(f"expected {_WANTED}, but got {len(both)} things")
+    if isinstance(both[0], list | tuple) and all(hasattr(one, "shape") and hasattr(one, "dtype") for one in both[0]):
+        _require_alike(both[0], "image")
+    images, targets = (
+        checks.array(part, what, error=DataError) for part, what in zip(both, ("images", "targets"), strict=True)
+    )
+    if targets.is_floating_point() or targets.is_complex() or targets.ndim != 1:
+        return ImageDataset(images, targets, name)
+    targets = targets.long()
+    highest = int(targets.max()) if targets.numel() else -1
+    if highest >= _MOST_CLASSES:
+        raise DataError(
+            f"expected labels that count classes from 0, at most {_MOST_CLASSES} of them, but got {highest}"
+        )
+    return ImageDataset(images, targets, name, tuple(classes) or tuple(map(str, range(max(highest + 1, 1)))))
+
+
+def given_datasets(data: Data, seed: int) -> tuple[ImageDataset, ImageDataset]:
+    """Return data sets to train and to test with, of images given in Python.
+
+    Of images in one piece a fifth is held out to test with, drawn by the seed.
+
+    Args:
+        data: A data set, ``(images, targets)`` or a data set of torch; or two of these to train and to test with, as a
+            pair or as ``{"train": ..., "test": ...}``.
+        seed: Seed of the draw.
+
+    Raises:
+        DataError: if the data are of another kind, too few, or what is to be tested with does not fit what is trained
+            on.
+
+    Warns:
+        DataWarning: if a class is missing from what is to be tested with.
+    """
+    if (parts := _two_parts(data)) is not None:
+        train, test = (dataset_of(part) for part in parts)
+        if train.name == test.name == "given images" and train.classes and test.classes:
+            # Named by their labels, of which either may lack the last.
+            classes = max(train.classes, test.classes, key=len)
+            train, test = (one if one.classes == classes else replace(one, classes=classes) for one in (train, test))
+        check_together(train, test)
+        return train, test
+    whole = dataset_of(data)
+    if len(whole) < 2:
+        raise DataError(f"expected at least two images, of which some are held out to test with, but got {len(whole)}")
+    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed), device="cpu")
+    count = -(-len(whole) // _HELD_OUT)
+    note = f"of {len(whole)} images of {whole.name} {count}, drawn by the seed {seed}, are held out to test with"
+    train, test = (whole.select(chosen.sort().values, note) for chosen in (order[count:], order[:count]))
+    check_together(train, test)
+    return train, test
+
+
+def check_together(train: ImageDataset, test: ImageDataset) -> None:
+    """Refuse images to test with that differ from those to train on in size, classes or kind of target.
+
+    Raises:
+        DataError: if they do.
+
+    Warns:
+        DataWarning: if a class has no image to test or to train with.
+    """
+    kinds = [(one.image_shape, one.classes, one.targets.shape[1:]) for one in (train, test)]
+    what = ("images of {0[0]} x {0[1]}", "the classes {0}", "targets of shape {0}")
+    for words, wanted, got in zip(what, *kinds, strict=True):
+        if wanted != got:
+            raise DataError(
+                f"expected the test images of {test.name} to be as those to train on, {words.format(wanted)}, but got "
+                f"{words.format(got)}"
+            )
+    for one, purpose in ((test, "test"), (train, "train")) if train.classes else ():
+        missing = sorted(set(range(len(one.classes))) - set(one.targets.unique().tolist()))
+        if missing:
+            names = ", ".join(one.classes[label] for label in missing[:_SHOWN])
+            more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+            advise(
+                f"{one.name} has no image to {purpose} with of the class {names}{more}: accuracies say nothing of it",
+                DataWarning,
+            )
+
+
+def _two_parts(data: object) -> tuple[object, object] | None:
+    if isinstance(data, Mapping):
+        if set(data) != set(_SPLITS):
+            raise DataError(f"expected the data under the keys train and test, but got {', '.join(map(str, data))}")
+        return data["train"], data["test"]
+    if not (isinstance(data, tuple | list) and len(data) == 2):
+        return None
+    first = data[0]
+    nested = isinstance(first, tuple) and len(first) == 2 and getattr(first[0], "ndim", 0) >= 3
+    return (data[0], data[1]) if nested or isinstance(first, Dataset) else None
+
+
+def _read(data: Dataset[Any]) -> tuple[Tensor, Tensor]:
+    """Return all images and all targets of a data set of torch, fetched one by one."""
+    if not isinstance(data, Sized):
+        raise DataError(
+            f"expected a data set of torch with a length that can be indexed, but got {checks.shown(data)}: read its "
+            "images and give them as (images, targets)"
+        )
+    images: list[Tensor] = []
+    targets: list[Tensor] = []
+    with reading(len(data), f"images of {type(data).__name__}") as step:
+        for index in range(len(data)):
+            item = data[index]
+            if not (isinstance(item, tuple | list) and len(item) == 2):
+                raise DataError(
+                    f"expected (image, target) as item {index} of the data set, but got {checks.shown(item)}"
+                )
+            for part, found, what in zip(item, (images, targets), ("image", "target"), strict=True):
+                found.append(checks.array(part, f"{what} {index}", error=DataError))
+            step()
+    if not images:
+        raise DataError("expected at least one image in the data set, but got none")
+    _require_alike(images, "image")
+    _require_alike(targets, "target")
+    return torch.stack(images), torch.stack(targets)
+
+
+def _require_alike(found: Sequence[Any], what: str) -> None:
+    for index, one in enumerate(found):
+        if (one.shape, one.dtype) != (found[0].shape, found[0].dtype):
+            kinds = [f"{' x '.join(map(str, each.shape))} {each.dtype}" for each in (found[0], one)]
+            raise DataError(
+                f"expected every {what} to be as the first, {kinds[0]}, but {what} {index} is {kinds[1]}: bring them "
+                "to one size and type"
+            )
+
+
+@contextmanager
+def reading(count: int, what: str) -> Iterator[Any]:
+    """Show, where there are many pieces and standard error is a terminal, how many have been read.
+
+    Yields:
+        A function to be called after each piece.
+    """
+    if count < _MANY:
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(f"reading {count} {what}", markup=False, highlight=False, soft_wrap=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(f"reading {what}", total=count)
+        yield lambda: progress.advance(task)

@@ -1,0 +1,88 @@
+"""Images of one's own all the way, from a file and from Python: the examples, on fewer and for less long."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import voltphase as vp
+from voltphase.cli import app
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture(scope="module")
+def example() -> dict[str, Any]:
+    return runpy.run_path(str(EXAMPLES / "own_data.py"))
+
+
+@pytest.fixture(scope="module")
+def shapes(example: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shapes")
+    example["write"](folder, 140, 70)
+    return folder
+
+
+def call(*words: str | Path) -> str:
+    result = CliRunner().invoke(app, [str(word) for word in words], terminal_width=80)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_the_example_in_python_trains_deploys_and_verifies(
+    example: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example["main"](tmp_path, train=280, test=70, epochs=2)
+    words = capsys.readouterr().out.split()
+    assert words[1] == words[3]
+    assert float(words[1]) > 0.5  # a seventh by chance
+
+
+@pytest.mark.parametrize("name", ["own-arrays", "image-folder"])
+def test_the_examples_in_files_train_report_deploy_and_verify(name: str, shapes: Path, tmp_path: Path) -> None:
+    run, bench, quick = tmp_path / "run", tmp_path / "bench", ("--set", "training.epochs=1")
+    call("train", EXAMPLES / f"{name}.yaml", "--data-dir", shapes, "--out", run, *quick)
+    call("report", run)
+    call("deploy", run, "--out", bench)
+    verdict = call("verify", bench, "--data-dir", shapes)
+    assert "70 of 70 predictions equal" in verdict
+    assert verdict.endswith("passed\n")
+    assert str(shapes) not in (bench / "manifest.json").read_text()
+
+
+def test_both_files_describe_the_same_system() -> None:
+    one, other = (vp.config.load_config(EXAMPLES / f"{name}.yaml") for name in ("own-arrays", "image-folder"))
+    assert one.model_copy(update={"data": other.data}) == other
+
+
+def test_what_is_held_out_is_said_and_kept(shapes: Path, tmp_path: Path) -> None:
+    held = ("--set", "data.test=null", "--set", "training.epochs=1", "--set", f"data.train={shapes / 'train.npz'}")
+    said = call("train", EXAMPLES / "own-arrays.yaml", "--out", tmp_path / "run", *held)
+    note = (
+        "28 of the 140 images in train.npz are held out to test with, drawn by data.split_seed 0: there is no data.test"
+    )
+    assert note in said
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (summary["data_notes"], summary["train_images"], summary["test_images"]) == ([note], 112, 28)
+    folder = vp.deploy(tmp_path / "run", tmp_path / "bench")
+    settings = json.loads((folder / "manifest.json").read_text())["reference"]["data_settings"]
+    assert settings["train"] == "train.npz"
+    assert vp.verify(folder, data_dir=shapes).images == 28
+
+
+def test_bad_data_end_with_a_sentence_before_training_begins(shapes: Path, tmp_path: Path) -> None:
+    words = ("train", str(EXAMPLES / "own-arrays.yaml"), "--out", str(tmp_path / "run"))
+    result = CliRunner().invoke(app, [*words, "--data-dir", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "error: cannot read" in result.output
+    result = CliRunner().invoke(
+        app, [*words, "--data-dir", str(shapes), "--set", "task.regions=paper", "--set", "data.train=null"]
+    )
+    assert result.exit_code == 2
+    assert "expected data.train to be" in result.output
+    assert not (tmp_path / "run").exists()
