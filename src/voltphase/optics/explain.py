@@ -75,21 +75,13 @@ class Explanation:
 
 @dataclass(frozen=True)
 class RunExplanation:
-    """What a network really runs on, and why.
+    """What a network really runs on, and why."""
 
-    Args:
-        backend: Name of the back end.
-        reason: Why it is that one, with the costs that were compared.
-        precision: Precision of fields and of matrix products.
-        engines: What applies the kernel of each gap: ``"matrix"``, ``"fft"``, or both.
-        gaps: What each gap is: method and distance.
-    """
-
-    backend: str
-    reason: str
-    precision: str
-    engines: tuple[str, ...]
-    gaps: tuple[str, ...]
+    backend: str  # its name
+    reason: str  # why it is that one, with the costs that were compared
+    precision: str  # of fields and of matrix products
+    engines: tuple[str, ...]  # what applies the kernel of each gap: "matrix", "fft", or both
+    gaps: tuple[str, ...]  # what each gap is: method and distance
 
     @classmethod
     def of(cls, backend: str, reason: str, executor: Executor, paths: Sequence[Path]) -> RunExplanation:

@@ -28,19 +28,12 @@ from voltphase.optics.stack import Stack
 
 @dataclass(frozen=True)
 class Gap:
-    """Free space between two planes, with the method that is right for it, before any array is made.
-
-    Args:
-        geometry: Planes, wavelength and distance.
-        method: Mathematics of the propagation.
-        reason: Why it is that method.
-        engine: What is to apply the kernel, ``"auto"`` for the cheapest.
-    """
+    """Free space between two planes, with the method that is right for it, before any array is made."""
 
     geometry: Geometry
     method: Method
-    reason: str
-    engine: Engine
+    reason: str  # why it is that method
+    engine: Engine  # what is to apply the kernel, "auto" for the cheapest
 
     @classmethod
     def between(

@@ -25,22 +25,14 @@ class CommonGrid:
     """One axis of the points that two planes share.
 
     Source sample j sits on point ``j * source_stride``, target sample i on ``i * target_stride``.
-
-    Args:
-        step: Distance between points in metres.
-        first: Distance from the first source sample to the first target sample in metres.
-        sources: Number of source samples.
-        source_stride: Points from one source sample to the next.
-        targets: Number of target samples.
-        target_stride: Points from one target sample to the next.
     """
 
-    step: float
-    first: float
+    step: float  # distance between points in metres
+    first: float  # distance from the first source sample to the first target sample in metres
     sources: int
-    source_stride: int
+    source_stride: int  # points from one source sample to the next
     targets: int
-    target_stride: int
+    target_stride: int  # points from one target sample to the next
 
     @property
     def source_span(self) -> int:

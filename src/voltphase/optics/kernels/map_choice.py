@@ -42,21 +42,13 @@ POINTS_IN_CACHE = 65_536
 
 @dataclass(frozen=True)
 class Cost:
-    """The work of applying a map to one field.
+    """The work of applying a map to one field."""
 
-    Args:
-        multiplications: Number of complex multiply-adds in matrix products.
-        butterflies: Points times log2 of the size, summed over the Fourier transforms.
-        points: Number of points read and written outside of these.
-        far: Number of points of transforms beyond those the cache holds.
-        calls: Number of operations started.
-    """
-
-    multiplications: float = 0.0
-    butterflies: float = 0.0
-    points: float = 0.0
-    far: float = 0.0
-    calls: int = 0
+    multiplications: float = 0.0  # complex multiply-adds in matrix products
+    butterflies: float = 0.0  # points times log2 of the size, summed over the Fourier transforms
+    points: float = 0.0  # points read and written outside of these
+    far: float = 0.0  # points of transforms beyond those the cache holds
+    calls: int = 0  # operations started
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(*map(operator.add, astuple(self), astuple(other)))
@@ -79,19 +71,12 @@ class Cost:
 
 
 class Way(NamedTuple):
-    """One way to apply a kernel.
+    """One way to apply a kernel."""
 
-    Attributes:
-        name: The engine: ``"matrix"``, ``"fft"``, both for a composition of such parts, or nothing for a mere factor.
-        note: Sizes, in words.
-        cost: What it costs.
-        build: Makes the map, of a complex type.
-    """
-
-    name: str
-    note: str
+    name: str  # the engine: "matrix", "fft", both for a composition of such parts, or nothing for a mere factor
+    note: str  # sizes, in words
     cost: Cost
-    build: Callable[[torch.dtype], LinearMap]
+    build: Callable[[torch.dtype], LinearMap]  # makes the map, of a complex type
 
     def __str__(self) -> str:
         milliseconds, megaflops = self.cost.nanoseconds / 1e6, self.cost.megaflops

@@ -20,19 +20,13 @@ PER_BUTTERFLY_2D = 0.65
 
 @dataclass(frozen=True)
 class Work:
-    """The work of applying a map to one field, there or back.
+    """The work of applying a map to one field, there or back."""
 
-    Args:
-        multiplications: Complex multiply-adds in matrix products.
-        numbers: Numbers of fields that are modulated, combined and summed up between products.
-        butterflies: Numbers times log2 of the length, summed over the Fourier transforms that have an inverse.
-        butterflies_2d: Number of those in two-dimensional convolutions.
-    """
-
-    multiplications: float = 0.0
-    numbers: float = 0.0
+    multiplications: float = 0.0  # complex multiply-adds in matrix products
+    numbers: float = 0.0  # of fields that are modulated, combined and summed up between products
+    # Numbers times log2 of the length, summed over the Fourier transforms that have an inverse.
     butterflies: float = 0.0
-    butterflies_2d: float = 0.0
+    butterflies_2d: float = 0.0  # those in two-dimensional convolutions
 
     def __add__(self, other: Work) -> Work:
         return Work(*map(operator.add, astuple(self), astuple(other)))

@@ -43,13 +43,11 @@ class SeparableConvolution(PackedMap):
         target_shape: tuple[int, int],
         places: Sequence[Tensor | None],
     ) -> None:
-        super().__init__()
-        self.source = source
-        self.target = FieldLayout(target_shape, transposed=not source.transposed)
-        names = ("rows", "columns", "rows_in", "columns_in", "rows_out", "columns_out")
-        for name, array in zip(names, (rows, columns, *places), strict=True):
-            self.register_buffer(name, array, persistent=False)
-        self.scratch = max(self.source.rows * len(columns), self.target.rows * len(rows))
+        target = FieldLayout(target_shape, transposed=not source.transposed)
+        names = ("rows_in", "columns_in", "rows_out", "columns_out")
+        arrays = dict(zip(names, places, strict=True))
+        scratch = max(source.rows * len(columns), target.rows * len(rows))
+        super().__init__(source, target, scratch, rows=rows, columns=columns, **arrays)
 
     def inlet(self, work: Tensor, batch: int) -> Tensor:
         if self.columns_in is not None:
@@ -95,11 +93,9 @@ class Convolution2d(PackedMap):
     transfer: Tensor
 
     def __init__(self, transfer: Tensor, source: FieldLayout, target_shape: tuple[int, int]) -> None:
-        super().__init__()
-        self.source, self.target = source, replace(source, shape=target_shape)
-        self.register_buffer("transfer", transfer, persistent=False)
         columns, rows = transfer.shape
-        self.scratch = columns * max(rows, source.rows)
+        target = replace(source, shape=target_shape)
+        super().__init__(source, target, columns * max(rows, source.rows), transfer=transfer)
 
     def inlet(self, work: Tensor, batch: int) -> Tensor:
         return _padded(work[0], self.source.rows, batch, len(self.transfer))[None, None, ..., : self.source.columns]

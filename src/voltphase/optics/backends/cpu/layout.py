@@ -16,17 +16,12 @@ class FieldLayout:
     """Fields of a plane as halves of columns x halves of rows x rows x batch x columns.
 
     With the batch between rows and columns, the products along either axis are one large matrix product.
-
-    Args:
-        shape: (rows, columns) of the plane.
-        even_odd: Whether both axes are held in halves, see :mod:`voltphase.optics.kernels.even_odd`; otherwise each
-            axis counts as one half, in natural order.
-        transposed: Whether the rows in memory are the plane's columns.
     """
 
-    shape: tuple[int, int]
+    shape: tuple[int, int]  # (rows, columns) of the plane
+    # Whether both axes are held in halves, see kernels.even_odd; else each is one half, in natural order.
     even_odd: bool = False
-    transposed: bool = False
+    transposed: bool = False  # whether the rows in memory are the plane's columns
 
     @cached_property
     def halves(self) -> int:

@@ -21,10 +21,7 @@ class MatrixMap(PackedMap):
     columns: Tensor
 
     def __init__(self, rows: Tensor, columns: Tensor, source: FieldLayout, target: FieldLayout) -> None:
-        super().__init__()
-        self.source, self.target = source, target
-        self.register_buffer("rows", rows, persistent=False)
-        self.register_buffer("columns", columns.mT.contiguous(), persistent=False)
+        super().__init__(source, target, 0, rows=rows, columns=columns.mT.contiguous())
         _, self.columns_first = products(rows.numel(), columns.numel(), source, target)
         self.scratch = max(source.numel, target.numel, math.prod(self._between(1)))
 

@@ -24,18 +24,18 @@ class PackedMap(nn.Module, ABC):
     What it does to a micro-batch is a list of calls on fixed views of a workspace, two flat complex buffers of at least
     ``scratch`` numbers for each field. To make views between large products takes ten times as long as beforehand, one
     right after the other: at 64 x 64 that is a tenth of a training step.
-
-    Attributes:
-        source: Layout of the fields it takes.
-        target: Layout of the fields it gives.
-        scratch: Complex numbers it needs in each buffer of the workspace for each field.
-        micro_batch: Complex numbers in each buffer at which it is fastest on a CPU.
     """
 
-    source: FieldLayout
-    target: FieldLayout
-    scratch: int
-    micro_batch: int = MICRO_BATCH["cpu"]
+    source: FieldLayout  # layout of the fields it takes
+    target: FieldLayout  # layout of the fields it gives
+    scratch: int  # complex numbers it needs in each buffer of the workspace for each field
+    micro_batch: int = MICRO_BATCH["cpu"]  # complex numbers in each buffer at which it is fastest on a CPU
+
+    def __init__(self, source: FieldLayout, target: FieldLayout, scratch: int, **arrays: Tensor | None) -> None:
+        super().__init__()
+        self.source, self.target, self.scratch = source, target, scratch
+        for name, array in arrays.items():
+            self.register_buffer(name, array, persistent=False)
 
     def inlet(self, work: Tensor, batch: int) -> Tensor:
         """Return the part of a workspace into which to write packed fields before the steps are called."""
@@ -59,10 +59,7 @@ class DiagonalMap(PackedMap):
     factor: Tensor
 
     def __init__(self, factor: Tensor, layout: FieldLayout, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.source = self.target = layout
-        self.scratch = layout.numel
-        self.register_buffer("factor", layout.pack(factor[None]).to(dtype).contiguous(), persistent=False)
+        super().__init__(layout, layout, layout.numel, factor=layout.pack(factor[None]).to(dtype).contiguous())
 
     def steps(self, work: Tensor, out: Tensor) -> list[Step]:
         return [partial(torch.mul, self.inlet(work, out.shape[3]), self.factor, out=out)]
@@ -75,10 +72,8 @@ class Composition(PackedMap):
     """Two maps, one straight after the other."""
 
     def __init__(self, first: PackedMap, second: PackedMap) -> None:
-        super().__init__()
+        super().__init__(first.source, second.target, max(first.scratch, second.scratch))
         self.first, self.second = first, second
-        self.source, self.target = first.source, second.target
-        self.scratch = max(first.scratch, second.scratch)
         self.micro_batch = min(first.micro_batch, second.micro_batch)
 
     def inlet(self, work: Tensor, batch: int) -> Tensor:

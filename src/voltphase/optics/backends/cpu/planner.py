@@ -23,17 +23,12 @@ from voltphase.optics.stack import Stack
 
 @dataclass(frozen=True)
 class Plan:
-    """How the kernel of each gap is applied.
+    """How the kernel of each gap is applied."""
 
-    Args:
-        gaps: The kernels from each plane to the next.
-        by_transforms: Separable kernels that Fourier transforms apply instead of matrix products.
-        even_odd: Whether fields are held in halves.
-    """
-
-    gaps: tuple[Kernel, ...]
+    gaps: tuple[Kernel, ...]  # the kernels from each plane to the next
+    # Separable kernels that Fourier transforms apply instead of matrix products.
     by_transforms: frozenset[Kernel] = frozenset()
-    even_odd: bool = False
+    even_odd: bool = False  # whether fields are held in halves
 
     @property
     def work(self) -> Work:

@@ -44,24 +44,18 @@ class HalfBand:
     """The plane waves of one axis from the axis to the edge of the band, and what is asked of them.
 
     Lengths are in wavelengths, so that spatial frequencies are sines.
-
-    Args:
-        edge: Sine at the edge of the band, wavelength / (2 pitch); light beyond 1 is evanescent.
-        other: The steepest sine of the waves of the other axis.
-        reach: The largest displacement along this axis.
-        distance: From plane to plane, zero or above.
     """
 
-    edge: float
-    other: float
-    reach: float
-    distance: float
+    edge: float  # sine at the edge of the band, wavelength / (2 pitch); light beyond 1 is evanescent
+    other: float  # the steepest sine of the waves of the other axis
+    reach: float  # the largest displacement along this axis
+    distance: float  # from plane to plane, zero or above
 
     @classmethod
     def pair(
         cls, edges: tuple[float, float], reaches: tuple[float, float], distance: float
     ) -> tuple[HalfBand, HalfBand]:
-        """Return those of rows and of columns, from what is asked of each; see the arguments of the class."""
+        """Return those of rows and of columns, from what is asked of each; see the fields of the class."""
         rows, columns = (
             cls(edge, other, reach, distance) for edge, other, reach in zip(edges, edges[::-1], reaches, strict=True)
         )
