@@ -25,7 +25,7 @@ from benchmarks.floor import floor_calls
 from voltphase.core import buffers
 from voltphase.devices import DeviceStates
 from voltphase.optics.backends.base import Engine
-from voltphase.optics.backends.cpu.executor import CpuExecutor
+from voltphase.optics.backends.cpu.backend import CpuExecutor
 
 WAVELENGTH, PITCH, DISTANCE, CLASSES, IMAGE = 532e-9, 36e-6, 0.30, 10, 28
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import torch
 
-from voltphase.optics.backends.cpu.executor import CpuExecutor
+from voltphase.optics.backends.cpu.backend import CpuExecutor
 from voltphase.optics.backends.cpu.fourier import SeparableConvolution
 from voltphase.optics.backends.cpu.matrices import MatrixMap
 from voltphase.optics.backends.cpu.packed_map import PackedMap

@@ -54,7 +54,7 @@ def test_tf32_rounds_in_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(tf32)
         return nullcontext()
 
-    monkeypatch.setattr("voltphase.optics.backends.cpu.executor.matrix_products", record)
+    monkeypatch.setattr("voltphase.optics.backends.cpu.backend.matrix_products", record)
     config = load_config("digits", ["optics.size=16", "optics.precision=tf32"])
     model = build_model(config, build_devices(config), (8, 8))
     images = torch.rand(2, 8, 8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import torch
@@ -22,18 +22,13 @@ Maker = Callable[[], Tensor]
 class Axis(ABC):
     """One axis of a separable kernel: a matrix of target samples x source samples.
 
-    Args:
-        mirrored: Whether the matrix is the same turned by half a turn (centrosymmetric), which keeps even light even
-            and odd light odd: on sums and differences of mirrored samples it is two matrices of half the size.
-
-    Attributes:
-        targets: Number of target samples.
-        sources: Number of source samples.
+    One that is mirrored keeps even light even and odd light odd: on sums and differences of mirrored samples it is two
+    matrices of half the size.
     """
 
-    mirrored: bool
-    targets: int = field(init=False)
-    sources: int = field(init=False)
+    mirrored: bool  # whether it is the same turned by half a turn (centrosymmetric)
+    targets: int = field(init=False)  # number of target samples
+    sources: int = field(init=False)  # number of source samples
 
     @cached_property
     @with_standard_torch
@@ -70,17 +65,11 @@ class Toeplitz(Axis):
 
     Where both strides of the points are 1, the matrix has constant diagonals (Toeplitz); with other strides it is a
     part of such a matrix. Either way Fourier transforms can apply it.
-
-    Args:
-        mirrored: See :class:`Axis`.
-        points: Points of both planes.
-        make: Makes the values at ``points.displacements()``.
-        kept: Which of the points' target samples are the axis's; all if None.
     """
 
-    points: CommonGrid
-    make: Maker
-    kept: Selection | None = None
+    points: CommonGrid  # of both planes
+    make: Maker  # makes the values at ``points.displacements()``
+    kept: Selection | None = None  # which of the points' target samples are the axis's; all if None
 
     def __post_init__(self) -> None:
         targets = self.points.targets if self.kept is None else self.kept.targets
@@ -106,12 +95,13 @@ class Toeplitz(Axis):
         if self.kept is not None or not isinstance(following, Selection) or not following.chosen:
             return super().then(following)
         # Only to the points from the first to the last: transforms of a smaller size lead there.
-        first, last = min(following.chosen), max(following.chosen)
-        points = self.points.with_targets(first, last - first + 1)
-        make = partial(_part, self, first * self.points.target_stride, points.displacement_count)
-        kept = Selection.of([index - first for index in following.chosen], points.targets)
+        first, count = min(following.chosen), max(following.chosen) - min(following.chosen) + 1
+        skipped = first * self.points.target_stride
+        points = replace(self.points, first=self.points.first + skipped * self.points.step, targets=count)
+        make = partial(_part, self, skipped, points.displacement_count)
+        kept = Selection.of([index - first for index in following.chosen], count)
         mirrored = self.mirrored and following.mirrored
-        return Toeplitz(mirrored, points, make, None if kept.chosen == tuple(range(points.targets)) else kept)
+        return Toeplitz(mirrored, points, make, None if kept.chosen == tuple(range(count)) else kept)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -79,10 +79,6 @@ class CommonGrid:
         """Return which of :meth:`displacements` lies between which samples, ``targets x sources``, int64."""
         target, source = torch.arange(self.target_span), torch.arange(self.source_span)
         return target[self.target_points, None] - source[self.source_points] + self.source_span - 1
-
-    def with_targets(self, first: int, count: int) -> CommonGrid:
-        """Return the points of ``count`` of the targets, from the one of index ``first`` on."""
-        return replace(self, first=self.first + first * self.target_stride * self.step, targets=count)
 
     def to_dft_order(self, kernel: Tensor, dim: int) -> Tensor:
         """Return a kernel over :meth:`displacements` along ``dim``, padded to :attr:`size`, displacement 0 first."""
