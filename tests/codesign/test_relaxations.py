@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from voltphase.codesign import GumbelSoftmax, Mix, ReinMax, Relaxation, Softmax, StateTable
+from voltphase.codesign import RELAXATIONS, GumbelSoftmax, Mix, ReinMax, Relaxation, Softmax, StateTable
 from voltphase.core.errors import ConfigError
 
 LEVELS = 5
@@ -47,6 +47,19 @@ def test_a_soft_gradient_is_exact(relaxation: Relaxation) -> None:
 def test_a_cold_mix_is_a_state(relaxation: Relaxation) -> None:
     cold = modulate(relaxation, scores(), temperature=1e-4)
     assert (cold[..., None] - STATES).abs().amin(-1).max() < 1e-12
+
+
+@pytest.mark.parametrize("name", RELAXATIONS)
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_temperature_may_be_held_by_a_tensor(name: str, hard: bool) -> None:
+    relaxation = RELAXATIONS[name](**({"hard": hard} if name in ("proximity", "softmax", "gumbel-softmax") else {}))
+    design = relaxation.initial(TABLE, SHAPE[1:], torch.Generator().manual_seed(1)).requires_grad_()
+    found = []
+    for temperature in (0.7, torch.tensor(0.7, dtype=torch.float64)):
+        made = relaxation.modulation(design, TABLE, temperature, torch.Generator().manual_seed(2))
+        found += [made, *torch.autograd.grad(made.abs().sum() + made.real.sum(), design)]
+    for by_number, by_tensor in zip(found[:2], found[2:], strict=True):
+        torch.testing.assert_close(by_tensor, by_number, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("relaxation", HARD, ids=repr)

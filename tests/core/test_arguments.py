@@ -287,7 +287,7 @@ def test_random_arguments_are_errors_of_ours(where: tuple[str, str], value: Any)
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name.endswith(("temperature", "Schedule"))])
 @pytest.mark.parametrize(
-    "wrong", [0, 0.0, -1, math.nan, math.inf, -math.inf, True, "1", None, torch.tensor(1.0), [1.0], 1e-30, 1e30, 1j]
+    "wrong", [0, 0.0, -1, math.nan, math.inf, -math.inf, True, "1", None, torch.tensor([1.0]), [1.0], 1e-30, 1e30, 1j]
 )
 def test_no_relaxation_and_no_schedule_takes_a_temperature_that_is_none(name: str, wrong: Any) -> None:
     function, arguments = CALLS[name]

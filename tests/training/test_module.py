@@ -11,7 +11,9 @@ from voltphase.config import Config
 from voltphase.core.errors import TrainingError
 from voltphase.training.batches import ImageBatches
 from voltphase.training.build import build_datasets, build_devices, build_model
+from voltphase.training.evaluation import Tally
 from voltphase.training.loop import TrainingModule
+from voltphase.training.steps import TrainingStep, make_optimizer
 
 Make = Callable[..., Config]
 
@@ -81,10 +83,12 @@ def test_a_single_step_is_taken_at_the_last_temperature(tiny: Make):
 
 
 def test_every_layer_gets_the_temperature(tiny: Make):
-    module = module_for(tiny())
-    batch = next(iter(module.train_dataloader()))
-    module.on_train_batch_start(batch, 0)
-    assert {layer.temperature for layer in module.model.layers} == {10.0}
+    config = tiny()
+    module = module_for(config)
+    step = TrainingStep(module.model.train(), make_optimizer(module.model, config.training), Tally(()))
+    step(*next(iter(module.train_dataloader())), 7.5)
+    assert {layer.temperature for layer in module.model.layers} == {7.5}
+    assert not step.recorded  # on a CPU
 
 
 def test_an_epoch_whose_last_step_spoilt_a_parameter_has_diverged(tiny: Make):

@@ -50,14 +50,14 @@ def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], pytest.MonkeyP
     """Presses Ctrl-C in the middle of the step with the given number."""
 
     def at(step: int) -> pytest.MonkeyPatch:
-        whole = TrainingModule.training_step
+        whole = TrainingModule.temperature
 
-        def broken(self: TrainingModule, batch: Any, batch_idx: int) -> torch.Tensor:
-            if self.global_step == step:
+        def broken(self: TrainingModule, done: int) -> float:
+            if done == step:
                 raise KeyboardInterrupt
-            return whole(self, batch, batch_idx)
+            return whole(self, done)
 
-        monkeypatch.setattr(TrainingModule, "training_step", broken)
+        monkeypatch.setattr(TrainingModule, "temperature", broken)
         return monkeypatch
 
     return at
@@ -238,7 +238,7 @@ def test_away_from_a_terminal_progress_is_a_line_an_epoch(tmp_path: Path, tiny: 
 
 
 def test_on_a_terminal_there_is_a_bar(tmp_path: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("voltphase.training.progress._REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr("voltphase.training.loop.REFRESH_SECONDS", 0.0)
     monkeypatch.setenv("TERM", "xterm")  # whatever the tests run in: a dumb terminal gets no bar
     text = StringIO()
     console = Console(file=text, width=120, force_terminal=True, color_system=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,19 @@ from voltphase.devices import Device
 # A gain is far from 1 in the paper already, at 90; amplitudes of a whole network are checked where it is made.
 FACTORS = (1e-6, 1e6)
 _WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class DrawInputs:
+    """What a draw takes beside the design, where a recorded step finds it again with other values.
+
+    Attributes:
+        temperature: A real tensor without axes, where the design is.
+        generator: Random generator there.
+    """
+
+    temperature: Tensor
+    generator: torch.Generator
 
 
 class CodesignLayer(FixedDtype):
@@ -46,6 +60,8 @@ class CodesignLayer(FixedDtype):
         temperature: How soft the choice of states is in training, 1 at first.
         gain: The factor on the amplitude in emulation.
         amplitude_grad_scale: The factor on the amplitude's part of the gradient.
+        draw_inputs: In training, what takes the place of the temperature and of a new generator seeded by
+            :meth:`next_draw`, which then is for whoever set it to call; None, as it is at first, for these.
 
     Raises:
         ConfigError: if an argument is of another type, the gain or the scale of the amplitude's gradient is not from
@@ -101,6 +117,7 @@ class CodesignLayer(FixedDtype):
         self.temperature = 1.0
         self.seed = checks.seed(seed)
         self.draws = 0
+        self.draw_inputs: DrawInputs | None = None
         self.pixels = Pixels(device, shape, dtype)
         generator = torch.Generator().manual_seed(self._stream(0))
         self.design = nn.Parameter(self.pixels.initial(self.relaxation, generator))
@@ -171,17 +188,25 @@ class CodesignLayer(FixedDtype):
     @uncompiled
     def modulation(self) -> Tensor:
         """Return the complex ``rows x columns`` map the light is multiplied by, gain included."""
-        if self.training:
-            self.draws += 1
         with exact_products(self.design.device):
             if self.training or not self.relaxation.discrete:
-                generator = torch.Generator(self.design.device).manual_seed(self._stream(self.draws))
-                modulation = self.pixels.modulation(self.relaxation, self.design, self.temperature, generator)
+                modulation = self.pixels.modulation(self.relaxation, self.design, *self._drawn_with())
                 if self.amplitude_grad_scale != 1.0 and modulation.requires_grad:
                     modulation.register_hook(_amplitude_scaler(modulation.detach(), self.amplitude_grad_scale))
             else:
                 modulation = self.states_at(self.levels())
             return modulation if self.gain == 1.0 else self.gain * modulation
+
+    def next_draw(self) -> int:
+        """Count a draw, and return the seed of its generator."""
+        self.draws += 1
+        return self._stream(self.draws)
+
+    def _drawn_with(self) -> tuple[float | Tensor, torch.Generator]:
+        if self.training and self.draw_inputs is not None:
+            return self.draw_inputs.temperature, self.draw_inputs.generator
+        seed = self.next_draw() if self.training else self._stream(self.draws)
+        return self.temperature, torch.Generator(self.design.device).manual_seed(seed)
 
     def forward(self, field: Tensor) -> Tensor:
         """Modulate a complex ``... x rows x columns`` field.

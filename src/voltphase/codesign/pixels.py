@@ -74,7 +74,7 @@ class Pixels(nn.Module):
         )
 
     def modulation(
-        self, relaxation: Relaxation, design: Tensor, temperature: float, generator: torch.Generator
+        self, relaxation: Relaxation, design: Tensor, temperature: float | Tensor, generator: torch.Generator
     ) -> Tensor:
         """Return the differentiable modulation, complex ``rows x columns``; see :meth:`Relaxation.modulation`."""
         fixed = self.values[-1, 0]

@@ -100,6 +100,14 @@ def temperature(value: object, what: str = "a temperature") -> float:
     return positive(value, what, TEMPERATURES)
 
 
+def softness(value: object) -> float | Tensor:
+    """Return a temperature as a relaxation takes it: a number, or a real tensor without axes, which nobody looks into.
+
+    A recorded step of training finds another temperature in such a tensor each time; to look would make a GPU wait.
+    """
+    return value if isinstance(value, Tensor) and value.ndim == 0 and value.is_floating_point() else temperature(value)
+
+
 def whole(
     value: object,
     what: str,

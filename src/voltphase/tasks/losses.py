@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, mse_loss, one_hot
+from torch.nn.functional import cross_entropy, mse_loss
 
 from voltphase.tasks.base import Loss
 
@@ -20,7 +20,9 @@ def softmax_mse(logits: Tensor, labels: Tensor) -> Tensor:
         logits: Logits, a ``batch x classes`` tensor.
         labels: Right classes, an int64 tensor of ``batch``.
     """
-    return mse_loss(torch.softmax(logits, dim=1), one_hot(labels, logits.shape[1]).to(logits.dtype))
+    # Not by torch's one_hot, which reads the labels to look at them.
+    wanted = torch.zeros_like(logits).scatter_(1, labels[:, None], 1.0)
+    return mse_loss(torch.softmax(logits, dim=1), wanted)
 
 
 # Where training starts best, by the test accuracy after 5 epochs of MNIST (64 x 64, 8 states). The paper's recipe at

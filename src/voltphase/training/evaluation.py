@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from voltphase.core import checks
 from voltphase.data import Images, dataset_of
 from voltphase.network.donn import DONN
-from voltphase.tasks import Metric, Task, all_outputs
+from voltphase.tasks import Metric, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,33 +55,83 @@ def evaluate(model: DONN, dataset: Images, batch_size: int = 250) -> Evaluation:
         batch_size: Number of images to take at a time; a matter of memory only.
     """
     dataset = dataset_of(dataset)
-    return Evaluation(model.task, all_outputs(model, dataset.images, batch_size), dataset.targets.cpu())
+    parts = dataset.images.split(checks.whole(batch_size, "a batch size", least=1))
+    with _deployed(model) as outputs_of:
+        outputs = torch.cat([outputs_of(part).cpu() for part in parts])
+    return Evaluation(model.task, outputs, dataset.targets.cpu())
+
+
+def tally_of(model: DONN, batches: Iterable[tuple[Tensor, Tensor]]) -> Tally:
+    """Return the means of the metrics of what the deployed states answer to batches of images and targets."""
+    tally = Tally(model.task.metrics)
+    with _deployed(model) as outputs_of:
+        for images, targets in batches:
+            tally.add(outputs_of(images), targets)
+    return tally
+
+
+@contextmanager
+def _deployed(model: DONN) -> Iterator[Callable[[Tensor], Tensor]]:
+    """Yield what the deployed states answer to images, a function; the states are looked up once for all of them."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            modulations = [layer.modulation() for layer in model.layers]
+            device = modulations[0].device
+            yield lambda images: model.readout.outputs(model.measure(images.to(device), modulations))
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 class Tally:
     """Means of loss and metrics over the examples of an epoch so far.
 
-    They are summed where the outputs are: reading a number back after every step would make a GPU wait.
+    They are summed up where the outputs are, in tensors that stay the same ones: reading a number back after every step
+    would make a GPU wait, and a recorded step adds to where it added when it was recorded.
+
+    Attributes:
+        examples: Number of examples so far.
     """
 
     def __init__(self, metrics: Sequence[Metric]) -> None:
         self._metrics = metrics
+        self._sums: dict[str | None, Tensor] = {}
         self.examples = 0
-        self._loss: Tensor | float = 0.0
-        self._sums: dict[str, Tensor | float] = {metric.name: 0.0 for metric in metrics}
 
-    def add(self, outputs: Tensor, targets: Tensor, loss: Tensor | float = 0.0) -> None:
+    def clear(self) -> None:
+        """Begin anew."""
+        self.examples = 0
+        for total in self._sums.values():
+            total.zero_()
+
+    def add(self, outputs: Tensor, targets: Tensor, loss: Tensor | None = None) -> None:
         """Add a batch, with its mean loss."""
         self.examples += len(targets)
-        self._loss = self._loss + loss * len(targets)
+        self.add_sums(outputs, targets, loss)
+
+    def add_sums(self, outputs: Tensor, targets: Tensor, loss: Tensor | None = None) -> None:
+        """Add a batch but for the number of its examples, which a recorded step would not count."""
+        if loss is not None:
+            self._add(None, loss * len(targets))
         for metric in self._metrics:
-            self._sums[metric.name] = self._sums[metric.name] + metric.of_each(outputs, targets).double().sum()
+            self._add(metric.name, metric.of_each(outputs, targets).double().sum())
 
     @property
     def loss(self) -> float:
         """The mean loss."""
-        return float(self._loss) / max(self.examples, 1)
+        return self._mean(None)
 
     def columns(self, split: str) -> dict[str, float]:
         """Return the mean of each metric by the name of its column for ``"train"`` or ``"test"``."""
-        return {m.column(split): float(self._sums[m.name]) / max(self.examples, 1) for m in self._metrics}
+        return {metric.column(split): self._mean(metric.name) for metric in self._metrics}
+
+    def _add(self, of: str | None, value: Tensor) -> None:
+        if of in self._sums:
+            self._sums[of] += value
+        else:
+            self._sums[of] = value
+
+    def _mean(self, of: str | None) -> float:
+        return float(self._sums.get(of, 0.0)) / max(self.examples, 1)

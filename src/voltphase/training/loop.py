@@ -6,6 +6,8 @@ import inspect
 import math
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from torch import Tensor, optim
@@ -15,9 +17,9 @@ from voltphase.config import TrainingConfig
 from voltphase.core.errors import TrainingError
 from voltphase.core.surroundings import hidden
 from voltphase.network.donn import DONN
-from voltphase.tasks import loss_of
 from voltphase.training.batches import ImageBatches
-from voltphase.training.evaluation import Tally
+from voltphase.training.evaluation import Tally, tally_of
+from voltphase.training.steps import TrainingStep, make_optimizer
 
 # Lightning reads them when it is imported, and expects whole numbers.
 _RANKS: Final = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
@@ -29,6 +31,9 @@ with hidden(*_RANKS):
 
 __all__ = ["CheckpointIO", "EpochMetrics", "TrainingModule", "lightning", "make_trainer"]
 
+#: How often what a terminal shows moves, and what came in from outside (a signal to end) is looked at. Reading the
+#: running loss makes a GPU wait for its queue; four times a second is still alive to the eye.
+REFRESH_SECONDS: Final = 0.25
 #: Figures of an epoch by the names of their columns in ``metrics.csv``.
 EpochMetrics = dict[str, float]
 
@@ -38,7 +43,9 @@ class TrainingModule(lightning.LightningModule):
 
     ``history`` holds the figures of each epoch: ``epoch`` (from 1), ``temperature`` (of its last step), ``train_loss``
     and ``train_`` with the name of each of the task's metrics (of what light saw in training), ``test_`` with the name
-    of each (of the deployed states), ``seconds`` and ``images_per_second`` (of training alone).
+    of each (of the deployed states), ``seconds`` and ``images_per_second`` (of training alone). After training
+    ``host_seconds`` is the time that was spent neither in steps nor on the test images, and ``recorded`` says whether
+    steps were replayed as a CUDA graph.
 
     Args:
         model: Network to train.
@@ -62,6 +69,7 @@ class TrainingModule(lightning.LightningModule):
         about: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False
         self.model = model
         self.epochs = training.epochs
         self.history: list[EpochMetrics] = []
@@ -71,6 +79,8 @@ class TrainingModule(lightning.LightningModule):
         self._test_batches = test_batches
         self._temperature_per_epoch = temperature_per_epoch
         self._about = about or {}
+        self._tally = Tally(model.task.metrics)
+        self.host_seconds, self.recorded, self._busy_seconds = 0.0, False, 0.0
         self._begin_epoch()
 
     def temperature(self, step: int) -> float:
@@ -81,18 +91,14 @@ class TrainingModule(lightning.LightningModule):
             done, last = step // steps, self.epochs - 1
         return self._schedule.temperature(done / last if last > 0 else 1.0)
 
+    @property
+    def steps_done(self) -> int:
+        """Number of steps of training so far, of all epochs."""
+        return self.current_epoch * len(self._batches) + self._steps_of_epoch
+
     def configure_optimizers(self) -> Any:
         """Return Adam with learning rates in each design's own unit, and their decay."""
-        rate = self._training_config.learning_rate
-        layers = self.model.layers
-        groups: list[dict[str, Any]] = [
-            {"params": [layer.design], "lr": rate * layer.relaxation.lr_unit(layer.table)} for layer in layers
-        ]
-        designs = {id(layer.design) for layer in layers}
-        others = [parameter for parameter in self.model.parameters() if id(parameter) not in designs]
-        if others:
-            groups.append({"params": others, "lr": self._training_config.scale_learning_rate})
-        optimizer = optim.Adam(groups, fused=self.device.type in ("cpu", "cuda"))
+        optimizer = make_optimizer(self.model, self._training_config)
         if self._training_config.learning_rate_decay == "none":
             return {"optimizer": optimizer}
         decay = optim.lr_scheduler.CosineAnnealingLR(optimizer, self.epochs * len(self._batches))
@@ -102,32 +108,39 @@ class TrainingModule(lightning.LightningModule):
         self._batches.to(self.device)
         self._test_batches.to(self.device)
 
+    def on_train_start(self) -> None:
+        # What a checkpoint holds has been put back by now.
+        optimizer: Any = self.optimizers(use_pl_optimizer=False)
+        self._step = TrainingStep(self.model, optimizer, self._tally)
+        self._decay: Any = self.lr_schedulers()
+        self._began, self._busy_seconds = time.perf_counter(), 0.0
+
     def train_dataloader(self) -> ImageBatches:
         return self._batches
 
-    def val_dataloader(self) -> ImageBatches:
-        return self._test_batches
+    def on_train_epoch_start(self) -> None:
+        self._begin_epoch()
 
-    def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        if batch_idx == 0:
-            self._begin_epoch()
-        self._last_temperature = self.temperature(self.global_step)
-        self.model.set_temperature(self._last_temperature)
+    def training_step(self, dataloader_iter: Iterator[tuple[tuple[Tensor, Tensor], int, int]]) -> None:
+        """Take steps for as long as the terminal may stay as it is; to Lightning all of them are one.
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        images, targets = batch
-        outputs = self.model(images)
-        loss = loss_of(self.model.task, outputs, targets)
-        self._tally.add(outputs.detach(), targets, loss.detach())
-        return loss
+        What Lightning does for each step takes it about a millisecond.
+        """
+        with self._busy():
+            until = time.monotonic() + REFRESH_SECONDS
+            for (images, targets), *_ in dataloader_iter:
+                self._last_temperature = self.temperature(self.steps_done)
+                self._step(images, targets, self._last_temperature)
+                if self._decay is not None:
+                    self._decay.step()
+                self._steps_of_epoch += 1
+                if time.monotonic() > until:
+                    break
 
-    def on_validation_start(self) -> None:
-        self._train_seconds = time.perf_counter() - self._started
-        self._test_tally = Tally(self.model.task.metrics)
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        images, targets = batch
-        self._test_tally.add(self.model(images), targets)
+    def on_train_end(self) -> None:
+        self.host_seconds = time.perf_counter() - self._began - self._busy_seconds
+        self.recorded = self._step.recorded
+        del self._step  # and with it the memory of what it recorded
 
     def running(self) -> EpochMetrics:
         """Return loss, metrics and temperature so far in this epoch."""
@@ -138,24 +151,24 @@ class TrainingModule(lightning.LightningModule):
         }
 
     def close_epoch(self) -> EpochMetrics:
-        """Take down the figures of the epoch that has just ended, and return them.
+        """Answer the test images, take down the figures of the epoch that has just ended, and return them.
 
         Raises:
             TrainingError: if the loss or a parameter is not finite.
         """
-        figures: EpochMetrics = {
-            "epoch": len(self.history) + 1,
-            **self.running(),
-            **self._test_tally.columns("test"),
-            "seconds": time.perf_counter() - self._started,
-            "images_per_second": self._tally.examples / max(self._train_seconds, 1e-9),  # a clock may not have moved
-        }
+        figures: EpochMetrics = {"epoch": len(self.history) + 1, **self.running()}
+        trained = time.perf_counter() - self._started
         # The loss of an epoch does not show what its last step did to the parameters.
         if not (math.isfinite(figures["train_loss"]) and all(p.isfinite().all() for p in self.model.parameters())):
             raise TrainingError(
                 f"expected a finite loss and finite parameters, but training diverged in epoch {figures['epoch']:g}, "
                 f"loss {figures['train_loss']:g}: lower training.learning_rate, or check the amplitudes of the devices"
             )
+        with self._busy():
+            tested = tally_of(self.model, self._test_batches)
+            figures |= tested.columns("test")
+        figures["seconds"] = time.perf_counter() - self._started
+        figures["images_per_second"] = self._tally.examples / max(trained, 1e-9)  # a clock may not have moved
         self.history.append(figures)
         return figures
 
@@ -167,9 +180,15 @@ class TrainingModule(lightning.LightningModule):
 
     def _begin_epoch(self) -> None:
         self._started = time.perf_counter()
-        self._train_seconds = 1.0
         self._last_temperature = self._schedule.temperature(0.0)
-        self._tally, self._test_tally = (Tally(self.model.task.metrics) for _ in range(2))
+        self._steps_of_epoch = 0
+        self._tally.clear()
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self._busy_seconds += time.perf_counter() - started
 
 
 class _OneProcess(LightningEnvironment):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,9 +14,6 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from voltphase.core.files import atomic_path
 from voltphase.training.loop import EpochMetrics, TrainingModule, lightning
 from voltphase.training.run_folder import RunFolder
-
-# Reading the running loss makes a GPU wait for its queue; four times a second is still alive to the eye.
-_REFRESH_SECONDS = 0.25
 
 
 class Recorder(lightning.Callback):
@@ -35,7 +31,6 @@ class Recorder(lightning.Callback):
         self.folder, self.started = folder, False
         self._watch = watch
         self._console = Console(quiet=True) if console is None else console
-        self._refreshed = 0.0
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -48,25 +43,24 @@ class Recorder(lightning.Callback):
         )
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        assert isinstance(pl_module, TrainingModule)
         self.started = True
         steps, epochs = int(trainer.num_training_batches), int(trainer.max_epochs or 1)
         self._task = self._bar.add_task(
-            "", total=steps * epochs, completed=trainer.global_step, epoch=_epoch(trainer), figures=""
+            "", total=steps * epochs, completed=pl_module.steps_done, epoch=_epoch(trainer), figures=""
         )
         self._bar.start()
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        now = time.monotonic()
-        if self._bar.disable or now - self._refreshed < _REFRESH_SECONDS:
+        if self._bar.disable:
             return
         assert isinstance(pl_module, TrainingModule)
-        self._refreshed = now
         running, metric = pl_module.running(), pl_module.model.task.metrics[0]
         value = metric.number(running[metric.column("train")])
         figures = f"loss {running['train_loss']:.4f}  {metric.name} {value}  τ {running['temperature']:.2f}"
-        self._bar.update(self._task, completed=trainer.global_step, epoch=_epoch(trainer), figures=figures)
+        self._bar.update(self._task, completed=pl_module.steps_done, epoch=_epoch(trainer), figures=figures)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, TrainingModule)

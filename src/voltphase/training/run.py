@@ -66,9 +66,11 @@ def train(
     Returns:
         What ``summary.json`` holds: the task's metrics, such as ``test_accuracy`` and ``train_accuracy``, of the
         deployed states, or of continuous phases where ``deployable`` is false; ``seed``, all ``settings``, ``epochs``,
-        ``seconds``; of each layer's device the ``notes`` on its table, if there are any, and for the baselines that
-        fit a response to it, the ``response``'s order and root mean square errors at the states; the ``backend``,
-        ``precision`` and ``engines`` that ran; and where and with what it was made.
+        ``seconds`` and, of the epochs since training began or was resumed, ``host_seconds``, which went neither into
+        steps nor into answering test images; of each layer's device the ``notes`` on its table, if there are any, and
+        for the baselines that fit a response to it, the ``response``'s order and root mean square errors at the states;
+        the ``backend``, ``precision`` and ``engines`` that ran, and whether steps were a ``cuda_graph``; and where and
+        with what it was made.
 
     Raises:
         VoltphaseError: if something given does not fit; before training where it can be known before.
@@ -265,6 +267,7 @@ def _summary(
         "settings": settings(config),
         "epochs": config.training.epochs,
         "seconds": round(sum(figures["seconds"] for figures in module.history), 3),
+        "host_seconds": round(module.host_seconds, 3),
         "train_images": len(train_set),
         "test_images": len(test_set),
         "data": train_set.name,
@@ -275,6 +278,7 @@ def _summary(
         "backend": ran.backend,
         "precision": ran.precision,
         "engines": list(ran.engines),
+        "cuda_graph": module.recorded,
         "versions": provenance.versions(),
         "commit": provenance.commit(),
         "hardware": provenance.hardware(next(model.parameters()).device),

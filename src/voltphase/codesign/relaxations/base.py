@@ -41,13 +41,16 @@ class Relaxation(ABC):
         return torch.randn((len(table), *shape), generator=generator, dtype=table.amplitude.dtype, device="cpu")
 
     @abstractmethod
-    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+    def modulation(
+        self, design: Tensor, table: StateTable, temperature: float | Tensor, generator: torch.Generator
+    ) -> Tensor:
         """Return the differentiable modulation of a plane.
 
         Args:
             design: A real ``numbers x rows x columns`` tensor, here a score for each level.
             table: The device's states.
-            temperature: Softness of the choice, above zero.
+            temperature: Softness of the choice, above zero: a number or, in training on a GPU, a real tensor without
+                axes that holds it, which is to be computed with and not read.
             generator: Random generator on the device of ``design``.
 
         Returns:

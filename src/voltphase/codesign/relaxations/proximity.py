@@ -78,8 +78,10 @@ class Proximity(Relaxation):
         noise = torch.randn(points.shape, generator=generator, dtype=points.dtype, device="cpu")
         return points + 0.5 * spacing(table.values) * noise
 
-    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        temperature = checks.temperature(temperature)
+    def modulation(
+        self, design: Tensor, table: StateTable, temperature: float | Tensor, generator: torch.Generator
+    ) -> Tensor:
+        temperature = checks.softness(temperature)
         checks.require_plain("a relaxation")
         width, excess = spacing(table.values), self._excess(table)
         return _Near.apply(design, table.values, width, temperature, self.hard, excess)
@@ -154,7 +156,13 @@ class _Near(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, design: Tensor, values: Tensor, width: Tensor, temperature: float, hard: bool, excess: Tensor | None
+        ctx: Any,
+        design: Tensor,
+        values: Tensor,
+        width: Tensor,
+        temperature: float | Tensor,
+        hard: bool,
+        excess: Tensor | None,
     ) -> Tensor:
         flat = design.flatten(1)
         re, im = values.real, values.imag

@@ -42,8 +42,10 @@ class ReinMax(Relaxation):
     def __post_init__(self) -> None:
         checks.word(self.mix, "a mix", get_args(Mix))
 
-    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        temperature = checks.temperature(temperature)
+    def modulation(
+        self, design: Tensor, table: StateTable, temperature: float | Tensor, generator: torch.Generator
+    ) -> Tensor:
+        temperature = checks.softness(temperature)
         checks.require_plain("a relaxation")
         noisy = design.detach() + gumbel_noise(design.shape, generator, dtype=design.dtype, device=design.device)
         level = argmax_levels(noisy)
@@ -55,7 +57,7 @@ class ReinMax(Relaxation):
 
 class _SecondOrder(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, drawn: Tensor, temperature: float) -> Tensor:
+    def forward(ctx: Any, scores: Tensor, drawn: Tensor, temperature: float | Tensor) -> Tensor:
         ctx.save_for_backward(scores, drawn)
         ctx.temperature = temperature
         return drawn.clone()

@@ -115,8 +115,10 @@ class PostTraining(_Rounded):
     Gumbel-Softmax"; folding instead of a clamp, and the complex plane, are ours.
     """
 
-    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        checks.temperature(temperature)
+    def modulation(
+        self, design: Tensor, table: StateTable, temperature: float | Tensor, generator: torch.Generator
+    ) -> Tensor:
+        checks.softness(temperature)
         return _curve(_Table.of(table), self.order).at(_folded(design[0]))
 
 
@@ -144,8 +146,10 @@ class QuantizationAware(_Rounded):
     Source: the baseline of the paper, see :class:`PostTraining`.
     """
 
-    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        checks.temperature(temperature)
+    def modulation(
+        self, design: Tensor, table: StateTable, temperature: float | Tensor, generator: torch.Generator
+    ) -> Tensor:
+        checks.softness(temperature)
         response = _curve(_Table.of(table), self.order).at(_folded(design[0]))
         # The difference is zero, exactly, and carries the gradient.
         return table.values[self.chosen_levels(design, table)] + (response - response.detach())

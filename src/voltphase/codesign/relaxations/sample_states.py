@@ -27,7 +27,7 @@ _PIECE = 1 << 18
 def sample_states(
     scores: Tensor,
     table: StateTable,
-    temperature: float,
+    temperature: float | Tensor,
     generator: torch.Generator | None,
     mix: Mix = "complex",
     *,
@@ -49,7 +49,7 @@ def sample_states(
     Source: "Differentiable Discrete Device-to-System Codesign for Optical Neural Networks via
     Gumbel-Softmax", eq. 2 to 4.
     """
-    temperature = checks.temperature(temperature)
+    temperature = checks.softness(temperature)
     checks.require_plain("a relaxation")
     return _Draw.apply(scores, table, temperature, generator, mix, sampled)
 
@@ -119,7 +119,7 @@ class _Draw(torch.autograd.Function):
         ctx: Any,
         scores: Tensor,
         table: StateTable,
-        temperature: float,
+        temperature: float | Tensor,
         generator: torch.Generator | None,
         mix: Mix,
         sampled: bool,

@@ -45,10 +45,12 @@ class Softmax(Relaxation):
         checks.flag(self.hard, "hard")
         checks.word(self.mix, "a mix", get_args(Mix))
 
-    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+    def modulation(
+        self, design: Tensor, table: StateTable, temperature: float | Tensor, generator: torch.Generator
+    ) -> Tensor:
         if self.hard:
             return sample_states(design, table, temperature, generator, self.mix, sampled=self.sampled)
-        temperature = checks.temperature(temperature)
+        temperature = checks.softness(temperature)
         if self.sampled:
             design = design + gumbel_noise(design.shape, generator, dtype=design.dtype, device=design.device)
         return mixed(torch.softmax(design / temperature, dim=0), table, self.mix)

@@ -35,8 +35,10 @@ class Unconstrained(Relaxation):
         """Return random phases, spread evenly over a turn."""
         return 2 * torch.pi * torch.rand((1, *shape), generator=generator, dtype=table.amplitude.dtype, device="cpu")
 
-    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
-        checks.temperature(temperature)
+    def modulation(
+        self, design: Tensor, table: StateTable, temperature: float | Tensor, generator: torch.Generator
+    ) -> Tensor:
+        checks.softness(temperature)
         return torch.polar(torch.ones_like(design[0]), design[0])
 
     def chosen_levels(self, design: Tensor, table: StateTable) -> NoReturn:

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from voltphase.config import Config
+from voltphase.network.donn import DONN
+from voltphase.training.batches import ImageBatches
+from voltphase.training.build import build_datasets, build_devices, build_model
+from voltphase.training.evaluation import Tally
+from voltphase.training.steps import TrainingStep, make_optimizer
+from voltphase.training.steps.graphs import Graphs
+from voltphase.training.steps.training_step import WARM_UP, StepWarning
+
+Make = Callable[..., Config]
+
+_READS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default, torch.ops.aten.equal.default}
+
+
+class _Operations(TorchDispatchMode):
+    """Operations on tensors as they are done, to be undone, and done again on the same memory without any Python."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._done: list[tuple[Any, Any, Any, Any]] = []
+        self._before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _READS:
+            raise RuntimeError("operation not permitted when stream is capturing\nand more that nobody reads")
+        kwargs = kwargs or {}
+        for about, value in zip(func._schema.arguments, [*args, *([None] * len(func._schema.arguments))], strict=False):
+            if about.alias_info is not None and about.alias_info.is_write:
+                for tensor in tree_leaves(kwargs.get(about.name, value)):
+                    storage = tensor.untyped_storage()
+                    self._before.setdefault(storage.data_ptr(), (storage, storage.clone()))
+        result = func(*args, **kwargs)
+        self._done.append((func, args, kwargs, result))
+        return result
+
+    def undo(self) -> None:
+        for storage, content in self._before.values():
+            storage.copy_(content)
+
+    @torch.no_grad()
+    def again(self) -> None:
+        for func, args, kwargs, result in self._done:
+            for old, new in zip(tree_leaves(result), tree_leaves(func(*args, **kwargs)), strict=True):
+                if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+
+class RecordedOperations(Graphs):
+    """What CUDA graphs do, on a CPU."""
+
+    def __init__(self, *, records: bool = True, waits: str | None = None) -> None:
+        self.recordings = 0
+        self._records, self._waits = records, waits
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        yield
+
+    def waiting(self, run: Callable[[], None]) -> str | None:
+        run()
+        return self._waits
+
+    def record(self, run: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
+        if not self._records:
+            raise RuntimeError("there is no graph")
+        operations, states = _Operations(), [generator.get_state() for generator in generators]
+        try:
+            with operations:
+                run()
+        finally:
+            operations.undo()
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_state(state)
+        self.recordings += 1
+        return operations.again
+
+
+class Training:
+    """A network and all that trains it, without Lightning."""
+
+    def __init__(self, config: Config, graphs: Graphs | None, device: str = "cpu") -> None:
+        images, _ = build_datasets(config)
+        self.model: DONN = build_model(config, build_devices(config), images.image_shape).to(device).train()
+        self.epoch = 0
+        self.batches = ImageBatches(images, config.training.batch_size, seed=0, epoch=lambda: self.epoch)
+        self.batches.to(torch.device(device))
+        self.optimizer = make_optimizer(self.model, config.training)
+        self.decay = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, 40)
+        self.tally = Tally(self.model.task.metrics)
+        self.step = TrainingStep(self.model, self.optimizer, self.tally, graphs=graphs)
+
+    def epochs(self, count: int) -> Training:
+        for _ in range(count):
+            self.tally.clear()
+            for number, (images, targets) in enumerate(self.batches):
+                self.step(images, targets, 5.0 / (1 + self.epoch + number / len(self.batches)))
+                self.decay.step()
+            self.epoch += 1
+        return self
+
+    def state(self) -> dict[str, Any]:
+        return copy.deepcopy(
+            {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "decay": self.decay.state_dict(),
+            }
+        )
+
+    def restore(self, state: dict[str, Any], epoch: int) -> Training:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.decay.load_state_dict(state["decay"])
+        self.epoch = epoch
+        return self
+
+    def numbers(self) -> list[Any]:
+        """All that a step moves, and what it left of its sums."""
+        tensors = [leaf for leaf in tree_leaves(self.state()) if isinstance(leaf, Tensor | int | float)]
+        return [*tensors, self.tally.loss, self.tally.examples, *self.tally.columns("train").values()]
+
+
+def same(one: Training, other: Training) -> bool:
+    return all(
+        torch.equal(a, b) if isinstance(a, Tensor) else a == b
+        for a, b in zip(one.numbers(), other.numbers(), strict=True)
+    )
+
+
+#: The draws of single precision on a CPU are not PyTorch's, and not recorded.
+KINDS = {
+    "default": ["codesign.relaxation.name=proximity"],
+    "paper": ["codesign.relaxation.name=gumbel-softmax", "codesign.gain=9", "task.loss=mse", "optics.precision=double"],
+    "reinmax": ["codesign.relaxation.name=reinmax", "codesign.amplitude_grad_scale=0.1", "optics.precision=double"],
+    "rounded": ["codesign.relaxation.name=qat", "task.scale=3.0", "optics.backend=reference"],
+    "free": ["codesign.relaxation.name=unconstrained", "training.learning_rate_decay=none"],
+    "softmax": ["codesign.relaxation.name=softmax", "optics.backend=reference"],
+}
+
+
+@pytest.fixture(params=KINDS.values(), ids=list(KINDS))
+def config(request: pytest.FixtureRequest, tiny: Make) -> Config:
+    return tiny(*request.param)  # 150 images in batches of 40: the last of four holds 30
+
+
+def test_steps_that_are_replayed_are_those_that_run_as_they_are_written(config: Config) -> None:
+    recorder = RecordedOperations()
+    replayed = Training(config, recorder).epochs(WARM_UP + 2)
+    with pytest.warns(StepWarning, match="because there is no graph"):
+        written = Training(config, RecordedOperations(records=False)).epochs(WARM_UP + 2)
+    assert recorder.recordings == 2  # of 40 images and of 30
+    assert replayed.step.recorded
+    assert not written.step.recorded
+    assert same(replayed, written)
+    assert [layer.draws for layer in replayed.model.layers] == [4 * (WARM_UP + 2)] * 2
+
+
+def test_they_come_to_what_a_cpu_comes_to(config: Config) -> None:
+    replayed, written = (Training(config, graphs).epochs(5) for graphs in (RecordedOperations(), None))
+    for a, b in zip(replayed.numbers(), written.numbers(), strict=True):
+        # Learning rates and temperatures are rounded to single precision in a tensor.
+        torch.testing.assert_close(torch.as_tensor(a), torch.as_tensor(b), rtol=1e-3, atol=1e-4)
+
+
+def test_a_training_that_is_taken_up_again_repeats(config: Config) -> None:
+    whole = Training(config, RecordedOperations()).epochs(2)
+    state = whole.state()
+    whole.epochs(4)
+    again = Training(config, RecordedOperations()).restore(state, 2).epochs(4)
+    assert same(whole, again)
+
+
+def test_nothing_of_a_recording_stays_behind(config: Config) -> None:
+    training = Training(config, RecordedOperations()).epochs(2)
+    assert training.step.recorded
+    assert all(layer.draw_inputs is None for layer in training.model.layers)
+    for group in training.optimizer.param_groups:
+        assert isinstance(group["lr"], float)
+        assert not group["capturable"]
+    training.step = None  # pyright: ignore[reportAttributeAccessIssue]
+    training.model(next(iter(training.batches))[0]).sum().backward()
+
+
+def test_a_step_that_waits_is_not_recorded_and_says_so_once(tiny: Make) -> None:
+    recorder = RecordedOperations(waits="task.py, line 7, waits for the GPU")
+    with pytest.warns(StepWarning, match="kernel by kernel.*because task.py, line 7, waits for the GPU") as caught:
+        training = Training(tiny(), recorder).epochs(4)
+    assert len(caught) == 1
+    assert recorder.recordings == 0
+    assert same(training, Training(tiny(), RecordedOperations()).epochs(4))
+
+
+def test_a_step_that_cannot_be_recorded_runs_on_as_if_nobody_had_tried(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Training(tiny(), RecordedOperations()).epochs(4)
+    training = Training(tiny(), RecordedOperations())
+    of_task = type(training.model.task).compute_loss
+    monkeypatch.setattr(
+        type(training.model.task),
+        "compute_loss",
+        lambda task, outputs, targets: of_task(task, outputs, targets) + 0 * bool(outputs.detach().any()),
+    )
+    with pytest.warns(StepWarning, match="because operation not permitted when stream is capturing$"):
+        training.epochs(4)
+    assert not training.step.recorded
+    assert same(training, whole)
+
+
+def test_dark_images_that_calibrate_nothing_are_no_steps_to_warm_up_by(tiny: Make) -> None:
+    training = Training(tiny(), recorder := RecordedOperations())
+    images, targets = next(iter(training.batches))
+    for _ in range(WARM_UP + 2):
+        training.step(torch.zeros_like(images), targets, 1.0)
+    assert recorder.recordings == 0
+    training.epochs(2)
+    assert recorder.recordings == 1
