@@ -17,19 +17,16 @@ _BRIGHT, _BRIGHTEST = 10.0, 1e12
 
 
 def checked_images(images: object, shape: tuple[int, int], device: torch.device, *, fields: bool = False) -> Tensor:
-    """Return images that light can carry, as a ``... x rows x columns`` tensor.
+    """Return images that light can carry, as a ``... x rows x columns`` tensor on a device.
 
-    Args:
-        images: A tensor on ``device``; or an array, or what numpy makes one of, which is moved there.
-        shape: (rows, columns) of one image.
-        device: Device where they are needed.
-        fields: Whether complex numbers, a field, will do too.
+    A tensor has to be there; an array, or what numpy makes one of, is moved. Complex numbers, a field, will do if
+    ``fields``.
 
     Raises:
         ConfigError: if they are no numbers, numbers whose range is not known, or on another device.
         GeometryError: if they are of another shape.
-        DataError: if a real number among them is not finite, negative, or too large for an amplitude. On a GPU, which
-            would have to be waited for, nobody looks.
+        DataError: if a real number among them is not finite, or too large for an amplitude. On a GPU, which would have
+            to be waited for, nobody looks.
 
     Warns:
         UnitWarning: if real numbers seem to be in another unit.

@@ -26,11 +26,7 @@ def complex_dtype(precision: Precision) -> torch.dtype:
 
 
 def require_complex(dtype: torch.dtype) -> None:
-    """Refuse a dtype that fields cannot have.
-
-    Raises:
-        ConfigError: if it is neither complex64 nor complex128.
-    """
+    """Refuse a dtype that fields cannot have with a ConfigError."""
     if not isinstance(dtype, torch.dtype) or dtype not in (torch.complex64, torch.complex128):
         raise ConfigError(f"expected dtype torch.complex64 or torch.complex128, but got {checks.shown(dtype)}")
 
@@ -40,17 +36,9 @@ def require_field(
 ) -> None:
     """Refuse what is no field, or one that would be promoted, or promote: dtypes are never cast implicitly.
 
-    Args:
-        field: Field that is given.
-        shape: (rows, columns) that it should have, after any other axes.
-        dtype: Complex type it should have.
-        device: Device where it should be.
-        owner: What takes it, as a message names it.
-        where: On which plane, as a message names it.
-
     Raises:
-        ConfigError: if it is no tensor, has another dtype or is on another device.
-        GeometryError: if it has another shape.
+        ConfigError: if it is no tensor, has another dtype or is on another device than ``owner``, which takes it.
+        GeometryError: if it has another shape than (rows, columns), whatever the axes before these.
     """
     if not isinstance(field, Tensor):
         raise ConfigError(

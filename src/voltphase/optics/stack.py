@@ -74,15 +74,9 @@ class Stack:
 def walk(
     propagate: Sequence[Callable[[Tensor], Tensor]], field: Tensor, modulations: Sequence[Tensor]
 ) -> Iterator[Tensor]:
-    """Take light through a stack: propagate, modulate, and so on.
+    """Take light through a stack: propagate, modulate, and so on; yield the field that arrives on each plane.
 
-    Args:
-        propagate: What takes a field across each gap; one more than there are modulated planes.
-        field: A ``batch x rows x columns`` field on the first plane.
-        modulations: What each plane between the first and the detector multiplies light by.
-
-    Yields:
-        The field before each modulation, and at last the one on the detector.
+    The fields are ``batch x rows x columns``, and before each modulation; the last one is on the detector.
     """
     for cross, modulation in zip(propagate, modulations, strict=False):
         arrived = cross(field)

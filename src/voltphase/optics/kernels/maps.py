@@ -203,10 +203,7 @@ class CompositionMap(LinearMap):
 def in_parts(apply: Callable[[Tensor], Tensor], field: Tensor, points: int) -> Tensor:
     """Apply a map of ``fields x rows x columns`` to a field of any leading shape, as many at a time as a cache holds.
 
-    Args:
-        apply: Map of each field by itself.
-        field: A ``... x rows x columns`` tensor.
-        points: How many points a field has at its largest.
+    Each has so many ``points`` at its largest.
     """
     fields = field.reshape(-1, *field.shape[-2:])
     at_a_time = max(1, POINTS_AT_A_TIME // points) if field.device.type == "cpu" else len(fields)

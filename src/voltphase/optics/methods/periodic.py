@@ -27,13 +27,7 @@ class PeriodicMethod(Method):
 
     @abstractmethod
     def transfer(self, frequency_y: Tensor, frequency_x: Tensor, geometry: Geometry) -> Tensor:
-        """Return the transfer function without the carrier, complex128.
-
-        Args:
-            frequency_y: Frequencies along y in cycles per metre.
-            frequency_x: Frequencies along x in cycles per metre.
-            geometry: Planes, wavelength and distance.
-        """
+        """Return the transfer function of frequencies in cycles per metre without the carrier, complex128."""
 
     def response(self, geometry: Geometry, rows: Pairs, columns: Pairs) -> Tensor:
         # Light that wraps around is what the error of a method that lets it is made of.

@@ -84,7 +84,7 @@ class HalfBand:
         return np.concatenate(sines), np.concatenate(sizes)
 
     def count(self, finer: float = 1.0) -> int:
-        """How many nodes a quadrature takes."""
+        """Return how many nodes a quadrature takes."""
         return NODES * sum(_panels(self._turns(piece)[1], finer) for piece in self._pieces())
 
     def _steepest(self) -> float:

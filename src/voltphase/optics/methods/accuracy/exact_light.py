@@ -70,10 +70,7 @@ class Waves:
 def response(geometry: Geometry, waves: tuple[Waves, Waves], displacements: tuple[Tensor, Tensor]) -> Tensor:
     """What one sample sends to points beside it, complex128, without the carrier.
 
-    Args:
-        geometry: The planes.
-        waves: Plane waves of rows and of columns.
-        displacements: Displacements of rows and of columns in metres, 1-D, within the geometry's reach.
+    Displacements of rows and of columns are in metres, 1-D, and within the geometry's reach.
     """
     pitches = geometry.source.pitch
     (rows, row_places), (columns, column_places) = (
@@ -89,12 +86,9 @@ def response(geometry: Geometry, waves: tuple[Waves, Waves], displacements: tupl
 @lru_cache(maxsize=128)
 def exact_response(geometry: Geometry) -> Tensor | None:
     """Return :func:`response` to all of ``sample_pairs.some_pairs``, or None if that would take long."""
-    bands = half_bands(geometry)
-    if bands[0].count() * bands[1].count() > MOST_WAVES:
-        return None
-    rows, columns = (Waves.of(band, geometry.wavelength) for band in bands)
-    y, x = some_pairs(geometry)
-    return response(geometry, (rows, columns), (y.displacement, x.displacement))
+    waves = _few_waves(half_bands(geometry), geometry.wavelength)
+    rows, columns = some_pairs(geometry)
+    return response(geometry, waves, (rows.displacement, columns.displacement)) if waves else None
 
 
 def pixel_response(geometry: Geometry, widths: tuple[float, float]) -> Tensor | None:
@@ -107,16 +101,15 @@ def pixel_response(geometry: Geometry, widths: tuple[float, float]) -> Tensor | 
     rows, columns = (
         reach + width / 2 / geometry.wavelength for reach, width in zip(_reaches(geometry), widths, strict=True)
     )
-    bands = HalfBand.pair((edge, edge), (rows, columns), distance)
-    if bands[0].count() * bands[1].count() > MOST_WAVES:
+    waves = _few_waves(HalfBand.pair((edge, edge), (rows, columns), distance), geometry.wavelength)
+    if waves is None:
         return None
-    y, x = (Waves.of(band, geometry.wavelength) for band in bands)
     to_rows, to_columns = (
         some.to_displacements(pairs.displacement)
         * (torch.sin(math.pi * width * some.frequencies) / (math.pi * some.frequencies))
-        for some, pairs, width in zip((y, x), some_pairs(geometry), widths, strict=True)
+        for some, pairs, width in zip(waves, some_pairs(geometry), widths, strict=True)
     )
-    return sum_waves(geometry, (y, x), (to_rows, to_columns))
+    return sum_waves(geometry, waves, (to_rows, to_columns))
 
 
 def sum_waves(geometry: Geometry, waves: tuple[Waves, Waves], matrices: tuple[Tensor, Tensor]) -> Tensor:
@@ -136,6 +129,14 @@ def sum_waves(geometry: Geometry, waves: tuple[Waves, Waves], matrices: tuple[Te
         transfer = go(y.frequencies[part, None], x.frequencies, geometry.wavelength, abs(geometry.distance))
         total += _product(rows[:, part], _product(transfer, columns.mT))
     return total if geometry.distance >= 0 else total.conj().resolve_conj()
+
+
+def _few_waves(bands: tuple[HalfBand, HalfBand], wavelength: float) -> tuple[Waves, Waves] | None:
+    """The waves of two bands, or None if there are so many that to sum them would take long."""
+    rows, columns = bands
+    if rows.count() * columns.count() > MOST_WAVES:
+        return None
+    return Waves.of(rows, wavelength), Waves.of(columns, wavelength)
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:

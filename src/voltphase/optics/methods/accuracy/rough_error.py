@@ -29,16 +29,8 @@ def rough_error(method: Method, geometry: Geometry, dtype: torch.dtype = torch.c
     """Return the relative error (L2) of rough light: the root mean square over fields whose samples are at random.
 
     Amplitudes and phases of such fields fill the whole band of the samples: smooth fields are off by less wherever it
-    is steep light that a method has wrong.
-
-    Args:
-        method: Method to estimate.
-        geometry: Planes, wavelength and distance, which the method can be applied to.
-        dtype: Complex type of the kernels.
-
-    Returns:
-        An estimate within a factor of two, or an upper bound where planes are so large that it would take long. NaN if
-        the method does not say what its kernel is.
+    is steep light that a method has wrong. It is estimated within a factor of two, for kernels of that dtype, or an
+    upper bound where planes are so large that it would take long; NaN if the method does not say what its kernel is.
     """
     error = _compared(method, geometry)
     # In this order a NaN stays one.
