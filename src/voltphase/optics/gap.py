@@ -76,11 +76,7 @@ class Gap:
         return [way for kernel in self.method.kernels(self.geometry) for way in ways(kernel)]
 
     def way(self) -> Way:
-        """Return how the kernel is applied by itself.
-
-        Raises:
-            ConfigError: if the engine cannot apply the method here.
-        """
+        """Return how the kernel is applied by itself; a ConfigError says if the engine cannot do it."""
         found = self.ways()
         able = [way for way in found if self._fits(way)]
         if able:

@@ -16,11 +16,7 @@ Precision = Literal["single", "double", "tf32"]
 
 
 def complex_dtype(precision: Precision) -> torch.dtype:
-    """Return the type that fields are held in.
-
-    Raises:
-        ConfigError: if there is no such precision.
-    """
+    """Return the type that fields are held in; a ConfigError says if there is no such precision."""
     checks.word(precision, "a precision", get_args(Precision))
     return torch.complex128 if precision == "double" else torch.complex64
 

@@ -20,11 +20,7 @@ NEGLIGIBLE = TOLERANCE / 10
 
 
 def find_method(method: str | Method, geometry: Geometry) -> tuple[Method, str]:
-    """Return the method of a name, or the best for a geometry if the name is ``"auto"``, and why it is that.
-
-    Raises:
-        ConfigError: if there is no method of that name.
-    """
+    """Return the method of a name, or the best for a geometry if that is ``"auto"``, and why it is that one."""
     method = checked_method(method)
     if isinstance(method, Method):
         return method, "as asked for"
@@ -32,11 +28,7 @@ def find_method(method: str | Method, geometry: Geometry) -> tuple[Method, str]:
 
 
 def checked_method(method: str | Method) -> str | Method:
-    """Return a method, or the name of one or ``"auto"``.
-
-    Raises:
-        ConfigError: if there is no method of that name.
-    """
+    """Return a method, or the name of one or ``"auto"``; a ConfigError says if there is none of that name."""
     if isinstance(method, Method):
         return method
     return METHODS.checked(method, AUTO)

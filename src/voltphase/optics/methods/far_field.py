@@ -37,11 +37,8 @@ class FarField(Method):
         )
         return y[:, None] * x
 
-    def _curvature(self, geometry: Geometry) -> float:
-        return 1 - self.front / geometry.distance
-
     def _along(self, geometry: Geometry, target: Tensor, source: Tensor, pitch: float) -> Tensor:
-        light = geometry.wavelength, geometry.distance, self._curvature(geometry)
+        light = geometry.wavelength, geometry.distance, 1 - self.front / geometry.distance
         return formulas.far_field(target, source, pitch, *light)
 
     def _axis(self, geometry: Geometry, axis: int) -> Matrix:
@@ -106,7 +103,7 @@ class FocalPlane(FarField):
     def arriving_sine(self, geometry: Geometry, axis: int) -> float:
         # Behind the lens it is the place of a source that tilts its light, not the angle at which it sent it out.
         source, target = (float(grid.coordinates()[axis].abs().max()) for grid in (geometry.source, geometry.target))
-        return (source + abs(self._curvature(geometry)) * target) / geometry.distance
+        return (source + abs(1 - self.front / geometry.distance) * target) / geometry.distance
 
     def exact(self, geometry: Geometry) -> Tensor:
         """Return what rays send: in parallel from the source to the lens, and from there to the target."""
