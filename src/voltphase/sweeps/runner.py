@@ -52,13 +52,9 @@ def run_all(
     was interrupted goes on from its last whole epoch. A result of the same name is replaced if its settings are others,
     and never if its device is: it may be one that only its owner has.
 
-    Args:
-        runs: The runs to train.
-        folder: Where results belong.
-        say: Function that writes one line for each run.
-        about: What each result says of itself besides, such as the name of its preset.
-        minutes: When to stop: no run is begun after this many minutes, and the one at work ends with its epoch.
-        console: Where to show the progress of the run at work, epoch by epoch; nowhere if None.
+    ``say`` writes one line for each run, and ``console`` shows the progress of the one at work; ``about`` is what each
+    result says of itself besides, such as the name of its preset. No run is begun after ``minutes``, and the one at
+    work ends with its epoch.
 
     Raises:
         OutputError: if the folder cannot be written to, or holds one of these results made with another device.
@@ -133,8 +129,7 @@ class _Worker:
 
     def work_on(self, run: Run) -> str | None:
         """Train a run, or take the result of the same run under another name; None if another process holds it."""
-        if self._time_is_up():
-            raise _TimeIsUp
+        self._stop_in_time(run)
         key = f"{run.digest}{'-apart' if run.own_process else ''}"
         with lock(self._folder.work / f"{key}.lock") as free:
             if not free:
@@ -171,24 +166,12 @@ class _Worker:
             return self._train(run, folder, overwrite=True)
 
     def _train(self, run: Run, folder: Path, **options: Any) -> dict[str, Any]:
-        stopped = False
-
-        def stop_in_time(_: object) -> None:
-            nonlocal stopped
-            stopped = self._time_is_up()
-            if stopped:
-                raise KeyboardInterrupt
-
-        try:
-            train(run.config, folder, console=self._console, watch=stop_in_time, **options)
-        except KeyboardInterrupt as interruption:
-            if stopped:
-                raise _TimeIsUp from interruption
-            raise
+        train(run.config, folder, console=self._console, watch=self._stop_in_time, **options)
         return result_of(run, folder, {})
 
-    def _time_is_up(self) -> bool:
-        return self._deadline is not None and time.monotonic() >= self._deadline
+    def _stop_in_time(self, _: object) -> None:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise _TimeIsUp
 
     def note(self, run: Run, seconds: float) -> None:
         """Remember how long a run took, against how much there was to do in it."""

@@ -77,32 +77,19 @@ def read_table(path: Path, form: TableFormat | None = None) -> TextTable:
 
 def check_decimals(table: TextTable, indices: Sequence[int]) -> None:
     """Refuse columns of which the decimal mark is in doubt."""
-    marks: dict[str, tuple[Row, str]] = {}
-    doubtful: tuple[Row, str] | None = None
-    sure = False
-    for row in table.rows:
-        for index in indices:
-            text = row.fields[index] if index < len(row.fields) else ""
-            if as_number(text) is None:
-                continue
-            for mark in ".,":
-                if mark in text:
-                    marks.setdefault(mark, (row, text))
-            if _DOUBTFUL.fullmatch(text):
-                doubtful = doubtful or (row, text)
-            elif "," in text:
-                sure = True
-    wrong = {".": ",", ",": "."}.get(table.decimal or "", "")
-    if wrong in marks:
-        row, text = marks[wrong]
+    cells = ((row, row.fields[index]) for row in table.rows for index in indices if index < len(row.fields))
+    numbers = [cell for cell in cells if as_number(cell[1]) is not None]
+    points, commas = ([cell for cell in numbers if mark in cell[1]] for mark in ".,")
+    for row, text in {".": commas, ",": points}.get(table.decimal or "", []):
         raise row.error(f"expected numbers with a decimal {table.decimal!r}, but got {text!r}: give the other one")
-    if len(marks) == 2:
-        (first, one), (second, other) = marks.values()
-        raise max(first, second, key=lambda row: row.line).error(
+    if points and commas:
+        (_, one), (row, other) = sorted([points[0], commas[0]], key=numbers.index)
+        raise row.error(
             f"expected one decimal mark in all numbers, but got {one!r} and {other!r}: write all with a point"
         )
-    if doubtful and not sure and table.decimal is None:
-        row, text = doubtful
+    doubtful = [cell for cell in commas if _DOUBTFUL.fullmatch(cell[1])]
+    if doubtful and len(doubtful) == len(commas) and table.decimal is None:
+        row, text = doubtful[0]
         raise row.error(
             f"expected numbers with one meaning, but {text!r} may be {text.replace(',', '.')} or "
             f"{text.replace(',', '')}: run {cure(table.path, '--decimal', ',')} if the comma is a decimal one, with "
