@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Any, Final
+from typing import Final
 
 from voltphase.reproduction.markdown import TEST, ours, paper, table
 from voltphase.reproduction.paper import table1
@@ -27,18 +27,11 @@ def runs(size: Size) -> Iterator[Cell]:
     """Yield the runs of table 1 on the first data set in each interpretation."""
     data, scale = next(iter(size.systems)), (_PAPER_SIZE / size.settings.get("optics.size", 64)) ** 2
     for measure, reading, depth, lambda_ in product(MEASURES, ("gain", "gradient"), size.depths, size.depths.values()):
-        settings = {
-            **paper_recipe(depth, 1.0, EPOCHS[size.name]),
-            **_scaled(reading, lambda_),
-            "task.measure": measure,
-            "task.scale": scale if measure == "sum" else 1.0,
-        }
+        # In the forward pass lambda multiplies the amplitude; in the backward pass it divides its part of the gradient.
+        scaled = {"codesign.gain": lambda_} if reading == "gain" else {"codesign.amplitude_grad_scale": 1 / lambda_}
+        readout = {"task.measure": measure, "task.scale": scale if measure == "sum" else 1.0}
+        settings = {**paper_recipe(depth, 1.0, EPOCHS[size.name]), **scaled, **readout}
         yield {"data": data, "measure": measure, "reading": reading, "depth": depth, "lambda": lambda_}, settings
-
-
-def _scaled(reading: str, lambda_: float) -> dict[str, Any]:
-    # In the forward pass it multiplies the amplitude; in the backward pass it divides its part of the gradient.
-    return {"codesign.gain": lambda_} if reading == "gain" else {"codesign.amplitude_grad_scale": 1 / lambda_}
 
 
 def grid(outcomes: Outcomes) -> list[tuple[int, float]]:

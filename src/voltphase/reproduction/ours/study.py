@@ -192,7 +192,10 @@ def report(outcomes: Outcomes) -> str:
         "(a ferroelectric device), and with a device of its own on each layer": _ceiling(outcomes),
         "The default recipe with one layer and with all, by how its 8 states are picked from those "
         "measured": _side_by_side(
-            parts["picks"], ("data", "depth"), "pick", more={"spread ahead, points": _spread_ahead}
+            parts["picks"],
+            ("data", "depth"),
+            "pick",
+            more={"spread ahead, points": lambda here: _points(here.where(pick="spread"), here.where(pick="even"))},
         ),
         "Free phases at each learning rate": _side_by_side(parts["ceiling"], ("data",), "rate", rate, files=False),
         "Baselines at 8 states, at each learning rate": _baselines(outcomes, rate),
@@ -213,7 +216,11 @@ def report(outcomes: Outcomes) -> str:
             parts["flat"], ("data", "readout"), "lambda", gain
         ),
         f"λ by hand against a calibrated scale, the paper's recipe otherwise, {search}": _side_by_side(
-            parts["sweep"], ("data", "depth"), "lambda", gain, more={"automatic": _automatic}
+            parts["sweep"],
+            ("data", "depth"),
+            "lambda",
+            gain,
+            more={"automatic": lambda here: ours(here.where(variant="automatic"), *TEST)},
         ),
     }
     return "\n".join(f"{sentence}:\n\n{shown}" for sentence, shown in tables.items())
@@ -251,14 +258,6 @@ def _side_by_side(
 def _points(outcomes: Outcomes, others: Outcomes) -> str:
     mean, other = outcomes.mean(*TEST), others.mean(*TEST)
     return MISSING if mean is None or other is None else f"{100 * (mean - other):+.2f}"
-
-
-def _spread_ahead(outcomes: Outcomes) -> str:
-    return _points(outcomes.where(pick="spread"), outcomes.where(pick="even"))
-
-
-def _automatic(outcomes: Outcomes) -> str:
-    return ours(outcomes.where(variant="automatic"), *TEST)
 
 
 def _chosen_orders(outcomes: Outcomes) -> str:

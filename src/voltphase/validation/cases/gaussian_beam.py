@@ -79,10 +79,6 @@ def _parabola(values: Tensor) -> tuple[float, float]:
     return top, slope
 
 
-def _textbook_width(distances: Tensor) -> Tensor:
-    return WAIST * torch.sqrt(1 + (distances / RAYLEIGH) ** 2)
-
-
 def _widths() -> Curve:
     distances = torch.linspace(0, 1.8 * RAYLEIGH, 13, dtype=torch.float64)
     found = torch.tensor([_width(_through(z, "fresnel")) for z in distances.tolist()], dtype=torch.float64)
@@ -91,6 +87,6 @@ def _widths() -> Curve:
         "Gaussian beam",
         "distance (mm)",
         "width (µm)",
-        (between * 1e3, _textbook_width(between) * 1e6),
+        (between * 1e3, WAIST * torch.sqrt(1 + (between / RAYLEIGH) ** 2) * 1e6),
         (distances * 1e3, found * 1e6),
     )
