@@ -49,12 +49,11 @@ def from_json(record: object, regions: NDArray[np.integer] | None = None) -> Dev
     """
     needed = {"name", "digest", "tables"} | (set() if regions is None else {"inactive_value"})
     fields = _fields(record, "a device", needed, set())
-    if not isinstance(fields["name"], str):
-        raise DeviceError(f"expected name of a device as text, but got {checks.shown(fields['name'])}")
+    name = checks.instance(fields["name"], str, "name of a device as text", error=DeviceError)
     tables = [_table_from_json(table) for table in _list(fields, "tables")]
     if regions is not None:
         real, imaginary = _numbers(fields, "inactive_value", 2)
-        device: Device = DevicePanel(tuple(tables), regions.astype(np.int64), complex(real, imaginary), fields["name"])
+        device: Device = DevicePanel(tuple(tables), regions.astype(np.int64), complex(real, imaginary), name)
     elif len(tables) == 1:
         device = tables[0]
     else:
@@ -81,8 +80,7 @@ def _table_to_json(table: DeviceStates) -> dict[str, Any]:
 def _table_from_json(record: object) -> DeviceStates:
     fields = dict(_fields(record, "a table of states", {*WORDS, *COLUMNS} - {"spread"}, {"spread", "wavelength"}))
     for word in WORDS:
-        if not isinstance(fields[word], str):
-            raise DeviceError(f"expected {word} of a table of states as text, but got {checks.shown(fields[word])}")
+        checks.instance(fields[word], str, f"{word} of a table of states as text", error=DeviceError)
     count = len(_list(fields, "control"))
     if "spread" in fields:
         fields["spread"] = [math.nan if number is None else number for number in _list(fields, "spread")]
@@ -92,9 +90,8 @@ def _table_from_json(record: object) -> DeviceStates:
     return DeviceStates(**(fields | columns))
 
 
-def _fields(record: object, what: str, needed: set[str], optional: set[str]) -> Mapping[str, Any]:
-    if not isinstance(record, Mapping):
-        raise DeviceError(f"expected {what} as an object of JSON, but got {checks.shown(record)}")
+def _fields(given: object, what: str, needed: set[str], optional: set[str]) -> Mapping[str, Any]:
+    record = checks.instance(given, Mapping, f"{what} as an object of JSON", error=DeviceError)
     for key in sorted(needed - record.keys()):
         raise DeviceError(f"expected {key} of {what}, but it is missing")
     for key in sorted(map(str, record.keys() - needed - optional)):
@@ -103,15 +100,12 @@ def _fields(record: object, what: str, needed: set[str], optional: set[str]) -> 
 
 
 def _list(fields: Mapping[str, Any], key: str) -> list[Any]:
-    if not isinstance(fields[key], list):
-        raise DeviceError(f"expected {key} of a device as a list, but got {checks.shown(fields[key])}")
-    return fields[key]
+    return checks.instance(fields[key], list, f"{key} of a device as a list", error=DeviceError)
 
 
 def _numbers(fields: Mapping[str, Any], key: str, count: int) -> list[float]:
     numbers = _list(fields, key)
-    wrong = [number for number in numbers if isinstance(number, bool) or not isinstance(number, int | float)]
-    if wrong or len(numbers) != count:
+    if len(numbers) != count or not all(type(number) in (int, float) for number in numbers):
         raise DeviceError(f"expected {count} numbers as {key} of a device, but got {checks.shown(numbers)}")
     try:
         return [float(number) for number in numbers]
