@@ -48,16 +48,10 @@ def package_version() -> str:
 
 
 def triton_obstacle(device: str) -> str | None:
-    """Return why kernels written in Triton cannot run on a type of device, or None if they can.
+    """Return why kernels written in Triton cannot run on a type of device, such as ``"cuda"``, or None if they can.
 
-    They run on a CUDA GPU; on a CPU only where the variable ``TRITON_INTERPRET=1`` asks for Triton's interpreter, which
-    is slow and for tests.
-
-    Args:
-        device: Type of device, such as ``"cuda"``.
-
-    Returns:
-        The part of a sentence after "because", or None.
+    It is the part of a sentence after "because". They run on a CUDA GPU; on a CPU only where the variable
+    ``TRITON_INTERPRET=1`` asks for Triton's interpreter, which is slow and for tests.
 
     Examples:
         >>> triton_obstacle("mps")

@@ -96,20 +96,11 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         return add
 
     def name_of(self, entry: object) -> str | None:
-        """Return the name of an entry, or None if it was never registered.
-
-        Args:
-            entry: The class or function itself.
-        """
+        """Return the name of an entry, or None if it was never registered."""
         return next((name for name, known in self._all().items() if known is entry), None)
 
     def leave_out(self, name: str, reason: str) -> None:
-        """Take an entry that cannot be used from those there are, with a warning.
-
-        Args:
-            name: Name of the entry.
-            reason: Clause that says why, for the warning and for whoever asks for the entry by its name.
-        """
+        """Take an entry that cannot be used from those there are, with a warning that ends with the ``reason``."""
         self._left_out[name] = reason
         self._entries.pop(name, None)
         advise(f"{self.what} {name!r} is left out: {reason}", PluginWarning)

@@ -211,11 +211,7 @@ class DevicePanel:
 
     @staticmethod
     def is_at(path: str | Path) -> bool:
-        """Return whether a path is the folder of a panel.
-
-        Raises:
-            DeviceError: if the path cannot exist or may not be looked at.
-        """
+        """Return whether a path is the folder of a panel."""
         with given_path(path, DeviceError) as folder:
             return (folder / _PANEL).is_file()
 

@@ -14,12 +14,8 @@ def accuracy_when_cut(logits: Tensor, labels: Tensor, cut: float) -> float:
     """Return the accuracy when ``cut`` of probability is taken from each winner and shared by the other classes.
 
     With probabilities ``p = softmax(logits)``, the winner has ``max(p) - cut`` afterwards and each of the other
-    ``C - 1`` classes ``cut / (C - 1)`` more. A winner that is no longer ahead has lost.
-
-    Args:
-        logits: An ``images x classes`` tensor.
-        labels: The right classes, an int64 tensor of ``images``.
-        cut: Probability that the winner loses, 0.01 for the paper's 1 %.
+    ``C - 1`` classes ``cut / (C - 1)`` more. A winner that is no longer ahead has lost. The logits are
+    ``images x classes``; the paper's 1 % is a cut of 0.01.
 
     Examples:
         >>> accuracy_when_cut(torch.tensor([[0.02, 0.0, 0.0]]), torch.tensor([0]), 0.01)
