@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ def test_images_given_in_python_go_all_the_way(tmp_path: Path) -> None:
     assert result.passed
     assert result.accuracy == run.summary["test_accuracy"]
     assert len(repr(run).splitlines()) == 2
-    assert "1 epochs on given images" in repr(run)
+    assert "after 1 epoch on given images" in repr(run)
 
     loaded = vp.load_run(tmp_path / "run")
     calls = [
@@ -138,3 +139,33 @@ def test_training_on_images_given_in_python_goes_on_with_them_alone(tmp_path: Pa
     with pytest.raises(vp.VoltphaseError, match="on images given in Python, which it was started on, but got the conf"):
         vp.train(config, out=tmp_path / "run", resume=True)
     assert vp.train(config, out=tmp_path / "run", data=data, resume=True).summary["epochs"] == 2
+
+
+def test_given_images_draw_and_refine_what_they_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = torch.randint(0, 256, (60, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    data = (images, torch.arange(60) % 10)
+    run = vp.train(load_config("digits", QUICK), out=tmp_path / "run", data=data)
+    assert "epoch 1/1  test" in capsys.readouterr().out
+    assert "after 1 epoch on given images" in repr(run)
+    page = vp.reporting.write_report(run.path, test_set=run.test_set).read_text(encoding="utf-8")
+    assert "A diffractive network for given images" in page
+    assert "1 epoch, " in page
+    options: Any = {"images": 48, "evaluations": 3}
+    refined = vp.training.refine_run(run.path, tmp_path / "refined", data=data, **options)
+    assert refined["refined"]["loss_after"] <= refined["refined"]["loss_before"]
+    for attempt in (
+        lambda: vp.reporting.write_report(run.path),
+        lambda: vp.training.refine_run(run.path, tmp_path / "more", **options),
+    ):
+        with pytest.raises(vp.VoltphaseError, match=r"was trained on images given in Python.*write_report.*refine_run"):
+            attempt()
+    with pytest.raises(vp.VoltphaseError, match=r"expected the 12 test images that .* was made with, but got 60"):
+        vp.reporting.write_report(run.path, test_set=data)
+
+
+def test_without_progress_nothing_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = [*QUICK, "data.train_limit=60", "data.test_limit=20"]
+    run = vp.train(load_config("digits", few), out=tmp_path / "run", progress=False)
+    assert capsys.readouterr() == ("", "")
+    with pytest.raises(vp.VoltphaseError, match=r"expected no images for .*, whose config\.yaml names its data set"):
+        vp.reporting.write_report(run.path, test_set=vp.data.load("digits", "test"))

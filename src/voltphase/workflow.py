@@ -15,6 +15,7 @@ from voltphase.config import Config, load_config
 from voltphase.core.advice import once
 from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path
+from voltphase.core.words import counted
 from voltphase.data import Data, ImageDataset, Images, dataset_of, given_datasets
 from voltphase.deployment.targets import Target
 from voltphase.network.donn import DONN
@@ -43,7 +44,7 @@ class TrainedRun:
         metric, images = self.model.task.metrics[0], self.summary.get("data", self.config.data.name)
         return (
             f"TrainedRun({str(self.path)!r}, test {metric.name} {metric.text(self.summary[metric.column('test')])}\n"
-            f"  after {self.summary['epochs']} epochs on {images})"
+            f"  after {counted(self.summary['epochs'], 'epoch')} on {images})"
         )
 
     def __iter__(self) -> Iterator[Any]:
@@ -58,7 +59,7 @@ def train(
     data: Data | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    console: Console | None = None,
+    progress: bool = True,
     watch: Callable[[EpochMetrics], None] | None = None,
 ) -> TrainedRun:
     """Train a network into a run folder, and return the run.
@@ -70,7 +71,7 @@ def train(
             :func:`voltphase.training.train`.
         resume: Whether to continue an interrupted run.
         overwrite: Whether to replace a run that is there.
-        console: Console to show progress on; nothing is shown without one.
+        progress: Whether to show what runs and a line for each epoch, and a bar in a terminal or a notebook.
         watch: Function that is called with the figures of each epoch.
 
     Raises:
@@ -78,7 +79,7 @@ def train(
 
     Examples:
         >>> few = ["optics.depth=1", "training.epochs=1", "data.train_limit=100", "data.test_limit=20"]
-        >>> run = train(load_config("digits", few), out="runs/few")
+        >>> run = train(load_config("digits", few), out="runs/few", progress=False)
         >>> sorted(path.name for path in run.path.iterdir())
         ['checkpoints', 'config.yaml', 'metrics.csv', 'model.safetensors', 'summary.json']
         >>> model, config, summary = load_run("runs/few")
@@ -90,6 +91,7 @@ def train(
     config = config if isinstance(config, Config) else load_config(config)
     # Taken apart once, for training and for the run.
     given = None if data is None else given_datasets(data, config.seed)
+    console = Console(highlight=False, soft_wrap=True) if progress else None
     training.train(config, out, data=given, resume=resume, overwrite=overwrite, console=console, watch=watch)
     return load_run(out, None if given is None else given[1])
 

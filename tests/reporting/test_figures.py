@@ -324,3 +324,21 @@ def test_shares_have_two_digits_that_count():
         "0.085%",
         "0%",
     ]
+
+
+def test_titles_keep_clear_of_the_edge_and_planes_of_one_size_are_drawn_so():
+    grids = {name: Grid(16, 36e-6) for name in ("source", *(f"layer {n}" for n in range(1, 6)), "detector")}
+    light = {name: np.random.default_rng(0).random((16, 16)) for name in grids}
+    example = Example(0, np.zeros((8, 8)), 1, np.arange(10.0), 3, light)
+    levels = [np.zeros((16, 16), int)] * 5
+    with style.house_style():
+        for figure in (
+            maps.propagation_figure(example, TaskPictures(), grids),
+            maps.level_figure(levels, [device(8)] * 5, list(grids.values())[1:-1]),
+        ):
+            style.png(figure)
+            planes = [axes for axes in figure.axes if axes.images]
+            top = figure.bbox.height - max(axes.title.get_window_extent().y1 for axes in planes)
+            assert top > figure.dpi / 20  # a twentieth of an inch
+            widths = [axes.get_window_extent().width for axes in planes]
+            assert max(widths) == pytest.approx(min(widths), rel=0.01)

@@ -32,7 +32,7 @@ def evaluate(
     from voltphase.training import evaluate as answer
 
     model, config, summary = load_run(run)
-    RunFolder(run).require_named_data(summary)
+    RunFolder(run).require_data(summary)
     dataset = build_dataset(config, split, data_dir)
     result = answer(model, dataset)
     for metric in model.task.metrics:

@@ -33,6 +33,16 @@ def one_line(text: str) -> str:
     return re.sub(f" *{_UNPRINTABLE.pattern}+(?:{_UNPRINTABLE.pattern}| )*", " ", text).strip()
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things with their noun in the singular or the plural.
+
+    Examples:
+        >>> counted(1, "epoch"), counted(2, "epoch")
+        ('1 epoch', '2 epochs')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def shell(*words: str | Path) -> str:
     """Return a command line as it can be typed into a shell, whatever its words hold.
 

@@ -164,7 +164,7 @@ def deploy_run(
     model, config, summary = load_run(run)
     expected, rebuilt = summary[model.task.metrics[0].column("test")], None
     if dataset is None:
-        RunFolder(run).require_named_data(summary)
+        RunFolder(run).require_data(summary)
         dataset, rebuilt = build_dataset(config, "test", data_dir), named_data(config.data.model_dump(mode="json"))
     return deploy(model, out, dataset=dataset, expected=expected, target=target, rebuilt_from=rebuilt)
 

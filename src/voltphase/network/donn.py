@@ -13,6 +13,7 @@ from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
 from voltphase.core.dtypes import no_autocast, uncompiled, with_standard_torch
 from voltphase.core.units import require_wavelength
+from voltphase.core.words import counted
 from voltphase.devices import Device
 from voltphase.devices.summary import warn_of
 from voltphase.network import footprint
@@ -278,7 +279,7 @@ def _require_memory(needed: footprint.Footprint, grids: Sequence[Grid]) -> None:
     depth, (rows, columns) = len(grids) - 2, max(plane.shape for plane in grids)
     footprint.require(
         needed.network,
-        f"a network of {depth} layer{'' if depth == 1 else 's'} on planes of up to {rows} x {columns} samples",
+        f"a network of {counted(depth, 'layer')} on planes of up to {rows} x {columns} samples",
         "take fewer samples or layers",
     )
 

@@ -184,5 +184,5 @@ def _curve(axes: Axes, epochs: np.ndarray, values: np.ndarray, colour: str, labe
 
 def _epochs(axes: Axes) -> None:
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     axes.grid(axis="y")

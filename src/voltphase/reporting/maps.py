@@ -70,8 +70,8 @@ def propagation_figure(example: Example, pictures: TaskPictures, grids: Mapping[
     """Draw a test image on its way: its intensity on each plane, what is read on the detector, and the output."""
     planes = shown_planes(list(example.intensity))
     ratio = max(_height_ratio(grids[name]) for name in planes)
-    figure = style.new_figure(1.3 * (len(planes) - 1) + 3.8, 0.62 + 1.62 * ratio)
-    axes = figure.subplots(1, len(planes) + 1, width_ratios=[1] * (len(planes) - 1) + [1.36, 1.3])
+    figure = style.new_figure(1.55 * len(planes) + 2.1, 0.8 + 1.4 * ratio)
+    axes = figure.subplots(1, len(planes) + 1, width_ratios=[1] * len(planes) + [1.1])
     for position, (name, plane_axes) in enumerate(zip(planes, axes, strict=False)):
         show_intensity(plane_axes, example.intensity[name], grids[name])
         plane_axes.set_title(name if name != "source" else "input")
@@ -113,7 +113,7 @@ def _layer_figure(
     rows = math.ceil(count / columns)
     width, height = (2.1, 1.96) if shared else (2.2, 1.55)
     ratio = max(_height_ratio(grid) for grid in grids[:count])
-    figure = style.new_figure(width * columns + 1.0, (height * ratio + 0.3) * rows + 0.3)
+    figure = style.new_figure(width * columns + 1.0, (height * ratio + 0.36) * rows + 0.4)
     axes = np.asarray(figure.subplots(rows, columns, squeeze=False)).ravel()
     for index in range(count):
         style.show_plane(axes[index], maps[index], grids[index], cmap=colours, norm=norms[index])

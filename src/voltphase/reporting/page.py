@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path, write_text
-from voltphase.core.words import printable
+from voltphase.core.words import counted, printable
 from voltphase.devices import Device, DeviceStates
 from voltphase.optics.grid import Grid
 from voltphase.reporting import charts, maps, style
@@ -22,6 +22,7 @@ from voltphase.reporting.device import device_figure
 from voltphase.reporting.run_view import RunView
 
 if TYPE_CHECKING:
+    from voltphase.data import Images
     from voltphase.training.run_folder import Summary
 
 REPORT_NAME = "report.html"
@@ -35,12 +36,14 @@ _MOST_DEVICES_NAMED = 2
 _MOST_DEVICES_DRAWN = 5
 
 
-def write_report(run: str | Path, *, data_dir: str | Path | None = None) -> Path:
+def write_report(run: str | Path, *, data_dir: str | Path | None = None, test_set: Images | None = None) -> Path:
     """Draw ``report.html`` into a run folder, in place of an earlier one.
 
     Args:
         run: Path of the folder of a finished run.
         data_dir: Folder of the data sets; the one of the run's configuration by default.
+        test_set: Test images of a run that was trained on images given in Python, a data set or ``(images, labels)``:
+            ``test_set`` of the :class:`voltphase.workflow.TrainedRun`.
 
     Returns:
         The path of the report.
@@ -51,14 +54,14 @@ def write_report(run: str | Path, *, data_dir: str | Path | None = None) -> Path
     """
     path = checked_path(run, DataError) / REPORT_NAME
     with style.house_style():
-        write_text(path, report_html(RunView.of(run, data_dir)))
+        write_text(path, report_html(RunView.of(run, data_dir, test_set)))
     return path
 
 
 def report_html(view: RunView) -> str:
     """Return the whole page of a run."""
     page = Template(files("voltphase.reporting").joinpath("report.html.template").read_text(encoding="utf-8"))
-    metric, data = view.metric, view.config.data.name
+    metric, data = view.metric, view.data_name
     value = metric.text(view.summary.metric(metric.column("test")))
     return page.substitute(
         title=_shown(f"{view.name}: {value} on {data}"),
@@ -195,11 +198,8 @@ def _device_caption(device: DeviceStates, devices: Sequence[Device]) -> str:
 
 
 def _subtitle(view: RunView) -> str:
-    count = len(view.layers)
-    return (
-        f"{count} {'layer' if count == 1 else 'layers'} of {_devices(view)} in free space, "
-        f"{_sizes(view.model.grids[1:-1])} pixels each"
-    )
+    sizes = _sizes(view.model.grids[1:-1])
+    return f"{counted(len(view.layers), 'layer')} of {_devices(view)} in free space, {sizes} pixels each"
 
 
 def _sizes(grids: Sequence[Grid]) -> str:
@@ -233,13 +233,13 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
     )
     facts = [
         (f"training {metric.name}", metric.text(summary.metric(metric.column("train")))),
-        ("data", f"{view.config.data.name}, {len(view.test)} test images"),
+        ("data", f"{view.data_name}, {len(view.test)} test images"),
         ("device", _devices(view)),
         ("samples", f"{_sizes(model.grids)}, pitch {_pitches(model.grids)} µm"),
         ("layers", f"{len(view.layers)}, gaps of {gaps}"),
         ("wavelength", f"{model.wavelength * 1e9:.4g} nm"),
         ("light on the detector", charts.share(float(view.light.kept[-1]))),
-        ("training", f"{summary.epochs} epochs, {_duration(summary.seconds)}"),
+        ("training", f"{counted(summary.epochs, 'epoch')}, {_duration(summary.seconds)}"),
         ("refined after training", refined),
         ("seed", str(summary.seed)),
     ]

@@ -21,7 +21,7 @@ from voltphase.tasks import Metric
 
 if TYPE_CHECKING:
     from voltphase.config import Config
-    from voltphase.data import ImageDataset
+    from voltphase.data import ImageDataset, Images
     from voltphase.training import Evaluation
     from voltphase.training.run_folder import Summary
 
@@ -89,6 +89,11 @@ class RunView:
         return [layer.levels().cpu().numpy() for layer in self.layers]
 
     @property
+    def data_name(self) -> str:
+        """The name of the data set, in the configuration unless it was given in Python."""
+        return self.test.name if self.summary.data_given else self.config.data.name
+
+    @property
     def metric(self) -> Metric:
         """The metric of headlines."""
         return self.model.task.metrics[0]
@@ -101,27 +106,28 @@ class RunView:
         return {"source": grids[0], **layers, "detector": grids[-1]}
 
     @classmethod
-    def of(cls, run: str | Path, data_dir: str | Path | None = None) -> RunView:
+    def of(cls, run: str | Path, data_dir: str | Path | None = None, test_set: Images | None = None) -> RunView:
         """Return a view of a run, after letting its test images through the deployed states.
 
         Args:
             run: Path of the run's folder.
             data_dir: Folder of the data sets; the one of the run's configuration by default.
+            test_set: Test images of a run that was trained on images given in Python.
 
         Raises:
             DataError: if the folder is no finished run, its metrics are damaged, or its data cannot be had.
             ConfigError: if the network's relaxation has no levels to show.
         """
         # Here, so that drawing a device does not wait for Lightning.
-        from voltphase.training import RunFolder, build_dataset, evaluate, load_run
+        from voltphase.training import RunFolder, evaluate, load_run
+        from voltphase.training.build import run_test_set
         from voltphase.training.run_folder import Summary
 
         run = checked_path(run, DataError)
         model, config, summary = load_run(run)
         model.levels()  # a network that has none is refused at once
         epochs = RunFolder(run).read_metrics()
-        RunFolder(run).require_named_data(summary)
-        test = build_dataset(config, "test", data_dir)
+        test = run_test_set(RunFolder(run), config, summary, data_dir, test_set)
         evaluation = evaluate(model, test)
         pictures = pictures_of(model.task, model, test)
         return cls(

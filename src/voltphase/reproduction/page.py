@@ -8,6 +8,7 @@ from pathlib import Path
 
 from voltphase.core.errors import OutputError
 from voltphase.core.files import checked_path, read_text, write_bytes, write_errors, write_text
+from voltphase.core.words import counted
 from voltphase.reporting.style import house_style, png
 from voltphase.reproduction.drawings import DRAWINGS
 from voltphase.reproduction.markdown import marks, replace_block
@@ -71,7 +72,7 @@ def _origin(outcomes: Outcomes) -> str:
         summary = result["summary"]
         hardware, commit = summary.get("hardware", {}), str(summary.get("commit"))
         threads = hardware.get("threads", 0)
-        machine = hardware.get("gpu") or f"{hardware.get('processor')}, {threads} thread{'' if threads == 1 else 's'}"
+        machine = hardware.get("gpu") or f"{hardware.get('processor')}, {counted(threads, 'thread')}"
         machines[f"{machine}, torch {summary.get('versions', {}).get('torch')}"] = None
         devices |= dict.fromkeys(result["devices"])
         commits[f"{commit[:9]}{'+' if commit.endswith('+') else ''}"] = None

@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from voltphase.config import Config, DeviceConfig
 from voltphase.core.advice import once
 from voltphase.core.errors import ConfigError, DataError, DeviceError
-from voltphase.data import SPLITS, ImageDataset, check_together
+from voltphase.data import SPLITS, ImageDataset, Images, check_together, dataset_of
 from voltphase.devices import MODELS, Device, DevicePanel, model
 from voltphase.devices import load as load_device
 from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
 from voltphase.optics.precision import complex_dtype
+from voltphase.training.run_folder import RunFolder
 
 
 def build_devices(config: Config) -> list[Device]:
@@ -138,6 +140,23 @@ def _limited(config: Config, split: str, dataset: ImageDataset) -> ImageDataset:
             f"{config.data.name}, but got {limit}"
         )
     return dataset if limit is None else dataset.take(limit)
+
+
+def run_test_set(
+    folder: RunFolder,
+    config: Config,
+    summary: dict[str, Any],
+    data_dir: str | PathLike[str] | None = None,
+    given: Images | None = None,
+) -> ImageDataset:
+    """Return the test images of a run: those that its configuration names, or those that are given in Python.
+
+    Raises:
+        DataError: if they cannot be had, or are not as many as the run was judged by; see `RunFolder.require_data`.
+    """
+    dataset = None if given is None else dataset_of(given)
+    folder.require_data(summary, **({} if dataset is None else {"test": dataset}))
+    return build_dataset(config, "test", data_dir) if dataset is None else dataset
 
 
 def whole_device(device: DeviceConfig, wavelength: float | None) -> Device:

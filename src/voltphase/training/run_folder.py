@@ -26,6 +26,7 @@ from voltphase.core.files import (
     write_text,
 )
 from voltphase.core.words import shell
+from voltphase.data import ImageDataset
 from voltphase.tasks import Metric
 
 try:
@@ -249,18 +250,32 @@ class RunFolder:
                 raise DataError(f"expected {key} as training writes it in {file}, but {found}") from error
         return summary
 
-    def require_named_data(self, summary: dict[str, Any]) -> None:
-        """Refuse a run whose images its configuration does not name.
+    def require_data(self, summary: dict[str, Any], **given: ImageDataset) -> None:
+        """Refuse a run whose images neither its configuration names nor somebody gives.
+
+        Args:
+            summary: Content of its summary.
+            given: Data sets that are given in Python, by their splits.
 
         Raises:
-            DataError: if it was trained on images given in Python.
+            DataError: if it was trained on images given in Python and none are given, or another number of them; or if
+                images are given for a run whose configuration names its data set.
         """
-        if summary.get("data_given"):
+        if given and not summary.get("data_given"):
+            raise DataError(f"expected no images for {self.path}, whose config.yaml names its data set: leave them out")
+        if summary.get("data_given") and not given:
             raise DataError(
                 f"expected a run on a data set that its config.yaml names, but {self.path} was trained on images given "
-                "in Python, which it does not hold: give them in Python too, as test_set= of voltphase.deploy or to "
+                "in Python, which it does not hold: give them in Python too, as test_set= of voltphase.deploy and "
+                "voltphase.reporting.write_report, data= of voltphase.training.refine_run, or to "
                 "voltphase.training.evaluate"
             )
+        for split, dataset in given.items():
+            if len(dataset) != (wanted := summary.get(f"{split}_images")):
+                raise DataError(
+                    f"expected the {wanted} {split} images that {self.path} was made with, but got {len(dataset)}: "
+                    "give those that were given to train"
+                )
 
     def check_settings(self, config: Config, summary: dict[str, Any]) -> None:
         """Refuse settings other than those in the summary: a file that was cut off means something, but another thing.

@@ -15,6 +15,7 @@ import torch
 from voltphase.core import checks
 from voltphase.core.errors import OutputError
 from voltphase.core.files import atomic_directory, checked_path, write_errors, write_json
+from voltphase.data import Data, given_datasets
 from voltphase.tasks import loss_of
 from voltphase.training import provenance
 from voltphase.training.build import build_datasets
@@ -32,6 +33,7 @@ def refine_run(
     images: int = 10_000,
     evaluations: int = 60,
     data_dir: str | Path | None = None,
+    data: Data | None = None,
     watch: Callable[[int, float], None] = lambda evaluations, loss: None,
 ) -> dict[str, Any]:
     """Refine the levels of a finished run with :func:`refine`, and leave the result as a finished run in ``out``.
@@ -46,6 +48,7 @@ def refine_run(
             fewer.
         evaluations: Number of passes of these images through the system; one with gradients counts twice.
         data_dir: Folder of the data sets; the one in the run's configuration by default.
+        data: Images of a run that was trained on images given in Python, as they were given to train.
         watch: Function that is told of each evaluation, see :func:`refine`.
 
     Returns:
@@ -61,12 +64,13 @@ def refine_run(
         raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
     checks.whole(images, "the number of images to refine with", least=1)
     model, config, summary = load_run(run)
-    source.require_named_data(summary)
+    given = {} if data is None else dict(zip(("train", "test"), given_datasets(data, config.seed), strict=True))
+    source.require_data(summary, **given)
     source.read_metrics()
     with write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=out.parent).close()
-    train_set, test_set = build_datasets(config, data_dir)
+    train_set, test_set = given.values() or build_datasets(config, data_dir)
     model.to("cuda" if torch.cuda.is_available() and config.training.accelerator != "cpu" else "cpu")
     with cpu_threads(config.training.threads):
         drawn = torch.randperm(len(train_set), generator=torch.Generator().manual_seed(config.seed))[:images]
@@ -81,25 +85,20 @@ def refine_run(
             watch=watch,
         )
         seconds = time.perf_counter() - started
-        found = {
-            **evaluate(model, test_set, config.training.batch_size).columns("test"),
-            **evaluate(model, train_set, config.training.batch_size).columns("train"),
-        }
-        summary = {
-            **summary,
-            **found,
-            "refined": {
-                "loss_before": result.loss_before,
-                "loss_after": result.loss_after,
-                **{f"{column}_before": summary.get(column) for column in found},
-                "images": len(drawn),
-                "evaluations": result.evaluations,
-                "changed_pixels": result.changed,
-                "converged": result.converged,
-                "seconds": round(seconds, 3),
-                "commit": provenance.commit(),
-            },
-        }
+        test, train = (evaluate(model, one, config.training.batch_size) for one in (test_set, train_set))
+    found = test.columns("test") | train.columns("train")
+    refined = {
+        "loss_before": result.loss_before,
+        "loss_after": result.loss_after,
+        **{f"{column}_before": summary.get(column) for column in found},
+        "images": len(drawn),
+        "evaluations": result.evaluations,
+        "changed_pixels": result.changed,
+        "converged": result.converged,
+        "seconds": round(seconds, 3),
+        "commit": provenance.commit(),
+    }
+    summary = summary | found | {"refined": refined}
     with atomic_directory(out) as folder:
         target = RunFolder(folder)
         shutil.copyfile(source.config_file, target.config_file)
