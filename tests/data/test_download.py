@@ -6,20 +6,27 @@ import errno
 import functools
 import gzip
 import hashlib
+import io
 import logging
+import pickle
 import socket
 import sys
+import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from voltphase.core.errors import DataError, OutputError
-from voltphase.data import FashionMnist, ImageDataset, Mnist
+from voltphase.data import Cifar10, Emnist, FashionMnist, ImageDataset, Kmnist, Mnist
 from voltphase.data.mnist import IdxFiles
 
 IMAGES_FILE = "t10k-images-idx3-ubyte.gz"
@@ -262,7 +269,7 @@ def test_a_place_that_cannot_be_made_is_one_sentence(tmp_path: Path, mirror: Mir
     assert mirror.requests == []
 
 
-@pytest.mark.parametrize("known", [Mnist, FashionMnist], ids=lambda known: known.name)
+@pytest.mark.parametrize("known", [Mnist, FashionMnist, Kmnist], ids=lambda known: known.name)
 def test_the_known_sources_are_complete(known: type[IdxFiles]) -> None:
     assert sorted(known.md5) == [
         "t10k-images-idx3-ubyte.gz",
@@ -282,3 +289,103 @@ def test_the_checksums_of_fashion_mnist_are_those_of_its_files(data_dir: Path) -
         pytest.skip(f"needs Fashion-MNIST's gzip files in {raw}")
     for name in names:
         assert hashlib.md5((raw / name).read_bytes()).hexdigest() == FashionMnist.md5[name]
+
+
+def idx(values: torch.Tensor) -> bytes:
+    header = bytes((0, 0, 8, values.ndim)) + b"".join(size.to_bytes(4, "big") for size in values.shape)
+    return gzip.compress(header + values.numpy().tobytes(), mtime=0)
+
+
+def serve(mirror: Mirror, monkeypatch: pytest.MonkeyPatch, kind: type, content: bytes) -> None:
+    (mirror.folder / kind.archive).write_bytes(content)
+    monkeypatch.setattr(kind, "mirrors", (mirror.address,))
+    monkeypatch.setattr(kind, "md5", hashlib.md5(content).hexdigest())
+
+
+def test_emnist_is_fetched_once_for_all_its_splits_and_stands_upright(
+    tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = torch.arange(2 * 3 * 3, dtype=torch.uint8).reshape(2, 3, 3)
+    labels = {"letters": (1, 26), "balanced": (0, 46)}
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("../gzip/emnist-stray.txt", "none")
+        for name, values in labels.items():
+            archive.writestr(f"gzip/emnist-{name}-test-images-idx3-ubyte.gz", idx(images))
+            archive.writestr(
+                f"gzip/emnist-{name}-test-labels-idx1-ubyte.gz", idx(torch.tensor(values, dtype=torch.uint8))
+            )
+    serve(mirror, monkeypatch, Emnist, packed.getvalue())
+    with pytest.raises(DataError, match=r"emnist-letters-test-images-idx3-ubyte.gz of EMNIST in .*not there"):
+        Emnist("letters", str(tmp_path)).load("test", download=False)
+    found = {name: Emnist(name, str(tmp_path)).load("test") for name in ("letters", "balanced")}
+    assert mirror.requests == ["/gzip.zip"]
+    assert sorted(path.name for path in (tmp_path / "EMNIST" / "raw").iterdir()) == sorted(
+        f"emnist-{name}-test-{kind}-ubyte.gz" for name in labels for kind in ("images-idx3", "labels-idx1")
+    )
+    for one in found.values():
+        assert torch.equal(one.images, images.transpose(1, 2))
+    assert [found["letters"].classes[label] for label in found["letters"].labels] == ["a", "z"]
+    assert [found["balanced"].classes[label] for label in found["balanced"].labels] == ["0", "t"]
+    with pytest.raises(DataError, match=r"emnist-letters-train-images-idx3-ubyte.gz in gzip.zip, but it is not there"):
+        Emnist("letters", str(tmp_path)).load("train")
+
+
+def test_the_classes_of_emnist_are_as_many_as_its_authors_say() -> None:
+    from voltphase.data.emnist import _CLASSES
+
+    counts = {"byclass": 62, "bymerge": 47, "balanced": 47, "letters": 26, "digits": 10, "mnist": 10}
+    assert {name: len(set(classes)) for name, classes in _CLASSES.items()} == counts
+    assert _CLASSES["balanced"][36:] == "abdefghnqrt"
+
+
+def batch(colours: np.ndarray, labels: list[int]) -> bytes:
+    """A batch as Python 2 and the numpy of its day pickled the files of CIFAR-10, opcode by opcode."""
+
+    def text(value: bytes) -> bytes:
+        return b"T" + len(value).to_bytes(4, "little") + value
+
+    def number(value: int) -> bytes:
+        return b"J" + value.to_bytes(4, "little", signed=True)
+
+    rows = colours.reshape(len(labels), -1)
+    kind = b"cnumpy\ndtype\n" + text(rows.dtype.str[1:].encode()) + number(0) + number(1) + b"\x87R"
+    kind += b"(" + number(3) + text(b"|") + b"NNN" + number(-1) + number(-1) + number(0) + b"tb"
+    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n" + number(0) + b"\x85" + text(b"b") + b"\x87R"
+    array += b"(" + number(1) + number(len(rows)) + number(rows.shape[1]) + b"\x86" + kind + b"\x89"
+    array += text(rows.tobytes()) + b"tb"
+    listed = b"](" + b"".join(map(number, labels)) + b"e"
+    return b"\x80\x02}(" + text(b"data") + array + text(b"labels") + listed + b"u."
+
+
+def test_cifar_is_fetched_once_and_made_grey(tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (6, 2, 3, 32, 32), dtype=np.uint8)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for number, name in enumerate([*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "../stray"]):
+            content = batch(colours[min(number, 5)], [number % 10, 9])
+            entry = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    serve(mirror, monkeypatch, Cifar10, packed.getvalue())
+    with pytest.raises(DataError, match=r"test_batch in .*not there: unpack cifar-10-python.tar.gz"):
+        Cifar10(str(tmp_path)).load("test", download=False)
+    test, train = Cifar10(str(tmp_path)).load("test"), Cifar10(str(tmp_path)).load("train")
+    assert mirror.requests == ["/cifar-10-python.tar.gz"]
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("c")] == ["cifar-10-batches-py"]
+    assert not list(tmp_path.rglob("stray"))
+    assert (len(train), len(test), train.labels.tolist()[:4]) == (10, 2, [0, 9, 1, 9])
+    expected = [np.asarray(Image.fromarray(one.transpose(1, 2, 0)).convert("L")) for one in colours[5]]
+    assert np.array_equal(test.images.numpy(), np.stack(expected))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no pickle", pickle.dumps(print), pickle.dumps({b"data": [1]}), batch(np.zeros((1, 3, 32, 32)), [0])],
+    ids=["empty", "text", "a call", "without labels", "real numbers"],
+)
+def test_a_batch_of_cifar_that_is_none_is_one_sentence_and_calls_nothing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / "cifar-10-batches-py" / "test_batch").write_bytes(content)
+    with pytest.raises(DataError, match="test_batch to be a batch of CIFAR-10, but it cannot be read so"):
+        Cifar10(str(tmp_path)).load("test")

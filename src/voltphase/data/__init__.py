@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from voltphase.data.arrays import Arrays
 from voltphase.data.base import DATASETS, SPLITS, DataSource, default_data_dir, load
+from voltphase.data.cifar import Cifar10
 from voltphase.data.dataset import ImageDataset, grey
 from voltphase.data.digits import Digits
+from voltphase.data.emnist import Emnist
 from voltphase.data.given import Data, DataWarning, Images, check_together, dataset_of, given_datasets
-from voltphase.data.mnist import FashionMnist, Mnist
+from voltphase.data.mnist import FashionMnist, Kmnist, Mnist
 from voltphase.data.pictures import Pictures
 
 __all__ = [
     "DATASETS",
     "SPLITS",
     "Arrays",
+    "Cifar10",
     "Data",
     "DataSource",
     "DataWarning",
     "Digits",
+    "Emnist",
     "FashionMnist",
     "ImageDataset",
     "Images",
+    "Kmnist",
     "Mnist",
     "Pictures",
     "check_together",

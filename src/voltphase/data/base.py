@@ -47,10 +47,10 @@ def load(name: str, split: str, data_dir: str | PathLike[str] | None = None, dow
     """Load one split of a data set by name.
 
     Args:
-        name: ``digits``, ``mnist``, ``fashion-mnist``, or what another package adds; one that wants settings, such as
-            ``arrays``, is made by its class.
+        name: ``digits``, ``mnist``, ``fashion-mnist``, ``kmnist``, ``emnist``, ``cifar-10``, or what another package
+            adds; one that wants settings, such as ``arrays``, is made by its class.
         split: ``train`` or ``test``.
-        data_dir: Folder that holds ``MNIST/raw`` and ``FashionMNIST/raw``; see `default_data_dir`.
+        data_dir: Folder that holds ``MNIST/raw`` and the like; see `default_data_dir`.
         download: Whether to fetch files that are not there.
 
     Raises:

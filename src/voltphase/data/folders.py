@@ -14,7 +14,7 @@ from voltphase.core.files import read_errors
 
 # Folders below that of a data set: FOLDER/FOLDER/raw/FILE/FILE is what two archivers in a row make of it.
 _DEPTH: Final = 3
-_SPLITS: Final = {"train": "train", "t10k": "t10k|test"}
+_SPLITS: Final = {"t10k": "t10k|test"}
 
 
 def find(root: Path, names: Collection[str], stem: str) -> Path | None:
@@ -70,10 +70,15 @@ def stray(root: Path, others: Collection[str], stem: str) -> Path | None:
 
 
 def _pattern(stem: str) -> re.Pattern[str]:
-    split, kind, idx, ubyte = stem.split("-")
+    *names, kind, idx, ubyte = stem.split("-")
     # The number of a copy stands before or after the suffix; where suffixes are hidden, people add another.
     blank = r"[\W_]*"
-    words = [f"(?:{_SPLITS[split]})", kind, f"(?:{idx}{blank}{ubyte}|{idx}|{ubyte})", r"\d?"]
+    words = [
+        *(f"(?:{_SPLITS.get(name, name)})" for name in names),
+        kind,
+        f"(?:{idx}{blank}{ubyte}|{idx}|{ubyte})",
+        r"\d?",
+    ]
     return re.compile(blank.join((*words, r"(?:(?:gz|gzip|bin|dat|txt)[\W_]*)*\d?", "")), re.IGNORECASE)
 
 

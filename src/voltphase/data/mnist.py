@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST, read from IDX files that are downloaded if need be."""
+"""MNIST, Fashion-MNIST and KMNIST, read from IDX files that are downloaded if need be."""
 
 from __future__ import annotations
 
@@ -41,23 +41,11 @@ class IdxFiles:
     dir: str | None = None
 
     def load(self, split: str, *, download: bool = True) -> ImageDataset:
-        # Files that are there are held to their structure, not to a checksum: people repack them.
         prefix = _FILE_PREFIX[split]
-        images_file, labels_file = (
+        images, labels = (
             self._file(f"{prefix}-{kind}-ubyte", download=download) for kind in ("images-idx3", "labels-idx1")
         )
-        images, labels = read_idx(images_file, dimensions=3), read_idx(labels_file, dimensions=1)
-        if len(images) != len(labels):
-            raise DataError(
-                f"expected as many labels as images, but {images_file} holds {len(images)} images and "
-                f"{labels_file} {len(labels)} labels: fetch both again"
-            )
-        if int(labels.max()) >= len(self.classes):
-            raise DataError(
-                f"expected labels between 0 and {len(self.classes) - 1} in {labels_file}, "
-                f"but got {int(labels.max())}: fetch it again"
-            )
-        return ImageDataset(images, labels.to(torch.int64), self.name, self.classes)
+        return read_images(images, labels, self.name, self.classes)
 
     def _file(self, stem: str, *, download: bool) -> Path:
         data_dir = default_data_dir() if self.dir is None else checked_path(self.dir, DataError)
@@ -66,7 +54,8 @@ class IdxFiles:
             return found
         folder = self.folders[0]
         raw, compressed = data_dir / folder / "raw", f"{stem}.gz"
-        others = [name for other in (Mnist, FashionMnist) if not isinstance(self, other) for name in other.folders]
+        relatives = (Mnist, FashionMnist, Kmnist)
+        others = [name for other in relatives if not isinstance(self, other) for name in other.folders]
         nearby = stray(data_dir, others, stem)
         if nearby is not None:
             raise DataError(
@@ -81,6 +70,37 @@ class IdxFiles:
             raise DataError(f"expected {compressed} in {raw}, but it is not there: {advice}")
         fetch(raw / compressed, self.mirrors, self.md5[compressed], advice=advice)
         return raw / compressed
+
+
+def read_images(
+    images_file: Path, labels_file: Path, name: str, classes: tuple[str, ...], first: int = 0
+) -> ImageDataset:
+    """Return the data set in two IDX files.
+
+    They are held to their structure, not to a checksum: people repack them.
+
+    Args:
+        images_file: File of the images.
+        labels_file: File of their labels.
+        name: What the data set is called.
+        classes: The name of each class.
+        first: Label of the first class.
+
+    Raises:
+        DataError: if a file is damaged, or the two do not belong together.
+    """
+    images, labels = read_idx(images_file, dimensions=3), read_idx(labels_file, dimensions=1).to(torch.int64)
+    if len(images) != len(labels):
+        raise DataError(
+            f"expected as many labels as images, but {images_file} holds {len(images)} images and "
+            f"{labels_file} {len(labels)} labels: fetch both again"
+        )
+    last = first + len(classes) - 1
+    if wrong := [label for label in (int(labels.min()), int(labels.max())) if not first <= label <= last]:
+        raise DataError(
+            f"expected labels between {first} and {last} in {labels_file}, but got {wrong[-1]}: fetch it again"
+        )
+    return ImageDataset(images, labels - first, name, classes)
 
 
 @DATASETS.register("mnist")
@@ -129,4 +149,28 @@ class FashionMnist(IdxFiles):
         "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
         "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
         "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+    }
+
+
+@DATASETS.register("kmnist")
+class Kmnist(IdxFiles):
+    """Handwritten Japanese syllables (Kuzushiji-MNIST), 60,000 to train with and 10,000 to test with, 28 x 28.
+
+    Args:
+        dir: Folder that holds KMNIST/raw; None takes the one that VOLTPHASE_DATA names, else the user's cache.
+    """
+
+    name = "kmnist"
+    folders = ("KMNIST", "kuzushiji-mnist", "k-mnist")
+    classes = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+    mirrors = (
+        "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+        "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+    )
+    # As torchvision has them.
+    md5: ClassVar = {
+        "train-images-idx3-ubyte.gz": "bdb82020997e1d708af4cf47b453dcf7",
+        "train-labels-idx1-ubyte.gz": "e144d726b3acfaa3e44228e80efcd344",
+        "t10k-images-idx3-ubyte.gz": "5c965bf0a639b31b8f53240b1b52f4d7",
+        "t10k-labels-idx1-ubyte.gz": "7320c461ea6c1c855c0b718fb2a4b134",
     }

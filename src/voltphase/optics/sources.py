@@ -142,9 +142,9 @@ def point_source(
     require_complex(dtype)
     require_wavelength(wavelength)
     y, x = around(grid, position, "position")
+    require_length(DISTANCE, distance)
     if distance == 0:
         raise GeometryError("expected a point source in front of or behind the plane, but got a distance of 0")
-    require_length(DISTANCE, distance)
     for beside, pitch in ((y, grid.pitch[0]), (x, grid.pitch[1])):
         reach = float(beside.abs().max())
         _require_sampled(reach / math.hypot(reach, distance), pitch, wavelength, "the rim of a spherical wave")
