@@ -15,6 +15,11 @@ import pytest
 import sklearn.datasets
 import torch
 
+# Read when Triton is imported, as by what is imported next: without a GPU its interpreter runs the kernels that tests
+# ask for by name.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 from voltphase.core.files import write_json
 from voltphase.sweeps.results import ResultFolder, public_settings
 from voltphase.sweeps.runs import Run
@@ -26,11 +31,6 @@ Keep = Callable[..., dict[str, Any]]
 hypothesis.settings.register_profile("developer", deadline=None)
 hypothesis.settings.register_profile("verdict", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("verdict" if os.environ.get("CI") else "developer")
-
-
-# Read when Triton is imported: without a GPU its interpreter runs the kernels that tests ask for by name.
-if not torch.cuda.is_available():
-    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -111,7 +111,7 @@ def test_what_runs_is_what_is_explained() -> None:
     assert "TF32 in the matrix products" in waves.summary
     with pytest.raises(ConfigError, match="'cpu' cannot, because it has no map"):
         network(method="angular-spectrum", engine="matrix", backend="cpu")
-    with pytest.raises(ConfigError, match="a back end out of auto, cpu, reference, but got 'gpu'"):
+    with pytest.raises(ConfigError, match="a back end out of auto, cpu, cuda, reference, but got 'gpu'"):
         network(backend="gpu")
 
 

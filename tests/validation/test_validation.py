@@ -16,6 +16,9 @@ from voltphase.validation import Comparison, suite
 from voltphase.validation.cases import methods as agreement
 from voltphase.validation.comparison import ADJOINT, CLOSED_FORM, ROUNDING
 
+# All but that for GPUs, whose kernels are in single precision.
+IN_DOUBLE = [name for name in BACKENDS if name != "cuda"]
+
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Comparison], Path]:
@@ -58,10 +61,10 @@ def test_no_case_is_missing(written: tuple[list[Comparison], Path]) -> None:
         "adjoint dot product",
         *(
             f"{backend} back end against steps: {kernel}"
-            for backend in BACKENDS
+            for backend in IN_DOUBLE
             for kernel in ("matrices", "transforms")
         ),
-        *(f"adjoint dot product, {name} back end: a convolution" for name in BACKENDS),
+        *(f"adjoint dot product, {name} back end: a convolution" for name in IN_DOUBLE),
         "reference back end against steps: plane waves",
         "gradcheck",
     ):

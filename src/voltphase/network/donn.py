@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Self, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +74,8 @@ class DONN(nn.Module):
         tf32: Whether training on a CUDA GPU may round what its matrix products multiply, see
             :func:`voltphase.core.dtypes.matrix_products`.
 
-    Made on the CPU, whatever PyTorch's default device and dtype are; ``.to("cuda")`` moves it.
+    Made on the CPU, whatever PyTorch's default device and dtype are; ``.to("cuda")`` moves it, and selects the back end
+    anew.
 
     Raises:
         ConfigError: if the back end cannot run the network; if there is no device, or the number of grids, distances or
@@ -134,8 +136,9 @@ class DONN(nn.Module):
         spans = one_each(distances, depth + 1, "distances", "one for each gap, source to detector", parts=True)
         self.paths = paths_between(self.grids, spans, wavelength=self.wavelength, method=method, engine=engine)
         self.distances = [distance_of(path) for path in self.paths]
-        stack = stack_of(self.paths).behind(self.source.kernel())
-        stack = stack.onto(readout.window_rows.tolist(), readout.window_columns.tolist())
+        self._window = readout.window_rows.tolist(), readout.window_columns.tolist()
+        self._options, self._asked = options, backend
+        stack = self._stack()
         self.footprint = _footprint(stack, devices, relaxation, dtype)
         _require_memory(self.footprint, self.grids)
         _warn_of(devices, self.wavelength)
@@ -152,9 +155,25 @@ class DONN(nn.Module):
             )
             for index, (plane, device, gain, scale) in enumerate(each)
         )
-        selected, self.executor = compiled(stack, options, backend)
-        self.backend, self._reason = selected.name, selected.reason
+        self._compile(stack)
         self.readout = readout
+
+    def _stack(self) -> Stack:
+        return stack_of(self.paths).behind(self.source.kernel()).onto(*self._window)
+
+    @with_standard_torch
+    def _compile(self, stack: Stack) -> None:
+        selected, self.executor = compiled(stack, self._options, self._asked)
+        self.executor.train(self.training)
+        self.backend, self._reason = selected.name, selected.reason
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        device = fn(torch.empty(0)).device.type
+        if device != self._options.device:
+            # What runs fastest there is another back end, or there is none: known before anything has moved.
+            self._options = replace(self._options, device=device)
+            self._compile(self._stack())
+        return super()._apply(fn, recurse)
 
     @uncompiled
     def forward(self, images: Tensor) -> Tensor:

@@ -59,17 +59,22 @@ class Footprint:
         """Return the peak while images are evaluated, so many at a time, on ``"cpu"`` or ``"cuda"``."""
         largest = max(*self.planes, *self.kernels)
         # Three buffers of a micro-batch of at least one image, and what transforms make besides.
-        work = 5 * self.itemsize * max(largest, min(MICRO_BATCH[device], batch_size * largest))
-        return self.network + work
+        return self.network + 5 * self.itemsize * _at_once(largest, batch_size, device)
 
     def training(self, batch_size: int, device: str = "cpu") -> float:
         """Return the peak of training in batches of so many images, on ``"cpu"`` or ``"cuda"``."""
         kept = batch_size * sum(self.planes)
         designs = _OF_DESIGN * sum(self.numbers) + sum(self.scores)
         modulations = 6 * sum(self.planes[:-1])
-        sums = sum(max(points, min(MICRO_BATCH[device], batch_size * points)) for points in self.planes[:-1])
+        # On a GPU no sum over images is longer than the field that is kept of each.
+        sums = sum(_at_once(points, batch_size, device) for points in self.planes[:-1]) if device == "cpu" else 0
         light = self.itemsize * (kept + modulations + sums)
         return self.evaluation(batch_size, device) + light + self.itemsize / 2 * designs
+
+
+def _at_once(points: int, batch_size: int, device: str) -> int:
+    """Return how many numbers of a batch are in work: a micro-batch of them on a CPU, all on a GPU."""
+    return max(points, min(MICRO_BATCH, batch_size * points)) if device == "cpu" else batch_size * points
 
 
 def require(needed: float, what: str, advice: str, *, on_gpu: bool = False) -> None:

@@ -99,11 +99,11 @@ def train(
     train_set, test_set = _datasets(config, data)
     model = build_model(config, devices, train_set.image_shape)
     batch_size = config.training.batch_size
-    check_training(model, train_set.images, batch_size, on_gpu=accelerator == "gpu")
+    check_training(model, train_set.images, batch_size, on_gpu=accelerator == "cuda")
 
     module: TrainingModule
     module = TrainingModule(
-        model,
+        model.to(accelerator),  # whose back end it is to say
         config.training,
         config.codesign.schedule.build(),
         ImageBatches(train_set, batch_size, seed=config.seed, epoch=lambda: module.current_epoch),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from voltphase.optics.backends.base import BACKENDS, Backend, Executor, Options
 from voltphase.optics.backends.cpu.backend import CpuBackend
+from voltphase.optics.backends.cuda.backend import CudaBackend
 from voltphase.optics.backends.reference import Reference
 
-__all__ = ["BACKENDS", "Backend", "CpuBackend", "Executor", "Options", "Reference"]
+__all__ = ["BACKENDS", "Backend", "CpuBackend", "CudaBackend", "Executor", "Options", "Reference"]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from voltphase.core import checks
 from voltphase.core.dtypes import FixedDtype, uncompiled
-from voltphase.core.errors import GeometryError
+from voltphase.core.errors import ConfigError, GeometryError
 from voltphase.core.registry import Registry
 from voltphase.optics.images import amplitudes, checked_images, require_batch
 from voltphase.optics.precision import require_complex
@@ -31,19 +31,28 @@ class Options:
             where the kernel depends on displacements alone), or ``"auto"``, whichever is estimated to cost less.
         tf32: Whether matrix products on a CUDA GPU may round to TF32 in training mode; never in evaluation, and a CPU
             has no such products. See :func:`~voltphase.core.dtypes.matrix_products` for what it costs.
+        device: Type of device that it is to run on, such as ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        ConfigError: for a dtype that is not complex, an unknown engine, or a ``tf32`` that is neither true nor false.
+        ConfigError: for a dtype that is not complex, an unknown engine, a ``tf32`` that is neither true nor false, or a
+            type of device that PyTorch does not know.
     """
 
     dtype: torch.dtype = torch.complex64
     engine: Engine = "auto"
     tf32: bool = False
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         require_complex(self.dtype)
         checks.word(self.engine, "an engine", get_args(Engine))
         checks.flag(self.tf32, "tf32")
+        try:
+            known = torch.device(self.device).type == self.device
+        except (RuntimeError, TypeError):
+            known = False
+        if not known:
+            raise ConfigError(f'expected a type of device such as "cpu" or "cuda", but got {checks.shown(self.device)}')
 
 
 class Executor(FixedDtype, ABC):
@@ -164,7 +173,9 @@ class Backend(ABC):
 
     @abstractmethod
     def cost(self, stack: Stack, options: Options) -> float:
-        """Return the estimated nanoseconds for one image, forward and backward, on one core; from shapes alone.
+        """Return the estimated nanoseconds for one image, forward and backward, on a CPU core or on a GPU.
+
+        From shapes alone. Infinite is what nobody should wait for: such a back end only runs if it is asked for.
 
         Args:
             stack: Kernels between the planes, which it can run.

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Final, NamedTuple
 
+import torch
+
 from voltphase.core import checks
-from voltphase.core.errors import ConfigError
+from voltphase.core.advice import advise
+from voltphase.core.errors import ConfigError, VoltphaseWarning
+from voltphase.core.installed import triton_obstacle
 from voltphase.core.registry import AUTO
 from voltphase.optics.backends.base import BACKENDS, Backend, Executor, Options
 from voltphase.optics.stack import Stack
 
 _ADVICE: Final = f"use {AUTO!r} or 'reference'"
+
+
+class BackendWarning(VoltphaseWarning):
+    """The fastest back end for a device cannot run on it."""
 
 
 class Selected(NamedTuple):
@@ -36,12 +46,20 @@ def select(stack: Stack, options: Options, name: str = AUTO) -> Selected:
         name: Name of a back end, or ``"auto"`` for the one that is estimated to cost least.
 
     Raises:
-        ConfigError: if there is no back end of that name, or it cannot run the stack.
+        ConfigError: if there is no back end of that name, or it cannot run the stack; or none can, on that device.
+
+    Warns:
+        BackendWarning: if a GPU's own back end lacks a library.
     """
     if BACKENDS.checked(name, AUTO) != AUTO:
         with BACKENDS.trying(name, asked=True, advice=_ADVICE):
             chosen = BACKENDS[name]()
             obstacle = chosen.obstacle(stack, options)
+        # Networks are made on the CPU: one for which a GPU's back end is asked waits to be moved.
+        to_be_moved = obstacle and options.device == "cpu" and torch.cuda.is_available()
+        if to_be_moved and chosen.obstacle(stack, replace(options, device="cuda")) is None:
+            other = select(stack, options)
+            return other._replace(reason=f"{name} runs once the network is on the GPU; until then {other.reason}")
         if obstacle:
             raise ConfigError(
                 f"expected a back end that can run this network, but {name!r} cannot, because {obstacle}: {_ADVICE}"
@@ -56,10 +74,19 @@ def select(stack: Stack, options: Options, name: str = AUTO) -> Selected:
             if obstacle := made[other].obstacle(stack, options):
                 said.append(f"{other} cannot, because {obstacle}")
             else:
-                costs[other] = checks.number(made[other].cost(stack, options), f"the cost of {other}", least=0)
+                cost = made[other].cost(stack, options)
+                if cost == math.inf:
+                    said.append(f"{other} only runs if it is asked for")
+                else:
+                    costs[other] = checks.number(cost, f"the cost of {other}", least=0)
+    if not costs:
+        raise ConfigError(f"expected a back end that can run this network on {options.device}, but {'; '.join(said)}")
     best = min(costs, key=lambda other: costs[other])
     compared = [f"{costs[other] / 1e6:.3g} ms by {other}" for other in costs if other != best]
-    reason = "; ".join([f"{costs[best] / 1e6:.3g} ms an image on a CPU core, as estimated", *compared, *said])
+    place = "a CPU core" if options.device == "cpu" else "a GPU"
+    reason = "; ".join([f"{costs[best] / 1e6:.3g} ms an image on {place}, as estimated", *compared, *said])
+    if options.device == "cuda" and (missing := triton_obstacle("cuda")):
+        advise(f"the back end for GPUs cannot run, because {missing}: {best!r} runs, which is slower", BackendWarning)
     return Selected(best, made[best], reason)
 
 

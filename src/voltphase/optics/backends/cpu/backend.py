@@ -25,7 +25,7 @@ class CpuBackend(Backend):
     """Matrix products of even and odd parts, and Fourier transforms, in micro-batches that stay in the caches."""
 
     def obstacle(self, stack: Stack, options: Options) -> str | None:
-        return missing(stack, options.engine)
+        return missing(stack, options.engine) if options.device == "cpu" else "it runs on CPUs alone"
 
     def cost(self, stack: Stack, options: Options) -> float:
         return make_plan(stack, options.engine).work.nanoseconds

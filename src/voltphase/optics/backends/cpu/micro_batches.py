@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from voltphase.core.buffers import borrow
-from voltphase.optics.backends.cpu.packed_map import MICRO_BATCH, PackedMap, Step
+from voltphase.optics.backends.cpu.packed_map import PackedMap, Step
 
 # The way back to a modulated plane: the steps that bring the gradient there, the gradient, the plane's modulation, and
 # where to write the gradient so that it goes on to the plane before, or None if nothing there is wanted.
@@ -30,7 +30,7 @@ class MicroBatches:
         self.layouts = [each.target for each in maps]
         self.dtype, self.device = modulations[0].dtype, modulations[0].device
         self.scratch = max(each.scratch for each in (*maps, *transposes))
-        limit = min(each.micro_batch for each in maps) if self.device.type == "cpu" else MICRO_BATCH["cuda"]
+        limit = min(each.micro_batch for each in maps)
         pieces = max(1, round(batch * self.scratch / limit))
         # The last one may be smaller.
         self.step = -(-batch // pieces)

@@ -14,8 +14,8 @@ from voltphase.optics.backends.cpu.layout import FieldLayout
 Step = Callable[[], object]
 
 # Complex numbers in each buffer of a micro-batch. On two cores with 2 MB of level-2 cache each, a step at 200 x 200
-# takes 3.9 ms per image at 40,000, 3.5 at 80,000, 3.4 at 160,000, 3.3 from 400,000 to a million; GPUs want more.
-MICRO_BATCH = {"cpu": 400_000, "cuda": 1 << 24}
+# takes 3.9 ms per image at 40,000, 3.5 at 80,000, 3.4 at 160,000, 3.3 from 400,000 to a million.
+MICRO_BATCH = 400_000
 
 
 class PackedMap(nn.Module, ABC):
@@ -29,7 +29,7 @@ class PackedMap(nn.Module, ABC):
     source: FieldLayout  # layout of the fields it takes
     target: FieldLayout  # layout of the fields it gives
     scratch: int  # complex numbers it needs in each buffer of the workspace for each field
-    micro_batch: int = MICRO_BATCH["cpu"]  # complex numbers in each buffer at which it is fastest on a CPU
+    micro_batch: int = MICRO_BATCH  # complex numbers in each buffer at which it is fastest on a CPU
 
     def __init__(self, source: FieldLayout, target: FieldLayout, scratch: int, **arrays: Tensor | None) -> None:
         super().__init__()
