@@ -22,7 +22,9 @@ class Sharpened(Relaxation):
 
     factor: Annotated[float, Gt(0)] = 2.0
 
-    def modulation(self, design: Tensor, table: StateTable, temperature: float, generator: torch.Generator) -> Tensor:
+    def modulation(
+        self, design: Tensor, table: StateTable, temperature: float | Tensor, generator: torch.Generator
+    ) -> Tensor:
         """Return the mix of all states; see :meth:`Relaxation.modulation`."""
         weights = torch.softmax(self.factor * design / temperature, dim=0)
         return torch.einsum("k,kyx->yx", table.values, weights.to(table.values.dtype))

@@ -8,15 +8,14 @@ levels and nothing else, unless the relaxation says that it is not `discrete`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from voltphase.codesign.relaxations.sample_states import Mix, argmax_levels
 from voltphase.codesign.state_table import StateTable
-from voltphase.core import checks
-from voltphase.core.dtypes import exact_products
+from voltphase.core.dtypes import exact_linear
 from voltphase.core.registry import Registry
 
 
@@ -92,22 +91,6 @@ class Relaxation(ABC):
 RELAXATIONS: Registry[type[Relaxation]] = Registry("a relaxation", "voltphase.relaxations", kind=Relaxation)
 
 
-class _Product(torch.autograd.Function):
-    """A matrix product with constants from the left that nothing rounds, neither forward nor backward."""
-
-    @staticmethod
-    def forward(ctx: Any, constants: Tensor, factor: Tensor) -> Tensor:
-        ctx.constants = constants
-        with exact_products(factor.device):
-            return torch.bmm(constants[None], factor[None])[0]
-
-    @staticmethod
-    @checks.first_order
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
-        with exact_products(gradients[0].device):
-            return None, torch.bmm(ctx.constants.mH[None], gradients[0][None])[0]
-
-
 def weighted_sums(rows: Tensor, terms: Tensor) -> Tensor:
     """Return sums over the first axis of ``terms`` with each row of constants as weights, never in reduced precision.
 
@@ -115,7 +98,12 @@ def weighted_sums(rows: Tensor, terms: Tensor) -> Tensor:
         rows: Constants, ``sums x terms``.
         terms: A ``terms x rows x columns`` tensor of the same dtype.
     """
-    return _Product.apply(rows, terms.flatten(1)).view(-1, *terms.shape[1:])
+    sums = exact_linear(
+        lambda terms: torch.bmm(rows[None], terms[None])[0],
+        lambda sums: torch.bmm(rows.mH[None], sums[None])[0],
+        terms.flatten(1),
+    )
+    return sums.view(-1, *terms.shape[1:])
 
 
 def mixed(weights: Tensor, table: StateTable, mix: Mix) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from voltphase.codesign.relaxations.base import RELAXATIONS, Relaxation
-from voltphase.codesign.relaxations.sample_states import first_argmax, pixel_blocks
+from voltphase.codesign.relaxations.sample_states import by_kernel, first_argmax, pixel_blocks
 from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
 from voltphase.core.dtypes import exact_products
@@ -83,14 +83,21 @@ class Proximity(Relaxation):
     ) -> Tensor:
         temperature = checks.softness(temperature)
         checks.require_plain("a relaxation")
-        width, excess = spacing(table.values), self._excess(table)
-        return _Near.apply(design, table.values, width, temperature, self.hard, excess)
+        excess = self._excess(table)
+        if by_kernel(design.device):
+            from voltphase.codesign.kernels.near import Near
+
+            return Near.apply(design, table.values, temperature, self.hard, excess)
+        return _Near.apply(design, table.values, spacing(table.values), temperature, self.hard, excess)
 
     def chosen_levels(self, design: Tensor, table: StateTable) -> Tensor:
-        flat = design.detach().flatten(1)
+        flat, excess = design.detach().flatten(1), self._excess(table)
+        if by_kernel(flat.device):
+            from voltphase.codesign.kernels.near import nearest_levels
+
+            return nearest_levels(flat, table.values, excess).view(design.shape[1:])
         levels = torch.empty(flat.shape[1], dtype=torch.int64, device=flat.device)
-        excess = self._excess(table)
-        for part in pixel_blocks(len(table), flat.shape[1]):
+        for part in pixel_blocks(len(table), flat.shape[1], flat.device):
             nearness = _square_distances(flat[:, part], table.values, excess).neg_()
             levels[part] = first_argmax(nearness, nearness.amax(0), nearness)
         return levels.view(design.shape[1:])
@@ -170,7 +177,7 @@ class _Near(torch.autograd.Function):
         modulation = torch.empty(flat.shape[1], dtype=values.dtype, device=flat.device)
         jacobian = torch.empty((3, flat.shape[1]), dtype=flat.dtype, device=flat.device)
         steepness = 1 / (2 * width.square())
-        for part in pixel_blocks(len(values), flat.shape[1]):
+        for part in pixel_blocks(len(values), flat.shape[1], flat.device):
             scores = _square_distances(flat[:, part], values, excess).mul_(-steepness)
             best = scores.amax(0)
             choice = first_argmax(scores, best, torch.empty_like(scores))

@@ -64,7 +64,7 @@ class _Rounded(Relaxation):
         x, curve = _folded(design[0]), _curve(_Table.of(table), self.order)
         if self.nearest == "control":
             return curve.sorting[torch.searchsorted(curve.midpoints, x.contiguous())]
-        parts = (x.flatten()[part] for part in pixel_blocks(len(table), x.numel()))
+        parts = (x.flatten()[part] for part in pixel_blocks(len(table), x.numel(), x.device))
         return torch.cat([self._on_the_plane(part, table, curve) for part in parts]).view(x.shape)
 
     @torch.no_grad()

@@ -1,7 +1,8 @@
 """One hard choice of a device's states, drawn or not, with its gradient in closed form.
 
 Plain autograd keeps five tensors of ``levels x rows x columns`` for it; this keeps one, and works through the
-pixels in pieces that stay in the processor's cache.
+pixels in pieces that stay in the processor's cache. On a GPU with Triton, kernels do it in one launch for all levels
+and keep none; their noise is of another stream than the CPU's, so that one seed gives other draws on a GPU.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
 from voltphase.core.buffers import borrow
 from voltphase.core.dtypes import exact_products
+from voltphase.core.installed import triton_obstacle
 
 Mix = Literal["complex", "polar"]
 
-# Numbers in a piece: 1 MB of float32, so that what a piece needs stays in the level-2 caches.
-_PIECE = 1 << 18
+# Numbers in a piece: 1 MB of float32, so that what a piece needs stays in the level-2 caches of a CPU; elsewhere
+# 256 MB, for the sake of memory alone.
+_CACHED, _HELD = 1 << 18, 1 << 26
 
 
 def sample_states(
@@ -51,13 +54,26 @@ def sample_states(
     """
     temperature = checks.softness(temperature)
     checks.require_plain("a relaxation")
+    if by_kernel(scores.device):
+        from voltphase.codesign.kernels.draws import Draw
+
+        return Draw.apply(scores, table, temperature, generator, mix, sampled)
     return _Draw.apply(scores, table, temperature, generator, mix, sampled)
+
+
+def by_kernel(device: torch.device) -> bool:
+    """Return whether Triton's kernels choose states on a device: on a GPU, if Triton is installed."""
+    return device.type == "cuda" and triton_obstacle("cuda") is None
 
 
 def gumbel_noise(shape: tuple[int, ...] | torch.Size, generator: torch.Generator | None, **options: Any) -> Tensor:
     """Return the ``g`` that :func:`sample_states` adds to such scores, from a generator in the same state."""
     gumbel = torch.empty(shape[0], torch.Size(shape[1:]).numel(), **options)
-    for part in pixel_blocks(*gumbel.shape):
+    if by_kernel(gumbel.device):
+        from voltphase.codesign.kernels.draws import fill_gumbel
+
+        return fill_gumbel(gumbel, generator).view(shape)
+    for part in pixel_blocks(len(gumbel), gumbel.shape[1], gumbel.device):
         gumbel[:, part] = -_log_exponential(torch.empty_like(gumbel[:, part]), generator)
     return gumbel.view(shape)
 
@@ -72,8 +88,12 @@ def argmax_levels(scores: Tensor) -> Tensor:
         tensor([1, 0])
     """
     flat = scores.detach().flatten(1)
+    if by_kernel(flat.device):
+        from voltphase.codesign.kernels.draws import highest_levels
+
+        return highest_levels(flat).view(scores.shape[1:])
     levels = torch.empty(flat.shape[1], dtype=torch.int64, device=flat.device)
-    for part in pixel_blocks(*flat.shape):
+    for part in pixel_blocks(len(flat), flat.shape[1], flat.device):
         piece = flat[:, part]
         levels[part] = first_argmax(piece, piece.amax(0), torch.empty_like(piece))
     return levels.view(scores.shape[1:])
@@ -90,9 +110,9 @@ def first_argmax(scores: Tensor, maximum: Tensor, free: Tensor) -> Tensor:
     return (count - torch.eq(scores, maximum, out=free).mul_(rank).amax(0).long()).clamp_(max=count - 1)
 
 
-def pixel_blocks(levels: int, pixels: int) -> Iterator[slice]:
-    """Yield runs of pixels whose scores fit into the cache, in order; equal on every machine, so draws are too."""
-    size = max(_PIECE // levels, 1)
+def pixel_blocks(levels: int, pixels: int, device: torch.device) -> Iterator[slice]:
+    """Yield runs of pixels whose scores fit into a CPU's cache, in order; equal on every machine, so draws are too."""
+    size = max((_CACHED if device.type == "cpu" else _HELD) // levels, 1)
     return (slice(start, min(start + size, pixels)) for start in range(0, pixels, size))
 
 
@@ -128,7 +148,7 @@ class _Draw(torch.autograd.Function):
         choice = torch.empty(flat.shape[1], dtype=torch.int64, device=flat.device)
         # How far each noisy score lies under its pixel's highest, one piece after another.
         below = borrow((flat.numel(),), flat.dtype, flat.device)
-        for part in pixel_blocks(*flat.shape):
+        for part in pixel_blocks(len(flat), flat.shape[1], flat.device):
             noisy = torch.empty_like(flat[:, part], memory_format=torch.contiguous_format)
             if sampled:
                 torch.sub(flat[:, part], _log_exponential(noisy, generator), out=noisy)
@@ -162,16 +182,15 @@ class _Draw(torch.autograd.Function):
         first, second = ((slope.conj() * by).real for by in derivatives) if derivatives else (slope.real, slope.imag)
         levels = ctx.shape[0]
         gradient = borrow((levels, below.numel() // levels), below.dtype, below.device)
-        for part in pixel_blocks(*gradient.shape):
-            piece = below[levels * part.start : levels * part.stop].view(levels, -1)
-            weights = torch.mul(piece, 1 / ctx.temperature).exp_()
-            with exact_products(gradient.device):
+        with exact_products(gradient.device):
+            for part in pixel_blocks(len(gradient), gradient.shape[1], gradient.device):
+                piece = below[levels * part.start : levels * part.stop].view(levels, -1)
+                weights = torch.mul(piece, 1 / ctx.temperature).exp_()
                 mean_first, mean_second, total = mixed @ weights
-            # dL/dscore_j = s_j (c_j - sum_k s_k c_k) / temperature, c_j = first . t_1j + second . t_2j.
-            scale = 1 / (ctx.temperature * total)
-            alpha, beta = first[part] * scale, second[part] * scale
-            mean = -(alpha * mean_first + beta * mean_second) / total
-            with exact_products(gradient.device):
+                # dL/dscore_j = s_j (c_j - sum_k s_k c_k) / temperature, c_j = first . t_1j + second . t_2j.
+                scale = 1 / (ctx.temperature * total)
+                alpha, beta = first[part] * scale, second[part] * scale
+                mean = -(alpha * mean_first + beta * mean_second) / total
                 torch.mm(mixed.T, torch.stack((alpha, beta, mean)), out=gradient[:, part])
-            gradient[:, part].mul_(weights)
+                gradient[:, part].mul_(weights)
         return gradient.view(ctx.shape), *(None,) * 5
