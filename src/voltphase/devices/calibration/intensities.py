@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -97,16 +96,13 @@ def normalise(
     checks.instance(states, DeviceStates, "the states of a device", error=DeviceError)
     if level is None:
         phase = checks.number(phase, f"a phase of the reference for {states.name}", error=DeviceError)
-        if not checks.is_number(amplitude):
-            raise DeviceError(
-                f"expected a reference for {states.name} with some light, but got {checks.shown(amplitude)}"
-            )
+        checks.number(amplitude, f"an amplitude of the reference for {states.name}", error=DeviceError)
         reading = f"a reference reading of amplitude {amplitude!r} and phase {phase!r}"
     else:
         at = checks.whole(level, f"level for {states.name}", least=0, most=len(states) - 1, error=DeviceError)
         amplitude, phase = float(states.amplitude[at]), float(states.phase[at])
         reading = f"level {at}, of amplitude {amplitude!r} and phase {phase!r}"
-    if not (math.isfinite(phase) and 0 < amplitude < math.inf):
+    if amplitude <= 0:
         raise DeviceError(
             f"expected a reference for {states.name} with some light and a phase, but got amplitude {amplitude:g} and "
             f"phase {phase:g}: take a brighter one"
