@@ -10,10 +10,13 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+GPU_ARGS ?=
+# The Python of a GPU's machine in place of .venv, which is not built then.
+GPU_PYTHON ?= $(BIN)/python
 PACKAGES_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage lint packages check format bench clean
+.PHONY: help setup demo test coverage lint packages check format bench gpu clean
 
 help:
 	@echo "make demo      train on handwritten digits, export, re-emulate from the files, draw a report (runs/demo)"
@@ -24,6 +27,7 @@ help:
 	@echo "make check     lint and test: what a change must pass"
 	@echo "make format    let ruff rewrite what it can"
 	@echo "make bench     measure speed; the arguments go in BENCH_ARGS"
+	@echo "make gpu       measure where things stand on a CUDA GPU, in six minutes; GPU_PYTHON=python3 takes that Python"
 	@echo "make setup     build .venv with the pinned versions; the others do it by themselves"
 	@echo "make clean     remove caches and builds, not .venv and not runs/"
 
@@ -67,6 +71,9 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),$(READY))
+	PYTHONPATH="src$${PYTHONPATH:+:$$PYTHONPATH}" $(GPU_PYTHON) -m benchmarks.gpu $(GPU_ARGS)
 
 clean:
 	rm -rf build dist .coverage .pytest_cache .ruff_cache .hypothesis .import_linter_cache

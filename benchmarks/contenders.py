@@ -10,10 +10,10 @@ import functools
 import sys
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import numpy as np
@@ -22,10 +22,14 @@ from torch import Tensor, nn
 
 import voltphase as vp
 from benchmarks.floor import floor_calls
+from voltphase.config import TrainingConfig
 from voltphase.core import buffers
+from voltphase.core.dtypes import matrix_products
 from voltphase.devices import DeviceStates
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.backends.cpu.backend import CpuExecutor
+from voltphase.training.evaluation import Tally
+from voltphase.training.steps import TrainingStep, make_optimizer
 
 WAVELENGTH, PITCH, DISTANCE, CLASSES, IMAGE = 532e-9, 36e-6, 0.30, 10, 28
 
@@ -62,9 +66,22 @@ def states(levels: int) -> DeviceStates:
     )
 
 
-def voltphase_donn(setting: Setting, engine: Engine = "auto") -> Calls:
+def voltphase_donn(setting: Setting, **options: Any) -> Calls:
     """The network a user of voltphase trains, with its default readout."""
-    return _calls(_donn(setting, engine), _bytes(setting), setting)
+    return _calls(donn(setting, **options), _bytes(setting), setting)
+
+
+def recorded(setting: Setting, **options: Any) -> Calls:
+    """The same, whose step is the one of ``voltphase.train``: on a GPU a CUDA graph."""
+    model = donn(setting, **options)
+    step = TrainingStep(model, make_optimizer(model, TrainingConfig()), Tally(model.task.metrics))
+    images, labels = _bytes(setting), torch.randint(0, CLASSES, (setting.batch,), device=setting.device)
+
+    def train() -> None:
+        step.model.train()
+        step(images, labels, 1.0)
+
+    return Calls(train, _calls(model, images, setting).infer)
 
 
 def fresh_memory(setting: Setting) -> Calls:
@@ -77,10 +94,26 @@ def fresh_memory(setting: Setting) -> Calls:
 
 def floor(setting: Setting, engine: Engine = "auto") -> Calls:
     """The matrix products or Fourier transforms of :func:`voltphase_donn` and nothing else."""
-    model = _donn(setting, engine)
+    model = donn(setting, engine=engine)
     assert isinstance(model.executor, CpuExecutor)
     there, back = floor_calls(model.executor, setting.batch)
     return Calls(lambda: (there(), back()), there)
+
+
+def floor_gpu(setting: Setting, *, tf32: bool = False) -> Calls:
+    """The matrix products of the back end ``cuda`` and nothing else; inference is never in TF32."""
+    executor: Any = donn(setting, backend="cuda").executor
+    there, back = executor.maps()
+    size = setting.batch * max(hop.scratch for hop in (*there, *back))
+    field, free, out = torch.ones(3, size, dtype=torch.complex64, device=setting.device)
+
+    def products(hops: Sequence[Any], *, rounded: bool) -> None:
+        with matrix_products(field.device, tf32=rounded):
+            for hop in hops:
+                hop(hop.source.view(field, setting.batch), free, hop.target.view(out, setting.batch))
+
+    # The first hop is not crossed on the way back.
+    return Calls(lambda: products((*there, *back[1:]), rounded=tf32), lambda: products(there, rounded=False))
 
 
 def plain_fft(setting: Setting) -> Calls:
@@ -210,11 +243,18 @@ CONTENDERS: dict[str, Callable[[Setting], Calls]] = {
     "voltphase-fft": functools.partial(voltphase_donn, engine="fft"),
     "floor-matrix": functools.partial(floor, engine="matrix"),
     "floor-fft": functools.partial(floor, engine="fft"),
+    "voltphase-reference": functools.partial(voltphase_donn, backend="reference"),
+    "voltphase-tf32": functools.partial(voltphase_donn, tf32=True),
+    "voltphase-graph": recorded,
+    "voltphase-graph-tf32": functools.partial(recorded, tf32=True),
+    "floor-gpu": floor_gpu,
+    "floor-gpu-tf32": functools.partial(floor_gpu, tf32=True),
 }
 DEFAULT = ("voltphase", "floor", "torch-fft", "lightridge-pad50", "lightridge-pad100", "torchoptics")
 
 
-def _donn(setting: Setting, engine: Engine) -> vp.DONN:
+def donn(setting: Setting, **options: Any) -> vp.DONN:
+    """Our network, with other options of :class:`voltphase.DONN`."""
     return vp.DONN(
         grid=vp.Grid(setting.size, pitch=PITCH),
         wavelength=WAVELENGTH,
@@ -224,7 +264,7 @@ def _donn(setting: Setting, engine: Engine) -> vp.DONN:
         image_shape=(IMAGE, IMAGE),
         relaxation=vp.GumbelSoftmax(),
         seed=setting.seed,
-        engine=engine,
+        **options,
     ).to(setting.device)
 
 

@@ -3,16 +3,20 @@
     python scripts/results.py add runs/mnist-small --command "voltphase train mnist-small --out runs/mnist-small"
     python scripts/results.py overview runs/mnist-small
     python scripts/results.py render
+    python scripts/results.py gpu benchmarks/results/gpu-nvidia-h200.json
 
 ``add`` copies a run's summary, settings and figures of every epoch to ``results/runs/NAME.json``; ``overview`` draws a
-run as the picture at the top of README.md; ``render`` writes the tables between its marks, which the others do as well.
-A number in the README is never typed by hand.
+run as the picture at the top of README.md; ``gpu`` writes a page beside what ``make gpu`` has measured; ``render``
+writes the tables between the README's marks, as the others do as well, and the pages of all GPUs. A number in the
+README is never typed by hand.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +29,14 @@ from voltphase.sweeps.results import public_settings
 from voltphase.training import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # a script is started with its own folder there
+gpu_page = import_module("benchmarks.gpu.page").page
 README = ROOT / "README.md"
 OVERVIEW = ROOT / "docs" / "figures" / "overview.png"
 RUNS = ROOT / "results" / "runs"
 SPEED = ROOT / "benchmarks" / "results" / "step-cpu.json"
 SPEED_BATCH = 100
+GPUS = SPEED.parent
 
 
 def add(run: Path, command: str) -> Path:
@@ -114,13 +121,17 @@ def main() -> None:
     adding.add_argument("--command", required=True, help="what was typed to train it")
     drawing = actions.add_parser("overview", help="draw a run folder as the picture at the README's top")
     drawing.add_argument("run", type=Path)
-    actions.add_parser("render", help="write the tables into README.md")
+    actions.add_parser("render", help="write the tables into README.md, and the pages of GPUs")
+    page = actions.add_parser("gpu", help="write a page beside a file of `make gpu`")
+    page.add_argument("file", type=Path)
     arguments = parser.parse_args()
     try:
         if arguments.action == "add":
             add(arguments.run, arguments.command)
         elif arguments.action == "overview":
             save_overview(arguments.run, OVERVIEW)
+        for file in [arguments.file] if arguments.action == "gpu" else GPUS.glob("gpu-*.json"):
+            write_text(file.with_suffix(".md"), gpu_page(json.loads(file.read_text(encoding="utf-8"))))
         write_text(README, rendered(README.read_text(encoding="utf-8")))
     except VoltphaseError as error:
         parser.error(str(error))

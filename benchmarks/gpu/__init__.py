@@ -1,0 +1,1 @@
+"""Where voltphase stands on a GPU, in six minutes: ``make gpu``."""

@@ -1,0 +1,86 @@
+"""Training step and inference: ours with each back end and precision, others, and the bare products."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict
+
+import torch
+
+from benchmarks.contenders import CONTENDERS, Calls, Missing, Setting
+from benchmarks.gpu.base import Row, Run, in_turns, sentence, summary, wait
+
+OURS = ("voltphase-graph-tf32", "voltphase-graph", "voltphase-tf32", "voltphase")
+NAMES = (
+    *OURS,
+    "voltphase-reference",
+    "torch-fft",
+    "lightridge-pad50",
+    "lightridge-pad100",
+    "floor-gpu",
+    "floor-gpu-tf32",
+)
+BY_SIZE = ("voltphase-graph-tf32", "voltphase-graph", "voltphase-reference", "torch-fft")
+LEVELS = (8, 256, 784)
+SIZES = (64, 100, 400, 800)
+WARM_UP = 6  # a step is recorded as a CUDA graph after the first ones
+
+
+def steps(run: Run) -> Iterator[Row]:
+    """The cell that targets are set for: 200 x 200, depth 5, 8 levels, batches of 500."""
+    yield from compare(NAMES, run.cell(), run, seconds=0.8 * run.seconds)
+
+
+def levels(run: Run) -> Iterator[Row]:
+    """The same with more levels."""
+    for count in LEVELS:
+        yield from compare(("voltphase-graph-tf32", "voltphase-graph"), run.cell(levels=count), run, seconds=6)
+
+
+def sizes(run: Run) -> Iterator[Row]:
+    """The same at other sizes, with about as many samples in a step, but no more images than 500."""
+    for size in SIZES if not run.quick else SIZES[:1]:
+        yield from compare(BY_SIZE, run.cell(size=size, batch=min(500, 500 * 200**2 // size**2)), run, seconds=5)
+
+
+def compare(names: Sequence[str], setting: Setting, run: Run, *, seconds: float) -> list[Row]:
+    """Rows of contenders that take turns; what cannot run says why."""
+    made: dict[str, Calls] = {}
+    rows: dict[str, Row] = {name: {"name": name, **asdict(setting)} for name in names}
+    for name in names:
+        torch.manual_seed(setting.seed)
+        before = _allocated(reset=True)
+        try:
+            with redirect_stdout(io.StringIO()):
+                calls = CONTENDERS[name](setting)
+            for _ in range(1 if run.quick else WARM_UP):
+                calls.train()
+            calls.infer()
+            wait()
+        except Missing as error:
+            rows[name]["error"] = f"not there: {error}"
+        except Exception as error:  # what one cannot do here is reported, and the others go on
+            rows[name]["error"] = sentence(error)
+        else:
+            made[name] = calls
+            if run.device == "cuda":
+                # At its peak, of all that it keeps and needs for a moment; a graph's memory is taken as it is recorded.
+                rows[name]["peak_memory_mb"] = (torch.cuda.max_memory_allocated() - before) / 1e6
+    for kind in ("train", "infer"):
+        found = in_turns({name: getattr(calls, kind) for name, calls in made.items()}, run, seconds=seconds / 2)
+        for name, milliseconds in found.items():
+            rows[name] |= summary(milliseconds, kind)
+    made.clear()
+    _allocated(reset=True)
+    return list(rows.values())
+
+
+def _allocated(*, reset: bool) -> int:
+    if not torch.cuda.is_available():
+        return 0
+    if reset:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    return torch.cuda.memory_allocated()
