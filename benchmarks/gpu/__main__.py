@@ -24,6 +24,7 @@ from benchmarks.gpu.base import Row, Run, Stage, sentence
 from voltphase.core.files import write_json
 
 RESULTS = Path(__file__).parents[1] / "results"
+LEAST_SECONDS = 10  # to import everything, and find the GPU
 #: In order of value: what comes last gets the time that is left.
 STAGES: dict[str, Stage] = {
     "environment": Stage(30, checks.environment),
@@ -90,13 +91,17 @@ def _here(stage: str, run: Run) -> Row:
 
 
 def _apart(stage: str, options: argparse.Namespace, seconds: float) -> Row:
-    """Run a stage in a process of its own, which takes whatever it started with it when it is stopped."""
-    start = time.monotonic()
-    if seconds < 5:
+    if seconds < LEAST_SECONDS:
         return {"outcome": "no time left", "seconds": 0.0, "rows": []}
     part = (options.out or RESULTS / "gpu").with_suffix(f".{os.getpid()}.part")
     command = [sys.executable, "-m", "benchmarks.gpu", "--stages", stage, "--part", str(part)]
     command += ["--seconds", str(seconds)] + (["--peers", str(options.peers)] if options.peers else [])
+    return apart(command, part, seconds)
+
+
+def apart(command: Sequence[str], part: Path, seconds: float) -> Row:
+    """Run a process that writes its rows to a file; stopped, it takes whatever it has started with it."""
+    start = time.monotonic()
     process = subprocess.Popen(command, start_new_session=True)
     outcome = "stopped"
     try:

@@ -93,16 +93,17 @@ def trained(config: Config, out: Path, run: Run, *, profiled: bool) -> Row:
         "levels": summary["devices"][0]["levels"],
         "precision": summary["precision"],
         "backend": summary["backend"],
-        "cuda_graph": summary.get("cuda_graph"),
+        "cuda_graph": summary["cuda_graph"],
         "epoch_seconds": last["seconds"],
         "training_seconds": summary["train_images"] / last["images_per_second"],
+        "loop_part": summary["host_seconds"] / summary["seconds"],
         "test_accuracy": summary["test_accuracy"],
     }
     return row | (split(watching, last["seconds"], run) if profiled else {})
 
 
 def split(watched: profile, seconds: float, run: Run) -> Row:
-    """Seconds of an epoch, with its look at the test images, by what was done; the host's are those of an idle GPU."""
+    """Seconds of an epoch, with its look at the test images, by what was done; a GPU that waits is idle."""
     found: dict[str, Any] = dict.fromkeys((*SHARES, "element-wise"), 0.0)
     longest: list[tuple[float, str, int]] = []
     for event in watched.key_averages():
@@ -110,11 +111,11 @@ def split(watched: profile, seconds: float, run: Run) -> Row:
         share = next((name for name, pattern in SHARES.items() if pattern.search(event.key)), "element-wise")
         found[share] += taken
         longest.append((taken, event.key[:90], event.count))
-    found["host"] = max(0.0, seconds - sum(found.values()))
+    found["idle"] = max(0.0, seconds - sum(found.values()))
     top = [
         {"kernel": key, "seconds": taken, "calls": count} for taken, key, count in sorted(longest, reverse=True)[:12]
     ]
-    return {"shares_seconds": found, "host_part": found["host"] / seconds, "longest": top}
+    return {"shares_seconds": found, "idle_part": found["idle"] / seconds, "longest": top}
 
 
 def on_a_cpu(config: Config, out: Path) -> Row:
