@@ -93,6 +93,6 @@ def test_public_names_have_examples() -> None:
 
 def test_every_module_can_be_imported() -> None:
     for module in pkgutil.walk_packages(voltphase.__path__, "voltphase."):
-        needs_triton = module.name.startswith("voltphase.optics.backends.cuda.")
+        needs_triton = module.name.startswith(("voltphase.optics.backends.cuda.", "voltphase.codesign.kernels."))
         if not module.name.endswith("__main__") and not (needs_triton and importlib.util.find_spec("triton") is None):
             importlib.import_module(module.name)

@@ -265,6 +265,33 @@ def test_a_temperature_may_be_a_tensor(relaxation: Relaxation) -> None:
     torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.skipif(DEVICE.type != "cuda", reason="needs a GPU: only CUDA has graphs")
+@pytest.mark.parametrize("relaxation", [GumbelSoftmax(), Proximity()], ids=repr)
+def test_a_recorded_graph_draws_anew_and_finds_another_temperature(relaxation: Relaxation) -> None:
+    table, temperature, source = device(8, torch.float32), torch.tensor(1.0, device=DEVICE), generator()
+    design = normal(2 if isinstance(relaxation, Proximity) else 8, 16, 16, dtype=torch.float32).requires_grad_()
+
+    def step() -> tuple[Tensor, Tensor]:
+        made = relaxation.modulation(design, table, temperature, source)
+        return made.detach(), torch.autograd.grad(made.real.sum(), design)[0]
+
+    torch.cuda.synchronize()
+    with torch.cuda.stream(torch.cuda.Stream()):
+        step()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    graph.register_generator_state(source)
+    with torch.cuda.graph(graph):
+        made, gradient = step()
+    found = []
+    for value in (1.0, 1.0, 1e-3):
+        temperature.fill_(value)
+        graph.replay()
+        found.append((made.clone(), gradient.abs().median().item()))
+    assert torch.equal(found[0][0], found[1][0]) == isinstance(relaxation, Proximity)
+    assert found[2][1] < found[1][1] / 1e3
+
+
 def test_a_gpu_takes_all_pixels_at_once() -> None:
     assert list(sample_states.pixel_blocks(784, 40_000, torch.device("cuda"))) == [slice(0, 40_000)]
 

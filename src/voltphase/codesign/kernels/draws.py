@@ -3,7 +3,8 @@
 Scores lie as ``levels x pixels``. A program goes through all levels of a block of pixels, several levels at a time.
 The noise is made where it is used, by Philox, keyed with a seed in the device's memory and counted by pixel and by
 fours of levels: nothing waits for the host, a CUDA graph draws anew whenever it is replayed, and the backward pass
-makes the same noise again instead of keeping it.
+makes the same noise again instead of keeping it. All is computed in the precision of the scores, from 31 random bits
+for each of them.
 """
 
 from __future__ import annotations
