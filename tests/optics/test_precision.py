@@ -106,15 +106,16 @@ def switches_hereafter() -> list[object]:
 
 
 def test_only_double_is_held_in_complex128() -> None:
-    assert [complex_dtype(p) for p in ("single", "double", "tf32")] == [
+    assert [complex_dtype(p) for p in ("single", "double", "tf32", "auto")] == [
         torch.complex64,
         torch.complex128,
+        torch.complex64,
         torch.complex64,
     ]
 
 
 def test_an_unknown_precision_is_refused() -> None:
-    with pytest.raises(ConfigError, match="expected a precision out of single, double, tf32, but got 'half'"):
+    with pytest.raises(ConfigError, match="expected a precision out of single, double, tf32, auto, but got 'half'"):
         complex_dtype("half")  # pyright: ignore[reportArgumentType]
 
 

@@ -47,6 +47,17 @@ def test_engine_and_precision_reach_the_light() -> None:
     assert not model.executor.tf32
 
 
+@pytest.mark.parametrize(
+    ("precision", "rounded"), [("single", [False, False]), ("auto", [False, True]), ("tf32", [True, True])]
+)
+def test_auto_is_tf32_where_a_gpu_trains(precision: str, rounded: list[bool]) -> None:
+    config = load_config("digits", ["optics.size=16", f"optics.precision={precision}"])
+    models = [build_model(config, build_devices(config), (8, 8), for_gpu=for_gpu) for for_gpu in (False, True)]
+    assert [model.executor.tf32 for model in models] == rounded
+    assert [", TF32 in" in model.explain().precision for model in models] == rounded
+    assert models[1].executor.dtype == torch.complex64
+
+
 def test_tf32_rounds_in_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
 

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from voltphase.config import Config, load_config, parse_config
 from voltphase.core.errors import ConfigError, OutputError, TrainingError
+from voltphase.network.donn import DONN
 from voltphase.training import build_dataset, evaluate, load_run, train
 from voltphase.training.loop import TrainingModule
 
@@ -271,6 +272,23 @@ def test_tf32_on_a_cpu_is_refused_before_anything_is_written(tmp_path: Path, tin
     with pytest.raises(ConfigError, match=r"CUDA GPU to train on for optics\.precision tf32, but got the CPU"):
         train(tiny("optics.precision=tf32", "training.accelerator=cpu"), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("found", [False, True])
+def test_what_is_trained_and_what_fits_are_told_of_the_gpu(
+    found: bool, tmp_path: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[bool] = []
+
+    def stop(model: DONN, *_: object, on_gpu: bool) -> None:
+        asked.extend((model.executor.tf32, on_gpu))
+        raise ConfigError("far enough")
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: found)
+    monkeypatch.setattr("voltphase.training.run.check_training", stop)
+    with pytest.raises(ConfigError, match="far enough"):
+        train(tiny("optics.precision=auto"), tmp_path / "run")
+    assert asked == [found, found]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")

@@ -13,11 +13,12 @@ from torch.utils._pytree import tree_leaves
 
 from voltphase.config import Config
 from voltphase.network.donn import DONN
+from voltphase.tasks import Classification
 from voltphase.training.batches import ImageBatches
 from voltphase.training.build import build_datasets, build_devices, build_model
 from voltphase.training.evaluation import Tally
 from voltphase.training.steps import TrainingStep, make_optimizer
-from voltphase.training.steps.graphs import Graphs
+from voltphase.training.steps.graphs import CudaGraphs, Graphs
 from voltphase.training.steps.training_step import WARM_UP, StepWarning
 
 Make = Callable[..., Config]
@@ -208,9 +209,9 @@ def test_a_step_that_cannot_be_recorded_runs_on_as_if_nobody_had_tried(
 ) -> None:
     whole = Training(tiny(), RecordedOperations()).epochs(4)
     training = Training(tiny(), RecordedOperations())
-    of_task = type(training.model.task).compute_loss
+    of_task = Classification.compute_loss
     monkeypatch.setattr(
-        type(training.model.task),
+        Classification,
         "compute_loss",
         lambda task, outputs, targets: of_task(task, outputs, targets) + 0 * bool(outputs.detach().any()),
     )
@@ -228,3 +229,66 @@ def test_dark_images_that_calibrate_nothing_are_no_steps_to_warm_up_by(tiny: Mak
     assert recorder.recordings == 0
     training.epochs(2)
     assert recorder.recordings == 1
+
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+
+
+class WrittenCuda(CudaGraphs):
+    """Steps of a GPU that run as they are written."""
+
+    def record(self, run: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
+        raise RuntimeError("there is no graph")
+
+
+@needs_gpu
+def test_a_gpu_replays_what_it_would_do_as_it_is_written(config: Config) -> None:
+    replayed = Training(config, None, "cuda").epochs(WARM_UP + 3)
+    with pytest.warns(StepWarning, match="because there is no graph"):
+        written = Training(config, WrittenCuda(torch.device("cuda")), "cuda").epochs(WARM_UP + 3)
+    assert replayed.step.recorded
+    assert same(replayed, written)
+
+
+@needs_gpu
+def test_a_training_on_a_gpu_repeats_from_the_start_and_from_any_epoch(config: Config) -> None:
+    whole, again = Training(config, None, "cuda").epochs(2), Training(config, None, "cuda").epochs(2)
+    state = whole.state()
+    assert same(whole.epochs(4), again.epochs(4))
+    resumed = Training(config, None, "cuda").restore(state, 2).epochs(4)
+    assert resumed.step.recorded
+    assert same(whole, resumed)
+
+
+@needs_gpu
+def test_a_gpu_and_a_cpu_begin_alike(tiny: Make) -> None:
+    on_gpu, on_cpu = (Training(tiny("optics.precision=double"), None, device).epochs(1) for device in ("cuda", "cpu"))
+    assert on_gpu.tally.loss == pytest.approx(on_cpu.tally.loss, rel=1e-5)
+
+
+@needs_gpu
+def test_a_recorded_step_waits_for_nothing(config: Config) -> None:
+    training = Training(config, None, "cuda").epochs(WARM_UP + 2)
+    assert training.step.recorded
+    images, targets = next(iter(training.batches))
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(20):
+            training.step(images, targets, 1.0)
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+
+
+@needs_gpu
+def test_what_makes_a_gpu_wait_is_named_and_not_recorded(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_task = Classification.compute_loss
+    monkeypatch.setattr(
+        Classification,
+        "compute_loss",
+        lambda task, outputs, targets: of_task(task, outputs, targets) + 0 * bool(outputs.detach().any()),
+    )
+    with pytest.warns(StepWarning, match=r"because .*test_steps.py, line \d+, waits for the GPU"):
+        training = Training(tiny(), None, "cuda").epochs(4)
+    assert not training.step.recorded
+    torch.rand(3, device="cuda")  # the GPU's own generator is as it was

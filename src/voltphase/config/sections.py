@@ -77,7 +77,7 @@ class OpticsConfig(Section):
         engine: What applies the kernels: ``matrix``, ``fft``, or ``auto``, the cheapest by estimate; the result is the
             same to rounding.
         precision: ``single`` (complex64), ``double`` (complex128), or ``tf32``: training on a CUDA GPU rounds what it
-            multiplies to 10 bits, evaluation does not.
+            multiplies to 10 bits, evaluation does not. ``auto`` is ``tf32`` on a CUDA GPU and ``single`` on a CPU.
     """
 
     size: OneOrEach[_Size] = 64

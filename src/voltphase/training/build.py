@@ -67,13 +67,16 @@ def _with_own_wavelength(device: DeviceConfig) -> DeviceConfig:
 
 
 @once()
-def build_model(config: Config, devices: Sequence[Device], image_shape: tuple[int, int]) -> DONN:
+def build_model(
+    config: Config, devices: Sequence[Device], image_shape: tuple[int, int], *, for_gpu: bool = False
+) -> DONN:
     """Return an untrained network.
 
     Args:
         config: Settings of the network.
         devices: States of each layer's device, or its panel.
         image_shape: (rows, columns) of the images it will see.
+        for_gpu: Whether a CUDA GPU will train it, for which the precision ``auto`` is TF32.
 
     Raises:
         GeometryError: if the detector regions do not fit the detector, or light cannot be propagated as asked.
@@ -95,7 +98,7 @@ def build_model(config: Config, devices: Sequence[Device], image_shape: tuple[in
         dtype=complex_dtype(optics.precision),
         backend=optics.backend,
         engine=optics.engine,
-        tf32=optics.precision == "tf32",
+        tf32=optics.precision == "tf32" or (for_gpu and optics.precision == "auto"),
     )
 
 

@@ -94,12 +94,13 @@ def train(
         return finished
     notes = note_devices(made_of)
     accelerator = _accelerator(config)
+    on_gpu = accelerator == "cuda"
     size = config.optics.sizes[-1]
     readout_of(config.task.build(), (size, size))  # regions that do not fit are found before data are downloaded
     train_set, test_set = _datasets(config, data)
-    model = build_model(config, devices, train_set.image_shape)
+    model = build_model(config, devices, train_set.image_shape, for_gpu=on_gpu)
     batch_size = config.training.batch_size
-    check_training(model, train_set.images, batch_size, on_gpu=accelerator == "cuda")
+    check_training(model, train_set.images, batch_size, on_gpu=on_gpu)
 
     module: TrainingModule
     module = TrainingModule(
@@ -227,7 +228,7 @@ def _accelerator(config: Config) -> str:
     if config.optics.precision == "tf32" and chosen == "cpu":
         raise ConfigError(
             "expected a CUDA GPU to train on for optics.precision tf32, but got the CPU, which does not know it: "
-            "use single"
+            "use auto or single"
         )
     return chosen
 

@@ -90,7 +90,8 @@ def refine(
     training = model.training
     model.eval()
     try:
-        batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
+        device = model.layers[0].design.device
+        batches = list(zip(*(given.to(device).split(batch_size) for given in (images, labels)), strict=True))
         return _Search(model, batches, loss, evaluations, watch).run()
     finally:
         model.train(training)
@@ -168,16 +169,18 @@ class _Search:
             for layer, chosen in zip(self._model.layers, levels, strict=True)
         ]
         images_in_all = sum(len(labels) for _, labels in self._batches)
-        total, sums = 0.0, [torch.zeros_like(modulation) for modulation in modulations]
+        # Read once at the end: a GPU would be waited for after every batch.
+        total = torch.zeros((), dtype=torch.float64, device=levels[0].device)
+        sums = [torch.zeros_like(modulation) for modulation in modulations]
         for images, labels in self._batches:
             with torch.set_grad_enabled(gradients):
-                logits = self._model.readout.outputs(self._model.measure(images.to(levels[0].device), modulations))
-                loss = self._loss(logits, labels.to(levels[0].device)) * (len(labels) / images_in_all)
-            total += float(loss.detach().double())
+                logits = self._model.readout.outputs(self._model.measure(images, modulations))
+                loss = self._loss(logits, labels) * (len(labels) / images_in_all)
+            total += loss.detach().double()
             if gradients:
                 for gathered, gradient in zip(sums, torch.autograd.grad(loss, modulations), strict=True):
                     gathered += gradient
-        return _Point(levels, total, sums if gradients else None)
+        return _Point(levels, float(total), sums if gradients else None)
 
     def _proposals(self, point: _Point, block: int) -> Iterator[_Proposal]:
         """Yield blocks of half the size each time, then single pixels."""
