@@ -98,11 +98,25 @@ def test_a_suite_counts_its_outcomes(tmp_path: Path) -> None:
     assert [name.rpartition(".")[2] for name in row["failures"]] == ["test_b", "test_d"]
 
 
-def test_calls_take_turns() -> None:
+def test_calls_take_turns_and_one_that_fails_stops_no_other() -> None:
     called: list[str] = []
-    found = in_turns({name: lambda name=name: called.append(name) for name in "ab"}, Run("cpu", quick=True), seconds=1)
+
+    def fail() -> None:
+        raise MemoryError("no memory")
+
+    calls = {"a": lambda: called.append("a"), "broken": fail, "b": lambda: called.append("b")}
+    found, errors = in_turns(calls, Run("cpu", quick=True), seconds=1)
     assert called == ["a", "b", "a", "b"]
-    assert [len(times) for times in found.values()] == [2, 2]
+    assert {name: len(times) for name, times in found.items()} == {"a": 2, "b": 2}
+    assert errors == {"broken": "MemoryError: no memory"}
+
+
+def test_a_suite_that_takes_too_long_says_what_it_has_found(tmp_path: Path) -> None:
+    tests = tmp_path / "test_long.py"
+    tests.write_text("import time\ndef test_a(): pass\ndef test_b(): time.sleep(60)\n")
+    row = checks.suite([str(tests)], checks._ENDING + 8)
+    assert row["error"] == "stopped after 8 s"
+    assert row["failed"] == 0
 
 
 def test_no_gpu_is_a_sentence(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

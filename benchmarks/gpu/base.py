@@ -58,8 +58,8 @@ class Stage:
     rows: Callable[[Run], Iterator[Row]]
 
 
-def in_turns(calls: Mapping[str, Call], run: Run, *, seconds: float) -> dict[str, list[float]]:
-    """Milliseconds of calls that are timed one after another, again and again, after some that warm up.
+def in_turns(calls: Mapping[str, Call], run: Run, *, seconds: float) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """Milliseconds of calls that are timed one after another, again and again, after some that warm up; and errors.
 
     Args:
         calls: What is timed, by name.
@@ -67,17 +67,25 @@ def in_turns(calls: Mapping[str, Call], run: Run, *, seconds: float) -> dict[str
         seconds: No round begins after so long.
     """
     found: dict[str, list[float]] = {name: [] for name in calls}
+    errors: dict[str, str] = {}
     end = time.perf_counter() + seconds
     for turn in range(run.rounds + 1):
         if turn > 1 and time.perf_counter() > end:
             break
         for name, call in calls.items():
+            if name in errors:
+                continue
             # A GPU is told several times what to do before it is waited for, as in training; a short call more often.
             times = 1 if run.quick else max(3, min(100, int(30 / max(found[name] or [10.0]))))
-            taken = timed(call, times)
+            try:
+                taken = timed(call, times)
+            except Exception as error:  # such as memory that others have taken: the others go on
+                errors[name] = sentence(error)
+                found.pop(name)
+                continue
             if turn > 0 or run.quick:
                 found[name].append(taken)
-    return found
+    return found, errors
 
 
 def timed(call: Call, times: int = 1) -> float:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -18,6 +21,7 @@ from benchmarks.gpu.base import Row, Run
 from benchmarks.measuring import machine
 
 ROOT = Path(__file__).parents[2]
+_ENDING = 12.0  # seconds in which interrupted tests end
 KERNELS = ("tests/optics/backends", "tests/codesign")
 
 
@@ -26,18 +30,27 @@ def environment(run: Run) -> Iterator[Row]:
     row = {**machine(run.device), "seed": run.cell().seed, "cuda": torch.version.cuda}
     for name in ("triton", "lightridge"):
         found = importlib.util.find_spec(name)
-        row[name] = None if found is None else getattr(importlib.import_module(name), "__version__", "installed")
+        row[name] = None if found is None else _version(name)
     if run.device == "cuda":
         about = torch.cuda.get_device_properties(0)
-        driver = subprocess.run(
-            ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        row |= {"driver": driver.stdout.strip(), "memory_gb": about.total_memory / 1e9, "name": about.name}
+        row |= {"driver": _driver(), "memory_gb": about.total_memory / 1e9, "name": about.name}
         row |= {"multiprocessors": about.multi_processor_count, "capability": f"{about.major}.{about.minor}"}
     yield row
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "of a folder"
+
+
+def _driver() -> str | None:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    command = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def kernels_against_the_oracle(run: Run) -> Iterator[Row]:
@@ -65,11 +78,11 @@ def suite(paths: Sequence[str], seconds: float) -> Row:
         command += [f"--junitxml={report}"]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         try:
-            output = process.communicate(timeout=max(5.0, seconds - 5))[0]
+            output = process.communicate(timeout=max(5.0, seconds - _ENDING))[0]
         except subprocess.TimeoutExpired:
-            process.terminate()  # pytest ends its workers
+            process.send_signal(signal.SIGINT)  # pytest ends its workers, and writes what it has
             output = process.communicate()[0]
-            row["error"] = f"stopped after {seconds - 5:.0f} s"
+            row["error"] = f"stopped after {seconds - _ENDING:.0f} s"
         if not report.exists():
             return {"error": " ".join(output.split())[-500:], **row}
         cases = list(ET.parse(report).iter("testcase"))

@@ -46,10 +46,9 @@ def kernels(run: Run) -> Iterator[Row]:
             yield {"name": group.__name__.strip("_"), "error": sentence(error)}
             continue
         for name, work in works.items():
-            try:
-                row = _row(name, work, run)
-            except Exception as error:
-                yield {"name": name, "error": sentence(error)}
+            row = _row(name, work, run)
+            if "error" in row:
+                yield row
                 continue
             kind = "copy" if work.moved else f"product {'tf32' if work.tf32 else 'single'}"
             reached = row["tb_per_s" if work.moved else "tflop_per_s"]
@@ -61,7 +60,10 @@ def kernels(run: Run) -> Iterator[Row]:
 
 
 def _row(name: str, work: Work, run: Run) -> Row:
-    times = in_turns({name: work.call}, run, seconds=1.0)[name]
+    found, errors = in_turns({name: work.call}, run, seconds=1.0)
+    if errors:
+        return {"name": name, "error": errors[name]}
+    times = found[name]
     milliseconds = statistics.median(times)
     unit, amount = ("tb_per_s", work.moved) if work.moved else ("tflop_per_s", work.flops)
     return {"name": name, "ms": milliseconds, "ms_lowest": min(times), unit: amount / milliseconds / 1e9}

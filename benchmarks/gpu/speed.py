@@ -69,9 +69,13 @@ def compare(names: Sequence[str], setting: Setting, run: Run, *, seconds: float)
                 # At its peak, of all that it keeps and needs for a moment; a graph's memory is taken as it is recorded.
                 rows[name]["peak_memory_mb"] = (torch.cuda.max_memory_allocated() - before) / 1e6
     for kind in ("train", "infer"):
-        found = in_turns({name: getattr(calls, kind) for name, calls in made.items()}, run, seconds=seconds / 2)
+        calls = {name: getattr(both, kind) for name, both in made.items()}
+        found, errors = in_turns(calls, run, seconds=seconds / 2)
         for name, milliseconds in found.items():
             rows[name] |= summary(milliseconds, kind)
+        for name, error in errors.items():
+            rows[name]["error"] = error
+            del made[name]
     made.clear()
     _allocated(reset=True)
     return list(rows.values())

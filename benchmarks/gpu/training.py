@@ -107,10 +107,14 @@ def split(watched: profile, seconds: float, run: Run) -> Row:
     found: dict[str, Any] = dict.fromkeys((*SHARES, "element-wise"), 0.0)
     longest: list[tuple[float, str, int]] = []
     for event in watched.key_averages():
+        if event.key.startswith(("Optimizer.", "ProfilerStep")):  # spans of kernels that are counted themselves
+            continue
         taken = 1e-6 * (event.self_device_time_total if run.device == "cuda" else event.self_cpu_time_total)
         share = next((name for name, pattern in SHARES.items() if pattern.search(event.key)), "element-wise")
         found[share] += taken
         longest.append((taken, event.key[:90], event.count))
+    if not sum(found.values()):
+        return {"error": "the profiler saw no kernel"}
     found["idle"] = max(0.0, seconds - sum(found.values()))
     top = [
         {"kernel": key, "seconds": taken, "calls": count} for taken, key, count in sorted(longest, reverse=True)[:12]
