@@ -5,12 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-from typer.models import OptionInfo
-
-from voltphase.cli.common import given_path, say
+from voltphase.cli.common import argument, option, path_option, say
 from voltphase.cli.devices import describe
 from voltphase.core.errors import DeviceError, OutputError
 
@@ -18,68 +15,52 @@ if TYPE_CHECKING:
     from voltphase.devices import DeviceStates
 
 
-def _option(*names: str, help: str, metavar: str | None = None) -> OptionInfo:
-    return typer.Option(*names, help=help, metavar=metavar, show_default=False)
-
-
-_In = typer.Argument(
-    metavar="IN",
-    help="Text of any kind in columns, a spreadsheet (.xlsx) or a pair.",
-    show_default=False,
-    parser=given_path,
-)
-_Out = typer.Option("--out", "-o", metavar="OUT.csv", help="The table to write.", show_default=False, parser=given_path)
 _COLUMNS = (
     "Which column is control, amplitude or intensity, phase, and if there are such reference, level, repeat, spread: "
     "by its name in the header or its number from 1. Others are found by name."
 )
-_REFERENCE = "Intensity without the device, or brightest: the amplitude is the root of the share of it."
-_NORMALISE = "Divide by the state of this level, or by the brightest: it gets amplitude 1 and phase 0."
-_Columns = _option("--columns", metavar="control=V,…", help=_COLUMNS)
-_PhaseUnit = _option("--phase-unit", metavar="UNIT", help="Unit of the phases: rad, mrad, deg, pi or turns.")
-_Intensity = _option("--intensity", help="The column named amplitude holds intensities or powers.")
-_Reference = _option("--reference", metavar="R", help=_REFERENCE)
-_Dark = _option("--dark", metavar="D", help="Intensity read without light, subtracted.")
-_Smooth = _option("--smooth", metavar="WINDOW", help="Smooth on the complex plane over this odd number of states.")
-_SmoothOrder = _option("--smooth-order", metavar="N", help="Order of the smoothing polynomials. Default: 2.")
-_Unwrap = _option("--unwrap", help="Make the phase continuous along control.")
-_UNWRAP_DARK = "Unwrap, stepping over states up to this amplitude, whose phase is noise."
-_UnwrapDark = _option("--unwrap-dark", metavar="A", help=_UNWRAP_DARK)
-_Normalise = _option("--normalise", metavar="LEVEL", help=_NORMALISE)
-_Name = _option("--name", help="Name of the device. Default: as the file says.")
-_Unit = _option("--unit", metavar="V", help="Unit of the control values.")
-_Wavelength = _option("--wavelength", metavar="M", help="Wavelength of the measurement in metres, such as 532e-9.")
-_Source = _option("--source", help="Where the readings come from.")
-_SEPARATOR = "Mark between columns: comma, semicolon, tab, space, or the character."
-_Separator = _option("--separator", metavar="MARK", help=_SEPARATOR)
-_Decimal = _option("--decimal", metavar="MARK", help="Decimal mark: . or ,")
-_Encoding = _option("--encoding", metavar="NAME", help="Encoding of the text, such as utf-8 or gbk.")
-_Sheet = _option("--sheet", metavar="SHEET", help="Sheet of a spreadsheet: its name, or its number from 1.")
-_Overwrite = _option("--overwrite", help="Replace OUT.csv if it exists.")
+
+
+def _given(metavar: str | None, help: str) -> Any:
+    return option(metavar=metavar, help=help)
 
 
 def calibrate(
-    file: Annotated[Path, _In],
-    out: Annotated[Path, _Out],
-    columns: Annotated[list[str] | None, _Columns] = None,
-    phase_unit: Annotated[str | None, _PhaseUnit] = None,
-    intensity: Annotated[bool, _Intensity] = False,
-    reference: Annotated[str | None, _Reference] = None,
-    dark: Annotated[float | None, _Dark] = None,
-    smooth: Annotated[int | None, _Smooth] = None,
-    smooth_order: Annotated[int | None, _SmoothOrder] = None,
-    unwrap: Annotated[bool, _Unwrap] = False,
-    unwrap_dark: Annotated[float | None, _UnwrapDark] = None,
-    normalise: Annotated[str | None, _Normalise] = None,
-    name: Annotated[str | None, _Name] = None,
-    unit: Annotated[str | None, _Unit] = None,
-    wavelength: Annotated[float | None, _Wavelength] = None,
-    source: Annotated[str | None, _Source] = None,
-    separator: Annotated[str | None, _Separator] = None,
-    decimal: Annotated[str | None, _Decimal] = None,
-    encoding: Annotated[str | None, _Encoding] = None,
-    sheet: Annotated[str | None, _Sheet] = None,
-    overwrite: Annotated[bool, _Overwrite] = False,
+    file: Annotated[Path, argument("IN", "Text of any kind in columns, a spreadsheet (.xlsx) or a pair.")],
+    out: Annotated[Path, path_option("--out", "-o", metavar="OUT.csv", help="The table to write.")],
+    columns: Annotated[list[str] | None, _given("control=V,…", _COLUMNS)] = None,
+    phase_unit: Annotated[str | None, _given("UNIT", "Unit of the phases: rad, mrad, deg, pi or turns.")] = None,
+    intensity: Annotated[
+        bool, option("--intensity", help="The column named amplitude holds intensities or powers.")
+    ] = False,
+    reference: Annotated[
+        str | None,
+        _given("R", "Intensity without the device, or brightest: the amplitude is the root of the share of it."),
+    ] = None,
+    dark: Annotated[float | None, _given("D", "Intensity read without light, subtracted.")] = None,
+    smooth: Annotated[
+        int | None, _given("WINDOW", "Smooth on the complex plane over this odd number of states.")
+    ] = None,
+    smooth_order: Annotated[int | None, _given("N", "Order of the smoothing polynomials. Default: 2.")] = None,
+    unwrap: Annotated[bool, option("--unwrap", help="Make the phase continuous along control.")] = False,
+    unwrap_dark: Annotated[
+        float | None, _given("A", "Unwrap, stepping over states up to this amplitude, whose phase is noise.")
+    ] = None,
+    normalise: Annotated[
+        str | None,
+        _given("LEVEL", "Divide by the state of this level, or by the brightest: it gets amplitude 1 and phase 0."),
+    ] = None,
+    name: Annotated[str | None, _given(None, "Name of the device. Default: as the file says.")] = None,
+    unit: Annotated[str | None, _given("V", "Unit of the control values.")] = None,
+    wavelength: Annotated[float | None, _given("M", "Wavelength of the measurement in metres, such as 532e-9.")] = None,
+    source: Annotated[str | None, _given(None, "Where the readings come from.")] = None,
+    separator: Annotated[
+        str | None, _given("MARK", "Mark between columns: comma, semicolon, tab, space, or the character.")
+    ] = None,
+    decimal: Annotated[str | None, _given("MARK", "Decimal mark: . or ,")] = None,
+    encoding: Annotated[str | None, _given("NAME", "Encoding of the text, such as utf-8 or gbk.")] = None,
+    sheet: Annotated[str | None, _given("SHEET", "Sheet of a spreadsheet: its name, or its number from 1.")] = None,
+    overwrite: Annotated[bool, option("--overwrite", help="Replace OUT.csv if it exists.")] = False,
 ) -> None:
     """Convert readings from elsewhere into the table of a device.
 

@@ -38,15 +38,17 @@ def option(*flags: str, **details: Any) -> Any:
     return typer.Option(*flags, **{"show_default": False, **details})
 
 
+def argument(metavar: str, help: str, **details: Any) -> Any:
+    """Return an argument that is a path unless another parser is given, and whose help tells no default."""
+    return typer.Argument(metavar=metavar, help=help, **{"show_default": False, "parser": given_path, **details})
+
+
 def path_option(*flags: str, metavar: str = "DIR", **details: Any) -> Any:
     """Return an option that is a path, and whose help tells no default."""
     return option(*flags, metavar=metavar, parser=given_path, **details)
 
 
-RunArgument = Annotated[
-    Path,
-    typer.Argument(metavar="RUN", help="The folder of a finished training run.", show_default=False, parser=given_path),
-]
+RunArgument = Annotated[Path, argument("RUN", "The folder of a finished training run.")]
 _DATA = (
     "Folder with MNIST/raw and the like (torchvision's layout; default: VOLTPHASE_DATA, else ~/.cache/voltphase), "
     "where what is missing is downloaded; or with your own arrays or pictures (default: the current folder)."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voltphase.cli.common import given_path, say, say_table
+from voltphase.cli.common import argument, option, path_option, say, say_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,15 +21,15 @@ _ROWS_SHOWN = 64
 # Of what matplotlib knows, what it needs no other program for.
 _FIGURE_TYPES = ("png", "svg", "pdf", "jpg", "webp")
 
+_SHOWN = "A table, the folder of a panel, or a name from voltphase device list."
+_DRAWN = "Draw amplitude and phase against control, and the states on the complex plane."
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Look at devices and check their tables.")
 
 
 @app.command("list")
 def list_devices(
-    folder: Annotated[
-        Path | None,
-        typer.Argument(metavar="FOLDER", help="Folder of measured tables.", show_default=False, parser=given_path),
-    ] = None,
+    folder: Annotated[Path | None, argument("FOLDER", "Folder of measured tables.")] = None,
 ) -> None:
     """List the modelled devices, or the measured tables in a folder.
 
@@ -56,28 +56,9 @@ def list_devices(
 
 @app.command("show")
 def show_device(
-    device: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE|MODEL",
-            help="A table, the folder of a panel, or a name from voltphase device list.",
-            show_default=False,
-        ),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="PNG",
-            help="Draw amplitude and phase against control, and the states on the complex plane.",
-            show_default=False,
-            parser=given_path,
-        ),
-    ] = None,
-    levels: Annotated[
-        int | None, typer.Option("--levels", help="Pick so many of the states, as training would.", show_default=False)
-    ] = None,
+    device: Annotated[str, argument("FILE|MODEL", _SHOWN, parser=None)],
+    out: Annotated[Path | None, path_option("--out", "-o", metavar="PNG", help=_DRAWN)] = None,
+    levels: Annotated[int | None, option("--levels", help="Pick so many of the states, as training would.")] = None,
 ) -> None:
     """Show the states of a device as a table and, with --out, as a figure.
 
@@ -134,15 +115,7 @@ def _show_states(states: DeviceStates) -> None:
 
 @app.command("check")
 def check(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            help="A CSV, one file of a measured pair, or the folder of a panel.",
-            show_default=False,
-            parser=given_path,
-        ),
-    ],
+    file: Annotated[Path, argument("FILE", "A CSV, one file of a measured pair, or the folder of a panel.")],
 ) -> None:
     """Check the table of a device; exits 2 and says what is wrong and where.
 

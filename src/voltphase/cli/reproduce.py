@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voltphase.cli.common import DataDirOption, console, option, path_option, say, say_error
+from voltphase.cli.common import DataDirOption, argument, console, option, path_option, say, say_error
 from voltphase.cli.exit_codes import FAILED, INTERRUPTED
 from voltphase.reproduction import sizes
 
@@ -23,15 +23,11 @@ _MEASURED = Path("devices") / "tn-slm-phase.csv"
 _SIZES = "; ".join(f"{size.name}: {size.description}" for size in sizes.SIZES.values())
 
 
-ExperimentArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="EXPERIMENT",
-        help="table1, table2, figure2, figure3, figure4, all (these five), study, diagonal, reach (one layer by its "
-        "pitch) or readings (what the paper leaves open).",
-        show_default=False,
-    ),
-]
+_EXPERIMENT = (
+    "table1, table2, figure2, figure3, figure4, all (these five), study, diagonal, reach (one layer by its pitch) or "
+    "readings (what the paper leaves open)."
+)
+ExperimentArgument = Annotated[str, argument("EXPERIMENT", _EXPERIMENT, parser=None)]
 PresetOption = Annotated[str, typer.Option("--preset", help=_SIZES)]
 OutOption = Annotated[Path, path_option("--out", "-o", show_default=True, help="Folder of the results.")]
 _ONLY = (

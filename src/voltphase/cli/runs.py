@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from voltphase.cli.common import DataDirOption, RunArgument, console, given_path, path_option, say, say_next, say_table
+from voltphase.cli.common import DataDirOption, RunArgument, argument, console, path_option, say, say_next, say_table
 from voltphase.cli.exit_codes import FAILED
 from voltphase.core.words import shell
 
@@ -157,10 +157,7 @@ def deploy(
 
 
 def verify(
-    folder: Annotated[
-        Path,
-        typer.Argument(metavar="DIR", help="A folder made by voltphase deploy.", show_default=False, parser=given_path),
-    ],
+    folder: Annotated[Path, argument("DIR", "A folder made by voltphase deploy.")],
     data_dir: Annotated[Path | None, path_option("--data-dir", help=_TEST_DATA)] = None,
 ) -> None:
     """Rebuild the system from a deployed folder alone and compare answers.

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from voltphase.cli.common import DataDirOption, SetOption, console, option, path_option, say, say_error, say_next
+from voltphase.cli.common import (
+    DataDirOption,
+    SetOption,
+    argument,
+    console,
+    option,
+    path_option,
+    say,
+    say_error,
+    say_next,
+)
 from voltphase.cli.exit_codes import FAILED, INTERRUPTED
 from voltphase.core.words import shell
 
@@ -37,12 +47,7 @@ class CommandWithSettings(TyperCommand):
 
 def train(
     config: Annotated[
-        str,
-        typer.Argument(
-            metavar="CONFIG|PRESET",
-            help="A YAML file, or the name of a preset (see voltphase presets).",
-            show_default=False,
-        ),
+        str, argument("CONFIG|PRESET", "A YAML file, or the name of a preset (see voltphase presets).", parser=None)
     ],
     overrides: SetOption = None,
     out: Annotated[Path | None, path_option("--out", "-o", help="The run folder. Default: runs/NAME.")] = None,
