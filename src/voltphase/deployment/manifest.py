@@ -299,7 +299,7 @@ class Manifest(Record):
         try:
             method = None
             if version < FORMAT_VERSION:
-                content, method = old_formats.upgrade(content, version)
+                content, method = old_formats.upgrade(path, content, version)
             manifest = cls.model_validate(content)
             manifest.require_memory()
         except ValidationError as error:
