@@ -21,6 +21,14 @@ _COLUMNS = (
 )
 
 
+_INTENSITY = "The column named amplitude holds intensities or powers."
+_REFERENCE = "Intensity without the device, or brightest: the amplitude is the root of the share of it."
+_SMOOTH = "Smooth on the complex plane over this odd number of states."
+_UNWRAP_DARK = "Unwrap, stepping over states up to this amplitude, whose phase is noise."
+_NORMALISE = "Divide by the state of this level, or by the brightest: it gets amplitude 1 and phase 0."
+_SEPARATOR = "Mark between columns: comma, semicolon, tab, space, or the character."
+
+
 def _given(metavar: str | None, help: str) -> Any:
     return option(metavar=metavar, help=help)
 
@@ -30,33 +38,19 @@ def calibrate(
     out: Annotated[Path, path_option("--out", "-o", metavar="OUT.csv", help="The table to write.")],
     columns: Annotated[list[str] | None, _given("control=V,…", _COLUMNS)] = None,
     phase_unit: Annotated[str | None, _given("UNIT", "Unit of the phases: rad, mrad, deg, pi or turns.")] = None,
-    intensity: Annotated[
-        bool, option("--intensity", help="The column named amplitude holds intensities or powers.")
-    ] = False,
-    reference: Annotated[
-        str | None,
-        _given("R", "Intensity without the device, or brightest: the amplitude is the root of the share of it."),
-    ] = None,
+    intensity: Annotated[bool, option("--intensity", help=_INTENSITY)] = False,
+    reference: Annotated[str | None, _given("R", _REFERENCE)] = None,
     dark: Annotated[float | None, _given("D", "Intensity read without light, subtracted.")] = None,
-    smooth: Annotated[
-        int | None, _given("WINDOW", "Smooth on the complex plane over this odd number of states.")
-    ] = None,
+    smooth: Annotated[int | None, _given("WINDOW", _SMOOTH)] = None,
     smooth_order: Annotated[int | None, _given("N", "Order of the smoothing polynomials. Default: 2.")] = None,
     unwrap: Annotated[bool, option("--unwrap", help="Make the phase continuous along control.")] = False,
-    unwrap_dark: Annotated[
-        float | None, _given("A", "Unwrap, stepping over states up to this amplitude, whose phase is noise.")
-    ] = None,
-    normalise: Annotated[
-        str | None,
-        _given("LEVEL", "Divide by the state of this level, or by the brightest: it gets amplitude 1 and phase 0."),
-    ] = None,
+    unwrap_dark: Annotated[float | None, _given("A", _UNWRAP_DARK)] = None,
+    normalise: Annotated[str | None, _given("LEVEL", _NORMALISE)] = None,
     name: Annotated[str | None, _given(None, "Name of the device. Default: as the file says.")] = None,
     unit: Annotated[str | None, _given("V", "Unit of the control values.")] = None,
     wavelength: Annotated[float | None, _given("M", "Wavelength of the measurement in metres, such as 532e-9.")] = None,
     source: Annotated[str | None, _given(None, "Where the readings come from.")] = None,
-    separator: Annotated[
-        str | None, _given("MARK", "Mark between columns: comma, semicolon, tab, space, or the character.")
-    ] = None,
+    separator: Annotated[str | None, _given("MARK", _SEPARATOR)] = None,
     decimal: Annotated[str | None, _given("MARK", "Decimal mark: . or ,")] = None,
     encoding: Annotated[str | None, _given("NAME", "Encoding of the text, such as utf-8 or gbk.")] = None,
     sheet: Annotated[str | None, _given("SHEET", "Sheet of a spreadsheet: its name, or its number from 1.")] = None,
