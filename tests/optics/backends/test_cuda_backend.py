@@ -17,6 +17,7 @@ import voltphase as vp
 from voltphase.core import installed
 from voltphase.core.errors import ConfigError
 from voltphase.optics.backends import CudaBackend, Executor, Options, Reference
+from voltphase.optics.backends.cuda.hops import Hop
 from voltphase.optics.backends.select import BackendWarning, select
 from voltphase.optics.kernels.axis import Axis, Matrix, Toeplitz
 from voltphase.optics.kernels.common_grid import CommonGrid
@@ -69,23 +70,27 @@ COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from voltphase.optics.backends.cuda import kernels, region_sums
+from voltphase.optics.backends.cuda import fused, kernels, region_sums
 
 halves = dict.fromkeys(("UNFOLD_ROWS", "UNFOLD_COLUMNS", "FOLD_ROWS", "FOLD_COLUMNS"), True)
 modulate = halves | {"REAL": False, "CONJUGATE": False, "FACTOR": True, "STORE": True, "SUMS": True, "IMAGES": 32}
 regions = halves | {"AMPLITUDE": True, "ROWS": 4, "BM": 16, "BN": 32, "BK": 16}
-fields, numbers = ("source", "target", "factor", "field", "sums"), ("row_weights", "column_weights", "gradient")
-for kernel, constants, warps in (
-    (kernels._modulate, modulate | {"BM": 2, "BN": 128}, 4),
-    (region_sums._region_sums, regions, 8),
-    (region_sums._region_gradient, regions, 8),
+products = halves | {"SUMS": True, "PRECISION": "tf32", "BM": 16, "BN": 128, "BK": 16}
+fields = ("source", "target", "factor", "field", "sums", "matrices")
+numbers = ("row_weights", "column_weights", "gradient")
+for kernel, constants, warps, stages in (
+    (kernels._modulate, modulate | {"BM": 2, "BN": 128}, 4, 3),
+    (region_sums._region_sums, regions, 8, 1),
+    (region_sums._region_gradient, regions, 8, 1),
+    (fused._modulated_columns, products, 8, 2),
+    (fused._rows_product, products | {"BM": 64, "BN": 64}, 8, 3),
 ):
     constants = {name: value for name, value in constants.items() if name in kernel.arg_names}
     types = dict.fromkeys(kernel.arg_names, "i32") | dict.fromkeys(fields, "*i64") | dict.fromkeys(numbers, "*fp32")
     types = {name: "constexpr" if name in constants else types[name] for name in kernel.arg_names}
     if kernel is region_sums._region_sums:
         types["sums"] = "*fp32"
-    options = {"num_warps": warps, "num_stages": 1 if warps == 8 else 3}
+    options = {"num_warps": warps, "num_stages": stages}
     made = triton.compile(ASTSource(kernel, types, constants), target=GPUTarget("cuda", 90, 32), options=options)
     assert made.metadata.shared < 227 * 1024 and "cubin" in made.asm
 """
@@ -167,6 +172,28 @@ def test_factors_such_as_lenses_stand_anywhere() -> None:
     between = lens(planes[1])
     steps: list[Kernel] = [lens(planes[0]).then(first).then(between), between.then(second).then(lens(planes[2]))]
     System(steps, batch=2).assert_same(field)
+
+
+@pytest.mark.parametrize("split_rows", [True, False])
+def test_a_plane_and_its_products_in_fused_kernels(split_rows: bool) -> None:
+    planes = [(3, 4), (4, 5), (3, 3), (2, 4)]
+    shifts = (0.0 if split_rows else 0.5, 0.0)
+    system = System([hop(*pair, shifts) for pair in pairwise(planes)], batch=2)
+    system.ours.fused = True  # type: ignore[assignment]
+    for each in system.ours.modules():
+        if isinstance(each, Hop):  # in the order that the kernels are for
+            each.columns_first = True
+            each.scratch *= 2
+    system.assert_same(amplitude)
+
+
+def test_fused_kernels_of_more_columns_than_a_program_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    from voltphase.optics.backends.cuda import fused
+
+    monkeypatch.setattr(fused, "COLUMNS", 16)
+    system = System([hop((1, 34), (1, 34))] * 2, batch=2)
+    system.ours.fused = True  # type: ignore[assignment]
+    system.assert_same(field)
 
 
 @pytest.mark.parametrize("batch", [0, 33])

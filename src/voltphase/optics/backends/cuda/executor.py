@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, cast
+from itertools import pairwise
+from typing import Any, ClassVar, Final, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +13,16 @@ from torch import Tensor, nn
 from voltphase.core import checks
 from voltphase.core.dtypes import matrix_products
 from voltphase.optics.backends.base import Executor, Options
+from voltphase.optics.backends.cuda.fused import InputPrecision, modulated_columns, rows_product
 from voltphase.optics.backends.cuda.hops import Hop, Plane
 from voltphase.optics.backends.cuda.kernels import modulate
-from voltphase.optics.backends.cuda.layout import Images
+from voltphase.optics.backends.cuda.layout import Images, Packed
 from voltphase.optics.backends.cuda.region_sums import region_gradient, region_sums
 from voltphase.optics.kernels.kernel import Separable
 from voltphase.optics.stack import Stack
+
+#: Whether modulating and multiplying along the columns are one kernel where they can be: not before it is measured.
+FUSED: Final = False
 
 
 class Regions(NamedTuple):
@@ -46,15 +51,30 @@ class CudaExecutor(Executor):
         options: Precision.
         hops: The separable kernels that light meets.
         planes: What multiplies light between them.
+        fused: Whether planes are modulated in the same kernel as the products along the columns, where columns are in
+            halves and multiplied first; see :mod:`voltphase.optics.backends.cuda.fused`.
+
+    Attributes:
+        rounding: How the products of fused kernels round, without TF32 and with it.
     """
 
-    def __init__(self, stack: Stack, options: Options, hops: Sequence[Separable], planes: Sequence[Plane]) -> None:
+    rounding: ClassVar[dict[bool, InputPrecision]] = {False: "ieee", True: "tf32"}
+
+    def __init__(
+        self,
+        stack: Stack,
+        options: Options,
+        hops: Sequence[Separable],
+        planes: Sequence[Plane],
+        *,
+        fused: bool = FUSED,
+    ) -> None:
         super().__init__(stack, options)
         self.engines = ("matrix",) * len(stack.gaps)
         made = {kernel: Hop.there_and_back(kernel, self.dtype) for kernel in dict.fromkeys(hops)}
         self.hops = nn.ModuleList(made[kernel][0] for kernel in hops)
         self.transposes = nn.ModuleList(made[kernel][1] for kernel in hops)
-        self.planes = planes
+        self.planes, self.fused = planes, fused
         for index, plane in enumerate(planes):
             factors = [one.factor for one in plane.factors]
             factor = torch.stack(factors).prod(0).to(self.dtype) if factors else None
@@ -82,6 +102,51 @@ class CudaExecutor(Executor):
             product = modulations[number] if product is None else product * modulations[number]
         return product
 
+    def cross(
+        self,
+        hop: Hop,
+        field: Tensor,
+        layout: Packed,
+        buffers: list[Tensor],
+        *,
+        factor: Tensor | None,
+        light: Tensor | None = None,
+        keep: bool = False,
+        tf32: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Modulate the fields on a plane and take them across a hop.
+
+        Args:
+            hop: Hop to the next plane.
+            field: Fields on the plane.
+            layout: Where they lie.
+            buffers: Two flat buffers, of which the second may hold the fields; afterwards it may hold what arrives.
+            factor: Factor of each sample; None for 1.
+            light: Fields in the layout of the hop's source, with which the factor's gradient is summed.
+            keep: Whether the fields that arrive are kept, in memory of their own.
+            tf32: Whether fused kernels round to TF32.
+
+        Returns:
+            The fields that arrive, and the gradient of the factor, or None without ``light``.
+        """
+        free, busy = buffers
+        batch = field.shape[3]
+        fused = self.fused and factor is not None and hop.source.split[1] and hop.columns_first
+        arrived = free.new_empty(hop.target.sizes(batch)) if keep else hop.target.view(busy if fused else free, batch)
+        if fused:
+            between, precision = hop.view_between(free, batch), self.rounding[tf32]
+            gradient = modulated_columns(
+                field, layout, hop, between, factor=cast(Tensor, factor), field=light, precision=precision
+            )
+            rows_product(hop, between, arrived, precision=precision)
+        else:
+            packed = hop.source.view(free, batch)
+            gradient = modulate(field, layout, packed, hop.source, factor=factor, field=light)
+            hop(packed, busy, arrived)
+            if not keep:
+                buffers.reverse()
+        return arrived, gradient
+
     def maps(self) -> tuple[list[Hop], list[Hop]]:
         """Return the maps between planes, and their transposes."""
         return cast("list[Hop]", list(self.hops)), cast("list[Hop]", list(self.transposes))
@@ -101,22 +166,22 @@ class _Light(torch.autograd.Function):
         factors = tuple(None if factor is None else _plain(factor) for factor in factors)
         # A plane's field is needed for the gradient of what multiplies it, the detector's for that of all.
         kept = [keep and wanted for wanted in (*ctx.needs_input_grad[4:], True)]
-        fields: list[Tensor | None] = []
-        field, layout = _plain(images), Images(hops[0].source.shape)
         with _running(images, tf32=ctx.tf32):
-            here, there = _buffers(hops, batch, images)
-            for hop, factor, keeping in zip(hops, (None, *factors), kept, strict=True):
-                packed = hop.source.view(here, batch)
-                modulate(field, layout, packed, hop.source, factor=factor)
-                field = here.new_empty(hop.target.sizes(batch)) if keeping else hop.target.view(here, batch)
-                hop(packed, there, field)
-                fields.append(field if keeping else None)
-                if not keeping:
-                    here, there = there, here
-                layout = hop.target
-            found = _read(field, layout, regions)
+            buffers, first = _buffers(hops, batch, images), hops[0]
+            packed = first.source.view(buffers[1], batch)
+            modulate(_plain(images), Images(first.source.shape), packed, first.source)
+            field = packed.new_empty(first.target.sizes(batch)) if kept[0] else first.target.view(buffers[1], batch)
+            first(packed, buffers[0], field)
+            fields = [field]
+            for (before, hop), factor, keeping in zip(pairwise(hops), factors, kept[1:], strict=True):
+                field, _ = executor.cross(
+                    hop, field, before.target, buffers, factor=factor, keep=keeping, tf32=ctx.tf32
+                )
+                fields.append(field)
+            found = _read(field, hops[-1].target, regions)
         if keep:
-            ctx.save_for_backward(*factors, *fields)
+            needed = (one if keeping else None for one, keeping in zip(fields, kept, strict=True))
+            ctx.save_for_backward(*factors, *needed)
         return found
 
     @staticmethod
@@ -129,35 +194,29 @@ class _Light(torch.autograd.Function):
         found: list[Tensor | None] = [None] * len(wanted)
         images: Tensor | None = None
         with _running(gradients[0], tf32=ctx.tf32):
-            here, there = _buffers(transposes, ctx.batch, gradients[0])
             # Gradients travel as their conjugates: then the adjoint of a kernel is its transpose, that of a modulation
             # is the modulation, and nothing is conjugated on the way.
-            _seed(_plain(gradients[0]), fields[-1], transposes[-1].source.view(here, ctx.batch), ctx, transposes[-1])
-            for index in reversed(range(len(transposes))):
-                hop = transposes[index]
-                arrived = hop.target.view(here, ctx.batch)
-                hop(hop.source.view(here, ctx.batch), there, arrived)
-                if index == 0:  # which is only come to if the images' gradient is wanted
-                    images = here.new_empty((ctx.batch, *hop.target.shape))
-                    modulate(arrived, hop.target, images, Images(hop.target.shape), conjugate=True)
+            buffers, last = _buffers(transposes, ctx.batch, gradients[0]), transposes[-1]
+            packed, field = (layout.view(buffers[1], ctx.batch) for layout in (last.source, last.target))
+            _seed(_plain(gradients[0]), fields[-1], last.source, packed, ctx.regions)
+            last(packed, buffers[0], field)
+            for index in reversed(range(len(wanted))):
+                hop, layout = transposes[index], transposes[index + 1].target
+                factor, light = factors[index], fields[index] if wanted[index] else None
+                if not (wants_images or any(wanted[:index])):
+                    found[index] = modulate(field, layout, None, hop.source, factor=factor, field=light)
                     break
-                layout = transposes[index - 1].source
-                onward = wants_images or any(wanted[: index - 1])
-                found[index - 1] = modulate(
-                    arrived,
-                    hop.target,
-                    layout.view(there, ctx.batch) if onward else None,
-                    layout,
-                    factor=factors[index - 1],
-                    field=fields[index - 1] if wanted[index - 1] else None,
+                field, found[index] = executor.cross(
+                    hop, field, layout, buffers, factor=factor, light=light, tf32=ctx.tf32
                 )
-                if not onward:
-                    break
-                here, there = there, here
+            else:
+                shape = transposes[0].target.shape
+                images = field.new_empty((ctx.batch, *shape))
+                modulate(field, transposes[0].target, images, Images(shape), conjugate=True)
         return None, None, None, (images.real if ctx.real and images is not None else images), *found
 
 
-def _read(field: Tensor, layout: Any, regions: Regions | None) -> Tensor:
+def _read(field: Tensor, layout: Packed, regions: Regions | None) -> Tensor:
     if regions is not None:
         return region_sums(field, layout, regions.rows, regions.columns, amplitude=regions.amplitude)
     found = field.new_empty((field.shape[3], *layout.shape))
@@ -165,20 +224,18 @@ def _read(field: Tensor, layout: Any, regions: Regions | None) -> Tensor:
     return found
 
 
-def _seed(gradient: Tensor, field: Tensor, out: Tensor, ctx: Any, hop: Hop) -> None:
+def _seed(gradient: Tensor, field: Tensor, layout: Packed, out: Tensor, regions: Regions | None) -> None:
     """Write the conjugate of the gradient of the detector's field."""
-    layout, regions = hop.source, ctx.regions
     if regions is None:
         modulate(gradient, Images(layout.shape), out, layout, conjugate=True)
     else:
         region_gradient(field, layout, regions.rows, regions.columns, gradient, out, amplitude=regions.amplitude)
 
 
-def _buffers(hops: Sequence[Hop], batch: int, like: Tensor) -> tuple[Tensor, Tensor]:
+def _buffers(hops: Sequence[Hop], batch: int, like: Tensor) -> list[Tensor]:
     """Return two flat buffers that hold a batch wherever it is."""
     scratch = max(hop.scratch for hop in hops)
-    one, other = torch.empty((2, batch * scratch), dtype=hops[0].rows.dtype, device=like.device)
-    return one, other
+    return [*torch.empty((2, batch * scratch), dtype=hops[0].rows.dtype, device=like.device)]
 
 
 @contextmanager

@@ -112,8 +112,7 @@ class Hop(nn.Module):
             free: A flat buffer for what is between both products.
             out: Memory of the fields on the target; that of ``field`` will do.
         """
-        sizes = self._between(field.shape[3])
-        between = free[: math.prod(sizes)].view(sizes)
+        between = self.view_between(free, field.shape[3])
         first, second = self.along_columns, self.along_rows
         if not self.columns_first:
             first, second = second, first
@@ -129,6 +128,11 @@ class Hop(nn.Module):
         """Write what the matrices of the rows make of fields."""
         quadrants = len(self.rows)
         torch.bmm(self.rows, field.view(quadrants, field.shape[2], -1), out=out.view(quadrants, out.shape[2], -1))
+
+    def view_between(self, buffer: Tensor, batch: int) -> Tensor:
+        """Return the first numbers of a flat buffer as the fields after the first of the two products."""
+        sizes = self._between(batch)
+        return buffer[: math.prod(sizes)].view(sizes)
 
     def _between(self, batch: int) -> tuple[int, int, int, int, int]:
         """Return the sizes of the fields after the first of the two products."""
