@@ -25,6 +25,7 @@ from voltphase.codesign import (
     Softmax,
     Unconstrained,
 )
+from voltphase.core.installed import triton_obstacle
 from voltphase.devices import tn_slm
 from voltphase.optics.backends import BACKENDS
 from voltphase.tasks import Classification, all_outputs
@@ -111,12 +112,21 @@ def test_training_and_evaluation_with_any_relaxation(relaxation: Relaxation) -> 
 
 @pytest.mark.parametrize("measure", ["fraction", "amplitude"])
 @pytest.mark.parametrize("method", ["fresnel", "angular-spectrum"])
-@pytest.mark.parametrize("backend", sorted(set(BACKENDS) - {"literal"}))
+@pytest.mark.parametrize("backend", sorted(set(BACKENDS) - {"literal", "cuda"}))
 @pytest.mark.filterwarnings("ignore::voltphase.optics.SamplingWarning")
 def test_training_and_evaluation_by_any_back_end(backend: str, method: str, measure: str) -> None:
     model = network(Proximity(), backend, method, measure)
     with watched(least=8):
         trained_and_asked(model)
+
+
+def test_training_and_evaluation_by_the_back_end_for_gpus() -> None:
+    if obstacle := triton_obstacle("cpu"):
+        pytest.skip(f"without a GPU {obstacle}")
+    model = network(Proximity(), "cuda")
+    with watched(least=8):
+        model.train()(images()).square().sum().backward()
+        model.eval()(images())
 
 
 def test_what_goes_on_without_levels() -> None:
