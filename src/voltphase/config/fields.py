@@ -159,11 +159,7 @@ class Choice(Generic[S]):
         return group.get("name", self.default) if isinstance(group, Mapping) else self.default
 
     def make(self, content: Mapping[str, Any]) -> S:
-        """Return checked settings.
-
-        Raises:
-            ValidationError: if one of them does not fit.
-        """
+        """Return checked settings, with a ValidationError if one of them does not fit."""
         name, models = self.chosen(content), self.models
         if not isinstance(name, str) or name not in models:
             problem = {"type": _unknown(self.registry, name), "loc": ("name",), "input": name}
@@ -206,11 +202,7 @@ class Parameters:
         return _usable(self.registry, lambda name, entry: _parameters_model(entry, self.left_out))
 
     def checked(self, name: str | None, values: Any) -> Any:
-        """Return the values that are given, checked if there is such an entry.
-
-        Raises:
-            ValidationError: if one of them does not fit.
-        """
+        """Return the values that are given, with a ValidationError if there is such an entry and one does not fit."""
         if name is None or name not in self.models or not isinstance(values, Mapping):
             return values
         return self.models[name].model_validate(values).model_dump(exclude_unset=True)

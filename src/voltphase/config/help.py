@@ -17,10 +17,7 @@ _RECIPE = (
 
 
 def settings_table(width: int = 74) -> str:
-    """Return the keys of each section, and of each entry that can be chosen by name the keys that are its own.
-
-    Args:
-        width: Number of characters in a line.
+    """Return the keys of each section, and of each entry that can be chosen by name its own, in lines of a width.
 
     Examples:
         >>> "gumbel-softmax  hard, mix" in settings_table()
@@ -30,10 +27,7 @@ def settings_table(width: int = 74) -> str:
 
 
 def meanings(width: int = 100) -> str:
-    """Return what each setting means; of an entry that can be chosen by name its own settings follow the name.
-
-    Args:
-        width: Number of characters in a line.
+    """Return what each setting means, those of an entry chosen by name with that name, in lines of a width.
 
     Examples:
         >>> "optics.wavelength" in meanings() and "device.parameters.twist (tn-slm)" in meanings()

@@ -17,17 +17,11 @@ from voltphase.config.yaml_io import Kind
 
 @dataclass(frozen=True)
 class Key:
-    """A setting.
+    """A setting."""
 
-    Attributes:
-        path: Its dotted name, without the numbers of lists.
-        field: What it takes.
-        of: Name of the registered entry that it belongs to; None where it does not depend on one.
-    """
-
-    path: str
-    field: FieldInfo
-    of: str | None = None
+    path: str  # its dotted name, without the numbers of lists
+    field: FieldInfo  # what it takes
+    of: str | None = None  # name of the registered entry that it belongs to, if it does
 
     @property
     def parent(self) -> str:

@@ -125,14 +125,8 @@ def compare(
 ) -> Comparison:
     """Compare ``images x classes`` logits of the rebuilt system, and the classes they name, with those expected.
 
-    Args:
-        logits: Logits of the rebuilt system.
-        expected: Logits of the model.
-        labels: Class of each image, if there are any.
-        tolerance: Largest difference that rounding explains, of all logits or of each.
-        metric: Figure that says how well the task is done.
-        recorded_value: Value of it that the manifest says the model has, if it does.
-        readings: Difference of each reading and how much of it rounding explains, told in place of those of logits.
+    ``tolerance`` is the largest difference that rounding explains, of all logits or of each. ``readings`` are the
+    difference of each reading and how much of it rounding explains, told in place of those of logits.
     """
     found, wanted = logits.argmax(-1, keepdim=True), expected.argmax(-1, keepdim=True)
     difference = (logits - expected).abs()
@@ -160,11 +154,7 @@ def compare(
 
 @torch.no_grad()
 def compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) -> Comparison:
-    """Compare the readings of the test inputs in the folder, and predictions.
-
-    Raises:
-        DeploymentError: if a file of the inputs is missing, was changed or is no such array.
-    """
+    """Compare the readings of the test inputs in the folder, whose files are checked, and predictions."""
     manifest, readout = emulator.manifest, emulator.readout
     regions, metric = readout.regions, manifest.readout.metric
     images = read_array(folder, samples.images, (samples.count, *manifest.input.image_shape), "u", "bytes")

@@ -39,11 +39,7 @@ def write_array(path: Path, array: NDArray[np.generic]) -> ArrayRecord:
 
 
 def read_file(folder: Path, record: FileRecord, largest: int = 0) -> bytes:
-    """Return the content of a file that still has the hash it was written with, at most 1 MiB more than ``largest``.
-
-    Raises:
-        DeploymentError: if the file is missing, is no regular file, is too large, or was changed.
-    """
+    """Return the content of a file that still has the hash it was written with, at most 1 MiB more than ``largest``."""
     path = folder / record.file
     with reading(path):
         _checked_size(path, largest)
@@ -65,11 +61,7 @@ def read_files(folder: Path, records: Sequence[FileRecord], largest: int) -> dic
 
 
 def read_array(folder: Path, record: ArrayRecord, shape: tuple[int, ...], kind: str, what: str) -> NDArray[Any]:
-    """Return the array of an ``.npy`` file of a shape and of a kind of numbers, ``"u"``, ``"i"`` or ``"f"`` as numpy's.
-
-    Raises:
-        DeploymentError: if the file is missing, was changed, or is no such array.
-    """
+    """Return the array of an ``.npy`` file of a shape and of a kind of numbers: numpy's ``"u"``, ``"i"`` or ``"f"``."""
     path = folder / record.file
     with reading(path):
         _check_regular(path)

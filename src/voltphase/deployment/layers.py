@@ -15,11 +15,7 @@ from voltphase.devices.record import from_json
 
 
 def read_layers(folder: Path, manifest: Manifest) -> list[Layer]:
-    """Return the layers of a folder with their devices.
-
-    Raises:
-        DeploymentError: if a device is none, or the map of a panel is missing or was changed.
-    """
+    """Return the layers of a folder with their devices and, of panels, the maps of their regions, all checked."""
     return [_layer(folder, number, record) for number, record in enumerate(manifest.layers, start=1)]
 
 

@@ -249,11 +249,7 @@ class Manifest(Record):
         return list(unique.values())
 
     def require_memory(self) -> None:
-        """Refuse a system that this machine has no memory to rebuild, before anything of it is allocated.
-
-        Raises:
-            DeploymentError: if it has not.
-        """
+        """Refuse, with a DeploymentError, a system that this machine has no memory for, before any is allocated."""
         methods = [record.method for record in self.propagation.methods]
         distinct = {
             (geometry, method): kernel_bytes(method, geometry)

@@ -39,11 +39,7 @@ class MethodRecord(Record):
 
     @classmethod
     def of(cls, method: Method) -> MethodRecord:
-        """Return the record of a method.
-
-        Raises:
-            DeploymentError: if it is none of voltphase's own, which alone can be rebuilt from a file.
-        """
+        """Return the record of a method; one that is none of voltphase's own, of which no file can tell, is refused."""
         if METHODS.get(method.name) is not type(method) or method.name not in FORMULAS:
             raise DeploymentError(
                 f"expected a propagation method out of {', '.join(FORMULAS)}, but got {method!r:.80}: a method "

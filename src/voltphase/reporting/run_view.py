@@ -47,30 +47,17 @@ class Light:
 
 @dataclass(frozen=True, eq=False)
 class RunView:
-    """A finished run, looked at: its parts and what it answers to its test images.
+    """A finished run, looked at: its parts and what it answers to its test images."""
 
-    Args:
-        name: Name of the run's folder.
-        model: Trained network in evaluation mode.
-        config: Configuration it was trained by.
-        summary: Final figures.
-        history: Figures of all epochs by the names of their columns.
-        test: Test images.
-        evaluation: What the network answers to them.
-        pictures: What to show of the task's answers.
-        examples: Some of the test images on their way.
-        light: Where the light goes.
-    """
-
-    name: str
-    model: DONN
+    name: str  # of the run's folder
+    model: DONN  # in evaluation mode
     config: Config
     summary: Summary
-    history: dict[str, np.ndarray]
+    history: dict[str, np.ndarray]  # figures of all epochs by the names of their columns
     test: ImageDataset
-    evaluation: Evaluation
-    pictures: TaskPictures
-    examples: list[Example]
+    evaluation: Evaluation  # what the network answers to the test images
+    pictures: TaskPictures  # what to show of the task's answers
+    examples: list[Example]  # some of the test images on their way
     light: Light
 
     @property
