@@ -71,9 +71,20 @@ def voltphase_donn(setting: Setting, **options: Any) -> Calls:
     return _calls(donn(setting, **options), _bytes(setting), setting)
 
 
-def recorded(setting: Setting, **options: Any) -> Calls:
-    """The same, whose step is the one of ``voltphase.train``: on a GPU a CUDA graph."""
+def recorded(setting: Setting, fused: str | None = None, **options: Any) -> Calls:
+    """The same, whose step is the one of ``voltphase.train``: on a GPU a CUDA graph.
+
+    Args:
+        setting: The cell.
+        fused: How fused kernels round, if planes and products are to be fused.
+        **options: Of the network.
+    """
     model = donn(setting, **options)
+    if fused is not None:
+        executor: Any = model.executor
+        if not hasattr(executor, "fused"):
+            raise Missing(f"fused kernels of the back end {model.backend}")
+        executor.fused, executor.rounding = True, {False: fused, True: fused}
     step = TrainingStep(model, make_optimizer(model, TrainingConfig()), Tally(model.task.metrics))
     images, labels = _bytes(setting), torch.randint(0, CLASSES, (setting.batch,), device=setting.device)
 
@@ -247,6 +258,10 @@ CONTENDERS: dict[str, Callable[[Setting], Calls]] = {
     "voltphase-tf32": functools.partial(voltphase_donn, tf32=True),
     "voltphase-graph": recorded,
     "voltphase-graph-tf32": functools.partial(recorded, tf32=True),
+    **{
+        f"voltphase-graph-fused-{rounding}": functools.partial(recorded, fused=rounding, tf32=rounding == "tf32")
+        for rounding in ("ieee", "tf32", "tf32x3")
+    },
     "floor-gpu": floor_gpu,
     "floor-gpu-tf32": functools.partial(floor_gpu, tf32=True),
 }

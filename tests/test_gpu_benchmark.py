@@ -15,6 +15,8 @@ from benchmarks.gpu import checks, speed
 from benchmarks.gpu.base import Run, Stage, in_turns
 from benchmarks.gpu.page import TARGETS, page
 
+from voltphase.core.installed import triton_obstacle
+
 SUITES = ("kernels against the oracle", "all tests")
 TRIED = [name for name in command.STAGES if name not in (*SUITES, "precision")]
 
@@ -36,6 +38,7 @@ def test_every_stage_gives_rows(result: dict[str, Any]) -> None:
     for name in (*speed.OURS, "voltphase-reference", "torch-fft"):
         assert steps[name]["train_ms"] > 0
         assert steps[name]["infer_ms"] > 0
+    assert steps["voltphase-graph-fused-tf32x3"]["error"] == "not there: fused kernels of the back end cpu"
     assert "error" in steps["lightridge-pad100"] or steps["lightridge-pad100"]["train_ms"] > 0
     trained = {row["name"]: row for row in rows["training"]}
     assert trained["tf32, same seed again"]["same_maps"] is True
@@ -43,7 +46,11 @@ def test_every_stage_gives_rows(result: dict[str, Any]) -> None:
     shares = trained["tf32, same seed again"]["shares_seconds"]
     assert shares["products"] > 0
     assert shares["optimiser"] > 0
-    assert {row["name"] for row in rows["kernels"]} > {"copy", "product single", "Adam, 4 levels"}
+    kernels = {row["name"]: row for row in rows["kernels"]}
+    assert set(kernels) > {"copy", "product single", "Adam, 4 levels", "Proximity, 4 levels, backward"}
+    if triton_obstacle("cpu") is None:
+        assert set(kernels) > {"modulate", "region sums", "fused hop, backward, tf32x3"}
+        assert [row for row in kernels.values() if "error" in row] == []
 
 
 def test_the_page_sets_what_was_measured_beside_what_was_asked(result: dict[str, Any]) -> None:
@@ -106,8 +113,8 @@ def test_calls_take_turns_and_one_that_fails_stops_no_other() -> None:
 
     calls = {"a": lambda: called.append("a"), "broken": fail, "b": lambda: called.append("b")}
     found, errors = in_turns(calls, Run("cpu", quick=True), seconds=1)
-    assert called == ["a", "b", "a", "b"]
-    assert {name: len(times) for name, times in found.items()} == {"a": 2, "b": 2}
+    assert called == ["a", "b"]
+    assert {name: len(times) for name, times in found.items()} == {"a": 1, "b": 1}
     assert errors == {"broken": "MemoryError: no memory"}
 
 
@@ -123,3 +130,36 @@ def test_no_gpu_is_a_sentence(capsys: pytest.CaptureFixture[str], monkeypatch: p
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert command.main([]) == 2
     assert "expected a CUDA GPU, but PyTorch finds none here" in capsys.readouterr().out
+
+
+def test_stages_share_the_time_and_are_written_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[str, float]] = []
+    written: list[list[str]] = []
+
+    def apart(stage: str, _: object, seconds: float) -> dict[str, Any]:
+        given.append((stage, seconds))
+        written.append(list(json.loads(out.read_text())["stages"]) if out.exists() else [])
+        return {"outcome": "stopped" if stage == "steps" else "done", "seconds": 1.0, "rows": []}
+
+    out = tmp_path / "gpu.json"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU 9000 (X)")
+    monkeypatch.setattr(command, "_apart", apart)
+    assert command.main(["--out", str(out), "--minutes", "1"]) == 1
+    stages = list(command.STAGES)
+    assert [stage for stage, _ in given] == stages
+    assert all(seconds <= 60 for _, seconds in given)
+    assert written == [stages[:count] for count in range(len(stages))]
+    assert json.loads(out.read_text())["measurement"] is True
+    # Without a name for it the file is named for the GPU.
+    monkeypatch.setattr(command, "RESULTS", tmp_path)
+    assert command.main(["--stages", "levels"]) == 0
+    assert (tmp_path / "gpu-some-gpu-9000-x.json").exists()
+
+
+def test_a_stage_in_a_process_of_its_own(tmp_path: Path) -> None:
+    options = command._parser().parse_args(["--out", str(tmp_path / "gpu.json")])
+    stage = command._apart("environment", options, 120.0)
+    assert (stage["outcome"], stage["rows"][0]["seed"]) == ("done", 0)
+    assert list(tmp_path.iterdir()) == []
+    assert command._apart("environment", options, 1.0)["outcome"] == "no time left"

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if device == "cpu" and not options.quick:
         print("error: expected a CUDA GPU, but PyTorch finds none here: --quick tries the script without one")
         return 2
-    name = re.sub(r"\W+", "-", torch.cuda.get_device_name().lower()) if device == "cuda" else "quick"
+    name = re.sub(r"\W+", "-", torch.cuda.get_device_name().lower()).strip("-") if device == "cuda" else "quick"
     out = options.out or RESULTS / f"gpu-{name}.json"
     end = time.monotonic() + 60 * options.minutes
     result: dict[str, object] = {"measurement": not options.quick, "stages": {}}

@@ -86,7 +86,7 @@ def _ceilings(run: Run) -> dict[str, Work]:
 
 def _hops(run: Run) -> dict[str, Work]:
     """What the back end for GPUs does between two planes, and on the detector."""
-    hops, fused, regions = (
+    hops, kernels, regions = (
         import_module(f"voltphase.optics.backends.cuda.{name}") for name in ("hops", "kernels", "region_sums")
     )
     setting = run.cell()
@@ -100,9 +100,9 @@ def _hops(run: Run) -> dict[str, Work]:
     sums = torch.ones(batch, REGIONS, device=run.device)
     one = 8.0 * field.numel()
     works = {
-        "modulate": Work(lambda: fused.modulate(field, layout, target, layout, factor=factor), moved=2 * one),
+        "modulate": Work(lambda: kernels.modulate(field, layout, target, layout, factor=factor), moved=2 * one),
         "modulate, backward": Work(
-            lambda: fused.modulate(gradient, layout, target, layout, factor=factor, field=field), moved=3 * one
+            lambda: kernels.modulate(gradient, layout, target, layout, factor=factor, field=field), moved=3 * one
         ),
         "region sums": Work(lambda: regions.region_sums(field, layout, masks, masks, amplitude=False), moved=one),
         "region sums, backward": Work(
@@ -112,11 +112,33 @@ def _hops(run: Run) -> dict[str, Work]:
     kernel = next(part for gap in _stack_of(donn(setting)).gaps[1:2] for part in gap[0].parts)
     flops = 8.0 * batch * hops.multiplications(kernel)
     free = torch.empty(batch * hop.scratch, dtype=torch.complex64, device=run.device)
+    there = {"products": lambda: hop(field, free, target)}
+    there["modulate and products"] = lambda: (
+        kernels.modulate(field, layout, gradient, layout, factor=factor),
+        hop(gradient, free, target),
+    )
+    there["modulate and products, backward"] = lambda: (
+        kernels.modulate(field, layout, gradient, layout, factor=factor, field=target),
+        hop(gradient, free, target),
+    )
     for tf32 in (False, True):
-        works[f"products of a hop, {'tf32' if tf32 else 'ieee'}"] = Work(
-            _rounded(lambda: hop(field, free, target), run, tf32=tf32), flops=flops, tf32=tf32
-        )
+        for name, call in there.items():
+            name = f"{name} of a hop, {'tf32' if tf32 else 'ieee'}"
+            works[name] = Work(_rounded(call, run, tf32=tf32), flops=flops, tf32=tf32)
+    between = hop.view_between(free, batch)
+    for precision in ("ieee", "tf32", "tf32x3"):
+        for name, kept in (("fused hop", None), ("fused hop, backward", field)):
+            call = partial(_fused, hop, field, between, target, factor=factor, kept=kept, precision=precision)
+            works[f"{name}, {precision}"] = Work(call, flops=flops, tf32=precision != "ieee")
     return works
+
+
+def _fused(
+    hop: Any, field: Tensor, between: Tensor, target: Tensor, *, factor: Tensor, kept: Tensor | None, precision: str
+) -> None:
+    fused = import_module("voltphase.optics.backends.cuda.fused")
+    fused.modulated_columns(field, hop.source, hop, between, factor=factor, field=kept, precision=precision)
+    fused.rows_product(hop, between, target, precision=precision)
 
 
 def _draws(run: Run) -> dict[str, Work]:

@@ -13,15 +13,9 @@ from benchmarks.contenders import CONTENDERS, Calls, Missing, Setting
 from benchmarks.gpu.base import Row, Run, in_turns, sentence, summary, wait
 
 OURS = ("voltphase-graph-tf32", "voltphase-graph", "voltphase-tf32", "voltphase")
-NAMES = (
-    *OURS,
-    "voltphase-reference",
-    "torch-fft",
-    "lightridge-pad50",
-    "lightridge-pad100",
-    "floor-gpu",
-    "floor-gpu-tf32",
-)
+FUSED = tuple(f"voltphase-graph-fused-{rounding}" for rounding in ("ieee", "tf32", "tf32x3"))
+PEERS = ("torch-fft", "lightridge-pad50", "lightridge-pad100")
+NAMES = (*OURS, *FUSED, "voltphase-reference", *PEERS, "floor-gpu", "floor-gpu-tf32")
 BY_SIZE = ("voltphase-graph-tf32", "voltphase-graph", "voltphase-reference", "torch-fft")
 LEVELS = (8, 256, 784)
 SIZES = (64, 100, 400, 800)
