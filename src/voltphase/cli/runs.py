@@ -20,7 +20,7 @@ _TEST_DATA = (
 def evaluate(
     run: RunArgument,
     data_dir: DataDirOption = None,
-    split: Annotated[Literal["test", "train"], typer.Option("--split", help="Which images to answer.")] = "test",
+    split: Annotated[Literal["test", "val", "train"], typer.Option("--split", help="Which images to answer.")] = "test",
 ) -> None:
     """Measure how well a run's deployed states answer its test images.
 

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from voltphase.config import Config
 
 _SEED = "Seed of the initial states, of draws and of shuffling: the same seed gives the same maps."
+_VAL = (
+    "Part of the training images to validate with: they are watched instead of the test images, which are answered at "
+    "the end alone."
+)
 _SETTINGS = (
     "[bold]Settings[/bold], lengths in metres. Below what is chosen by name stand the names (* the default), each with "
     "the keys of its own. voltphase presets --settings says what each means; the config.yaml of any run holds all."
@@ -53,6 +57,7 @@ def train(
     out: Annotated[Path | None, path_option("--out", "-o", help="The run folder. Default: runs/NAME.")] = None,
     data_dir: DataDirOption = None,
     seed: Annotated[int | None, option("--seed", help=_SEED)] = None,
+    val_fraction: Annotated[float | None, option("--val-fraction", help=_VAL)] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted run in --out from its last whole epoch.")
     ] = False,
@@ -79,17 +84,17 @@ def train(
       device: {file: slm.csv, levels: 16}
       training: {epochs: 20, threads: 4}
     """
-    settings = _load(config, overrides, data_dir, seed)
+    settings = _load(config, overrides, data_dir, seed, val_fraction)
     folder = out or _default_folder(config, resume)
     if resume and not folder.exists():
         say(f"there is nothing in {folder} to resume: training from the start")
     summary = _train(settings, folder, resume=resume, overwrite=overwrite)
     metric, deployable = settings.task.build().metrics[0], summary.get("deployable", True)
-    test, training = (metric.number(summary[metric.column(split)]) for split in ("test", "train"))
-    say(
-        f"test {metric.name} {test}, training {metric.name} {training} "
-        f"(of {'the deployed states' if deployable else 'free phases'}), trained in {summary['seconds']:.0f} s"
-    )
+    names = {"test": "test", "val": "validation", "train": "training"}
+    values = {name: summary[column] for split, name in names.items() if (column := metric.column(split)) in summary}
+    told = ", ".join(f"{name} {metric.name} {metric.number(value)}" for name, value in values.items())
+    of = "the deployed states" if deployable else "free phases"
+    say(f"{told} (of {of}), trained in {summary['seconds']:.0f} s")
     if not deployable:
         say(f"results are in {folder}: a ceiling, which no device can be set to")
         return
@@ -134,7 +139,7 @@ def demo(
     from voltphase.reporting import write_report
 
     run, bench = out / "run", out / "bench"
-    settings = _load("digits", overrides, None, None)
+    settings = _load("digits", overrides)
     metric = settings.task.build().metrics[0]
     value = _train(settings, run, resume=False, overwrite=True)[metric.column("test")]
     if (bench / "manifest.json").is_file():
@@ -151,10 +156,16 @@ def demo(
         raise typer.Exit(FAILED)
 
 
-def _load(config: str, overrides: list[str] | None, data_dir: Path | None, seed: int | None) -> Config:
+def _load(
+    config: str,
+    overrides: list[str] | None,
+    data_dir: Path | None = None,
+    seed: int | None = None,
+    val_fraction: float | None = None,
+) -> Config:
     from voltphase.config import load_config
 
-    given = {"data.dir": data_dir and str(data_dir), "seed": seed}
+    given = {"data.dir": data_dir and str(data_dir), "seed": seed, "data.val_fraction": val_fraction}
     values = {key: value for key, value in given.items() if value is not None}
     return load_config(config, overrides or (), values=values)
 

@@ -54,11 +54,14 @@ class DataConfig(Settings):
             one that files of your own are named from, without it the current one.
         train_limit: Number of training images to use, the first ones; null for all.
         test_limit: Number of test images to use, the first ones; null for all.
+        val_fraction: Part of the training images, drawn by ``seed``, that is kept to validate with: they are watched in
+            place of the test images, which then are answered at the end alone, so that choices may be made on them.
     """
 
     dir: str | None = None
     train_limit: _Count | None = None
     test_limit: _Count | None = None
+    val_fraction: Annotated[float, Ge(0), Le(0.9)] = 0.0
 
 
 class OpticsConfig(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from voltphase.data.arrays import Arrays
 from voltphase.data.base import DATASETS, SPLITS, DataSource, default_data_dir, load
 from voltphase.data.cifar import Cifar10
-from voltphase.data.dataset import ImageDataset, grey
+from voltphase.data.dataset import ImageDataset, grey, held_out
 from voltphase.data.digits import Digits
 from voltphase.data.emnist import Emnist
 from voltphase.data.given import Data, DataWarning, Images, check_together, dataset_of, given_datasets
@@ -33,5 +33,6 @@ __all__ = [
     "default_data_dir",
     "given_datasets",
     "grey",
+    "held_out",
     "load",
 ]

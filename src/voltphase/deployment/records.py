@@ -24,7 +24,7 @@ LARGEST_PLANE: Final = 2**24
 _LARGEST_SIDE: Final = 65536
 _MOST_SETTINGS: Final = 100
 # Settings of a data set that say where it lies and how much of it is used.
-_PLACES: Final = ("dir", "train_limit", "test_limit")
+_PLACES: Final = ("dir", "train_limit", "test_limit", "val_fraction")
 
 _TYPES: Final = {
     "string_type": "a text",

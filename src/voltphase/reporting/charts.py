@@ -46,9 +46,10 @@ def learning_figure(history: Mapping[str, np.ndarray], metric: Metric) -> Figure
 
 
 def draw_metric(axes: Axes, history: Mapping[str, np.ndarray], metric: Metric) -> None:
-    """Draw a metric of the deployed states on test images, and of what light saw of training images."""
-    test, train = (history[metric.column(split)] for split in ("test", "train"))
-    _curve(axes, history["epoch"], test, style.ACCENT, "test, deployed states")
+    """Draw a metric of the deployed states on the images that were watched, and of what light saw in training."""
+    watched, name = ("val", "validation") if metric.column("val") in history else ("test", "test")
+    test, train = (history[metric.column(split)] for split in (watched, "train"))
+    _curve(axes, history["epoch"], test, style.ACCENT, f"{name}, deployed states")
     _curve(axes, history["epoch"], train, style.SECOND, "training, as light saw it")
     axes.set_title(metric.name)
     if metric.percent:

@@ -233,7 +233,8 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
     )
     facts = [
         (f"training {metric.name}", metric.text(summary.metric(metric.column("train")))),
-        ("data", f"{view.data_name}, {len(view.test)} test images"),
+        ("data", _images(view)),
+        ("about the data", "; ".join(summary.data_notes)),
         ("device", _devices(view)),
         ("samples", f"{_sizes(model.grids)}, pitch {_pitches(model.grids)} µm"),
         ("layers", f"{len(view.layers)}, gaps of {gaps}"),
@@ -244,6 +245,20 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("seed", str(summary.seed)),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _images(view: RunView) -> str:
+    """Return which images were used for what."""
+    summary, test = view.summary, f"{view.data_name}, {len(view.test)} test images"
+    if summary.train_images is None:  # as before version 0.2.0
+        return test
+    watched = "watched, never chosen by"
+    if summary.val_images is not None:
+        return (
+            f"{test}, answered at the end alone; {summary.val_images} to validate with, {watched}; "
+            f"{summary.train_images} to train on"
+        )
+    return f"{test}, {watched}; {summary.train_images} to train on"
 
 
 def _versions(summary: Summary) -> str:

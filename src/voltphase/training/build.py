@@ -12,7 +12,7 @@ from typing import Any
 from voltphase.config import Config, DeviceConfig
 from voltphase.core.advice import once
 from voltphase.core.errors import ConfigError, DataError, DeviceError
-from voltphase.data import SPLITS, ImageDataset, Images, check_together, dataset_of
+from voltphase.data import SPLITS, ImageDataset, Images, check_together, dataset_of, held_out
 from voltphase.devices import MODELS, Device, DevicePanel, model
 from voltphase.devices import load as load_device
 from voltphase.network.donn import DONN
@@ -103,7 +103,7 @@ def build_model(
 
 
 def build_datasets(config: Config, data_dir: str | Path | None = None) -> tuple[ImageDataset, ImageDataset]:
-    """Return the training and the test images.
+    """Return the training images, those to validate with among them, and the test images.
 
     Args:
         config: Settings that say which images, and how many of them.
@@ -119,11 +119,39 @@ def build_datasets(config: Config, data_dir: str | Path | None = None) -> tuple[
     return train, test
 
 
+def split_validation(config: Config, train: ImageDataset) -> dict[str, ImageDataset]:
+    """Return what of the training images is trained on, ``train``, and what is kept to validate with, ``val``, if any.
+
+    Raises:
+        DataError: if nothing is kept, or nothing left.
+    """
+    fraction = config.data.val_fraction
+    if fraction == 0:
+        return {"train": train}
+    kept = held_out(train.targets, fraction, config.seed, by_class=bool(train.classes))
+    if not 0 < (count := int(kept.sum())) < len(train):
+        raise DataError(
+            f"expected images to train and to validate with, but of {len(train)} of {train.name} data.val_fraction "
+            f"{fraction:g} keeps {count} to validate with"
+        )
+    note = f"{count} of the {len(train)} images to train on are kept to validate with, drawn by the seed {config.seed}"
+    return {"train": train.select(~kept, note), "val": train.select(kept, note)}
+
+
 def build_dataset(
     config: Config, split: str, data_dir: str | PathLike[str] | None = None, *, download: bool = True
 ) -> ImageDataset:
-    """Return one split, ``train`` or ``test``, of the data set, downloaded if it may be; see `build_datasets`."""
-    return _limited(config, split, _loaded(config, split, data_dir, download=download))
+    """Return one split, ``train``, ``val`` or ``test``, of the data set, downloaded if it may be.
+
+    Raises:
+        DataError: as :func:`build_datasets`, or if there is no ``val``.
+        ConfigError: as :func:`build_datasets`.
+    """
+    if split == "val" and config.data.val_fraction == 0:
+        raise DataError("expected images to validate with, but data.val_fraction is 0: use those to train or test")
+    source = "test" if split == "test" else "train"
+    dataset = _limited(config, source, _loaded(config, source, data_dir, download=download))
+    return dataset if split == "test" else split_validation(config, dataset)[split]
 
 
 def _loaded(

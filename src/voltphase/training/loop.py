@@ -42,17 +42,18 @@ class TrainingModule(lightning.LightningModule):
     """Trains a :class:`voltphase.DONN`.
 
     ``history`` holds the figures of each epoch: ``epoch`` (from 1), ``temperature`` (of its last step), ``train_loss``
-    and ``train_`` with the name of each of the task's metrics (of what light saw in training), ``test_`` with the name
-    of each (of the deployed states), ``seconds`` and ``images_per_second`` (of training alone). After training
-    ``host_seconds`` is the time that was spent neither in steps nor on the test images, and ``recorded`` says whether
-    steps were replayed as a CUDA graph.
+    and ``train_`` with the name of each of the task's metrics (of what light saw in training), ``test_`` (or ``val_``)
+    with the name of each (of the deployed states), ``seconds`` and ``images_per_second`` (of training alone). After
+    training ``host_seconds`` is the time that was spent neither in steps nor on the images that are watched, and
+    ``recorded`` says whether steps were replayed as a CUDA graph.
 
     Args:
         model: Network to train.
         training: Learning rates and number of epochs.
         schedule: Course of the temperature.
         batches: Batches of the training images.
-        test_batches: Batches of the test images; watched, never used to choose anything.
+        watched_batches: Batches of the images that are answered after each epoch, never used to choose anything.
+        watched: Name of these images in the figures' columns: ``test`` or ``val``.
         temperature_per_epoch: Whether the temperature stays for an epoch instead of moving with every step.
         about: What a checkpoint is to say of the run, such as its settings and the digests of its devices.
     """
@@ -63,8 +64,9 @@ class TrainingModule(lightning.LightningModule):
         training: TrainingConfig,
         schedule: Schedule,
         batches: ImageBatches,
-        test_batches: ImageBatches,
+        watched_batches: ImageBatches,
         *,
+        watched: str = "test",
         temperature_per_epoch: bool = False,
         about: dict[str, Any] | None = None,
     ) -> None:
@@ -76,7 +78,7 @@ class TrainingModule(lightning.LightningModule):
         self._training_config = training
         self._schedule = schedule
         self._batches = batches
-        self._test_batches = test_batches
+        self._watched_batches, self.watched = watched_batches, watched
         self._temperature_per_epoch = temperature_per_epoch
         self._about = about or {}
         self._tally = Tally(model.task.metrics)
@@ -106,7 +108,7 @@ class TrainingModule(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         self._batches.to(self.device)
-        self._test_batches.to(self.device)
+        self._watched_batches.to(self.device)
 
     def on_train_start(self) -> None:
         # What a checkpoint holds has been put back by now.
@@ -151,7 +153,7 @@ class TrainingModule(lightning.LightningModule):
         }
 
     def close_epoch(self) -> EpochMetrics:
-        """Answer the test images, take down the figures of the epoch that has just ended, and return them.
+        """Answer the images that are watched, take down the figures of the epoch that has just ended, and return them.
 
         Raises:
             TrainingError: if the loss or a parameter is not finite.
@@ -165,8 +167,7 @@ class TrainingModule(lightning.LightningModule):
                 f"loss {figures['train_loss']:g}: lower training.learning_rate, or check the amplitudes of the devices"
             )
         with self._busy():
-            tested = tally_of(self.model, self._test_batches)
-            figures |= tested.columns("test")
+            figures |= tally_of(self.model, self._watched_batches).columns(self.watched)
         figures["seconds"] = time.perf_counter() - self._started
         figures["images_per_second"] = self._tally.examples / max(trained, 1e-9)  # a clock may not have moved
         self.history.append(figures)

@@ -68,11 +68,11 @@ class Recorder(lightning.Callback):
         with atomic_path(self.folder.checkpoint_file) as temporary:
             trainer.save_checkpoint(temporary)
         self.folder.write_metrics(pl_module.history)
-        test, train = (metric.number(figures[metric.column(split)]) for split in ("test", "train"))
+        seen, train = (metric.number(figures[metric.column(split)]) for split in (pl_module.watched, "train"))
+        epoch = f"{int(figures['epoch']):>{len(str(pl_module.epochs))}}/{pl_module.epochs}"
         line = (
-            f"epoch {int(figures['epoch']):>{len(str(pl_module.epochs))}}/{pl_module.epochs}  test {test} (deployed)  "
-            f"train {train} (in training)  loss {figures['train_loss']:.4f}  τ {figures['temperature']:.2f}  "
-            f"{figures['seconds']:.1f} s"
+            f"epoch {epoch}  {pl_module.watched} {seen} (deployed)  train {train} (in training)  "
+            f"loss {figures['train_loss']:.4f}  τ {figures['temperature']:.2f}  {figures['seconds']:.1f} s"
         )
         self._console.print(line, highlight=False, soft_wrap=True)
         if self._watch is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from voltphase.network.donn import DONN
 from voltphase.tasks import readout_of
 from voltphase.training import provenance
 from voltphase.training.batches import ImageBatches
-from voltphase.training.build import as_started, build_datasets, build_devices, build_model
+from voltphase.training.build import as_started, build_datasets, build_devices, build_model, split_validation
 from voltphase.training.checkpoint import Checkpoints, read_checkpoint
 from voltphase.training.device_notes import note_devices, show_choice
 from voltphase.training.estimate import check_training
@@ -48,7 +48,8 @@ def train(
 ) -> dict[str, Any]:
     """Train what a configuration describes and leave everything about it in a folder.
 
-    The states after the last epoch are the result: the test images are watched, never used to stop or to choose.
+    The states after the last epoch are the result: the test images are watched, or with ``data.val_fraction`` those to
+    validate with, never used to stop or to choose.
 
     Args:
         config: What to train and how.
@@ -97,29 +98,30 @@ def train(
     on_gpu = accelerator == "cuda"
     size = config.optics.sizes[-1]
     readout_of(config.task.build(), (size, size))  # regions that do not fit are found before data are downloaded
-    train_set, test_set = _datasets(config, data)
-    model = build_model(config, devices, train_set.image_shape, for_gpu=on_gpu)
+    datasets = _datasets(config, data)
+    model = build_model(config, devices, datasets["train"].image_shape, for_gpu=on_gpu)
     batch_size = config.training.batch_size
-    check_training(model, train_set.images, batch_size, on_gpu=on_gpu)
+    check_training(model, datasets["train"].images, batch_size, on_gpu=on_gpu)
 
     module: TrainingModule
     module = TrainingModule(
         model.to(accelerator),  # whose back end it is to say
         config.training,
         config.codesign.schedule.build(),
-        ImageBatches(train_set, batch_size, seed=config.seed, epoch=lambda: module.current_epoch),
-        ImageBatches(test_set, batch_size),
+        ImageBatches(datasets["train"], batch_size, seed=config.seed, epoch=lambda: module.current_epoch),
+        ImageBatches(datasets[watched := "val" if "val" in datasets else "test"], batch_size),
+        watched=watched,
         temperature_per_epoch=config.codesign.schedule.per == "epoch",
         about={"devices": digests, "settings": settings(config), "data_given": data is not None},
     )
     with folder.writing(config, resume=resume, overwrite=overwrite), cpu_threads(config.training.threads):
         if console is not None:
             show_choice(made_of, console)
-            for line in (*_data_notes(train_set, test_set), model.explain().summary):
+            for line in (*_data_notes(datasets), model.explain().summary):
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
         device = _fit(module, Recorder(folder, console, watch), accelerator, checkpoint)
         model.to(device)  # Lightning takes it back to the CPU when it is done
-        summary = _summary(config, module, (train_set, test_set), devices, notes)
+        summary = _summary(config, module, datasets, devices, notes)
         if data is not None:
             summary["data_given"] = True
         folder.write_metrics(module.history)  # a run cut off between its last checkpoint and metrics lacks a row
@@ -157,16 +159,16 @@ def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
     return model.eval(), config, summary
 
 
-def _datasets(config: Config, data: Data | None) -> tuple[ImageDataset, ImageDataset]:
-    if data is None:
-        return build_datasets(config)
-    train_set, test_set = given_datasets(data, config.seed)
-    config.task.build().check_data(train_set.name, train_set.classes, train_set.targets)
-    return train_set, test_set
+def _datasets(config: Config, data: Data | None) -> dict[str, ImageDataset]:
+    """Return the images to train, to test and, if some are kept for it, to validate with."""
+    train, test = build_datasets(config) if data is None else given_datasets(data, config.seed)
+    if data is not None:
+        config.task.build().check_data(train.name, train.classes, train.targets)
+    return {**split_validation(config, train), "test": test}
 
 
-def _data_notes(*datasets: ImageDataset) -> list[str]:
-    return list(dict.fromkeys(note for dataset in datasets for note in dataset.notes))
+def _data_notes(datasets: Mapping[str, ImageDataset]) -> list[str]:
+    return list(dict.fromkeys(note for dataset in datasets.values() for note in dataset.notes))
 
 
 def _fit(
@@ -253,26 +255,26 @@ def cpu_threads(count: int | None) -> Iterator[None]:
 def _summary(
     config: Config,
     module: TrainingModule,
-    datasets: tuple[ImageDataset, ImageDataset],
+    datasets: Mapping[str, ImageDataset],
     devices: Sequence[Device],
     notes: Sequence[list[str]],
 ) -> dict[str, Any]:
-    model, (train_set, test_set) = module.model, datasets
+    model, columns = module.model, {}
     ran = model.explain()
-    train, test = (evaluate(model, dataset, config.training.batch_size) for dataset in datasets)
+    for split in sorted(datasets):
+        columns |= evaluate(model, datasets[split], config.training.batch_size).columns(split)
     return {
-        **test.columns("test"),
-        **train.columns("train"),
+        **columns,
         "deployable": all(layer.relaxation.discrete for layer in model.layers),
         "seed": config.seed,
         "settings": settings(config),
         "epochs": config.training.epochs,
         "seconds": round(sum(figures["seconds"] for figures in module.history), 3),
         "host_seconds": round(module.host_seconds, 3),
-        "train_images": len(train_set),
-        "test_images": len(test_set),
-        "data": train_set.name,
-        **({"data_notes": about_data} if (about_data := _data_notes(train_set, test_set)) else {}),
+        **{f"{split}_images": len(dataset) for split, dataset in datasets.items()},
+        "watched": module.watched,
+        "data": datasets["train"].name,
+        **({"data_notes": about_data} if (about_data := _data_notes(datasets)) else {}),
         "devices": [_about(*one) for one in zip(devices, model.layers, notes, strict=True)],
         **model.readout.figures(),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),

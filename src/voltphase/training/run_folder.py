@@ -79,6 +79,9 @@ class Summary(_Part):
     precision: str | None = None
     refined: RefinedRecord | None = None
     data_given: bool = False
+    data_notes: list[str] = []
+    train_images: int | None = None
+    val_images: int | None = None
 
     def metric(self, column: str) -> float:
         """Return the value of a metric by the name of its column, such as ``test_accuracy``."""
@@ -202,7 +205,8 @@ class RunFolder:
             except (ValueError, csv.Error) as error:
                 raise DataError(f"expected a table of numbers in {path}, but it is damaged") from error
             metrics = header[len(_FIRST) : -len(_LAST)]
-            ours = header == [*_FIRST, *metrics, *_LAST] and all(m.startswith(("train_", "test_")) for m in metrics)
+            named = all(metric.startswith(("train_", "test_", "val_")) for metric in metrics)
+            ours = named and header == [*_FIRST, *metrics, *_LAST]
             if not ours or not rows:
                 raise DataError(f"expected a row for each epoch in {path}, but there is none")
             for number, row in enumerate(rows, start=1):

@@ -18,7 +18,7 @@ from voltphase.core.files import atomic_directory, checked_path, write_errors, w
 from voltphase.data import Data, given_datasets
 from voltphase.tasks import loss_of
 from voltphase.training import provenance
-from voltphase.training.build import build_datasets
+from voltphase.training.build import build_datasets, split_validation
 from voltphase.training.evaluation import evaluate
 from voltphase.training.refine.search import refine
 from voltphase.training.run import cpu_threads, load_run
@@ -71,6 +71,8 @@ def refine_run(
         out.parent.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=out.parent).close()
     train_set, test_set = given.values() or build_datasets(config, data_dir)
+    datasets = {"test": test_set, **split_validation(config, train_set)}
+    train_set = datasets["train"]
     model.to("cuda" if torch.cuda.is_available() and config.training.accelerator != "cpu" else "cpu")
     with cpu_threads(config.training.threads):
         drawn = torch.randperm(len(train_set), generator=torch.Generator().manual_seed(config.seed))[:images]
@@ -85,8 +87,9 @@ def refine_run(
             watch=watch,
         )
         seconds = time.perf_counter() - started
-        test, train = (evaluate(model, one, config.training.batch_size) for one in (test_set, train_set))
-    found = test.columns("test") | train.columns("train")
+        found: dict[str, float] = {}
+        for split, dataset in datasets.items():
+            found |= evaluate(model, dataset, config.training.batch_size).columns(split)
     refined = {
         "loss_before": result.loss_before,
         "loss_after": result.loss_after,
