@@ -7,6 +7,7 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -73,6 +74,25 @@ def test_what_is_held_out_is_said_and_kept(shapes: Path, tmp_path: Path) -> None
     settings = json.loads((folder / "manifest.json").read_text())["reference"]["data_settings"]
     assert settings["train"] == "train.npz"
     assert vp.verify(folder, data_dir=shapes).images == 28
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32, np.float64])
+def test_images_of_more_than_8_bits_deploy_and_verify(kind: type, shapes: Path, tmp_path: Path) -> None:
+    train, test = (dict(np.load(shapes / f"{split}.npz")) for split in ("train", "test"))
+    deep = np.uint16(257) if kind is np.uint16 else kind(1) / kind(255)
+    data = {"train": (train["images"] * deep, train["targets"]), "test": (test["images"] * deep, test["targets"])}
+    config = vp.config.load_config(EXAMPLES / "own-arrays.yaml", ["training.epochs=1"])
+    run = vp.train(config, out=tmp_path / "run", data=data)
+    bench = vp.deploy(run, tmp_path / "bench")
+    assert np.load(bench / "sample-images.npy").dtype == (np.float64 if kind is np.float64 else np.float32)
+    result = vp.verify(bench, data["test"])
+    assert result.passed
+    assert result.images == 70
+    emulator = runpy.run_path(str(EXAMPLES / "emulate.py"))["Emulator"](bench)
+    images, readings = (np.load(bench / f"sample-{name}.npy") for name in ("images", "readings"))
+    np.testing.assert_allclose(emulator.readings(images), readings, rtol=1e-4, atol=1e-6 * readings.max())
+    manifest = bench / "manifest.json"
+    assert json.loads(manifest.read_text())["samples"]["images"]["dtype"][1] == "f"
 
 
 def test_bad_data_end_with_a_sentence_before_training_begins(shapes: Path, tmp_path: Path) -> None:

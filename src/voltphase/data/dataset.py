@@ -174,6 +174,8 @@ def _grey_levels(images: Tensor, name: str) -> Tensor:
         images = images.to(torch.uint8) * 255
     if images.dtype == torch.uint16:
         images = images.to(torch.float32) / 65535
+    if images.dtype == torch.bfloat16:  # unknown to numpy
+        images = images.to(torch.float32)
     if images.ndim != 3 or not (images.dtype == torch.uint8 or images.is_floating_point()):
         colours = images.ndim == 4 and 3 in (images.shape[1], images.shape[3])
         advice = "make them grey with voltphase.data.grey" if colours else "give grey values as uint8"

@@ -157,18 +157,13 @@ def compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) ->
     """Compare the readings of the test inputs in the folder, whose files are checked, and predictions."""
     manifest, readout = emulator.manifest, emulator.readout
     regions, metric = readout.regions, manifest.readout.metric
-    images = read_array(folder, samples.images, (samples.count, *manifest.input.image_shape), "u", "bytes")
-    if images.dtype != np.uint8:
-        raise DeploymentError(
-            f"expected bytes in {folder / samples.images.file}, but got {images.dtype}: restore the file or "
-            "deploy again"
-        )
+    images = _sample_images(folder, samples, (samples.count, *manifest.input.image_shape))
     labels = None
     if samples.labels is not None:
         labels = torch.from_numpy(read_array(folder, samples.labels, (samples.count,), "i", "whole numbers"))
     readings = read_finite(folder, samples.readings, (samples.count, len(regions)), "readings")
     meter = RegionReadout(_with_detector(regions), readout.measure, 1.0)
-    logits, sensitivity, measured = _answers(emulator, torch.from_numpy(images), meter)
+    logits, sensitivity, measured = _answers(emulator, images, meter)
     expected = readout.outputs(manifest.reading_factor * _classes(readings, paired=regions.paired))
     # The field of a region is off by a part of the field of the whole detector, however dark the region is.
     light, rounding = measured[:, -1:], _ROUNDING[manifest.propagation.precision]
@@ -177,6 +172,18 @@ def compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) ->
     scale = light.clamp_min(tiny)
     parts = (measured[:, :-1] - readings).abs() / scale, rounding * of_field / scale
     return compare(logits, expected, labels, _tolerance(emulator, sensitivity, expected), metric, readings=parts)
+
+
+def _sample_images(folder: Path, samples: SamplesRecord, shape: tuple[int, ...]) -> Tensor:
+    real = (samples.images.dtype or "")[1:2] == "f"
+    kind, what = ("f", "real numbers") if real else ("u", "bytes")
+    images = torch.from_numpy(read_array(folder, samples.images, shape, kind, what))
+    if not (bool(((images >= 0) & (images <= 1)).all()) if real else images.dtype == torch.uint8):
+        raise DeploymentError(
+            f"expected bytes, or real numbers from 0 to 1, in {folder / samples.images.file}, but got {images.dtype} "
+            f"up to {float(images.double().max()):g}: restore the file or deploy again"
+        )
+    return images
 
 
 @torch.no_grad()
