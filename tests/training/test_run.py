@@ -268,6 +268,15 @@ def test_a_missing_gpu_is_found_before_anything_is_written(tmp_path: Path, tiny:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_back_end_for_gpus_is_refused_on_a_cpu_before_anything_is_written(
+    tmp_path: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(ConfigError, match=r"CUDA GPU to train on for optics\.backend cuda, because"):
+        train(tiny("optics.backend=cuda", "training.accelerator=cpu"), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_tf32_on_a_cpu_is_refused_before_anything_is_written(tmp_path: Path, tiny: Make):
     with pytest.raises(ConfigError, match=r"CUDA GPU to train on for optics\.precision tf32, but got the CPU"):
         train(tiny("optics.precision=tf32", "training.accelerator=cpu"), tmp_path / "run")

@@ -18,6 +18,7 @@ from voltphase.core.advice import once
 from voltphase.core.dtypes import readable_precision
 from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
 from voltphase.core.files import write_json
+from voltphase.core.installed import triton_obstacle
 from voltphase.data import Data, ImageDataset, given_datasets
 from voltphase.devices import Device
 from voltphase.network.donn import DONN
@@ -227,6 +228,8 @@ def _accelerator(config: Config) -> str:
     if wanted == "gpu" and not there:
         raise ConfigError("expected a CUDA GPU for training.accelerator gpu, but PyTorch finds none: use auto or cpu")
     chosen = "cuda" if there and wanted != "cpu" else "cpu"
+    if config.optics.backend == "cuda" and (obstacle := triton_obstacle(chosen)):
+        raise ConfigError(f"expected a CUDA GPU to train on for optics.backend cuda, because {obstacle}: use auto")
     if config.optics.precision == "tf32" and chosen == "cpu":
         raise ConfigError(
             "expected a CUDA GPU to train on for optics.precision tf32, but got the CPU, which does not know it: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -361,6 +362,9 @@ def test_a_gpu_gets_it_wherever_it_can_run(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(installed, "_has_triton", lambda: False)
     with pytest.warns(BackendWarning, match=r"Triton is not installed .*: 'reference' runs"):
         assert select(plain, Options(device="cuda")).name == "reference"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Triton would not help
+        assert select(plain, Options(torch.complex128, device="cuda")).name == "reference"
 
 
 def test_a_back_end_for_gpus_waits_for_a_network_that_is_made_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,10 +374,24 @@ def test_a_back_end_for_gpus_waits_for_a_network_that_is_made_on_a_cpu(monkeypat
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
     selected = select(plain, Options(), "cuda")
     assert selected.name in ("cpu", "reference")
-    assert selected.reason.startswith("cuda runs once the network is on the GPU; until then")
+    assert selected.reason.startswith("cuda runs once the network is on a GPU; until then")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))
     with pytest.raises(ConfigError, match="'cuda' cannot, because its kernels run on CUDA GPUs alone"):
         select(plain, Options(), "cuda")
+
+
+@pytest.mark.parametrize("has_triton", [True, False])
+def test_what_a_gpu_has_trained_is_read_elsewhere(monkeypatch: pytest.MonkeyPatch, has_triton: bool) -> None:
+    plain = stack([hop((4, 4), (4, 4))] * 2)
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(installed, "_has_triton", lambda: has_triton)
+    with pytest.warns(
+        BackendWarning, match="'cuda' cannot run here, because its kernels run on CUDA GPUs alone: 'cpu'"
+    ):
+        assert select(plain, Options(), "cuda").name == "cpu"
+    with pytest.raises(ConfigError, match="'cuda' cannot, because"):
+        select(plain, Options(torch.complex128), "cuda")
 
 
 def test_a_network_that_moves_is_run_by_what_runs_there() -> None:

@@ -20,7 +20,7 @@ _ADVICE: Final = f"use {AUTO!r} or 'reference'"
 
 
 class BackendWarning(VoltphaseWarning):
-    """The fastest back end for a device cannot run on it."""
+    """The back end for a GPU cannot run where it is asked for or would be fastest."""
 
 
 class Selected(NamedTuple):
@@ -49,17 +49,20 @@ def select(stack: Stack, options: Options, name: str = AUTO) -> Selected:
         ConfigError: if there is no back end of that name, or it cannot run the stack; or none can, on that device.
 
     Warns:
-        BackendWarning: if a GPU's own back end lacks a library.
+        BackendWarning: if a GPU's own back end lacks a library, or is asked for where there is no GPU.
     """
     if BACKENDS.checked(name, AUTO) != AUTO:
         with BACKENDS.trying(name, asked=True, advice=_ADVICE):
             chosen = BACKENDS[name]()
             obstacle = chosen.obstacle(stack, options)
-        # Networks are made on the CPU: one for which a GPU's back end is asked waits to be moved.
-        to_be_moved = obstacle and options.device == "cpu" and torch.cuda.is_available()
-        if to_be_moved and chosen.obstacle(stack, replace(options, device="cuda")) is None:
+            on_gpu = chosen.obstacle(stack, replace(options, device="cuda"))
+        here = torch.cuda.is_available()
+        if obstacle and options.device == "cpu" and on_gpu in (None, None if here else triton_obstacle("cuda")):
+            # Networks are made on the CPU, and what a GPU has trained is read elsewhere too.
             other = select(stack, options)
-            return other._replace(reason=f"{name} runs once the network is on the GPU; until then {other.reason}")
+            if not here:
+                advise(f"{name!r} cannot run here, because {obstacle}: {other.name!r} runs instead", BackendWarning)
+            return other._replace(reason=f"{name} runs once the network is on a GPU; until then {other.reason}")
         if obstacle:
             raise ConfigError(
                 f"expected a back end that can run this network, but {name!r} cannot, because {obstacle}: {_ADVICE}"
@@ -85,7 +88,8 @@ def select(stack: Stack, options: Options, name: str = AUTO) -> Selected:
     compared = [f"{costs[other] / 1e6:.3g} ms by {other}" for other in costs if other != best]
     place = "a CPU core" if options.device == "cpu" else "a GPU"
     reason = "; ".join([f"{costs[best] / 1e6:.3g} ms an image on {place}, as estimated", *compared, *said])
-    if options.device == "cuda" and (missing := triton_obstacle("cuda")):
+    missing = triton_obstacle("cuda") if options.device == "cuda" else None
+    if missing and any(missing in one for one in said):
         advise(f"the back end for GPUs cannot run, because {missing}: {best!r} runs, which is slower", BackendWarning)
     return Selected(best, made[best], reason)
 

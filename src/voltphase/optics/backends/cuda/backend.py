@@ -24,15 +24,17 @@ class CudaBackend(Backend):
     """Matrix products of even and odd parts of the whole batch, and one fused kernel between two of them."""
 
     def obstacle(self, stack: Stack, options: Options) -> str | None:
-        if missing := triton_obstacle(options.device):
+        missing, on_gpu = triton_obstacle(options.device), options.device == "cuda"
+        if missing and not on_gpu:
             return missing
-        if options.device == "cuda" and (unfit := _unfit()):
-            return unfit
         if options.dtype != torch.complex64:
             return "its kernels are in single precision"
         if options.engine == "fft":
             return "it applies kernels by matrix products alone"
-        return None if alternate(stack) else "it has no map for kernels that are neither separable nor diagonal"
+        if not alternate(stack):
+            return "it has no map for kernels that are neither separable nor diagonal"
+        # Last, so that nobody is told to install what would not help.
+        return missing or (_unfit() if on_gpu else None)
 
     def cost(self, stack: Stack, options: Options) -> float:
         found = alternate(stack)
