@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from voltphase.reporting.style import ACCENT, INK, MUTED, SECOND, new_figure
+from voltphase.reporting.style import ACCENT, INK, MUTED, SECOND
 from voltphase.reproduction.charts import COLOURS, curves_of, draw_curves, dumbbells, legend, shared_legend
 from voltphase.reproduction.markdown import TEST
 from voltphase.reproduction.ours import interpretations, study
@@ -30,12 +30,17 @@ _METHODS: Final = {
 _STATES: Final = {"even": ("o-", ""), "spread": ("s", ", states picked by spread"), "free": ("^", ", free phases")}
 
 
+def _new_figure(width: float, height: float) -> Figure:
+    # With Matplotlib's own margins, as the committed figures were drawn.
+    return Figure(figsize=(width, height), layout="constrained")
+
+
 def draw_table1(outcomes: Outcomes) -> Figure:
     """Draw the test accuracy of each variant beside the paper's, a panel for each data set and depth."""
     depths, sets, variants = (outcomes.distinct(label) for label in ("depth", "data", "variant"))
     order = sorted(variants, key=lambda v: -float(v.removeprefix("lambda")) if v.startswith("lambda") else 0.0)
     names = [table1.shown(variant) for variant in order]
-    figure = new_figure(3.2 * len(depths) + 1, 2.5 * len(sets) + 0.4)
+    figure = _new_figure(3.2 * len(depths) + 1, 2.5 * len(sets) + 0.4)
     panels = figure.subplots(len(sets), len(depths), squeeze=False, sharex=True, sharey=True)
     for row, data in zip(panels, sets, strict=True):
         for axes, depth in zip(row, depths, strict=True):
@@ -52,7 +57,7 @@ def draw_table1(outcomes: Outcomes) -> Figure:
 def draw_diagonal(outcomes: Outcomes) -> Figure:
     """Draw the test accuracy by depth beside the paper's best, and how it was reached."""
     sets, depths = outcomes.distinct("data"), outcomes.distinct("depth")
-    figure = new_figure(4.6 * len(sets), 3.4)
+    figure = _new_figure(4.6 * len(sets), 3.4)
     panels = figure.subplots(1, len(sets), squeeze=False)[0]
     for axes, data in zip(panels, sets, strict=True):
         for colour, depth in zip(COLOURS, depths, strict=False):
@@ -69,7 +74,7 @@ def draw_diagonal(outcomes: Outcomes) -> Figure:
 
 def draw_pitch(outcomes: Outcomes) -> Figure:
     """Draw the test accuracy of one layer against its pitch, with the states named; the paper's best dotted."""
-    figure = new_figure(5.6, 3.6)
+    figure = _new_figure(5.6, 3.6)
     axes = figure.subplots()
     for colour, data in zip(COLOURS, outcomes.distinct("data"), strict=False):
         for states, (style, name) in _STATES.items():
@@ -89,7 +94,7 @@ def draw_pitch(outcomes: Outcomes) -> Figure:
 def draw_table2(outcomes: Outcomes) -> Figure:
     """Draw the accuracy against the cut, a line a depth; the paper's dotted."""
     sets, depths = outcomes.distinct("data"), outcomes.distinct("depth")
-    figure = new_figure(4.2 * len(sets), 3.2)
+    figure = _new_figure(4.2 * len(sets), 3.2)
     panels = figure.subplots(1, len(sets), squeeze=False, sharey=True)[0]
     for axes, data in zip(panels, sets, strict=True):
         for colour, depth in zip(COLOURS, depths, strict=False):
@@ -116,7 +121,7 @@ def draw_interpretations(outcomes: Outcomes) -> Figure:
     for measure, reading, here in outcomes.by("measure", "reading"):
         means = [here.where(depth=depth, lambda_=lambda_).mean(*TEST) for depth, lambda_ in pairs]
         lines[f"{measure}, λ scales the {reading}"] = means
-    figure = new_figure(1.0 * len(pairs) + 2.6, 0.42 * len(lines) + 1.1)
+    figure = _new_figure(1.0 * len(pairs) + 2.6, 0.42 * len(lines) + 1.1)
     axes = figure.subplots()
     values = np.array(list(lines.values()), dtype=float)  # with NaN for None
     axes.imshow(values, vmin=0, vmax=1, cmap="YlGnBu", aspect="auto")
@@ -133,7 +138,7 @@ def draw_interpretations(outcomes: Outcomes) -> Figure:
 def draw_figure2(outcomes: Outcomes) -> Figure:
     """Draw the loss curves of the schedules above their final accuracies."""
     sets, schedules = outcomes.distinct("data"), list(figure2.SCHEDULES)
-    figure = new_figure(4.8 * len(sets) + 0.6, 5.6)
+    figure = _new_figure(4.8 * len(sets) + 0.6, 5.6)
     panels = figure.subplots(2, len(sets), squeeze=False, sharey="row")
     for (loss, accuracy), data in zip(panels.T, sets, strict=True):
         for colour, schedule in zip(COLOURS, schedules, strict=True):
@@ -153,7 +158,7 @@ def draw_figure2(outcomes: Outcomes) -> Figure:
 def draw_figure3(outcomes: Outcomes) -> Figure:
     """Draw bars of test accuracy by depth, a panel for each data set and number of levels."""
     sets, depths, levels = (outcomes.distinct(label) for label in ("data", "depth", "levels"))
-    figure = new_figure(3.0 * len(levels) + 1, 2.6 * len(sets) + 0.5)
+    figure = _new_figure(3.0 * len(levels) + 1, 2.6 * len(sets) + 0.5)
     panels = figure.subplots(len(sets), len(levels), squeeze=False, sharex=True, sharey=True)
     width = 0.8 / len(figure3.METHODS)
     for row, data in zip(panels, sets, strict=True):
@@ -185,7 +190,7 @@ def draw_figure3(outcomes: Outcomes) -> Figure:
 
 def draw_figure4(outcomes: Outcomes) -> Figure:
     """Draw the time of an epoch and the peak memory against the number of levels."""
-    figure = new_figure(8.4, 3.4)
+    figure = _new_figure(8.4, 3.4)
     time, memory = figure.subplots(1, 2)
     for colour, method in zip(COLOURS, figure4.METHODS, strict=False):
         here = outcomes.where(method=method)
@@ -207,7 +212,7 @@ def draw_figure4(outcomes: Outcomes) -> Figure:
 def draw_study(outcomes: Outcomes) -> Figure:
     """Draw a row of panels a data set: accuracy against images seen, states, learning rate and lambda."""
     sets = outcomes.distinct("data")
-    figure = new_figure(14.5, 3.3 * len(sets) + 0.2)
+    figure = _new_figure(14.5, 3.3 * len(sets) + 0.2)
     panels = figure.subplots(len(sets), 4, squeeze=False)
     for row, data in zip(panels, sets, strict=True):
         here = outcomes.where(data=data)
