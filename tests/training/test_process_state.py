@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.accelerators.cpu import CPUAccelerator
+from torch.torch_version import TorchVersion
 
 from voltphase import deploy, load_run, train, verify
 from voltphase.config import Config, load_config
@@ -29,6 +30,8 @@ from voltphase.reporting import write_report
 from voltphase.training import run
 from voltphase.training.build import build_datasets
 from voltphase.training.evaluation import evaluate
+from voltphase.training.progress import quiet_lightning
+from voltphase.training.provenance import versions
 from voltphase.training.refine.refine_run import refine_run
 
 State = dict[str, Any]
@@ -222,6 +225,33 @@ def test_an_interrupt_anywhere_in_training_leaves_the_process_as_it_was(
         with interrupting(at=int(calls * (part + 0.5) / 8)), pytest.raises(KeyboardInterrupt):
             train(config, out=tmp_path / "run")
         assert changed(before) == {}
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that interrupts")
+def test_an_interrupt_while_lightning_is_quiet_leaves_its_warnings_and_loggers_as_they_were() -> None:
+    before, interrupted = state(), 0
+    handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for _ in range(400):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 1e-4))
+                with quiet_lightning():
+                    pass
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                interrupted += 1
+            for name in ("warnings", "levels of loggers"):
+                assert SNAPSHOTS[name]() == before[name]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+    assert interrupted > 20
+
+
+def test_what_made_a_run_is_named_with_its_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The version of the installed package may leave the build out, as that of wheels for CUDA does.
+    monkeypatch.setattr(torch, "__version__", TorchVersion("2.11.0+cu130"))
+    assert versions()["torch"] == "2.11.0+cu130"
 
 
 @pytest.mark.parametrize("word", ["as it comes", "switch alone", "everything", "high"])

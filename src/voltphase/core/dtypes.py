@@ -40,8 +40,12 @@ class FixedDtype(nn.Module):
 
 
 @contextmanager
-def _surely(restore: Callable[[], object]) -> Iterator[None]:
-    """Run what puts something back when the block is left, once more if Ctrl-C cuts it short."""
+def surely(restore: Callable[[], object]) -> Iterator[None]:
+    """Run what puts something back when the block is left, once more if Ctrl-C cuts it short.
+
+    Args:
+        restore: Function that may run twice.
+    """
     try:
         yield
     finally:
@@ -65,7 +69,7 @@ def standard_torch() -> Iterator[None]:
         if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
         if (before := torch.get_default_dtype()) != torch.float32:
-            stack.enter_context(_surely(functools.partial(torch.set_default_dtype, before)))
+            stack.enter_context(surely(functools.partial(torch.set_default_dtype, before)))
             torch.set_default_dtype(torch.float32)
         stack.enter_context(no_autocast("cpu"))
         yield
@@ -101,7 +105,7 @@ def no_autocast(device: str) -> Iterator[None]:
     if not torch.is_autocast_enabled(device):
         yield
         return
-    with _surely(functools.partial(torch.set_autocast_enabled, device, True)):
+    with surely(functools.partial(torch.set_autocast_enabled, device, True)):
         torch.set_autocast_enabled(device, False)
         yield
 
@@ -196,7 +200,7 @@ class _Switches:
             yield
             return
         block = [device, tf32]
-        with _surely(functools.partial(self._leave, block)):
+        with surely(functools.partial(self._leave, block)):
             with self._lock:
                 self._blocks.append(block)
                 self._change(*block)
@@ -289,6 +293,6 @@ def _own(backend: str) -> str:
 
 @contextmanager
 def _while_set(backend: str, value: str) -> Iterator[None]:
-    with _surely(functools.partial(_set, backend, _get(backend, "all"), "all")):
+    with surely(functools.partial(_set, backend, _get(backend, "all"), "all")):
         _set(backend, value, "all")
         yield

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from voltphase.core.dtypes import surely
 from voltphase.core.files import atomic_path
 from voltphase.training.loop import EpochMetrics, TrainingModule, lightning
 from voltphase.training.run_folder import RunFolder
@@ -95,13 +96,15 @@ def _epoch(trainer: lightning.Trainer) -> str:
 def quiet_lightning() -> Iterator[None]:
     """Keep Lightning's advice about hardware, workers and its shop out of the user's terminal."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
+    levels, filters = [logger.level for logger in loggers], warnings.filters
+
+    def restore() -> None:
+        warnings.filters = filters  # which Ctrl-C can keep catch_warnings from
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+    with surely(restore), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning(\..*)?")
         for logger in loggers:
             logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+        yield
