@@ -90,6 +90,20 @@ def test_the_accuracies_are_of_the_deployed_states(trained: Trained):
     assert float(metrics(out)[-1]["test_accuracy"]) == pytest.approx(summary["test_accuracy"], rel=1e-5)
 
 
+def test_what_was_trained_stays_where_it_is(
+    trained: Trained, tmp_path: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch
+):
+    moved: list[Any] = []
+
+    def note(model: DONN, *where: Any) -> DONN:
+        moved.append(where)
+        return model
+
+    monkeypatch.setattr(DONN, "_apply", note)
+    assert train(tiny("training.accelerator=cpu"), tmp_path / "run")["cuda_graph"] is False
+    assert len(moved) == 2  # to where it is trained, by us and by Lightning
+
+
 def test_it_learns(tmp_path: Path, tiny: Make):
     summary = train(tiny("training.epochs=8", "data.train_limit=600", "optics.size=24"), tmp_path / "run")
     assert summary["test_accuracy"] > 0.4  # ten classes: 0.1 is chance
@@ -304,4 +318,6 @@ def test_what_is_trained_and_what_fits_are_told_of_the_gpu(
 def test_it_trains_on_a_gpu(tmp_path: Path, tiny: Make):
     summary = train(tiny("training.accelerator=gpu"), tmp_path / "run")
     assert "gpu" in summary["hardware"]
+    assert summary["cuda_graph"]
+    assert summary["host_seconds"] >= 0
     assert load_run(tmp_path / "run")[2] == summary

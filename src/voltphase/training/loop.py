@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from torch import Tensor, optim
 
@@ -116,6 +116,10 @@ class TrainingModule(lightning.LightningModule):
         self._step = TrainingStep(self.model, optimizer, self._tally)
         self._decay: Any = self.lr_schedulers()
         self._began, self._busy_seconds = time.perf_counter(), 0.0
+
+    def cpu(self) -> Self:
+        """Stay: Lightning ends with this, and a network is evaluated where it was trained, by the same back end."""
+        return self
 
     def train_dataloader(self) -> ImageBatches:
         return self._batches

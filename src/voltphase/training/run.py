@@ -120,8 +120,7 @@ def train(
             show_choice(made_of, console)
             for line in (*_data_notes(datasets), model.explain().summary):
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
-        device = _fit(module, Recorder(folder, console, watch), accelerator, checkpoint)
-        model.to(device)  # Lightning takes it back to the CPU when it is done
+        _fit(module, Recorder(folder, console, watch), accelerator, checkpoint)
         summary = _summary(config, module, datasets, devices, notes)
         if data is not None:
             summary["data_given"] = True
@@ -172,9 +171,7 @@ def _data_notes(datasets: Mapping[str, ImageDataset]) -> list[str]:
     return list(dict.fromkeys(note for dataset in datasets.values() for note in dataset.notes))
 
 
-def _fit(
-    module: TrainingModule, recorder: Recorder, accelerator: str, checkpoint: dict[str, Any] | None
-) -> torch.device:
+def _fit(module: TrainingModule, recorder: Recorder, accelerator: str, checkpoint: dict[str, Any] | None) -> None:
     main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT) if main_thread else None
     with quiet_lightning(), readable_precision(), _same_gpu(accelerator):
@@ -196,7 +193,6 @@ def _fit(
         finally:
             if main_thread:
                 signal.signal(signal.SIGINT, handler)
-        return trainer.strategy.root_device
 
 
 def _left_by(
