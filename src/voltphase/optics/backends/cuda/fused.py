@@ -73,12 +73,13 @@ def _modulated_columns(
         inside, mask, mirrored = c < terms, live & (c < terms), columns - 1 - c
         ar, ai, br, bi, cr, ci, dr, di = load_quadrants(
             source + first * source_image, source_top, source_bottom, images * source_image + c,
-            images * source_image + source_second_column + c * source_column_step,
+            images * source_image + source_second_column + c.to(tl.int64) * source_column_step,
             mask, UNFOLD_ROWS, UNFOLD_COLUMNS, False)
         if SUMS:
             far, fai, fbr, fbi, fcr, fci, fdr, fdi = load_quadrants(
                 field + first * field_image, field_top, field_bottom, images * field_image + c,
-                images * field_image + field_second_column + c * field_column_step, mask, FOLD_ROWS, True, False)
+                images * field_image + field_second_column + c.to(tl.int64) * field_column_step,
+                mask, FOLD_ROWS, True, False)
             far, fai, fbr, fbi, fcr, fci, fdr, fdi = quadrants_times(
                 far, fai, fbr, fbi, fcr, fci, fdr, fdi, ar, ai, br, bi, cr, ci, dr, di)
             kept = inside & (tl.zeros_like(c) + part == 0)  # one of the programs that have the same images will do
@@ -102,7 +103,8 @@ def _modulated_columns(
     mask, below = live & (n < targets), tl.zeros_like(n) + r < rows // 2
     here = target + first * target_image
     upper, lower = here + r * target_row, here + target_second_row + r * target_row_step
-    left, right = images * target_image + n, images * target_image + target_second_column + n * target_column_step
+    left = images * target_image + n
+    right = images * target_image + target_second_column + n.to(tl.int64) * target_column_step
     store_complex(upper, left, tar, tai, mask)
     store_complex(upper, right, tbr, tbi, mask)
     low = mask & (below | FOLD_ROWS)

@@ -1,7 +1,8 @@
 """The kernel between the matrix products: unfold, modulate, fold, and sum the modulation's gradient, in one pass.
 
 Complex numbers are read and written as int64, which is one access where two of float32 would be two, and taken apart
-in registers. A program holds one row of the first quadrant and its mirror images, for all that it does to them.
+in registers. A program holds one row of the first quadrant and its mirror images, for all that it does to them. A batch
+may hold more than 2**31 numbers: what can be as large is counted in int64.
 """
 
 from __future__ import annotations
@@ -160,8 +161,8 @@ def _modulate(
     inside, beside, below = c < (columns + 1) // 2, c < columns // 2, tl.zeros_like(c) + r < rows // 2
     source_top, source_bottom = r * source_row, source_second_row + r * source_row_step
     target_top, target_bottom = r * target_row, target_second_row + r * target_row_step
-    source_right = (source_second_column + c * source_column_step)[None, :]
-    target_right = (target_second_column + c * target_column_step)[None, :]
+    source_right = (source_second_column + c.to(tl.int64) * source_column_step)[None, :]
+    target_right = (target_second_column + c.to(tl.int64) * target_column_step)[None, :]
     top, bottom, mirrored = r * columns, (rows - 1 - r) * columns, columns - 1 - c
     if FACTOR:
         mar, mai, mbr, mbi, mcr, mci, mdr, mdi = load_quadrants(

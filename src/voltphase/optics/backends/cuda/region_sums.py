@@ -77,7 +77,7 @@ def _region_sums(
             mask = some[:, None] & (inside & (tl.zeros_like(c) + r < (rows + 1) // 2))[None, :]
             ar, ai, br, bi, cr, ci, dr, di = load_quadrants(
                 here, r.to(tl.int64) * row, second_row + r.to(tl.int64) * row_step,
-                local + c[None, :], local + (second_column + c * column_step)[None, :],
+                local + c[None, :], local + (second_column + c.to(tl.int64) * column_step)[None, :],
                 mask, UNFOLD_ROWS, UNFOLD_COLUMNS, False,
             )  # fmt: skip
             left = tl.load(column_weights + c[:, None] * regions + k[None, :], inside[:, None] & count[None, :], 0)
@@ -129,7 +129,7 @@ def _region_gradient(
     start = tl.program_id(0).to(tl.int64) * BM * image
     top, bottom = r.to(tl.int64) * row, second_row + r.to(tl.int64) * row_step
     local = tl.arange(0, BM)[:, None] * image
-    at_left, at_right = local + c[None, :], local + (second_column + c * column_step)[None, :]
+    at_left, at_right = local + c[None, :], local + (second_column + c.to(tl.int64) * column_step)[None, :]
     ar, ai, br, bi, cr, ci, dr, di = load_quadrants(
         field + start, top, bottom, at_left, at_right, mask, FOLD_ROWS, FOLD_COLUMNS, False
     )
