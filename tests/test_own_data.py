@@ -39,7 +39,7 @@ def test_the_example_in_python_trains_deploys_and_verifies(
     example: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     example["main"](tmp_path, train=280, test=70, epochs=2)
-    words = capsys.readouterr().out.split()
+    words = capsys.readouterr().out.splitlines()[-1].split()
     assert words[1] == words[3]
     assert float(words[1]) > 0.5  # a seventh by chance
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -46,14 +47,16 @@ def test_regions_for_a_detector_that_is_not_square_have_to_be_listed() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"regions": "mine"}, "'paper' or a list of detector regions"),
+        ({"regions": "mine"}, "'paper', 'grid', 'rings' or a list of detector regions"),
         ({"regions": [3]}, "detector region 0 .* but got 3"),
         ({"regions": [[0, 0, 3, 3], [0, 3, 3]]}, "detector region 1 .* but got"),
         ({"measure": "max"}, "a measure out of sum, mean, amplitude, fraction"),
         ({"scale": 0}, "^expected a readout scale of at least 1e-12 and at most"),
         ({"scale": "high"}, "a readout scale .* or give 'calibrated'"),
-        ({"loss": "hinge"}, "a loss out of cross-entropy, mse"),
+        ({"loss": "hinge"}, "a loss out of cross-entropy, mse, one-vs-rest"),
         ({"differential": 1}, "differential to be True or False"),
+        ({"classes": 1}, "a number of classes"),
+        ({"loss": "one-vs-rest", "differential": False}, "pairs of regions for the loss one-vs-rest, .* single ones"),
     ],
 )
 def test_other_settings_are_refused(settings: dict[str, Any], message: str) -> None:
@@ -83,8 +86,37 @@ def test_answers_and_accuracy() -> None:
     assert task.compute_loss(logits, labels) != Classification().compute_loss(logits, labels)
 
 
-def test_more_classes_than_the_paper_has_regions_are_refused() -> None:
-    names = tuple(map(str, range(15)))
-    with pytest.raises(ConfigError, match="at most 10 classes for the regions paper, but got 15"):
-        Classification().check_data("mine", names, torch.arange(15))
-    Classification().check_data("mine", names[:10], torch.arange(10))
+@pytest.mark.parametrize("count", [2, 7, 10, 26])
+@pytest.mark.parametrize("layout", ["paper", "grid", "rings"])
+@pytest.mark.parametrize("differential", [False, True])
+def test_as_many_classes_as_the_data_have(count: int, layout: Any, differential: bool) -> None:
+    names, labels = tuple(map(str, range(count))), torch.arange(count)
+    asked = Classification(layout, differential=differential)
+    asked.check_data("mine", names, labels)
+    task = asked.for_data(names, labels)
+    assert task.classes == (None if layout == "paper" and count == 10 else count)
+    task.check_data("mine", names, labels)
+    with pytest.raises(ConfigError, match=rf"task\.classes to be {count + 1}, .* but got {count}: leave it out"):
+        Classification(layout, classes=count).check_data("mine", (*names, "more"), labels)
+    readout = task.make_readout((64, 64))
+    assert (readout.regions.classes, readout.regions.paired) == (count, differential)
+    if layout == "paper":
+        assert task.regions == ("paper" if count == 10 else "grid")
+        assert count != 10 or readout.regions == asked.make_readout((64, 64)).regions
+
+
+def test_each_pair_learns_by_itself() -> None:
+    logits, labels = torch.tensor([[2.0, -1.0, 0.5]], requires_grad=True), torch.tensor([0])
+    loss = Classification(loss="one-vs-rest").compute_loss(logits, labels)
+    by_hand = (math.log1p(math.exp(-2)) + math.log1p(math.exp(-1)) + math.log1p(math.exp(0.5))) / 3
+    assert loss.item() == pytest.approx(by_hand)
+    # The slope of one logit does not depend on the others, which it does with the cross-entropy.
+    (slope,) = torch.autograd.grad(loss, logits)
+    other = torch.tensor([[2.0, 5.0, -3.0]], requires_grad=True)
+    (slope_beside,) = torch.autograd.grad(Classification(loss="one-vs-rest").compute_loss(other, labels), other)
+    assert slope[0, 0] == slope_beside[0, 0]
+
+
+def test_one_pair_tells_no_classes_apart() -> None:
+    with pytest.raises(GeometryError, match="at least two classes, but got those of 1"):
+        Classification(FOUR[:2], differential=True).make_readout((64, 64))

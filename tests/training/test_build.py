@@ -9,7 +9,7 @@ from voltphase.codesign import GumbelSoftmax, Proximity, ReinMax, Relaxation, So
 from voltphase.config import Config, load_config
 from voltphase.core.errors import ConfigError
 from voltphase.tasks import RegionReadout, Regions
-from voltphase.training.build import build_dataset, build_devices, build_model
+from voltphase.training.build import build_dataset, build_datasets, build_devices, build_model
 
 
 @pytest.mark.parametrize(
@@ -121,5 +121,8 @@ def test_a_class_without_its_pair_is_refused() -> None:
     boxes = [[row, column, 3, 3] for row in range(0, 20, 4) for column in range(0, 16, 4)][:18]
     config = load_config("digits", ["task.differential=true", f"task.regions={boxes}"])
     with pytest.raises(ConfigError) as caught:
-        build_dataset(config, "test")
-    assert str(caught.value) == ("expected task.regions to list 20 regions, two for each class of digits, but got 18")
+        build_datasets(config)
+    assert str(caught.value) == (
+        "expected task.regions to list 20 regions, two for each class of digits, but got 18: correct it, or take grid, "
+        "which is laid out for any number"
+    )

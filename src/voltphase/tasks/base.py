@@ -187,6 +187,15 @@ class Task(abc.ABC):
             VoltphaseError: if the data do not fit.
         """
 
+    def for_data(self, classes: Sequence[str], targets: Tensor) -> Task:
+        """Return the task with the settings filled in that it leaves to the data, such as the number of classes.
+
+        Args:
+            classes: Name of each class; none where the data have no classes.
+            targets: What is wanted of each training example, checked by :meth:`check_data`.
+        """
+        return self
+
 
 TASKS: Registry[type[Task]] = Registry("a task", "voltphase.tasks", kind=Task)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Final, Literal, get_args
 
-from annotated_types import Gt, Len
+from annotated_types import Ge, Gt
 from torch import Tensor
 
 from voltphase.core import checks
@@ -14,7 +14,7 @@ from voltphase.core.errors import ConfigError, DataError, GeometryError
 from voltphase.tasks.base import TASKS, Metric, Task
 from voltphase.tasks.losses import CALIBRATED_LOGIT, LOSSES, LossName
 from voltphase.tasks.region_readout import Measure, RegionReadout, checked_scale
-from voltphase.tasks.regions import PAPER_CLASSES, Regions, checked_box
+from voltphase.tasks.regions import PAPER_CLASSES, Boxes, Layout, Regions, checked_regions, regions_of
 
 ACCURACY: Final = Metric("accuracy", lambda logits, labels: logits.argmax(1) == labels, percent=True)
 
@@ -26,16 +26,20 @@ class Classification(Task):
 
     Args:
         regions: ``paper``, ten squares scaled to the detector, in rows of 3, 4 and 3 or, if differential, ten pairs in
-            four rows of five; or a list of [row, column, height, width] in whole samples, one region for each class.
+            four rows of five; for another number of classes it is ``grid``, squares evenly spaced in rows. Or
+            ``rings``, squares at one distance from the axis; or a list of [row, column, height, width] in whole
+            samples, one region for each class.
         differential: Whether each class has two regions, one for and one against it, read by their contrast (Li et
-            al. 2019); a list then holds the two of each class in turn. Unset it is true for ``paper`` and false for a
+            al. 2019); a list then holds the two of each class in turn. Unset it is true for a layout and false for a
             list.
         measure: What is measured of the light in a region: its summed or mean intensity, its mean amplitude, or its
             fraction of all light on the detector.
         scale: Number above 0 that the measure is multiplied by to give a logit; or ``calibrated``, which sets it on
             the first batch as suits the loss, and learns it from there.
-        loss: Loss to learn by: cross-entropy, or the mean squared error between the softmax and the one-hot label
-            (``mse``, the paper's).
+        loss: Loss to learn by: cross-entropy; the mean squared error between the softmax and the one-hot label
+            (``mse``, the paper's); or ``one-vs-rest``, class-specific: each pair learns to tell its class from all
+            others by itself, whatever the other pairs read.
+        classes: Number of classes; null for as many as the data have, or ten without data.
 
     Raises:
         ConfigError: if a setting is none of these.
@@ -45,25 +49,34 @@ class Classification(Task):
         True
         >>> Classification.paper().make_readout((200, 200)).regions.boxes[0]
         (40, 40, 20, 20)
+        >>> len(Classification("rings", differential=False, classes=7).make_readout((64, 64)).regions)
+        7
         >>> [metric.name for metric in Classification().metrics]
         ['accuracy']
     """
 
-    regions: Literal["paper"] | Sequence[Annotated[Sequence[int], Len(4, 4)]] = "paper"
+    regions: Literal["paper"] | Layout | Boxes = "paper"
     differential: bool | None = None
     measure: Measure = "fraction"
     scale: Annotated[float, Gt(0)] | Literal["calibrated"] = "calibrated"
     loss: LossName = "cross-entropy"
+    classes: Annotated[int, Ge(2)] | None = None
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.regions, str) and self.regions == "paper"):
-            what, advice = "'paper' or a list of detector regions", "give (row, column, height, width) of each"
-            boxes = checks.items(self.regions, what, advice=advice)
-            object.__setattr__(self, "regions", tuple(checked_box(box, i, ConfigError) for i, box in enumerate(boxes)))
-        paired = self.regions == "paper" if self.differential is None else self.differential
+        regions = checked_regions(self.regions, ("paper", *get_args(Layout)))
+        if self.classes is not None:
+            checks.whole(self.classes, "a number of classes", least=2)
+            regions = "grid" if regions == "paper" and self.classes != PAPER_CLASSES else regions
+        object.__setattr__(self, "regions", regions)
+        paired = isinstance(regions, str) if self.differential is None else self.differential
         object.__setattr__(self, "differential", checks.flag(paired, "differential"))
         checks.word(self.measure, "a measure", get_args(Measure))
         checks.word(self.loss, "a loss", get_args(LossName))
+        if self.loss == "one-vs-rest" and not self.differential:
+            raise ConfigError(
+                "expected pairs of regions for the loss one-vs-rest, of a contrast above 0 for a class and below 0 for "
+                "the rest, but got single ones: set differential to true, or take the loss cross-entropy"
+            )
         checked_scale(self.scale)
 
     @classmethod
@@ -72,15 +85,21 @@ class Classification(Task):
         return cls(differential=False, measure="amplitude", scale=1.0, loss="mse")
 
     def make_readout(self, shape: tuple[int, int]) -> RegionReadout:
-        if not isinstance(self.regions, str):
-            regions = Regions(self.regions, shape, bool(self.differential))  # pyright: ignore[reportArgumentType]
+        if self.regions != "paper":
+            count = self.classes or PAPER_CLASSES
+            regions = regions_of(self.regions, shape, count, paired=bool(self.differential))  # pyright: ignore[reportArgumentType]
         elif shape[0] != shape[1]:
             raise GeometryError(
-                f"expected a square detector for the regions 'paper', but got {shape[0]} x {shape[1]}: list regions as "
-                "(row, column, height, width)"
+                f"expected a square detector for the regions 'paper', but got {shape[0]} x {shape[1]}: take 'grid', or "
+                "list regions as (row, column, height, width)"
             )
         else:
             regions = Regions.paper_pairs(shape[0]) if self.differential else Regions.paper(shape[0])
+        if regions.classes < 2:
+            raise GeometryError(
+                f"expected regions of at least two classes, but got those of {regions.classes}: list those of each "
+                "class in turn"
+            )
         return RegionReadout(regions, self.measure, self.scale, CALIBRATED_LOGIT[self.loss])
 
     def compute_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -99,14 +118,18 @@ class Classification(Task):
                 f"expected a label for each image, a whole number that counts classes from 0, for the task "
                 f"classification, but {name} has targets of {' x '.join(map(str, targets.shape))} {targets.dtype}"
             )
+        if self.classes not in (None, len(classes)):
+            raise ConfigError(
+                f"expected task.classes to be {len(classes)}, the number of classes of {name}, but got {self.classes}: "
+                "leave it out"
+            )
         count, each = (2 * len(classes), "two") if self.differential else (len(classes), "one")
         if not isinstance(self.regions, str) and len(self.regions) != count:
             raise ConfigError(
                 f"expected task.regions to list {count} regions, {each} for each class of {name}, but got "
-                f"{len(self.regions)}"
+                f"{len(self.regions)}: correct it, or take grid, which is laid out for any number"
             )
-        if isinstance(self.regions, str) and len(classes) > PAPER_CLASSES:
-            raise ConfigError(
-                f"expected at most {PAPER_CLASSES} classes for the regions paper, but got {len(classes)} of {name}: "
-                "list a region for each class in task.regions"
-            )
+
+    def for_data(self, classes: Sequence[str], targets: Tensor) -> Classification:
+        papers = self.regions == "paper" and len(classes) == PAPER_CLASSES
+        return self if papers else replace(self, classes=len(classes))

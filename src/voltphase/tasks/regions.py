@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import combinations, pairwise
+from typing import Annotated, Final, Literal
+
+from annotated_types import Len
 
 from voltphase.core import checks
-from voltphase.core.errors import GeometryError, VoltphaseError
+from voltphase.core.errors import ConfigError, GeometryError, VoltphaseError
 
 _PAPER_SIZE = 200
 _PAPER_BOX = 20
@@ -22,10 +27,19 @@ PAPER_CLASSES: Final = len(_PAPER_CORNERS)
 _PAIR_ROWS = (39, 73, 107, 141)
 _PAIR_COLUMNS = (22, 56, 90, 124, 158)
 
+# The part of the detector that the regions of any number of classes take, as the paper's ten do; twice it in pairs.
+_REGIONS_AREA = 0.1
+# Radii of rings, as parts of the shorter side: one for single regions, two for pairs.
+_RING, _PAIR_RINGS = 0.31, (0.22, 0.36)
+
 # Far more samples a side than any machine can propagate to.
 _LARGEST_SIZE = 1 << 20
 
 Box = tuple[int, int, int, int]
+#: Layouts for any number of classes.
+Layout = Literal["grid", "rings"]
+#: Regions one by one, as a configuration lists them.
+Boxes = Sequence[Annotated[Sequence[int], Len(4, 4)]]
 
 
 @dataclass(frozen=True)
@@ -39,8 +53,8 @@ class Regions:
             against it.
 
     Raises:
-        GeometryError: if a region is empty or reaches outside the detector, there are fewer than two classes, or a
-            pair lacks its second region.
+        GeometryError: if a region is empty or reaches outside the detector, there are fewer than two, or a pair lacks
+            its second region.
 
     Examples:
         >>> regions = Regions.paper(64)
@@ -61,10 +75,10 @@ class Regions:
         object.__setattr__(
             self, "boxes", tuple(checked_box(box, index, GeometryError) for index, box in enumerate(boxes))
         )
-        if self.paired and (len(self.boxes) % 2 or len(self.boxes) < 4):
+        if self.paired and len(self.boxes) % 2:
             raise GeometryError(
-                f"expected two detector regions for each of at least two classes, but got {len(self.boxes)}: list the "
-                "region for and the region against each class in turn"
+                f"expected two detector regions for each class, but got {len(self.boxes)}: list the region for and the "
+                "region against each class in turn"
             )
         if len(self.boxes) < 2:
             raise GeometryError(f"expected at least two detector regions, but got {len(self.boxes)}")
@@ -132,6 +146,89 @@ class Regions:
                 pair = (upper, lower) if index % 2 == 0 else (lower, upper)
                 boxes += [(row, column, box, box) for row in pair]
         return cls(tuple(boxes), (size, size), paired=True)
+
+    @classmethod
+    def laid_out(cls, layout: Layout, shape: tuple[int, int], count: int, *, paired: bool = False) -> Regions:
+        """Return squares for any number of classes, which take a tenth of the detector in all, or a fifth in pairs.
+
+        Args:
+            layout: ``grid``, evenly spaced rows of as equal length as can be, for ten the paper's; pairs lie one above
+                the other, with the region for the class above and below by turns. Or ``rings``, every region at the
+                same distance from the axis; in pairs there are two rings, the regions for the classes on the inner and
+                on the outer one by turns.
+            shape: (rows, columns) of the detector.
+            count: Number of classes.
+            paired: Whether each class has two regions.
+
+        Raises:
+            GeometryError: if the detector is too small for so many regions.
+
+        Examples:
+            >>> Regions.laid_out("grid", (200, 200), 10) == Regions.paper(200)
+            True
+            >>> len(Regions.laid_out("rings", (64, 64), 26, paired=True))
+            52
+        """
+        side = min(shape)
+        box = side * math.sqrt(_REGIONS_AREA / checks.whole(count, "a number of classes", least=1))
+        box, boxes = (_grid if layout == "grid" else _rings)(shape, count, paired, box)
+        overlap = any(abs(a[0] - b[0]) < box and abs(a[1] - b[1]) < box for a, b in combinations(boxes, 2))
+        if not box or overlap or any(not (0 <= a[axis] <= shape[axis] - box) for a in boxes for axis in (0, 1)):
+            raise GeometryError(
+                f"expected a detector with room for the regions of {count} classes as {layout}, but got {shape[0]} x "
+                f"{shape[1]} samples: take more samples, or another layout in task.regions"
+            )
+        return cls(tuple((row, column, box, box) for row, column in boxes), shape, paired)
+
+
+def regions_of(regions: Layout | Sequence[Box], shape: tuple[int, int], count: int, *, paired: bool) -> Regions:
+    """Return the regions of a setting that is a layout for any number of classes or a list."""
+    if isinstance(regions, str):
+        return Regions.laid_out(regions, shape, count, paired=paired)
+    return Regions(tuple(regions), shape, paired)
+
+
+def checked_regions(regions: object, layouts: Sequence[str]) -> str | tuple[Box, ...]:
+    """Return a setting that names a layout or lists regions; refuse what is neither with a ConfigError."""
+    if isinstance(regions, str) and regions in layouts:
+        return regions
+    what = f"{', '.join(map(repr, layouts))} or a list of detector regions"
+    boxes = checks.items(regions, what, advice="give (row, column, height, width) of each")
+    return tuple(checked_box(box, index, ConfigError) for index, box in enumerate(boxes))
+
+
+def _grid(shape: tuple[int, int], count: int, paired: bool, box: float) -> tuple[int, list[tuple[int, int]]]:
+    rows = max(1, round(math.sqrt(count / (1 + paired))))
+    each, more = divmod(count, rows)
+    longer = sorted(range(rows), key=lambda row: abs(2 * row + 1 - rows))[:more]  # those in the middle
+    size = round(box)
+    down, corners = _spread(shape[0], rows * (1 + paired), size), []
+    for row in range(rows):
+        for index, column in enumerate(_spread(shape[1], each + (row in longer), size)):
+            tops = down[2 * row : 2 * row + 2] if paired else [down[row]]
+            corners += [(top, column) for top in (tops if index % 2 == 0 else reversed(tops))]
+    return size, corners
+
+
+def _spread(length: int, count: int, box: int) -> list[int]:
+    """Return the first samples of so many boxes on one axis, evenly spaced and alike from both ends."""
+    first = [round(length * (index + 1) / (count + 1) - box / 2) for index in range(count // 2)]
+    middle = [(length - box) // 2] if count % 2 else []
+    return [*first, *middle, *(length - box - start for start in reversed(first))]
+
+
+def _rings(shape: tuple[int, int], count: int, paired: bool, box: float) -> tuple[int, list[tuple[int, int]]]:
+    radii, side = _PAIR_RINGS if paired else (_RING,), min(shape)
+    # Squares this far apart never overlap, whatever the direction.
+    apart = [2 * radii[0] * math.sin(math.pi / count)] if count > 1 else []
+    apart += [after - before for before, after in pairwise(radii)]
+    size, corners = int(min([box, *(side * distance / math.sqrt(2) for distance in apart)])), []
+    for index in range(count):
+        turn = 2 * math.pi * index / count
+        for radius in radii if index % 2 == 0 else reversed(radii):
+            y, x = (side * radius * part for part in (-math.cos(turn), math.sin(turn)))
+            corners.append((round((shape[0] - size) / 2 + y), round((shape[1] - size) / 2 + x)))
+    return size, corners
 
 
 def _checked_size(size: object, purpose: str) -> int:

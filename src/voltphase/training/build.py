@@ -5,19 +5,22 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import fields, is_dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from voltphase.config import Config, DeviceConfig
+from voltphase.core import checks
 from voltphase.core.advice import once
-from voltphase.core.errors import ConfigError, DataError, DeviceError
+from voltphase.core.errors import ConfigError, DataError, DeviceError, VoltphaseError
 from voltphase.data import SPLITS, ImageDataset, Images, check_together, dataset_of, held_out
 from voltphase.devices import MODELS, Device, DevicePanel, model
 from voltphase.devices import load as load_device
 from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
 from voltphase.optics.precision import complex_dtype
+from voltphase.tasks import Task
 from voltphase.training.run_folder import RunFolder
 
 
@@ -68,7 +71,12 @@ def _with_own_wavelength(device: DeviceConfig) -> DeviceConfig:
 
 @once()
 def build_model(
-    config: Config, devices: Sequence[Device], image_shape: tuple[int, int], *, for_gpu: bool = False
+    config: Config,
+    devices: Sequence[Device],
+    image_shape: tuple[int, int],
+    *,
+    task: Task | None = None,
+    for_gpu: bool = False,
 ) -> DONN:
     """Return an untrained network.
 
@@ -76,6 +84,7 @@ def build_model(
         config: Settings of the network.
         devices: States of each layer's device, or its panel.
         image_shape: (rows, columns) of the images it will see.
+        task: The configuration's task with what it leaves to the data settled; as configured by default.
         for_gpu: Whether a CUDA GPU will train it, for which the precision ``auto`` is TF32.
 
     Raises:
@@ -88,7 +97,7 @@ def build_model(
         wavelength=optics.wavelength,
         distances=optics.distances,
         devices=devices,
-        task=config.task.build(),
+        task=config.task.build() if task is None else task,
         image_shape=image_shape,
         method=optics.method,
         relaxation=config.codesign.relaxation.build(),
@@ -113,7 +122,9 @@ def build_datasets(config: Config, data_dir: str | Path | None = None) -> tuple[
         DataError: if they are missing and cannot be had, are damaged, are fewer than asked for, or do not fit together.
         ConfigError: if the task does not fit the data, such as a list of regions the classes.
     """
-    whole = [_loaded(config, split, data_dir) for split in SPLITS]
+    whole, task = [_loaded(config, split, data_dir) for split in SPLITS], config.task.build()
+    for dataset in whole:
+        task.check_data(config.data.name, dataset.classes, dataset.targets)
     check_together(whole[0], whole[1])
     train, test = (_limited(config, split, dataset) for split, dataset in zip(SPLITS, whole, strict=True))
     return train, test
@@ -158,9 +169,7 @@ def _loaded(
     config: Config, split: str, data_dir: str | PathLike[str] | None = None, *, download: bool = True
 ) -> ImageDataset:
     data = config.data if data_dir is None else config.data.model_copy(update={"dir": str(data_dir)})
-    dataset = data.build().load(split, download=download)
-    config.task.build().check_data(data.name, dataset.classes, dataset.targets)
-    return dataset
+    return data.build().load(split, download=download)
 
 
 def _limited(config: Config, split: str, dataset: ImageDataset) -> ImageDataset:
@@ -171,6 +180,23 @@ def _limited(config: Config, split: str, dataset: ImageDataset) -> ImageDataset:
             f"{config.data.name}, but got {limit}"
         )
     return dataset if limit is None else dataset.take(limit)
+
+
+def settled_by_data(task: Task, asked: Task) -> dict[str, Any]:
+    """Return the settings of a task that were left to the data, as these settled them, by name."""
+    names = [] if task is asked or not is_dataclass(task) else [field.name for field in fields(task)]
+    return {name: getattr(task, name) for name in names if getattr(task, name) != getattr(asked, name)}
+
+
+def as_settled(asked: Task, settled: dict[str, Any], path: Path) -> Task:
+    """Return a task with settings as `settled_by_data` gave them, with a DataError that names ``path`` if none fit."""
+    try:
+        return replace(asked, **settled) if settled and is_dataclass(asked) else asked
+    except (TypeError, ValueError, VoltphaseError) as error:
+        raise DataError(
+            f"expected settings of the task as training writes them in {path}, but got {checks.shown(settled)}: "
+            "restore the file, or train again"
+        ) from error
 
 
 def run_test_set(

@@ -22,10 +22,18 @@ from voltphase.core.installed import triton_obstacle
 from voltphase.data import Data, ImageDataset, given_datasets
 from voltphase.devices import Device
 from voltphase.network.donn import DONN
-from voltphase.tasks import readout_of
+from voltphase.tasks import Task, readout_of
 from voltphase.training import provenance
 from voltphase.training.batches import ImageBatches
-from voltphase.training.build import as_started, build_datasets, build_devices, build_model, split_validation
+from voltphase.training.build import (
+    as_settled,
+    as_started,
+    build_datasets,
+    build_devices,
+    build_model,
+    settled_by_data,
+    split_validation,
+)
 from voltphase.training.checkpoint import Checkpoints, read_checkpoint
 from voltphase.training.device_notes import note_devices, show_choice
 from voltphase.training.estimate import check_training
@@ -98,9 +106,11 @@ def train(
     accelerator = _accelerator(config)
     on_gpu = accelerator == "cuda"
     size = config.optics.sizes[-1]
-    readout_of(config.task.build(), (size, size))  # regions that do not fit are found before data are downloaded
+    asked = config.task.build()
+    readout_of(asked, (size, size))  # regions that do not fit are found before data are downloaded
     datasets = _datasets(config, data)
-    model = build_model(config, devices, datasets["train"].image_shape, for_gpu=on_gpu)
+    task = asked.for_data(datasets["train"].classes, datasets["train"].targets)
+    model = build_model(config, devices, datasets["train"].image_shape, task=task, for_gpu=on_gpu)
     batch_size = config.training.batch_size
     check_training(model, datasets["train"].images, batch_size, on_gpu=on_gpu)
 
@@ -118,12 +128,11 @@ def train(
     with folder.writing(config, resume=resume, overwrite=overwrite), cpu_threads(config.training.threads):
         if console is not None:
             show_choice(made_of, console)
-            for line in (*_data_notes(datasets), model.explain().summary):
+            for line in _opening(model, datasets, asked):
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
         _fit(module, Recorder(folder, console, watch), accelerator, checkpoint)
         summary = _summary(config, module, datasets, devices, notes)
-        if data is not None:
-            summary["data_given"] = True
+        summary |= {"data_given": True} if data is not None else {}
         folder.write_metrics(module.history)  # a run cut off between its last checkpoint and metrics lacks a row
         save_model(model, folder.model_file)
         write_json(folder.summary_file, summary)
@@ -153,7 +162,8 @@ def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
             f"expected {folder.model_file} to hold {config.optics.depth} layers as its config.yaml says, "
             f"but it holds {len(stored.devices)}: one of them is of another run"
         )
-    model = build_model(config, stored.devices, stored.image_shape)
+    task = as_settled(config.task.build(), summary.get("task", {}), folder.summary_file)
+    model = build_model(config, stored.devices, stored.image_shape, task=task)
     restore(model, stored.parameters, folder.model_file)
     folder.check_settings(config, summary)
     return model.eval(), config, summary
@@ -169,6 +179,13 @@ def _datasets(config: Config, data: Data | None) -> dict[str, ImageDataset]:
 
 def _data_notes(datasets: Mapping[str, ImageDataset]) -> list[str]:
     return list(dict.fromkeys(note for dataset in datasets.values() for note in dataset.notes))
+
+
+def _opening(model: DONN, datasets: Mapping[str, ImageDataset], asked: Task) -> list[str]:
+    """Return what is said before training begins."""
+    settled = ", ".join(f"{name} {value}" for name, value in settled_by_data(model.task, asked).items())
+    task = [f"task, as the data say: {settled}"] if settled else []
+    return [*_data_notes(datasets), *task, model.explain().summary]
 
 
 def _fit(module: TrainingModule, recorder: Recorder, accelerator: str, checkpoint: dict[str, Any] | None) -> None:
@@ -274,6 +291,7 @@ def _summary(
         "watched": module.watched,
         "data": datasets["train"].name,
         **({"data_notes": about_data} if (about_data := _data_notes(datasets)) else {}),
+        **({"task": settled} if (settled := settled_by_data(model.task, config.task.build())) else {}),
         "devices": [_about(*one) for one in zip(devices, model.layers, notes, strict=True)],
         **model.readout.figures(),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),

@@ -72,6 +72,7 @@ class Summary(_Part):
     devices: list[DeviceRecord]
     deployable: bool = True
     settings: dict[str, Any] = {}
+    task: dict[str, Any] = {}
     versions: dict[str, str] = {}
     hardware: dict[str, Any] = {}
     commit: str | None = None
