@@ -90,6 +90,22 @@ def test_the_accuracies_are_of_the_deployed_states(trained: Trained):
     assert float(metrics(out)[-1]["test_accuracy"]) == pytest.approx(summary["test_accuracy"], rel=1e-5)
 
 
+@pytest.mark.parametrize(("seconds", "batches"), [(0.0, 12), (1e9, 3)])
+def test_lightning_sees_as_one_batch_what_fits_between_two_looks_at_the_terminal(
+    seconds: float, batches: int, trained: Trained, tmp_path: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[int] = []
+    monkeypatch.setattr("voltphase.training.loop.REFRESH_SECONDS", seconds)
+    monkeypatch.setattr(
+        "voltphase.training.progress.Recorder.on_train_batch_end",
+        lambda recorder, trainer, module, *_: seen.append(module.steps_done),
+    )
+    train(tiny(), tmp_path / "run")
+    assert len(seen) == batches
+    assert seen[-1] == 12  # 150 images in batches of 40 are 4 steps, 3 epochs are 12
+    assert same_result(trained[0], tmp_path / "run")
+
+
 def test_what_was_trained_stays_where_it_is(
     trained: Trained, tmp_path: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch
 ):
