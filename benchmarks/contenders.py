@@ -29,7 +29,7 @@ from voltphase.devices import DeviceStates
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.backends.cpu.backend import CpuExecutor
 from voltphase.training.evaluation import Tally
-from voltphase.training.steps import TrainingStep, make_optimizer
+from voltphase.training.steps import Learner, TrainingStep, make_optimizer
 
 WAVELENGTH, PITCH, DISTANCE, CLASSES, IMAGE = 532e-9, 36e-6, 0.30, 10, 28
 
@@ -85,12 +85,12 @@ def recorded(setting: Setting, fused: str | None = None, **options: Any) -> Call
         if not hasattr(executor, "fused"):
             raise Missing(f"fused kernels of the back end {model.backend}")
         executor.fused, executor.rounding = True, {False: fused, True: fused}
-    step = TrainingStep(model, make_optimizer(model, TrainingConfig()), Tally(model.task.metrics))
+    step = TrainingStep([Learner(model, make_optimizer(model, TrainingConfig()), Tally(model.task.metrics))])
     images, labels = _bytes(setting), torch.randint(0, CLASSES, (setting.batch,), device=setting.device)
 
     def train() -> None:
-        step.model.train()
-        step(images, labels, 1.0)
+        model.train()
+        step([(images, labels, 1.0)])
 
     return Calls(train, _calls(model, images, setting).infer)
 

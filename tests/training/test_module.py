@@ -13,7 +13,7 @@ from voltphase.training.batches import ImageBatches
 from voltphase.training.build import build_datasets, build_devices, build_model
 from voltphase.training.evaluation import Tally
 from voltphase.training.loop import TrainingModule
-from voltphase.training.steps import TrainingStep, make_optimizer
+from voltphase.training.steps import Learner, TrainingStep, make_optimizer
 
 Make = Callable[..., Config]
 
@@ -85,8 +85,8 @@ def test_a_single_step_is_taken_at_the_last_temperature(tiny: Make):
 def test_every_layer_gets_the_temperature(tiny: Make):
     config = tiny()
     module = module_for(config)
-    step = TrainingStep(module.model.train(), make_optimizer(module.model, config.training), Tally(()))
-    step(*next(iter(module.train_dataloader())), 7.5)
+    step = TrainingStep([Learner(module.model.train(), make_optimizer(module.model, config.training), Tally(()))])
+    step([(*next(iter(module.train_dataloader())), 7.5)])
     assert {layer.temperature for layer in module.model.layers} == {7.5}
     assert not step.recorded  # on a CPU
 

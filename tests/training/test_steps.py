@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import copy
+import itertools
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,13 +13,15 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from voltphase.codesign import CodesignLayer
 from voltphase.config import Config
+from voltphase.core.errors import TrainingError
 from voltphase.network.donn import DONN
 from voltphase.tasks import Classification
 from voltphase.training.batches import ImageBatches
 from voltphase.training.build import build_datasets, build_devices, build_model
 from voltphase.training.evaluation import Tally
-from voltphase.training.steps import TrainingStep, make_optimizer
+from voltphase.training.steps import Learner, TrainingStep, make_optimizer
 from voltphase.training.steps.graphs import CudaGraphs, Graphs
 from voltphase.training.steps.training_step import WARM_UP, StepWarning
 
@@ -27,36 +31,58 @@ _READS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.def
 
 
 class _Operations(TorchDispatchMode):
-    """Operations on tensors as they are done, to be undone, and done again on the same memory without any Python."""
+    """Operations on tensors as they are done, to be undone, and done again on the same memory without any Python.
+
+    Those of branches that run side by side are done again a few of each in turn, in another order of branches than the
+    one that they were recorded in; that none touches what another writes is asserted.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._done: list[tuple[Any, Any, Any, Any]] = []
+        self.branch: int | None = None
+        self._done: list[tuple[int | None, Any, Any, Any, Any]] = []
         self._before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
+        self._touched: dict[int | None, set[int]] = defaultdict(set)
+        self._written: dict[int | None, set[int]] = defaultdict(set)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in _READS:
             raise RuntimeError("operation not permitted when stream is capturing\nand more that nobody reads")
         kwargs = kwargs or {}
         for about, value in zip(func._schema.arguments, [*args, *([None] * len(func._schema.arguments))], strict=False):
-            if about.alias_info is not None and about.alias_info.is_write:
-                for tensor in tree_leaves(kwargs.get(about.name, value)):
+            for tensor in tree_leaves(kwargs.get(about.name, value)):
+                if isinstance(tensor, Tensor):
                     storage = tensor.untyped_storage()
-                    self._before.setdefault(storage.data_ptr(), (storage, storage.clone()))
+                    self._touched[self.branch].add(storage.data_ptr())
+                    if about.alias_info is not None and about.alias_info.is_write:
+                        self._written[self.branch].add(storage.data_ptr())
+                        self._before.setdefault(storage.data_ptr(), (storage, storage.clone()))
         result = func(*args, **kwargs)
-        self._done.append((func, args, kwargs, result))
+        self._done.append((self.branch, func, args, kwargs, result))
         return result
 
     def undo(self) -> None:
         for storage, content in self._before.values():
             storage.copy_(content)
 
+    def require_apart(self) -> None:
+        for one, other in itertools.permutations(self._touched, 2):
+            assert not self._written[one] & self._touched[other], f"branch {other} touches what branch {one} writes"
+
+    def branches(self) -> Counter[int | None]:
+        return Counter(branch for branch, *_ in self._done)
+
     @torch.no_grad()
     def again(self) -> None:
-        for func, args, kwargs, result in self._done:
-            for old, new in zip(tree_leaves(result), tree_leaves(func(*args, **kwargs)), strict=True):
-                if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
-                    old.copy_(new)
+        left = {branch: deque(one for one in self._done if one[0] == branch) for branch in self.branches()}
+        for branch in itertools.cycle(reversed(left)):
+            for _ in range(min(3, len(left[branch]))):
+                _, func, args, kwargs, result = left[branch].popleft()
+                for old, new in zip(tree_leaves(result), tree_leaves(func(*args, **kwargs)), strict=True):
+                    if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
+                        old.copy_(new)
+            if not any(left.values()):
+                break
 
 
 class RecordedOperations(Graphs):
@@ -64,7 +90,9 @@ class RecordedOperations(Graphs):
 
     def __init__(self, *, records: bool = True, waits: str | None = None) -> None:
         self.recordings = 0
+        self.branches: list[Counter[int | None]] = []  # operations of each recording, by branches
         self._records, self._waits = records, waits
+        self._operations: _Operations | None = None
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -74,18 +102,28 @@ class RecordedOperations(Graphs):
         run()
         return self._waits
 
+    def side_by_side(self, runs: Sequence[Callable[[], None]]) -> None:
+        for branch, run in enumerate(runs):
+            if self._operations is not None:
+                self._operations.branch = branch
+            run()
+
     def record(self, run: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
         if not self._records:
             raise RuntimeError("there is no graph")
         operations, states = _Operations(), [generator.get_state() for generator in generators]
+        self._operations = operations
         try:
             with operations:
                 run()
         finally:
+            self._operations = None
             operations.undo()
             for generator, state in zip(generators, states, strict=True):
                 generator.set_state(state)
+        operations.require_apart()
         self.recordings += 1
+        self.branches.append(operations.branches())
         return operations.again
 
 
@@ -101,13 +139,14 @@ class Training:
         self.optimizer = make_optimizer(self.model, config.training)
         self.decay = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, 40)
         self.tally = Tally(self.model.task.metrics)
-        self.step = TrainingStep(self.model, self.optimizer, self.tally, graphs=graphs)
+        self.learner = Learner(self.model, self.optimizer, self.tally)
+        self.step = TrainingStep([self.learner], graphs=graphs)
 
     def epochs(self, count: int) -> Training:
         for _ in range(count):
             self.tally.clear()
             for number, (images, targets) in enumerate(self.batches):
-                self.step(images, targets, 5.0 / (1 + self.epoch + number / len(self.batches)))
+                self.step([(images, targets, 5.0 / (1 + self.epoch + number / len(self.batches)))])
                 self.decay.step()
             self.epoch += 1
         return self
@@ -225,10 +264,128 @@ def test_dark_images_that_calibrate_nothing_are_no_steps_to_warm_up_by(tiny: Mak
     training = Training(tiny(), recorder := RecordedOperations())
     images, targets = next(iter(training.batches))
     for _ in range(WARM_UP + 2):
-        training.step(torch.zeros_like(images), targets, 1.0)
+        training.step([(torch.zeros_like(images), targets, 1.0)])
     assert recorder.recordings == 0
     training.epochs(2)
     assert recorder.recordings == 1
+
+
+def designs(make: Make, graphs: Graphs | None, *settings: str, device: str = "cpu") -> list[Training]:
+    """Designs of one shape that differ in all that may: seed, λ, learning rate, temperature, decay and its absence."""
+    of_each = (
+        ["seed=1"],
+        ["seed=2", "codesign.gain=3", "training.learning_rate=0.1"],
+        ["seed=3", "codesign.amplitude_grad_scale=0.2", "training.scale_learning_rate=0"],
+    )
+    return [Training(make(*settings, *own), graphs, device) for own in of_each]
+
+
+def together(trainings: Sequence[Training], graphs: Graphs | None, count: int) -> TrainingStep:
+    """Train designs together for some epochs."""
+    step = TrainingStep([training.learner for training in trainings], graphs=graphs)
+    for _ in range(count):
+        for training in trainings:
+            training.tally.clear()
+        for number, batches in enumerate(zip(*(training.batches for training in trainings), strict=True)):
+            step(
+                [
+                    (*batch, 5.0 / (1 + training.epoch + number / len(training.batches)))
+                    for training, batch in zip(trainings, batches, strict=True)
+                ]
+            )
+            for training in trainings:
+                training.decay.step()
+        for training in trainings:
+            training.epoch += 1
+    return step
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_designs_trained_together_come_to_what_each_comes_to_alone(kind: str, tiny: Make) -> None:
+    recorder = RecordedOperations()
+    group = designs(tiny, None, *KINDS[kind])
+    assert together(group, recorder, WARM_UP + 3).recorded
+    assert recorder.recordings == 2  # of 40 images and of 30
+    for branches in recorder.branches:
+        # Nothing runs beside the branches, and what they do differs by a design's own settings alone.
+        assert set(branches) == {0, 1, 2}
+        assert max(branches.values()) < 1.5 * min(branches.values())
+    for ours, alone in zip(group, designs(tiny, RecordedOperations(), *KINDS[kind]), strict=True):
+        assert same(ours, alone.epochs(WARM_UP + 3))
+        assert [layer.draws for layer in ours.model.layers] == [layer.draws for layer in alone.model.layers]
+
+
+def test_designs_of_several_epochs_go_on_together(tiny: Make) -> None:
+    first, second, third = designs(tiny, RecordedOperations(), *KINDS["paper"])
+    first.epochs(2)
+    third.epochs(1)
+    together([first, second, third], RecordedOperations(), 4)
+    for ours, alone, epochs in zip(
+        (first, second, third), designs(tiny, RecordedOperations(), *KINDS["paper"]), (6, 4, 5), strict=True
+    ):
+        assert same(ours, alone.epochs(epochs))
+
+
+def spoil(training: Training) -> None:
+    with torch.no_grad():
+        training.model.layers[0].design[0, 3, 4] = float("nan")
+
+
+def test_a_design_that_diverges_does_not_touch_the_others(tiny: Make) -> None:
+    group = designs(tiny, None, "task.scale=2.0")
+    spoil(group[1])
+    recorder = RecordedOperations()
+    assert together(group, recorder, WARM_UP + 2).failures == {}
+    assert recorder.recordings == 2
+    assert not group[1].tally.loss < float("inf")
+    # It leaves, and the others go on in a recording of their own.
+    together([group[0], group[2]], again := RecordedOperations(), WARM_UP + 2)
+    assert again.recordings == 2
+    alone = designs(tiny, RecordedOperations(), "task.scale=2.0")
+    for number in (0, 2):
+        assert same(group[number], alone[number].epochs(2 * (WARM_UP + 2)))
+
+
+@pytest.mark.parametrize("graphs", [RecordedOperations(), None])
+def test_a_design_that_cannot_take_a_step_is_named_and_the_others_take_it(graphs: Graphs | None, tiny: Make) -> None:
+    group = designs(tiny, None)
+    spoil(group[1])
+    step = TrainingStep([training.learner for training in group], graphs=graphs)
+    step([(*next(iter(training.batches)), 5.0) for training in group])
+    assert list(step.failures) == [1]
+    assert "to calibrate the readout's scale by, but it measures nan" in str(step.failures[1])
+    alone = designs(tiny, graphs)
+    for number in (0, 2):
+        alone[number].step([(*next(iter(alone[number].batches)), 5.0)])
+        assert same(group[number], alone[number])
+    spoil(alone[1])
+    with pytest.raises(TrainingError, match="it measures nan"):
+        alone[1].step([(*next(iter(alone[1].batches)), 5.0)])
+
+
+def test_what_a_branch_writes_no_other_branch_touches(tiny: Make) -> None:
+    first, second, _ = designs(tiny, None)
+    second.learner.model = first.model
+    second.learner.optimizer = first.optimizer
+    with pytest.raises(AssertionError, match=r"branch \d touches what branch \d writes"):
+        together([first, second], RecordedOperations(), WARM_UP + 1)
+
+
+def test_layers_that_draw_nothing_are_not_seeded_once_that_is_known(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeded: Counter[str] = Counter()
+    of_layer = CodesignLayer.next_draw
+    for name, draws in (("default", False), ("paper", True)):
+        training = Training(tiny(*KINDS[name]), RecordedOperations()).epochs(WARM_UP + 3)
+
+        def next_draw(layer: CodesignLayer, name: str = name) -> int:
+            seeded[name] += 1
+            return of_layer(layer)
+
+        monkeypatch.setattr(CodesignLayer, "next_draw", next_draw)
+        training.epochs(1)
+        assert (seeded[name] > 0) == draws
 
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
@@ -248,6 +405,17 @@ def test_a_gpu_replays_what_it_would_do_as_it_is_written(config: Config) -> None
         written = Training(config, WrittenCuda(torch.device("cuda")), "cuda").epochs(WARM_UP + 3)
     assert replayed.step.recorded
     assert same(replayed, written)
+
+
+@needs_gpu
+def test_a_gpu_trains_designs_together_to_what_each_comes_to_alone(config: Config, tiny: Make, request: Any) -> None:
+    settings = request.node.callspec.params["config"]
+    group = designs(tiny, None, *settings, device="cuda")
+    assert together(group, None, WARM_UP + 3).recorded
+    # Some leave, and the others are recorded anew.
+    assert together(group[:2], None, WARM_UP + 3).recorded
+    for number, alone in enumerate(designs(tiny, None, *settings, device="cuda")):
+        assert same(group[number], alone.epochs((1 + (number < 2)) * (WARM_UP + 3)))
 
 
 @needs_gpu
@@ -275,7 +443,7 @@ def test_a_recorded_step_waits_for_nothing(config: Config) -> None:
     torch.cuda.set_sync_debug_mode("error")
     try:
         for _ in range(20):
-            training.step(images, targets, 1.0)
+            training.step([(images, targets, 1.0)])
     finally:
         torch.cuda.set_sync_debug_mode(before)
 

@@ -6,7 +6,7 @@ import inspect
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
@@ -19,7 +19,7 @@ from voltphase.core.surroundings import hidden
 from voltphase.network.donn import DONN
 from voltphase.training.batches import ImageBatches
 from voltphase.training.evaluation import Tally, tally_of
-from voltphase.training.steps import TrainingStep, make_optimizer
+from voltphase.training.steps import Batch, Learner, TrainingStep, make_optimizer
 
 # Lightning reads them when it is imported, and expects whole numbers.
 _RANKS: Final = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
@@ -29,13 +29,15 @@ with hidden(*_RANKS):
     from lightning.fabric.plugins.environments.lightning import LightningEnvironment
     from lightning.pytorch.plugins.io import CheckpointIO
 
-__all__ = ["CheckpointIO", "EpochMetrics", "TrainingModule", "lightning", "make_trainer"]
+__all__ = ["CheckpointIO", "EpochMetrics", "TrainingModule", "lightning", "make_trainer", "take_steps"]
 
 #: How often what a terminal shows moves, and what came in from outside (a signal to end) is looked at. Reading the
 #: running loss makes a GPU wait for its queue; four times a second is still alive to the eye.
 REFRESH_SECONDS: Final = 0.25
 #: Figures of an epoch by the names of their columns in ``metrics.csv``.
 EpochMetrics = dict[str, float]
+#: Batches of images and targets as Lightning hands them on, each with two numbers of its own.
+Batches = Iterator[tuple[tuple[Tensor, Tensor], int, int]]
 
 
 class TrainingModule(lightning.LightningModule):
@@ -81,6 +83,9 @@ class TrainingModule(lightning.LightningModule):
         self._watched_batches, self.watched = watched_batches, watched
         self._temperature_per_epoch = temperature_per_epoch
         self._about = about or {}
+        #: What takes steps with batches in turn with other trainings; None where they are taken as they come.
+        self.in_turn: Callable[[Batches], None] | None = None
+        self.trained_together = 1
         self._tally = Tally(model.task.metrics)
         self.host_seconds, self.recorded, self._busy_seconds = 0.0, False, 0.0
         self._begin_epoch()
@@ -113,7 +118,8 @@ class TrainingModule(lightning.LightningModule):
     def on_train_start(self) -> None:
         # What a checkpoint holds has been put back by now.
         optimizer: Any = self.optimizers(use_pl_optimizer=False)
-        self._step = TrainingStep(self.model, optimizer, self._tally)
+        self.learner = Learner(self.model, optimizer, self._tally)
+        self._step = TrainingStep([self.learner]) if self.in_turn is None else None
         self._decay: Any = self.lr_schedulers()
         self._began, self._busy_seconds = time.perf_counter(), 0.0
 
@@ -127,26 +133,31 @@ class TrainingModule(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         self._begin_epoch()
 
-    def training_step(self, dataloader_iter: Iterator[tuple[tuple[Tensor, Tensor], int, int]]) -> None:
+    def training_step(self, dataloader_iter: Batches) -> None:
         """Take steps for as long as the terminal may stay as it is; to Lightning all of them are one.
 
         What Lightning does for each step takes it about a millisecond.
         """
         with self._busy():
-            until = time.monotonic() + REFRESH_SECONDS
-            for (images, targets), *_ in dataloader_iter:
-                self._last_temperature = self.temperature(self.steps_done)
-                self._step(images, targets, self._last_temperature)
-                if self._decay is not None:
-                    self._decay.step()
-                self._steps_of_epoch += 1
-                if time.monotonic() > until:
-                    break
+            if self._step is not None:
+                take_steps(self._step, [self], [dataloader_iter])
+            elif self.in_turn is not None:
+                self.in_turn(dataloader_iter)
+
+    def next_batch(self, images: Tensor, targets: Tensor) -> Batch:
+        """Return a batch with the temperature of the step that is to be taken with it."""
+        self._last_temperature = self.temperature(self.steps_done)
+        return images, targets, self._last_temperature
+
+    def count_step(self) -> None:
+        """Count a step that was taken, and let the learning rates decay by it."""
+        if self._decay is not None:
+            self._decay.step()
+        self._steps_of_epoch += 1
 
     def on_train_end(self) -> None:
         self.host_seconds = time.perf_counter() - self._began - self._busy_seconds
-        self.recorded = self._step.recorded
-        del self._step  # and with it the memory of what it recorded
+        self._step = None  # and with it the memory of what it recorded
 
     def running(self) -> EpochMetrics:
         """Return loss, metrics and temperature so far in this epoch."""
@@ -178,10 +189,15 @@ class TrainingModule(lightning.LightningModule):
         return figures
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["voltphase"] = {"history": self.history, **self._about}
+        checkpoint["voltphase"] = {
+            "history": self.history,
+            "trained_together": self.trained_together,
+            **self._about,
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.history = list(checkpoint["voltphase"]["history"])
+        self.trained_together = max(self.trained_together, checkpoint["voltphase"].get("trained_together", 1))
 
     def _begin_epoch(self) -> None:
         self._started = time.perf_counter()
@@ -194,6 +210,26 @@ class TrainingModule(lightning.LightningModule):
         started = time.perf_counter()
         yield
         self._busy_seconds += time.perf_counter() - started
+
+
+def take_steps(step: TrainingStep, modules: Sequence[TrainingModule], sources: Sequence[Batches]) -> None:
+    """Take steps with batches of as many modules as ``step`` trains, for as long as a terminal may stay as it is.
+
+    It ends sooner where batches are used up, or one of the networks fails.
+
+    Args:
+        step: What trains the networks of ``modules``, in this order.
+        modules: The modules.
+        sources: Batches of each, of the same sizes.
+    """
+    until = time.monotonic() + REFRESH_SECONDS
+    while found := [fetched[0] for batches in sources if (fetched := next(batches, None)) is not None]:
+        step([module.next_batch(*batch) for module, batch in zip(modules, found, strict=True)])
+        for module in modules:
+            module.count_step()
+            module.recorded = step.recorded
+        if step.failures or time.monotonic() > until:
+            break
 
 
 class _OneProcess(LightningEnvironment):

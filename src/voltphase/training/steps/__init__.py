@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from voltphase.training.steps.learner import Learner
 from voltphase.training.steps.optimizer import make_optimizer
-from voltphase.training.steps.training_step import TrainingStep
+from voltphase.training.steps.training_step import Batch, TrainingStep
 
-__all__ = ["TrainingStep", "make_optimizer"]
+__all__ = ["Batch", "Learner", "TrainingStep", "make_optimizer"]

@@ -30,6 +30,10 @@ class Graphs(ABC):
         """Run ``run``, and return what in it made the host wait for the device, or None if nothing did."""
 
     @abstractmethod
+    def side_by_side(self, runs: Sequence[Callable[[], None]]) -> None:
+        """Run all of ``runs``, of which none needs what another does, after all work before and before all after."""
+
+    @abstractmethod
     def record(self, run: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
         """Record what ``run`` does on the device, without doing it, and return what does it.
 
@@ -52,6 +56,7 @@ class CudaGraphs(Graphs):
     def __init__(self, device: torch.device) -> None:
         self._device, self._pool = device, None
         self._stream = torch.cuda.Stream(device)
+        self._branches: list[torch.cuda.Stream] = []
         self._queued: deque[torch.cuda.Event] = deque()
 
     @contextmanager
@@ -86,6 +91,24 @@ class CudaGraphs(Graphs):
         found = [warning for warning in caught if _WAITED in str(warning.message)]
         return f"{found[0].filename}, line {found[0].lineno}, waits for the GPU" if found else None
 
+    def side_by_side(self, runs: Sequence[Callable[[], None]]) -> None:
+        if len(runs) == 1:
+            runs[0]()
+            return
+        # The same streams in every step and in the recording, as memory and workspaces are a stream's. Where one of
+        # them fails, all are joined still: a recording with an open branch could not be ended.
+        self._branches += [torch.cuda.Stream(self._device) for _ in range(len(runs) - len(self._branches))]
+        here = torch.cuda.current_stream()
+        for branch in self._branches:
+            branch.wait_stream(here)
+        try:
+            for branch, run in zip(self._branches, runs, strict=True):
+                with torch.cuda.stream(branch):
+                    run()
+        finally:
+            for branch in self._branches:
+                here.wait_stream(branch)
+
     def record(self, run: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
         graph = torch.cuda.CUDAGraph()
         for generator in generators:
@@ -94,3 +117,8 @@ class CudaGraphs(Graphs):
             run()
         self._pool = graph.pool()
         return graph.replay
+
+
+def graphs_of(device: torch.device) -> Graphs | None:
+    """Return what records steps on a device; None where they run as they are written."""
+    return CudaGraphs(device) if device.type == "cuda" else None

@@ -1,0 +1,95 @@
+"""What a step of training does to one network: forward, loss, backward, optimiser, and the tally of what light saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, optim
+
+from voltphase.codesign.layer import DrawInputs
+from voltphase.network.donn import DONN
+from voltphase.tasks import loss_of
+from voltphase.training.evaluation import Tally
+
+
+class Learner:
+    """A network in training, and the places where a recorded step finds what changes from step to step.
+
+    Args:
+        model: Network to train, in training mode, where it is to be trained.
+        optimizer: Optimiser of the network's parameters, its state restored; see :func:`make_optimizer`. Its learning
+            rates may be changed between steps.
+        tally: Where loss and metrics are summed up.
+    """
+
+    def __init__(self, model: DONN, optimizer: optim.Optimizer, tally: Tally) -> None:
+        self.model, self.optimizer, self.tally = model, optimizer, tally
+        self._places: dict[int, tuple[Tensor, Tensor]] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.model.layers[0].design.device
+
+    @property
+    def settled(self) -> bool:
+        """Whether the first batches of light have settled all that they settle of the readout."""
+        return self.model.readout.calibrated
+
+    def advance(self, images: Tensor, targets: Tensor) -> None:
+        """Take a step as it is written."""
+        outputs = self.model(images)
+        loss = loss_of(self.model.task, outputs, targets)
+        self.tally.add_sums(outputs.detach(), targets, loss.detach())
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+    def numbers(self, temperature: float) -> list[float]:
+        """Return the numbers that a step takes: the temperature and the learning rates."""
+        return [temperature, *(group["lr"] for group in self.optimizer.param_groups)]
+
+    def make_places(self, numbers: Tensor) -> None:
+        """Take the place of the numbers, a double-precision tensor, and new generators for the draws."""
+        self._numbers = numbers
+        self.generators = [torch.Generator(layer.design.device) for layer in self.model.layers]
+
+    def place(self, images: Tensor, targets: Tensor) -> None:
+        """Put a batch where :meth:`advance_placed` finds it."""
+        size = len(targets)
+        if size not in self._places:
+            self._places[size] = torch.empty_like(images), torch.empty_like(targets)
+        for place, content in zip(self._places[size], (images, targets), strict=True):
+            place.copy_(content)
+
+    def seed(self, drawing: Sequence[bool] | None) -> None:
+        """Count the draws of a step and seed their generators; those of layers that draw nothing need no seed."""
+        for number, (layer, generator) in enumerate(zip(self.model.layers, self.generators, strict=True)):
+            if drawing is None or drawing[number]:
+                generator.manual_seed(layer.next_draw())
+            else:
+                layer.draws += 1
+
+    def advance_placed(self, size: int, *, recording: bool = False) -> None:
+        """Take a step that reads all that may change from its place, with the batch of this size."""
+        with self._inputs_in_place(recording):
+            self.advance(*self._places[size])
+
+    @contextmanager
+    def _inputs_in_place(self, recording: bool) -> Iterator[None]:
+        groups = self.optimizer.param_groups
+        before = [(group["lr"], group["capturable"]) for group in groups]
+        temperature, rates = self._numbers[0].to(self.model.layers[0].design.dtype), self._numbers[1:].float()
+        try:
+            for layer, generator in zip(self.model.layers, self.generators, strict=True):
+                layer.draw_inputs = DrawInputs(temperature, generator)
+            for group, rate in zip(groups, rates.unbind(), strict=True):
+                group["lr"], group["capturable"] = rate, recording
+            yield
+        finally:
+            for layer in self.model.layers:
+                layer.draw_inputs = None
+            for group, (rate, capturable) in zip(groups, before, strict=True):
+                group["lr"], group["capturable"] = rate, capturable
