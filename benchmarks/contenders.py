@@ -114,6 +114,8 @@ def floor(setting: Setting, engine: Engine = "auto") -> Calls:
 def floor_gpu(setting: Setting, *, tf32: bool = False) -> Calls:
     """The matrix products of the back end ``cuda`` and nothing else; inference is never in TF32."""
     executor: Any = donn(setting, backend="cuda").executor
+    if not hasattr(executor, "hops"):
+        raise Missing("the back end cuda")
     there, back = executor.maps()
     size = setting.batch * max(hop.scratch for hop in (*there, *back))
     field, free, out = torch.ones(3, size, dtype=torch.complex64, device=setting.device)

@@ -62,6 +62,8 @@ def test_the_page_sets_what_was_measured_beside_what_was_asked(result: dict[str,
     # A figure comes from the rows and from nowhere else.
     row = next(row for row in result["stages"]["steps"]["rows"] if row["name"] == "voltphase-graph-tf32")
     row["train_ms"] = 4.0
+    assert "| training step, TF32 | ≤ 5 ms | 4 ms | 0.80 | no measurement |" in page(result)
+    result = {**result, "measurement": True}
     assert "| training step, TF32 | ≤ 5 ms | 4 ms | 0.80 | yes |" in page(result)
     row["train_ms"] = 6.0
     assert "| training step, TF32 | ≤ 5 ms | 6 ms | 1.20 | no |" in page(result)

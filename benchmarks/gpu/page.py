@@ -67,20 +67,23 @@ def _targets(result: Result) -> list[str]:
         if found is None:
             lines.append(f"| {target.text} | {asked} | not measured | | |")
             continue
-        # An aim is missed by what is above it, or below it.
-        reached = found >= target.asked if target.least else found <= target.asked
+        reached = "yes" if (found >= target.asked if target.least else found <= target.asked) else "no"
         ratio = f"{found / target.asked:.2f}" if target.asked else ""
-        lines.append(f"| {target.text} | {asked} | {found:.4g}{target.unit} | {ratio} | {'yes' if reached else 'no'} |")
+        verdict = reached if result["measurement"] else "no measurement"
+        lines.append(f"| {target.text} | {asked} | {found:.4g}{target.unit} | {ratio} | {verdict} |")
     return lines
 
 
 def _table(rows: Iterable[Row]) -> list[str]:
-    """A table of rows whose columns are those that any of them has, and lists below it."""
+    """A table of rows with all columns that any has; above it what is the same in all, below it lists."""
     rows = list(rows)
     columns = list(dict.fromkeys(key for row in rows for key, value in row.items() if not isinstance(value, list)))
     if not columns:
         return ["Nothing."]
-    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    alike = {key for key in columns if len(rows) > 1 and len({str(row.get(key)) for row in rows}) == 1}
+    lines = [", ".join(f"{key} {_cell(rows[0][key])}" for key in columns if key in alike), ""] if alike else []
+    columns = [key for key in columns if key not in alike]
+    lines += [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     lines += [f"| {' | '.join(_cell(row.get(column)) for column in columns)} |" for row in rows]
     for row in rows:
         for key, values in row.items():
