@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from voltphase.tasks.base import TASKS, Metric, Readout, RegionSums, Task, all_outputs, loss_of, readout_of
 from voltphase.tasks.classification import Classification
+from voltphase.tasks.image import Image
 from voltphase.tasks.region_readout import Measure, RegionReadout, require_regions
 from voltphase.tasks.regions import Regions
+from voltphase.tasks.window_readout import WindowReadout
 
 __all__ = [
     "TASKS",
     "Classification",
+    "Image",
     "Measure",
     "Metric",
     "Readout",
@@ -17,6 +20,7 @@ __all__ = [
     "RegionSums",
     "Regions",
     "Task",
+    "WindowReadout",
     "all_outputs",
     "loss_of",
     "readout_of",

@@ -130,13 +130,13 @@ class RegionReadout(RegionSums):
 
     def from_region_sums(self, sums: Tensor) -> Tensor:
         if self.needs_total:
-            return _share(sums[..., :-1], sums[..., -1:])
+            return share(sums[..., :-1], sums[..., -1:])
         if self.measure in ("mean", "amplitude"):
             sums = sums / (self.row_masks.sum(0) * self.column_masks.sum(0))
         if not self.regions.paired:
             return sums
         first, second = sums[..., 0::2], sums[..., 1::2]
-        return _share(first - second, first + second)
+        return share(first - second, first + second)
 
     def outputs(self, measured: Tensor) -> Tensor:
         """Return logits, ``batch x classes``, calibrating the scale first if this is the first batch in training.
@@ -186,7 +186,7 @@ def _darkest(light: Tensor) -> float:
     return about.tiny / about.eps
 
 
-def _share(part: Tensor, total: Tensor) -> Tensor:
+def share(part: Tensor, total: Tensor) -> Tensor:
     """Return ``part / total``, and 0 with a slope of 0 where there is no light in total."""
     # What is not a number stays that. Zeros before the division, as its slope overflows where there is no light, and
     # 0 times that is not 0.
