@@ -58,7 +58,7 @@ class Emulator:
         values = image / 255 if image.dtype == np.uint8 else image
         rows, columns = self.manifest["input"]["grid"]["shape"]
         down, across = interpolation(values.shape[0], rows), interpolation(values.shape[1], columns)
-        field = (down @ values @ across.T).astype(complex)
+        field = source_field(self.manifest["input"], down @ values @ across.T)
         for states, gap in zip(self.states, self.gaps, strict=False):
             field = states * gap(field)
         return self.gaps[-1](field)
@@ -112,6 +112,18 @@ def table_states(table: dict[str, Any], phase_sign: int) -> Array:
     else:
         amplitude, phase = table["amplitude"], table["phase"]
     return np.array(amplitude) * np.exp(1j * phase_sign * np.array(phase))
+
+
+def source_field(source: dict[str, Any], values: Array) -> Array:
+    """The field on the source, of the interpolated values of an image."""
+    background, phase_range = source.get("background", 0.0), source.get("phase_range_rad", 0.0)
+    field = np.exp(1j * phase_range * values)
+    if source["encoding"] != "phase":
+        field = field * (background + (1 - background) * values)
+    if "waist_m" in source:
+        y, x = (coordinates(source["grid"], axis) for axis in (0, 1))
+        field = field * np.exp(-(y[:, None] ** 2 + x**2) / source["waist_m"] ** 2)
+    return field
 
 
 def interpolation(pixels: int, samples: int) -> Array:

@@ -84,7 +84,7 @@ CALLS: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
     "Propagator.adjoint": (PROPAGATOR.adjoint, {"field": FIELD}),
     "ImageSource": (
         vp.ImageSource,
-        {"grid": GRID, "image_shape": (4, 4), "encoding": "both", "phase_range": 1.0, "dtype": torch.complex64},
+        {"grid": GRID, "image_shape": (4, 4), "light": optics.SourceLight("both", 1.0), "dtype": torch.complex64},
     ),
     "ImageSource()": (vp.ImageSource(GRID, (28, 28)), {"images": IMAGES}),
     "plane_wave": (optics.plane_wave, {"grid": GRID, "wavelength": WAVELENGTH, "tilt": (0.0, 0.0)}),

@@ -16,6 +16,7 @@ from voltphase.codesign.relaxations.proximity import spacing
 from voltphase.core.errors import ConfigError, DataError, TrainingError
 from voltphase.core.units import UnitWarning
 from voltphase.devices import DeviceStates, dmd, tn_slm
+from voltphase.optics import SourceLight
 from voltphase.tasks import Classification, Measure
 from voltphase.tasks.losses import LOSSES
 
@@ -114,7 +115,7 @@ def test_a_dark_state_has_the_slope_of_its_amplitude(kind: type, mix: str) -> No
 
 
 def test_a_black_pixel_of_amplitude_and_phase_has_a_slope() -> None:
-    source = ImageSource(Grid(4, 36e-6), (4, 4), encoding="both", dtype=torch.complex128)
+    source = ImageSource(Grid(4, 36e-6), (4, 4), light=SourceLight("both"), dtype=torch.complex128)
     image = torch.zeros(4, 4, dtype=torch.float64, requires_grad=True)
     source(image).real.sum().backward()
     torch.testing.assert_close(image.grad, torch.ones_like(image))

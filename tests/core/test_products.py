@@ -27,6 +27,7 @@ from voltphase.codesign import (
 )
 from voltphase.core.installed import triton_obstacle
 from voltphase.devices import tn_slm
+from voltphase.optics import SourceLight
 from voltphase.optics.backends import BACKENDS
 from voltphase.tasks import Classification, all_outputs
 from voltphase.training.refine.search import refine
@@ -138,7 +139,7 @@ def test_what_goes_on_without_levels() -> None:
 
 def test_the_parts_of_a_network_by_themselves() -> None:
     propagator = Propagator(GRID, wavelength=532e-9, distance=0.05, engine="matrix")
-    source = ImageSource(GRID, (8, 8), encoding="both")
+    source = ImageSource(GRID, (8, 8), light=SourceLight("both"))
     readout = RegionReadout(Regions.paper(16), "sum", 1.0)
     given = torch.rand(2, 8, 8, requires_grad=True)
     with watched(least=12):

@@ -75,7 +75,7 @@ def test_what_no_bench_has_is_refused_and_the_likely_unit_named(make, error, nam
         (lambda: circular_aperture(GRID, diameter=5), "5 mm is 0.005"),
         (lambda: rectangular_aperture(GRID, size=(1e-3, 4)), "4 mm is 0.004"),
         (lambda: gaussian_beam(GRID, wavelength=GREEN, waist=2), "2 mm is 0.002"),
-        (lambda: vp.ImageSource(GRID, (3, 3), encoding="phase", phase_range=180), "degrees are 3.142"),
+        (lambda: vp.optics.SourceLight("phase", 180), "degrees are 3.142"),
         (lambda: tn_slm(twist=90), "degrees are 1.571"),
         (lambda: tn_slm(polariser=-10), "degrees are -0.1745"),
         (lambda: tn_slm(thickness=4e-3), "4"),

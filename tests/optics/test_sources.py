@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from voltphase.core.errors import ConfigError, GeometryError, SamplingError
-from voltphase.optics import ImageSource, gaussian_beam, image_interpolation, plane_wave, point_source
+from voltphase.optics import ImageSource, SourceLight, gaussian_beam, image_interpolation, plane_wave, point_source
 from voltphase.optics.grid import Grid
 
 WAVELENGTH = 532e-9
@@ -34,8 +34,8 @@ def test_an_image_in_amplitude_phase_or_both() -> None:
     grid, images = Grid((3, 3), 1e-5), torch.rand(2, 3, 3, dtype=torch.float64)
 
     def field(encoding) -> torch.Tensor:
-        source = ImageSource(grid, (3, 3), encoding=encoding, phase_range=1.5, dtype=torch.complex128)
-        return source(images)
+        light = SourceLight(encoding, None if encoding == "amplitude" else 1.5)
+        return ImageSource(grid, (3, 3), light=light, dtype=torch.complex128)(images)
 
     torch.testing.assert_close(field("amplitude"), images.to(torch.complex128))
     torch.testing.assert_close(field("phase"), torch.exp(1.5j * images))
@@ -115,7 +115,7 @@ def test_a_point_source_is_a_spherical_wave(distance: float) -> None:
             }.items()
         ),
         (
-            lambda grid: ImageSource(grid, (3, 3), encoding="phase", phase_range=math.inf),
+            lambda grid: SourceLight("phase", math.inf),
             GeometryError,
             "expected a phase range in radians as a finite number, but got inf",
         ),
@@ -140,7 +140,7 @@ def test_a_point_source_is_a_spherical_wave(distance: float) -> None:
             "expected the shape of images as a whole number of at least 1, but got 0",
         ),
         (
-            lambda grid: ImageSource(grid, (3, 3), encoding="colour"),  # pyright: ignore[reportArgumentType]
+            lambda grid: SourceLight("colour"),  # pyright: ignore[reportArgumentType]
             ConfigError,
             "expected an encoding out of amplitude, phase, both, but got 'colour'",
         ),

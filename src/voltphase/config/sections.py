@@ -17,6 +17,7 @@ from voltphase.codesign.relaxations import RELAXATIONS
 from voltphase.codesign.schedules import SCHEDULES
 from voltphase.config.fields import Choice, Name, OneOrEach, Parameters, Section, Settings, misfit
 from voltphase.config.yaml_io import write_yaml
+from voltphase.core.errors import VoltphaseError
 from voltphase.core.units import (
     LARGEST_PITCH,
     LONGEST_DISTANCE,
@@ -30,6 +31,7 @@ from voltphase.devices.states import Pick
 from voltphase.optics.backends.base import BACKENDS, Engine
 from voltphase.optics.methods import METHODS
 from voltphase.optics.precision import Precision
+from voltphase.optics.sources import Encoding, SourceLight
 from voltphase.tasks import TASKS
 
 DEFAULT_DEVICE_MODEL = "tn-slm"
@@ -64,6 +66,35 @@ class DataConfig(Settings):
     val_fraction: Annotated[float, Ge(0), Le(0.9)] = 0.0
 
 
+class SourceConfig(Section):
+    """How the light on the source carries an image.
+
+    Attributes:
+        encoding: Whether the image is the light's ``amplitude``, its ``phase``, or ``both``.
+        phase_range: Phase of the brightest pixel in radians, where the phase carries the image; null for pi.
+        waist: Radius at 1/e of the amplitude of a Gaussian beam that lights the source, in metres; null for a plane
+            wave.
+        background: Amplitude of a black pixel, where the amplitude carries the image: amplitudes are from there to 1.
+    """
+
+    encoding: Encoding = "amplitude"
+    phase_range: float | None = None
+    waist: Annotated[float, Unit("m"), Gt(0), Le(1)] | None = None
+    background: Annotated[float, Ge(0), Lt(1)] = 0.0
+
+    def build(self) -> SourceLight:
+        """Return what the settings describe."""
+        return SourceLight(**self.model_dump())
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> SourceConfig:
+        try:
+            self.build()
+        except VoltphaseError as error:
+            raise misfit(str(error), named=False) from error
+        return self
+
+
 class OpticsConfig(Section):
     """The bench: planes and the space between them.
 
@@ -75,6 +106,7 @@ class OpticsConfig(Section):
         distances: Source to first layer, between layers and last layer to detector, in metres: one number for
             all, or one more than there are layers.
         depth: Number of layers.
+        source: How the light on the source carries an image.
         method: How light is propagated.
         backend: What runs the network: the name of a back end, or ``auto``, the cheapest that can by estimate.
         engine: What applies the kernels: ``matrix``, ``fft``, or ``auto``, the cheapest by estimate; the result is the
@@ -88,6 +120,7 @@ class OpticsConfig(Section):
     wavelength: _Wavelength = 532e-9
     distances: OneOrEach[_Distance] = 0.096
     depth: Annotated[int, Ge(1), Le(1000)] = 5
+    source: SourceConfig = SourceConfig()
     method: Annotated[str, Name(METHODS, "auto")] = "fresnel"
     backend: Annotated[str, Name(BACKENDS, "auto")] = "auto"
     engine: Engine = "auto"

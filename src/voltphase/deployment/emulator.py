@@ -46,7 +46,7 @@ class Emulator(nn.Module):
         dtype = PRECISIONS[manifest.propagation.precision]
         rows, columns = manifest.input.image_shape
         try:
-            self.source = ImageSource(manifest.grids[0], (rows, columns), dtype=dtype)
+            self.source = ImageSource(manifest.grids[0], (rows, columns), light=manifest.input.light, dtype=dtype)
             gaps = gaps_between(
                 manifest.grids,
                 manifest.propagation.distances_m,

@@ -22,7 +22,6 @@ from voltphase.deployment.layers import read_layers, read_levels
 from voltphase.deployment.manifest import (
     FORMAT,
     FORMAT_VERSION,
-    InputRecord,
     LayerFiles,
     LayerRecord,
     Manifest,
@@ -33,7 +32,7 @@ from voltphase.deployment.manifest import (
     reading_factor,
 )
 from voltphase.deployment.note import bench_note
-from voltphase.deployment.propagation import PRECISIONS, PropagationRecord
+from voltphase.deployment.propagation import PRECISIONS, InputRecord, PropagationRecord
 from voltphase.deployment.records import LARGEST_PLANE, Chosen, GridRecord, named_data, refusal
 from voltphase.deployment.targets import TARGETS, Layer, Target
 from voltphase.devices.record import to_json
@@ -230,13 +229,7 @@ def _system(model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
             list(model.distances),
             [gap.method for gap in gaps],
         ),
-        "input": InputRecord(
-            image_shape=list(model.source.image_shape),
-            encoding="amplitude",
-            interpolation="bilinear",
-            align_corners=False,
-            grid=GridRecord.of(model.grids[0]),
-        ),
+        "input": InputRecord.of(model.source),
         "readout": ReadoutRecord(
             task=Chosen.of(TASKS, model.task),
             grid=GridRecord.of(model.grids[-1]),

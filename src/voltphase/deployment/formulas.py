@@ -24,7 +24,7 @@ CONVENTIONS: Final = {
     "inactive_value": "inactive_value is [real part, imaginary part] of the factor at inactive pixels of a panel, "
     "those whose entry in the map of regions is -1.",
     "input": "A pixel value of an image of bytes (uint8) is divided by 255. The field on the source is the "
-    "interpolated value as a real amplitude, of phase 0.",
+    "interpolated value as a real amplitude, of phase 0, unless input.formula says another.",
     "interpolation": "Bilinear with half-pixel centres (align_corners=False), no smoothing before it. Sample j of n, "
     "of an axis of m image pixels, takes s = (j + 1/2) * m / n - 1/2, limited to 0 ... m - 1, and the value "
     "(1 - t) * image[k] + t * image[min(k + 1, m - 1)] with k = floor(s) and t = s - k; so along each axis.",
@@ -42,9 +42,12 @@ _STATE_2: Final = (
     "A pixel multiplies the field by amplitude * exp(+i * phase_rad). The amplitude is that of the field, not of the "
     "intensity."
 )
+_INPUT_2: Final = CONVENTIONS["input"].replace(", unless input.formula says another", "")
 #: What a folder of format version 2 says in their place.
 CONVENTIONS_2: Final = {
-    key: _STATE_2 if key == "state" else text for key, text in CONVENTIONS.items() if key not in ("tables", "target")
+    key: {"state": _STATE_2, "input": _INPUT_2}.get(key, text)
+    for key, text in CONVENTIONS.items()
+    if key not in ("tables", "target")
 }
 
 _TERMS = (
@@ -104,6 +107,21 @@ READINGS: Final = {
     "fraction": "the sum of abs(V)^2 over the samples of the region, divided by its sum over all samples of the "
     "detector (0 where that is 0)",
 }
+
+
+def source_formula(encoding: str, *, background: bool, beam: bool) -> str | None:
+    """Return the formula of the field on the source, or None where it is the interpolated value itself.
+
+    Args:
+        encoding: How the light carries the image.
+        background: Whether black pixels have light.
+        beam: Whether a Gaussian beam lights the source.
+    """
+    amplitude = "(background + (1 - background) * v)" if background else "v"
+    phasor = "exp(i * phase_range_rad * v)"
+    field = {"amplitude": amplitude, "phase": phasor, "both": f"{amplitude} * {phasor}"}[encoding]
+    field += " * exp(-(y**2 + x**2) / waist_m**2)" if beam else ""
+    return None if field == "v" else f"U(y, x) = {field}, with v the interpolated value"
 
 
 def readout_formula(measure: str, *, differential: bool) -> str:

@@ -29,9 +29,8 @@ from voltphase.core.units import LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH
 from voltphase.deployment import old_formats
 from voltphase.deployment.folder import MANIFEST_NAME
 from voltphase.deployment.formulas import CONVENTIONS, CONVENTIONS_2, readout_formula
-from voltphase.deployment.propagation import MOST_LAYERS, PropagationRecord, kernel_bytes
+from voltphase.deployment.propagation import MOST_LAYERS, InputRecord, PropagationRecord, kernel_bytes
 from voltphase.deployment.records import (
-    PAIR,
     ArrayRecord,
     Chosen,
     DataSettings,
@@ -55,7 +54,6 @@ FORMAT_VERSION: Final = 3
 _CHECKSUM: Final = "manifest_sha256"
 
 # Bounds of what is read, far beyond any system, so that nothing is allocated or computed for a number that was made up.
-_LARGEST_IMAGE: Final = 4096  # pixels a side: the matrix that interpolates takes memory as their square, here 128 MiB
 _MOST_REGIONS: Final = 4096
 _MOST_SAMPLES: Final = 1000
 _MOST_IMAGES: Final = 10**9
@@ -64,16 +62,6 @@ _BYTES_A_PIXEL: Final = 48
 
 # The gain multiplies the field of every layer; a reading goes with this power of the field.
 _POWER_OF_FIELD: Final = {"sum": 2, "mean": 2, "amplitude": 1, "fraction": 0}
-
-
-class InputRecord(Record):
-    """How an image becomes light on the source."""
-
-    image_shape: Annotated[list[Annotated[int, Field(ge=1, le=_LARGEST_IMAGE)]], PAIR]
-    encoding: Literal["amplitude"]
-    interpolation: Literal["bilinear"]
-    align_corners: Literal[False]
-    grid: GridRecord
 
 
 class LayerFiles(Record):

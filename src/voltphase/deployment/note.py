@@ -42,6 +42,17 @@ _ORIENTATION: Final = (
 )
 
 
+_CARRIERS: Final = {"amplitude": "its amplitude", "phase": "its phase", "both": "its amplitude and phase"}
+
+
+def _light(manifest: Manifest) -> str:
+    source = manifest.input
+    waist = "" if source.waist_m is None else f"{source.waist_m * 1e3:.6g} mm at 1/e of the amplitude, on the axis"
+    phase = f"; {source.phase_range_rad:.6g} rad for the brightest pixel" if source.phase_range_rad is not None else ""
+    dark = f"; a black pixel has the amplitude {source.background:.6g}" if source.background else ""
+    return f"{f'a Gaussian beam of {waist}' if waist else 'a plane wave'}{phase}{dark}"
+
+
 def bench_note(manifest: Manifest, layers: Sequence[Layer], target: Target) -> str:
     """Return what a person needs to set the system up, as plain text."""
     count = "one device" if len(layers) == 1 else f"{len(layers)} devices"
@@ -51,13 +62,14 @@ def bench_note(manifest: Manifest, layers: Sequence[Layer], target: Target) -> s
     blocks = [
         f"{title}\n{'=' * len(title)}",
         _paragraph(
-            f"An optical network: a source that carries an image as its amplitude, {count} and a detector, along one "
-            f"axis. All of this is in {MANIFEST_NAME} too, for programs."
+            f"An optical network: a source that carries an image as {_CARRIERS[manifest.input.encoding]}, {count} and "
+            f"a detector, along one axis. All of this is in {MANIFEST_NAME} too, for programs."
         ),
         _paragraph(f"Light: {manifest.wavelength_m * 1e9:.9g} nm, coherent ({methods} propagation)."),
         _paragraph(
-            f"Input: {shape} images, their brightness the amplitude of a plane wave, interpolated bilinearly to the "
-            "samples of the source (Computing the readings, below, says how)."
+            f"Input: {shape} images, their brightness {_CARRIERS[manifest.input.encoding].replace('its', 'the')} of "
+            f"{_light(manifest)}, interpolated bilinearly to the samples of the source (Computing the readings, below, "
+            "says how)."
         ),
         _section("Planes", *_planes(manifest)),
         _section("Images and devices", *_devices(manifest, layers, target)),
@@ -140,6 +152,8 @@ def _formulas(manifest: Manifest) -> Iterator[str]:
     )
     for key in ("time", "state", "tables", "target", "coordinates", "arrays", "input", "interpolation"):
         yield f"{key.capitalize()}: {CONVENTIONS[key]}"
+        if key == "input" and manifest.input.formula is not None:
+            yield f"Source: {manifest.input.formula}."
     if any(layer.regions is not None for layer in manifest.layers):
         yield f"Panels: {CONVENTIONS['inactive_value']}"
     for name, formula in manifest.propagation.formulas.items():

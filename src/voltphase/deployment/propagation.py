@@ -1,4 +1,4 @@
-"""Methods of propagation as data: a name and checked parameters. No code is read."""
+"""How light starts, and the methods of its propagation, as data: names and checked parameters. No code is read."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from voltphase.core import checks
 from voltphase.core.errors import DeploymentError
 from voltphase.core.units import LONGEST_DISTANCE
-from voltphase.deployment.formulas import FORMULAS
-from voltphase.deployment.records import Record, refuse, refusing
+from voltphase.deployment.formulas import FORMULAS, source_formula
+from voltphase.deployment.records import PAIR, GridRecord, Record, refuse, refusing
 from voltphase.optics import AngularSpectrum, Method
 from voltphase.optics.kernels.common_grid import common_grid
 from voltphase.optics.methods import METHODS
 from voltphase.optics.methods.accuracy.exact_light import half_bands
 from voltphase.optics.methods.geometry import Geometry
+from voltphase.optics.sources import Encoding, ImageSource, SourceLight
 
 #: Names of the complex types the light may be computed in.
 PRECISIONS: Final[dict[str, torch.dtype]] = {"complex64": torch.complex64, "complex128": torch.complex128}
@@ -27,6 +28,60 @@ MOST_LAYERS: Final = 1000
 # Any parameter of a method, whatever it is: lengths in metres and factors. An oversampling costs memory as its square.
 _LARGEST: Final = 1e4
 _LARGEST_OVERSAMPLING: Final = 16.0
+_LARGEST_IMAGE: Final = 4096  # pixels a side: the matrix that interpolates takes memory as their square, here 128 MiB
+
+
+class InputRecord(Record):
+    """How an image becomes light on the source."""
+
+    image_shape: Annotated[list[Annotated[int, Field(ge=1, le=_LARGEST_IMAGE)]], PAIR]
+    encoding: Encoding
+    interpolation: Literal["bilinear"]
+    align_corners: Literal[False]
+    grid: GridRecord
+    phase_range_rad: float | None = None
+    waist_m: Annotated[float, Field(gt=0, le=1)] | None = None
+    background: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    formula: str | None = None
+
+    @classmethod
+    def of(cls, source: ImageSource) -> InputRecord:
+        """Return the record of a source."""
+        light = source.light
+        return cls(
+            image_shape=list(source.image_shape),
+            encoding=light.encoding,
+            interpolation="bilinear",
+            align_corners=False,
+            grid=GridRecord.of(source.grid),
+            phase_range_rad=None if light.encoding == "amplitude" else light.range,
+            waist_m=light.waist,
+            background=light.background,
+            formula=source_formula(light.encoding, background=light.background > 0, beam=light.waist is not None),
+        )
+
+    @property
+    def light(self) -> SourceLight:
+        """How light carries an image."""
+        return SourceLight(self.encoding, self.phase_range_rad, self.waist_m, self.background)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        with refusing():
+            light = self.light
+        if self.formula != source_formula(
+            light.encoding, background=light.background > 0, beam=light.waist is not None
+        ):
+            raise refuse("expected the formula of this light as this version computes it, but got another")
+        if (self.phase_range_rad is None) != (light.encoding == "amplitude"):
+            raise refuse("expected phase_range_rad where the phase carries the image, but it is missing")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # The plain amplitude is written as it always was.
+        given = {key: value for key, value in handler(self).items() if value is not None}
+        return given if self.background else {key: value for key, value in given.items() if key != "background"}
 
 
 class MethodRecord(Record):

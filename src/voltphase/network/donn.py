@@ -19,7 +19,7 @@ from voltphase.devices import Device
 from voltphase.devices.summary import warn_of
 from voltphase.network import footprint
 from voltphase.network.arguments import checked_devices, grids_of, one_each, require_brightness
-from voltphase.optics import ImageSource
+from voltphase.optics import ImageSource, SourceLight
 from voltphase.optics.backends import Options
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.backends.select import AUTO, compiled
@@ -58,6 +58,7 @@ class DONN(nn.Module):
         devices: States of each layer's device, or its panel, one for each layer; they need not be alike.
         task: What is asked of the light: how the detector is read out, and what is learned and judged by.
         image_shape: (rows, columns) of the images, interpolated bilinearly to the source's grid.
+        source: How light carries an image; as the amplitude of a plane wave if None.
         method: Method of propagation, by name or as an object with parameters of its own, see
             :class:`voltphase.optics.Propagator`.
         relaxation: How states are chosen differentiably; `Proximity()` if None.
@@ -107,6 +108,7 @@ class DONN(nn.Module):
         devices: Sequence[Device],
         task: Task | None = None,
         image_shape: tuple[int, int] = (28, 28),
+        source: SourceLight | None = None,
         method: str | Method = "fresnel",
         relaxation: Relaxation | None = None,
         gain: float | Sequence[float] = 1.0,
@@ -132,7 +134,7 @@ class DONN(nn.Module):
         scales = one_each(amplitude_grad_scale, depth, "scales of the amplitude's gradient", "one for each layer")
         require_brightness(gains, devices, dtype)
         seed = checks.seed(seed)
-        self.source = ImageSource(self.grids[0], image_shape, dtype=dtype)
+        self.source = ImageSource(self.grids[0], image_shape, light=source, dtype=dtype)
         spans = one_each(distances, depth + 1, "distances", "one for each gap, source to detector", parts=True)
         self.paths = paths_between(self.grids, spans, wavelength=self.wavelength, method=method, engine=engine)
         self.distances = [distance_of(path) for path in self.paths]
@@ -159,7 +161,8 @@ class DONN(nn.Module):
         self.readout = readout
 
     def _stack(self) -> Stack:
-        return stack_of(self.paths).behind(self.source.kernel()).onto(*self._window)
+        stack = stack_of(self.paths).onto(*self._window)
+        return stack.behind(self.source.kernel()) if self.source.light.linear else stack
 
     @with_standard_torch
     def _compile(self, stack: Stack) -> None:
@@ -190,7 +193,7 @@ class DONN(nn.Module):
         """
         images = self._checked(images)
         measured = self._measure(images)
-        if self.training and not self.readout.calibrated and not bool(images.any()):
+        if self.training and not self.readout.calibrated and self.source.light.dark and not bool(images.any()):
             return measured  # black images alone are nothing to calibrate by: the next ones are
         return self.readout.outputs(measured)
 
@@ -217,6 +220,8 @@ class DONN(nn.Module):
     def _measure(self, images: Tensor, modulations: Sequence[Tensor] | None = None) -> Tensor:
         readout = self.readout
         with no_autocast(images.device.type):
+            if not self.source.light.linear:
+                images = self.source(images)
             if modulations is None:
                 modulations = [layer.modulation() for layer in self.layers]
             if not isinstance(readout, RegionSums):

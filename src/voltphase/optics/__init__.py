@@ -29,7 +29,14 @@ from voltphase.optics.methods import (
 )
 from voltphase.optics.propagator import Propagator
 from voltphase.optics.sampling import SamplingWarning
-from voltphase.optics.sources import ImageSource, gaussian_beam, image_interpolation, plane_wave, point_source
+from voltphase.optics.sources import (
+    ImageSource,
+    SourceLight,
+    gaussian_beam,
+    image_interpolation,
+    plane_wave,
+    point_source,
+)
 from voltphase.optics.stack import Stack
 
 __all__ = [
@@ -53,6 +60,7 @@ __all__ = [
     "RayleighSommerfeld",
     "SamplingWarning",
     "SeparableMethod",
+    "SourceLight",
     "Stack",
     "ThinLens",
     "circular_aperture",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal, get_args
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from voltphase.core import checks
 from voltphase.core.dtypes import FixedDtype, exact_linear, with_standard_torch
-from voltphase.core.errors import GeometryError, SamplingError
+from voltphase.core.errors import ConfigError, GeometryError, SamplingError
 from voltphase.core.units import (
     DISTANCE,
     LARGEST_PHASE,
@@ -32,6 +33,8 @@ Encoding = Literal["amplitude", "phase", "both"]
 
 # A wave right at the edge of the band, or along the plane, is allowed to be there but for rounding.
 _ROUNDING = 1e-9
+# Metres, wider than any beam: what is beyond is in another unit.
+_WIDEST = 1.0
 # Samples a side, more than any machine computes with.
 _LARGEST_SIZE = 1 << 20
 
@@ -167,19 +170,74 @@ def image_interpolation(size_in: int, size_out: int) -> Tensor:
     return columns[0].T.contiguous()
 
 
+@dataclass(frozen=True)
+class SourceLight:
+    """How the light on the source carries an image: what stands in front of the first layer's way.
+
+    Args:
+        encoding: Whether the image is the light's ``amplitude``, its ``phase``, or ``both``.
+        phase_range: Phase of the brightest pixel in radians, where the phase carries the image; pi if None.
+        waist: Radius at 1/e of the amplitude of a Gaussian beam along the axis that lights the source, in metres; None
+            for a plane wave.
+        background: Amplitude of a black pixel, where the amplitude carries the image: amplitudes are from there to 1.
+
+    Raises:
+        ConfigError: if the encoding is none of those, or a setting is of no use with it.
+        GeometryError: if a number is out of its range.
+
+    Examples:
+        >>> SourceLight("phase", phase_range=6.28).dark
+        False
+    """
+
+    encoding: Encoding = "amplitude"
+    phase_range: float | None = None
+    waist: float | None = None
+    background: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks.word(self.encoding, "an encoding", get_args(Encoding))
+        if self.phase_range is not None:
+            if self.encoding == "amplitude":
+                raise ConfigError("expected no phase range for the encoding amplitude, which has no use for it")
+            given = checks.number(self.phase_range, "a phase range in radians", error=GeometryError)
+            require_angles(GeometryError, most=LARGEST_PHASE, phase_range=given)
+        if self.waist is not None:
+            checks.number(self.waist, "a waist in metres", above=0, most=_WIDEST, error=GeometryError)
+        background = checks.number(self.background, "a background", least=0, error=GeometryError)
+        if not background < 1:
+            raise GeometryError(f"expected a background from 0 to below 1, an amplitude, but got {background:g}")
+        if background and self.encoding == "phase":
+            raise ConfigError("expected no background for the encoding phase, whose amplitude is 1 everywhere")
+
+    @property
+    def range(self) -> float:
+        """The phase of the brightest pixel in radians."""
+        return math.pi if self.phase_range is None else self.phase_range
+
+    @property
+    def linear(self) -> bool:
+        """Whether the field is proportional to the image."""
+        return self.encoding == "amplitude" and self.background == 0
+
+    @property
+    def dark(self) -> bool:
+        """Whether a black image has no light."""
+        return self.encoding != "phase" and self.background == 0
+
+
 class ImageSource(FixedDtype):
-    """A plane wave that carries an image, interpolated bilinearly to the grid.
+    """Light that carries an image, interpolated bilinearly to the grid; a plane wave unless ``light`` says another.
 
     Args:
         grid: Plane where the field is wanted; the image covers it whole.
         image_shape: (rows, columns) of the images.
-        encoding: Whether the image is the wave's amplitude, its phase, or both.
-        phase_range: Phase of the brightest pixel in radians, if the phase carries the image.
+        light: How light carries the image; as its amplitude if None.
         dtype: Complex type of the field.
 
     Raises:
-        ConfigError: if the encoding or dtype is none of those.
-        GeometryError: if the images have no pixels, or the range of the phase is not finite.
+        ConfigError: if the dtype is none of those.
+        GeometryError: if the images have no pixels.
 
     Examples:
         >>> source = ImageSource(Grid(64, pitch=36e-6), (28, 28))
@@ -189,6 +247,8 @@ class ImageSource(FixedDtype):
 
     rows: Tensor
     columns: Tensor
+    beam_rows: Tensor | None
+    beam_columns: Tensor
 
     @with_standard_torch
     def __init__(
@@ -196,19 +256,19 @@ class ImageSource(FixedDtype):
         grid: Grid,
         image_shape: tuple[int, int],
         *,
-        encoding: Encoding = "amplitude",
-        phase_range: float = math.pi,
+        light: SourceLight | None = None,
         dtype: torch.dtype = torch.complex64,
     ) -> None:
         super().__init__()
         require_complex(dtype)
         checks.instance(grid, Grid, "a voltphase.Grid", error=GeometryError)
-        checks.word(encoding, "an encoding", get_args(Encoding))
         image_shape = checks.size(image_shape, "the shape of images", error=GeometryError)
-        phase_range = checks.number(phase_range, "a phase range in radians", error=GeometryError)
-        require_angles(GeometryError, most=LARGEST_PHASE, phase_range=phase_range)
         self.grid, self.image_shape, self.dtype = grid, image_shape, dtype
-        self.encoding, self.phase_range = encoding, phase_range
+        wanted = "the light of a source"
+        self.light = checks.instance(SourceLight() if light is None else light, SourceLight, wanted)
+        beam = [None if profile is None else profile.to(dtype.to_real()) for profile in self._beam()]
+        self.register_buffer("beam_rows", beam[0], persistent=False)
+        self.register_buffer("beam_columns", beam[1], persistent=False)
         for name, *sizes in zip(("rows", "columns"), image_shape, grid.shape, strict=True):
             self.register_buffer(name, image_interpolation(*sizes).to(dtype.to_real()), persistent=False)
 
@@ -231,23 +291,46 @@ class ImageSource(FixedDtype):
             lambda image: rows.mT @ image @ columns,
             amplitudes(images, self.dtype),
         )
-        if self.encoding == "amplitude":
-            return torch.complex(image, torch.zeros_like(image))
-        phasors = torch.polar(torch.ones_like(image), self.phase_range * image)
-        # Not by one torch.polar, which knows no slope of the amplitude where the image is black.
-        return image * phasors if self.encoding == "both" else phasors
+        light = self.light
+        amplitude = light.background + (1 - light.background) * image if light.background else image
+        if light.encoding == "amplitude":
+            field = torch.complex(amplitude, torch.zeros_like(image))
+        else:
+            phasors = torch.polar(torch.ones_like(image), light.range * image)
+            # Not by one torch.polar, which knows no slope of the amplitude where the image is black.
+            field = amplitude * phasors if light.encoding == "both" else phasors
+        return field if self.beam_rows is None else self.beam_rows[:, None] * self.beam_columns * field
 
     def kernel(self) -> Separable:
-        """Return the interpolation of an image that is the wave's amplitude, as a kernel."""
-        axes = (
-            Matrix(mirrored=True, shape=(size, pixels), make=partial(image_interpolation, pixels, size))
-            for pixels, size in zip(self.image_shape, self.grid.shape, strict=True)
-        )
+        """Return what makes a field of an image as a kernel, where the field is proportional to the image.
+
+        Raises:
+            ConfigError: if it is not.
+        """
+        if not self.light.linear:
+            raise ConfigError(f"expected light that is proportional to the image, but got {self.light}")
+        axes = []
+        for pixels, size, profile, offset in zip(
+            self.image_shape, self.grid.shape, self._beam(), self.grid.offset, strict=True
+        ):
+            make = partial(_lit_interpolation, pixels, size, profile)
+            axes.append(Matrix(mirrored=profile is None or offset == 0, shape=(size, pixels), make=make))
         return Separable(*axes)
 
+    def _beam(self) -> list[Tensor | None]:
+        """Return the amplitude of the light along each axis, or None for a plane wave."""
+        if self.light.waist is None:
+            return [None, None]
+        return [torch.exp(-((at / self.light.waist) ** 2)) for at in self.grid.coordinates()]
+
     def extra_repr(self) -> str:
-        """Return the images' shape and the encoding, as the module's ``repr`` shows them."""
-        return f"image_shape={self.image_shape}, encoding={self.encoding!r}"
+        """Return the images' shape and the light, as the module's ``repr`` shows them."""
+        return f"image_shape={self.image_shape}, {self.light}"
+
+
+def _lit_interpolation(pixels: int, size: int, profile: Tensor | None) -> Tensor:
+    matrix = image_interpolation(pixels, size)
+    return matrix if profile is None else profile[:, None] * matrix
 
 
 def _require_sampled(sine: float, pitch: float, wavelength: float, what: str) -> None:

@@ -99,6 +99,7 @@ def build_model(
         devices=devices,
         task=config.task.build() if task is None else task,
         image_shape=image_shape,
+        source=optics.source.build(),
         method=optics.method,
         relaxation=config.codesign.relaxation.build(),
         gain=config.codesign.gain,
