@@ -54,7 +54,7 @@ for settings in [["optics.size=16", "optics.distances=0.02", "training.batch_siz
     batch = config.training.batch_size
     run.build_datasets = lambda config: (images(batch), images(batch))
     models = []
-    run.build_model = lambda *arguments: models.append(built(*arguments)) or models[-1]
+    run.build_model = lambda *arguments, **options: models.append(built(*arguments, **options)) or models[-1]
     release(), gc.collect(), ctypes.CDLL(None).malloc_trim(0)
     before = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak from now on

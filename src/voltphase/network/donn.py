@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ from voltphase.optics.grid import Grid
 from voltphase.optics.images import checked_images, require_batch
 from voltphase.optics.methods.base import Method
 from voltphase.optics.propagator import across
-from voltphase.optics.stack import Stack, walk
+from voltphase.optics.stack import Stack
 from voltphase.tasks import Classification, RegionSums, Task, readout_of
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -74,6 +74,10 @@ class DONN(nn.Module):
             the same to rounding.
         tf32: Whether training on a CUDA GPU may round what its matrix products multiply, see
             :func:`voltphase.core.dtypes.matrix_products`.
+
+    A loss of one's own may be of the light on any plane, see :meth:`planes`; :meth:`parameter_groups` has the learning
+    rates of the command line. Where the source, a layer or the readout has hooks of PyTorch, light goes through them
+    one after the other, the same to rounding and slower, so that the hooks run.
 
     Made on the CPU, whatever PyTorch's default device and dtype are; ``.to("cuda")`` moves it, and selects the back end
     anew.
@@ -192,10 +196,12 @@ class DONN(nn.Module):
             TrainingError: if there is no light to calibrate the readout's scale with.
         """
         images = self._checked(images)
+        # Black images alone are nothing to calibrate by: the next ones are.
+        black = self.training and not self.readout.calibrated and self.source.light.dark and not bool(images.any())
+        if not black and any(map(_has_hooks, (self.source, *self.layers, self.readout))):
+            return self.readout(self.planes(images)["detector"])
         measured = self._measure(images)
-        if self.training and not self.readout.calibrated and self.source.light.dark and not bool(images.any()):
-            return measured  # black images alone are nothing to calibrate by: the next ones are
-        return self.readout.outputs(measured)
+        return measured if black else self.readout.outputs(measured)
 
     @uncompiled
     def measure(self, images: Tensor, modulations: Sequence[Tensor] | None = None) -> Tensor:
@@ -235,19 +241,55 @@ class DONN(nn.Module):
         """What takes light across each gap by itself, step by step, made anew and where the network is."""
         return [gap.to(self.source.rows.device) for gap in across(self.paths, self.source.dtype)]
 
-    @torch.no_grad()
+    @uncompiled
     def planes(self, images: Tensor) -> dict[str, Tensor]:
-        """Return the complex field on each plane in the order light meets them, by name, to look at.
+        """Return the complex field on each plane in the order light meets them, by name, with gradients.
+
+        Each is ``batch x rows x columns``: ``source``, ``layer 1 in``, ``layer 1 out`` and so on, ``detector``.
 
         Args:
             images: Images as for :meth:`forward`.
+
+        Examples:
+            >>> import voltphase as vp
+            >>> device, plane = vp.devices.tn_slm(), vp.Grid(16, 36e-6)
+            >>> model = vp.DONN(grid=plane, wavelength=532e-9, distances=0.02, devices=[device])
+            >>> light = model.planes(torch.ones(3, 28, 28))["detector"].abs().square().sum()
+            >>> light.backward()  # a loss of one's own, of any plane
         """
-        field, modulations = self.source(self._checked(images)), [layer.modulation() for layer in self.layers]
-        *arrived, detected = walk(self.propagators, field, modulations)
-        planes = {"source": field}
-        for index, (before, modulation) in enumerate(zip(arrived, modulations, strict=True), start=1):
-            planes |= {f"layer {index} in": before, f"layer {index} out": modulation * before}
-        return planes | {"detector": detected}
+        *propagators, last = self.propagators
+        planes = {"source": (field := self.source(self._checked(images)))}
+        for index, (cross, layer) in enumerate(zip(propagators, self.layers, strict=True), start=1):
+            planes[f"layer {index} in"] = arrived = cross(field)
+            planes[f"layer {index} out"] = field = layer(arrived)
+        return planes | {"detector": last(field)}
+
+    def parameter_groups(self, learning_rate: float = 0.25, scale_learning_rate: float = 0.02) -> list[dict[str, Any]]:
+        """Return the parameters for an optimizer of PyTorch, each at a learning rate in its own unit.
+
+        These are the rates of ``training.learning_rate`` and ``training.scale_learning_rate`` in a configuration.
+
+        Args:
+            learning_rate: Learning rate of the designs, in the unit of each layer's relaxation and device.
+            scale_learning_rate: Learning rate of whatever else is learned, such as the readout's scale.
+
+        Raises:
+            ConfigError: if a rate is not a finite number, of at least zero.
+
+        Examples:
+            >>> import voltphase as vp
+            >>> device, plane = vp.devices.tn_slm(), vp.Grid(16, 36e-6)
+            >>> model = vp.DONN(grid=plane, wavelength=532e-9, distances=0.02, devices=[device])
+            >>> optimizer = torch.optim.Adam(model.parameter_groups(learning_rate=0.25))
+        """
+        rate = checks.number(learning_rate, "a learning rate", least=0)
+        groups: list[dict[str, Any]] = [
+            {"params": [layer.design], "lr": rate * layer.relaxation.lr_unit(layer.table)} for layer in self.layers
+        ]
+        designs = {id(layer.design) for layer in self.layers}
+        others = [parameter for parameter in self.parameters() if id(parameter) not in designs]
+        scale_rate = checks.number(scale_learning_rate, "a learning rate of the scale", least=0)
+        return [*groups, {"params": others, "lr": scale_rate}] if others else groups
 
     def explain(self) -> RunExplanation:
         """Return what the network really runs on, and why: back end, precision, and the engine of each gap."""
@@ -287,6 +329,11 @@ def _footprint(
     numbers = [one[table] * count for table, count in zip(tables, pixels, strict=True)]
     scores = [max(3, kept * one[table]) * count for table, count in zip(tables, pixels, strict=True)]
     return footprint.Footprint.of(stack, numbers, scores, dtype.itemsize)
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    before, behind = module._forward_pre_hooks or module._backward_pre_hooks, module._forward_hooks
+    return bool(before or behind or module._backward_hooks)
 
 
 def _relaxation(given: Relaxation | None) -> Relaxation:

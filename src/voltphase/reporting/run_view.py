@@ -156,6 +156,7 @@ def measure_light(model: DONN, images: torch.Tensor, targets: torch.Tensor, pict
     )
 
 
+@torch.no_grad()
 def _example(model: DONN, test: ImageDataset, evaluation: Evaluation, index: int) -> Example:
     planes = model.planes(test.images[index : index + 1])
     arriving = {name: field[0] for name, field in planes.items() if not name.endswith(" out")}

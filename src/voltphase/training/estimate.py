@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 from typing import Final
 
+import torch
 from torch import Tensor
 
 from voltphase.core.advice import advise
@@ -50,6 +51,7 @@ def check_training(model: DONN, images: Tensor, batch_size: int, *, on_gpu: bool
     _check_reach(model)
 
 
+@torch.no_grad()
 def shares(model: DONN, images: Tensor) -> list[float]:
     """Return the part of the light of ``images`` that reaches each plane and, last, what is read, without gain.
 
