@@ -85,14 +85,26 @@ def recorded(setting: Setting, fused: str | None = None, **options: Any) -> Call
         if not hasattr(executor, "fused"):
             raise Missing(f"fused kernels of the back end {model.backend}")
         executor.fused, executor.rounding = True, {False: fused, True: fused}
-    step = TrainingStep([Learner(model, make_optimizer(model, TrainingConfig()), Tally(model.task.metrics))])
+    return Calls(_stepping([model], setting), _calls(model, _bytes(setting), setting).infer)
+
+
+def training_step(settings: Sequence[Setting]) -> Callable[[], None]:
+    """A step of the networks of some settings that differ in their seeds, all at once."""
+    return _stepping([donn(setting) for setting in settings], settings[0])
+
+
+def _stepping(models: Sequence[vp.DONN], setting: Setting) -> Callable[[], None]:
+    step = TrainingStep(
+        [Learner(model, make_optimizer(model, TrainingConfig()), Tally(model.task.metrics)) for model in models]
+    )
     images, labels = _bytes(setting), torch.randint(0, CLASSES, (setting.batch,), device=setting.device)
 
     def train() -> None:
-        model.train()
-        step([(images, labels, 1.0)])
+        for model in models:
+            model.train()
+        step([(images, labels, 1.0)] * len(models))
 
-    return Calls(train, _calls(model, images, setting).infer)
+    return train
 
 
 def fresh_memory(setting: Setting) -> Calls:

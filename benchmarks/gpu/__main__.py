@@ -34,7 +34,7 @@ STAGES: dict[str, Stage] = {
     "levels": Stage(40, speed.levels),
     "kernels": Stage(40, kernels.kernels),
     "precision": Stage(30, checks.precision),
-    "designs": Stage(40, training.designs),
+    "designs": Stage(40, speed.designs),
     "sizes": Stage(40, speed.sizes),
     "all tests": Stage(3600, checks.all_tests),
 }

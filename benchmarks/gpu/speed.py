@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 
 import torch
 
-from benchmarks.contenders import CONTENDERS, Calls, Missing, Setting
-from benchmarks.gpu.base import Row, Run, in_turns, sentence, summary, wait
+from benchmarks.contenders import CONTENDERS, Calls, Missing, Setting, training_step
+from benchmarks.gpu.base import Call, Row, Run, in_turns, sentence, summary, wait
 
 OURS = ("voltphase-graph-tf32", "voltphase-graph", "voltphase-tf32", "voltphase")
 FUSED = tuple(f"voltphase-graph-fused-{rounding}" for rounding in ("ieee", "tf32", "tf32x3"))
@@ -37,6 +38,27 @@ def sizes(run: Run) -> Iterator[Row]:
     """The same at other sizes, with about as many samples in a step, but no more images than 500."""
     for size in SIZES if not run.quick else SIZES[:1]:
         yield from compare(BY_SIZE, run.cell(size=size, batch=min(500, 500 * 200**2 // size**2)), run, seconds=5)
+
+
+def designs(run: Run) -> Iterator[Row]:
+    """A step of eight designs of 64 x 64 that differ in their seeds, one after another and together."""
+    count, cell = (2 if run.quick else 8), run.cell(size=64)
+    calls: dict[str, Call] = {}
+    for name, at_once in (("one after another", 1), ("together", count)):
+        made = [replace(cell, seed=seed) for seed in range(count)]
+        groups = [training_step(made[first : first + at_once]) for first in range(0, count, at_once)]
+        calls[name] = partial(_each, groups)
+        for _ in range(1 if run.quick else WARM_UP):
+            calls[name]()
+    found, errors = in_turns(calls, run, seconds=0.5 * run.seconds)
+    for name in calls:
+        about = {"error": errors[name]} if name in errors else summary(found[name], "train")
+        yield {"name": name, "designs": count, **asdict(cell), **about}
+
+
+def _each(calls: Sequence[Call]) -> None:
+    for call in calls:
+        call()
 
 
 def compare(names: Sequence[str], setting: Setting, run: Run, *, seconds: float) -> list[Row]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,17 +55,6 @@ def trainings(run: Run) -> Iterator[Row]:
             if "again" in name:
                 row["same_maps"] = maps == first
             yield row
-
-
-def designs(run: Run) -> Iterator[Row]:
-    """Eight designs of 64 x 64, an epoch each, one after another: what training them together is to beat."""
-    count = 2 if run.quick else 8
-    with TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        for seed in range(count):
-            train(configured("mnist-small", run, f"seed={seed}", "training.epochs=1"), Path(folder) / str(seed))
-        yield {"name": "one after another", "designs": count, "seconds": time.perf_counter() - start}
-    yield {"name": "together", "error": "not built"}
 
 
 def configured(preset: str, run: Run, *settings: str) -> Config:
