@@ -7,6 +7,7 @@ schedule, task, device model) has the settings that its own class or function ta
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, Unit
@@ -226,11 +227,29 @@ class CodesignConfig(Section):
     amplitude_grad_scale: OneOrEach[_Factor] = 1.0
 
 
+class AugmentationConfig(Section):
+    """Random changes of the training images, drawn anew for each image of each epoch; none by default.
+
+    Attributes:
+        shift: Largest shift along each axis, as a part of the image's side.
+        rotation: Largest angle to turn by, in radians, either way.
+        flip: Along which axes half of the images are mirrored: ``none``, ``horizontal``, ``vertical`` or ``both``.
+        elastic: Largest displacement of a smooth deformation at its 4 x 4 control points, as a part of the image's
+            side.
+    """
+
+    shift: Annotated[float, Ge(0), Le(0.5)] = 0.0
+    rotation: Annotated[float, Ge(0), Le(math.pi)] = 0.0
+    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
+    elastic: Annotated[float, Ge(0), Le(0.25)] = 0.0
+
+
 class TrainingConfig(Section):
     """How the design is learned.
 
     Attributes:
         epochs: Passes over the training images.
+        augmentation: Random changes of the training images.
         batch_size: Images per step.
         learning_rate: Learning rate of the designs, what is learned for each pixel (Adam). Its unit is the spacing of
             the device's states for ``proximity``, a score's 1 for the others, half the control range for ``ptq`` and
@@ -244,6 +263,7 @@ class TrainingConfig(Section):
     """
 
     epochs: _Count = 10
+    augmentation: AugmentationConfig = AugmentationConfig()
     batch_size: _Count = 500
     learning_rate: Annotated[_Rate, Gt(0)] = 0.25
     scale_learning_rate: Annotated[_Rate, Ge(0)] = 0.02

@@ -3,14 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from voltphase.core import checks
 from voltphase.core.errors import DataError
 from voltphase.data import ImageDataset
+
+Flip = Literal["none", "horizontal", "vertical", "both"]
+
+# Control points of a smooth deformation along each side.
+_POINTS: Final = 4
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of the training images, drawn anew for each image of each epoch.
+
+    Args:
+        shift: Largest shift along each axis, as a part of the image's side.
+        rotation: Largest angle to turn by, in radians, either way.
+        flip: Along which axes half of the images are mirrored.
+        elastic: Largest displacement of a smooth deformation at its 4 x 4 control points, as a part of the image's
+            side.
+    """
+
+    shift: float = 0.0
+    rotation: float = 0.0
+    flip: Flip = "none"
+    elastic: float = 0.0
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return changed images, real ones from 0 to 1, where the images are; what is left behind is black.
+
+        Args:
+            images: A ``batch x rows x columns`` tensor, uint8 or real.
+            generator: Generator of the draws, on the CPU, so that they are the same on any device.
+        """
+        count = len(images)
+
+        def draw(*shape: int) -> Tensor:
+            return (torch.rand(count, *shape, generator=generator) * 2 - 1).to(images.device)
+
+        sign = torch.where(draw(2) < 0, -1.0, 1.0)
+        flips = (self.flip in ("vertical", "both"), self.flip in ("horizontal", "both"))
+        signs = [sign[:, axis] if flipped else torch.ones_like(sign[:, axis]) for axis, flipped in enumerate(flips)]
+        bend = 2 * self.elastic * draw(2, _POINTS, _POINTS) if self.elastic else None
+        return moved(images, self.rotation * draw(), self.shift * draw(2), torch.stack(signs, 1), bend)
+
+
+def moved(images: Tensor, angle: Tensor, shift: Tensor, sign: Tensor, bend: Tensor | None = None) -> Tensor:
+    """Return images that are turned, shifted, mirrored and bent, by bilinear interpolation.
+
+    Args:
+        images: A ``batch x rows x columns`` tensor, uint8 or real.
+        angle: ``batch`` angles to turn by in radians, from x towards y.
+        shift: ``batch x 2`` shifts (y, x) as parts of the sides.
+        sign: ``batch x 2`` signs (y, x); -1 mirrors along the axis.
+        bend: ``batch x 2 x points x points`` displacements (x, y) of a smooth deformation, in halves of the sides.
+    """
+    rows, columns = images.shape[-2:]
+    values = images / 255 if images.dtype == torch.uint8 else images
+    angle, shift, sign = (one.to(values.dtype) for one in (angle, shift, sign))
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    # Where each pixel comes from, in coordinates that run from -1 to 1 along either side.
+    x = torch.stack([sign[:, 1] * cos, sign[:, 1] * sin * (rows / columns), torch.zeros_like(cos)], 1)
+    y = torch.stack([-sign[:, 0] * sin * (columns / rows), sign[:, 0] * cos, torch.zeros_like(cos)], 1)
+    inverse = torch.stack([x, y], 1)
+    inverse[:, :, 2] = -(inverse[:, :, :2] @ (2 * shift.flip(1))[:, :, None])[..., 0]
+    grid = functional.affine_grid(inverse, [len(images), 1, rows, columns], align_corners=False)
+    if bend is not None:
+        smooth = functional.interpolate(bend.to(values.dtype), (rows, columns), mode="bicubic", align_corners=True)
+        grid = grid + smooth.permute(0, 2, 3, 1)
+    return functional.grid_sample(values[:, None], grid, align_corners=False)[:, 0]
 
 
 class ImageBatches:
@@ -22,6 +92,7 @@ class ImageBatches:
         seed: Seed of the shuffling; without it images come in the data set's order.
         epoch: Function that returns the epoch an iteration is for, so that each has its own order and a resumed run
             the same one.
+        augmentation: Random changes of the images, by ``seed``, epoch and batch; None leaves them as they are.
     """
 
     def __init__(
@@ -31,13 +102,14 @@ class ImageBatches:
         *,
         seed: int | None = None,
         epoch: Callable[[], int] = lambda: 0,
+        augmentation: Augmentation | None = None,
     ) -> None:
         advice = "use voltphase.data.ImageDataset"
         checks.instance(dataset, ImageDataset, "a data set", error=DataError, advice=advice)
         self._images, self._targets = dataset.images, dataset.targets
         self.batch_size = checks.whole(batch_size, "a batch size", least=1)
         self._seed = None if seed is None else checks.seed(seed)
-        self._epoch = epoch
+        self._epoch, self._augmentation = epoch, augmentation
 
     def to(self, device: torch.device, moved: dict[int, Tensor] | None = None) -> None:
         """Move the images to ``device``, from where batches are fetched without crossing to it one by one.
@@ -59,9 +131,16 @@ class ImageBatches:
         if self._seed is None:
             yield from zip(self._images.split(self.batch_size), self._targets.split(self.batch_size), strict=True)
             return
+        epoch = self._epoch()
         # With the seed 0 the first layer's draws have these streams too, and make different things out of them.
-        stream = np.random.SeedSequence([self._seed, self._epoch()]).generate_state(1, np.uint64)[0]
-        generator = torch.Generator().manual_seed(int(stream >> np.uint64(1)))
-        order = torch.randperm(len(self._targets), generator=generator, device="cpu").to(self._images.device)
-        for chosen in order.split(self.batch_size):
-            yield self._images[chosen], self._targets[chosen]
+        order = torch.randperm(len(self._targets), generator=_generator(self._seed, epoch), device="cpu")
+        for step, chosen in enumerate(order.to(self._images.device).split(self.batch_size)):
+            images = self._images[chosen]
+            if self._augmentation is not None:
+                images = self._augmentation(images, _generator(self._seed, epoch, step))
+            yield images, self._targets[chosen]
+
+
+def _generator(*numbers: int) -> torch.Generator:
+    stream = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(stream >> np.uint64(1)))

@@ -24,7 +24,7 @@ from voltphase.devices import Device
 from voltphase.network.donn import DONN
 from voltphase.tasks import Task, readout_of
 from voltphase.training import provenance
-from voltphase.training.batches import ImageBatches
+from voltphase.training.batches import Augmentation, ImageBatches
 from voltphase.training.build import (
     as_settled,
     as_started,
@@ -119,7 +119,7 @@ def train(
         model.to(accelerator),  # whose back end it is to say
         config.training,
         config.codesign.schedule.build(),
-        ImageBatches(datasets["train"], batch_size, seed=config.seed, epoch=lambda: module.current_epoch),
+        _training_batches(config, datasets["train"], lambda: module.current_epoch),
         ImageBatches(datasets[watched := "val" if "val" in datasets else "test"], batch_size),
         watched=watched,
         temperature_per_epoch=config.codesign.schedule.per == "epoch",
@@ -175,6 +175,12 @@ def _datasets(config: Config, data: Data | None) -> dict[str, ImageDataset]:
     if data is not None:
         config.task.build().check_data(train.name, train.classes, train.targets)
     return {**split_validation(config, train), "test": test}
+
+
+def _training_batches(config: Config, dataset: ImageDataset, epoch: Callable[[], int]) -> ImageBatches:
+    augmentation = Augmentation(**config.training.augmentation.model_dump())
+    changes = None if augmentation == Augmentation() else augmentation
+    return ImageBatches(dataset, config.training.batch_size, seed=config.seed, epoch=epoch, augmentation=changes)
 
 
 def _data_notes(datasets: Mapping[str, ImageDataset]) -> list[str]:
