@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import voltphase
@@ -41,7 +42,7 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     voltphase.devices.tn_slm().save("slm.csv")
     page = (ROOT / "README.md").read_text(encoding="utf-8")
-    network, whole_path = PYTHON.findall(page)
+    network, whole_path, loop = PYTHON.findall(page)
     names: dict[str, Any] = {}
     exec(network, names)
     assert [tuple(levels.shape) for levels in names["levels"]] == [(200, 200)] * 5
@@ -50,3 +51,12 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     exec(quick, names)
     assert names["result"].passed
     assert names["result"].accuracy == names["run"].summary["test_accuracy"]
+    loop = loop.replace('vp.data.load("digits", split)', 'vp.data.load("digits", split).take(300)')
+    loop = loop.replace("epochs, step = 0, 20, 0", "epochs, step = 0, 2, 0")
+    exec(loop, names)
+    few = ["training.epochs=2", "data.train_limit=300", "data.test_limit=300"]
+    trained = voltphase.train(voltphase.config.load_config("digits", few), out="digits", progress=False)
+    ours, theirs = names["model"].state_dict(), trained.model.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    reached = voltphase.training.evaluate(names["model"], names["test"]).metrics
+    assert reached["accuracy"] == trained.summary["test_accuracy"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from voltphase.core.installed import needing_extras
 
 with needing_extras():
+    from voltphase.training.batches import ImageBatches
     from voltphase.training.build import build_dataset, build_datasets, build_devices, build_model
     from voltphase.training.evaluation import Evaluation, evaluate
     from voltphase.training.refine.refine_run import refine_run
@@ -15,6 +16,7 @@ with needing_extras():
 
 __all__ = [
     "Evaluation",
+    "ImageBatches",
     "Refinement",
     "RunFolder",
     "build_dataset",
