@@ -313,8 +313,8 @@ def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, m
         ("task.scale=auto", "--set: expected task.scale to be a number above 0 or calibrated, but got 'auto'"),
         (
             "task.regions=[[1, 2, 3, x]]",
-            "--set: expected task.regions to be paper, grid or rings or a list of lists of 4 whole numbers, but item 0.3 "
-            "is 'x'",
+            "--set: expected task.regions to be paper, grid or rings or a list of lists of 4 whole numbers, but item "
+            "0.3 is 'x'",
         ),
         (
             "devices=[{levels: 4}]",

@@ -20,7 +20,6 @@ from voltphase.deployment import deploy, verify
 from voltphase.deployment.compare import Comparison, compare
 from voltphase.deployment.manifest import manifest_digest
 from voltphase.tasks import Classification
-from voltphase.tasks.classification import ACCURACY
 
 
 def replace_logits(folder: Path, logits: np.ndarray) -> None:
@@ -161,10 +160,10 @@ def test_logits_of_another_kind_are_refused(deployed, dataset, logits):
 def test_a_tie_within_rounding_may_fall_either_way():
     expected = torch.tensor([[1.0, 1.0 - 1e-7], [0.0, 1.0]])
     labels = torch.tensor([0, 1])
-    assert not passed(compare(expected.flip(1), expected, labels, 1e-6, ACCURACY))
+    assert not passed(compare(expected.flip(1), expected, labels, 1e-6, Classification()))
     near = expected.clone()
     near[0] = near[0].flip(0)
-    result = compare(near, expected, labels, 1e-6, ACCURACY)
+    result = compare(near, expected, labels, 1e-6, Classification())
     assert passed(result)
     assert (result.predictions_equal, result.value) == (1, 0.5)
 
@@ -174,12 +173,12 @@ def test_more_ties_than_one_in_five_hundred_are_no_ties():
     lost = expected.clone()
     for count, verdict in ((2, True), (3, False)):
         lost[:count] = expected[:count].flip(1)
-        assert passed(compare(lost, expected, None, 1e-6, ACCURACY)) is verdict
+        assert passed(compare(lost, expected, None, 1e-6, Classification())) is verdict
 
 
 def test_a_large_tolerance_does_not_make_another_class_a_tie():
     expected = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    result = compare(expected.flip(1) * 1e-3, expected, None, torch.full((2, 2), 0.4), ACCURACY)
+    result = compare(expected.flip(1) * 1e-3, expected, None, torch.full((2, 2), 0.4), Classification())
     assert (result.predictions_equal, result.unexplained) == (0, 2)
     assert not passed(result)
 
@@ -187,13 +186,13 @@ def test_a_large_tolerance_does_not_make_another_class_a_tie():
 def test_a_recorded_accuracy_that_the_expected_logits_do_not_have_fails():
     expected = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     labels = torch.tensor([0, 1])
-    assert passed(compare(expected, expected, labels, 1e-6, ACCURACY, 1.0))
-    assert not passed(compare(expected, expected, labels, 1e-6, ACCURACY, 0.999))
+    assert passed(compare(expected, expected, labels, 1e-6, Classification(), 1.0))
+    assert not passed(compare(expected, expected, labels, 1e-6, Classification(), 0.999))
 
 
 def test_a_small_shift_that_rounding_does_not_explain_fails():
     expected = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    result = compare(expected + 1e-4, expected, torch.tensor([0, 1]), 1e-6, ACCURACY)
+    result = compare(expected + 1e-4, expected, torch.tensor([0, 1]), 1e-6, Classification())
     assert result.predictions_equal == 2
     assert not passed(result)
 

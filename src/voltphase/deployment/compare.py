@@ -16,7 +16,7 @@ from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.folder import read_array
 from voltphase.deployment.manifest import SamplesRecord
 from voltphase.deployment.records import ArrayRecord
-from voltphase.tasks import Metric, RegionReadout, Regions
+from voltphase.tasks import Metric, RegionReadout, Regions, Task
 
 if TYPE_CHECKING:
     from voltphase.data import ImageDataset
@@ -65,11 +65,11 @@ class Comparison:
         value: Value of it for the system rebuilt from the files; NaN of inputs without labels.
         expected_value: Value of it for the model when it was deployed, on the same images.
         images: Number of images.
-        predictions_equal: For how many of them both name the same class.
+        predictions_equal: For how many of them both give the same answer; of numbers, the same to rounding.
         max_logit_difference: Largest difference between two logits; where the test set was not at hand, between two
             readings as parts of the light on the detector.
         logits_different: How many logits, or readings, differ by more than rounding explains.
-        unexplained: How many predictions are of other classes that rounding does not bring together.
+        unexplained: How many answers are others that rounding does not bring together.
         of_readings: Whether readings were compared in place of logits.
         recorded_value: Value of the metric when deployed as the manifest says it, None where it does not.
     """
@@ -106,7 +106,9 @@ class Comparison:
         if not math.isnan(self.expected_value):
             name, number = self.metric.name, self.metric.number
             recorded = self.expected_value if self.recorded_value is None else self.recorded_value
-            agree = abs(self.value - self.expected_value) <= most_ties / self.images + _EQUAL
+            # One tie more or less is one answer; a mean of numbers moves by no more than they may.
+            off = most_ties / self.images if self.metric.percent else _LARGEST_TOLERANCE * abs(self.expected_value)
+            agree = abs(self.value - self.expected_value) <= off + _EQUAL
             figures = f"{name} {number(self.value)} from the files, {number(recorded)} expected"
             if abs(recorded - self.expected_value) > _EQUAL:
                 agree, figures = False, f"{figures}, but the expected logits give {number(self.expected_value)}"
@@ -119,21 +121,25 @@ def compare(
     expected: Tensor,
     labels: Tensor | None,
     tolerance: Tensor | float,
-    metric: Metric,
+    task: Task,
     recorded_value: float | None = None,
     readings: tuple[Tensor, Tensor] | None = None,
 ) -> Comparison:
-    """Compare ``images x classes`` logits of the rebuilt system, and the classes they name, with those expected.
+    """Compare ``images x classes`` logits of the rebuilt system, and the answers they stand for, with those expected.
 
-    ``tolerance`` is the largest difference that rounding explains, of all logits or of each. ``readings`` are the
-    difference of each reading and how much of it rounding explains, told in place of those of logits.
+    Args:
+        logits: Logits of the rebuilt system.
+        expected: Logits of the model.
+        labels: Class of each image, or what else is wanted of it, if that is known.
+        tolerance: Largest difference that rounding explains, of all logits or of each.
+        task: Task that says what logits stand for, and by its first metric how well it is done.
+        recorded_value: Value of the metric that the manifest says the model has, if it does.
+        readings: Difference of each reading and how much of it rounding explains, told in place of those of logits.
     """
-    found, wanted = logits.argmax(-1, keepdim=True), expected.argmax(-1, keepdim=True)
     difference = (logits - expected).abs()
     tolerance = torch.as_tensor(tolerance, dtype=difference.dtype).expand_as(difference)
-    # A class that was ahead by no more than both logits may be off has lost a tie.
-    ahead = expected.gather(-1, wanted) - expected.gather(-1, found)
-    off = tolerance.gather(-1, wanted) + tolerance.gather(-1, found)
+    equal, explained_answers = _answers_equal(task, logits, expected, difference, tolerance)
+    metric = task.metrics[0]
     value, expected_value = (
         math.nan if labels is None else metric.of(outputs, labels) for outputs in (logits, expected)
     )
@@ -143,24 +149,45 @@ def compare(
         value=value,
         expected_value=expected_value,
         images=len(logits),
-        predictions_equal=int((found == wanted).sum()),
+        predictions_equal=int(equal.sum()),
         max_logit_difference=float(told.max()),
         logits_different=int((~(told <= explained)).sum()),  # one that is no number differs
-        unexplained=int(((found != wanted) & ~(ahead <= off)).sum()),
+        unexplained=int((~equal & ~explained_answers).sum()),
         of_readings=readings is not None,
         recorded_value=recorded_value,
     )
+
+
+def _answers_equal(
+    task: Task, logits: Tensor, expected: Tensor, difference: Tensor, tolerance: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return which images have the same answer, and of which rounding explains another one."""
+    found, wanted = task.predict(logits), task.predict(expected)
+    within = difference <= tolerance
+    if wanted.is_floating_point():
+        return within.flatten(1).all(1), torch.zeros(len(logits), dtype=torch.bool)
+    same = found == wanted
+    if wanted.ndim > 1:  # bits, each told by a logit of its own
+        return same.flatten(1).all(1), (same | within).flatten(1).all(1)
+    # A class that was ahead by no more than both logits may be off has lost a tie.
+    (found, wanted) = (answer[:, None] for answer in (found, wanted))
+    ahead = expected.gather(-1, wanted) - expected.gather(-1, found)
+    off = tolerance.gather(-1, wanted) + tolerance.gather(-1, found)
+    return same, (ahead <= off).squeeze(-1)
 
 
 @torch.no_grad()
 def compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) -> Comparison:
     """Compare the readings of the test inputs in the folder, whose files are checked, and predictions."""
     manifest, readout = emulator.manifest, emulator.readout
-    regions, metric = readout.regions, manifest.readout.metric
+    regions, task = readout.regions, manifest.readout.task_object
     images = _sample_images(folder, samples, (samples.count, *manifest.input.image_shape))
     labels = None
     if samples.labels is not None:
-        labels = torch.from_numpy(read_array(folder, samples.labels, (samples.count,), "i", "whole numbers"))
+        kind = ((samples.count,), "i", "whole numbers")
+        if not manifest.readout.classes:
+            kind = ((samples.count, regions.classes), "f", "numbers")
+        labels = torch.from_numpy(read_array(folder, samples.labels, *kind))
     readings = read_finite(folder, samples.readings, (samples.count, len(regions)), "readings")
     meter = RegionReadout(_with_detector(regions), readout.measure, 1.0)
     logits, sensitivity, measured = _answers(emulator, images, meter)
@@ -171,7 +198,7 @@ def compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) ->
     of_field = light if readout.measure == "amplitude" else (light * (readings.abs() + rounding * light)).sqrt()
     scale = light.clamp_min(tiny)
     parts = (measured[:, :-1] - readings).abs() / scale, rounding * of_field / scale
-    return compare(logits, expected, labels, _tolerance(emulator, sensitivity, expected), metric, readings=parts)
+    return compare(logits, expected, labels, _tolerance(emulator, sensitivity, expected), task, readings=parts)
 
 
 def _sample_images(folder: Path, samples: SamplesRecord, shape: tuple[int, ...]) -> Tensor:
@@ -190,8 +217,8 @@ def _sample_images(folder: Path, samples: SamplesRecord, shape: tuple[int, ...])
 def compare_all(emulator: Emulator, dataset: ImageDataset, expected: Tensor, recorded_value: float) -> Comparison:
     """Compare the logits of all images of a test set, and predictions."""
     logits, sensitivity, _ = _answers(emulator, dataset.images, None)
-    tolerance, metric = _tolerance(emulator, sensitivity, expected), emulator.manifest.readout.metric
-    return compare(logits, expected, dataset.labels, tolerance, metric, recorded_value)
+    tolerance, task = _tolerance(emulator, sensitivity, expected), emulator.manifest.readout.task_object
+    return compare(logits, expected, dataset.targets, tolerance, task, recorded_value)
 
 
 def read_finite(folder: Path, record: ArrayRecord, shape: tuple[int, ...], what: str) -> Tensor:

@@ -195,11 +195,12 @@ def _readout(model: DONN) -> RegionReadout:
 def _logits(model: DONN, dataset: ImageDataset, expected: float | None) -> Tensor:
     """Return the model's logits of a data set, once it is one that the model was made for."""
     classes = _readout(model).regions.classes
-    if len(dataset.classes) != classes:
+    if dataset.classes and len(dataset.classes) != classes:
         raise DeploymentError(
             f"expected a data set of {classes} classes, those the detector tells apart, but {dataset.name} has "
             f"{len(dataset.classes)}: deploy with data as the model was trained on"
         )
+    model.task.check_data(dataset.name, dataset.classes, dataset.targets)
     logits = all_outputs(model, dataset.images)
     metric = model.task.metrics[0]
     reached = metric.of(logits, dataset.labels)
@@ -239,7 +240,7 @@ def _system(model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
             differential=paired,
             regions=[list(box) for box in readout.regions.boxes],
             classes=list(classes),
-            formula=readout_formula(measure, differential=paired),
+            formula=readout_formula(measure, differential=paired, answer=model.task.answer),
         ),
     }
 
@@ -294,6 +295,7 @@ def _write_samples(folder: Path, model: DONN, dataset: ImageDataset | None, spli
         labels, origin = None, f"{_SAMPLES} images of noise"
     else:
         images, labels = dataset[:_SAMPLES]
+        labels = labels if dataset.classes else labels.reshape(len(labels), -1).double()
         origin = f"the first {len(images)} {split} images of {dataset.name}"
     return SamplesRecord(
         origin=origin,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from voltphase.tasks.base import CLASS_ANSWER
+
 #: How every number of a folder is meant, whatever the system.
 CONVENTIONS: Final = {
     "arrays": "Arrays are [row, column] = [y, x], in C order. Row 0 is the top row, column 0 the left column.",
@@ -34,6 +36,8 @@ CONVENTIONS: Final = {
     "signed integer, f a floating-point number, and then the bytes of each.",
     "data_sha256": "SHA-256 of the text ((N, H, W), 'torch.uint8') of the shape of the images, in ASCII, followed by "
     "the N * H * W bytes of the images and the N labels as 8-byte little-endian integers.",
+    "targets": "Of images that have no class, targets are numbers, [image, number]; in data_sha256 they stand for "
+    "labels, as 8-byte little-endian floating-point numbers.",
     "manifest_sha256": "SHA-256 of this object without manifest_sha256, as JSON in ASCII with sorted keys, no spaces "
     'and numbers as Python writes them: json.dumps(content, sort_keys=True, separators=(",", ":")).',
 }
@@ -47,7 +51,7 @@ _INPUT_2: Final = CONVENTIONS["input"].replace(", unless input.formula says anot
 CONVENTIONS_2: Final = {
     key: {"state": _STATE_2, "input": _INPUT_2}.get(key, text)
     for key, text in CONVENTIONS.items()
-    if key not in ("tables", "target")
+    if key not in ("tables", "target", "targets")
 }
 
 _TERMS = (
@@ -124,15 +128,12 @@ def source_formula(encoding: str, *, background: bool, beam: bool) -> str | None
     return None if field == "v" else f"U(y, x) = {field}, with v the interpolated value"
 
 
-def readout_formula(measure: str, *, differential: bool) -> str:
-    """Say how readings, logits and the prediction follow from the field V on the detector."""
+def readout_formula(measure: str, *, differential: bool, answer: str = CLASS_ANSWER) -> str:
+    """Say how readings, logits and the answer follow from the field V on the detector."""
     logit = "The logit of class c is scale * digital_factor * reading of region c."
     if differential:
         logit = (
             "The contrast of class c is (P - N) / (P + N), where P and N are the readings of the regions for and "
             "against it (0 where both are 0). Its logit is scale * digital_factor * contrast."
         )
-    return (
-        f"The reading of a region is {READINGS[measure]}, without any gain. {logit} The class with the highest logit "
-        "is the prediction."
-    )
+    return f"The reading of a region is {READINGS[measure]}, without any gain. {logit} {answer}"

@@ -118,7 +118,9 @@ class ReadoutRecord(Record):
             raise refuse(
                 f"expected names of {classes} classes for {len(self.regions)} regions, but got {len(self.classes)}"
             )
-        if self.formula != readout_formula(self.measure, differential=self.differential):
+        if self.formula != readout_formula(
+            self.measure, differential=self.differential, answer=self.task_object.answer
+        ):
             raise refuse("expected the formula of this measure as this version computes it, but got another")
         return self
 
@@ -319,10 +321,10 @@ def manifest_digest(content: dict[str, Any]) -> str:
 
 
 def data_digest(images: torch.Tensor, labels: torch.Tensor) -> str:
-    """Return the SHA-256, in hexadecimal, of ``images x height x width`` images and their ``images`` labels."""
+    """Return the SHA-256, in hexadecimal, of ``images x height x width`` images and their labels or targets."""
     digest = hashlib.sha256(repr((tuple(images.shape), str(images.dtype))).encode())
     digest.update(images.contiguous().cpu().numpy().data)
-    digest.update(labels.contiguous().cpu().numpy().astype("<i8").data)
+    digest.update(labels.contiguous().cpu().numpy().astype("<f8" if labels.is_floating_point() else "<i8").data)
     return digest.hexdigest()
 
 

@@ -13,6 +13,7 @@ from voltphase.deployment.manifest import LayerRecord, Manifest, ReferenceRecord
 from voltphase.deployment.records import ArrayRecord
 from voltphase.deployment.targets import Layer, Target
 from voltphase.optics.grid import Grid
+from voltphase.tasks.base import CLASS_ANSWER
 
 _WIDTH: Final = 100
 
@@ -137,11 +138,19 @@ def _detector(manifest: Manifest) -> list[str]:
         rows.append(f"{index:<8}{name:<14}{spans}{down:<20}{across}")
     return [
         _paragraph(
-            f"The reading of a region is {_MEASURES[readout.measure]}; {_DECISIONS[paired]}. To get the logits of the "
+            f"The reading of a region is {_MEASURES[readout.measure]}; {_decision(manifest)} To get the logits of the "
             f"design, multiply {'contrasts' if paired else 'readings'} by {factor:.7g}{gain}."
         ),
         "\n".join(rows),
     ]
+
+
+def _decision(manifest: Manifest) -> str:
+    answer, paired = manifest.readout.task_object.answer, manifest.readout.differential
+    if answer == CLASS_ANSWER:
+        return f"{_DECISIONS[paired]}."
+    contrast = "the contrast of a pair is (P - N) / (P + N), with P that of its region + and N that of its region -. "
+    return f"{contrast if paired else ''}{answer}"
 
 
 def _formulas(manifest: Manifest) -> Iterator[str]:
@@ -183,7 +192,7 @@ def _files(manifest: Manifest, target: Target) -> list[str]:
         tell(layer.regions, follows)
     if (samples := manifest.samples) is not None:
         tell(samples.images, f"{samples.origin}, [image, row, column]")
-        tell(samples.labels, "the class of each of them")
+        tell(samples.labels, "the class of each of them" if manifest.readout.classes else "what is wanted of each")
         tell(samples.readings, "what the detector reads for each, [image, region]")
     if (reference := manifest.reference) is not None:
         what = f"the logits of all {reference.images} {reference.split} images, [image, class]"

@@ -6,6 +6,7 @@ import abc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -16,18 +17,22 @@ from voltphase.core.registry import Registry
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
+#: How classes are named, as deployed folders say it.
+CLASS_ANSWER: Final = "The class with the highest logit is the prediction."
+
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure that says how well a task is done: the mean of one number for each example.
+    """A figure that says how well a task is done: the mean of one number for each example, or made of several means.
 
     Everything that is written or shown of a metric follows from this class.
 
     Args:
         name: Name in files and in text, in lower case: ``"accuracy"``.
-        of_each: Function of a batch's outputs and targets that returns one number for each example.
+        of_each: Function of a batch's outputs and targets that returns one number for each example, or a row of them.
         higher_is_better: Whether a larger value is a better one.
         percent: Whether people read the value as a percentage; it is a fraction from 0 to 1 then.
+        of_means: Function that makes the value of the mean over all examples, or of the row of means; their root, say.
 
     Examples:
         >>> error = Metric("error", lambda outputs, targets: (outputs - targets).abs(), higher_is_better=False)
@@ -35,16 +40,21 @@ class Metric:
         1.0
         >>> error.column("test")
         'test_error'
+        >>> Metric("rms", lambda outputs, _: outputs.square(), of_means=lambda mean: float(mean) ** 0.5).of(
+        ...     torch.tensor([1.0, 7.0]), torch.zeros(2)
+        ... )
+        5.0
     """
 
     name: str
     of_each: Loss
     higher_is_better: bool = True
     percent: bool = False
+    of_means: Callable[[Tensor], float] = float
 
     def of(self, outputs: Tensor, targets: Tensor) -> float:
         """Return the value for all outputs and targets of a data set."""
-        return float(self.of_each(outputs, targets).double().mean())
+        return self.of_means(self.of_each(outputs, targets).double().mean(0))
 
     def column(self, split: str) -> str:
         """Return the key in ``summary.json`` and ``metrics.csv`` of the value for ``"train"`` or ``"test"``."""
@@ -174,6 +184,11 @@ class Task(abc.ABC):
             outputs: Outputs of the readout, one for each example.
         """
         return outputs
+
+    @property
+    def answer(self) -> str:
+        """A sentence for the files of a deployment: how the answer follows from the outputs, which it calls logits."""
+        return "The logits are the answer."
 
     def check_data(self, name: str, classes: Sequence[str], targets: Tensor) -> None:  # noqa: B027 - may stay empty
         """Refuse data that the task cannot be done on.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from voltphase.core import checks
 from voltphase.core.errors import ConfigError, DataError, GeometryError
-from voltphase.tasks.base import TASKS, Metric, Task
+from voltphase.tasks.base import CLASS_ANSWER, TASKS, Metric, Task
 from voltphase.tasks.losses import CALIBRATED_LOGIT, LOSSES, LossName
 from voltphase.tasks.region_readout import Measure, RegionReadout, checked_scale
 from voltphase.tasks.regions import PAPER_CLASSES, Boxes, Layout, Regions, checked_regions, regions_of
@@ -111,6 +111,10 @@ class Classification(Task):
 
     def predict(self, outputs: Tensor) -> Tensor:
         return outputs.argmax(-1)
+
+    @property
+    def answer(self) -> str:
+        return CLASS_ANSWER
 
     def check_data(self, name: str, classes: Sequence[str], targets: Tensor) -> None:
         if not classes:

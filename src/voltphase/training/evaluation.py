@@ -116,16 +116,16 @@ class Tally:
         if loss is not None:
             self._add(None, loss * len(targets))
         for metric in self._metrics:
-            self._add(metric.name, metric.of_each(outputs, targets).double().sum())
+            self._add(metric.name, metric.of_each(outputs, targets).double().sum(0))
 
     @property
     def loss(self) -> float:
         """The mean loss."""
-        return self._mean(None)
+        return float(self._mean(None))
 
     def columns(self, split: str) -> dict[str, float]:
         """Return the mean of each metric by the name of its column for ``"train"`` or ``"test"``."""
-        return {metric.column(split): self._mean(metric.name) for metric in self._metrics}
+        return {metric.column(split): metric.of_means(self._mean(metric.name)) for metric in self._metrics}
 
     def _add(self, of: str | None, value: Tensor) -> None:
         if of in self._sums:
@@ -133,5 +133,5 @@ class Tally:
         else:
             self._sums[of] = value
 
-    def _mean(self, of: str | None) -> float:
-        return float(self._sums.get(of, 0.0)) / max(self.examples, 1)
+    def _mean(self, of: str | None) -> Tensor:
+        return self._sums[of] / self.examples if of in self._sums else torch.zeros(())
