@@ -12,6 +12,7 @@ with needing_extras():
     from voltphase.training.refine.search import Refinement, refine
     from voltphase.training.run import load_run, train
     from voltphase.training.run_folder import RunFolder
+    from voltphase.training.several import train_several
     from voltphase.training.weights import save_model
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "refine_run",
     "save_model",
     "train",
+    "train_several",
 ]

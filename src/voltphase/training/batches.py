@@ -111,18 +111,18 @@ class ImageBatches:
         self._seed = None if seed is None else checks.seed(seed)
         self._epoch, self._augmentation = epoch, augmentation
 
-    def to(self, device: torch.device, moved: dict[int, Tensor] | None = None) -> None:
+    def to(self, device: torch.device, shared: dict[int, Tensor] | None = None) -> None:
         """Move the images to ``device``, from where batches are fetched without crossing to it one by one.
 
         Args:
             device: Where to.
-            moved: By their identities, tensors that are there already and may be shared; what is moved joins them.
+            shared: By their identities, tensors that are there already and may be shared; what is moved joins them.
         """
-        moved = {} if moved is None else moved
+        shared = {} if shared is None else shared
         for tensor in (self._images, self._targets):
-            if id(tensor) not in moved:
-                moved[id(tensor)] = tensor.to(device)
-        self._images, self._targets = moved[id(self._images)], moved[id(self._targets)]
+            if id(tensor) not in shared:
+                shared[id(tensor)] = tensor.to(device)
+        self._images, self._targets = shared[id(self._images)], shared[id(self._targets)]
 
     def __len__(self) -> int:
         return -(-len(self._targets) // self.batch_size)

@@ -14,7 +14,7 @@ from voltphase.config import Config, DeviceConfig
 from voltphase.core import checks
 from voltphase.core.advice import once
 from voltphase.core.errors import ConfigError, DataError, DeviceError, VoltphaseError
-from voltphase.data import SPLITS, ImageDataset, Images, check_together, dataset_of, held_out
+from voltphase.data import SPLITS, Data, ImageDataset, Images, check_together, dataset_of, given_datasets, held_out
 from voltphase.devices import MODELS, Device, DevicePanel, model
 from voltphase.devices import load as load_device
 from voltphase.network.donn import DONN
@@ -148,6 +148,14 @@ def split_validation(config: Config, train: ImageDataset) -> dict[str, ImageData
         )
     note = f"{count} of the {len(train)} images to train on are kept to validate with, drawn by the seed {config.seed}"
     return {"train": train.select(~kept, note), "val": train.select(kept, note)}
+
+
+def load_datasets(config: Config, data: Data | None) -> dict[str, ImageDataset]:
+    """Return the images to train, to test and, if some are kept for it, to validate with; given ones, if there are."""
+    train, test = build_datasets(config) if data is None else given_datasets(data, config.seed)
+    if data is not None:
+        config.task.build().check_data(train.name, train.classes, train.targets)
+    return {**split_validation(config, train), "test": test}
 
 
 def build_dataset(

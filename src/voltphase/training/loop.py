@@ -111,6 +111,11 @@ class TrainingModule(lightning.LightningModule):
         decay = optim.lr_scheduler.CosineAnnealingLR(optimizer, self.epochs * len(self._batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
 
+    def share_images(self, moved: dict[int, Tensor]) -> None:
+        """Move the images to the network's device, but those that are among ``moved``; see :meth:`ImageBatches.to`."""
+        for batches in (self._batches, self._watched_batches):
+            batches.to(self.model.layers[0].design.device, moved)
+
     def on_fit_start(self) -> None:
         self._batches.to(self.device)
         self._watched_batches.to(self.device)

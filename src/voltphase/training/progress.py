@@ -24,31 +24,30 @@ class Recorder(lightning.Callback):
         folder: Run folder to keep them in.
         console: Console for a line an epoch and, on a terminal, a bar with what is reached and the time left.
         watch: Function that is called with the figures of each epoch once they are kept.
+        name: What its lines begin with, where there are others.
+        table: Bars of several trainings, in place of a bar of its own.
     """
 
     def __init__(
-        self, folder: RunFolder, console: Console | None, watch: Callable[[EpochMetrics], None] | None
+        self,
+        folder: RunFolder,
+        console: Console | None,
+        watch: Callable[[EpochMetrics], None] | None,
+        *,
+        name: str = "",
+        table: Progress | None = None,
     ) -> None:
         self.folder, self.started = folder, False
-        self._watch = watch
+        self._watch, self._name, self._ends_bar = watch, name, table is None
         self._console = Console(quiet=True) if console is None else console
-        self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=console is None or not console.is_terminal,
-        )
+        self._bar = progress_table(console) if table is None else table
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, TrainingModule)
         self.started = True
         steps, epochs = int(trainer.num_training_batches), int(trainer.max_epochs or 1)
         self._task = self._bar.add_task(
-            "", total=steps * epochs, completed=pl_module.steps_done, epoch=_epoch(trainer), figures=""
+            self._name, total=steps * epochs, completed=pl_module.steps_done, epoch=_epoch(trainer), figures=""
         )
         self._bar.start()
 
@@ -72,20 +71,40 @@ class Recorder(lightning.Callback):
         seen, train = (metric.number(figures[metric.column(split)]) for split in (pl_module.watched, "train"))
         epoch = f"{int(figures['epoch']):>{len(str(pl_module.epochs))}}/{pl_module.epochs}"
         line = (
-            f"epoch {epoch}  {pl_module.watched} {seen} (deployed)  train {train} (in training)  "
-            f"loss {figures['train_loss']:.4f}  τ {figures['temperature']:.2f}  {figures['seconds']:.1f} s"
+            f"{self._name}{'  ' if self._name else ''}epoch {epoch}  {pl_module.watched} {seen} (deployed)  "
+            f"train {train} (in training)  loss {figures['train_loss']:.4f}  τ {figures['temperature']:.2f}  "
+            f"{figures['seconds']:.1f} s"
         )
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         if self._watch is not None:
             self._watch(figures)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self._bar.stop()
+        self._end_bar()
 
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
     ) -> None:
-        self._bar.stop()
+        self._end_bar()
+
+    def _end_bar(self) -> None:
+        if self._ends_bar:
+            self._bar.stop()
+
+
+def progress_table(console: Console | None) -> Progress:
+    """Return a table of bars, one for each training that is added; it shows nothing where no terminal is."""
+    return Progress(
+        TextColumn("{task.description}"),
+        TextColumn("epoch {task.fields[epoch]}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=console is None or not console.is_terminal,
+    )
 
 
 def _epoch(trainer: lightning.Trainer) -> str:

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from voltphase.core.dtypes import readable_precision
 from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
 from voltphase.core.files import write_json
 from voltphase.core.installed import triton_obstacle
-from voltphase.data import Data, ImageDataset, given_datasets
+from voltphase.data import Data, ImageDataset
 from voltphase.devices import Device
 from voltphase.network.donn import DONN
 from voltphase.tasks import Task, readout_of
@@ -28,11 +29,10 @@ from voltphase.training.batches import Augmentation, ImageBatches
 from voltphase.training.build import (
     as_settled,
     as_started,
-    build_datasets,
     build_devices,
     build_model,
+    load_datasets,
     settled_by_data,
-    split_validation,
 )
 from voltphase.training.checkpoint import Checkpoints, read_checkpoint
 from voltphase.training.device_notes import note_devices, show_choice
@@ -79,13 +79,97 @@ def train(
         ``seconds`` and, of the epochs since training began or was resumed, ``host_seconds``, which went neither into
         steps nor into answering test images; of each layer's device the ``notes`` on its table, if there are any, and
         for the baselines that fit a response to it, the ``response``'s order and root mean square errors at the states;
-        the ``backend``, ``precision`` and ``engines`` that ran, and whether steps were a ``cuda_graph``; and where and
-        with what it was made.
+        the ``backend``, ``precision`` and ``engines`` that ran, and whether steps were a ``cuda_graph``; where several
+        were ``trained_together`` on a GPU, how many, as its ``seconds`` are not its own then; and where and with what
+        it was made.
 
     Raises:
         VoltphaseError: if something given does not fit; before training where it can be known before.
         TrainingError: if training diverges; the epochs before are kept, and ``resume`` comes to the same end.
         KeyboardInterrupt: if interrupted; every whole epoch is kept for ``resume``.
+    """
+    ready = prepare(config, out, data=data, resume=resume, overwrite=overwrite)
+    if not isinstance(ready, ReadyRun):
+        return ready
+    with ready.writing(console):
+        _fit_alone(ready, Recorder(ready.folder, console, watch))
+        return ready.finish()
+
+
+@dataclass(eq=False)
+class ReadyRun:
+    """A training that was found to be possible, and has written nothing yet."""
+
+    config: Config
+    made_of: Config  # the same, with the devices that it was started with
+    folder: RunFolder
+    module: TrainingModule
+    datasets: Mapping[str, ImageDataset]
+    devices: Sequence[Device]
+    notes: Sequence[list[str]]  # on each device
+    asked: Task  # before the data settled some of it
+    checkpoint: dict[str, Any] | None
+    data_given: bool
+    start: Mapping[str, bool]  # whether to resume or to overwrite
+
+    @contextmanager
+    def writing(self, console: Console | None) -> Iterator[None]:
+        """Hold the folder, for a training in the block, and say what is trained."""
+        with self.folder.writing(self.config, **self.start), cpu_threads(self.config.training.threads):
+            if console is not None:
+                show_choice(self.made_of, console)
+                for line in _opening(self.module.model, self.datasets, self.asked):
+                    console.print(line, markup=False, highlight=False, soft_wrap=True)
+            yield
+
+    def fit(self, recorder: Recorder) -> None:
+        """Train to the end of the last epoch.
+
+        Raises:
+            TrainingError: if training diverges.
+            DataError: if the checkpoint to go on from is one that Lightning does not take.
+            SystemExit: if interrupted, in the main thread.
+        """
+        accelerator, checkpoint = accelerator_of(self.config), self.checkpoint
+        trainer = make_trainer(
+            accelerator, Checkpoints(checkpoint), max_epochs=self.module.epochs, callbacks=[recorder]
+        )
+        self.module.train()
+        try:
+            # The name is for Lightning's log only: what was read and checked is what it is given.
+            trainer.fit(self.module, ckpt_path="checkpoint" if checkpoint is not None else None, weights_only=True)
+        except Exception as error:
+            if checkpoint is None or recorder.started or isinstance(error, VoltphaseError):
+                raise
+            raise DataError(
+                f"expected a checkpoint that can be gone on with in {recorder.folder.path}, but Lightning "
+                f"{lightning.__version__} does not take it: start again with --overwrite"
+            ) from error
+
+    def finish(self) -> dict[str, Any]:
+        """Write what a finished run leaves beside its epochs, and return the summary."""
+        summary = _summary(self.config, self.module, self.datasets, self.devices, self.notes)
+        summary |= {"data_given": True} if self.data_given else {}
+        # A run cut off between its last checkpoint and metrics lacks a row.
+        self.folder.write_metrics(self.module.history)
+        save_model(self.module.model, self.folder.model_file)
+        write_json(self.folder.summary_file, summary)
+        return summary
+
+
+def prepare(
+    config: Config,
+    out: str | Path,
+    *,
+    data: Data | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    datasets_of: Callable[[Config, Data | None], dict[str, ImageDataset]] | None = None,
+) -> ReadyRun | dict[str, Any]:
+    """Return a training that may begin, or the summary of a run that is finished already; for arguments see `train`.
+
+    Raises:
+        VoltphaseError: if it may not.
     """
     folder = RunFolder(out, OutputError)
     folder.check(config, resume=resume, overwrite=overwrite)
@@ -103,40 +187,22 @@ def train(
     if finished is not None:
         return finished
     notes = note_devices(made_of)
-    accelerator = _accelerator(config)
+    accelerator = accelerator_of(config)
     on_gpu = accelerator == "cuda"
     size = config.optics.sizes[-1]
     asked = config.task.build()
     readout_of(asked, (size, size))  # regions that do not fit are found before data are downloaded
-    datasets = _datasets(config, data)
+    datasets = (datasets_of or load_datasets)(config, data)
     task = asked.for_data(datasets["train"].classes, datasets["train"].targets)
     model = build_model(config, devices, datasets["train"].image_shape, task=task, for_gpu=on_gpu)
-    batch_size = config.training.batch_size
-    check_training(model, datasets["train"].images, batch_size, on_gpu=on_gpu)
-
-    module: TrainingModule
-    module = TrainingModule(
-        model.to(accelerator),  # whose back end it is to say
-        config.training,
-        config.codesign.schedule.build(),
-        _training_batches(config, datasets["train"], lambda: module.current_epoch),
-        ImageBatches(datasets[watched := "val" if "val" in datasets else "test"], batch_size),
-        watched=watched,
-        temperature_per_epoch=config.codesign.schedule.per == "epoch",
-        about={"devices": digests, "settings": settings(config), "data_given": data is not None},
+    check_training(model, datasets["train"].images, config.training.batch_size, on_gpu=on_gpu)
+    about = {"devices": digests, "settings": settings(config), "data_given": data is not None}
+    # Its back end is to say where the network is.
+    module = _module(config, model.to(accelerator), datasets, about)
+    start = {"resume": resume, "overwrite": overwrite}
+    return ReadyRun(
+        config, made_of, folder, module, datasets, devices, notes, asked, checkpoint, data is not None, start
     )
-    with folder.writing(config, resume=resume, overwrite=overwrite), cpu_threads(config.training.threads):
-        if console is not None:
-            show_choice(made_of, console)
-            for line in _opening(model, datasets, asked):
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
-        _fit(module, Recorder(folder, console, watch), accelerator, checkpoint)
-        summary = _summary(config, module, datasets, devices, notes)
-        summary |= {"data_given": True} if data is not None else {}
-        folder.write_metrics(module.history)  # a run cut off between its last checkpoint and metrics lacks a row
-        save_model(model, folder.model_file)
-        write_json(folder.summary_file, summary)
-    return summary
 
 
 def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
@@ -169,18 +235,28 @@ def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
     return model.eval(), config, summary
 
 
-def _datasets(config: Config, data: Data | None) -> dict[str, ImageDataset]:
-    """Return the images to train, to test and, if some are kept for it, to validate with."""
-    train, test = build_datasets(config) if data is None else given_datasets(data, config.seed)
-    if data is not None:
-        config.task.build().check_data(train.name, train.classes, train.targets)
-    return {**split_validation(config, train), "test": test}
-
-
-def _training_batches(config: Config, dataset: ImageDataset, epoch: Callable[[], int]) -> ImageBatches:
-    augmentation = Augmentation(**config.training.augmentation.model_dump())
+def _module(config: Config, model: DONN, datasets: Mapping[str, ImageDataset], about: dict[str, Any]) -> TrainingModule:
+    augmentation, batch_size = Augmentation(**config.training.augmentation.model_dump()), config.training.batch_size
     changes = None if augmentation == Augmentation() else augmentation
-    return ImageBatches(dataset, config.training.batch_size, seed=config.seed, epoch=epoch, augmentation=changes)
+    watched = "val" if "val" in datasets else "test"
+    module: TrainingModule
+    module = TrainingModule(
+        model,
+        config.training,
+        config.codesign.schedule.build(),
+        ImageBatches(
+            datasets["train"],
+            batch_size,
+            seed=config.seed,
+            epoch=lambda: module.current_epoch,
+            augmentation=changes,
+        ),
+        ImageBatches(datasets[watched], batch_size),
+        watched=watched,
+        temperature_per_epoch=config.codesign.schedule.per == "epoch",
+        about=about,
+    )
+    return module
 
 
 def _data_notes(datasets: Mapping[str, ImageDataset]) -> list[str]:
@@ -194,25 +270,15 @@ def _opening(model: DONN, datasets: Mapping[str, ImageDataset], asked: Task) -> 
     return [*_data_notes(datasets), *task, model.explain().summary]
 
 
-def _fit(module: TrainingModule, recorder: Recorder, accelerator: str, checkpoint: dict[str, Any] | None) -> None:
+def _fit_alone(ready: ReadyRun, recorder: Recorder) -> None:
     main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT) if main_thread else None
-    with quiet_lightning(), readable_precision(), _same_gpu(accelerator):
-        trainer = make_trainer(accelerator, Checkpoints(checkpoint), max_epochs=module.epochs, callbacks=[recorder])
-        module.train()
+    with quiet_lightning(), readable_precision(), same_gpu(accelerator_of(ready.config)):
         try:
-            # The name is for Lightning's log only: what was read and checked is what it is given.
-            trainer.fit(module, ckpt_path="checkpoint" if checkpoint is not None else None, weights_only=True)
+            ready.fit(recorder)
         except SystemExit as error:
             # Lightning turns Ctrl-C and SIGTERM into an exit of its own, with Ctrl-C ignored from then on.
             raise KeyboardInterrupt from error
-        except Exception as error:
-            if checkpoint is None or recorder.started or isinstance(error, VoltphaseError):
-                raise
-            raise DataError(
-                f"expected a checkpoint that can be gone on with in {recorder.folder.path}, but Lightning "
-                f"{lightning.__version__} does not take it: start again with --overwrite"
-            ) from error
         finally:
             if main_thread:
                 signal.signal(signal.SIGINT, handler)
@@ -242,7 +308,12 @@ def _require_same_data(folder: RunFolder, checkpoint: dict[str, Any] | None, dat
         )
 
 
-def _accelerator(config: Config) -> str:
+def accelerator_of(config: Config) -> str:
+    """Return what trains a network, ``"cuda"`` or ``"cpu"``.
+
+    Raises:
+        ConfigError: if the configuration asks for what is not there.
+    """
     wanted, there = config.training.accelerator, torch.cuda.is_available()
     if wanted == "gpu" and not there:
         raise ConfigError("expected a CUDA GPU for training.accelerator gpu, but PyTorch finds none: use auto or cpu")
@@ -257,7 +328,7 @@ def _accelerator(config: Config) -> str:
     return chosen
 
 
-def _same_gpu(accelerator: str) -> AbstractContextManager[object]:
+def same_gpu(accelerator: str) -> AbstractContextManager[object]:
     """Keep the GPU that the process computes on by default, where Lightning takes the first one."""
     return torch.cuda.device(torch.cuda.current_device()) if accelerator == "cuda" else nullcontext()
 
@@ -305,6 +376,7 @@ def _summary(
         "precision": ran.precision,
         "engines": list(ran.engines),
         "cuda_graph": module.recorded,
+        **({"trained_together": module.trained_together} if module.trained_together > 1 else {}),
         "versions": provenance.versions(),
         "commit": provenance.commit(),
         "hardware": provenance.hardware(next(model.parameters()).device),

@@ -1,0 +1,7 @@
+"""Several designs trained at once, each to what it comes to alone."""
+
+from __future__ import annotations
+
+from voltphase.training.several.train_several import train_several
+
+__all__ = ["train_several"]
