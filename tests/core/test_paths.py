@@ -15,7 +15,7 @@ from voltphase.config import load_config
 from voltphase.core.errors import VoltphaseError
 from voltphase.core.files import atomic_directory, atomic_path, write_text
 from voltphase.data import load as load_data
-from voltphase.data.idx import read_idx
+from voltphase.data.files.idx import read_idx
 from voltphase.deployment import Emulator, deploy_run, verify
 from voltphase.devices import DevicePanel, dmd, find, load, load_folder, load_table
 from voltphase.reporting import save_overview, write_report

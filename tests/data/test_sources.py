@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from voltphase.core.errors import DataError
 from voltphase.data import ImageDataset, default_data_dir, load
-from voltphase.data.idx import read_idx
+from voltphase.data.files.idx import read_idx
 
 
 def idx_bytes(values: torch.Tensor) -> bytes:

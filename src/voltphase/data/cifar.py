@@ -16,7 +16,7 @@ from voltphase.core.errors import DataError
 from voltphase.core.files import atomic_path, checked_path, read_errors
 from voltphase.data.base import DATASETS, ENVIRONMENT_VARIABLE, default_data_dir
 from voltphase.data.dataset import ImageDataset, grey
-from voltphase.data.download import fetch
+from voltphase.data.files.download import fetch
 
 _FILES: Final = {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)}
 _SIDE: Final = 32

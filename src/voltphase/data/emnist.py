@@ -12,8 +12,8 @@ from voltphase.core.errors import DataError
 from voltphase.core.files import atomic_path, checked_path
 from voltphase.data.base import DATASETS, ENVIRONMENT_VARIABLE, default_data_dir
 from voltphase.data.dataset import ImageDataset
-from voltphase.data.download import fetch
-from voltphase.data.folders import find
+from voltphase.data.files.download import fetch
+from voltphase.data.files.folders import find
 from voltphase.data.mnist import read_images
 
 Split = Literal["balanced", "byclass", "bymerge", "digits", "letters", "mnist"]

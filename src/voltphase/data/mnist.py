@@ -12,9 +12,9 @@ from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path
 from voltphase.data.base import DATASETS, ENVIRONMENT_VARIABLE, default_data_dir
 from voltphase.data.dataset import ImageDataset
-from voltphase.data.download import fetch
-from voltphase.data.folders import find, stray
-from voltphase.data.idx import read_idx
+from voltphase.data.files.download import fetch
+from voltphase.data.files.folders import find, stray
+from voltphase.data.files.idx import read_idx
 
 _FILE_PREFIX = {"train": "train", "test": "t10k"}
 
@@ -23,7 +23,7 @@ _FILE_PREFIX = {"train": "train", "test": "t10k"}
 class IdxFiles:
     """A data set of four IDX files in torchvision's layout, ``<dir>/<folder>/raw/<file>``, or one near to it.
 
-    See :func:`voltphase.data.folders.find` for the other places and spellings.
+    See :func:`voltphase.data.files.folders.find` for the other places and spellings.
 
     Args:
         dir: Folder that holds the data set's own; None takes the one that VOLTPHASE_DATA names, else the user's cache.

@@ -1,0 +1,1 @@
+"""Finding, fetching and reading files of data sets."""
