@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from voltphase.optics.grid import Grid
     from voltphase.optics.stack import Stack
     from voltphase.tasks import RegionReadout, Regions
-    from voltphase.workflow import deploy, load_run, train
+    from voltphase.workflow import deploy, load_run, save, train
 
     __version__: str
 
@@ -88,6 +88,7 @@ __all__ = [
     "optics",
     "reporting",
     "reproduction",
+    "save",
     "sweeps",
     "tasks",
     "train",
@@ -107,7 +108,7 @@ _NAMES = {
     "optics.grid": "Grid",
     "optics.stack": "Stack",
     "tasks": "RegionReadout Regions",
-    "workflow": "deploy load_run train",
+    "workflow": "deploy load_run save train",
 }
 #: The module that each name comes from; the other names are subpackages.
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import torch
 from rich.console import Console
 
 from voltphase import deployment, training
 from voltphase.config import Config, load_config
+from voltphase.config.describe import config_of, undescribed
 from voltphase.core.advice import once
-from voltphase.core.errors import DataError
-from voltphase.core.files import checked_path
+from voltphase.core.errors import DataError, OutputError, VoltphaseError
+from voltphase.core.files import atomic_directory, checked_path, write_json, write_text
 from voltphase.core.words import counted
-from voltphase.data import Data, ImageDataset, Images, dataset_of, given_datasets
+from voltphase.data import DATASETS, SPLITS, Data, ImageDataset, Images, dataset_of, given_datasets, load
 from voltphase.deployment.targets import Target
+from voltphase.devices import Device, DevicePanel
 from voltphase.network.donn import DONN
+from voltphase.tasks import all_outputs
 from voltphase.training.loop import EpochMetrics
+from voltphase.training.provenance import summary_of
+
+_NOTE: Final = """\
+# Saved from Python: a loop of one's own trained this network. Its settings are those below, but for training, the
+# schedule of the temperature and augmentation, which this file does not know: they stand at their defaults.
+"""
+# Images that the network rebuilt from the folder answers as the one that is saved.
+_COMPARED: Final = 20
 
 
 @dataclass(frozen=True)
@@ -41,10 +55,11 @@ class TrainedRun:
     test_set: ImageDataset | None = None
 
     def __repr__(self) -> str:
-        metric, images = self.model.task.metrics[0], self.summary.get("data", self.config.data.name)
+        metric, epochs = self.model.task.metrics[0], self.summary["epochs"]
+        images = self.summary.get("data", self.config.data.name)
         return (
             f"TrainedRun({str(self.path)!r}, test {metric.name} {metric.text(self.summary[metric.column('test')])}\n"
-            f"  after {counted(self.summary['epochs'], 'epoch')} on {images})"
+            f"  after {counted(epochs, 'epoch') if epochs else 'a training elsewhere'} on {images})"
         )
 
     def __iter__(self) -> Iterator[Any]:
@@ -96,6 +111,50 @@ def train(
     return load_run(out, None if given is None else given[1])
 
 
+@once()
+def save(model: DONN, out: str | Path, *, train: Images, test: Images) -> TrainedRun:
+    """Write a network that was trained in a loop of one's own as the folder of a finished run, and return the run.
+
+    Reports, deployment, verification and refinement then take it as any run. Its ``config.yaml`` says what the network
+    is, with its devices' tables beside it, but nothing of how it was trained: ``metrics.csv`` has no epochs.
+
+    Args:
+        model: Trained network; it stays as it is, where it is.
+        out: Path of the run folder to make.
+        train: Images that it was trained on, a data set or ``(images, targets)``.
+        test: Images to judge it by, likewise. Where both are the first images of a data set that its name says all of,
+            the configuration names it; else they are to be given again, as those of a run on images given in Python.
+
+    Raises:
+        OutputError: if ``out`` exists already or cannot be written.
+        ConfigError: if a configuration cannot describe the network.
+        DataError: if the images do not fit one another or the network.
+
+    Warns:
+        DataWarning: if a class has no image.
+
+    Examples:
+        >>> run = save(model, "runs/mine", train=(images, labels), test=test_set)  # doctest: +SKIP
+        >>> deploy(run, "bench")  # doctest: +SKIP
+    """
+    out = checked_path(out, OutputError)
+    if out.exists():
+        raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
+    pair = given_datasets({"train": train, "test": test}, 0)
+    datasets: dict[str, ImageDataset] = dict(zip(SPLITS, pair, strict=True))
+    named, devices = _named(datasets), [layer.device_states for layer in model.layers]
+    with atomic_directory(out) as temporary:
+        folder = training.RunFolder(temporary)
+        config = config_of(model, _write_devices(devices, temporary), named or {})
+        write_text(folder.config_file, _NOTE + config.to_yaml())
+        folder.write_metrics([])
+        training.save_model(model, folder.model_file)
+        summary = summary_of(config, model, datasets, devices, [[] for _ in devices], {"epochs": 0, "seconds": 0.0})
+        write_json(folder.summary_file, summary | ({} if named else {"data_given": True}))
+        _require_same(model, training.load_run(folder.path)[0], datasets["test"])
+    return load_run(out, None if named else datasets["test"])
+
+
 def load_run(path: str | Path, test_set: Images | None = None) -> TrainedRun:
     """Return the run in a run folder.
 
@@ -143,3 +202,36 @@ def deploy(
         return deployment.deploy(design, out, dataset=test_set, target=target)
     path, known = (design.path, design.test_set) if isinstance(design, TrainedRun) else (design, None)
     return deployment.deploy_run(path, out, dataset=known if test_set is None else test_set, target=target)
+
+
+def _named(datasets: dict[str, ImageDataset]) -> dict[str, Any] | None:
+    """Return the section ``data`` that names the images, or None if a name would be that of others."""
+    name, limits = datasets["train"].name, {}
+    if name not in DATASETS:
+        return None
+    with suppress(VoltphaseError):  # of a data set with settings, or that is not where data are
+        for split, given in datasets.items():
+            whole = load(name, split, download=False)
+            same = len(given) <= len(whole) and given.name == name
+            first = whole.take(len(given)) if same else whole
+            if not (same and torch.equal(first.images, given.images) and torch.equal(first.targets, given.targets)):
+                return None
+            limits |= {f"{split}_limit": len(given)} if len(given) < len(whole) else {}
+        return {"name": name, **limits}
+    return None
+
+
+def _write_devices(devices: Sequence[Device], folder: Path) -> list[dict[str, Any]]:
+    names: dict[str, str] = {}
+    for device in devices:
+        if device.digest not in names:
+            panel = isinstance(device, DevicePanel)
+            names[device.digest] = f"device-{len(names) + 1}" + ("" if panel else ".csv")
+            device.save(folder / names[device.digest])
+    return [{"file": names[device.digest], "levels": None} for device in devices]
+
+
+def _require_same(model: DONN, rebuilt: DONN, test: ImageDataset) -> None:
+    images = test.images[:_COMPARED]
+    if not torch.equal(all_outputs(copy.deepcopy(model).cpu(), images), all_outputs(rebuilt, images)):
+        raise undescribed("the answers that one rebuilt from it gives", "others")

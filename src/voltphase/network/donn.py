@@ -137,13 +137,13 @@ class DONN(nn.Module):
         gains = one_each(gain, depth, "gains", "one for each layer")
         scales = one_each(amplitude_grad_scale, depth, "scales of the amplitude's gradient", "one for each layer")
         require_brightness(gains, devices, dtype)
-        seed = checks.seed(seed)
+        self.seed = checks.seed(seed)
         self.source = ImageSource(self.grids[0], image_shape, light=source, dtype=dtype)
         spans = one_each(distances, depth + 1, "distances", "one for each gap, source to detector", parts=True)
         self.paths = paths_between(self.grids, spans, wavelength=self.wavelength, method=method, engine=engine)
         self.distances = [distance_of(path) for path in self.paths]
         self._window = readout.window_rows.tolist(), readout.window_columns.tolist()
-        self._options, self._asked = options, backend
+        self.options, self.asked_backend = options, backend
         stack = self._stack()
         self.footprint = _footprint(stack, devices, relaxation, dtype)
         _require_memory(self.footprint, self.grids)
@@ -156,7 +156,7 @@ class DONN(nn.Module):
                 relaxation=relaxation,
                 gain=gain,
                 amplitude_grad_scale=scale,
-                seed=seed * 1000 + index,
+                seed=self.seed * 1000 + index,
                 dtype=dtype,
             )
             for index, (plane, device, gain, scale) in enumerate(each)
@@ -170,15 +170,15 @@ class DONN(nn.Module):
 
     @with_standard_torch
     def _compile(self, stack: Stack) -> None:
-        selected, self.executor = compiled(stack, self._options, self._asked)
+        selected, self.executor = compiled(stack, self.options, self.asked_backend)
         self.executor.train(self.training)
         self.backend, self._reason = selected.name, selected.reason
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         device = fn(torch.empty(0)).device.type
-        if device != self._options.device:
+        if device != self.options.device:
             # What runs fastest there is another back end, or there is none: known before anything has moved.
-            self._options = replace(self._options, device=device)
+            self.options = replace(self.options, device=device)
             self._compile(self._stack())
         return super()._apply(fn, recurse)
 

@@ -72,7 +72,8 @@ def _draw(view: RunView) -> Figure:
     )
     bar.set_ticklabels(["0", "π", "2π"])
     bar.outline.set_visible(False)
-    draw_metric(figure.add_subplot(places[0, count + 1 :]), view.history, view.metric)
+    if view.history:
+        draw_metric(figure.add_subplot(places[0, count + 1 :]), view.history, view.metric)
 
     planes = ["source", *(f"layer {index + 1}" for index in chosen), "detector"]
     for column, name in enumerate(planes):

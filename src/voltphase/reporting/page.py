@@ -34,6 +34,7 @@ _SCREEN_DOTS = 96
 _PHONE_WIDTH = 720
 _MOST_DEVICES_NAMED = 2
 _MOST_DEVICES_DRAWN = 5
+_ELSEWHERE = "in a loop of one's own in Python: the settings of training below are not its settings"
 
 
 def write_report(run: str | Path, *, data_dir: str | Path | None = None, test_set: Images | None = None) -> Path:
@@ -78,7 +79,8 @@ def report_html(view: RunView) -> str:
 
 def sections(view: RunView) -> list[str]:
     """Return the parts of a run's page, each with its pictures."""
-    return [_learning(view), _light(view), _maps(view), _device(view), _answers(view)]
+    learning = [_learning(view)] if view.history else []
+    return [*learning, _light(view), _maps(view), _device(view), _answers(view)]
 
 
 def _learning(view: RunView) -> str:
@@ -240,7 +242,10 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("layers", f"{len(view.layers)}, gaps of {gaps}"),
         ("wavelength", f"{model.wavelength * 1e9:.4g} nm"),
         ("light on the detector", charts.share(float(view.light.kept[-1]))),
-        ("training", f"{counted(summary.epochs, 'epoch')}, {_duration(summary.seconds)}"),
+        (
+            "training",
+            f"{counted(summary.epochs, 'epoch')}, {_duration(summary.seconds)}" if view.history else _ELSEWHERE,
+        ),
         ("refined after training", refined),
         ("seed", str(summary.seed)),
     ]
@@ -252,6 +257,8 @@ def _images(view: RunView) -> str:
     summary, test = view.summary, f"{view.data_name}, {len(view.test)} test images"
     if summary.train_images is None:  # as before version 0.2.0
         return test
+    if not view.history:
+        return f"{test}; {summary.train_images} to train on"
     watched = "watched, never chosen by"
     if summary.val_images is not None:
         return (

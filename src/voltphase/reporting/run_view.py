@@ -53,7 +53,7 @@ class RunView:
     model: DONN  # in evaluation mode
     config: Config
     summary: Summary
-    history: dict[str, np.ndarray]  # figures of all epochs by the names of their columns
+    history: dict[str, np.ndarray]  # figures of all epochs by their columns; none of a training elsewhere
     test: ImageDataset
     evaluation: Evaluation  # what the network answers to the test images
     pictures: TaskPictures  # what to show of the task's answers
@@ -113,7 +113,7 @@ class RunView:
         run = checked_path(run, DataError)
         model, config, summary = load_run(run)
         model.levels()  # a network that has none is refused at once
-        epochs = RunFolder(run).read_metrics()
+        epochs = RunFolder(run).read_metrics(least=min(summary["epochs"], 1))
         test = run_test_set(RunFolder(run), config, summary, data_dir, test_set)
         evaluation = evaluate(model, test)
         pictures = pictures_of(model.task, model, test)
@@ -122,7 +122,7 @@ class RunView:
             model=model,
             config=config,
             summary=Summary.model_validate(summary),
-            history={key: np.array([epoch[key] for epoch in epochs]) for key in epochs[0]},
+            history={key: np.array([epoch[key] for epoch in epochs]) for key in (epochs[0] if epochs else ())},
             test=test,
             evaluation=evaluation,
             pictures=pictures,

@@ -1,4 +1,4 @@
-"""Where, on what and with what a result was made."""
+"""What a result is, and where, on what and with what it was made."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +14,68 @@ from typing import Any
 
 import torch
 
+from voltphase.codesign import CodesignLayer, PostTraining, QuantizationAware
+from voltphase.config import Config
 from voltphase.core.installed import package_version
+from voltphase.data import ImageDataset
+from voltphase.devices import Device
+from voltphase.network.donn import DONN
+from voltphase.training.build import settled_by_data
+from voltphase.training.evaluation import evaluate
+from voltphase.training.run_folder import settings
+
+
+def summary_of(
+    config: Config,
+    model: DONN,
+    datasets: Mapping[str, ImageDataset],
+    devices: Sequence[Device],
+    notes: Sequence[list[str]],
+    trained: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the summary of a trained network, with what is to be said of its training."""
+    columns: dict[str, float] = {}
+    ran = model.explain()
+    for split in sorted(datasets):
+        columns |= evaluate(model, datasets[split], config.training.batch_size).columns(split)
+    return {
+        **columns,
+        "deployable": all(layer.relaxation.discrete for layer in model.layers),
+        "seed": config.seed,
+        "settings": settings(config),
+        **trained,
+        **{f"{split}_images": len(dataset) for split, dataset in datasets.items()},
+        "data": datasets["train"].name,
+        **({"data_notes": about_data} if (about_data := data_notes(datasets)) else {}),
+        **({"task": settled} if (settled := settled_by_data(model.task, config.task.build())) else {}),
+        "devices": [_about(*one) for one in zip(devices, model.layers, notes, strict=True)],
+        **model.readout.figures(),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "backend": ran.backend,
+        "precision": ran.precision,
+        "engines": list(ran.engines),
+        "versions": versions(),
+        "commit": commit(),
+        "hardware": hardware(next(model.parameters()).device),
+    }
+
+
+def _about(device: Device, layer: CodesignLayer, notes: list[str]) -> dict[str, Any]:
+    # The device as configured: of a panel that is uniform, the layer keeps the table alone.
+    relaxation = layer.relaxation
+    about: dict[str, Any] = {"name": device.name, "levels": len(device), "digest": device.digest}
+    if notes:
+        about["notes"] = notes
+    if isinstance(relaxation, PostTraining | QuantizationAware):
+        response = relaxation.response(layer.table)
+        errors = {key: getattr(response, key) for key in ("amplitude_error", "phase_error", "error")}
+        about["response"] = {"order": response.order, **errors}
+    return about
+
+
+def data_notes(datasets: Mapping[str, ImageDataset]) -> list[str]:
+    """Return what is to be said of the images of a run."""
+    return list(dict.fromkeys(note for dataset in datasets.values() for note in dataset.notes))
 
 
 def versions() -> dict[str, str]:

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from voltphase.codesign import CodesignLayer, PostTraining, QuantizationAware
 from voltphase.config import Config
 from voltphase.core.advice import once
 from voltphase.core.dtypes import readable_precision
@@ -24,7 +23,6 @@ from voltphase.data import Data, ImageDataset
 from voltphase.devices import Device
 from voltphase.network.donn import DONN
 from voltphase.tasks import Task, readout_of
-from voltphase.training import provenance
 from voltphase.training.batches import Augmentation, ImageBatches
 from voltphase.training.build import (
     as_settled,
@@ -37,9 +35,9 @@ from voltphase.training.build import (
 from voltphase.training.checkpoint import Checkpoints, read_checkpoint
 from voltphase.training.device_notes import note_devices, show_choice
 from voltphase.training.estimate import check_training
-from voltphase.training.evaluation import evaluate
 from voltphase.training.loop import EpochMetrics, TrainingModule, lightning, make_trainer
 from voltphase.training.progress import Recorder, quiet_lightning
+from voltphase.training.provenance import data_notes, summary_of
 from voltphase.training.run_folder import RunFolder, settings
 from voltphase.training.weights import read_model, restore, save_model
 
@@ -148,7 +146,8 @@ class ReadyRun:
 
     def finish(self) -> dict[str, Any]:
         """Write what a finished run leaves beside its epochs, and return the summary."""
-        summary = _summary(self.config, self.module, self.datasets, self.devices, self.notes)
+        trained = _trained(self.module)
+        summary = summary_of(self.config, self.module.model, self.datasets, self.devices, self.notes, trained)
         summary |= {"data_given": True} if self.data_given else {}
         # A run cut off between its last checkpoint and metrics lacks a row.
         self.folder.write_metrics(self.module.history)
@@ -259,15 +258,11 @@ def _module(config: Config, model: DONN, datasets: Mapping[str, ImageDataset], a
     return module
 
 
-def _data_notes(datasets: Mapping[str, ImageDataset]) -> list[str]:
-    return list(dict.fromkeys(note for dataset in datasets.values() for note in dataset.notes))
-
-
 def _opening(model: DONN, datasets: Mapping[str, ImageDataset], asked: Task) -> list[str]:
     """Return what is said before training begins."""
     settled = ", ".join(f"{name} {value}" for name, value in settled_by_data(model.task, asked).items())
     task = [f"task, as the data say: {settled}"] if settled else []
-    return [*_data_notes(datasets), *task, model.explain().summary]
+    return [*data_notes(datasets), *task, model.explain().summary]
 
 
 def _fit_alone(ready: ReadyRun, recorder: Recorder) -> None:
@@ -289,8 +284,8 @@ def _left_by(
 ) -> tuple[dict[str, Any] | None, dict[str, Any] | None, list[str] | None]:
     """Return what a run has left to go on from: its summary, its checkpoint, and the digests of its devices."""
     if folder.finished:
-        folder.read_metrics()
         summary = load_run(folder.path)[2]
+        folder.read_metrics(least=min(summary["epochs"], 1))
         return summary, None, [about["digest"] for about in summary["devices"]]
     if folder.begun:
         checkpoint = read_checkpoint(folder.checkpoint_file, settings(config))
@@ -345,52 +340,12 @@ def cpu_threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _summary(
-    config: Config,
-    module: TrainingModule,
-    datasets: Mapping[str, ImageDataset],
-    devices: Sequence[Device],
-    notes: Sequence[list[str]],
-) -> dict[str, Any]:
-    model, columns = module.model, {}
-    ran = model.explain()
-    for split in sorted(datasets):
-        columns |= evaluate(model, datasets[split], config.training.batch_size).columns(split)
+def _trained(module: TrainingModule) -> dict[str, Any]:
     return {
-        **columns,
-        "deployable": all(layer.relaxation.discrete for layer in model.layers),
-        "seed": config.seed,
-        "settings": settings(config),
-        "epochs": config.training.epochs,
+        "epochs": module.epochs,
         "seconds": round(sum(figures["seconds"] for figures in module.history), 3),
         "host_seconds": round(module.host_seconds, 3),
-        **{f"{split}_images": len(dataset) for split, dataset in datasets.items()},
         "watched": module.watched,
-        "data": datasets["train"].name,
-        **({"data_notes": about_data} if (about_data := _data_notes(datasets)) else {}),
-        **({"task": settled} if (settled := settled_by_data(model.task, config.task.build())) else {}),
-        "devices": [_about(*one) for one in zip(devices, model.layers, notes, strict=True)],
-        **model.readout.figures(),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "backend": ran.backend,
-        "precision": ran.precision,
-        "engines": list(ran.engines),
         "cuda_graph": module.recorded,
         **({"trained_together": module.trained_together} if module.trained_together > 1 else {}),
-        "versions": provenance.versions(),
-        "commit": provenance.commit(),
-        "hardware": provenance.hardware(next(model.parameters()).device),
     }
-
-
-def _about(device: Device, layer: CodesignLayer, notes: list[str]) -> dict[str, Any]:
-    # The device as configured: of a panel that is uniform, the layer keeps the table alone.
-    relaxation = layer.relaxation
-    about: dict[str, Any] = {"name": device.name, "levels": len(device), "digest": device.digest}
-    if notes:
-        about["notes"] = notes
-    if isinstance(relaxation, PostTraining | QuantizationAware):
-        response = relaxation.response(layer.table)
-        errors = {key: getattr(response, key) for key in ("amplitude_error", "phase_error", "error")}
-        about["response"] = {"order": response.order, **errors}
-    return about

@@ -183,16 +183,19 @@ class RunFolder:
             yield
 
     def write_metrics(self, history: Sequence[dict[str, float]]) -> None:
-        """Write ``metrics.csv`` from the figures of each epoch, whole or not at all."""
+        """Write ``metrics.csv`` from the figures of each epoch, if there are any, whole or not at all."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(history[0])
+        writer.writerow(history[0] if history else [*_FIRST, *_LAST])
         for row in history:
             writer.writerow(int(value) if key == "epoch" else f"{value:.6g}" for key, value in row.items())
         write_text(self.metrics_file, text.getvalue())
 
-    def read_metrics(self) -> list[dict[str, float]]:
+    def read_metrics(self, *, least: int = 1) -> list[dict[str, float]]:
         """Return the rows of ``metrics.csv``, one for each epoch.
+
+        Args:
+            least: Number of rows below which the file is damaged; 0 for a network that was trained elsewhere.
 
         Raises:
             DataError: if the file is missing, holds no epoch, or something that is no number.
@@ -208,7 +211,7 @@ class RunFolder:
             metrics = header[len(_FIRST) : -len(_LAST)]
             named = all(metric.startswith(("train_", "test_", "val_")) for metric in metrics)
             ours = named and header == [*_FIRST, *metrics, *_LAST]
-            if not ours or not rows:
+            if not ours or len(rows) < least:
                 raise DataError(f"expected a row for each epoch in {path}, but there is none")
             for number, row in enumerate(rows, start=1):
                 if row["epoch"] != number or not all(map(math.isfinite, row.values())):

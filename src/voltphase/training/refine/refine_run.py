@@ -66,7 +66,7 @@ def refine_run(
     model, config, summary = load_run(run)
     given = {} if data is None else dict(zip(("train", "test"), given_datasets(data, config.seed), strict=True))
     source.require_data(summary, **given)
-    source.read_metrics()
+    source.read_metrics(least=min(summary["epochs"], 1))
     with write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=out.parent).close()

@@ -1,0 +1,100 @@
+"""From a network that was made in Python to the configuration that describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from voltphase.codesign.relaxations import RELAXATIONS
+from voltphase.config.load import parse_config
+from voltphase.config.sections import Config
+from voltphase.core.errors import ConfigError
+from voltphase.core.registry import AUTO, Registry
+from voltphase.optics.gap import Gap
+from voltphase.optics.methods import METHODS
+from voltphase.tasks import TASKS
+
+if TYPE_CHECKING:
+    from voltphase.network.donn import DONN
+
+_CURE: Final = "deploy the network itself with voltphase.deploy"
+
+
+def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, Any]) -> Config:
+    """Return the configuration that describes a network; what it says of training stands at its defaults.
+
+    Args:
+        model: Network.
+        devices: Section for the device of each layer.
+        data: Section for the images.
+
+    Raises:
+        ConfigError: if a configuration cannot describe the network.
+    """
+    grids = model.grids
+    if any(grid.rows != grid.columns or grid.pitch[0] != grid.pitch[1] or any(grid.offset) for grid in grids):
+        raise undescribed("square planes, of one pitch and around the axis", "others")
+    if not all(len(path) == 1 and isinstance(path[0], Gap) for path in model.paths):
+        raise undescribed("free space alone between the planes", "lenses or apertures in it")
+    dtype, options = model.source.dtype, model.options
+    precision = "double" if dtype == torch.complex128 else "tf32" if options.tf32 else "single"
+    method = model.method if isinstance(model.method, str) else METHODS.name_of(type(model.method))
+    if method is None or (method != AUTO and not isinstance(model.method, str) and METHODS[method]() != model.method):
+        raise undescribed("a method of propagation as its name makes it", repr(model.method))
+    relaxations = {layer.relaxation for layer in model.layers}
+    if len(relaxations) > 1:
+        raise undescribed("one relaxation for all layers", f"{len(relaxations)}")
+    return parse_config(
+        {
+            "seed": model.seed,
+            "data": data,
+            "optics": {
+                "size": _one_or_each([grid.rows for grid in grids]),
+                "pitch": _one_or_each([grid.pitch[0] for grid in grids]),
+                "wavelength": model.wavelength,
+                "distances": _one_or_each(model.distances),
+                "depth": len(model.layers),
+                "source": asdict(model.source.light),
+                "method": method,
+                "backend": model.asked_backend,
+                "engine": options.engine,
+                "precision": precision,
+            },
+            "devices": list(devices),
+            "codesign": {
+                "relaxation": _chosen(RELAXATIONS, relaxations.pop()),
+                "gain": _one_or_each([layer.gain for layer in model.layers]),
+                "amplitude_grad_scale": _one_or_each([layer.amplitude_grad_scale for layer in model.layers]),
+            },
+            "task": _chosen(TASKS, model.task),
+        }
+    )
+
+
+def _chosen(registry: Registry[Any], entry: object) -> dict[str, Any]:
+    name = registry.name_of(type(entry))
+    if name is None or not is_dataclass(entry) or isinstance(entry, type):
+        raise undescribed(f"{registry.what} out of {', '.join(registry)}", repr(entry))
+    return {"name": name, **{key: _plain(value) for key, value in asdict(entry).items()}}
+
+
+def _plain(value: Any) -> Any:
+    """Return a setting as YAML has it: lists for tuples, pairs for complex numbers, texts for paths."""
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    if isinstance(value, complex):
+        return [value.real, value.imag]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _one_or_each(values: Sequence[Any]) -> Any:
+    return values[0] if len(set(values)) == 1 else list(values)
+
+
+def undescribed(wanted: str, got: str) -> ConfigError:
+    """Return the error for a network that a configuration cannot describe."""
+    return ConfigError(f"expected a network that a configuration can describe, with {wanted}, but got {got}: {_CURE}")
