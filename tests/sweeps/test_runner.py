@@ -361,7 +361,7 @@ def test_progress_is_a_line_a_run_with_a_count_and_the_time_left(size: Size, swe
 def test_time_left_goes_by_what_there_is_to_do(folder: ResultFolder):
     shallow, deep = (Run("e", {"data": d}, "digits", {"optics.depth": d}) for d in (1, 5))
     worker = runner._Worker(folder, {}, None, None)
-    worker.note(shallow, 600.0)
+    worker._note([shallow], 600.0)
     assert worker.time_left([]) == ""
     assert worker.time_left([deep]) == "; about 30 min left"
     assert worker.time_left([deep, deep]) == "; about 30 min left", "one run under two names"

@@ -24,7 +24,7 @@ from voltphase.training.checkpoint import read_checkpoint
 from voltphase.training.loop import TrainingModule
 from voltphase.training.run_folder import settings
 from voltphase.training.several import train_several
-from voltphase.training.several.train_several import train_together
+from voltphase.training.several.together import train_together
 
 Make = Callable[..., Config]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from voltphase.core.errors import OutputError
 from voltphase.core.files import checked_path, read_text, write_bytes, write_errors, write_text
@@ -76,13 +77,19 @@ def _origin(outcomes: Outcomes) -> str:
         machines[f"{machine}, torch {summary.get('versions', {}).get('torch')}"] = None
         devices |= dict.fromkeys(result["devices"])
         commits[f"{commit[:9]}{'+' if commit.endswith('+') else ''}"] = None
-    minutes = sum(result["summary"]["seconds"] + result["finishing_seconds"] for result in results) / 60
+    minutes = sum(_seconds(result) for result in results) / 60
     took = f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
     epochs = sorted({result["summary"]["epochs"] for result in results})
     return (
         f"Device: {', '.join(devices)}. Epochs: {', '.join(map(str, epochs))}. Made in {took} on "
         f"{'; '.join(machines)}; commit {', '.join(commits)}."
     )
+
+
+def _seconds(result: dict[str, Any]) -> float:
+    # Of runs that shared a GPU each counts for its share of the time.
+    summary = result["summary"]
+    return summary["seconds"] / summary.get("trained_together", 1) + result["finishing_seconds"]
 
 
 def _with_block(page: Path, text: str, experiment: Experiment, size: Size, block: str) -> str:

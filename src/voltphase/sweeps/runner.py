@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from rich.console import Console
 from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
 from voltphase.core.files import write_errors, write_json, write_text
 from voltphase.sweeps.evaluate import result_of
+from voltphase.sweeps.groups import companions
 from voltphase.sweeps.lock import lock
 from voltphase.sweeps.peak_memory import train_apart
 from voltphase.sweeps.results import ResultFolder, read_result
 from voltphase.sweeps.runs import Run
-from voltphase.training import RunFolder, train
+from voltphase.training import RunFolder, train, train_several
 
 Say = Callable[[str], None]
 
@@ -46,7 +48,7 @@ def run_all(
     minutes: float | None = None,
     console: Console | None = None,
 ) -> SweepSummary:
-    """Train what is not there yet, one run after the other.
+    """Train what is not there yet, one run after the other; on a GPU small ones of the same shape together.
 
     A run that another process holds is left to it, and one that fails does not keep the others from being trained. What
     was interrupted goes on from its last whole epoch. A result of the same name is replaced if its settings are others,
@@ -68,6 +70,7 @@ def run_all(
         say(f"{len(summary.finished)} of {len(runs)} runs are there already")
     for place, run in enumerate(todo):
         try:
+            worker.train_together([run, *companions(run, todo[place + 1 :])], say)
             line = worker.work_on(run)
         except _TimeIsUp:
             summary.left += todo[place:]
@@ -126,6 +129,51 @@ class _Worker:
     ) -> None:
         self._folder, self._about, self._deadline, self._console = folder, about, deadline, console
         self._seconds = self._work = 0.0
+        self._grouped: set[str] = set()  # digests of runs that were trained together, or were to be
+
+    def train_together(self, runs: Sequence[Run], say: Say) -> None:
+        """Train several runs to their ends, but for results, which are made of each by itself afterwards.
+
+        Those that are held by others or have been trained are left out. What fails is trained by itself then.
+        """
+        new = [run for run in runs if run.digest not in self._grouped]
+        if len(new) < 2:
+            return
+        self._stop_in_time(None)
+        self._grouped |= {run.digest for run in new}
+        started = time.monotonic()
+        with ExitStack() as held:
+            locks = [held.enter_context(lock(self._folder.work / f"{run.digest}.lock")) for run in new]
+            free = [
+                run
+                for run, is_free in zip(new, locks, strict=True)
+                if is_free and not self._trained_before(run) and self._folder.same_run(run) is None
+            ]
+            if len(free) < 2:
+                return
+            names = [f"{run.experiment} {run.name}" for run in free]
+            say(f"training {len(free)} runs together")
+            try:
+                train_several(
+                    [run.config for run in free],
+                    [self._folder.work / run.digest for run in free],
+                    names=names,
+                    resume=True,
+                    console=self._console,
+                    watch=self._stop_in_time,
+                )
+            except (_TimeIsUp, OutputError):
+                raise
+            except Exception as error:
+                say(f"{len(free)} runs together: {error}: each that is not finished goes on by itself")
+        self._note(free, time.monotonic() - started)
+
+    def _trained_before(self, run: Run) -> bool:
+        folder = RunFolder(self._folder.work / run.digest)
+        if folder.path.exists() and not folder.config_file.is_file():
+            # A process was killed before it began to train. Nobody else writes here.
+            shutil.rmtree(folder.path, ignore_errors=True)
+        return folder.finished
 
     def work_on(self, run: Run) -> str | None:
         """Train a run, or take the result of the same run under another name; None if another process holds it."""
@@ -141,7 +189,8 @@ class _Worker:
                 if self._console is not None:
                     self._console.print(f"{run.experiment} {run.name}", markup=False, highlight=False)
                 result = self._trained(run, self._folder.work / key)
-                self.note(run, time.monotonic() - started)
+                if run.digest not in self._grouped:
+                    self._note([run], time.monotonic() - started)
             about = {"experiment": run.experiment, "cell": run.name, **self._about, "labels": dict(run.labels)}
             file = self._folder.file(run)
             file.parent.mkdir(exist_ok=True)
@@ -153,9 +202,7 @@ class _Worker:
     def _trained(self, run: Run, folder: Path) -> dict[str, Any]:
         if run.own_process:
             return result_of(run, folder, train_apart(run.config, folder))
-        if folder.exists() and not RunFolder(folder).config_file.is_file():
-            # A process was killed before it began to train. Nobody else writes here.
-            shutil.rmtree(folder, ignore_errors=True)
+        self._trained_before(run)
         begun = folder.exists()
         try:
             return self._train(run, folder, resume=True)
@@ -173,10 +220,10 @@ class _Worker:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             raise _TimeIsUp
 
-    def note(self, run: Run, seconds: float) -> None:
-        """Remember how long a run took, against how much there was to do in it."""
+    def _note(self, runs: Sequence[Run], seconds: float) -> None:
+        """Remember how long runs took, against how much there was to do in them."""
         self._seconds += seconds
-        self._work += _work(run)
+        self._work += sum(map(_work, runs))
 
     def time_left(self, runs: Sequence[Run]) -> str:
         """Return about how long these runs will take, as the end of a line; nothing if there is nothing to go by."""
@@ -197,6 +244,8 @@ def _line(run: Run, result: dict[str, Any], shared: bool) -> str:
     deployed = result["deployed"][metric.name]
     files = "not deployed" if deployed is None else f"{metric.number(deployed)} from its files"
     took = "already run" if shared else f"{summary['seconds'] + result['finishing_seconds']:.0f} s"
+    if not shared and "trained_together" in summary:
+        took += f", with {summary['trained_together'] - 1} others at the same time"
     return f"test {metric.number(summary[metric.column('test')])}, {files}, {took}"
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from voltphase.training.several.train_several import train_several
+from voltphase.training.several.together import train_several
 
 __all__ = ["train_several"]
