@@ -16,7 +16,7 @@ from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.folder import read_array
 from voltphase.deployment.manifest import SamplesRecord
 from voltphase.deployment.records import ArrayRecord
-from voltphase.tasks import Metric, RegionReadout, Regions, Task
+from voltphase.tasks import Metric, RegionReadout, Regions, Task, WindowReadout
 
 if TYPE_CHECKING:
     from voltphase.data import ImageDataset
@@ -180,14 +180,18 @@ def _answers_equal(
 def compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) -> Comparison:
     """Compare the readings of the test inputs in the folder, whose files are checked, and predictions."""
     manifest, readout = emulator.manifest, emulator.readout
-    regions, task = readout.regions, manifest.readout.task_object
+    task, output_shape = manifest.readout.task_object, manifest.readout.output_shape
     images = _sample_images(folder, samples, (samples.count, *manifest.input.image_shape))
     labels = None
     if samples.labels is not None:
         kind = ((samples.count,), "i", "whole numbers")
         if not manifest.readout.classes:
-            kind = ((samples.count, regions.classes), "f", "numbers")
+            kind = ((samples.count, math.prod(output_shape)), "f", "numbers")
         labels = torch.from_numpy(read_array(folder, samples.labels, *kind))
+    if isinstance(readout, WindowReadout):
+        pictures = read_finite(folder, samples.readings, (samples.count, *output_shape), "readings")
+        return _compare_pictures(emulator, images, pictures, None if labels is None else labels.view_as(pictures))
+    regions = readout.regions
     readings = read_finite(folder, samples.readings, (samples.count, len(regions)), "readings")
     meter = RegionReadout(_with_detector(regions), readout.measure, 1.0)
     logits, sensitivity, measured = _answers(emulator, images, meter)
@@ -216,9 +220,22 @@ def _sample_images(folder: Path, samples: SamplesRecord, shape: tuple[int, ...])
 @torch.no_grad()
 def compare_all(emulator: Emulator, dataset: ImageDataset, expected: Tensor, recorded_value: float) -> Comparison:
     """Compare the logits of all images of a test set, and predictions."""
+    if isinstance(emulator.readout, WindowReadout):
+        return _compare_pictures(emulator, dataset.images, expected, dataset.targets, recorded_value)
     logits, sensitivity, _ = _answers(emulator, dataset.images, None)
     tolerance, task = _tolerance(emulator, sensitivity, expected), emulator.manifest.readout.task_object
     return compare(logits, expected, dataset.targets, tolerance, task, recorded_value)
+
+
+def _compare_pictures(
+    emulator: Emulator, images: Tensor, expected: Tensor, targets: Tensor | None, recorded_value: float | None = None
+) -> Comparison:
+    """Compare pictures, which are in parts of the light on the detector: readings and outputs are the same."""
+    found, brightest, _ = _answers(emulator, images, None)
+    tolerance = (_ROUNDING[emulator.manifest.propagation.precision] * brightest).expand_as(found)
+    parts = (found - expected).abs(), tolerance
+    task = emulator.manifest.readout.task_object
+    return compare(found, expected, targets, tolerance, task, recorded_value, readings=parts)
 
 
 def read_finite(folder: Path, record: ArrayRecord, shape: tuple[int, ...], what: str) -> Tensor:
@@ -263,20 +280,28 @@ def _classes(readings: Tensor, *, paired: bool) -> Tensor:
 
 def _tolerance(emulator: Emulator, sensitivity: Tensor, expected: Tensor) -> Tensor:
     """Return how far each logit may be off by rounding, ``images x classes``: bounded, however dark a pair is."""
-    largest = float(expected.abs().max())
-    bound = _LARGEST_TOLERANCE * max(largest, emulator.readout.scale if emulator.readout.regions.paired else 0.0)
+    largest, record = float(expected.abs().max()), emulator.manifest.readout
+    bound = _LARGEST_TOLERANCE * max(largest, record.scale if record.differential else 0.0)
     rounding = _ROUNDING[emulator.manifest.propagation.precision]
     return (rounding * sensitivity.clamp_min(largest)).clamp_max(bound)
 
 
-def _sensitivity(readout: RegionReadout, field: Tensor) -> Tensor:
+def _sensitivity(readout: RegionReadout | WindowReadout, field: Tensor) -> Tensor:
     """Return how far a unit of relative rounding of ``field`` moves each logit, ``batch x classes``; 0 without pairs.
+
+    It moves a pixel of a picture by no more than the brightest one that there can be, ``batch x 1 x 1``.
 
     A field's rounding is as large in the dark as in the light, and moves the contrast of a dark pair by as much more as
     the pair is darker in amplitude: by ``sqrt(I / I_pair)``, of the mean intensities of the detector and of the pair.
     Where that is 1 and where it is 12,000, contrasts of a model and its emulator were found to differ by 3 to 6 units
     in the last place of it.
     """
+    if isinstance(readout, WindowReadout):
+        light = field.abs().square().flatten(1)
+        samples = math.prod(readout.box[2:]) / math.prod(readout.pixels)
+        part = samples * light.amax(1) / light.sum(1).clamp_min(torch.finfo(light.dtype).tiny)
+        part = part if readout.measure == "intensity" else part.sqrt()
+        return part.view(-1, *[1] * len(readout.output_shape))
     regions = readout.regions
     if not regions.paired:
         return field.new_zeros(len(field), regions.classes, dtype=field.real.dtype)

@@ -17,7 +17,7 @@ from voltphase.core.errors import DataError, DeploymentError, OutputError
 from voltphase.core.files import atomic_directory, checked_path
 from voltphase.core.installed import package_version
 from voltphase.deployment.folder import MANIFEST_NAME, record_file, write_array
-from voltphase.deployment.formulas import CONVENTIONS, readout_formula
+from voltphase.deployment.formulas import CONVENTIONS, picture_formula, reading_factor, readout_formula
 from voltphase.deployment.layers import read_layers, read_levels
 from voltphase.deployment.manifest import (
     FORMAT,
@@ -29,7 +29,6 @@ from voltphase.deployment.manifest import (
     ReferenceRecord,
     SamplesRecord,
     data_digest,
-    reading_factor,
 )
 from voltphase.deployment.note import bench_note
 from voltphase.deployment.propagation import PRECISIONS, InputRecord, PropagationRecord
@@ -37,7 +36,7 @@ from voltphase.deployment.records import LARGEST_PLANE, Chosen, GridRecord, name
 from voltphase.deployment.targets import TARGETS, Layer, Target
 from voltphase.devices.record import to_json
 from voltphase.optics.gap import Gap
-from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, all_outputs, require_regions
+from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, WindowReadout, all_outputs, require_regions
 
 if TYPE_CHECKING:
     from voltphase.codesign import CodesignLayer
@@ -95,7 +94,7 @@ def deploy(
     out = checked_path(out, OutputError)
     record = _target_record(target)
     writer: Target = record.make(TARGETS, Path(MANIFEST_NAME), "target")  # with the settings that the folder will name
-    dataset = given_dataset(dataset, list(map(str, range(_readout(model).regions.classes))))
+    dataset = given_dataset(dataset, list(map(str, range(_classes(_readout(model))))))
     levels = [level.cpu().numpy() for level in model.levels()]  # a network that has none is refused before the work
     for grid in model.grids:
         if grid.rows * grid.columns > LARGEST_PLANE:
@@ -181,8 +180,10 @@ def _target_record(target: str | Target) -> Chosen:
     return Chosen.of(TARGETS, TARGETS[target]() if isinstance(target, str) else target)
 
 
-def _readout(model: DONN) -> RegionReadout:
+def _readout(model: DONN) -> RegionReadout | WindowReadout:
     """Return the readout of a model, with a DeploymentError if it reads regions in a way of its own."""
+    if type(model.readout) is WindowReadout:
+        return model.readout
     readout = require_regions(model.readout)
     if type(readout) is not RegionReadout:
         raise DeploymentError(
@@ -192,9 +193,13 @@ def _readout(model: DONN) -> RegionReadout:
     return readout
 
 
+def _classes(readout: RegionReadout | WindowReadout) -> int:
+    return readout.regions.classes if isinstance(readout, RegionReadout) else 0
+
+
 def _logits(model: DONN, dataset: ImageDataset, expected: float | None) -> Tensor:
     """Return the model's logits of a data set, once it is one that the model was made for."""
-    classes = _readout(model).regions.classes
+    classes = _classes(_readout(model))
     if dataset.classes and len(dataset.classes) != classes:
         raise DeploymentError(
             f"expected a data set of {classes} classes, those the detector tells apart, but {dataset.name} has "
@@ -215,7 +220,7 @@ def _logits(model: DONN, dataset: ImageDataset, expected: float | None) -> Tenso
 def _system(model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
     """Return what the manifest says of the system itself."""
     layers, readout = _layers(model), _readout(model)
-    dtype, measure, paired = layers[0].table.values.dtype, readout.measure, readout.regions.paired
+    dtype, gains = layers[0].table.values.dtype, [layer.gain for layer in layers]
     gaps = [path[0] for path in model.paths if len(path) == 1 and isinstance(path[0], Gap)]
     if len(gaps) < len(model.paths):
         raise DeploymentError("expected free space alone between the planes, but there are lenses or apertures in it")
@@ -234,14 +239,36 @@ def _system(model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
         "readout": ReadoutRecord(
             task=Chosen.of(TASKS, model.task),
             grid=GridRecord.of(model.grids[-1]),
-            measure=measure,
-            scale=readout.scale,
-            digital_factor=reading_factor([layer.gain for layer in layers], measure, paired=paired),
-            differential=paired,
-            regions=[list(box) for box in readout.regions.boxes],
             classes=list(classes),
-            formula=readout_formula(measure, differential=paired, answer=model.task.answer),
+            measure=readout.measure,
+            **(
+                _of_picture(readout)
+                if isinstance(readout, WindowReadout)
+                else _of_regions(readout, gains, model.task.answer)
+            ),
         ),
+    }
+
+
+def _of_regions(readout: RegionReadout, gains: list[float], answer: str) -> dict[str, Any]:
+    measure, paired = readout.measure, readout.regions.paired
+    return {
+        "scale": readout.scale,
+        "digital_factor": reading_factor(gains, measure, relative=paired),
+        "differential": paired,
+        "regions": [list(box) for box in readout.regions.boxes],
+        "formula": readout_formula(measure, differential=paired, answer=answer),
+    }
+
+
+def _of_picture(readout: WindowReadout) -> dict[str, Any]:
+    return {
+        "scale": 1.0,
+        "digital_factor": 1.0,
+        "differential": False,
+        "regions": [list(readout.box)],
+        "pixels": list(readout.pixels),
+        "formula": picture_formula(readout.measure, readout.pixels),
     }
 
 
@@ -295,6 +322,8 @@ def _write_samples(folder: Path, model: DONN, dataset: ImageDataset | None, spli
         labels, origin = None, f"{_SAMPLES} images of noise"
     else:
         images, labels = dataset[:_SAMPLES]
+        if isinstance(readout := _readout(model), WindowReadout) and readout.measure == "field":
+            labels = torch.view_as_real(labels.to(torch.complex128))
         labels = labels if dataset.classes else labels.reshape(len(labels), -1).double()
         origin = f"the first {len(images)} {split} images of {dataset.name}"
     return SamplesRecord(
@@ -310,7 +339,9 @@ def _write_samples(folder: Path, model: DONN, dataset: ImageDataset | None, spli
 def _readings(model: DONN, images: Tensor) -> Tensor:
     """Return the reading of each region, ``images x regions``, as a bench has it: of the light without gain."""
     trained = _readout(model)
-    readout = RegionReadout(Regions(trained.regions.boxes, trained.regions.shape), trained.measure, 1.0)
+    readout = trained
+    if isinstance(trained, RegionReadout):
+        readout = RegionReadout(Regions(trained.regions.boxes, trained.regions.shape), trained.measure, 1.0)
     gain = math.prod(layer.gain for layer in _layers(model))
     device, training = next(model.buffers()).device, model.training
     model.eval()

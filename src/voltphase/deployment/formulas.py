@@ -5,9 +5,16 @@ They are part of the format: a change of a word here is a change of the format's
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+
 from voltphase.tasks.base import CLASS_ANSWER
+
+# The gain multiplies the field of every layer; a reading goes with this power of the field.
+_POWER_OF_FIELD: Final = {"sum": 2, "mean": 2, "amplitude": 1, "fraction": 0}
 
 #: How every number of a folder is meant, whatever the system.
 CONVENTIONS: Final = {
@@ -113,6 +120,26 @@ READINGS: Final = {
 }
 
 
+_OF_PIXEL: Final = (
+    "the sum of abs(V)^2 over the samples of the pixel, divided by its sum over all samples of the detector"
+)
+_PICTURES: Final = {
+    "intensity": _OF_PIXEL,
+    "amplitude": f"the square root of {_OF_PIXEL}",
+    "field": "[real part, imaginary part] of V at the one sample of the pixel, divided by the square root of the sum "
+    "of abs(V)^2 over all samples of the detector",
+}
+
+
+def picture_formula(measure: str, pixels: Sequence[int]) -> str:
+    """Say how a picture follows from the field V on the detector."""
+    rows, columns = pixels
+    return (
+        f"Region 0 is divided into {rows} x {columns} pixels, equal blocks of samples. The reading of a pixel is "
+        f"{_PICTURES[measure]} (0 where the divisor is 0). The readings are the logits, and the answer."
+    )
+
+
 def source_formula(encoding: str, *, background: bool, beam: bool) -> str | None:
     """Return the formula of the field on the source, or None where it is the interpolated value itself.
 
@@ -137,3 +164,9 @@ def readout_formula(measure: str, *, differential: bool, answer: str = CLASS_ANS
             "against it (0 where both are 0). Its logit is scale * digital_factor * contrast."
         )
     return f"The reading of a region is {READINGS[measure]}, without any gain. {logit} {answer}"
+
+
+def reading_factor(gains: list[float], measure: str, *, relative: bool) -> float:
+    """Return what the gains of all layers amount to on a measure; a common factor cancels in one that is relative."""
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.float64(math.prod(gains)) ** (0 if relative else _POWER_OF_FIELD[measure]))

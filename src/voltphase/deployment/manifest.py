@@ -22,13 +22,13 @@ from pydantic import (
 )
 
 from voltphase.core import checks
-from voltphase.core.errors import DeploymentError, VoltphaseError
+from voltphase.core.errors import DeploymentError, GeometryError, VoltphaseError
 from voltphase.core.files import checked_path, read_errors, read_json
 from voltphase.core.limits import require_memory
 from voltphase.core.units import LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH
 from voltphase.deployment import old_formats
 from voltphase.deployment.folder import MANIFEST_NAME
-from voltphase.deployment.formulas import CONVENTIONS, CONVENTIONS_2, readout_formula
+from voltphase.deployment.formulas import CONVENTIONS, CONVENTIONS_2, picture_formula, reading_factor, readout_formula
 from voltphase.deployment.propagation import MOST_LAYERS, InputRecord, PropagationRecord, kernel_bytes
 from voltphase.deployment.records import (
     ArrayRecord,
@@ -39,6 +39,7 @@ from voltphase.deployment.records import (
     FileRecord,
     GridRecord,
     Record,
+    Shape,
     refusal,
     refuse,
     refusing,
@@ -47,7 +48,7 @@ from voltphase.deployment.targets.base import Written
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods.auto import find_method
 from voltphase.optics.methods.geometry import Geometry
-from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, Task
+from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, Task, WindowReadout
 
 FORMAT: Final = "voltphase-deployment"
 FORMAT_VERSION: Final = 3
@@ -59,9 +60,6 @@ _MOST_SAMPLES: Final = 1000
 _MOST_IMAGES: Final = 10**9
 # Bytes a sample of a layer takes while it is read: its level, the table it follows, its state and what these come from.
 _BYTES_A_PIXEL: Final = 48
-
-# The gain multiplies the field of every layer; a reading goes with this power of the field.
-_POWER_OF_FIELD: Final = {"sum": 2, "mean": 2, "amplitude": 1, "fraction": 0}
 
 
 class LayerFiles(Record):
@@ -97,30 +95,36 @@ def _named(task: Any) -> Any:
 
 
 class ReadoutRecord(Record):
-    """How light on the detector becomes an answer; the digital factor is what the gains amount to on a measure."""
+    """How light on the detector becomes an answer; the digital factor is what the gains amount to on a measure.
+
+    A picture has pixels, (rows, columns), and one region: its window.
+    """
 
     task: Annotated[Chosen, BeforeValidator(_named)]
     grid: GridRecord
-    measure: Literal["sum", "mean", "amplitude", "fraction"]
+    measure: Literal["sum", "mean", "amplitude", "fraction", "intensity", "field"]
     scale: Factor
     digital_factor: Annotated[float, Field(ge=0)]
     differential: bool
     regions: Annotated[list[Annotated[list[int], Field(min_length=4, max_length=4)]], Field(max_length=_MOST_REGIONS)]
     classes: Annotated[list[str], Field(max_length=_MOST_REGIONS)]
+    pixels: Shape | None = None
     formula: str
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         with refusing():
-            classes = self.on_detector.classes
-            _ = self.task_object
+            readout, task = self.make_readout(), self.task_object
+        if isinstance(readout, WindowReadout):
+            if self.formula != picture_formula(self.measure, readout.pixels):
+                raise refuse("expected the formula of this measure as this version computes it, but got another")
+            return self
+        classes = readout.regions.classes
         if len(self.classes) not in (0, classes):
             raise refuse(
                 f"expected names of {classes} classes for {len(self.regions)} regions, but got {len(self.classes)}"
             )
-        if self.formula != readout_formula(
-            self.measure, differential=self.differential, answer=self.task_object.answer
-        ):
+        if self.formula != readout_formula(self.measure, differential=self.differential, answer=task.answer):
             raise refuse("expected the formula of this measure as this version computes it, but got another")
         return self
 
@@ -139,9 +143,24 @@ class ReadoutRecord(Record):
         """The figure that says how well the task is done."""
         return self.task_object.metrics[0]
 
-    def make_readout(self) -> RegionReadout:
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of what is read of one image and of its outputs: a number for each class, or a picture."""
+        readout = self.make_readout()
+        return readout.output_shape if isinstance(readout, WindowReadout) else (readout.regions.classes,)
+
+    def make_readout(self) -> RegionReadout | WindowReadout:
         """Return the readout, its scale fixed at the value it was deployed with."""
-        return RegionReadout(self.on_detector, self.measure, self.scale)
+        measure: Any = self.measure
+        if self.pixels is None:
+            return RegionReadout(self.on_detector, measure, self.scale)
+        if len(self.regions) != 1:
+            raise GeometryError(f"expected one region with the pixels of a picture, but got {len(self.regions)}")
+        return WindowReadout(self.grid.grid.shape, self.regions[0], self.pixels, measure)
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if key != "pixels" or value is not None}
 
 
 class ReferenceRecord(Record):
@@ -223,7 +242,9 @@ class Manifest(Record):
     def reading_factor(self) -> float:
         """What the gains of all layers amount to on a measure: a digital factor."""
         gains = [layer.digital_gain for layer in self.layers]
-        return reading_factor(gains, self.readout.measure, paired=self.readout.differential)
+        return reading_factor(
+            gains, self.readout.measure, relative=self.readout.differential or self.readout.pixels is not None
+        )
 
     @property
     def file_records(self) -> list[FileRecord]:
@@ -308,12 +329,6 @@ class Manifest(Record):
         return manifest
 
 
-def reading_factor(gains: list[float], measure: str, *, paired: bool) -> float:
-    """Return what the gains of all layers amount to on a measure; a common factor cancels where pairs are compared."""
-    with np.errstate(over="ignore", under="ignore"):
-        return float(np.float64(math.prod(gains)) ** (0 if paired else _POWER_OF_FIELD[measure]))
-
-
 def manifest_digest(content: dict[str, Any]) -> str:
     """Return the SHA-256 of a manifest without its checksum, as its conventions say."""
     rest = {key: value for key, value in content.items() if key != _CHECKSUM}
@@ -324,7 +339,9 @@ def data_digest(images: torch.Tensor, labels: torch.Tensor) -> str:
     """Return the SHA-256, in hexadecimal, of ``images x height x width`` images and their labels or targets."""
     digest = hashlib.sha256(repr((tuple(images.shape), str(images.dtype))).encode())
     digest.update(images.contiguous().cpu().numpy().data)
-    digest.update(labels.contiguous().cpu().numpy().astype("<f8" if labels.is_floating_point() else "<i8").data)
+    numbers = torch.view_as_real(labels.resolve_conj()) if labels.is_complex() else labels
+    whole = labels.ndim == 1 and not labels.is_floating_point()
+    digest.update(numbers.contiguous().cpu().numpy().astype("<i8" if whole else "<f8").data)
     return digest.hexdigest()
 
 

@@ -121,21 +121,21 @@ def _devices(manifest: Manifest, layers: Sequence[Layer], target: Target) -> Ite
 
 def _detector(manifest: Manifest) -> list[str]:
     readout, detector = manifest.readout, manifest.grids[-1]
-    pitch_y, pitch_x = detector.pitch
-    y, x = detector.coordinates()
+    if readout.pixels is not None:
+        size = "{} x {}".format(*readout.pixels)
+        where = "rows {}-{}, columns {}-{}; y {} mm, x {} mm".format(*_span(readout.regions[0], detector))
+        return [_paragraph(f"A picture of {size} pixels is read of the window of {where}. {readout.formula}")]
     factor = readout.scale * manifest.reading_factor
     gain = f", in which {manifest.reading_factor:.7g} is the digital gain" if manifest.reading_factor != 1 else ""
     paired = readout.differential
     rows = [f"{'region':<8}{'class':<14}{'rows':<11}{'columns':<11}{'y from, to (mm)':<20}x from, to (mm)"]
-    for index, (row, column, height, width) in enumerate(readout.on_detector.boxes):
+    for index, box in enumerate(readout.on_detector.boxes):
         number = readout.on_detector.class_of(index)
         name = readout.classes[number] if readout.classes else str(number) if paired else ""
         if paired:
             name += " -" if index % 2 else " +"
-        down = _range(float(y[row]) - pitch_y / 2, height * pitch_y)
-        across = _range(float(x[column]) - pitch_x / 2, width * pitch_x)
-        spans = f"{f'{row}-{row + height - 1}':<11}{f'{column}-{column + width - 1}':<11}"
-        rows.append(f"{index:<8}{name:<14}{spans}{down:<20}{across}")
+        top, bottom, left, right, down, across = _span(box, detector)
+        rows.append(f"{index:<8}{name:<14}{f'{top}-{bottom}':<11}{f'{left}-{right}':<11}{down:<20}{across}")
     return [
         _paragraph(
             f"The reading of a region is {_MEASURES[readout.measure]}; {_decision(manifest)} To get the logits of the "
@@ -143,6 +143,21 @@ def _detector(manifest: Manifest) -> list[str]:
         ),
         "\n".join(rows),
     ]
+
+
+def _span(box: Sequence[int], detector: Grid) -> tuple[int, int, int, int, str, str]:
+    """Return first and last row and column of a region, and where it lies in millimetres down and across."""
+    (row, column, height, width), (y, x) = box, detector.coordinates()
+    pitch_y, pitch_x = detector.pitch
+    down = _range(float(y[row]) - pitch_y / 2, height * pitch_y)
+    return (
+        row,
+        row + height - 1,
+        column,
+        column + width - 1,
+        down,
+        _range(float(x[column]) - pitch_x / 2, width * pitch_x),
+    )
 
 
 def _decision(manifest: Manifest) -> str:

@@ -108,7 +108,7 @@ def verify(
     if reference is None:
         missing = "the folder was deployed without one"
     else:
-        shape = (reference.images, manifest.readout.on_detector.classes)
+        shape = (reference.images, *manifest.readout.output_shape)
         expected = read_finite(folder, reference.logits, shape, "logits")
         if dataset is None:
             dataset, missing = _find_dataset(reference, data_dir)

@@ -107,8 +107,7 @@ def metrics_of(measure: str) -> tuple[Metric, ...]:
 
 def alike(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Return both as pictures of one type: complex where a last axis of two holds the parts of a field."""
-    if outputs.ndim == 4:
-        outputs = torch.view_as_complex(outputs.contiguous())
+    outputs, targets = (torch.view_as_complex(one.contiguous()) if one.ndim == 4 else one for one in (outputs, targets))
     return outputs, targets.to(outputs.device, outputs.dtype)
 
 
