@@ -39,7 +39,8 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: voltphase needs Python 3.11 or later, but $(PYTHON) is older: make setup PYTHON=python3.11" >&2; exit 1; }
-	@echo "Setting up $(VENV) with the versions of constraints.txt; the first time takes some minutes."
+	@echo "Setting up $(VENV) with the versions of constraints.txt; the first time takes some minutes,"
+	@echo "in which pip fetches PyTorch and other libraries and says nothing."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev]'
 	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true

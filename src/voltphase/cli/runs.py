@@ -12,8 +12,9 @@ from voltphase.cli.exit_codes import FAILED
 from voltphase.core.words import shell
 
 _TEST_DATA = (
-    "Folder with MNIST/raw and FashionMNIST/raw (torchvision's layout); what is missing is downloaded there. Without "
-    "it the test set is used if it is where VOLTPHASE_DATA says or in ~/.cache/voltphase."
+    "Folder with MNIST/raw and the like (torchvision's layout), where what is missing is downloaded; or with your own "
+    "arrays or pictures. Without it the test set is used if it is where VOLTPHASE_DATA says or in ~/.cache/voltphase, "
+    "or your own if they are in the current folder."
 )
 
 

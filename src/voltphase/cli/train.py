@@ -144,14 +144,12 @@ def demo(
     value = _train(settings, run, resume=False, overwrite=True)[metric.column("test")]
     if (bench / "manifest.json").is_file():
         remove_folder(bench)
-    deploy_run(run, bench)
-    result = verify_folder(bench)
-    page = write_report(run)
-    say(f"maps for the devices: {bench}")
+    say(f"maps for the devices: {deploy_run(run, bench)}")
     say(f"{metric.name} emulated:               {metric.number(value)}")
+    result = verify_folder(bench)
     equal = "equal" if result.passed and result.value == value else "NOT equal"
     say(f"{metric.name} re-emulated from files: {metric.number(result.value)} ({equal})")
-    say(f"report: {page}")
+    say(f"report: {write_report(run)}")
     if equal != "equal":
         raise typer.Exit(FAILED)
 
