@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from voltphase.codesign.draw_seeds import draw_seed
 from voltphase.codesign.pixels import Pixels
 from voltphase.codesign.relaxations import Proximity, Relaxation
 from voltphase.codesign.state_table import StateTable
@@ -234,7 +234,7 @@ class CodesignLayer(FixedDtype):
         # A generator seeded anew for each draw needs no state in a checkpoint; SeedSequence keeps streams apart,
         # which neighbouring seeds of the Mersenne twister would not promise. Not from those of the batches: with the
         # seed 0, draw e and the shuffle of epoch e make different things out of the same stream.
-        return int(np.random.SeedSequence([self.seed, draw]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+        return draw_seed(self.seed, draw)
 
 
 def _amplitude_scaler(modulation: Tensor, scale: float) -> Callable[[Tensor], Tensor]:
