@@ -199,8 +199,13 @@ class CodesignLayer(FixedDtype):
 
     def next_draw(self) -> int:
         """Count a draw, and return the seed of its generator."""
-        self.draws += 1
+        self.count_draw()
         return self._stream(self.draws)
+
+    def count_draw(self) -> None:
+        """Count a draw."""
+        # To set an attribute of a module takes the host as long as to launch a kernel.
+        self.__dict__["draws"] += 1
 
     def _drawn_with(self) -> tuple[float | Tensor, torch.Generator]:
         if self.training and self.draw_inputs is not None:

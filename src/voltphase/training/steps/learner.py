@@ -70,7 +70,7 @@ class Learner:
             if drawing is None or drawing[number]:
                 generator.manual_seed(layer.next_draw())
             else:
-                layer.draws += 1
+                layer.count_draw()
 
     def advance_placed(self, size: int, *, recording: bool = False) -> None:
         """Take a step that reads all that may change from its place, with the batch of this size."""
