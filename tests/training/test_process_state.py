@@ -273,7 +273,7 @@ def test_trainings_on_a_gpu_follow_each_other_whatever_is_set(
 
     monkeypatch.setattr(CPUAccelerator, "setup_device", set_up)
     monkeypatch.setattr(type(dtypes._SWITCHES), "block", as_on_a_gpu)
-    monkeypatch.setattr(run, "_accelerator", lambda _: "cpu")
+    monkeypatch.setattr(run, "accelerator_of", lambda _: "cpu")
     tf32 = config.model_copy(update={"optics": config.optics.model_copy(update={"precision": "tf32"})})
     try:
         if word == "switch alone":
