@@ -20,9 +20,7 @@ from voltphase.training.evaluation import evaluate
 
 # Names of kernels, and of operations where there is no GPU. What is none of these is element-wise.
 SHARES = {
-    "products": re.compile(
-        r"gemm|gemv|cutlass|xmma|cublas|nvjet|_modulated_columns|_rows_product|aten::(add)?(b)?mm", re.IGNORECASE
-    ),
+    "products": re.compile(r"gemm|gemv|cutlass|xmma|cublas|nvjet|fused_hop|aten::(add)?(b)?mm", re.IGNORECASE),
     "optimiser": re.compile(r"adam|multi_tensor|FusedOptimizer", re.IGNORECASE),
     "copies": re.compile(r"memcpy|memset|aten::copy_", re.IGNORECASE),
 }
@@ -122,5 +120,5 @@ def split(watched: profile, seconds: float, run: Run) -> Row:
 def on_a_cpu(config: Config, out: Path) -> Row:
     """The accuracy of the same states, computed on the CPU."""
     model, _, _ = load_run(out)
-    found = evaluate(model, build_datasets(config)["test"], 100)
+    found = evaluate(model, build_datasets(config)[1], 100)
     return {"test_accuracy_on_cpu": found.metrics["accuracy"], "cpu_threads": torch.get_num_threads()}

@@ -17,11 +17,10 @@ from voltphase import deployment, training
 from voltphase.config import Config, load_config
 from voltphase.config.describe import config_of, undescribed
 from voltphase.core.advice import once
-from voltphase.core.display.card import card
 from voltphase.core.errors import DataError, OutputError, VoltphaseError
 from voltphase.core.files import atomic_directory, checked_path, write_json, write_text
 from voltphase.core.words import counted
-from voltphase.data import DATASETS, Data, ImageDataset, Images, dataset_of, given_datasets, load
+from voltphase.data import DATASETS, SPLITS, Data, ImageDataset, Images, dataset_of, given_datasets, load
 from voltphase.deployment.targets import Target
 from voltphase.devices import Device, DevicePanel
 from voltphase.network.donn import DONN
@@ -62,11 +61,6 @@ class TrainedRun:
             f"TrainedRun({str(self.path)!r}, test {metric.name} {metric.text(self.summary[metric.column('test')])}\n"
             f"  after {counted(epochs, 'epoch') if epochs else 'a training elsewhere'} on {images})"
         )
-
-    def _repr_html_(self) -> str:
-        values = {metric.column("test"): metric for metric in self.model.task.metrics}
-        facts = {column.replace("_", " "): metric.text(self.summary[column]) for column, metric in values.items()}
-        return card(str(self.path), facts) + self.model._repr_html_()
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.model, self.config, self.summary))
@@ -114,7 +108,7 @@ def train(
     given = None if data is None else given_datasets(data, config.seed)
     console = Console(highlight=False, soft_wrap=True) if progress else None
     training.train(config, out, data=given, resume=resume, overwrite=overwrite, console=console, watch=watch)
-    return load_run(out, None if given is None else given["test"])
+    return load_run(out, None if given is None else given[1])
 
 
 @once()
@@ -146,7 +140,8 @@ def save(model: DONN, out: str | Path, *, train: Images, test: Images) -> Traine
     out = checked_path(out, OutputError)
     if out.exists():
         raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
-    datasets = given_datasets({"train": train, "test": test}, 0)
+    pair = given_datasets({"train": train, "test": test}, 0)
+    datasets: dict[str, ImageDataset] = dict(zip(SPLITS, pair, strict=True))
     named, devices = _named(datasets), [layer.device_states for layer in model.layers]
     with atomic_directory(out) as temporary:
         folder = training.RunFolder(temporary)

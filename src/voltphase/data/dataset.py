@@ -104,6 +104,15 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         """(rows, columns) of one image."""
         return (self.images.shape[1], self.images.shape[2])
 
+    @property
+    def alone(self) -> bool:
+        """Whether it is one image with a target that is no label: nothing to generalise from, but a picture to make."""
+        return len(self) == 1 and not self.classes
+
+    def for_both(self) -> ImageDataset:
+        """Return the data set of one image with a note that it is trained on and tested with."""
+        return self.select(slice(None), f"{self.name} holds one image, which is trained on and tested with")
+
     def take(self, count: int) -> ImageDataset:
         """Return the data set of the first ``count`` images, sharing their memory.
 

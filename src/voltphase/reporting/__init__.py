@@ -8,5 +8,6 @@ with needing_extras():
     import voltphase.core.surroundings  # noqa: F401 - before anything here imports matplotlib
     from voltphase.reporting.overview import overview_figure, save_overview
     from voltphase.reporting.page import write_report
+    from voltphase.reporting.pictures import ImagePictures
 
-__all__ = ["overview_figure", "save_overview", "write_report"]
+__all__ = ["ImagePictures", "overview_figure", "save_overview", "write_report"]
