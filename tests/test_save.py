@@ -78,6 +78,17 @@ def test_images_of_ones_own_are_given_again(digits, tmp_path: Path) -> None:
         write_report(run.path)
 
 
+def test_a_network_that_makes_pictures_is_saved_too(tmp_path: Path) -> None:
+    # All the light is on what is wanted here: efficiencies are 1, and none is more by rounding.
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (30, 8, 8), dtype=torch.uint8, generator=generator)
+    pictures = torch.rand(30, 20, 20, generator=generator) + 0.1
+    train, test = (images[:20], pictures[:20]), (images[20:], pictures[20:])
+    run = vp.save(network(task=vp.tasks.Image()), tmp_path / "run", train=train, test=test)
+    assert 1 - 1e-6 < run.summary["test_efficiency"] <= 1
+    assert vp.verify(vp.deploy(run, tmp_path / "bench"), test).passed
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -96,7 +96,8 @@ def metrics_of(measure: str) -> tuple[Metric, ...]:
     def efficiency(outputs: Tensor, targets: Tensor) -> Tensor:
         found, wanted = alike(outputs, targets)
         light = found if measure == "intensity" else found.abs().square()
-        return (light * (wanted != 0)).sum((1, 2))
+        # A part of all light, whose sum may be above 1 by the last digit.
+        return (light * (wanted != 0)).sum((1, 2)).clamp(max=1)
 
     both = judged("correlation", correlation), Metric("efficiency", efficiency, percent=True)
     if measure == "field":
