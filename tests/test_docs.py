@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +62,10 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     reached = voltphase.training.evaluate(names["model"], names["test"]).metrics
     assert reached["accuracy"] == trained.summary["test_accuracy"]
+
+
+def test_the_task_of_ones_own_in_the_page_on_tasks_trains_deploys_and_verifies(tmp_path: Path):
+    (script,) = PYTHON.findall((ROOT / "docs" / "tasks.md").read_text(encoding="utf-8"))
+    (tmp_path / "mine.py").write_text(script, encoding="utf-8")
+    # In a process of its own: what it registers is gone with it.
+    subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, check=True)

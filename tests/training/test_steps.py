@@ -139,7 +139,8 @@ class Training:
         self.optimizer = make_optimizer(self.model, config.training)
         self.decay = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, 40)
         self.tally = Tally(self.model.task.metrics)
-        self.learner = Learner(self.model, self.optimizer, self.tally)
+        weight = config.training.efficiency_weight
+        self.learner = Learner(self.model, self.optimizer, self.tally, efficiency_weight=weight)
         self.step = TrainingStep([self.learner], graphs=graphs)
 
     def epochs(self, count: int) -> Training:
@@ -183,6 +184,7 @@ def same(one: Training, other: Training) -> bool:
 #: The draws of single precision on a CPU are not PyTorch's, and not recorded.
 KINDS = {
     "default": ["codesign.relaxation.name=proximity"],
+    "light": ["training.efficiency_weight=0.5"],
     "paper": ["codesign.relaxation.name=gumbel-softmax", "codesign.gain=9", "task.loss=mse", "optics.precision=double"],
     "reinmax": ["codesign.relaxation.name=reinmax", "codesign.amplitude_grad_scale=0.1", "optics.precision=double"],
     "rounded": ["codesign.relaxation.name=qat", "task.scale=3.0", "optics.backend=reference"],

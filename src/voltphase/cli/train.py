@@ -95,6 +95,11 @@ def train(
     told = ", ".join(f"{name} {metric.name} {metric.number(value)}" for name, value in values.items())
     of = "the deployed states" if deployable else "free phases"
     say(f"{told} (of {of}), trained in {summary['seconds']:.0f} s")
+    margin = (
+        f", contrast margin {contrast:.3f}" if (contrast := summary.get("test_contrast_margin")) is not None else ""
+    )
+    if (light := summary.get("test_light_share")) is not None:
+        say(f"light: {light:.2%} of the input's reaches what is read{margin}")
     if not deployable:
         say(f"results are in {folder}: a ceiling, which no device can be set to")
         return

@@ -257,6 +257,8 @@ class TrainingConfig(Section):
         scale_learning_rate: Learning rate of the readout scale where it is learned. 0 leaves it as calibrated, which
             loss ``mse`` wants: the scale learns to shrink before the design has learned anything.
         learning_rate_decay: Whether both learning rates fall to 0 over all steps, along half a ``cosine``, or stay.
+        efficiency_weight: How much light is worth: this times minus the natural logarithm of the share of the input's
+            light that reaches the regions or the window is added to the loss of the task; 0 leaves it out.
         threads: CPU threads; null leaves PyTorch's choice. They wait for one another at every product: where other work
             wants the same cores, one thread is faster than two.
         accelerator: Machine to train on; ``auto`` takes a CUDA GPU if there is one.
@@ -268,6 +270,7 @@ class TrainingConfig(Section):
     learning_rate: Annotated[_Rate, Gt(0)] = 0.25
     scale_learning_rate: Annotated[_Rate, Ge(0)] = 0.02
     learning_rate_decay: Literal["cosine", "none"] = "cosine"
+    efficiency_weight: Annotated[_Rate, Ge(0)] = 0.0
     threads: Annotated[int, Ge(1), Le(1024)] | None = None
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
 

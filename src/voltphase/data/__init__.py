@@ -6,11 +6,11 @@ from voltphase.data.arrays import Arrays
 from voltphase.data.base import DATASETS, SPLITS, DataSource, default_data_dir, load
 from voltphase.data.cifar import Cifar10
 from voltphase.data.dataset import ImageDataset, grey, held_out
-from voltphase.data.digits import Digits
 from voltphase.data.emnist import Emnist
 from voltphase.data.given import Data, DataWarning, Images, check_together, dataset_of, given_datasets
 from voltphase.data.mnist import FashionMnist, Kmnist, Mnist
 from voltphase.data.pictures import Pictures
+from voltphase.data.small import Digits, LogicTable
 
 __all__ = [
     "DATASETS",
@@ -26,6 +26,7 @@ __all__ = [
     "ImageDataset",
     "Images",
     "Kmnist",
+    "LogicTable",
     "Mnist",
     "Pictures",
     "check_together",

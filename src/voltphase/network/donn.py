@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Self, TypeVar, cast
@@ -19,6 +20,7 @@ from voltphase.devices import Device
 from voltphase.devices.summary import warn_of
 from voltphase.network import footprint
 from voltphase.network.arguments import checked_devices, grids_of, one_each, require_brightness
+from voltphase.network.reading import Reading
 from voltphase.optics import ImageSource, SourceLight
 from voltphase.optics.backends import Options
 from voltphase.optics.backends.base import Engine
@@ -32,6 +34,10 @@ from voltphase.optics.methods.base import Method
 from voltphase.optics.propagator import across
 from voltphase.optics.stack import Stack
 from voltphase.tasks import Classification, RegionSums, Task, readout_of
+from voltphase.tasks.region_readout import share
+
+# Samples of the source's field that are looked at together: half a megabyte of complex64.
+_SOURCE_SAMPLES = 2**16
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -196,12 +202,31 @@ class DONN(nn.Module):
             TrainingError: if there is no light to calibrate the readout's scale with.
         """
         images = self._checked(images)
-        # Black images alone are nothing to calibrate by: the next ones are.
-        black = self.training and not self.readout.calibrated and self.source.light.dark and not bool(images.any())
-        if not black and any(map(_has_hooks, (self.source, *self.layers, self.readout))):
+        if any(map(_has_hooks, (self.source, *self.layers, self.readout))) and not self._unsettled_by(images):
             return self.readout(self.planes(images)["detector"])
-        measured = self._measure(images)
-        return measured if black else self.readout.outputs(measured)
+        return self._outputs(images, self._measure(images))
+
+    @uncompiled
+    def read(self, images: Tensor, modulations: Sequence[Tensor] | None = None) -> Reading:
+        """Return the outputs together with what was measured and how much light it was, with gradients.
+
+        Args:
+            images: As for :meth:`forward`.
+            modulations: As for :meth:`measure`.
+        """
+        images, readout = self._checked(images), self.readout
+        with no_autocast(images.device.type):
+            sent = self._sent(images)
+            images_or_field = images if self.source.light.linear else self.source(images)
+            modulations = [layer.modulation() for layer in self.layers] if modulations is None else modulations
+            detected = self._detected(images_or_field, modulations)
+            measured = readout.measured(detected)
+            if isinstance(readout, RegionSums) and not readout.uses_intensity:
+                detected = self._detected(images_or_field, modulations, amplitude=False)
+            gain = math.prod(layer.gain for layer in self.layers)
+            area = math.prod(self.grids[-1].pitch) / math.prod(self.grids[0].pitch)
+            light_share = share(readout.collected(detected) * (area / gain**2), sent)
+        return Reading(self._outputs(images, measured), measured, light_share)
 
     @uncompiled
     def measure(self, images: Tensor, modulations: Sequence[Tensor] | None = None) -> Tensor:
@@ -224,17 +249,32 @@ class DONN(nn.Module):
         return images
 
     def _measure(self, images: Tensor, modulations: Sequence[Tensor] | None = None) -> Tensor:
-        readout = self.readout
         with no_autocast(images.device.type):
             if not self.source.light.linear:
                 images = self.source(images)
             if modulations is None:
                 modulations = [layer.modulation() for layer in self.layers]
-            if not isinstance(readout, RegionSums):
-                return readout.read(self.executor(images, modulations))
-            masks = readout.row_masks, readout.column_masks
-            sums = self.executor.sums(images, modulations, *masks, amplitude=not readout.uses_intensity)
-            return readout.from_region_sums(sums)
+            return self.readout.measured(self._detected(images, modulations))
+
+    def _sent(self, images: Tensor) -> Tensor:
+        """Return the light of each image on the source, a few at a time: all fields at once would take much memory."""
+        parts = images.split(max(1, _SOURCE_SAMPLES // math.prod(self.grids[0].shape)))
+        fields = (self.source(part) for part in parts)
+        return torch.cat([(field.real.square() + field.imag.square()).sum((-2, -1)) for field in fields])
+
+    def _detected(self, images: Tensor, modulations: Sequence[Tensor], *, amplitude: bool | None = None) -> Tensor:
+        readout = self.readout
+        if not isinstance(readout, RegionSums):
+            return self.executor(images, modulations)
+        masks, amplitude = (readout.row_masks, readout.column_masks), amplitude is None and not readout.uses_intensity
+        return self.executor.sums(images, modulations, *masks, amplitude=amplitude)
+
+    def _outputs(self, images: Tensor, measured: Tensor) -> Tensor:
+        return measured if self._unsettled_by(images) else self.readout.outputs(measured)
+
+    def _unsettled_by(self, images: Tensor) -> bool:
+        # Black images alone are nothing to calibrate by: the next ones are.
+        return self.training and not self.readout.calibrated and self.source.light.dark and not bool(images.any())
 
     @property
     def propagators(self) -> list[nn.Module]:

@@ -140,8 +140,7 @@ class ClassificationPictures(TaskPictures):
         axes.margins(y=0.02)
 
     def light_shares(self, intensity: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        boxes, each = self._regions.boxes, 2 if self._regions.paired else 1
-        sums = torch.stack([intensity[:, r : r + h, c : c + w].sum((-2, -1)) for r, c, h, w in boxes], -1)
+        sums, each = region_light(intensity, self._regions), 2 if self._regions.paired else 1
         # Of a pair the right region is the one for the class.
         return {
             "in any region": sums.sum(-1),
@@ -154,6 +153,11 @@ class ClassificationPictures(TaskPictures):
         right = int((predictions == labels).sum())
         caption = f"Test images by what they show and what was answered: {right} of {len(labels)} right."
         return [(confusion_figure(matrix, self._classes), "Confusion matrix", caption)]
+
+
+def region_light(intensity: Tensor, regions: Regions) -> Tensor:
+    """Return the summed intensity in each region, a ``batch x regions`` tensor."""
+    return torch.stack([intensity[:, r : r + h, c : c + w].sum((-2, -1)) for r, c, h, w in regions.boxes], -1)
 
 
 def choose_examples(predictions: np.ndarray, labels: np.ndarray, count: int = _EXAMPLES) -> list[int]:

@@ -226,7 +226,7 @@ def _devices(view: RunView) -> str:
 
 
 def _facts(view: RunView) -> list[tuple[str, str]]:
-    summary, model, metric = view.summary, view.model, view.metric
+    summary, model, metric, evaluated = view.summary, view.model, view.metric, view.evaluation
     distances = sorted(set(model.distances))
     gaps = f"{distances[0] * 1e3:.4g}" + (f" to {distances[-1] * 1e3:.4g}" if len(distances) > 1 else "") + " mm"
     refined = summary.refined and (
@@ -242,6 +242,11 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("layers", f"{len(view.layers)}, gaps of {gaps}"),
         ("wavelength", f"{model.wavelength * 1e9:.4g} nm"),
         ("light on the detector", charts.share(float(view.light.kept[-1]))),
+        (
+            "light in what is read",
+            "" if evaluated.light_share is None else charts.share(float(evaluated.light_share.mean())),
+        ),
+        ("contrast margin", "" if evaluated.margin is None else f"{float(evaluated.margin.mean()):.3f}"),
         (
             "training",
             f"{counted(summary.epochs, 'epoch')}, {_duration(summary.seconds)}" if view.history else _ELSEWHERE,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+import voltphase.reporting.numbers  # noqa: F401 - registers what its tasks show
 from voltphase.codesign import CodesignLayer
 from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path

@@ -5,20 +5,24 @@ from __future__ import annotations
 from voltphase.tasks.base import TASKS, Metric, Readout, RegionSums, Task, all_outputs, loss_of, readout_of
 from voltphase.tasks.classification import Classification
 from voltphase.tasks.image import Image
+from voltphase.tasks.logic import Logic
 from voltphase.tasks.region_readout import Measure, RegionReadout, require_regions
 from voltphase.tasks.regions import Regions
+from voltphase.tasks.regression import Regression
 from voltphase.tasks.window_readout import WindowReadout
 
 __all__ = [
     "TASKS",
     "Classification",
     "Image",
+    "Logic",
     "Measure",
     "Metric",
     "Readout",
     "RegionReadout",
     "RegionSums",
     "Regions",
+    "Regression",
     "Task",
     "WindowReadout",
     "all_outputs",

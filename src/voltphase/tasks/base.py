@@ -116,6 +116,15 @@ class Readout(nn.Module, abc.ABC):
     def counted(self) -> Tensor:
         """Return where on the window light counts: a ``rows x columns`` tensor of ones and zeros."""
 
+    def measured(self, detected: Tensor) -> Tensor:
+        """Return what :meth:`read` measures of what a network gives it: the field on the whole detector."""
+        return self.read(detected)
+
+    def collected(self, detected: Tensor) -> Tensor:
+        """Return the light that counts of what a network gives, one summed intensity for each image."""
+        light = detected.real.square() + detected.imag.square()
+        return (light * self.counted().to(light.dtype)).sum((-2, -1))
+
     def figures(self) -> dict[str, float]:
         """Return numbers of a trained readout that a run's summary should hold, by their keys."""
         return {}
@@ -144,6 +153,12 @@ class RegionSums(Readout):
     @abc.abstractmethod
     def from_region_sums(self, sums: Tensor) -> Tensor:
         """Return what :meth:`Readout.read` measures, from ``batch x sums`` sums of light times both masks."""
+
+    def measured(self, detected: Tensor) -> Tensor:
+        return self.from_region_sums(detected)
+
+    def collected(self, detected: Tensor) -> Tensor:
+        return detected.sum(-1)
 
 
 class Task(abc.ABC):
@@ -184,6 +199,14 @@ class Task(abc.ABC):
             outputs: Outputs of the readout, one for each example.
         """
         return outputs
+
+    def margin(self, measured: Tensor) -> Tensor | None:
+        """Return the contrast margin of each image, from 0 to 1: how far the brightest is ahead, where it can be said.
+
+        Args:
+            measured: What the readout measured of the light.
+        """
+        return None
 
     @property
     def answer(self) -> str:

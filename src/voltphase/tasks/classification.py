@@ -13,7 +13,7 @@ from voltphase.core import checks
 from voltphase.core.errors import ConfigError, DataError, GeometryError
 from voltphase.tasks.base import CLASS_ANSWER, TASKS, Metric, Task
 from voltphase.tasks.losses import CALIBRATED_LOGIT, LOSSES, LossName
-from voltphase.tasks.region_readout import Measure, RegionReadout, checked_scale
+from voltphase.tasks.region_readout import Measure, RegionReadout, checked_scale, share
 from voltphase.tasks.regions import PAPER_CLASSES, Boxes, Layout, Regions, checked_regions, regions_of
 
 ACCURACY: Final = Metric("accuracy", lambda logits, labels: logits.argmax(1) == labels, percent=True)
@@ -111,6 +111,11 @@ class Classification(Task):
 
     def predict(self, outputs: Tensor) -> Tensor:
         return outputs.argmax(-1)
+
+    def margin(self, measured: Tensor) -> Tensor:
+        """Return (a - b) / (a + b) of the two brightest regions, and (a - b) / 2 of the two largest contrasts."""
+        first, second = measured.topk(2, dim=-1).values.unbind(-1)
+        return (first - second) / 2 if self.differential else share(first - second, first + second)
 
     @property
     def answer(self) -> str:

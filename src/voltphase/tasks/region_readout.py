@@ -117,8 +117,9 @@ class RegionReadout(RegionSums):
         return self.measure == "fraction" and not self.regions.paired
 
     def counted(self) -> Tensor:
-        with exact_products(self.row_masks.device):
-            return (self.row_masks @ self.column_masks.T != 0).to(self.row_masks.dtype)
+        rows, columns = (mask[:, : len(self.regions)] for mask in (self.row_masks, self.column_masks))
+        with exact_products(rows.device):
+            return (rows @ columns.T != 0).to(rows.dtype)
 
     def read(self, window: Tensor) -> Tensor:
         """Return the measure of each class, a real ``batch x classes`` tensor, of the :meth:`window` of a field."""
@@ -137,6 +138,10 @@ class RegionReadout(RegionSums):
             return sums
         first, second = sums[..., 0::2], sums[..., 1::2]
         return share(first - second, first + second)
+
+    def collected(self, detected: Tensor) -> Tensor:
+        """Return the intensity summed over all regions; what lies in several counts in each."""
+        return detected[..., : len(self.regions)].sum(-1)
 
     def outputs(self, measured: Tensor) -> Tensor:
         """Return logits, ``batch x classes``, calibrating the scale first if this is the first batch in training.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from voltphase.core import checks
-from voltphase.data import Images, dataset_of
+from voltphase.data import ImageDataset, Images, dataset_of
 from voltphase.network.donn import DONN
 from voltphase.tasks import Metric, Task
 
@@ -23,11 +23,15 @@ class Evaluation:
         task: Task that the network does.
         outputs: Outputs of the readout, one for each image, on the CPU.
         targets: What was wanted of each image, on the CPU.
+        light_share: Part of each image's light that arrives where the readout counts it, where that was looked at.
+        margin: How far each image's brightest answer is ahead of the second, where the task has such a figure.
     """
 
     task: Task
     outputs: Tensor
     targets: Tensor
+    light_share: Tensor | None = None
+    margin: Tensor | None = None
 
     @property
     def predictions(self) -> Tensor:
@@ -43,6 +47,11 @@ class Evaluation:
         """Return the value of each metric by the name of its column for ``"train"`` or ``"test"``."""
         return {metric.column(split): metric.of(self.outputs, self.targets) for metric in self.task.metrics}
 
+    def light(self, split: str) -> dict[str, float]:
+        """Return means over the images: the share of light that counts, and the contrast margin where there is one."""
+        figures = {"light_share": self.light_share, "contrast_margin": self.margin}
+        return {f"{split}_{name}": float(of.double().mean()) for name, of in figures.items() if of is not None}
+
 
 def evaluate(model: DONN, dataset: Images, batch_size: int = 250) -> Evaluation:
     """Return what the deployed states answer to the images of a data set.
@@ -55,31 +64,47 @@ def evaluate(model: DONN, dataset: Images, batch_size: int = 250) -> Evaluation:
         batch_size: Number of images to take at a time; a matter of memory only.
     """
     dataset = dataset_of(dataset)
-    parts = dataset.images.split(checks.whole(batch_size, "a batch size", least=1))
-    with _deployed(model) as outputs_of:
-        outputs = torch.cat([outputs_of(part).cpu() for part in parts])
-    return Evaluation(model.task, outputs, dataset.targets.cpu())
+    outputs, light, margins = [], [], []
+    with _deployed(model) as modulations:
+        for part in dataset.images.split(checks.whole(batch_size, "a batch size", least=1)):
+            read = model.read(part.to(modulations[0].device), modulations)
+            outputs.append(read.outputs.cpu())
+            light.append(read.light_share.cpu())
+            margins.append(model.task.margin(read.measured))
+    margin = None if margins[0] is None else torch.cat(margins).cpu()
+    return Evaluation(model.task, torch.cat(outputs), dataset.targets.cpu(), torch.cat(light), margin)
+
+
+def final_figures(
+    model: DONN, datasets: Mapping[str, ImageDataset], batch_size: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the metrics on each split by the names of their columns, and what light does with the test images."""
+    metrics, light = {}, {}
+    for split in sorted(datasets):
+        found = evaluate(model, datasets[split], batch_size)
+        metrics |= found.columns(split)
+        light |= found.light(split) if split == "test" else {}
+    return metrics, light
 
 
 def tally_of(model: DONN, batches: Iterable[tuple[Tensor, Tensor]]) -> Tally:
     """Return the means of the metrics of what the deployed states answer to batches of images and targets."""
     tally = Tally(model.task.metrics)
-    with _deployed(model) as outputs_of:
+    with _deployed(model) as modulations:
         for images, targets in batches:
-            tally.add(outputs_of(images), targets)
+            images = images.to(modulations[0].device)
+            tally.add(model.readout.outputs(model.measure(images, modulations)), targets)
     return tally
 
 
 @contextmanager
-def _deployed(model: DONN) -> Iterator[Callable[[Tensor], Tensor]]:
-    """Yield what the deployed states answer to images, a function; the states are looked up once for all of them."""
+def _deployed(model: DONN) -> Iterator[list[Tensor]]:
+    """Yield the deployed states of each layer, looked up once for all images."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with torch.no_grad():
-            modulations = [layer.modulation() for layer in model.layers]
-            device = modulations[0].device
-            yield lambda images: model.readout.outputs(model.measure(images.to(device), modulations))
+            yield [layer.modulation() for layer in model.layers]
     finally:
         for module, training in modes:
             module.training = training

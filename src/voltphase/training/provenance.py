@@ -21,7 +21,7 @@ from voltphase.data import ImageDataset
 from voltphase.devices import Device
 from voltphase.network.donn import DONN
 from voltphase.training.build import settled_by_data
-from voltphase.training.evaluation import evaluate
+from voltphase.training.evaluation import final_figures
 from voltphase.training.run_folder import settings
 
 
@@ -34,12 +34,11 @@ def summary_of(
     trained: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the summary of a trained network, with what is to be said of its training."""
-    columns: dict[str, float] = {}
     ran = model.explain()
-    for split in sorted(datasets):
-        columns |= evaluate(model, datasets[split], config.training.batch_size).columns(split)
+    metrics, light = final_figures(model, datasets, config.training.batch_size)
     return {
-        **columns,
+        **metrics,
+        **light,
         "deployable": all(layer.relaxation.discrete for layer in model.layers),
         "seed": config.seed,
         "settings": settings(config),

@@ -73,13 +73,14 @@ def train(
 
     Returns:
         What ``summary.json`` holds: the task's metrics, such as ``test_accuracy`` and ``train_accuracy``, of the
-        deployed states, or of continuous phases where ``deployable`` is false; ``seed``, all ``settings``, ``epochs``,
-        ``seconds`` and, of the epochs since training began or was resumed, ``host_seconds``, which went neither into
-        steps nor into answering test images; of each layer's device the ``notes`` on its table, if there are any, and
-        for the baselines that fit a response to it, the ``response``'s order and root mean square errors at the states;
-        the ``backend``, ``precision`` and ``engines`` that ran, and whether steps were a ``cuda_graph``; where several
-        were ``trained_together`` on a GPU, how many, as its ``seconds`` are not its own then; and where and with what
-        it was made.
+        deployed states, or of continuous phases where ``deployable`` is false; the ``test_light_share`` of the input's
+        light that the readout counts and the ``test_contrast_margin`` of the brightest answer over the second;
+        ``seed``, all ``settings``, ``epochs``, ``seconds`` and, of the epochs since training began or was resumed,
+        ``host_seconds``, which went neither into steps nor into answering test images; of each layer's device the
+        ``notes`` on its table, if there are any, and for the baselines that fit a response to it, the ``response``'s
+        order and root mean square errors at the states; the ``backend``, ``precision`` and ``engines`` that ran, and
+        whether steps were a ``cuda_graph``; where several were ``trained_together`` on a GPU, how many, as its
+        ``seconds`` are not its own then; and where and with what it was made.
 
     Raises:
         VoltphaseError: if something given does not fit; before training where it can be known before.

@@ -19,7 +19,7 @@ from voltphase.data import Data, given_datasets
 from voltphase.tasks import loss_of
 from voltphase.training import provenance
 from voltphase.training.build import build_datasets, split_validation
-from voltphase.training.evaluation import evaluate
+from voltphase.training.evaluation import final_figures
 from voltphase.training.refine.search import refine
 from voltphase.training.run import cpu_threads, load_run
 from voltphase.training.run_folder import RunFolder
@@ -87,9 +87,7 @@ def refine_run(
             watch=watch,
         )
         seconds = time.perf_counter() - started
-        found: dict[str, float] = {}
-        for split, dataset in datasets.items():
-            found |= evaluate(model, dataset, config.training.batch_size).columns(split)
+        found, light = final_figures(model, datasets, config.training.batch_size)
     refined = {
         "loss_before": result.loss_before,
         "loss_after": result.loss_after,
@@ -101,7 +99,7 @@ def refine_run(
         "seconds": round(seconds, 3),
         "commit": provenance.commit(),
     }
-    summary = summary | found | {"refined": refined}
+    summary = summary | found | light | {"refined": refined}
     with atomic_directory(out) as folder:
         target = RunFolder(folder)
         shutil.copyfile(source.config_file, target.config_file)

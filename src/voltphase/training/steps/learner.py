@@ -22,10 +22,14 @@ class Learner:
         optimizer: Optimiser of the network's parameters, its state restored; see :func:`make_optimizer`. Its learning
             rates may be changed between steps.
         tally: Where loss and metrics are summed up.
+        efficiency_weight: Weight in the loss of minus the logarithm of the batch's mean share of light that counts.
     """
 
-    def __init__(self, model: DONN, optimizer: optim.Optimizer, tally: Tally) -> None:
+    def __init__(
+        self, model: DONN, optimizer: optim.Optimizer, tally: Tally, *, efficiency_weight: float = 0.0
+    ) -> None:
         self.model, self.optimizer, self.tally = model, optimizer, tally
+        self._efficiency_weight = efficiency_weight
         self._places: dict[int, tuple[Tensor, Tensor]] = {}
 
     @property
@@ -40,8 +44,14 @@ class Learner:
 
     def advance(self, images: Tensor, targets: Tensor) -> None:
         """Take a step as it is written."""
-        outputs = self.model(images)
-        loss = loss_of(self.model.task, outputs, targets)
+        if self._efficiency_weight:
+            outputs, _, light_share = self.model.read(images)
+            faintest = torch.finfo(light_share.dtype).tiny
+            lost = -light_share.mean().clamp_min(faintest).log()
+            loss = loss_of(self.model.task, outputs, targets) + self._efficiency_weight * lost
+        else:
+            outputs = self.model(images)
+            loss = loss_of(self.model.task, outputs, targets)
         self.tally.add_sums(outputs.detach(), targets, loss.detach())
         self.optimizer.zero_grad()
         loss.backward()
