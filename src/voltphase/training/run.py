@@ -285,8 +285,9 @@ def _left_by(
 ) -> tuple[dict[str, Any] | None, dict[str, Any] | None, list[str] | None]:
     """Return what a run has left to go on from: its summary, its checkpoint, and the digests of its devices."""
     if folder.finished:
+        epochs = folder.read_summary(config.task.build().metrics)["epochs"]
+        folder.read_metrics(least=min(epochs, 1))
         summary = load_run(folder.path)[2]
-        folder.read_metrics(least=min(summary["epochs"], 1))
         return summary, None, [about["digest"] for about in summary["devices"]]
     if folder.begun:
         checkpoint = read_checkpoint(folder.checkpoint_file, settings(config))
