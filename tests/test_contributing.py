@@ -19,7 +19,9 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 @pytest.fixture
 def unregistered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget what a recipe registers."""
+    """Forget what a recipe registers, and nothing of voltphase's own, which is registered before."""
+    for room in ("config", "deployment", "training"):
+        importlib.import_module(f"voltphase.{room}")
     register = Registry.register
 
     def remembered(registry: Registry, name: str) -> object:

@@ -171,7 +171,8 @@ def test_a_setting_that_does_not_fit(setting: str, sentence: str, refused: Calla
 
 def test_a_wrong_number_of_regions(refused: Callable[..., str]):
     assert refused("train", "digits", "--set", "task.regions=[[0, 0, 4, 4], [8, 8, 4, 4]]") == (
-        "expected task.regions to list 10 regions, one for each class of digits, but got 2"
+        "expected task.regions to list 10 regions, one for each class of digits, but got 2: correct it, or "
+        "take grid, which is laid out for any number"
     )
 
 

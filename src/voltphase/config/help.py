@@ -48,9 +48,9 @@ def _lines(width: int) -> Iterator[str]:
     found = [key for key in keys(Config) if not key.path.startswith("devices.")]
     for group in found:
         variants = variants_of(group.field)
-        if group.parent and variants is None:
-            continue
         within = ", ".join(key.name for key in found if key.parent == group.path and key.of is None)
+        if group.parent and variants is None and not within:
+            continue
         words = "a list of what device holds, one for each layer" if group.path == "devices" else within
         yield from _row(f"  {'  ' if group.parent else ''}{group.name}", words, _COLUMN, width)
         if variants is None:

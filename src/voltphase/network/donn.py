@@ -244,6 +244,7 @@ class DONN(nn.Module):
         return self._measure(self._checked(images), modulations)
 
     def _checked(self, images: Tensor) -> Tensor:
+        checks.require_plain("a network")
         images = checked_images(images, self.source.image_shape, self.source.rows.device)
         require_batch(images)
         return images
