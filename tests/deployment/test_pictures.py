@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,11 @@ def test_other_targets_are_other_data(tmp_path: Path) -> None:
         verify(folder, other)
     samples = np.load(folder / "sample-labels.npy")
     np.testing.assert_allclose(samples, torch.view_as_real(dataset.targets[:20]).reshape(20, -1).numpy())
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.measure)
+def test_numpy_alone_reads_the_same_pictures(task: Image, tmp_path: Path) -> None:
+    folder = deploy(network(task), tmp_path / "bench", dataset=data(task))
+    example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "emulate.py"))
+    readings = example["Emulator"](folder).readings(np.load(folder / "sample-images.npy"))
+    np.testing.assert_allclose(readings, np.load(folder / "sample-readings.npy"), rtol=0, atol=2e-6)
