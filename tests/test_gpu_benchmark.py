@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from benchmarks.gpu import __main__ as command
@@ -160,9 +162,14 @@ def test_stages_share_the_time_and_are_written_one_by_one(tmp_path: Path, monkey
     assert (tmp_path / "gpu-some-gpu-9000-x.json").exists()
 
 
-def test_a_stage_in_a_process_of_its_own(tmp_path: Path) -> None:
+def test_a_stage_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = command._parser().parse_args(["--out", str(tmp_path / "gpu.json")])
     stage = command._apart("environment", options, 120.0)
     assert (stage["outcome"], stage["rows"][0]["seed"]) == ("done", 0)
     assert list(tmp_path.iterdir()) == []
+    # To start and to import everything is part of a stage's time.
+    given: list[Run] = []
+    monkeypatch.setattr(command, "measure", lambda _, run, __: given.append(run) or 0)
+    assert command.main(["--stages", "steps", "--part", str(tmp_path / "part"), "--seconds", "1000"]) == 0
+    assert 1000 - given[0].seconds == pytest.approx(time.time() - psutil.Process().create_time(), abs=5)
     assert command._apart("environment", options, 1.0)["outcome"] == "no time left"

@@ -306,14 +306,14 @@ def together(trainings: Sequence[Training], graphs: Graphs | None, count: int) -
 def test_designs_trained_together_come_to_what_each_comes_to_alone(kind: str, tiny: Make) -> None:
     recorder = RecordedOperations()
     group = designs(tiny, None, *KINDS[kind])
-    assert together(group, recorder, WARM_UP + 3).recorded
+    assert together(group, recorder, WARM_UP + 2).recorded
     assert recorder.recordings == 2  # of 40 images and of 30
     for branches in recorder.branches:
         # Nothing runs beside the branches, and what they do differs by a design's own settings alone.
         assert set(branches) == {0, 1, 2}
         assert max(branches.values()) < 1.5 * min(branches.values())
     for ours, alone in zip(group, designs(tiny, RecordedOperations(), *KINDS[kind]), strict=True):
-        assert same(ours, alone.epochs(WARM_UP + 3))
+        assert same(ours, alone.epochs(WARM_UP + 2))
         assert [layer.draws for layer in ours.model.layers] == [layer.draws for layer in alone.model.layers]
 
 
