@@ -106,3 +106,34 @@ def test_bad_data_end_with_a_sentence_before_training_begins(shapes: Path, tmp_p
     assert result.exit_code == 2
     assert "expected data.train to be" in result.output
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drawn")
+    runpy.run_path(str(EXAMPLES / "edges.py"))["write"](folder, 100, 20)
+    return folder
+
+
+def test_the_example_of_edges_finds_them_better_than_the_images_show_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runpy.run_path(str(EXAMPLES / "edges.py"))["main"](tmp_path, train=400, test=50, epochs=6)
+    words = capsys.readouterr().out.splitlines()[-1].replace(",", "").split()
+    found, itself = (float(word) for word in words if word.startswith("0."))
+    assert found > itself
+
+
+def test_pairs_of_pictures_in_a_folder_train_to_what_the_same_arrays_do(drawn: Path, tmp_path: Path) -> None:
+    quick = ["training.epochs=1", "training.augmentation.shift=0.1", "optics.size=32", "task.window=[0, 0, 32, 32]"]
+    words = [word for setting in quick for word in ("--set", setting)]
+    said = call("train", EXAMPLES / "edges.yaml", "--data-dir", drawn, "--out", tmp_path / "run", *words)
+    assert "training.augmentation changes the images alone: their target pictures stay as they are" in said
+    pairs = runpy.run_path(str(EXAMPLES / "edges.py"))["pairs"]
+    config = vp.config.load_config(EXAMPLES / "edges.yaml", quick)
+    given = vp.train(config, out=tmp_path / "given", data={"train": pairs(100, 0), "test": pairs(20, 1)})
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["test_correlation"] == given.summary["test_correlation"]
+    call("report", tmp_path / "run")
+    call("deploy", tmp_path / "run", "--data-dir", drawn, "--out", tmp_path / "bench")
+    assert call("verify", tmp_path / "bench", "--data-dir", drawn).endswith("passed\n")

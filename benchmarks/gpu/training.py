@@ -120,5 +120,5 @@ def split(watched: profile, seconds: float, run: Run) -> Row:
 def on_a_cpu(config: Config, out: Path) -> Row:
     """The accuracy of the same states, computed on the CPU."""
     model, _, _ = load_run(out)
-    found = evaluate(model, build_datasets(config)[1], 100)
+    found = evaluate(model, build_datasets(config)["test"], 100)
     return {"test_accuracy_on_cpu": found.metrics["accuracy"], "cpu_threads": torch.get_num_threads()}

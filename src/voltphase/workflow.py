@@ -20,7 +20,7 @@ from voltphase.core.advice import once
 from voltphase.core.errors import DataError, OutputError, VoltphaseError
 from voltphase.core.files import atomic_directory, checked_path, write_json, write_text
 from voltphase.core.words import counted
-from voltphase.data import DATASETS, SPLITS, Data, ImageDataset, Images, dataset_of, given_datasets, load
+from voltphase.data import DATASETS, Data, ImageDataset, Images, dataset_of, given_datasets, load
 from voltphase.deployment.targets import Target
 from voltphase.devices import Device, DevicePanel
 from voltphase.network.donn import DONN
@@ -108,7 +108,7 @@ def train(
     given = None if data is None else given_datasets(data, config.seed)
     console = Console(highlight=False, soft_wrap=True) if progress else None
     training.train(config, out, data=given, resume=resume, overwrite=overwrite, console=console, watch=watch)
-    return load_run(out, None if given is None else given[1])
+    return load_run(out, None if given is None else given["test"])
 
 
 @once()
@@ -140,8 +140,7 @@ def save(model: DONN, out: str | Path, *, train: Images, test: Images) -> Traine
     out = checked_path(out, OutputError)
     if out.exists():
         raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
-    pair = given_datasets({"train": train, "test": test}, 0)
-    datasets: dict[str, ImageDataset] = dict(zip(SPLITS, pair, strict=True))
+    datasets = given_datasets({"train": train, "test": test}, 0)
     named, devices = _named(datasets), [layer.device_states for layer in model.layers]
     with atomic_directory(out) as temporary:
         folder = training.RunFolder(temporary)

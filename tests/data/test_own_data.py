@@ -14,7 +14,19 @@ from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from voltphase.core.errors import DataError
-from voltphase.data import Arrays, DataWarning, ImageDataset, Pictures, dataset_of, given_datasets, grey, load
+from voltphase.data import (
+    Arrays,
+    DataWarning,
+    Digits,
+    ImageDataset,
+    PicturePairs,
+    Pictures,
+    dataset_of,
+    given_datasets,
+    grey,
+    load,
+    splits_of,
+)
 from voltphase.tasks import Classification
 
 IMAGES = np.arange(10 * 3 * 4, dtype=np.uint8).reshape(10, 3, 4)
@@ -114,12 +126,12 @@ def test_a_data_set_of_torch_is_read_once(picture: Callable[[Any], Any]) -> None
 
 def test_all_forms_of_images_to_train_and_to_test_with_are_the_same() -> None:
     train, test = (IMAGES[:6], LABELS[:6]), (IMAGES[6:], LABELS[6:])
-    expected = [one.images for one in given_datasets((dataset_of(train), dataset_of(test)), 0)]
+    expected = [one.images for one in given_datasets((dataset_of(train), dataset_of(test)), 0).values()]
     tensors = [TensorDataset(*map(torch.from_numpy, part)) for part in (train, test)]
     for data in ((train, test), {"train": train, "test": test}, tuple(tensors), [dataset_of(train), tensors[1]]):
         if isinstance(data, list):
             data = (data[0], dataset_of(test))
-        for found, wanted in zip(given_datasets(data, 0), expected, strict=True):  # pyright: ignore[reportArgumentType]
+        for found, wanted in zip(given_datasets(data, 0).values(), expected, strict=True):  # pyright: ignore[reportArgumentType]
             assert torch.equal(found.images, wanted)
 
 
@@ -128,8 +140,8 @@ def test_targets_that_are_no_labels_are_kept_and_refused_by_a_task_that_wants_la
     data = dataset_of((IMAGES, pictures))
     assert (data.targets.shape, data.classes) == ((10, 5, 5), ())
     assert repr(data) == "ImageDataset('given images', 10 images of 3 x 4, targets of shape (10, 5, 5) of float64)"
-    train, test = given_datasets((IMAGES, pictures), 0)
-    assert (len(train), len(test)) == (8, 2)
+    given = given_datasets((IMAGES, pictures), 0)
+    assert {split: len(one) for split, one in given.items()} == {"train": 8, "test": 2}
     with pytest.raises(DataError, match=r"a label for each image.* targets of 10 x 5 x 5"):
         Classification().check_data(data.name, data.classes, data.targets)
 
@@ -137,7 +149,7 @@ def test_targets_that_are_no_labels_are_kept_and_refused_by_a_task_that_wants_la
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"train": (IMAGES, LABELS)}, "under the keys train and test, but got train"),
+        ({"train": (IMAGES, LABELS)}, "under the keys train, test and perhaps val, but got train"),
         (((IMAGES, LABELS), (IMAGES[:, :2], LABELS)), "images of 3 x 4, but got images of 2 x 4"),
         (((IMAGES, LABELS), (IMAGES, np.zeros((10, 2)))), "the classes"),
         (Items([]), "at least one image"),
@@ -354,3 +366,108 @@ def test_other_classes_to_test_with_are_refused_and_fewer_are_not(tmp_path: Path
 def test_images_without_light_are_a_data_set() -> None:
     data = ImageDataset(np.zeros((2, 3, 3), np.uint8), torch.tensor([0, 1]), "dark", ("a", "b"))  # pyright: ignore[reportArgumentType]
     assert not data.images.any()
+
+
+# ---- pairs of pictures ----
+
+
+def write_pairs(folder: Path, count: int = 3) -> None:
+    """Write images whose targets are larger, have 16 bits and another suffix."""
+    for index in range(count):
+        write(folder / "images", f"{index}", IMAGES[index])
+        write(folder / "targets", f"{index}", np.full((5, 6), 1000 * index, np.uint16), ".tif")
+
+
+def test_pairs_of_pictures_are_matched_by_their_names(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_pairs(tmp_path / split)
+    (tmp_path / "test" / "targets" / "notes.txt").write_text("none")
+    (tmp_path / "more").mkdir()
+    data = PicturePairs(tmp_path.name, dir=str(tmp_path.parent)).load("test")
+    assert torch.equal(data.images, torch.from_numpy(IMAGES[:3]))
+    assert data.targets.shape == (3, 5, 6)
+    torch.testing.assert_close(data.targets[:, 4, 5], torch.tensor([0, 1000, 2000]) / 65535)
+    assert (data.name, data.classes) == (tmp_path.name, ())
+    assert data.notes == (
+        f"more in {tmp_path} is not used",
+        "1 files that are no pictures are left out, such as targets/notes.txt",
+    )
+
+
+def test_of_pairs_in_one_piece_a_fifth_is_held_out(tmp_path: Path) -> None:
+    write_pairs(tmp_path, 10)
+    parts = {seed: [PicturePairs(str(tmp_path), split_seed=seed).load(s) for s in ("train", "test")] for seed in (0, 1)}
+    for train, test in parts.values():
+        shown = [part.images[:, 0, 0].tolist() for part in (train, test)]
+        assert sorted(shown[0] + shown[1]) == IMAGES[:, 0, 0].tolist()
+        assert (len(train), len(test)) == (8, 2)
+        assert f"2 of the 10 pairs in {tmp_path.name} are held out to test with" in train.notes[0]
+        for part in (train, test):  # each with its own target
+            torch.testing.assert_close(part.targets[:, 0, 0] * 65535, part.images[:, 0, 0] * (1000 / 12))
+    assert not torch.equal(parts[0][1].images, parts[1][1].images)
+
+
+def test_what_is_no_folder_of_pairs_is_told_in_a_sentence(tmp_path: Path) -> None:
+    def refused(message: str) -> None:
+        with pytest.raises(DataError, match=message):
+            PicturePairs(str(tmp_path / "x")).load("train")
+
+    refused("cannot read")
+    (tmp_path / "x").mkdir()
+    refused("expected folders images and targets in .*, but there is none")
+    (tmp_path / "x" / "images").mkdir()
+    refused(r"cannot read .*targets")
+    (tmp_path / "x" / "targets").mkdir()
+    refused(r"pictures \(PNG, TIF, TIFF, BMP\) in .*images, but there are none")
+    write(tmp_path / "x" / "images", "0", IMAGES[0])
+    write(tmp_path / "x" / "targets", "0", IMAGES[0])
+    with pytest.raises(DataError, match="two at least where some are held out"):
+        PicturePairs(str(tmp_path / "x")).load("test")
+    for index in range(1, 6):
+        write(tmp_path / "x" / "images", f"{index}", IMAGES[index])
+    refused(
+        r"of the same name in .*targets for each one, but 5 of 6 have none: images/1.png; images/2.png; images/3.png, "
+        "and 2 more"
+    )
+    for index in range(1, 7):
+        write(tmp_path / "x" / "targets", f"{index}", IMAGES[index][: 3 if index < 3 else 2])
+    refused(r"in .*images for each one, but 1 of 7 have none: targets/6.png")
+    write(tmp_path / "x" / "images", "6", IMAGES[6])
+    size = r"\d x 4 \(\d, such as \d.png\)"
+    refused(rf"of one size in .*targets, but got {size}, {size}")
+    write(tmp_path / "x" / "images", "6", IMAGES[6], ".bmp")
+    refused(r"one picture of each name in .*images, but got 6.bmp and 6.png")
+    (tmp_path / "x" / "test").mkdir()
+    refused("both train and test in .*, or folders images and targets, but got images, targets, test")
+
+
+# ---- images to validate with by themselves ----
+
+
+def test_folders_and_files_hold_images_to_validate_with(tmp_path: Path) -> None:
+    for split, count in (("train", 3), ("val", 2), ("test", 1)):
+        write_pairs(tmp_path / "pairs" / split, count)
+        for index in range(count):
+            write(tmp_path / "classes" / split / "a", f"{index}", IMAGES[index])
+        np.savez(tmp_path / f"{split}.npz", images=IMAGES[:count], targets=LABELS[:count])
+    of_files: dict[str, Any] = {split: str(tmp_path / f"{split}.npz") for split in ("train", "val", "test")}
+    for source in (Pictures(str(tmp_path / "classes")), PicturePairs(str(tmp_path / "pairs")), Arrays(**of_files)):
+        assert splits_of(source) == ("train", "val", "test")
+        assert [len(source.load(split)) for split in splits_of(source)] == [3, 2, 1]
+        assert all(len(source.load(split).notes) == 0 for split in splits_of(source))
+    assert splits_of(Arrays(of_files["train"], of_files["test"])) == ("train", "test")
+    assert splits_of(Digits()) == ("train", "test")
+    part = Arrays(of_files["train"], val=of_files["val"])
+    assert [len(part.load(split)) for split in splits_of(part)] == [2, 2, 1]
+    with pytest.raises(DataError, match="the split 'train' or 'test', but got 'val'"):
+        load("digits", "val")
+
+
+def test_images_to_validate_with_are_given_in_python_and_fit_those_to_train_on() -> None:
+    given = given_datasets({"test": (IMAGES, LABELS), "train": (IMAGES[:6], LABELS[:6]), "val": (IMAGES, LABELS)}, 0)
+    assert {split: len(one) for split, one in given.items()} == {"train": 6, "val": 10, "test": 10}
+    both = {"train": (IMAGES, LABELS), "test": (IMAGES, LABELS)}
+    with pytest.raises(DataError, match=r"the val images of given images .* 3 x 4, but got images of 2 x 4"):
+        given_datasets({**both, "val": (IMAGES[:, :2], LABELS)}, 0)
+    with pytest.warns(DataWarning, match="no image to validate with of the class 1"):
+        given_datasets({**both, "val": (IMAGES[::2], LABELS[::2])}, 0)

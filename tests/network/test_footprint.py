@@ -52,7 +52,7 @@ built = run.build_model
 for settings in [["optics.size=16", "optics.distances=0.02", "training.batch_size=10"], *json.loads(sys.argv[1])]:
     config = load_config("digits", [*settings, "training.epochs=1"])
     batch = config.training.batch_size
-    run.build_datasets = lambda config: (images(batch), images(batch))
+    run.load_datasets = lambda config, data: {"train": images(batch), "test": images(batch)}
     models = []
     run.build_model = lambda *arguments, **options: models.append(built(*arguments, **options)) or models[-1]
     release(), gc.collect(), ctypes.CDLL(None).malloc_trim(0)

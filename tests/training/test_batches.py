@@ -48,14 +48,15 @@ def test_the_order_depends_on_seed_and_epoch_alone():
 def test_of_images_given_in_python_a_fifth_is_held_out_by_the_seed():
     images = torch.arange(10, dtype=torch.uint8)[:, None, None].expand(10, 4, 4)
     labels = torch.arange(10) % 3
-    (train_set, test_set), again = given_datasets((images, labels), 5), given_datasets((images, labels.numpy()), 5)
+    given, again = given_datasets((images, labels), 5), given_datasets((images, labels.numpy()), 5)
+    train_set, test_set = given["train"], given["test"]
     assert (len(train_set), len(test_set)) == (8, 2)
     assert sorted(train_set.images[:, 0, 0].tolist() + test_set.images[:, 0, 0].tolist()) == list(range(10))
     assert torch.equal(train_set.labels, train_set.images[:, 0, 0].long() % 3)
-    assert torch.equal(again[1].images, test_set.images)
-    assert not torch.equal(given_datasets((images, labels), 6)[1].images, test_set.images)
+    assert torch.equal(again["test"].images, test_set.images)
+    assert not torch.equal(given_datasets((images, labels), 6)["test"].images, test_set.images)
     assert train_set.classes == ("0", "1", "2")
-    assert given_datasets((train_set, test_set), 0) == (train_set, test_set)
+    assert given_datasets((train_set, test_set), 0) == given
 
 
 def test_images_that_are_none_are_refused():

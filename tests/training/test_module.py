@@ -19,7 +19,7 @@ Make = Callable[..., Config]
 
 
 def module_for(config: Config) -> TrainingModule:
-    images, tests = build_datasets(config)
+    images, tests = (build_datasets(config)[split] for split in ("train", "test"))
     model = build_model(config, build_devices(config), images.image_shape)
     return TrainingModule(
         model,

@@ -138,7 +138,7 @@ def config() -> Config:
 def whole_path(config: Config, folder: Path) -> None:
     train(config, out=folder / "run")
     trained = load_run(folder / "run")
-    evaluate(trained.model, build_datasets(config)[1], 20)
+    evaluate(trained.model, build_datasets(config)["test"], 20)
     assert verify(deploy(trained, folder / "bench")).passed
     write_report(folder / "run")
     refine_run(folder / "run", folder / "refined", images=20, evaluations=4)

@@ -131,7 +131,7 @@ class Training:
     """A network and all that trains it, without Lightning."""
 
     def __init__(self, config: Config, graphs: Graphs | None, device: str = "cpu") -> None:
-        images, _ = build_datasets(config)
+        images = build_datasets(config)["train"]
         self.model: DONN = build_model(config, build_devices(config), images.image_shape).to(device).train()
         self.epoch = 0
         self.batches = ImageBatches(images, config.training.batch_size, seed=0, epoch=lambda: self.epoch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -20,7 +21,9 @@ def test_images_to_validate_with_are_watched_and_the_test_images_answered_at_the
 ) -> None:
     config = tiny("data.val_fraction=0.25", "training.epochs=2")
     asked: list[int] = []
-    monkeypatch.setattr("voltphase.training.run.evaluate", lambda m, d, b: asked.append(len(d)) or evaluate(m, d, b))
+    monkeypatch.setattr(
+        "voltphase.training.provenance.evaluate", lambda m, d, b: asked.append(len(d)) or evaluate(m, d, b)
+    )
     summary = train(config, tmp_path / "run")
     train_set, val_set, test_set = (build_dataset(config, split) for split in ("train", "val", "test"))
     assert sorted(asked) == sorted(map(len, (train_set, val_set, test_set)))
@@ -46,7 +49,7 @@ def test_without_images_to_validate_with_the_test_images_are_watched(tiny: Calla
         build_dataset(tiny(), "val")
     few = build_dataset(tiny(), "train").take(1)
     with pytest.raises(DataError, match=r"of 1 of digits data.val_fraction 0.5 keeps 0"):
-        split_validation(tiny("data.val_fraction=0.5"), few)
+        split_validation(tiny("data.val_fraction=0.5"), {"train": few})
 
 
 def test_the_command_line_takes_them_and_all_that_follows_says_so(tmp_path: Path) -> None:
@@ -82,3 +85,22 @@ def test_the_command_line_takes_them_and_all_that_follows_says_so(tmp_path: Path
     for split in ("train", "val", "test"):
         assert evaluate(model, build_dataset(config, split)).metrics["accuracy"] == refined[f"{split}_accuracy"]
     assert refined["refined"]["images"] == 100 - kept
+
+
+def test_images_to_validate_with_by_themselves_are_watched(tiny: Callable[..., Config], tmp_path: Path) -> None:
+    parts = {split: build_dataset(tiny(), split) for split in ("train", "test")}
+    data = {**parts, "val": parts["train"].take(30), "train": parts["train"].select(slice(30, None))}
+    summary = train(tiny(), tmp_path / "run", data=data)
+    assert (summary["watched"], summary["val_images"], summary["train_images"]) == ("val", 30, len(data["train"]))
+    refined = refine_run(tmp_path / "run", tmp_path / "refined", evaluations=5, data=data)
+    assert refined["val_images"] == 30
+    for split, part in data.items():
+        np.savez(tmp_path / f"{split}.npz", images=part.images.numpy(), targets=part.labels.numpy())
+    files = [f"data.{split}={tmp_path / f'{split}.npz'}" for split in data]
+    config = tiny("data.name=arrays", "data.train_limit=null", "data.test_limit=null", *files)
+    from_files = train(config, tmp_path / "files")
+    for column in ("train_accuracy", "val_accuracy", "test_accuracy"):
+        assert from_files[column] == summary[column]
+    assert len(build_dataset(config, "val")) == 30
+    with pytest.raises(DataError, match=r"data.val_fraction 0, since there are images to validate with by themselves"):
+        train(tiny("data.val_fraction=0.5"), tmp_path / "both", data=data)

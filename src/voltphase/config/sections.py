@@ -59,6 +59,7 @@ class DataConfig(Settings):
         test_limit: Number of test images to use, the first ones; null for all.
         val_fraction: Part of the training images, drawn by ``seed``, that is kept to validate with: they are watched in
             place of the test images, which then are answered at the end alone, so that choices may be made on them.
+            0 for a data set that has images to validate with by themselves, which are used so.
     """
 
     dir: str | None = None

@@ -12,9 +12,9 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from voltphase.core.errors import DataError
-from voltphase.core.files import checked_path, read_errors
+from voltphase.core.files import read_errors
 from voltphase.core.limits import require_memory
-from voltphase.data.base import DATASETS, TEST_SHARE, Colour
+from voltphase.data.base import DATASETS, SPLITS, TEST_SHARE, Colour, own_path
 from voltphase.data.dataset import ImageDataset, grey, held_out
 from voltphase.data.given import dataset_of
 
@@ -32,6 +32,7 @@ class Arrays:
         train: File with what to train on.
         test: File with what to test with; without it a fifth of ``train`` is held out, a fifth of each class, and
             nothing of one image with a target that is no label.
+        val: File with what to validate with, as ``data.val_fraction`` says; none if null.
         colour: Whether images with an axis of three colours are refused, or made ``grey``.
         split_seed: Seed of the draw of what is held out.
         dir: Folder that the files are named from; the current one if null.
@@ -39,17 +40,21 @@ class Arrays:
 
     train: str
     test: str | None = None
+    val: str | None = None
     colour: Colour = "refuse"
     split_seed: Annotated[int, Ge(0)] = 0
     dir: str | None = None
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return ("train", "test") if self.val is None else SPLITS
+
     def load(self, split: str, *, download: bool = True) -> ImageDataset:
-        name = self.test if split == "test" and self.test is not None else self.train
-        path = checked_path(Path(self.dir or ".").expanduser() / Path(name).expanduser(), DataError)
+        path = own_path(self.dir, {"test": self.test, "val": self.val}.get(split) or self.train)
         images, targets = _read(path)
         known = dataset_of((grey(images) if self.colour == "grey" and images.ndim == 4 else images, targets))
         whole = ImageDataset(known.images, known.targets, Path(self.train).name, known.classes)
-        if self.test is not None:
+        if self.test is not None or split == "val":
             return whole
         if whole.alone:
             return whole.for_both()

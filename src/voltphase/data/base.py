@@ -15,7 +15,7 @@ from voltphase.core.registry import Registry
 from voltphase.data.dataset import ImageDataset
 
 ENVIRONMENT_VARIABLE: Final = "VOLTPHASE_DATA"
-SPLITS: Final = ("train", "test")
+SPLITS: Final = ("train", "val", "test")
 #: Part of images in one piece that is held out to test with.
 TEST_SHARE: Final = 0.2
 #: What is done with colours.
@@ -23,13 +23,16 @@ Colour = Literal["refuse", "grey"]
 
 
 class DataSource(Protocol):
-    """Images to train with and images to test with."""
+    """Images to train with and images to test with.
+
+    One that has images to validate with by themselves has an attribute ``splits`` that says so; see :func:`splits_of`.
+    """
 
     def load(self, split: str, *, download: bool = True) -> ImageDataset:
         """Return one split.
 
         Args:
-            split: ``train`` or ``test``.
+            split: ``train``, ``test`` or another that there is.
             download: Whether to fetch files that are not there.
 
         Raises:
@@ -43,13 +46,23 @@ class DataSource(Protocol):
 DATASETS: Registry[Callable[..., DataSource]] = Registry("a data set", "voltphase.data", DataError)
 
 
+def splits_of(source: DataSource) -> tuple[str, ...]:
+    """Return what a data set can load: ``train``, ``test`` and, if there are images for it, ``val``."""
+    return getattr(source, "splits", ("train", "test"))
+
+
+def own_path(folder: str | None, name: str) -> Path:
+    """Return the path of a file or a folder of one's own, named from a folder, or else from the current one."""
+    return checked_path(Path(folder or ".").expanduser() / Path(name).expanduser(), DataError)
+
+
 def load(name: str, split: str, data_dir: str | PathLike[str] | None = None, download: bool = True) -> ImageDataset:
     """Load one split of a data set by name.
 
     Args:
         name: ``digits``, ``mnist``, ``fashion-mnist``, ``kmnist``, ``emnist``, ``cifar-10``, or what another package
             adds; one that wants settings, such as ``arrays``, is made by its class.
-        split: ``train`` or ``test``.
+        split: ``train``, ``test`` or, where there are images to validate with, ``val``.
         data_dir: Folder that holds ``MNIST/raw`` and the like; see `default_data_dir`.
         download: Whether to fetch files that are not there.
 
@@ -62,8 +75,6 @@ def load(name: str, split: str, data_dir: str | PathLike[str] | None = None, dow
         >>> load("digits", "test")
         ImageDataset('digits', 359 images of 8 x 8, 10 classes)
     """
-    if split not in SPLITS:
-        raise DataError(f"expected the split 'train' or 'test', but got {split!r}")
     kind = DATASETS[name]
     options = {} if data_dir is None else {"dir": str(checked_path(data_dir, DataError))}
     known = inspect.signature(kind).parameters  # digits come with scikit-learn and have no folder
@@ -73,6 +84,9 @@ def load(name: str, split: str, data_dir: str | PathLike[str] | None = None, dow
             f"voltphase.data.{getattr(kind, '__name__', name)}({wanted[0]}=...).load({split!r})"
         )
     source = kind(**{key: value for key, value in options.items() if key in known})
+    splits = splits_of(source)
+    if split not in splits:
+        raise DataError(f"expected the split {' or '.join(map(repr, splits))}, but got {split!r}")
     return source.load(split, download=download)
 
 

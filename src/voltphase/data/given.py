@@ -26,7 +26,7 @@ Data = Images | tuple[Images, Images] | Mapping[str, Images]
 
 # More than anyone tells apart: a label beyond is a mistake, for which no names are made.
 _MOST_CLASSES: Final = 1 << 16
-_SPLITS: Final = ("train", "test")
+_SPLITS: Final = ("train", "val", "test")
 _HELD_OUT: Final = 5
 _WANTED: Final = "a data set, or (images, targets)"
 # Pieces that are read before it is shown how many there are to come.
@@ -80,32 +80,33 @@ def dataset_of(data: object, classes: Sequence[str] = ()) -> ImageDataset:
     return ImageDataset(images, targets, name, tuple(classes) or tuple(map(str, range(max(highest + 1, 1)))))
 
 
-def given_datasets(data: Data, seed: int) -> tuple[ImageDataset, ImageDataset]:
-    """Return data sets to train and to test with, of images given in Python.
+def given_datasets(data: Data, seed: int) -> dict[str, ImageDataset]:
+    """Return the data sets ``train``, ``test`` and, if there is one, ``val``, of images given in Python.
 
     Of images in one piece a fifth is held out to test with, drawn by the seed. One image with a target that is no
     label, as of a beam shaper, is trained on and tested with.
 
     Args:
         data: A data set, ``(images, targets)`` or a data set of torch; or two of these to train and to test with, as a
-            pair or as ``{"train": ..., "test": ...}``.
+            pair or as ``{"train": ..., "test": ...}``, in which ``"val"`` may be images to validate with.
         seed: Seed of the draw.
 
     Raises:
-        DataError: if the data are of another kind, too few, or what is to be tested with does not fit what is trained
-            on.
+        DataError: if the data are of another kind, too few, or what is to be tested or validated with does not fit what
+            is trained on.
 
     Warns:
         DataWarning: if a class is missing from what is to be tested with.
     """
-    if (parts := _two_parts(data)) is not None:
-        train, test = (dataset_of(part) for part in parts)
-        if train.name == test.name == "given images" and train.classes and test.classes:
-            # Named by their labels, of which either may lack the last.
-            classes = max(train.classes, test.classes, key=len)
-            train, test = (one if one.classes == classes else replace(one, classes=classes) for one in (train, test))
-        check_together(train, test)
-        return train, test
+    if (parts := _parts(data)) is not None:
+        found = {split: dataset_of(parts[split]) for split in _SPLITS if split in parts}
+        if all(one.name == "given images" and one.classes for one in found.values()):
+            # Named by their labels, of which any may lack the last.
+            classes = max((one.classes for one in found.values()), key=len)
+            for split, one in found.items():
+                found[split] = one if one.classes == classes else replace(one, classes=classes)
+        check_together(found)
+        return found
     whole = dataset_of(data)
     if whole.alone:
         return whole.for_both(), whole.for_both()
@@ -115,48 +116,58 @@ def given_datasets(data: Data, seed: int) -> tuple[ImageDataset, ImageDataset]:
     count = -(-len(whole) // _HELD_OUT)
     note = f"of {len(whole)} images of {whole.name} {count}, drawn by the seed {seed}, are held out to test with"
     train, test = (whole.select(chosen.sort().values, note) for chosen in (order[count:], order[:count]))
-    check_together(train, test)
-    return train, test
+    check_together({"train": train, "test": test})
+    return {"train": train, "test": test}
 
 
-def check_together(train: ImageDataset, test: ImageDataset) -> None:
-    """Refuse images to test with that differ from those to train on in size, classes or kind of target.
+def check_together(datasets: Mapping[str, ImageDataset]) -> None:
+    """Refuse images to test or to validate with that differ from those to train on in size, classes or kind of target.
+
+    Args:
+        datasets: Data sets by their splits, ``train`` among them.
 
     Raises:
         DataError: if they do.
 
     Warns:
-        DataWarning: if a class has no image to test or to train with.
+        DataWarning: if a class has no image to test, to validate or to train with.
     """
-    kinds = [(one.image_shape, one.classes, one.targets.shape[1:]) for one in (train, test)]
-    what = ("images of {0[0]} x {0[1]}", "the classes {0}", "targets of shape {0}")
-    for words, wanted, got in zip(what, *kinds, strict=True):
-        if wanted != got:
-            raise DataError(
-                f"expected the test images of {test.name} to be as those to train on, {words.format(wanted)}, but got "
-                f"{words.format(got)}"
-            )
-    for one, purpose in ((test, "test"), (train, "train")) if train.classes else ():
+    kinds = {
+        split: (one.image_shape, one.classes, one.targets.shape[1:], one.targets.is_complex())
+        for split, one in datasets.items()
+    }
+    what = ("images of {0[0]} x {0[1]}", "the classes {0}", "targets of shape {0}", "complex targets: {0}")
+    for split, kind in kinds.items():
+        for words, wanted, got in zip(what, kinds["train"], kind, strict=True):
+            if wanted != got:
+                raise DataError(
+                    f"expected the {split} images of {datasets[split].name} to be as those to train on, "
+                    f"{words.format(wanted)}, but got {words.format(got)}"
+                )
+    for split, one in reversed(list(datasets.items())) if datasets["train"].classes else ():
         missing = sorted(set(range(len(one.classes))) - set(one.targets.unique().tolist()))
         if missing:
             names = ", ".join(one.classes[label] for label in missing[:_SHOWN])
             more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+            purpose = "validate" if split == "val" else split
             advise(
                 f"{one.name} has no image to {purpose} with of the class {names}{more}: accuracies say nothing of it",
                 DataWarning,
             )
 
 
-def _two_parts(data: object) -> tuple[object, object] | None:
+def _parts(data: object) -> Mapping[str, object] | None:
     if isinstance(data, Mapping):
-        if set(data) != set(_SPLITS):
-            raise DataError(f"expected the data under the keys train and test, but got {', '.join(map(str, data))}")
-        return data["train"], data["test"]
+        if not {"train", "test"} <= set(data) <= set(_SPLITS):
+            raise DataError(
+                f"expected the data under the keys train, test and perhaps val, but got {', '.join(map(str, data))}"
+            )
+        return data
     if not (isinstance(data, tuple | list) and len(data) == 2):
         return None
     first = data[0]
     nested = isinstance(first, tuple) and len(first) == 2 and getattr(first[0], "ndim", 0) >= 3
-    return (data[0], data[1]) if nested or isinstance(first, Dataset) else None
+    return {"train": data[0], "test": data[1]} if nested or isinstance(first, Dataset) else None
 
 
 def _read(data: Dataset[Any]) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from os import PathLike
@@ -14,7 +14,17 @@ from voltphase.config import Config, DeviceConfig
 from voltphase.core import checks
 from voltphase.core.advice import once
 from voltphase.core.errors import ConfigError, DataError, DeviceError, VoltphaseError
-from voltphase.data import SPLITS, Data, ImageDataset, Images, check_together, dataset_of, given_datasets, held_out
+from voltphase.data import (
+    Data,
+    DataSource,
+    ImageDataset,
+    Images,
+    check_together,
+    dataset_of,
+    given_datasets,
+    held_out,
+    splits_of,
+)
 from voltphase.devices import MODELS, Device, DevicePanel, model
 from voltphase.devices import load as load_device
 from voltphase.network.donn import DONN
@@ -112,8 +122,8 @@ def build_model(
     )
 
 
-def build_datasets(config: Config, data_dir: str | Path | None = None) -> tuple[ImageDataset, ImageDataset]:
-    """Return the training images, those to validate with among them, and the test images.
+def build_datasets(config: Config, data_dir: str | PathLike[str] | None = None) -> dict[str, ImageDataset]:
+    """Return the images to train with, ``train``, to test with, ``test``, and, if there are some, to validate, ``val``.
 
     Args:
         config: Settings that say which images, and how many of them.
@@ -123,23 +133,27 @@ def build_datasets(config: Config, data_dir: str | Path | None = None) -> tuple[
         DataError: if they are missing and cannot be had, are damaged, are fewer than asked for, or do not fit together.
         ConfigError: if the task does not fit the data, such as a list of regions the classes.
     """
-    whole, task = [_loaded(config, split, data_dir) for split in SPLITS], config.task.build()
-    for dataset in whole:
+    source, task = _source(config, data_dir), config.task.build()
+    whole = {split: source.load(split) for split in splits_of(source)}
+    for dataset in whole.values():
         task.check_data(config.data.name, dataset.classes, dataset.targets)
-    check_together(whole[0], whole[1])
-    train, test = (_limited(config, split, dataset) for split, dataset in zip(SPLITS, whole, strict=True))
-    return train, test
+    check_together(whole)
+    return split_validation(config, {split: _limited(config, split, dataset) for split, dataset in whole.items()})
 
 
-def split_validation(config: Config, train: ImageDataset) -> dict[str, ImageDataset]:
-    """Return what of the training images is trained on, ``train``, and what is kept to validate with, ``val``, if any.
+def split_validation(config: Config, datasets: Mapping[str, ImageDataset]) -> dict[str, ImageDataset]:
+    """Return data sets with what of the training images is kept to validate with, if any, as ``val``.
 
     Raises:
-        DataError: if nothing is kept, or nothing left.
+        DataError: if nothing is kept, nothing left, or there are images to validate with already.
     """
-    fraction = config.data.val_fraction
+    fraction, train = config.data.val_fraction, datasets["train"]
     if fraction == 0:
-        return {"train": train}
+        return dict(datasets)
+    if "val" in datasets:
+        raise DataError(
+            f"expected data.val_fraction 0, since there are images to validate with by themselves, but got {fraction:g}"
+        )
     kept = held_out(train.targets, fraction, config.seed, by_class=bool(train.classes))
     if not 0 < (count := int(kept.sum())) < len(train):
         raise DataError(
@@ -147,15 +161,16 @@ def split_validation(config: Config, train: ImageDataset) -> dict[str, ImageData
             f"{fraction:g} keeps {count} to validate with"
         )
     note = f"{count} of the {len(train)} images to train on are kept to validate with, drawn by the seed {config.seed}"
-    return {"train": train.select(~kept, note), "val": train.select(kept, note)}
+    return {**datasets, "train": train.select(~kept, note), "val": train.select(kept, note)}
 
 
 def load_datasets(config: Config, data: Data | None) -> dict[str, ImageDataset]:
-    """Return the images to train, to test and, if some are kept for it, to validate with; given ones, if there are."""
-    train, test = build_datasets(config) if data is None else given_datasets(data, config.seed)
-    if data is not None:
-        config.task.build().check_data(train.name, train.classes, train.targets)
-    return {**split_validation(config, train), "test": test}
+    """Return the images to train, to test and, if there are some, to validate with; given ones, if there are."""
+    if data is None:
+        return build_datasets(config)
+    given = given_datasets(data, config.seed)
+    config.task.build().check_data(given["train"].name, given["train"].classes, given["train"].targets)
+    return split_validation(config, given)
 
 
 def build_dataset(
@@ -167,22 +182,22 @@ def build_dataset(
         DataError: as :func:`build_datasets`, or if there is no ``val``.
         ConfigError: as :func:`build_datasets`.
     """
-    if split == "val" and config.data.val_fraction == 0:
+    source = _source(config, data_dir)
+    own = split in splits_of(source)
+    if not own and config.data.val_fraction == 0:
         raise DataError("expected images to validate with, but data.val_fraction is 0: use those to train or test")
-    source = "test" if split == "test" else "train"
-    dataset = _limited(config, source, _loaded(config, source, data_dir, download=download))
-    return dataset if split == "test" else split_validation(config, dataset)[split]
+    name = split if own else "train"
+    dataset = _limited(config, name, source.load(name, download=download))
+    return dataset if name != "train" else split_validation(config, {"train": dataset})[split]
 
 
-def _loaded(
-    config: Config, split: str, data_dir: str | PathLike[str] | None = None, *, download: bool = True
-) -> ImageDataset:
+def _source(config: Config, data_dir: str | PathLike[str] | None) -> DataSource:
     data = config.data if data_dir is None else config.data.model_copy(update={"dir": str(data_dir)})
-    return data.build().load(split, download=download)
+    return data.build()
 
 
 def _limited(config: Config, split: str, dataset: ImageDataset) -> ImageDataset:
-    limit = config.data.train_limit if split == "train" else config.data.test_limit
+    limit = {"train": config.data.train_limit, "test": config.data.test_limit}.get(split)
     if limit is not None and limit > len(dataset):
         raise DataError(
             f"expected data.{split}_limit to be at most {len(dataset)}, or null for all images of "

@@ -55,15 +55,15 @@ def train(
 ) -> dict[str, Any]:
     """Train what a configuration describes and leave everything about it in a folder.
 
-    The states after the last epoch are the result: the test images are watched, or with ``data.val_fraction`` those to
-    validate with, never used to stop or to choose.
+    The states after the last epoch are the result: the test images are watched, or those to validate with if there are
+    some, never used to stop or to choose.
 
     Args:
         config: What to train and how.
         out: Path of the run folder; see :class:`RunFolder` for its files.
         data: Images in place of the configuration's data set: ``(images, targets)`` or a data set, of torch too, of
             which a fifth, drawn by the seed, is held out as test images; or two of these to train and to test with, as
-            a pair or as ``{"train": ..., "test": ...}``.
+            a pair or as ``{"train": ..., "test": ...}``, with ``"val"`` for images to validate with.
         resume: Continue an interrupted run from its last whole epoch, to the result it would have had. A run that is
             finished already is left as it is, if its devices are those of ``config``.
         overwrite: Replace a run that is there.
@@ -117,7 +117,7 @@ class ReadyRun:
         with self.folder.writing(self.config, **self.start), cpu_threads(self.config.training.threads):
             if console is not None:
                 show_choice(self.made_of, console)
-                for line in _opening(self.module.model, self.datasets, self.asked):
+                for line in _opening(self.config, self.module.model, self.datasets, self.asked):
                     console.print(line, markup=False, highlight=False, soft_wrap=True)
             yield
 
@@ -235,9 +235,13 @@ def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
     return model.eval(), config, summary
 
 
+def _augmentation(config: Config) -> Augmentation | None:
+    asked = Augmentation(**config.training.augmentation.model_dump())
+    return None if asked == Augmentation() else asked
+
+
 def _module(config: Config, model: DONN, datasets: Mapping[str, ImageDataset], about: dict[str, Any]) -> TrainingModule:
-    augmentation, batch_size = Augmentation(**config.training.augmentation.model_dump()), config.training.batch_size
-    changes = None if augmentation == Augmentation() else augmentation
+    batch_size = config.training.batch_size
     watched = "val" if "val" in datasets else "test"
     module: TrainingModule
     module = TrainingModule(
@@ -249,7 +253,7 @@ def _module(config: Config, model: DONN, datasets: Mapping[str, ImageDataset], a
             batch_size,
             seed=config.seed,
             epoch=lambda: module.current_epoch,
-            augmentation=changes,
+            augmentation=_augmentation(config),
         ),
         ImageBatches(datasets[watched], batch_size),
         watched=watched,
@@ -259,11 +263,13 @@ def _module(config: Config, model: DONN, datasets: Mapping[str, ImageDataset], a
     return module
 
 
-def _opening(model: DONN, datasets: Mapping[str, ImageDataset], asked: Task) -> list[str]:
+def _opening(config: Config, model: DONN, datasets: Mapping[str, ImageDataset], asked: Task) -> list[str]:
     """Return what is said before training begins."""
     settled = ", ".join(f"{name} {value}" for name, value in settled_by_data(model.task, asked).items())
     task = [f"task, as the data say: {settled}"] if settled else []
-    return [*data_notes(datasets), *task, model.explain().summary]
+    pictures = datasets["train"].targets.ndim > 2 and _augmentation(config) is not None
+    alone = ["training.augmentation changes the images alone: their target pictures stay as they are"] * pictures
+    return [*data_notes(datasets), *alone, *task, model.explain().summary]
 
 
 def _fit_alone(ready: ReadyRun, recorder: Recorder) -> None:

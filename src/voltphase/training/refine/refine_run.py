@@ -64,14 +64,13 @@ def refine_run(
         raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
     checks.whole(images, "the number of images to refine with", least=1)
     model, config, summary = load_run(run)
-    given = {} if data is None else dict(zip(("train", "test"), given_datasets(data, config.seed), strict=True))
+    given = {} if data is None else split_validation(config, given_datasets(data, config.seed))
     source.require_data(summary, **given)
     source.read_metrics(least=min(summary["epochs"], 1))
     with write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=out.parent).close()
-    train_set, test_set = given.values() or build_datasets(config, data_dir)
-    datasets = {"test": test_set, **split_validation(config, train_set)}
+    datasets = given or build_datasets(config, data_dir)
     train_set = datasets["train"]
     model.to("cuda" if torch.cuda.is_available() and config.training.accelerator != "cpu" else "cpu")
     with cpu_threads(config.training.threads):

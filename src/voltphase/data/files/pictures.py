@@ -1,0 +1,153 @@
+"""Pictures in files, PNG, TIFF or BMP of 8 or 16 bits, as arrays."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voltphase.core.errors import DataError
+from voltphase.core.files import read_errors
+from voltphase.core.limits import require_memory
+from voltphase.data.base import SPLITS, Colour
+from voltphase.data.dataset import grey
+from voltphase.data.given import reading
+
+_SUFFIXES: Final = (".png", ".tif", ".tiff", ".bmp")
+#: The kinds of files as sentences name them.
+KINDS: Final = ", ".join(suffix[1:].upper() for suffix in _SUFFIXES)
+_NAMED: Final = 3
+_THREADS: Final = 4
+
+
+def folders_in(folder: Path, wanted: str) -> list[Path]:
+    """Return the folders in a folder by the order of their names, with a DataError that says what is wanted if none."""
+    with read_errors(folder, DataError):
+        found = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith((".", "__")))
+    if not found:
+        raise DataError(f"expected {wanted} in {folder}, but there is none")
+    return found
+
+
+def splits_in(root: Path, wanted: str) -> tuple[list[str], list[str]]:
+    """Return which folders are images to train, to validate and to test with, and the names of others, which are not.
+
+    Both are empty where ``root`` is in one piece, as ``wanted`` says.
+
+    Raises:
+        DataError: if there are images to train with and none to test with, or none but to test with.
+    """
+    inner = [folder.name for folder in folders_in(root, wanted)]
+    if not (own := {"train", "test"} & set(inner)):
+        return [], []
+    if len(own) == 1:
+        raise DataError(f"expected both train and test in {root}, or {wanted}, but got {', '.join(inner)}")
+    splits = [split for split in SPLITS if split in inner]
+    return splits, [name for name in inner if name not in splits]
+
+
+def pictures_in(folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the pictures in a folder by the order of their names, and what else is in it, named with the folder."""
+    with read_errors(folder, DataError):
+        names = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
+    pictures = [folder / name for name in names if name.lower().endswith(_SUFFIXES)]
+    return pictures, [f"{folder.name}/{name}" for name in names if not name.lower().endswith(_SUFFIXES)]
+
+
+def left_out(others: Sequence[str]) -> str:
+    """Return the sentence that says which files are no pictures."""
+    return f"{len(others)} files that are no pictures are left out, such as {others[0]}"
+
+
+def named(things: Sequence[str]) -> str:
+    """Return the first few of some things, and how many more there are."""
+    more = f", and {len(things) - _NAMED} more" if len(things) > _NAMED else ""
+    return f"{'; '.join(things[:_NAMED])}{more}"
+
+
+def read_pictures(files: Sequence[Path], root: Path, colour: Colour) -> NDArray[Any]:
+    """Return pictures as one array, of uint8 or uint16 as they are stored; of both, as parts of the brightest, float32.
+
+    Args:
+        files: Paths of the pictures, all in the folder ``root``.
+        root: Folder that sentences name pictures from.
+        colour: What is done with colours.
+
+    Raises:
+        DataError: if some cannot be read, which are named, their sizes differ, or there is no memory for all.
+    """
+    if not files:
+        raise DataError(f"expected pictures in {root}, two at least where some are held out to test with: add some")
+    found: list[NDArray[Any]] = []
+    wrong: list[str] = []
+    with reading(len(files), f"pictures of {root.name}") as step, ThreadPoolExecutor(_THREADS) as pool:
+        for index, result in enumerate(pool.map(lambda file: _read(file, colour), files)):
+            if isinstance(result, str):
+                wrong.append(f"{files[index].relative_to(root)} {result}")
+            else:
+                found.append(result)
+            if index == 0 and not isinstance(result, str):
+                require_memory(
+                    2.0 * result.nbytes * len(files),
+                    f"reading {root}",
+                    DataError,
+                    "free memory, or give fewer pictures",
+                )
+            step()
+    if wrong:
+        raise DataError(
+            f"expected pictures that can be learned in {root}, but {len(wrong)} of {len(files)} cannot: {named(wrong)}"
+        )
+    shapes = Counter(image.shape for image in found)
+    if len(shapes) > 1:
+        kinds = [
+            f"{rows} x {columns} ({count}, such as {files[_first(found, (rows, columns))].relative_to(root)})"
+            for (rows, columns), count in shapes.most_common(_NAMED)
+        ]
+        raise DataError(f"expected pictures of one size in {root}, but got {', '.join(kinds)}: bring them to one size")
+    if len({image.dtype for image in found}) > 1:  # a picture with more bits than another has no other brightness
+        found = [image.astype(np.float32) / np.iinfo(image.dtype).max for image in found]
+    return np.stack(found)
+
+
+def _first(images: Sequence[NDArray[Any]], shape: tuple[int, int]) -> int:
+    return next(index for index, image in enumerate(images) if image.shape == shape)
+
+
+def _read(file: Path, colour: Colour) -> NDArray[Any] | str:
+    """Return a picture as grey levels of 8 or 16 bits, or why that cannot be, as the predicate of a sentence."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file) as picture:
+            if getattr(picture, "n_frames", 1) > 1:
+                return "holds several pictures"
+            # What Pillow has no mode for it reads with 8 bits only.
+            stored = str(picture.tile[0][3]) if picture.tile else ""
+            if "16" in stored and not picture.mode.startswith("I;16"):
+                return "has colours or transparency of 16 bits: save it with 8, or in grey"
+            picture.load()
+            if picture.mode in ("1", "L"):
+                return np.asarray(picture.convert("L"))
+            if picture.mode.startswith("I;16"):
+                return np.asarray(picture).astype(np.uint16)
+            if picture.mode not in ("P", "RGB", "LA", "RGBA", "PA"):
+                return f"is of Pillow's mode {picture.mode}: save it with 8 or 16 bits in grey"
+            pixels = np.asarray(picture.convert("RGBA"))
+    except UnidentifiedImageError:
+        return "is no picture"
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return f"cannot be read ({' '.join(str(error).split()):.80})"
+    if (pixels[..., 3] < 255).any():
+        return "has transparent parts: save it without"
+    if (pixels[..., :1] == pixels[..., :3]).all():
+        return pixels[..., 0]
+    if colour == "refuse":
+        return "has colours: set data.colour to grey to make it grey"
+    return grey(pixels[..., :3]).numpy()
