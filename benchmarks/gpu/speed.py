@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, replace
@@ -16,7 +17,7 @@ from benchmarks.gpu.base import Call, Row, Run, in_turns, sentence, summary, wai
 OURS = ("voltphase-graph-tf32", "voltphase-graph", "voltphase-tf32", "voltphase")
 FUSED = tuple(f"voltphase-graph-fused-{rounding}" for rounding in ("ieee", "tf32", "tf32x3"))
 PEERS = ("torch-fft", "lightridge-pad50", "lightridge-pad100")
-NAMES = (*OURS, *FUSED, "voltphase-reference", *PEERS, "floor-gpu", "floor-gpu-tf32")
+NAMES = (*OURS, "voltphase-reference", *PEERS, "floor-gpu", "floor-gpu-tf32")
 BY_SIZE = ("voltphase-graph-tf32", "voltphase-graph", "voltphase-reference", "torch-fft")
 LEVELS = (8, 256, 784)
 SIZES = (64, 100, 400, 800)
@@ -28,16 +29,21 @@ def steps(run: Run) -> Iterator[Row]:
     yield from compare(NAMES, run.cell(), run, seconds=0.8 * run.seconds)
 
 
+def fused(run: Run) -> Iterator[Row]:
+    """The same by fused kernels, which take the longest to compile, beside the step they are to be faster than."""
+    yield from compare(("voltphase-graph-tf32", "voltphase-graph", *FUSED), run.cell(), run, seconds=0.8 * run.seconds)
+
+
 def levels(run: Run) -> Iterator[Row]:
     """The same with more levels."""
     for count in LEVELS:
-        yield from compare(("voltphase-graph-tf32", "voltphase-graph"), run.cell(levels=count), run, seconds=6)
+        yield from compare(("voltphase-graph-tf32", "voltphase-graph"), run.cell(levels=count), run, seconds=10)
 
 
 def sizes(run: Run) -> Iterator[Row]:
     """The same at other sizes, with about as many samples in a step, but no more images than 500."""
     for size in SIZES if not run.quick else SIZES[:1]:
-        yield from compare(BY_SIZE, run.cell(size=size, batch=min(500, 500 * 200**2 // size**2)), run, seconds=5)
+        yield from compare(BY_SIZE, run.cell(size=size, batch=min(500, 500 * 200**2 // size**2)), run, seconds=8)
 
 
 def designs(run: Run) -> Iterator[Row]:
@@ -62,7 +68,8 @@ def _each(calls: Sequence[Call]) -> None:
 
 
 def compare(names: Sequence[str], setting: Setting, run: Run, *, seconds: float) -> list[Row]:
-    """Rows of contenders that take turns; what cannot run says why."""
+    """Rows of contenders that take turns, made and timed in so many seconds; what cannot run says why."""
+    end = time.perf_counter() + seconds
     made: dict[str, Calls] = {}
     rows: dict[str, Row] = {name: {"name": name, **asdict(setting)} for name in names}
     for name in names:
@@ -84,9 +91,9 @@ def compare(names: Sequence[str], setting: Setting, run: Run, *, seconds: float)
             if run.device == "cuda":
                 # At its peak, of all that it keeps and needs for a moment; a graph's memory is taken as it is recorded.
                 rows[name]["peak_memory_mb"] = (torch.cuda.max_memory_allocated() - before) / 1e6
-    for kind in ("train", "infer"):
+    for kind, part in (("train", 0.5), ("infer", 1.0)):
         calls = {name: getattr(both, kind) for name, both in made.items()}
-        found, errors = in_turns(calls, run, seconds=seconds / 2)
+        found, errors = in_turns(calls, run, seconds=part * (end - time.perf_counter()))
         for name, milliseconds in found.items():
             rows[name] |= summary(milliseconds, kind)
         for name, error in errors.items():

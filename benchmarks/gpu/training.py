@@ -20,7 +20,9 @@ from voltphase.training.evaluation import evaluate
 
 # Names of kernels, and of operations where there is no GPU. What is none of these is element-wise.
 SHARES = {
-    "products": re.compile(r"gemm|gemv|cutlass|xmma|cublas|nvjet|fused_hop|aten::(add)?(b)?mm", re.IGNORECASE),
+    "products": re.compile(
+        r"gemm|gemv|cutlass|xmma|cublas|nvjet|_modulated_columns|_rows_product|aten::(add)?(b)?mm", re.IGNORECASE
+    ),
     "optimiser": re.compile(r"adam|multi_tensor|FusedOptimizer", re.IGNORECASE),
     "copies": re.compile(r"memcpy|memset|aten::copy_", re.IGNORECASE),
 }
