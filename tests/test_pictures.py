@@ -1,4 +1,4 @@
-"""Beam shaper, hologram and edges all the way, from a file and from Python: the examples, for less long."""
+"""Beam shaper and hologram all the way, from a file and from Python: the examples, for less long."""
 
 from __future__ import annotations
 
@@ -36,16 +36,14 @@ def call(*words: str | Path) -> str:
     return result.stdout
 
 
-@pytest.mark.parametrize("name", ["beam-shaper", "hologram", "edges"])
+@pytest.mark.parametrize("name", ["beam-shaper", "hologram"])
 def test_the_examples_in_files_train_report_deploy_and_verify(name: str, pictures: Path, tmp_path: Path) -> None:
     run, bench, quick = tmp_path / "run", tmp_path / "bench", ["--set", "training.epochs=2"]
-    if name == "edges":
-        quick += ["--set", "data.train_limit=60", "--set", "data.test_limit=20"]
     call("train", EXAMPLES / f"{name}.yaml", "--data-dir", pictures, "--out", run, *quick)
     call("report", run)
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "Pictures of the light" in page
-    assert ("weighted form" in page) is (name != "edges")
+    assert "weighted form" in page
     call("deploy", run, "--out", bench)
     assert call("verify", bench, "--data-dir", pictures).endswith("passed\n")
 
@@ -63,16 +61,6 @@ def test_a_beam_shaper_is_at_least_as_good_as_the_weighted_form_on_the_same_eigh
     assert efficiency >= other_efficiency
     assert nonuniformity <= other_nonuniformity
     assert vp.verify(vp.deploy(run, tmp_path / "bench"), run.test_set).passed
-
-
-def test_edges_are_learned(example: dict[str, Any], tmp_path: Path) -> None:
-    config = vp.config.load_config(EXAMPLES / "edges.yaml", ["training.epochs=4"])
-    run = vp.train(config, out=tmp_path / "run", data=example["edges"](200), progress=False)
-    assert run.test_set is not None
-    images = run.test_set.images
-    # The shapes themselves are no edges.
-    itself = vp.tasks.Image().metrics[0].of(images, run.test_set.targets)
-    assert run.summary["test_correlation"] > itself + 0.1
 
 
 def test_one_image_is_trained_on_and_tested_with_and_said(pictures: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from voltphase import deployment, training
 from voltphase.config import Config, load_config
 from voltphase.config.describe import config_of, undescribed
 from voltphase.core.advice import once
+from voltphase.core.display.card import card
 from voltphase.core.errors import DataError, OutputError, VoltphaseError
 from voltphase.core.files import atomic_directory, checked_path, write_json, write_text
 from voltphase.core.words import counted
@@ -61,6 +62,11 @@ class TrainedRun:
             f"TrainedRun({str(self.path)!r}, test {metric.name} {metric.text(self.summary[metric.column('test')])}\n"
             f"  after {counted(epochs, 'epoch') if epochs else 'a training elsewhere'} on {images})"
         )
+
+    def _repr_html_(self) -> str:
+        values = {metric.column("test"): metric for metric in self.model.task.metrics}
+        facts = {column.replace("_", " "): metric.text(self.summary[column]) for column, metric in values.items()}
+        return card(str(self.path), facts) + self.model._repr_html_()
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.model, self.config, self.summary))

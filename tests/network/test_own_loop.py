@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -250,3 +251,8 @@ def test_an_electronic_layer_behind_the_light_trains_and_the_optics_deploy(image
     # The light of the deployed folder is what the electronics read.
     emulator = vp.deployment.Emulator.from_folder(folder)
     torch.testing.assert_close(head(emulator(images)), hybrid.eval()(images), **TOLERANCE)
+
+
+def test_the_example_of_a_hybrid_answers_from_its_deployed_files(tmp_path: Path) -> None:
+    example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "hybrid.py"))
+    assert example["main"](tmp_path / "bench", images=400, epochs=4) > 0.7

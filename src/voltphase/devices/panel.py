@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voltphase.core import checks
+from voltphase.core.display.card import card
+from voltphase.core.display.pictures import states_picture
 from voltphase.core.errors import DeviceError
 from voltphase.core.files import atomic_directory, checked_path, given_path, load_array, read_json, write_json
 from voltphase.core.units import metres
@@ -122,6 +124,12 @@ class DevicePanel:
             f"DevicePanel({self.name!r}, {rows} x {columns} pixels, {len(self.tables)} tables of {len(self)} states, "
             f"digest {self.digest[:12]})"
         )
+
+    def _repr_html_(self) -> str:
+        rows, columns = self.shape
+        facts = {"pixels": f"{rows} x {columns}, {int(self.inactive.sum())} of them inactive"}
+        facts |= {"tables": f"{len(self.tables)} of {len(self)} states", "digest": self.digest[:12]}
+        return card(self.name, facts, [states_picture(np.concatenate([table.values() for table in self.tables]))])
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voltphase.core import checks
+from voltphase.core.display.card import card
+from voltphase.core.display.pictures import states_picture
 from voltphase.core.errors import DeviceError
 from voltphase.core.files import write_text
 from voltphase.core.units import require_wavelength
@@ -100,6 +102,15 @@ class DeviceStates:
 
     def __repr__(self) -> str:
         return f"DeviceStates({self.name!r}, {len(self)} states, digest {self.digest[:12]})"
+
+    def _repr_html_(self) -> str:
+        low, high = self.control.min(), self.control.max()
+        amplitudes = f"{self.amplitude.min():.3g} to {self.amplitude.max():.3g}"
+        facts = {"states": str(len(self)), "control": f"{low:g} to {high:g} {self.control_unit}"}
+        facts |= {"amplitude": amplitudes, "phase": f"{self.phase.min():.3g} to {self.phase.max():.3g} rad"}
+        return card(
+            self.name, {**facts, "source": self.source, "digest": self.digest[:12]}, [states_picture(self.values())]
+        )
 
     def values(self) -> NDArray[np.complex128]:
         """Return the states as ``K`` complex numbers, amplitude times exp(i phase)."""

@@ -20,6 +20,7 @@ from voltphase.devices import Device
 from voltphase.devices.summary import warn_of
 from voltphase.network import footprint
 from voltphase.network.arguments import checked_devices, grids_of, one_each, require_brightness
+from voltphase.network.describe import html_of, text_of
 from voltphase.network.reading import Reading
 from voltphase.optics import ImageSource, SourceLight
 from voltphase.optics.backends import Options
@@ -335,6 +336,12 @@ class DONN(nn.Module):
     def explain(self) -> RunExplanation:
         """Return what the network really runs on, and why: back end, precision, and the engine of each gap."""
         return RunExplanation.of(self.backend, self._reason, self.executor, self.paths)
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
     def levels(self) -> list[Tensor]:
         """Return the level of each pixel of each layer: int64 ``rows x columns`` tensors."""

@@ -12,7 +12,6 @@ from voltphase.core.units import metres
 from voltphase.optics.backends.base import Executor
 from voltphase.optics.elements import Element
 from voltphase.optics.gap import Gap, Path
-from voltphase.optics.grid import Grid
 from voltphase.optics.kernels.map_choice import Way
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.optics.sampling import Limit
@@ -54,8 +53,8 @@ class Explanation:
         geometry, numbers, angles = self.geometry, self.fresnel_number, self.nyquist_angle
         lines = [
             f"light of {metres(geometry.wavelength, 6)} over {metres(geometry.distance, 6)}",
-            f"  from            {_grid(geometry.source)}",
-            f"  to              {_grid(geometry.target)}",
+            f"  from            {geometry.source}",
+            f"  to              {geometry.target}",
             f"  method          {self.method}: {self.title}; {self.reason}",
             f"  engine          {self.engine}",
             *(f"                  not {other}" for other in self.others),
@@ -122,12 +121,3 @@ def _by_gap(engines: Sequence[str]) -> str:
 
 def _error(error: float) -> str:
     return "unknown" if math.isnan(error) else f"{error:.1e}"
-
-
-def _grid(grid: Grid) -> str:
-    rows, columns = grid.shape
-    y, x = (metres(pitch, 6) for pitch in grid.pitch)
-    pitch = y if y == x else f"{y} (y), {x} (x)"
-    centre = f", centre at {metres(grid.offset[0], 6)} (y), {metres(grid.offset[1], 6)} (x)"
-    offset = centre if any(grid.offset) else ""
-    return f"{rows} x {columns} samples, pitch {pitch}{offset}"

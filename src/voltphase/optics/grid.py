@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 import torch
 
 from voltphase.core import checks
+from voltphase.core.display.card import card
+from voltphase.core.display.pictures import planes_picture
 from voltphase.core.errors import GeometryError
-from voltphase.core.units import OFFSET, PITCH, SMALLEST_PITCH, require_length
+from voltphase.core.units import OFFSET, PITCH, SMALLEST_PITCH, metres, require_length
 
 _Number = TypeVar("_Number", int, float)
 
@@ -74,6 +76,23 @@ class Grid:
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "pitch", pitches)
         object.__setattr__(self, "offset", offset)
+
+    def __str__(self) -> str:
+        y, x = (metres(pitch, 6) for pitch in self.pitch)
+        pitch = y if y == x else f"{y} (y), {x} (x)"
+        centre = f", centre at {metres(self.offset[0], 6)} (y), {metres(self.offset[1], 6)} (x)"
+        return f"{self.rows} x {self.columns} samples, pitch {pitch}{centre if any(self.offset) else ''}"
+
+    def __repr__(self) -> str:
+        return f"Grid({self})"
+
+    def _repr_html_(self) -> str:
+        height, width = self.extent
+        return card(
+            "Grid",
+            {"samples": str(self), "size": f"{metres(height)} x {metres(width)}"},
+            [planes_picture([self.extent])],
+        )
 
     @property
     def rows(self) -> int:

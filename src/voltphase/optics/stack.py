@@ -9,6 +9,8 @@ from itertools import pairwise
 from torch import Tensor
 
 from voltphase.core import checks
+from voltphase.core.display.card import card
+from voltphase.core.display.pictures import planes_picture
 from voltphase.core.errors import GeometryError
 from voltphase.optics.kernels.axis import Shape
 from voltphase.optics.kernels.kernel import Kernel, Separable
@@ -47,6 +49,15 @@ class Stack:
                     f"expected gap {number + 1} to start from the plane that gap {number} leads to, "
                     f"{arrives[0]} x {arrives[1]}, but it starts from {starts[0]} x {starts[1]}"
                 )
+
+    def __repr__(self) -> str:
+        planes = " -> ".join(f"{rows} x {columns}" for rows, columns in (self.source_shape, *self.shapes))
+        return f"Stack({len(self.gaps)} gaps: {planes})"
+
+    def _repr_html_(self) -> str:
+        shapes = [self.source_shape, *self.shapes]
+        kinds = {f"gap {n}": ", ".join(type(kernel).__name__ for kernel in gap) for n, gap in enumerate(self.gaps, 1)}
+        return card(repr(self), kinds, [planes_picture([(float(rows), float(columns)) for rows, columns in shapes])])
 
     @property
     def source_shape(self) -> Shape:

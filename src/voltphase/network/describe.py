@@ -1,0 +1,58 @@
+"""What a terminal and a notebook show of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from voltphase.core.display.card import card
+from voltphase.core.display.pictures import phase_picture
+from voltphase.core.units import metres
+from voltphase.core.words import counted
+
+if TYPE_CHECKING:
+    from voltphase.network.donn import DONN
+
+# Layers that are drawn.
+_MOST_DRAWN = 8
+
+
+def lines_of(model: DONN) -> dict[str, str]:
+    """Return what is to be said of each plane of a network, by its name; layers that are alike have one line."""
+    rows, columns = model.source.image_shape
+    *layers, detector = zip(model.grids[1:], model.distances, strict=True)
+    lines = {"source": f"images of {rows} x {columns} on {model.grids[0]}"}
+    each = [
+        f"{grid}, {metres(distance)} on; {layer.device_states.name}, {len(layer.device_states)} levels"
+        for (grid, distance), layer in zip(layers, model.layers, strict=True)
+    ]
+    first = 1
+    for text, alike in groupby(each):
+        last = first + len(list(alike)) - 1
+        lines[f"layer {first}" if first == last else f"layers {first} to {last}"] = text
+        first = last + 1
+    return lines | {"detector": f"{detector[0]}, {metres(detector[1])} on; {type(model.task).__name__}"}
+
+
+def text_of(model: DONN) -> str:
+    """Return a network as a terminal shows it."""
+    about = lines_of(model) | {"runs on": model.explain().summary}
+    width = max(map(len, about)) + 2
+    title = f"DONN({counted(len(model.layers), 'layer')}, light of {metres(model.wavelength, 6)}"
+    return "\n".join([title, *(f"  {name:<{width}}{text}" for name, text in about.items())]) + ")"
+
+
+def html_of(model: DONN) -> str:
+    """Return a network as a notebook shows it, with what its devices are set to."""
+    about = {"light": metres(model.wavelength, 6)} | lines_of(model) | {"runs on": model.explain().summary}
+    return card(f"DONN of {counted(len(model.layers), 'layer')}", about, _pictures(model))
+
+
+def _pictures(model: DONN) -> Iterator[str]:
+    for number, layer in enumerate(model.layers[:_MOST_DRAWN], start=1):
+        if layer.relaxation.discrete:  # there are levels, and to look at them draws nothing
+            states = layer.states_at(layer.levels()).cpu().numpy()
+            yield phase_picture(np.asarray(states), f"phase of layer {number}")
