@@ -2,10 +2,11 @@
 
     python examples/pictures.py pictures
 
-writes `pictures/beam-shaper.npz` and `pictures/hologram.npz` (an image and its target each), trains on them, deploys and verifies, and holds beam shaper and hologram against Gerchberg and Saxton's way on the same
-states: what is trained on amplitudes against the plain form, which brings amplitudes near to the target, and what is
-trained on intensities against the weighted form, which evens them. Measured with the states and settings of the
-examples in a plain loop (share of the light in the signal, and its non-uniformity there):
+writes `pictures/beam-shaper.npz` and `pictures/hologram.npz` (an image and its target each), trains on them, deploys
+and verifies, and holds both against Gerchberg and Saxton's way on the same states: what is trained on amplitudes
+against the plain form, which brings amplitudes near to the target, and what is trained on intensities against the
+weighted form, which evens them. Measured with the states and settings of the examples in a plain loop (share of the
+light in the signal, and its non-uniformity there):
 
     beam shaper  intensity  trained 93.4 %, 0.081   weighted form 91.4 %, 0.147
                  amplitude  trained 97.4 %, 0.189   plain form    97.2 %, 0.254

@@ -68,7 +68,7 @@ def test_one_image_is_trained_on_and_tested_with_and_said(pictures: Path, tmp_pa
     whole = vp.data.Arrays("beam-shaper.npz", dir=str(pictures))
     assert [words in whole.load(split).notes[0] for split in ("train", "test")] == [True, True]
     one = torch.ones(1, 4, 4), torch.ones(1, 4, 4)
-    train, test = vp.data.given_datasets(one, 0)
+    train, test = vp.data.given_datasets(one, 0).values()
     assert len(train) == len(test) == 1
     assert words in train.notes[0]
     with pytest.raises(DataError, match="at least two images"):

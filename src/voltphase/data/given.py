@@ -109,7 +109,7 @@ def given_datasets(data: Data, seed: int) -> dict[str, ImageDataset]:
         return found
     whole = dataset_of(data)
     if whole.alone:
-        return whole.for_both(), whole.for_both()
+        return {"train": whole.for_both(), "test": whole.for_both()}
     if len(whole) < 2:
         raise DataError(f"expected at least two images, of which some are held out to test with, but got {len(whole)}")
     order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed), device="cpu")
