@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
+from voltphase.codesign import Proximity, Relaxation
 from voltphase.core import checks
 from voltphase.core.errors import ConfigError, GeometryError
 from voltphase.devices import Device
+from voltphase.devices.summary import warn_of
 from voltphase.optics.grid import Grid
 
 # Amplitudes that all layers together may multiply light by, above and below 1: intensities, summed over a detector and
@@ -75,3 +78,21 @@ def one_each(values: Any, count: int, what: str, meaning: str, *, parts: bool = 
         tuple(value) if parts and isinstance(value, list | tuple) else checks.number(value, f"each of the {what}")
         for value in numbers
     ]
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Return whether PyTorch's hooks run when a module does."""
+    before, behind = module._forward_pre_hooks or module._backward_pre_hooks, module._forward_hooks
+    return bool(before or behind or module._backward_hooks)
+
+
+def warn_of_devices(devices: Sequence[Device], wavelength: float) -> None:
+    """Warn of what looks wrong in tables of devices, of each device once."""
+    for device in {device.digest: device for device in devices}.values():
+        warn_of(device, wavelength, doubtful_only=True)
+
+
+def checked_relaxation(given: Relaxation | None) -> Relaxation:
+    """Return a relaxation, the default one of None."""
+    relaxation = Proximity() if given is None else given
+    return checks.instance(relaxation, Relaxation, "a relaxation", advice="use voltphase.Proximity() or another one")

@@ -10,16 +10,23 @@ from typing import Any, Self, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from voltphase.codesign import CodesignLayer, Proximity, Relaxation
+from voltphase.codesign import CodesignLayer, Relaxation
 from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
 from voltphase.core.dtypes import no_autocast, uncompiled, with_standard_torch
 from voltphase.core.units import require_wavelength
 from voltphase.core.words import counted
 from voltphase.devices import Device
-from voltphase.devices.summary import warn_of
 from voltphase.network import footprint
-from voltphase.network.arguments import checked_devices, grids_of, one_each, require_brightness
+from voltphase.network.arguments import (
+    checked_devices,
+    checked_relaxation,
+    grids_of,
+    has_hooks,
+    one_each,
+    require_brightness,
+    warn_of_devices,
+)
 from voltphase.network.describe import html_of, text_of
 from voltphase.network.reading import Reading
 from voltphase.optics import ImageSource, SourceLight
@@ -140,7 +147,7 @@ class DONN(nn.Module):
         readout = readout_of(self.task, self.grids[-1].shape)
         require_wavelength(wavelength)
         self.wavelength, self.method = float(wavelength), method
-        relaxation = _relaxation(relaxation)
+        relaxation = checked_relaxation(relaxation)
         gains = one_each(gain, depth, "gains", "one for each layer")
         scales = one_each(amplitude_grad_scale, depth, "scales of the amplitude's gradient", "one for each layer")
         require_brightness(gains, devices, dtype)
@@ -154,7 +161,7 @@ class DONN(nn.Module):
         stack = self._stack()
         self.footprint = _footprint(stack, devices, relaxation, dtype)
         _require_memory(self.footprint, self.grids)
-        _warn_of(devices, self.wavelength)
+        warn_of_devices(devices, self.wavelength)
         each = list(zip(self.grids[1:-1], devices, gains, scales, strict=True))
         self.layers = _modules(
             CodesignLayer(
@@ -203,7 +210,7 @@ class DONN(nn.Module):
             TrainingError: if there is no light to calibrate the readout's scale with.
         """
         images = self._checked(images)
-        if any(map(_has_hooks, (self.source, *self.layers, self.readout))) and not self._unsettled_by(images):
+        if any(map(has_hooks, (self.source, *self.layers, self.readout))) and not self._unsettled_by(images):
             return self.readout(self.planes(images)["detector"])
         return self._outputs(images, self._measure(images))
 
@@ -377,21 +384,6 @@ def _footprint(
     numbers = [one[table] * count for table, count in zip(tables, pixels, strict=True)]
     scores = [max(3, kept * one[table]) * count for table, count in zip(tables, pixels, strict=True)]
     return footprint.Footprint.of(stack, numbers, scores, dtype.itemsize)
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    before, behind = module._forward_pre_hooks or module._backward_pre_hooks, module._forward_hooks
-    return bool(before or behind or module._backward_hooks)
-
-
-def _relaxation(given: Relaxation | None) -> Relaxation:
-    relaxation = Proximity() if given is None else given
-    return checks.instance(relaxation, Relaxation, "a relaxation", advice="use voltphase.Proximity() or another one")
-
-
-def _warn_of(devices: Sequence[Device], wavelength: float) -> None:
-    for device in {device.digest: device for device in devices}.values():
-        warn_of(device, wavelength, doubtful_only=True)
 
 
 def _require_memory(needed: footprint.Footprint, grids: Sequence[Grid]) -> None:
