@@ -205,7 +205,7 @@ def test_a_run_cut_off_after_its_last_epoch_is_completed(
 ):
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr("voltphase.training.provenance.evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr("voltphase.training.evaluation.evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             train(tiny(), out)
     # Or even between its last checkpoint and the row of metrics.

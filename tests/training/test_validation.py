@@ -22,7 +22,7 @@ def test_images_to_validate_with_are_watched_and_the_test_images_answered_at_the
     config = tiny("data.val_fraction=0.25", "training.epochs=2")
     asked: list[int] = []
     monkeypatch.setattr(
-        "voltphase.training.provenance.evaluate", lambda m, d, b: asked.append(len(d)) or evaluate(m, d, b)
+        "voltphase.training.evaluation.evaluate", lambda m, d, b: asked.append(len(d)) or evaluate(m, d, b)
     )
     summary = train(config, tmp_path / "run")
     train_set, val_set, test_set = (build_dataset(config, split) for split in ("train", "val", "test"))

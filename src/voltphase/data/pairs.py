@@ -29,7 +29,7 @@ class PicturePairs:
 
     Args:
         path: Folder that holds ``train``, ``test`` and, to validate with, perhaps ``val``, each with ``images`` and
-            ``targets``; or these two themselves, of which a fifth is then held out to test with.
+            ``targets``; or these two themselves, of which a fifth is then held out to test with, nothing of one pair.
         colour: Whether colour pictures are refused, or made ``grey``.
         split_seed: Seed of the draw of what is held out.
         dir: Folder that ``path`` is named from; the current one if null.
@@ -51,7 +51,7 @@ class PicturePairs:
         pairs, others = _matched(folder)
         notes = [f"{', '.join(unused)} in {root} is not used"] if unused else []
         notes += [left_out(others)] if others else []
-        if not parts:
+        if not parts and len(pairs) > 1:
             test = held_out(torch.arange(len(pairs)), TEST_SHARE, self.split_seed, by_class=False)
             notes.append(
                 f"{int(test.sum())} of the {len(pairs)} pairs in {root.name} are held out to test with, drawn by "
@@ -64,7 +64,8 @@ class PicturePairs:
         )
         if targets.dtype.kind == "u":
             targets = targets.astype(np.float32) / np.iinfo(targets.dtype).max
-        return ImageDataset(torch.from_numpy(images), torch.from_numpy(targets), root.name, notes=tuple(notes))
+        whole = ImageDataset(torch.from_numpy(images), torch.from_numpy(targets), root.name, notes=tuple(notes))
+        return whole if parts or not whole.alone else whole.for_both()
 
 
 def _matched(folder: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
