@@ -79,3 +79,33 @@ def test_whoever_asks_for_it_is_told_what_fails(
     with pytest.raises(ConfigError, match="'added' failed: RuntimeError: bad") as caught:
         compiled(stack, Options(), "added")
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+class Odd(Added):
+    """A back end whose compile returns nothing."""
+
+    def compile(self, stack: Stack, options: Options) -> Executor:
+        return None  # pyright: ignore[reportReturnType]
+
+
+class NoEngines(Added):
+    """A back end that says of nothing what applies its kernels."""
+
+    def compile(self, stack: Stack, options: Options) -> Executor:
+        executor = BACKENDS["reference"]().compile(stack, options)
+        executor.engines = executor.engines[:1]
+        return executor
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [(Odd, "expected an Executor from the back end added, but got None"), (NoEngines, "each of 2 gaps, .* but got")],
+)
+def test_a_back_end_that_makes_nothing_that_runs_is_told_and_left_out(
+    add: Callable[[type[Backend]], None], stack: Stack, kind: type[Backend], words: str
+) -> None:
+    add(kind)
+    with pytest.raises(ConfigError, match=words):
+        compiled(stack, Options(), "added")
+    with pytest.warns(PluginWarning, match=words):
+        assert compiled(stack, Options())[0].name in ("cpu", "reference")

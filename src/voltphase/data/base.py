@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
+from voltphase.core import checks
 from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path
 from voltphase.core.registry import Registry
@@ -18,6 +19,7 @@ ENVIRONMENT_VARIABLE: Final = "VOLTPHASE_DATA"
 SPLITS: Final = ("train", "val", "test")
 #: Part of images in one piece that is held out to test with.
 TEST_SHARE: Final = 0.2
+_ADVICE: Final = "correct it, or choose another data set"
 #: What is done with colours.
 Colour = Literal["refuse", "grey"]
 
@@ -83,11 +85,29 @@ def load(name: str, split: str, data_dir: str | PathLike[str] | None = None, dow
             f"expected a data set that its name says all of, but {name} wants {', '.join(wanted)}, too: use "
             f"voltphase.data.{getattr(kind, '__name__', name)}({wanted[0]}=...).load({split!r})"
         )
-    source = kind(**{key: value for key, value in options.items() if key in known})
+    with DATASETS.trying(name, asked=True, advice=_ADVICE):
+        source = kind(**{key: value for key, value in options.items() if key in known})
     splits = splits_of(source)
     if split not in splits:
-        raise DataError(f"expected the split {' or '.join(map(repr, splits))}, but got {split!r}")
-    return source.load(split, download=download)
+        raise DataError(f"expected the split {' or '.join(map(repr, splits))}, but got {checks.shown(split)}")
+    return load_split(name, source, split, download=download)
+
+
+def load_split(name: str, source: DataSource, split: str, *, download: bool = True) -> ImageDataset:
+    """Return one split of a registered data set, which may be another package's, and may fail in any way.
+
+    Args:
+        name: Name of the data set.
+        source: The data set itself.
+        split: One of its splits.
+        download: Whether to fetch files that are not there.
+
+    Raises:
+        DataError: if it fails, or what it loads is no ImageDataset.
+    """
+    with DATASETS.trying(name, asked=True, advice=_ADVICE):
+        found, what = source.load(split, download=download), f"an ImageDataset of the data set {name}"
+        return checks.instance(found, ImageDataset, what, error=DataError, advice="return one from its load")
 
 
 def default_data_dir() -> Path:

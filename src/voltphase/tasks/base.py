@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Sequence
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -12,10 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.core import checks
-from voltphase.core.errors import ConfigError, DataError, GeometryError
+from voltphase.core.errors import ConfigError, DataError, GeometryError, TrainingError
 from voltphase.core.registry import Registry
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+
+# What other columns of metrics.csv and figures of summary.json are called after the split, or by themselves.
+_TAKEN: Final = (
+    *("contrast_margin", "epoch", "images", "images_per_second", "light_share", "loss", "seconds", "temperature"),
+)
+_NAME: Final = re.compile("[a-z0-9]+([_-][a-z0-9]+)*")
 
 #: How classes are named, as deployed folders say it.
 CLASS_ANSWER: Final = "The class with the highest logit is the prediction."
@@ -28,7 +37,8 @@ class Metric:
     Everything that is written or shown of a metric follows from this class.
 
     Args:
-        name: Name in files and in text, in lower case: ``"accuracy"``.
+        name: Name in files and in text, lower-case words of letters and digits with ``_`` or ``-`` between:
+            ``"accuracy"``.
         of_each: Function of a batch's outputs and targets that returns one number for each example, or a row of them.
         higher_is_better: Whether a larger value is a better one.
         percent: Whether people read the value as a percentage; it is a fraction from 0 to 1 then.
@@ -54,7 +64,28 @@ class Metric:
 
     def of(self, outputs: Tensor, targets: Tensor) -> float:
         """Return the value for all outputs and targets of a data set."""
-        return self.of_means(self.of_each(outputs, targets).double().mean(0))
+        return self.value(self.each(outputs, targets).mean(0))
+
+    def each(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the number of each example, or its row of them, with a ConfigError if they are none."""
+        found = self.of_each(outputs, targets)
+        if isinstance(found, Tensor) and found.ndim > 0 and len(found) == len(targets) and not found.is_complex():
+            return found.double()
+        shape = f"a tensor of {found.dtype} and shape {tuple(found.shape)}" if isinstance(found, Tensor) else None
+        raise ConfigError(
+            f"expected one real number for each of {len(targets)} examples from the metric {self.name}, but got "
+            f"{shape or checks.shown(found)}: return a tensor of them from its of_each"
+        )
+
+    def value(self, means: Tensor) -> float:
+        """Return the value for the means over all examples, with a ConfigError if it is no number."""
+        try:
+            return float(self.of_means(means))
+        except (TypeError, ValueError, RuntimeError) as cause:
+            raise ConfigError(
+                f"expected a number as the value of the metric {self.name}, but its of_means makes none of "
+                f"{checks.shown(means)}: return one from it, or one for each example from its of_each"
+            ) from cause
 
     def column(self, split: str) -> str:
         """Return the key in ``summary.json`` and ``metrics.csv`` of the value for ``"train"`` or ``"test"``."""
@@ -240,10 +271,18 @@ TASKS: Registry[type[Task]] = Registry("a task", "voltphase.tasks", kind=Task)
 
 def readout_of(task: Task, shape: tuple[int, int]) -> Readout:
     """Return a new readout of a task for a detector's (rows, columns), with a ConfigError if the task makes none."""
-    name = TASKS.name_of(type(task)) or type(task).__name__
-    metrics = task.metrics
+    name, metrics = _name_of(task), task.metrics
     if not isinstance(metrics, tuple) or not metrics or not all(isinstance(metric, Metric) for metric in metrics):
         raise ConfigError(f"expected one Metric or more of the task {name}, but got {checks.shown(metrics)}")
+    taken = list(_TAKEN)
+    for metric in metrics:
+        if not isinstance(metric.name, str) or not _NAME.fullmatch(metric.name) or metric.name in taken:
+            raise ConfigError(
+                "expected lower-case words of letters and digits with _ or - between as the name of each metric, "
+                f"another for each and none of {', '.join(_TAKEN)}, but a metric of the task {name} is called "
+                f"{checks.shown(metric.name)}: rename it"
+            )
+        taken.append(metric.name)
     advice = "return one from its make_readout"
     return checks.instance(task.make_readout(shape), Readout, f"a readout from the task {name}", advice=advice)
 
@@ -254,11 +293,39 @@ def loss_of(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
     if isinstance(loss, Tensor) and loss.ndim == 0 and loss.is_floating_point():
         return loss
     got = f"a tensor of {loss.dtype} and shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else checks.shown(loss)
-    name = TASKS.name_of(type(task)) or type(task).__name__
     raise ConfigError(
-        f"expected one real number as the loss of the task {name}, but got {got}: return the mean over the batch from "
-        "its compute_loss"
+        f"expected one real number as the loss of the task {_name_of(task)}, but got {got}: return the mean over the "
+        "batch from its compute_loss"
     )
+
+
+@contextmanager
+def naming(task: Task | None) -> Iterator[None]:
+    """Say in a ConfigError of the block, which computes metrics, what task they are of."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"the task {_name_of(task)}: {error}" if task is not None else str(error)) from error
+
+
+def require_values(task: Task, figures: Mapping[str, float], split: str) -> None:
+    """Refuse values of a task's metrics, by the names of their columns, that cannot be kept.
+
+    Raises:
+        TrainingError: if one is not finite, or a percentage is no fraction from 0 to 1.
+    """
+    for metric in task.metrics:
+        value = figures[metric.column(split)]
+        if not math.isfinite(value) or (metric.percent and not 0 <= value <= 1):
+            wanted = "a fraction from 0 to 1" if metric.percent else "a finite number"
+            raise TrainingError(
+                f"expected {wanted} as the metric {metric.name} of the task {_name_of(task)}, but it is {value:g} on "
+                f"the {split} images: correct it; a training goes on with --resume from the last epoch that is kept"
+            )
+
+
+def _name_of(task: Task) -> str:
+    return TASKS.name_of(type(task)) or type(task).__name__
 
 
 def require_complex_field(field: object) -> None:

@@ -25,6 +25,7 @@ from voltphase.data import (
     held_out,
     splits_of,
 )
+from voltphase.data.base import load_split
 from voltphase.devices import MODELS, Device, DevicePanel, model
 from voltphase.devices import load as load_device
 from voltphase.network.donn import DONN
@@ -134,7 +135,7 @@ def build_datasets(config: Config, data_dir: str | PathLike[str] | None = None) 
         ConfigError: if the task does not fit the data, such as a list of regions the classes.
     """
     source, task = _source(config, data_dir), config.task.build()
-    whole = {split: source.load(split) for split in splits_of(source)}
+    whole = {split: load_split(config.data.name, source, split) for split in splits_of(source)}
     for dataset in whole.values():
         task.check_data(config.data.name, dataset.classes, dataset.targets)
     check_together(whole)
@@ -187,7 +188,7 @@ def build_dataset(
     if not own and config.data.val_fraction == 0:
         raise DataError("expected images to validate with, but data.val_fraction is 0: use those to train or test")
     name = split if own else "train"
-    dataset = _limited(config, name, source.load(name, download=download))
+    dataset = _limited(config, name, load_split(config.data.name, source, name, download=download))
     return dataset if name != "train" else split_validation(config, {"train": dataset})[split]
 
 

@@ -13,6 +13,7 @@ from voltphase.core import checks
 from voltphase.data import ImageDataset, Images, dataset_of
 from voltphase.network.donn import DONN
 from voltphase.tasks import Metric, Task
+from voltphase.tasks.base import naming, require_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +42,12 @@ class Evaluation:
     @property
     def metrics(self) -> dict[str, float]:
         """The value of each of the task's metrics, by its name."""
-        return {metric.name: metric.of(self.outputs, self.targets) for metric in self.task.metrics}
+        with naming(self.task):
+            return {metric.name: metric.of(self.outputs, self.targets) for metric in self.task.metrics}
 
     def columns(self, split: str) -> dict[str, float]:
         """Return the value of each metric by the name of its column for ``"train"`` or ``"test"``."""
-        return {metric.column(split): metric.of(self.outputs, self.targets) for metric in self.task.metrics}
+        return {f"{split}_{name}": value for name, value in self.metrics.items()}
 
     def light(self, split: str) -> dict[str, float]:
         """Return means over the images: the share of light that counts, and the contrast margin where there is one."""
@@ -78,18 +80,23 @@ def evaluate(model: DONN, dataset: Images, batch_size: int = 250) -> Evaluation:
 def final_figures(
     model: DONN, datasets: Mapping[str, ImageDataset], batch_size: int
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the metrics on each split by the names of their columns, and what light does with the test images."""
+    """Return the metrics on each split by the names of their columns, and what light does with the test images.
+
+    Raises:
+        TrainingError: if a metric has a value that cannot be kept.
+    """
     metrics, light = {}, {}
     for split in sorted(datasets):
         found = evaluate(model, datasets[split], batch_size)
-        metrics |= found.columns(split)
+        require_values(model.task, columns := found.columns(split), split)
+        metrics |= columns
         light |= found.light(split) if split == "test" else {}
     return metrics, light
 
 
 def tally_of(model: DONN, batches: Iterable[tuple[Tensor, Tensor]]) -> Tally:
     """Return the means of the metrics of what the deployed states answer to batches of images and targets."""
-    tally = Tally(model.task.metrics)
+    tally = Tally(model.task.metrics, model.task)
     with _deployed(model) as modulations:
         for images, targets in batches:
             images = images.to(modulations[0].device)
@@ -116,12 +123,16 @@ class Tally:
     They are summed up where the outputs are, in tensors that stay the same ones: reading a number back after every step
     would make a GPU wait, and a recorded step adds to where it added when it was recorded.
 
+    Args:
+        metrics: Metrics to sum up.
+        task: Task that they are of, for sentences to name it.
+
     Attributes:
         examples: Number of examples so far.
     """
 
-    def __init__(self, metrics: Sequence[Metric]) -> None:
-        self._metrics = metrics
+    def __init__(self, metrics: Sequence[Metric], task: Task | None = None) -> None:
+        self._metrics, self._task = metrics, task
         self._sums: dict[str | None, Tensor] = {}
         self.examples = 0
 
@@ -140,8 +151,9 @@ class Tally:
         """Add a batch but for the number of its examples, which a recorded step would not count."""
         if loss is not None:
             self._add(None, loss * len(targets))
-        for metric in self._metrics:
-            self._add(metric.name, metric.of_each(outputs, targets).double().sum(0))
+        with naming(self._task):
+            for metric in self._metrics:
+                self._add(metric.name, metric.each(outputs, targets).sum(0))
 
     @property
     def loss(self) -> float:
@@ -150,7 +162,8 @@ class Tally:
 
     def columns(self, split: str) -> dict[str, float]:
         """Return the mean of each metric by the name of its column for ``"train"`` or ``"test"``."""
-        return {metric.column(split): metric.of_means(self._mean(metric.name)) for metric in self._metrics}
+        with naming(self._task):
+            return {metric.column(split): metric.value(self._mean(metric.name)) for metric in self._metrics}
 
     def _add(self, of: str | None, value: Tensor) -> None:
         if of in self._sums:

@@ -17,6 +17,7 @@ from voltphase.config import TrainingConfig
 from voltphase.core.errors import TrainingError
 from voltphase.core.surroundings import hidden
 from voltphase.network.donn import DONN
+from voltphase.tasks.base import require_values
 from voltphase.training.batches import ImageBatches
 from voltphase.training.evaluation import Tally, tally_of
 from voltphase.training.steps import Batch, Learner, TrainingStep, make_optimizer
@@ -86,7 +87,7 @@ class TrainingModule(lightning.LightningModule):
         #: What takes steps with batches in turn with other trainings; None where they are taken as they come.
         self.in_turn: Callable[[Batches], None] | None = None
         self.trained_together = 1
-        self._tally = Tally(model.task.metrics)
+        self._tally = Tally(model.task.metrics, model.task)
         self.host_seconds, self.recorded, self._busy_seconds = 0.0, False, 0.0
         self._begin_epoch()
 
@@ -177,7 +178,7 @@ class TrainingModule(lightning.LightningModule):
         """Answer the images that are watched, take down the figures of the epoch that has just ended, and return them.
 
         Raises:
-            TrainingError: if the loss or a parameter is not finite.
+            TrainingError: if the loss, a parameter or a metric is not finite.
         """
         figures: EpochMetrics = {"epoch": len(self.history) + 1, **self.running()}
         trained = time.perf_counter() - self._started
@@ -189,6 +190,8 @@ class TrainingModule(lightning.LightningModule):
             )
         with self._busy():
             figures |= tally_of(self.model, self._watched_batches).columns(self.watched)
+        for split in ("train", self.watched):
+            require_values(self.model.task, figures, split)
         figures["seconds"] = time.perf_counter() - self._started
         figures["images_per_second"] = self._tally.examples / max(trained, 1e-9)  # a clock may not have moved
         self.history.append(figures)

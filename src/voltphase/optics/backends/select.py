@@ -98,5 +98,17 @@ def compiled(stack: Stack, options: Options, name: str = AUTO) -> tuple[Selected
     """Return the back end for a stack, and what runs it; see :func:`select` for what is given and raised."""
     selected = select(stack, options, name)
     with BACKENDS.trying(selected.name, asked=name != AUTO, advice=_ADVICE):
-        return selected, selected.backend.compile(stack, options)
+        return selected, _runnable(selected.backend.compile(stack, options), selected.name, len(stack.gaps))
     return compiled(stack, options)
+
+
+def _runnable(made: object, name: str, gaps: int) -> Executor:
+    advice = "return one from its compile"
+    executor = checks.instance(made, Executor, f"an Executor from the back end {name}", advice=advice)
+    engines = getattr(executor, "engines", None)
+    if not isinstance(engines, tuple) or [type(one) for one in engines] != [str] * gaps:
+        raise ConfigError(
+            f"expected engines, a tuple of one word for each of {gaps} gaps, of what the back end {name} runs, but got "
+            f"{checks.shown(engines)}: set them in its __init__"
+        )
+    return executor
