@@ -117,7 +117,7 @@ def test_a_bit_is_right_where_its_sign_is_and_an_answer_where_all_are() -> None:
     task, outputs = Logic(bits=2), torch.tensor([[1.0, -2.0], [0.5, 0.1], [-1.0, -1.0]])
     targets = torch.tensor([[1, 0], [1, 0], [0, 0]])
     assert task.metrics[0].of(outputs, targets) == pytest.approx(2 / 3)
-    torch.testing.assert_close(task.margin(outputs), torch.tensor([1.0, 0.1, 1.0]))
+    torch.testing.assert_close(task.contrast_margin(outputs), torch.tensor([1.0, 0.1, 1.0]))
     assert task.make_readout((64, 64)).regions.classes == 2
     assert Logic().for_data((), targets).bits == 2
 

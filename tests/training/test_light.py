@@ -80,10 +80,10 @@ def test_a_black_image_has_no_share() -> None:
 
 def test_the_contrast_margin_is_that_of_the_two_brightest() -> None:
     measured = torch.tensor([[3.0, 1.0, 2.0], [0.0, 0.0, 0.0]])
-    torch.testing.assert_close(Classification(differential=False).margin(measured), torch.tensor([0.2, 0.0]))
+    torch.testing.assert_close(Classification(differential=False).contrast_margin(measured), torch.tensor([0.2, 0.0]))
     contrasts = torch.tensor([[1.0, -1.0, -1.0], [0.3, 0.1, -0.5]])
-    torch.testing.assert_close(Classification().margin(contrasts), torch.tensor([1.0, 0.1]))
-    assert Image().margin(contrasts) is None
+    torch.testing.assert_close(Classification().contrast_margin(contrasts), torch.tensor([1.0, 0.1]))
+    assert Image().contrast_margin(contrasts) is None
 
 
 def learner(weight: float) -> Learner:

@@ -231,7 +231,7 @@ class Task(abc.ABC):
         """
         return outputs
 
-    def margin(self, measured: Tensor) -> Tensor | None:
+    def contrast_margin(self, measured: Tensor) -> Tensor | None:
         """Return the contrast margin of each image, from 0 to 1: how far the brightest is ahead, where it can be said.
 
         Args:

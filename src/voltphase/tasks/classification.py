@@ -112,7 +112,7 @@ class Classification(Task):
     def predict(self, outputs: Tensor) -> Tensor:
         return outputs.argmax(-1)
 
-    def margin(self, measured: Tensor) -> Tensor:
+    def contrast_margin(self, measured: Tensor) -> Tensor:
         """Return (a - b) / (a + b) of the two brightest regions, and (a - b) / 2 of the two largest contrasts."""
         first, second = measured.topk(2, dim=-1).values.unbind(-1)
         return (first - second) / 2 if self.differential else share(first - second, first + second)

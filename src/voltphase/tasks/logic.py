@@ -65,7 +65,7 @@ class Logic(PairTask):
     def predict(self, outputs: Tensor) -> Tensor:
         return (outputs > 0).long()
 
-    def margin(self, measured: Tensor) -> Tensor:
+    def contrast_margin(self, measured: Tensor) -> Tensor:
         """Return the contrast of the bit that is least clear."""
         return measured.abs().amin(-1)
 

@@ -72,7 +72,7 @@ def evaluate(model: DONN, dataset: Images, batch_size: int = 250) -> Evaluation:
             read = model.read(part.to(modulations[0].device), modulations)
             outputs.append(read.outputs.cpu())
             light.append(read.light_share.cpu())
-            margins.append(model.task.margin(read.measured))
+            margins.append(model.task.contrast_margin(read.measured))
     margin = None if margins[0] is None else torch.cat(margins).cpu()
     return Evaluation(model.task, torch.cat(outputs), dataset.targets.cpu(), torch.cat(light), margin)
 
