@@ -16,6 +16,7 @@ from rich.console import Console
 from voltphase import deployment, training
 from voltphase.config import Config, load_config
 from voltphase.config.describe import config_of, undescribed
+from voltphase.core import checks
 from voltphase.core.advice import once
 from voltphase.core.display.card import card
 from voltphase.core.errors import DataError, OutputError, VoltphaseError
@@ -109,10 +110,12 @@ def train(
         >>> deploy(run, "bench").name
         'bench'
     """
+    what = "a configuration, the name of a preset or the path of a YAML file"
+    checks.instance(config, (Config, str, PathLike), what)
     config = config if isinstance(config, Config) else load_config(config)
+    console = Console(highlight=False, soft_wrap=True) if checks.flag(progress, "progress") else None
     # Taken apart once, for training and for the run.
     given = None if data is None else given_datasets(data, config.seed)
-    console = Console(highlight=False, soft_wrap=True) if progress else None
     training.train(config, out, data=given, resume=resume, overwrite=overwrite, console=console, watch=watch)
     return load_run(out, None if given is None else given["test"])
 
@@ -205,6 +208,8 @@ def deploy(
     """
     if isinstance(design, DONN):
         return deployment.deploy(design, out, dataset=test_set, target=target)
+    what = "a trained network, a run or the path of a run folder"
+    checks.instance(design, (TrainedRun, str, PathLike), what, error=DataError)
     path, known = (design.path, design.test_set) if isinstance(design, TrainedRun) else (design, None)
     return deployment.deploy_run(path, out, dataset=known if test_set is None else test_set, target=target)
 

@@ -393,7 +393,7 @@ def test_a_mistyped_preset_or_path_gets_suggestions(tmp_path: Path):
 
 def test_a_file_that_is_no_mapping_or_no_text_is_refused(tmp_path: Path):
     assert problem(source=write(tmp_path / "l.yaml", "- 1\n")).endswith(
-        "l.yaml: expected a group of keys such as seed: 0, but got '[1]'"
+        "l.yaml: expected a group of keys such as seed: 0, but got [1]"
     )
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00\xd8")
     assert problem(source=tmp_path / "b.yaml").endswith("b.yaml: it is not UTF-8 text")
@@ -558,3 +558,23 @@ def test_the_configuration_does_not_need_lightning():
 def test_what_no_training_can_use_is_refused_before_anything_is_made(override: str):
     with pytest.raises(ConfigError, match=override.partition("=")[0]):
         load_config("digits", [override])
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        (f"recipe: {'x' * 5000}\n", f"but got '{'x' * 58}…"),
+        ("recipe: null\n", "but got null"),
+        ("preset: []\n", "but got []"),
+        ("[]\n", "but got []"),
+        ("seed: 1\n---\nseed: 2\n", "expected a single document in the stream, but found another document"),
+    ],
+)
+def test_what_a_file_holds_is_named_as_it_is_written_and_cut_short(text: str, end: str, tmp_path: Path):
+    assert problem(source=write(tmp_path / "f.yaml", text)).endswith(end)
+
+
+def test_what_is_no_configuration_is_answered_with_what_can_be_one():
+    assert problem(source=5).startswith(  # pyright: ignore[reportArgumentType]
+        "expected the name of a preset or the path of a YAML file, but got 5: give"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -100,3 +101,27 @@ def test_settings_by_their_dotted_names(run: str):
     assert not any(key.startswith("readout.") or key == "training.loss" for key in found)
     assert found["task.differential"] is (run != "mixed")
     assert current_settings(found) == found
+
+
+@pytest.mark.parametrize(
+    ("lines", "names", "values"),
+    [
+        (
+            "training: {loss: mse}\ntask: {loss: cross-entropy}",
+            ("training.loss", "task.loss"),
+            "'mse' and 'cross-entro",
+        ),
+        ("readout: {scale: 2}\ntask: {scale: 3, measure: mean}", ("readout.scale", "task.scale"), "2 and 3"),
+        ("readout: {scale: 2}\ntask:", ("readout", "task"), "{'scale': 2} and None"),
+    ],
+)
+def test_a_setting_in_both_spellings_is_said_once(tmp_path: Path, lines: str, names: tuple[str, str], values: str):
+    (tmp_path / "mine.yaml").write_text(f"preset: digits\n{lines}\n")
+    words = (
+        f"mine.yaml: {names[0]} is called {names[1]} now, and expected to be the same as that, but they are {values}"
+    )
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        load_config(tmp_path / "mine.yaml")
+    (tmp_path / "same.yaml").write_text("preset: digits\ntraining: {loss: mse}\ntask: {loss: mse}\n")
+    with pytest.warns(OldSettingWarning):
+        assert load_config(tmp_path / "same.yaml").task.loss == "mse"

@@ -6,6 +6,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from voltphase.core.errors import DataError, OutputError
@@ -101,7 +102,7 @@ def test_ctrl_c_at_any_moment_leaves_the_old_file_or_the_new_and_nothing_else(tm
     assert outcomes == {"old", "new"}
 
 
-@pytest.mark.parametrize("path", ["a" * 300, "a\0b", "a\ud800b", "~nobody-has-this/a", None, 3, b"bytes"])
+@pytest.mark.parametrize("path", ["a" * 300, "a\0b", "a\ud800b", "~nobody-has-this/a", None, 3, b"bytes", np.eye(3)])
 def test_a_path_that_cannot_exist_is_one_printable_sentence(path: object) -> None:
     with pytest.raises(DataError) as caught:
         checked_path(path, DataError)  # type: ignore[arg-type]

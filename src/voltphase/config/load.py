@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from voltphase.config import migrate
 from voltphase.config.fields import Choice
 from voltphase.config.keys import enumerate_words, keys, kinds, variants_of
-from voltphase.config.messages import describe, nearest
+from voltphase.config.messages import describe, nearest, yaml_shown
 from voltphase.config.sections import Config
 from voltphase.config.yaml_io import LARGEST, Kind, read_value, read_yaml
 from voltphase.core.advice import advise
@@ -130,7 +130,7 @@ def _checked(raw: Any, place: str, overridden: Sequence[str]) -> Config:
 
 def _read(source: str | Path) -> tuple[dict[str, Any], str]:
     known = presets()
-    name, path = str(source), checked_path(source, ConfigError)
+    path, name = checked_path(source, ConfigError, "the name of a preset or the path of a YAML file"), str(source)
     if name in known:
         return _parsed(known[name].text, name), f"preset {name}"
     if path.is_dir():
@@ -151,14 +151,14 @@ def _read(source: str | Path) -> tuple[dict[str, Any], str]:
 
 def _content_of(known: Mapping[str, Preset], name: Any, what: str, place: str) -> dict[str, Any]:
     if not isinstance(name, str) or name not in known:
-        raise ConfigError(f"{place}: expected {what} to be {enumerate_words(known)}, but got {name!r}")
+        raise ConfigError(f"{place}: expected {what} to be {enumerate_words(known)}, but got {yaml_shown(name)}")
     return _parsed(known[name].text, name)
 
 
 def _parsed(text: str, place: str) -> dict[str, Any]:
     raw = read_yaml(text, place, _kind_finder())
     if raw is not None and not isinstance(raw, dict):
-        raise ConfigError(f"{place}: expected a group of keys such as seed: 0, but got {str(raw)[:60]!r}")
+        raise ConfigError(f"{place}: expected a group of keys such as seed: 0, but got {yaml_shown(raw)}")
     return raw or {}
 
 

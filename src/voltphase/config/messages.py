@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from voltphase.config.fields import Choice
 from voltphase.config.keys import Key, content_at, enumerate_words, in_words, keys, variants_of, words_of
+from voltphase.core import checks
 from voltphase.core.units import DISTANCE, PITCH, WAVELENGTH
 
 _LENGTHS = {"wavelength": WAVELENGTH, "pitch": PITCH, "distances": DISTANCE}
@@ -41,6 +42,11 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     return close[0] if close else None
 
 
+def yaml_shown(value: Any) -> str:
+    """Return a value as a sentence about a file names it: on one line, cut short, with the words of YAML."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else checks.shown(value)
+
+
 def _sentence(problem: ErrorDetails, steps: list[str], schema: type[BaseModel], given: Any) -> str:
     kind, context, value, path = problem["type"], problem.get("ctx", {}), problem["input"], ".".join(steps)
     if kind in _UNKNOWN:
@@ -48,14 +54,14 @@ def _sentence(problem: ErrorDetails, steps: list[str], schema: type[BaseModel], 
     if kind == "misfit":
         return context["sentence"] if context["named"] else f"{path}: {context['sentence']}"
     if not path:
-        return f"expected a group of keys such as seed: 0, but got {_shown(value)}"
+        return f"expected a group of keys such as seed: 0, but got {yaml_shown(value)}"
     whole, item = _split_items(steps)
     key = next((key for key in _keys_there(schema, given, whole[:-1]) if key.path == _plain(steps)), None)
     wanted = "another kind of value" if key is None else in_words(key.field.annotation, key.field.metadata)
     if kind == "missing":
         return f"expected {path} to be {wanted}, but it is missing"
     given_as = f"item {'.'.join(item)} is" if item else "got"
-    sentence = f"expected {'.'.join(whole)} to be {wanted}, but {given_as} {_shown(value)}"
+    sentence = f"expected {'.'.join(whole)} to be {wanted}, but {given_as} {yaml_shown(value)}"
     words = words_of(key.field.annotation, key.field.metadata) if key is not None and isinstance(value, str) else ()
     if isinstance(value, str) and any(key.path == f"{_plain(steps)}.name" for key in keys(schema)):
         return f"{sentence}: use {path}.name={value}"
@@ -125,9 +131,4 @@ def _path(problem: ErrorDetails, given: Any, known: set[str]) -> Iterator[str]:
             given, path = given.get(step) if isinstance(given, Mapping) else None, f"{path}{step}."
             yield step
     if problem["type"] == "invalid_key":
-        yield _shown(problem["input"])
-
-
-def _shown(value: Any) -> str:
-    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        yield yaml_shown(problem["input"])

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from voltphase.config.fields import Choice
 from voltphase.config.keys import content_at
+from voltphase.core import checks
 from voltphase.core.advice import advise
-from voltphase.core.errors import VoltphaseWarning
+from voltphase.core.errors import ConfigError, VoltphaseWarning
 
 # Dotted names of then, and those of now.
 _RENAMED: Final = {"readout": "task", "training.loss": "task.loss"}
@@ -54,13 +55,16 @@ def migrate(raw: Mapping[str, Any], choices: Mapping[str, Choice], place: str = 
 
     With the ``place`` that they come from, what is spelled otherwise today is warned of, but in a file that voltphase
     itself wrote.
+
+    Raises:
+        ConfigError: if a setting is there in both spellings, with different values.
     """
     settings, said = copy.deepcopy(dict(raw)), []
     for old, new in _RENAMED.items():
         *parents, last = old.split(".")
         group = content_at(settings, parents)
         if isinstance(group, dict) and last in group:
-            _put(settings, new.split("."), group.pop(last))
+            _put(settings, old, new, group.pop(last), f"{place}: " if place else "")
             said.append(f"{old} is called {new} now")
     for path in _IDLE:
         group = content_at(settings, path.split("."))
@@ -88,13 +92,22 @@ def _without_effect(path: str, group: Mapping[str, Any], choice: Choice) -> list
     return [key for key, value in group.items() if key not in known and key in idle and idle[key](name, value)]
 
 
-def _put(settings: dict[str, Any], steps: list[str], value: Any) -> None:
-    *parents, last = steps
+def _put(settings: dict[str, Any], old: str, new: str, value: Any, place: str) -> None:
+    *parents, last = new.split(".")
     for step in parents:
         settings = settings.setdefault(step, {})
         if not isinstance(settings, dict):
             return  # what is there is refused as it is
-    if isinstance(value, dict) and isinstance(settings.get(last), dict):
-        settings[last] = {**value, **settings[last]}
-    else:
-        settings.setdefault(last, value)
+    _join(settings, last, value, (old, new), place)
+
+
+def _join(group: dict[str, Any], key: str, value: Any, names: tuple[str, str], place: str) -> None:
+    there = group.setdefault(key, value)
+    if isinstance(value, dict) and isinstance(there, dict):
+        for below, one in value.items():
+            _join(there, below, one, (f"{names[0]}.{below}", f"{names[1]}.{below}"), place)
+    elif there != value:
+        raise ConfigError(
+            f"{place}{names[0]} is called {names[1]} now, and expected to be the same as that, but they are "
+            f"{checks.shown(value)} and {checks.shown(there)}: leave out {names[0]}"
+        )

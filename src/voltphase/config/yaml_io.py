@@ -136,7 +136,10 @@ def _read(text: str, source: str, kind_at: KindAt, loader: type[_Loader]) -> Any
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{source}, line {mark.line + 1}" if mark else source
-        raise ConfigError(f"{where}: this cannot be read as YAML: {error.problem or error.context}") from error
+        problem = error.problem or error.context or ""
+        if problem.startswith("but "):  # the other half of a sentence
+            problem = f"{error.context}, {problem}"
+        raise ConfigError(f"{where}: this cannot be read as YAML: {problem}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{source}: this cannot be read as YAML: {' '.join(str(error).split())}") from error
 

@@ -24,29 +24,14 @@ import torch
 from torch import Tensor
 
 from voltphase.core.errors import ConfigError, VoltphaseError
+from voltphase.core.words import shown
 
 _Kind = TypeVar("_Kind")
 
 #: The lowest and the highest temperature of a choice. Scores differ by 1e-7 of themselves in single precision: a lower
 #: temperature is no different from the highest score, and makes gradients of that rounding; a higher one is chance.
 TEMPERATURES: Final = (1e-6, 1e6)
-_SHOWN = 60
 _functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def shown(value: object) -> str:
-    """Return a value as a sentence names it: on one line, cut after 60 characters.
-
-    Examples:
-        >>> shown([1,
-        ...        2])
-        '[1, 2]'
-    """
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:  # a whole number of too many digits, or a class whose repr fails
-        text = f"a {type(value).__name__} that cannot be written out"
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -141,6 +126,12 @@ def flag(value: object, what: str) -> bool:
     if isinstance(value, bool | np.bool_):
         return bool(value)
     raise _refusal(value, f"{what} to be True or False", ConfigError)
+
+
+def function(value: object, what: str) -> None:
+    """Refuse what cannot be called."""
+    if not callable(value):
+        raise _refusal(value, f"{what} as a function", ConfigError)
 
 
 def word(value: object, what: str, options: Sequence[str], *, error: type[VoltphaseError] = ConfigError) -> str:

@@ -26,7 +26,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from voltphase.core.errors import OutputError, VoltphaseError
-from voltphase.core.words import printable
+from voltphase.core.words import printable, shown
 
 # Far more than any JSON file that voltphase writes.
 _LARGEST_JSON: Final = 64 << 20
@@ -148,14 +148,15 @@ def map_array(path: Path) -> NDArray[Any]:
         raise ValueError("no plain array as numpy.save writes it") from error
 
 
-def checked_path(path: str | PathLike[str], error: type[VoltphaseError]) -> Path:
+def checked_path(path: str | PathLike[str], error: type[VoltphaseError], what: str = "a path") -> Path:
     """Return ``path`` with ``~`` replaced by the home folder, after asking the system whether such a path can exist.
 
     Every path that a user gives goes through here first, so that one that cannot be used at all (too long, with a NUL
-    or a lone surrogate, below a folder that may not be searched, a pipe or a device) is an error of one sentence.
+    or a lone surrogate, below a folder that may not be searched, a pipe or a device) is an error of one sentence, with
+    ``what`` would do where it is of another type.
     """
     if not isinstance(path, str | PathLike):
-        raise error(f"expected a path, but got {path!r:.60}: give a text or a pathlib.Path")
+        raise error(f"expected {what}, but got {shown(path)}: give a text or a pathlib.Path")
     text = os.fsdecode(path)
     if not text:
         raise error("expected a path, but got an empty text: name a file or a folder, the current one by a dot")

@@ -13,6 +13,7 @@ from typing import Final
 _UNPRINTABLE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
+_LONGEST_SHOWN: Final = 60
 
 
 def printable(text: str) -> str:
@@ -64,3 +65,18 @@ def _quoted(word: str | Path) -> str:
     # Bytes in the quotes of bash, zsh and ksh, in which nothing needs to be shown as it is.
     plain = {*range(0x20, 0x7F)} - {*b"'\\"}
     return "$'" + "".join(chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(text)) + "'"
+
+
+def shown(value: object) -> str:
+    """Return a value as a sentence names it: on one line, cut after 60 characters.
+
+    Examples:
+        >>> shown([1,
+        ...        2])
+        '[1, 2]'
+    """
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a whole number of too many digits, or a class whose repr fails
+        text = f"a {type(value).__name__} that cannot be written out"
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"

@@ -78,6 +78,7 @@ def load(name: str, split: str, data_dir: str | PathLike[str] | None = None, dow
         ImageDataset('digits', 359 images of 8 x 8, 10 classes)
     """
     kind = DATASETS[name]
+    checks.flag(download, "download")
     options = {} if data_dir is None else {"dir": str(checked_path(data_dir, DataError))}
     known = inspect.signature(kind).parameters  # digits come with scikit-learn and have no folder
     if wanted := [key for key, parameter in known.items() if parameter.default is parameter.empty]:

@@ -160,7 +160,8 @@ def _parts(data: object) -> Mapping[str, object] | None:
     if isinstance(data, Mapping):
         if not {"train", "test"} <= set(data) <= set(_SPLITS):
             raise DataError(
-                f"expected the data under the keys train, test and perhaps val, but got {', '.join(map(str, data))}"
+                "expected the data under the keys train, test and perhaps val, but got "
+                f"{', '.join(map(str, data)) or 'none'}"
             )
         return data
     if not (isinstance(data, tuple | list) and len(data) == 2):

@@ -105,6 +105,7 @@ def gerchberg_saxton(
 
     modulation, weights, errors = torch.ones_like(states[0]), torch.ones_like(amplitude), []
     wanted = modulation
+    checks.flag(weighted, "weighted")
     for iteration in range(checks.whole(iterations, "a number of iterations", least=2)):
         modulation.requires_grad_()
         field = model.executor(images, [modulation])

@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 
 from voltphase.config import Config
+from voltphase.core import checks
 from voltphase.core.advice import once
 from voltphase.core.dtypes import readable_precision
 from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
@@ -87,12 +88,25 @@ def train(
         TrainingError: if training diverges; the epochs before are kept, and ``resume`` comes to the same end.
         KeyboardInterrupt: if interrupted; every whole epoch is kept for ``resume``.
     """
+    check_call([config], resume, overwrite, console, watch)
     ready = prepare(config, out, data=data, resume=resume, overwrite=overwrite)
     if not isinstance(ready, ReadyRun):
         return ready
     with ready.writing(console):
         _fit_alone(ready, Recorder(ready.folder, console, watch))
         return ready.finish()
+
+
+def check_call(configs: Sequence[Config], resume: bool, overwrite: bool, console: object, watch: object) -> None:
+    """Refuse what a training could not begin or go on with, before anything is done; for arguments see `train`."""
+    for config in configs:
+        checks.instance(config, Config, "a configuration", advice="read one with voltphase.load_config")
+    checks.flag(resume, "resume")
+    checks.flag(overwrite, "overwrite")
+    if console is not None:
+        checks.instance(console, Console, "a Console of rich or None")
+    if watch is not None:
+        checks.function(watch, "watch")
 
 
 @dataclass(eq=False)

@@ -62,6 +62,7 @@ def refine_run(
     out, source = checked_path(out, OutputError), RunFolder(run)
     if out.exists():
         raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
+    checks.function(watch, "watch")
     checks.whole(images, "the number of images to refine with", least=1)
     model, config, summary = load_run(run)
     given = {} if data is None else split_validation(config, given_datasets(data, config.seed))

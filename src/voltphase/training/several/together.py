@@ -21,7 +21,7 @@ from voltphase.network import footprint
 from voltphase.training.build import load_datasets
 from voltphase.training.loop import EpochMetrics
 from voltphase.training.progress import Recorder, progress_table, quiet_lightning
-from voltphase.training.run import ReadyRun, accelerator_of, prepare, same_gpu, train
+from voltphase.training.run import ReadyRun, accelerator_of, check_call, prepare, same_gpu, train
 from voltphase.training.run_folder import RunFolder
 from voltphase.training.several.lockstep import run_in_lockstep
 
@@ -73,6 +73,7 @@ def train_several(
         >>> [summary["epochs"] for summary in train_several(configs, ["gain-1", "gain-3"])]
         [1, 1]
     """
+    check_call(configs, resume, overwrite, console, watch)
     folders = [RunFolder(out, OutputError) for out in outs]
     names = [str(out) for out in outs] if names is None else list(names)
     _require_alike(configs, folders, names)
