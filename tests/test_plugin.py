@@ -82,3 +82,53 @@ def test_the_settings_of_another_package_are_checked_like_our_own(tmp_path: Path
     unknown = call(tmp_path, *TRAIN, "--out", "run")
     assert unknown.returncode == 2
     assert "acme-" in unknown.stderr
+
+
+BROKEN = """
+from dataclasses import dataclass
+
+import torch
+from voltphase.codesign import Relaxation, Schedule
+from voltphase.tasks import Classification
+
+
+class Worn(Relaxation):
+    def modulation(self, design, table, temperature, generator):
+        return torch.ones(3) @ torch.ones(4)
+
+
+@dataclass(frozen=True)
+class Late(Schedule):
+    def temperature(self, progress):
+        return 1.0 if progress < 0.5 else {}["late"]
+
+
+@dataclass(frozen=True)
+class Lossless(Classification):
+    def compute_loss(self, outputs, targets):
+        raise OSError("no loss here")
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("codesign.relaxation.name=worn", "a relaxation 'worn' of broken_optics failed: RuntimeError: inconsistent"),
+        ("codesign.schedule.name=late", "a schedule 'late' of broken_optics failed: KeyError: 'late'"),
+        ("task.name=lossless", "a task 'lossless' of broken_optics failed: OSError: no loss here: correct it"),
+    ],
+)
+def test_what_fails_while_it_runs_is_named_in_a_sentence(tmp_path: Path, setting: str, sentence: str) -> None:
+    info = tmp_path / "site" / "broken_optics-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info.parent / "broken_optics.py").write_text(BROKEN, encoding="utf-8")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-optics\nVersion: 1.0\n", encoding="utf-8")
+    kinds = {"relaxations": ("worn", "Worn"), "schedules": ("late", "Late"), "tasks": ("lossless", "Lossless")}
+    points = "".join(f"[voltphase.{kind}]\n{key} = broken_optics:{name}\n" for kind, (key, name) in kinds.items())
+    (info / "entry_points.txt").write_text(points, encoding="utf-8")
+    small = ("optics.depth=1", "training.epochs=1", "data.train_limit=200", "data.test_limit=20", setting)
+    words = [word for one in small for word in ("--set", one)]
+    failed = call(tmp_path, "train", "digits", *words, "--out", "run", paths=(info.parent,))
+    assert failed.returncode == 2, failed.stderr
+    assert f"error: {sentence}" in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1

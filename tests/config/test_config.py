@@ -282,7 +282,7 @@ def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, m
         ("codesign.relaxation.hard=1", "--set: expected codesign.relaxation.hard to be true or false, but got 1"),
         (
             "data.name=mnits",
-            "--set: expected data.name to be arrays, cifar-10, digits, mnist, fashion-mnist, ",
+            "--set: expected data.name to be arrays, cifar-10, mnist, fashion-mnist, ",
         ),
         ("optics.method=fresnal", "--set: expected optics.method to be auto, angular-spectrum, "),
         ("device.model=tn-sml", "--set: expected device.model to be tn-slm, "),

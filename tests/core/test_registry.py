@@ -136,3 +136,15 @@ def test_other_packages_add_entries_and_broken_ones_are_left_out_aloud(registry,
         (False, False, True),
         (True, False, False),
     ]
+
+
+def test_an_error_of_ours_is_blamed_on_no_package(registry: Registry[Callable[..., int]]):
+    with pytest.raises(TypeError) as caught:
+        registry.register("square")(lambda: 1)
+    assert registries.foreign_failure(caught.value) is None
+    with pytest.raises(TypeError) as caught:
+        registry["square"]("a")
+    package = __name__.partition(".")[0]
+    sentence = registries.foreign_failure(caught.value)
+    assert sentence is not None
+    assert sentence.startswith(f"a shape 'square' of {package} failed: TypeError: unsupported operand")

@@ -143,7 +143,20 @@ def _sentences() -> Iterator[None]:
     except OSError as error:
         # Of files that voltphase reads and writes there are sentences of their own: this is the terminal, or a library.
         about = f"{error.filename}: " if error.filename is not None else ""
-        _end(f"error: cannot read or write: {about}{reason_of(error)}", BAD_INPUT, error)
+        _end(_foreign(error) or f"error: cannot read or write: {about}{reason_of(error)}", BAD_INPUT, error)
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        if (line := _foreign(error)) is None:
+            raise  # a fault of ours
+        _end(line, BAD_INPUT, error)
+
+
+def _foreign(error: Exception) -> str | None:
+    from voltphase.core.registry import foreign_failure
+
+    sentence = foreign_failure(error)
+    return f"error: {sentence}" if sentence else None
 
 
 def _end(line: str, code: int, cause: BaseException) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -25,6 +26,7 @@ GROUPS: Final = tuple(
     for kind in ("backends", "data", "devices", "methods", "relaxations", "schedules", "targets", "tasks")
 )
 _known_groups = set(GROUPS)
+_registries: list[Registry[Callable[..., object]]] = []
 
 
 class PluginWarning(VoltphaseWarning):
@@ -39,6 +41,33 @@ def failure(error: BaseException) -> str:
         'ZeroDivisionError: division by zero'
     """
     return f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
+
+
+def foreign_failure(error: BaseException) -> str | None:
+    """Return the sentence for an error that arose in another package's entry while it ran, or None if in none.
+
+    What an entry calls of libraries is its own doing; what it calls of ours is not.
+    """
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        package = _package(str(frame.f_globals.get("__name__")))
+        if package == _package(__name__):
+            return None
+        entries = [
+            (of.what, name, entry)
+            for of in _registries
+            for name, entry in of._entries.items()
+            if _package(entry.__module__) == package
+        ]
+        if entries:
+            mine, code = frame.f_locals.get("self"), frame.f_code
+            found = (
+                f"{what} {name!r} of {package}"
+                for what, name, entry in entries
+                if getattr(entry, "__code__", None) is code or (isinstance(entry, type) and isinstance(mine, entry))
+            )
+            what = next(found, f"the package {package}")
+            return f"{what} failed: {failure(error)}: correct it; called from Python, the same shows where"
+    return None
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):
@@ -75,6 +104,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         self._left_out: dict[str, str] = {}
         self._looked_for_plugins = False
         _known_groups.add(group)
+        _registries.append(cast("Registry[Callable[..., object]]", self))
 
     def register(self, name: str) -> Callable[[_Own], _Own]:
         """Return a decorator that adds a class or a function.
@@ -123,7 +153,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             yield
         except Exception as error:
             entry = self._entries.get(name) if isinstance(name, str) else None
-            if entry is None or entry.__module__.partition(".")[0] == __name__.partition(".")[0]:
+            if entry is None or _package(entry.__module__) == _package(__name__):
                 raise
             if not asked:
                 self.leave_out(str(name), failure(error))
@@ -193,6 +223,10 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             return f"it is no subclass of {self.kind.__module__}.{self.kind.__name__}"
         lacking = sorted(getattr(entry, "__abstractmethods__", ()))  # of an abstract class
         return f"it lacks {', '.join(lacking)}" if lacking else ""
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _unfit(name: str) -> str:
