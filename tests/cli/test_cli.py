@@ -131,8 +131,16 @@ def test_presets_are_listed():
 
 def test_every_setting_is_explained():
     lines = call("presets", "--settings").stdout.splitlines()
-    assert {"seed", "optics.wavelength", "training.epochs", "device.parameters.twist (tn-slm)"} <= set(lines)
+    assert {
+        "preset",
+        "recipe",
+        "seed",
+        "optics.wavelength",
+        "training.epochs",
+        "device.parameters.twist (tn-slm)",
+    } <= set(lines)
     assert lines.index("optics.pitch") + 1 < lines.index("optics.wavelength")
+    assert not any("None" in line or "or Takes" in line for line in lines)
 
 
 @pytest.mark.parametrize(

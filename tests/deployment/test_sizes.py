@@ -114,6 +114,10 @@ def test_a_system_that_the_machine_has_no_memory_for(
         ),
         (lambda c: c["layers"][0].update(digital_gain=1e300), "expected layers[0].digital_gain to be at most 1e+30"),
         (lambda c: c["readout"].update(scale=1e300), "expected readout.scale to be at most 1e+30"),
+        (
+            lambda c: c["readout"]["task"]["settings"].update(regions="papers"),
+            "readout.task.settings.regions to be another kind of value, but got 'papers'",
+        ),
     ],
 )
 def test_a_number_beyond_bounds(deployed: Path, change: Callable[[dict[str, Any]], object], words: str):

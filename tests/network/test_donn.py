@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,7 +133,7 @@ def test_large_networks_say_that_transforms_run(size: int) -> None:
 
 
 @pytest.mark.parametrize("backend", ["cpu", "reference"])
-def test_a_lens_and_an_aperture_stand_inside_a_network(images: torch.Tensor, backend: str) -> None:
+def test_a_lens_and_an_aperture_stand_inside_a_network(images: torch.Tensor, backend: str, tmp_path: Path) -> None:
     plane = vp.Grid(22, 36e-6)
     lens = ThinLens(plane, wavelength=532e-9, focal_length=0.3, dtype=torch.complex128)
     hole = Aperture(plane, diameter=6e-4, dtype=torch.complex128)
@@ -149,10 +150,26 @@ def test_a_lens_and_an_aperture_stand_inside_a_network(images: torch.Tensor, bac
     torch.testing.assert_close(model(images), model.readout(field), rtol=1e-9, atol=1e-13)
     torch.testing.assert_close(model.planes(images)["detector"], field)
     assert "gap 2      fresnel over 10 mm + ThinLens + fresnel over 10 mm + Aperture" in str(model.explain())
+    labels = torch.arange(len(images))
+    with pytest.raises(ConfigError, match=r"lenses or apertures in it: take the maps from model.levels\(\)"):
+        vp.save(model, tmp_path / "run", train=(images, labels), test=(images, labels))
+    assert not any(tmp_path.iterdir())
     with pytest.raises(GeometryError, match="a distance behind the last element"):
         network(distances=[0.03, (0.01, lens), 0.03])
     with pytest.raises(GeometryError, match="where it stands"):
         network(distances=[0.03, (0.01, Element(torch.ones(20, 20)), 0.01), 0.03])
+
+
+def test_an_element_is_as_exact_as_the_network_that_it_stands_in(images: torch.Tensor) -> None:
+    plane = vp.Grid(22, 36e-6)
+    answers = [
+        network(
+            distances=[0.03, (0.01, ThinLens(plane, wavelength=532e-9, focal_length=0.3, dtype=dtype), 0.03), 0.03],
+            dtype=torch.complex128,
+        ).eval()(images)
+        for dtype in (torch.complex64, torch.complex128)
+    ]
+    assert torch.equal(*answers)
 
 
 def test_an_engine_that_cannot_apply_the_method_is_refused() -> None:

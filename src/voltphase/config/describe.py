@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from voltphase.network.donn import DONN
 
 _CURE: Final = "deploy the network itself with voltphase.deploy"
+_MAPS: Final = "take the maps from model.levels()"
 
 
 def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, Any]) -> Config:
@@ -39,7 +40,7 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
     if any(grid.rows != grid.columns or grid.pitch[0] != grid.pitch[1] or any(grid.offset) for grid in grids):
         raise undescribed("square planes, of one pitch and around the axis", "others")
     if not all(len(path) == 1 and isinstance(path[0], Gap) for path in model.paths):
-        raise undescribed("free space alone between the planes", "lenses or apertures in it")
+        raise undescribed("free space alone between the planes", "lenses or apertures in it", _MAPS)
     dtype, options = model.source.dtype, model.options
     precision = "double" if dtype == torch.complex128 else "tf32" if options.tf32 else "single"
     method = model.method if isinstance(model.method, str) else METHODS.name_of(type(model.method))
@@ -95,6 +96,6 @@ def _one_or_each(values: Sequence[Any]) -> Any:
     return values[0] if len(set(values)) == 1 else list(values)
 
 
-def undescribed(wanted: str, got: str) -> ConfigError:
+def undescribed(wanted: str, got: str, cure: str = _CURE) -> ConfigError:
     """Return the error for a network that a configuration cannot describe."""
-    return ConfigError(f"expected a network that a configuration can describe, with {wanted}, but got {got}: {_CURE}")
+    return ConfigError(f"expected a network that a configuration can describe, with {wanted}, but got {got}: {cure}")

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 from voltphase.config.keys import enumerate_words, in_words, keys, variants_of
-from voltphase.config.load import recipes
+from voltphase.config.load import presets, recipes
 from voltphase.config.sections import Config
 
 _COLUMN, _NAMES = 10, 16
@@ -33,14 +33,21 @@ def meanings(width: int = 100) -> str:
         >>> "optics.wavelength" in meanings() and "device.parameters.twist (tn-slm)" in meanings()
         True
     """
-    lines = []
+    told = [
+        ("preset", "Configuration that a file starts from.", enumerate_words(presets())),
+        ("recipe", f"How the design is learned: {_RECIPE}.", enumerate_words(recipes())),
+    ]
     for key in keys(Config):
         if key.field.description and not key.path.startswith("devices."):
             name = f"{key.path} ({key.of})" if key.of else key.path
             takes = in_words(key.field.annotation, key.field.metadata)
-            words = f"{key.field.description.replace('``', '')} Takes {takes}."
-            lines += [name, *textwrap.wrap(words, width, initial_indent="    ", subsequent_indent="    ")]
-    return "\n".join(lines)
+            words = key.field.description.replace("``", "").replace(" None ", " null ")
+            told.append((name, words, takes))
+    return "\n".join(
+        line
+        for name, words, takes in told
+        for line in (name, *(f"    {part}" for part in textwrap.wrap(f"{words} Takes {takes}.", width - 4)))
+    )
 
 
 def _lines(width: int) -> Iterator[str]:

@@ -283,8 +283,8 @@ class Config(Section):
         seed: Seed of the initial designs, of every random draw and of shuffling.
         data: The images.
         optics: The bench.
-        device: One device for all layers; or
-        devices: One device for each layer.
+        device: The device of all layers.
+        devices: A device for each layer, in place of device.
         codesign: How states are chosen.
         task: What is asked of the light.
         training: How the design is learned.

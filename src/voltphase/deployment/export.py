@@ -223,7 +223,10 @@ def _system(model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
     dtype, gains = layers[0].table.values.dtype, [layer.gain for layer in layers]
     gaps = [path[0] for path in model.paths if len(path) == 1 and isinstance(path[0], Gap)]
     if len(gaps) < len(model.paths):
-        raise DeploymentError("expected free space alone between the planes, but there are lenses or apertures in it")
+        raise DeploymentError(
+            "expected free space alone between the planes, but there are lenses or apertures in it: take the maps from "
+            "model.levels()"
+        )
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,

@@ -73,6 +73,10 @@ def refusal(path: Path, error: ValidationError, within: tuple[str | int, ...] = 
     kind, context, value = problem["type"], problem.get("ctx", {}), problem["input"]
     place = ""
     for step in (*within, *problem["loc"]):
+        if isinstance(step, str) and "[" in step and kind != "extra_forbidden":
+            # pydantic names an alternative of a union, such as literal['paper']: others would have been right, too.
+            kind = "union"
+            continue
         place += f"[{step}]" if isinstance(step, int) else f".{step}" if place else step
     place = printable(place)
     if kind == "refused":

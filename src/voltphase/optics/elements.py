@@ -131,11 +131,13 @@ class Element(FixedDtype):
             )
         self.grid = grid
         self.register_buffer("transmission", transmission.to(dtype), persistent=False)
+        # A network has its own dtype: it rounds what was given, not what is rounded already.
+        self._exact = transmission.detach().cpu().clone()
 
     def kernel(self) -> Diagonal:
         """Return the element as a kernel, for a :class:`~voltphase.optics.stack.Stack`."""
-        rows, columns = self.transmission.shape
-        return Diagonal((rows, columns), self.transmission.cpu)
+        rows, columns = self._exact.shape
+        return Diagonal((rows, columns), self._exact.clone)
 
     def forward(self, field: Tensor) -> Tensor:
         """Return the field behind the element.
