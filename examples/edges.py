@@ -37,7 +37,7 @@ def pairs(count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]
     """Images, and as many pictures of their edges."""
     rng = np.random.default_rng(seed)
     images, edges = zip(*(draw(rng) for _ in range(count)), strict=True)
-    return np.stack(images), np.stack(edges).astype(np.float32) / 255
+    return np.stack(images), (np.stack(edges) / 255).astype(np.float32)
 
 
 def write(folder: Path, train: int, test: int) -> None:

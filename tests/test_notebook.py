@@ -18,6 +18,7 @@ from PIL import Image
 
 import voltphase as vp
 from voltphase.core.display.pictures import phase_picture, states_picture
+from voltphase.optics.kernels.kernel import Separable
 
 SLM = vp.devices.tn_slm().pick(8)
 GRID = vp.Grid(20, 36e-6)
@@ -25,7 +26,8 @@ GRID = vp.Grid(20, 36e-6)
 
 def network(**changes: Any) -> vp.DONN:
     options: dict[str, Any] = {"grid": GRID, "wavelength": 532e-9, "distances": 0.02, "devices": [SLM] * 2}
-    return vp.DONN(**(options | {"image_shape": (8, 8)} | changes))
+    options |= {"image_shape": (8, 8)} | changes
+    return vp.DONN(**options)
 
 
 class Balanced(HTMLParser):
@@ -71,7 +73,7 @@ def test_a_network_is_described_plane_by_plane_and_says_what_runs() -> None:
 
 
 def test_a_stack_is_its_planes() -> None:
-    kernel = vp.optics.kernels.kernel.Separable.select(range(4), range(4), (4, 4))
+    kernel = Separable.select(range(4), range(4), (4, 4))
     assert repr(vp.Stack(((kernel,), (kernel,)))) == "Stack(2 gaps: 4 x 4 -> 4 x 4 -> 4 x 4)"
 
 
@@ -96,7 +98,7 @@ def test_a_notebook_shows_facts_and_a_small_picture(make, tag: str, said: str) -
 
 
 def test_names_are_text_in_a_notebook() -> None:
-    states = vp.DeviceStates([0, 1], [1, 1], [0, 3], name="<script>alert(1)</script>")
+    states = vp.DeviceStates(np.arange(2.0), np.ones(2), np.array([0.0, 3.0]), name="<script>alert(1)</script>")
     for shown in (states._repr_html_(), network(devices=[states])._repr_html_()):
         assert "<script>" not in shown
         assert "&lt;script&gt;" in shown

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:digits has no image:voltphase.da
 
 def network(kind: type[vp.DONN] = vp.DONN, **changes: Any) -> vp.DONN:
     options: dict[str, Any] = {"grid": PLANE, "wavelength": 532e-9, "distances": 0.02, "devices": [SLM] * 2}
-    return kind(**(options | {"image_shape": (8, 8)} | changes))
+    options |= {"image_shape": (8, 8)} | changes
+    return kind(**options)
 
 
 def trained(model: vp.DONN, dataset: vp.data.ImageDataset, steps: int = 5) -> vp.DONN:

@@ -66,9 +66,14 @@ def grouped(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
 
 
 def small(seed: int, **settings: Any) -> Run:
-    optics = {"optics__size": 16, "optics__depth": 1, "optics__distances": 0.02}
-    limits = {"data__train_limit": 100, "data__test_limit": 40, "training__batch_size": 40, "training__epochs": 2}
-    return run(seed, **(optics | limits | settings))
+    optics: dict[str, Any] = {"optics__size": 16, "optics__depth": 1, "optics__distances": 0.02}
+    limits: dict[str, Any] = {
+        "data__train_limit": 100,
+        "data__test_limit": 40,
+        "training__batch_size": 40,
+        "training__epochs": 2,
+    }
+    return run(seed, **optics | limits | settings)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA GPU")
