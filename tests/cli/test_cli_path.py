@@ -48,8 +48,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert lines[0].startswith("epoch 1/2  test 0.")
     assert lines[1].startswith("epoch 2/2  test 0.")
     assert lines[2].startswith("test accuracy ")
-    assert lines[3] == f"results are in {out}, next:"
-    assert lines[4:] == [
+    assert lines[3].startswith("light: ")
+    assert lines[4] == f"results are in {out}, next:"
+    assert lines[5:] == [
         f"  voltphase report {out}",
         f"  voltphase deploy {out} --out {out}-bench",
         f"  voltphase verify {out}-bench",
