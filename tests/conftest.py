@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import signal
 import threading
@@ -58,6 +59,15 @@ def seeded() -> Iterator[None]:
     torch.manual_seed(0)
     yield
     torch.set_rng_state(state)
+
+
+@pytest.fixture(autouse=True)
+def logging_unlocked() -> Iterator[None]:
+    """Free the lock of logging, which an interrupt just behind its taking leaves taken: threads would wait for ever."""
+    yield
+    lock: Any = getattr(logging, "_lock")  # noqa: B009 - it has no public name
+    while lock._is_owned():
+        lock.release()
 
 
 @pytest.fixture(autouse=True, scope="session")
