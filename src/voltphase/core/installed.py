@@ -17,6 +17,7 @@ DISTRIBUTIONS: Final = ("voltphase", "voltphase-light")
 _EXTRAS: Final = {
     "filelock": "train",
     "lightning": "train",
+    "optuna": "train",
     "PIL": "train",
     "pooch": "train",
     "pydantic": "train",
@@ -27,7 +28,17 @@ _EXTRAS: Final = {
     "rich": "train",
     "typer": "cli",
     "openpyxl": "spreadsheet",
+    "gdstk": "fabrication",
+    "stl": "fabrication",
+    "ti_plm": "plm",
+    "psycopg": "postgresql",
+    "submitit": "slurm",
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
 }
+# What `voltphase` brings too; the rest are extras of both.
+_BROUGHT: Final = ("train", "report", "cli")
 
 
 def package_version() -> str:
@@ -39,12 +50,23 @@ def package_version() -> str:
     """
     from importlib.metadata import PackageNotFoundError, version  # here, for a command line that starts at once
 
+    try:
+        return version(_distribution())
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def _distribution() -> str:
+    """Return the name of the distribution that is installed, that of the whole if none is known."""
+    from importlib.metadata import PackageNotFoundError, version
+
     for distribution in DISTRIBUTIONS:
         try:
-            return version(distribution)
+            version(distribution)
         except PackageNotFoundError:
             continue
-    return "0+unknown"
+        return distribution
+    return DISTRIBUTIONS[0]
 
 
 def triton_obstacle(device: str) -> str | None:
@@ -77,8 +99,10 @@ def needing_extras() -> Iterator[None]:
         library = (error.name or "").partition(".")[0]
         if isinstance(error, MissingLibraryError) or library not in _EXTRAS:
             raise
+        extra, (whole, light) = _EXTRAS[library], DISTRIBUTIONS
+        advice = f"run pip install '{light}[{extra}]', or install {whole}, which brings it"
+        if extra not in _BROUGHT:
+            advice = f"run pip install '{_distribution()}[{extra}]'"
         raise MissingLibraryError(
-            f"expected the library {library}, but it is not installed: run pip install "
-            f"'voltphase-light[{_EXTRAS[library]}]', or install voltphase, which brings all libraries",
-            name=library,
+            f"expected the library {library}, but it is not installed: {advice}", name=library
         ) from None
