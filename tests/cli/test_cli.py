@@ -104,8 +104,8 @@ def test_the_help_of_reproduce_says_what_its_presets_are():
 
 
 def test_the_help_of_train_names_every_setting():
-    from voltphase.config.keys import keys
     from voltphase.config.sections import Config
+    from voltphase.settings.keys import keys
 
     text = call("train", "--help").stdout
     assert {key.name for key in keys(Config)} <= set(re.findall(r"[\w-]+", text))

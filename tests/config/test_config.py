@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voltphase.config import Config, load_config, parse_config, presets, recipes
-from voltphase.config.yaml_io import read_yaml, write_yaml
 from voltphase.core.errors import ConfigError
+from voltphase.settings.yaml_io import read_yaml, write_yaml
 
 
 def write(path: Path, text: str) -> Path:

@@ -46,8 +46,8 @@ def list_devices(
     if folder is not None:
         _list_folder(folder)
         return
-    from voltphase.config.fields import Parameters
     from voltphase.devices import MODELS
+    from voltphase.settings.fields import Parameters
 
     for name in Parameters(MODELS, "").models:
         lines = (MODELS[name].__doc__ or "").strip().splitlines()

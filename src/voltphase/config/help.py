@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from voltphase.config.keys import enumerate_words, in_words, keys, variants_of
 from voltphase.config.load import presets, recipes
 from voltphase.config.sections import Config
+from voltphase.settings.keys import enumerate_words, in_words, keys, variants_of
 
 _COLUMN, _NAMES = 10, 16
 _RECIPE = (

@@ -13,14 +13,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from voltphase.config import migrate
-from voltphase.config.fields import Choice
-from voltphase.config.keys import enumerate_words, keys, kinds, variants_of
-from voltphase.config.messages import describe, nearest, yaml_shown
 from voltphase.config.sections import Config
-from voltphase.config.yaml_io import LARGEST, Kind, read_value, read_yaml
 from voltphase.core.advice import advise
 from voltphase.core.errors import ConfigError
 from voltphase.core.files import checked_path, read_text
+from voltphase.settings.fields import Choice
+from voltphase.settings.keys import enumerate_words, keys, kinds, variants_of
+from voltphase.settings.messages import describe, nearest, yaml_shown
+from voltphase.settings.yaml_io import LARGEST, Kind, read_value, read_yaml
 
 # Two spellings of one thing: a file that gives one replaces the other of the preset it starts from.
 _EXCLUSIVE = {"device": "devices", "devices": "device"}

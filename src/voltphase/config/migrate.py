@@ -10,11 +10,11 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from voltphase.config.fields import Choice
-from voltphase.config.keys import content_at
 from voltphase.core import checks
 from voltphase.core.advice import advise
 from voltphase.core.errors import ConfigError, VoltphaseWarning
+from voltphase.settings.fields import Choice
+from voltphase.settings.keys import content_at
 
 # Dotted names of then, and those of now.
 _RENAMED: Final = {"readout": "task", "training.loss": "task.loss"}

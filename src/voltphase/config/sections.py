@@ -16,8 +16,6 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from voltphase.codesign.layer import FACTORS
 from voltphase.codesign.relaxations import RELAXATIONS
 from voltphase.codesign.schedules import SCHEDULES
-from voltphase.config.fields import Choice, Name, OneOrEach, Parameters, Section, Settings, misfit
-from voltphase.config.yaml_io import write_yaml
 from voltphase.core.errors import VoltphaseError
 from voltphase.core.units import (
     LARGEST_PITCH,
@@ -33,6 +31,8 @@ from voltphase.optics.backends.base import BACKENDS, Engine
 from voltphase.optics.methods import METHODS
 from voltphase.optics.precision import Precision
 from voltphase.optics.sources import Encoding, SourceLight
+from voltphase.settings.fields import Choice, Name, OneOrEach, Parameters, Section, Settings, misfit
+from voltphase.settings.yaml_io import write_yaml
 from voltphase.tasks import TASKS
 
 DEFAULT_DEVICE_MODEL = "tn-slm"

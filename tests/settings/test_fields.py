@@ -15,13 +15,13 @@ from pydantic import ValidationError
 
 from voltphase.codesign import RELAXATIONS, SCHEDULES, Softmax
 from voltphase.config import load_config
-from voltphase.config.fields import Choice, Name, OneOrEach, Parameters, Section, Settings, misfit
-from voltphase.config.keys import in_words, keys
-from voltphase.config.messages import describe
 from voltphase.core.errors import ConfigError
 from voltphase.core.registry import PluginWarning, Registry
 from voltphase.data import DATASETS
 from voltphase.devices import MODELS, DeviceStates, dmd
+from voltphase.settings.fields import Choice, Name, OneOrEach, Parameters, Section, Settings, misfit
+from voltphase.settings.keys import in_words, keys
+from voltphase.settings.messages import describe
 from voltphase.sweeps.runs import identity
 from voltphase.tasks import TASKS, Classification
 

@@ -11,8 +11,8 @@ from annotated_types import Len, MinLen, Unit
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from voltphase.config.fields import Choice, Name, Parameters
-from voltphase.config.yaml_io import Kind
+from voltphase.settings.fields import Choice, Name, Parameters
+from voltphase.settings.yaml_io import Kind
 
 
 @dataclass(frozen=True)

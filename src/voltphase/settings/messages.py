@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from voltphase.config.fields import Choice
-from voltphase.config.keys import Key, content_at, enumerate_words, in_words, keys, variants_of, words_of
 from voltphase.core import checks
 from voltphase.core.units import DISTANCE, PITCH, WAVELENGTH
+from voltphase.settings.fields import Choice
+from voltphase.settings.keys import Key, content_at, enumerate_words, in_words, keys, variants_of, words_of
 
 _LENGTHS = {"wavelength": WAVELENGTH, "pitch": PITCH, "distances": DISTANCE}
 # The second is of keys that are no words: YAML has numbers, dates and nothing at all for keys.
