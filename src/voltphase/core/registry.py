@@ -23,7 +23,17 @@ AUTO: Final = "auto"
 #: Kinds of things that other packages can add. Their registries may not be imported yet when one looks for plugins.
 GROUPS: Final = tuple(
     f"voltphase.{kind}"
-    for kind in ("backends", "data", "devices", "methods", "relaxations", "schedules", "targets", "tasks")
+    for kind in (
+        "backends",
+        "data",
+        "devices",
+        "methods",
+        "panel_formats",
+        "relaxations",
+        "schedules",
+        "targets",
+        "tasks",
+    )
 )
 _known_groups = set(GROUPS)
 _registries: list[Registry[Callable[..., object]]] = []

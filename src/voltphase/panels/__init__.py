@@ -1,0 +1,11 @@
+"""Panels that a laboratory puts on the table: what is known of each, and the files that it is fed."""
+
+from __future__ import annotations
+
+from voltphase.core.installed import needing_extras
+
+with needing_extras():
+    from voltphase.panels.formats import FORMATS, Format
+    from voltphase.panels.profile import Correction, Profile, load_profile, profiles
+
+__all__ = ["FORMATS", "Correction", "Format", "Profile", "load_profile", "profiles"]
