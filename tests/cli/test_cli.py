@@ -5,17 +5,21 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Annotated
 
 import numpy as np
 import pytest
+from annotated_types import Ge
 from typer.testing import CliRunner, Result
 
 from voltphase.cli import app
+from voltphase.cli.targets import chosen_target
 from voltphase.core.errors import VoltphaseError
+from voltphase.deployment import TARGETS, SlmImage
 
 TINY = [
     word
@@ -376,3 +380,30 @@ def test_the_command_line_starts_without_what_it_may_not_need():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+def test_a_target_s_settings_are_checked_and_listed_like_those_of_a_configuration(
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+):
+    @dataclass(frozen=True)
+    class Sheet(SlmImage):
+        """A sheet.
+
+        Args:
+            first: Number that stands for level 0.
+            paper: Name of the paper.
+        """
+
+        first: Annotated[int, Ge(0)] = 1
+        paper: str = "plain"
+
+    deploy = ("deploy", "runs/none", "--out", "bench")
+    assert "as the target slm-image has no settings, but got 'a=1'" in refused(*deploy, "--set", "a=1")
+    monkeypatch.setitem(TARGETS._entries, "sheet", Sheet)
+    sheet = (*deploy, "--target", "sheet", "--set")
+    assert "--set: unknown key frist: did you mean first?" in refused(*sheet, "frist=1")
+    assert "--set: expected first to be a whole number of at least 0, but got -1" in refused(*sheet, "first=-1")
+    assert "expected --set KEY=VALUE such as first=VALUE, but got 'first'" in refused(*sheet, "first")
+    assert chosen_target("sheet", ["first = 3", "paper=10"]) == Sheet(3, "10")
+    told = " ".join(CliRunner().invoke(app, ["deploy", "--help"]).stdout.split())
+    assert "first: Number that stands for level 0. Takes a whole number of at least 0; 1 by default." in told

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from voltphase.cli import calibrate, devices, runs
+from voltphase.cli import calibrate, devices, runs, targets
 from voltphase.cli import reproduce as experiments
 from voltphase.cli import train as training
 from voltphase.cli import validate as validation
@@ -28,7 +28,7 @@ app.command("presets")(training.presets)
 app.command("evaluate")(runs.evaluate)
 app.command("refine")(runs.refine)
 app.command("report")(runs.report)
-app.command("deploy")(runs.deploy)
+app.command("deploy", cls=targets.CommandWithTargets)(runs.deploy)
 app.command("verify")(runs.verify)
 devices.app.command("calibrate")(calibrate.calibrate)
 app.add_typer(devices.app, name="device")

@@ -12,7 +12,7 @@ import typer
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from voltphase.cli.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED
 from voltphase.core.advice import once
@@ -107,6 +107,21 @@ def say_next(run: Path) -> None:
     say(f"results are in {run}, next:")
     for words in (("report", run), ("deploy", run, "--out", bench), ("verify", bench)):
         say(f"  {shell('voltphase', *words)}")
+
+
+class CommandWithTable(TyperCommand):
+    """A command whose help ends with a table of what is registered, by other packages too."""
+
+    def table(self) -> str:
+        """Return the table, with a line of words before it."""
+        raise NotImplementedError
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # of the click that typer brings
+        told, self.help = self.help, f"{self.help}\n\n{self.table()}"
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.help = told
 
 
 class Commands(TyperGroup):

@@ -9,6 +9,7 @@ import typer
 
 from voltphase.cli.common import DataDirOption, RunArgument, argument, console, path_option, say, say_next, say_table
 from voltphase.cli.exit_codes import FAILED
+from voltphase.cli.targets import TargetSetOption, chosen_target
 from voltphase.core.words import shell
 
 _TEST_DATA = (
@@ -131,8 +132,9 @@ def deploy(
     out: Annotated[Path, path_option("--out", "-o", help="The folder to make; must not exist.")],
     data_dir: DataDirOption = None,
     target: Annotated[
-        str, typer.Option(metavar="NAME", help="What to deploy to: slm-image, or a target that another package adds.")
+        str, typer.Option(metavar="NAME", help="What to deploy to: one of the targets above.")
     ] = "slm-image",
+    settings: TargetSetOption = None,
 ) -> None:
     """Export the map of each device, and all about the system.
 
@@ -152,7 +154,7 @@ def deploy(
     """
     from voltphase.deployment import deploy_run
 
-    folder = deploy_run(run, out, data_dir=data_dir, target=target)
+    folder = deploy_run(run, out, data_dir=data_dir, target=chosen_target(target, settings or ()))
     say(f"deployed to {folder}, next:")
     say(f"  {shell('voltphase', 'verify', folder)}")
 

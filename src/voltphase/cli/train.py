@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from voltphase.cli.common import (
+    CommandWithTable,
     DataDirOption,
     SetOption,
     argument,
@@ -36,17 +36,13 @@ _SETTINGS = (
 )
 
 
-class CommandWithSettings(TyperCommand):
+class CommandWithSettings(CommandWithTable):
     """A command whose help ends with the settings there are, those of other packages too."""
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:  # of the click that typer brings
+    def table(self) -> str:
         from voltphase.config.help import settings_table
 
-        told, self.help = self.help, f"{self.help}\n\n{_SETTINGS}\n\n{settings_table()}"
-        try:
-            super().format_help(ctx, formatter)
-        finally:
-            self.help = told
+        return f"{_SETTINGS}\n\n{settings_table()}"
 
 
 def train(

@@ -20,7 +20,7 @@ from voltphase.core.files import checked_path, read_text
 from voltphase.settings.fields import Choice
 from voltphase.settings.keys import enumerate_words, keys, kinds, variants_of
 from voltphase.settings.messages import describe, nearest, yaml_shown
-from voltphase.settings.yaml_io import LARGEST, Kind, read_value, read_yaml
+from voltphase.settings.yaml_io import LARGEST, Kind, read_setting, read_yaml
 
 # Two spellings of one thing: a file that gives one replaces the other of the preset it starts from.
 _EXCLUSIVE = {"device": "devices", "devices": "device"}
@@ -217,13 +217,8 @@ def _choose(group: dict[str, Any], path: str, name: Any, kept: Sequence[str] = (
 
 
 def _override(override: str) -> tuple[str, Any]:
-    given, equals, text = override.partition("=")
-    key = given.strip()
-    if not equals or not key:
-        raise ConfigError(f"expected --set KEY=VALUE such as training.epochs=5, but got {override!r:.100}")
-    if given.endswith(" "):  # spaces around the sign are no part of a name
-        text = text.lstrip()
-    value, new = read_value(text, f"--set {key}", tuple(key.split(".")), _kind_finder()), migrate.renamed(key)
+    key, value = read_setting(override, _kind_finder(), "training.epochs=5")
+    new = migrate.renamed(key)
     if new != key:
         advise(f"--set: {key} is called {new} now", migrate.OldSettingWarning)
     return new, value

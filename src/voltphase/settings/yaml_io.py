@@ -101,6 +101,26 @@ def read_yaml(text: str, source: str, kind_at: KindAt = lambda path: "any") -> A
     return _read(text, source, kind_at, _Loader)
 
 
+def read_setting(given: str, kind_at: KindAt, example: str) -> tuple[str, Any]:
+    """Return the key and the value of ``KEY=VALUE``, as ``--set`` takes it; see :func:`read_value`.
+
+    Args:
+        given: What is typed.
+        kind_at: What a value is read as, by its key.
+        example: What an error shows as an example.
+
+    Raises:
+        ConfigError: if there is no key or no value, or it is not such YAML.
+    """
+    start, equals, text = given.partition("=")
+    key = start.strip()
+    if not equals or not key:
+        raise ConfigError(f"expected --set KEY=VALUE such as {example}, but got {given!r:.100}")
+    if start.endswith(" "):  # spaces around the sign are no part of a name
+        text = text.lstrip()
+    return key, read_value(text, f"--set {key}", tuple(key.split(".")), kind_at)
+
+
 def read_value(text: str, source: str, path: tuple[str, ...], kind_at: KindAt) -> Any:
     """Return what is typed on a command line as the value of a setting.
 
