@@ -41,6 +41,7 @@ class Emulator:
             raise ValueError(f"expected format version 1, 2 or 3, but got {self.manifest['format_version']!r}")
         layers, readout = self.manifest["layers"], self.manifest["readout"]
         grids = [self.manifest["input"]["grid"], *(layer["grid"] for layer in layers), readout["grid"]]
+        self.mask = self._source_mask()
         self.states = [self._layer_states(layer, phase_sign) for layer in layers]
         propagation = self.manifest["propagation"]
         distances = propagation["distances_m"]
@@ -58,7 +59,7 @@ class Emulator:
         values = image / 255 if image.dtype == np.uint8 else image
         rows, columns = self.manifest["input"]["grid"]["shape"]
         down, across = interpolation(values.shape[0], rows), interpolation(values.shape[1], columns)
-        field = source_field(self.manifest["input"], down @ values @ across.T)
+        field = self.mask * source_field(self.manifest["input"], down @ values @ across.T)
         for states, gap in zip(self.states, self.gaps, strict=False):
             field = states * gap(field)
         return self.gaps[-1](field)
@@ -79,6 +80,13 @@ class Emulator:
             total = speaks_for + against
             readings = (speaks_for - against) / np.where(total > 0, total, 1)
         return readout["scale"] * readout["digital_factor"] * readings
+
+    def _source_mask(self) -> Array:
+        if "mask" not in self.manifest["input"]:
+            return np.array(1.0)
+        parts = self.manifest["input"]["mask"]
+        amplitude, phase = (np.load(self.folder / parts[key]["file"]) for key in ("amplitude", "phase"))
+        return amplitude * np.exp(1j * phase)
 
     def _layer_states(self, layer: dict[str, Any], phase_sign: int) -> Array:
         levels = np.load(self.folder / layer["levels"]["file"])
@@ -134,7 +142,8 @@ def source_field(source: dict[str, Any], values: Array) -> Array:
     if source["encoding"] != "phase":
         field = field * (background + (1 - background) * values)
     if "waist_m" in source:
-        y, x = (coordinates(source["grid"], axis) for axis in (0, 1))
+        centre = source.get("centre_m", (0.0, 0.0))
+        y, x = (coordinates(source["grid"], axis) - centre[axis] for axis in (0, 1))
         field = field * np.exp(-(y[:, None] ** 2 + x**2) / source["waist_m"] ** 2)
     return field
 

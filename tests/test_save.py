@@ -96,6 +96,7 @@ def test_a_network_that_makes_pictures_is_saved_too(tmp_path: Path) -> None:
         {"dtype": torch.complex128, "method": "angular-spectrum", "gain": [1.0, 2.0], "seed": 7},
         {"grid": [vp.Grid(size, 36e-6) for size in (16, 18, 20, 22)], "distances": [0.01, 0.02, 0.015]},
         {"source": vp.optics.SourceLight("phase", waist=3e-4), "relaxation": vp.GumbelSoftmax(hard=False)},
+        {"source": vp.optics.SourceLight(waist=3e-4, centre=(1e-5, 0.0), mask=vp.optics.Mask(torch.eye(20) * 1j))},
         {"devices": [vp.devices.DevicePanel.uniform(SLM, (20, 20), border=2), SLM], "backend": "reference"},
         {"task": vp.tasks.Classification.paper(), "grid": vp.Grid(200, 36e-6), "distances": 0.3, "devices": [SLM]},
         {"task": vp.tasks.Classification(differential=False, measure="sum", scale=2.0), "amplitude_grad_scale": 0.5},

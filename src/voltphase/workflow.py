@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from rich.console import Console
 
@@ -125,7 +126,8 @@ def save(model: DONN, out: str | Path, *, train: Images, test: Images) -> Traine
     """Write a network that was trained in a loop of one's own as the folder of a finished run, and return the run.
 
     Reports, deployment, verification and refinement then take it as any run. Its ``config.yaml`` says what the network
-    is, with its devices' tables beside it, but nothing of how it was trained: ``metrics.csv`` has no epochs.
+    is, with its devices' tables and its source's mask beside it, but nothing of how it was trained: ``metrics.csv`` has
+    no epochs.
 
     Args:
         model: Trained network; it stays as it is, where it is.
@@ -153,7 +155,8 @@ def save(model: DONN, out: str | Path, *, train: Images, test: Images) -> Traine
     named, devices = _named(datasets), [layer.device_states for layer in model.layers]
     with atomic_directory(out) as temporary:
         folder = training.RunFolder(temporary)
-        config = config_of(model, _write_devices(devices, temporary), named or {})
+        mask = _write_mask(model, temporary)
+        config = config_of(model, _write_devices(devices, temporary), named or {}, mask)
         write_text(folder.config_file, _NOTE + config.to_yaml())
         folder.write_metrics([])
         training.save_model(model, folder.model_file)
@@ -239,6 +242,13 @@ def _write_devices(devices: Sequence[Device], folder: Path) -> list[dict[str, An
             names[device.digest] = f"device-{len(names) + 1}" + ("" if panel else ".csv")
             device.save(folder / names[device.digest])
     return [{"file": names[device.digest], "levels": None} for device in devices]
+
+
+def _write_mask(model: DONN, folder: Path) -> str | None:
+    if (mask := model.source.light.mask) is None:
+        return None
+    np.save(folder / "source-mask.npy", mask.values)
+    return "source-mask.npy"
 
 
 def _require_same(model: DONN, rebuilt: DONN, test: ImageDataset) -> None:

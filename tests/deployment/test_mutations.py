@@ -20,7 +20,7 @@ from voltphase.data import ImageDataset, load
 from voltphase.deployment import Emulator, deploy, verify
 from voltphase.deployment.manifest import Manifest, manifest_digest
 from voltphase.devices import DevicePanel
-from voltphase.optics import FresnelPixels
+from voltphase.optics import FresnelPixels, Mask, SourceLight
 from voltphase.tasks import Classification
 
 #: A folder of voltphase 0.1.0: no checksum, a method's name only, no inputs that travel along.
@@ -41,7 +41,7 @@ def images() -> ImageDataset:
 
 @pytest.fixture
 def folder(make_device: Any, tmp_path: Path, images: ImageDataset) -> Path:
-    """A table, a panel, a method with a parameter and one that samples frequencies."""
+    """A table, a panel, a method with a parameter, and a beam off the axis behind a mask."""
     regions = np.indices(SHAPE).sum(0) % 3 - 1
     panel = DevicePanel((make_device(2, seed=1), make_device(2, seed=2)), regions, 0.5j, "two kinds of pixel")
     model = DONN(
@@ -53,6 +53,7 @@ def folder(make_device: Any, tmp_path: Path, images: ImageDataset) -> Path:
         image_shape=(5, 6),
         gain=[2.0, 0.5],
         method=FresnelPixels(0.87),
+        source=SourceLight(waist=3e-4, centre=(2e-5, 1e-5), mask=Mask(0.2 + 0.8 * regions.astype(bool))),
         seed=3,
     ).eval()
     return deploy(model, tmp_path / "bench", dataset=images)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ import voltphase as vp
 from voltphase.config import load_config
 from voltphase.core.errors import VoltphaseError
 from voltphase.deployment.manifest import manifest_digest
-from voltphase.optics import ImageSource, SourceLight
+from voltphase.optics import ImageSource, Mask, SourceLight
 
 GRID = vp.Grid((16, 20), 36e-6)
 WAIST = 250e-6
+MASK = Mask(np.random.default_rng(1).uniform(0, 1, GRID.shape) * np.exp(1j * np.arange(20)))
 LIGHTS = [
     SourceLight("phase"),
     SourceLight("phase", 2.0, WAIST),
@@ -27,6 +29,9 @@ LIGHTS = [
     SourceLight(waist=WAIST),
     SourceLight(background=0.2),
     SourceLight(waist=WAIST, background=0.2),
+    SourceLight(waist=WAIST, centre=(90e-6, -40e-6)),
+    SourceLight(mask=MASK),
+    SourceLight("both", 2.0, WAIST, 0.1, (-40e-6, 0.0), MASK),
 ]
 IMAGES = torch.randint(0, 256, (5, 8, 10), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 IMAGES[2] = 0
@@ -39,10 +44,12 @@ def expected_field(light: SourceLight, values: np.ndarray, y: np.ndarray, x: np.
     field = {"amplitude": amplitude, "phase": np.exp(1j * phase), "both": amplitude * np.exp(1j * phase)}[
         light.encoding
     ]
-    return field if light.waist is None else field * np.exp(-(y[:, None] ** 2 + x**2) / light.waist**2)
+    if light.waist is not None:
+        field = field * np.exp(-((y[:, None] - light.centre[0]) ** 2 + (x - light.centre[1]) ** 2) / light.waist**2)
+    return field if light.mask is None else field * light.mask.values
 
 
-@pytest.mark.parametrize("offset", [0.0, 50e-6])
+@pytest.mark.parametrize("offset", [0.0, 90e-6])
 @pytest.mark.parametrize("light", LIGHTS, ids=str)
 def test_the_field_is_that_of_the_definition(light: SourceLight, offset: float) -> None:
     grid = vp.Grid((16, 20), 36e-6, (offset, 0.0))
@@ -104,6 +111,9 @@ def test_a_black_image_has_light_where_its_phase_or_background_carries_it() -> N
         ({"encoding": "hue"}, "amplitude, phase"),
         ({"waist": 0.0}, "waist"),
         ({"waist": 250.0}, "waist"),
+        ({"centre": [1e-4, 0.0]}, "no centre for a plane wave"),
+        ({"waist": 1e-3, "centre": [1e-4, 0.0, 0.0]}, "centre"),
+        ({"waist": 1e-3, "centre": [0.0, 1e6]}, "centre in metres"),
     ],
 )
 def test_what_would_be_of_no_use_is_refused(arguments: dict[str, Any], message: str) -> None:
@@ -118,7 +128,12 @@ def test_from_a_configuration_it_is_trained_deployed_and_verified_from_the_files
     light: SourceLight, tmp_path: Path
 ) -> None:
     few = ["optics.size=16", "optics.depth=1", "training.epochs=1", "data.train_limit=60", "data.test_limit=20"]
-    source = {key: value for key, value in vars(light).items() if value is not None}
+    source = {key: value for key, value in vars(light).items() if value is not None} | {"centre": [*light.centre]}
+    if light.mask is not None:
+        mask = light.mask.values[:, :16]
+        light = replace(light, mask=Mask(mask))
+        np.save(tmp_path / "mask.npy", mask)
+        source["mask"] = tmp_path / "mask.npy"
     config = load_config("digits", [*few, *(f"optics.source.{key}={value}" for key, value in source.items())])
     run = vp.train(config, out=tmp_path / "run")
     assert run.model.source.light == light
@@ -136,9 +151,20 @@ def test_from_a_configuration_it_is_trained_deployed_and_verified_from_the_files
 
 
 def test_a_manifest_whose_light_was_changed_is_refused(tmp_path: Path) -> None:
-    bench = vp.deploy(network(LIGHTS[1], "cpu").eval(), tmp_path / "bench")
+    bench = vp.deploy(network(LIGHTS[-1], "cpu").eval(), tmp_path / "bench")
     manifest = json.loads((bench / "manifest.json").read_text())
-    for change in ({"encoding": "amplitude"}, {"waist_m": -1.0}, {"phase_range_rad": None}, {"background": 0.5}):
+    turned = {key: manifest["input"]["mask"][other] for key, other in (("amplitude", "phase"), ("phase", "amplitude"))}
+    changes: tuple[dict[str, Any], ...] = (
+        {"encoding": "amplitude"},
+        {"waist_m": -1.0},
+        {"phase_range_rad": None},
+        {"background": 0.0},
+        {"centre_m": None},
+        {"centre_m": [0.0]},
+        {"mask": None},
+        {"mask": turned},
+    )
+    for change in changes:
         changed = {**manifest, "input": {**manifest["input"], **change}}
         changed["manifest_sha256"] = manifest_digest(changed)
         (bench / "manifest.json").write_text(json.dumps(changed))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,13 +25,14 @@ _CURE: Final = "deploy the network itself with voltphase.deploy"
 _MAPS: Final = "take the maps from model.levels()"
 
 
-def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, Any]) -> Config:
+def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, Any], mask: str | None = None) -> Config:
     """Return the configuration that describes a network; what it says of training stands at its defaults.
 
     Args:
         model: Network.
         devices: Section for the device of each layer.
         data: Section for the images.
+        mask: File of the mask in front of the source, if there is one.
 
     Raises:
         ConfigError: if a configuration cannot describe the network.
@@ -41,7 +42,7 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
         raise undescribed("square planes, of one pitch and around the axis", "others")
     if not all(len(path) == 1 and isinstance(path[0], Gap) for path in model.paths):
         raise undescribed("free space alone between the planes", "lenses or apertures in it", _MAPS)
-    dtype, options = model.source.dtype, model.options
+    light, dtype, options = model.source.light, model.source.dtype, model.options
     precision = "double" if dtype == torch.complex128 else "tf32" if options.tf32 else "single"
     method = model.method if isinstance(model.method, str) else METHODS.name_of(type(model.method))
     if method is None or (method != AUTO and not isinstance(model.method, str) and METHODS[method]() != model.method):
@@ -59,7 +60,7 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
                 "wavelength": model.wavelength,
                 "distances": _one_or_each(model.distances),
                 "depth": len(model.layers),
-                "source": asdict(model.source.light),
+                "source": {**asdict(replace(light, mask=None)), "centre": list(light.centre), "mask": mask},
                 "method": method,
                 "backend": model.asked_backend,
                 "engine": options.engine,

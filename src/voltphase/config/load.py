@@ -253,6 +253,8 @@ def _place(at: Any, step: str, key: str, where: str) -> Any:
 def _settle_paths(raw: dict[str, Any], folder: Path) -> None:
     devices = raw.get("devices")
     each = [raw.get("device"), *(devices if isinstance(devices, list) else [])]
-    for section, key in [(raw.get("data"), "dir"), *((device, "file") for device in each)]:
+    optics = raw.get("optics")
+    source = optics.get("source") if isinstance(optics, dict) else None
+    for section, key in [(raw.get("data"), "dir"), (source, "mask"), *((device, "file") for device in each)]:
         if isinstance(section, dict) and isinstance(section.get(key), str):
             section[key] = str(folder / checked_path(section[key], ConfigError))

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Lt, Unit
+from annotated_types import Ge, Gt, Le, Len, Lt, Unit
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from voltphase.codesign.layer import FACTORS
 from voltphase.codesign.relaxations import RELAXATIONS
 from voltphase.codesign.schedules import SCHEDULES
+from voltphase.config.masks import read_mask
 from voltphase.core.errors import VoltphaseError
 from voltphase.core.units import (
     LARGEST_PITCH,
@@ -28,6 +29,7 @@ from voltphase.data import DATASETS
 from voltphase.devices.models import MODELS
 from voltphase.devices.states import Pick
 from voltphase.optics.backends.base import BACKENDS, Engine
+from voltphase.optics.masks import Mask
 from voltphase.optics.methods import METHODS
 from voltphase.optics.precision import Precision
 from voltphase.optics.sources import Encoding, SourceLight
@@ -77,24 +79,43 @@ class SourceConfig(Section):
         waist: Radius at 1/e of the amplitude of a Gaussian beam that lights the source, in metres; null for a plane
             wave.
         background: Amplitude of a black pixel, where the amplitude carries the image: amplitudes are from there to 1.
+        centre: Where the middle of the Gaussian beam is, [y, x] in metres from the axis.
+        mask: File of a mask, a filter or a measured illumination in front of the source, a number for each of its
+            samples that multiplies the field: amplitudes from a grey picture (PNG, TIFF, BMP; white is 1) or a table
+            (CSV), or amplitudes or complex numbers from an array (NPY); null for none.
     """
 
     encoding: Encoding = "amplitude"
     phase_range: float | None = None
     waist: Annotated[float, Unit("m"), Gt(0), Le(1)] | None = None
     background: Annotated[float, Ge(0), Lt(1)] = 0.0
+    centre: Annotated[list[Annotated[float, Unit("m")]], Len(2, 2)] = [0.0, 0.0]  # noqa: RUF012 - pydantic copies it
+    mask: str | None = None
 
-    def build(self) -> SourceLight:
-        """Return what the settings describe."""
-        return SourceLight(**self.model_dump())
+    def build(self, mask: Mask | None = None) -> SourceLight:
+        """Return what the settings describe.
+
+        Args:
+            mask: What is in the file of the mask; it is read by default.
+
+        Raises:
+            DataError: if the file of the mask cannot be read, or holds none.
+        """
+        if mask is None and self.mask is not None:
+            mask = read_mask(self.mask)
+        return self._light(mask)
 
     @model_validator(mode="after")
     def _can_be_built(self) -> SourceConfig:
         try:
-            self.build()
+            self._light(None)  # the file of the mask is read when it is needed
         except VoltphaseError as error:
             raise misfit(str(error), named=False) from error
         return self
+
+    def _light(self, mask: Mask | None) -> SourceLight:
+        y, x = self.centre
+        return SourceLight(self.encoding, self.phase_range, self.waist, self.background, (y, x), mask)
 
 
 class OpticsConfig(Section):

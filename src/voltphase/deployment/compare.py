@@ -14,8 +14,7 @@ from torch import Tensor
 from voltphase.core.errors import DeploymentError
 from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.folder import read_array
-from voltphase.deployment.manifest import SamplesRecord
-from voltphase.deployment.records import ArrayRecord
+from voltphase.deployment.records import ArrayRecord, SamplesRecord
 from voltphase.tasks import Metric, RegionReadout, Regions, Task, WindowReadout
 
 if TYPE_CHECKING:

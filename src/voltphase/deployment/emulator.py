@@ -14,13 +14,14 @@ from voltphase.core.dtypes import with_standard_torch
 from voltphase.core.errors import DeploymentError, VoltphaseError
 from voltphase.core.files import checked_path
 from voltphase.deployment.folder import MANIFEST_NAME
-from voltphase.deployment.layers import read_layers, read_levels
+from voltphase.deployment.layers import read_layers, read_levels, read_mask
 from voltphase.deployment.manifest import Manifest
 from voltphase.deployment.propagation import PRECISIONS
 from voltphase.optics import ImageSource
 from voltphase.optics.backends.base import Options
 from voltphase.optics.backends.reference import Reference
 from voltphase.optics.gap import gaps_between, stack_of
+from voltphase.optics.masks import Mask
 
 
 class Emulator(nn.Module):
@@ -33,20 +34,23 @@ class Emulator(nn.Module):
     Args:
         manifest: What the folder says about the system.
         states: State of each pixel of each layer, complex arrays of shape (rows, columns).
+        mask: Mask in front of the source, where the manifest names one.
 
     Raises:
         DeploymentError: if the parts do not fit together, or need more memory than there is.
     """
 
     @with_standard_torch
-    def __init__(self, manifest: Manifest, states: Sequence[NDArray[np.complex128]]) -> None:
+    def __init__(self, manifest: Manifest, states: Sequence[NDArray[np.complex128]], mask: Mask | None = None) -> None:
         super().__init__()
         manifest.require_memory()
+        if (mask is None) != (manifest.input.mask is None):
+            raise DeploymentError(f"expected the mask that {MANIFEST_NAME} names, or none where it names none")
         self.manifest = manifest
         dtype = PRECISIONS[manifest.propagation.precision]
         rows, columns = manifest.input.image_shape
         try:
-            self.source = ImageSource(manifest.grids[0], (rows, columns), light=manifest.input.light, dtype=dtype)
+            self.source = ImageSource(manifest.grids[0], (rows, columns), light=manifest.input.light(mask), dtype=dtype)
             gaps = gaps_between(
                 manifest.grids,
                 manifest.propagation.distances_m,
@@ -77,7 +81,8 @@ class Emulator(nn.Module):
         manifest = Manifest.read(folder)
         layers = read_layers(folder, manifest)
         levels = read_levels(folder, manifest, layers)
-        return cls(manifest, [layer.device.states_at(level) for layer, level in zip(layers, levels, strict=True)])
+        states = [layer.device.states_at(level) for layer, level in zip(layers, levels, strict=True)]
+        return cls(manifest, states, read_mask(folder, manifest))
 
     def modulations(self) -> list[Tensor]:
         """The states of each layer, complex ``rows x columns`` tensors, as the light meets them: without gain."""

@@ -26,16 +26,23 @@ from voltphase.deployment.manifest import (
     LayerRecord,
     Manifest,
     ReadoutRecord,
-    ReferenceRecord,
-    SamplesRecord,
     data_digest,
 )
 from voltphase.deployment.note import bench_note
-from voltphase.deployment.propagation import PRECISIONS, InputRecord, PropagationRecord
-from voltphase.deployment.records import LARGEST_PLANE, Chosen, GridRecord, named_data, refusal
+from voltphase.deployment.propagation import PRECISIONS, InputRecord, MaskRecord, PropagationRecord
+from voltphase.deployment.records import (
+    LARGEST_PLANE,
+    Chosen,
+    GridRecord,
+    ReferenceRecord,
+    SamplesRecord,
+    named_data,
+    refusal,
+)
 from voltphase.deployment.targets import TARGETS, Layer, Target
 from voltphase.devices.record import to_json
 from voltphase.optics.gap import Gap
+from voltphase.optics.masks import Mask
 from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, WindowReadout, all_outputs, require_regions
 
 if TYPE_CHECKING:
@@ -69,7 +76,8 @@ def deploy(
     pixel follows, -1 where it is inactive; the level is 0 there). ``manifest.json`` and ``README.txt`` say all about
     the system around them, formulas and conventions included. ``sample-images.npy``, ``sample-labels.npy`` and
     ``sample-readings.npy`` are 20 inputs, the first of the data set or noise without one, and what the detector reads
-    for each. With a data set ``expected-logits.npy`` holds what the model gives for every image, to verify against.
+    for each. A mask in front of the source is ``source-mask-amplitude.npy`` and ``source-mask-phase.npy``. With a data
+    set ``expected-logits.npy`` holds what the model gives for every image, to verify against.
 
     Args:
         model: Trained network; its argmax states are deployed, those it is evaluated with.
@@ -107,7 +115,7 @@ def deploy(
         layers = [Layer(number, model.grids[number], one.device_states) for number, one in enumerate(_layers(model), 1)]
         try:
             manifest = Manifest(
-                **_system(model, () if dataset is None else tuple(dataset.classes)),
+                **_system(folder, model, () if dataset is None else tuple(dataset.classes)),
                 target=record,
                 layers=_write_layers(folder, model, writer, layers, levels),
                 reference=_write_reference(folder, model.task.metrics[0], dataset, split, logits, rebuilt_from),
@@ -217,8 +225,8 @@ def _logits(model: DONN, dataset: ImageDataset, expected: float | None) -> Tenso
     return logits
 
 
-def _system(model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Return what the manifest says of the system itself."""
+def _system(folder: Path, model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Return what the manifest says of the system itself, and write the mask in front of its source, if it has one."""
     layers, readout = _layers(model), _readout(model)
     dtype, gains = layers[0].table.values.dtype, [layer.gain for layer in layers]
     gaps = [path[0] for path in model.paths if len(path) == 1 and isinstance(path[0], Gap)]
@@ -238,7 +246,7 @@ def _system(model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
             list(model.distances),
             [gap.method for gap in gaps],
         ),
-        "input": InputRecord.of(model.source),
+        "input": InputRecord.of(model.source, _write_mask(folder, model.source.light.mask)),
         "readout": ReadoutRecord(
             task=Chosen.of(TASKS, model.task),
             grid=GridRecord.of(model.grids[-1]),
@@ -251,6 +259,13 @@ def _system(model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
             ),
         ),
     }
+
+
+def _write_mask(folder: Path, mask: Mask | None) -> MaskRecord | None:
+    if mask is None:
+        return None
+    parts = {"amplitude": np.abs(mask.values), "phase": np.angle(mask.values)}
+    return MaskRecord(**{key: write_array(folder / f"source-mask-{key}.npy", part) for key, part in parts.items()})
 
 
 def _of_regions(readout: RegionReadout, gains: list[float], answer: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from voltphase.optics.sources import SourceLight
 from voltphase.tasks.base import CLASS_ANSWER
 
 # The gain multiplies the field of every layer; a reading goes with this power of the field.
@@ -140,18 +141,24 @@ def picture_formula(measure: str, pixels: Sequence[int]) -> str:
     )
 
 
-def source_formula(encoding: str, *, background: bool, beam: bool) -> str | None:
+def source_formula(light: SourceLight, *, masked: bool) -> str | None:
     """Return the formula of the field on the source, or None where it is the interpolated value itself.
 
     Args:
-        encoding: How the light carries the image.
-        background: Whether black pixels have light.
-        beam: Whether a Gaussian beam lights the source.
+        light: How the light carries the image.
+        masked: Whether there is a mask in front of the source, of which ``light`` need not know.
     """
-    amplitude = "(background + (1 - background) * v)" if background else "v"
+    amplitude = "(background + (1 - background) * v)" if light.background else "v"
     phasor = "exp(i * phase_range_rad * v)"
-    field = {"amplitude": amplitude, "phase": phasor, "both": f"{amplitude} * {phasor}"}[encoding]
-    field += " * exp(-(y**2 + x**2) / waist_m**2)" if beam else ""
+    field = {"amplitude": amplitude, "phase": phasor, "both": f"{amplitude} * {phasor}"}[light.encoding]
+    if light.waist is not None:
+        y, x = ("(y - centre_m[0])", "(x - centre_m[1])") if any(light.centre) else ("y", "x")
+        field += f" * exp(-({y}**2 + {x}**2) / waist_m**2)"
+    if masked:
+        return (
+            f"U(y, x) = {field} * a * exp(i * p), with v the interpolated value, and a and p the amplitude and the "
+            "phase in radians of that sample in the arrays of input.mask"
+        )
     return None if field == "v" else f"U(y, x) = {field}, with v the interpolated value"
 
 

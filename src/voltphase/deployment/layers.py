@@ -1,4 +1,4 @@
-"""The layers of a deployed folder: which states their pixels can take, and which they take."""
+"""What is in the beam of a deployed folder: its mask, and its layers, which states their pixels can take and take."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from voltphase.deployment.folder import MANIFEST_NAME, read_array, read_files
 from voltphase.deployment.manifest import LayerRecord, Manifest
 from voltphase.deployment.targets import TARGETS, Layer
 from voltphase.devices.record import from_json
+from voltphase.optics.masks import Mask
 
 
 def read_layers(folder: Path, manifest: Manifest) -> list[Layer]:
@@ -43,6 +44,23 @@ def read_levels(folder: Path, manifest: Manifest, layers: list[Layer]) -> list[N
     for layer, record, found in zip(layers, manifest.layers, levels, strict=True):
         _check_levels(folder, layer, record, found)
     return levels
+
+
+def read_mask(folder: Path, manifest: Manifest) -> Mask | None:
+    """Return the mask in front of the source, if there is one, from the arrays of its amplitude and phase.
+
+    Raises:
+        DeploymentError: if a file is missing, was changed, or together they are no mask.
+    """
+    if (record := manifest.input.mask) is None:
+        return None
+    shape, what = manifest.grids[0].shape, "the numbers of a mask"
+    amplitude, phase = (read_array(folder, one, shape, "f", what) for one in (record.amplitude, record.phase))
+    try:
+        with np.errstate(invalid="ignore"):
+            return Mask(amplitude * np.exp(1j * phase))
+    except VoltphaseError as error:
+        raise DeploymentError(f"{folder / MANIFEST_NAME}, input.mask: {error}: deploy again") from error
 
 
 def _layer(folder: Path, number: int, record: LayerRecord) -> Layer:

@@ -33,12 +33,13 @@ from voltphase.deployment.propagation import MOST_LAYERS, InputRecord, Propagati
 from voltphase.deployment.records import (
     ArrayRecord,
     Chosen,
-    DataSettings,
     Digest,
     Factor,
     FileRecord,
     GridRecord,
     Record,
+    ReferenceRecord,
+    SamplesRecord,
     Shape,
     refusal,
     refuse,
@@ -56,8 +57,6 @@ _CHECKSUM: Final = "manifest_sha256"
 
 # Bounds of what is read, far beyond any system, so that nothing is allocated or computed for a number that was made up.
 _MOST_REGIONS: Final = 4096
-_MOST_SAMPLES: Final = 1000
-_MOST_IMAGES: Final = 10**9
 # Bytes a sample of a layer takes while it is read: its level, the table it follows, its state and what these come from.
 _BYTES_A_PIXEL: Final = 48
 
@@ -163,33 +162,6 @@ class ReadoutRecord(Record):
         return {key: value for key, value in handler(self).items() if key != "pixels" or value is not None}
 
 
-class ReferenceRecord(Record):
-    """The test set that the deployed system was judged by; its settings, where it is more than a name that loads it."""
-
-    data: str
-    data_settings: DataSettings | None = None
-    split: str
-    images: Annotated[int, Field(ge=1, le=_MOST_IMAGES)]
-    data_sha256: Digest
-    metric: str
-    expected: float
-    logits: ArrayRecord
-
-    @model_serializer(mode="wrap")
-    def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in handler(self).items() if key != "data_settings" or value is not None}
-
-
-class SamplesRecord(Record):
-    """Test inputs that travel in the folder, and what the detector reads for each region of it, without gain."""
-
-    origin: str
-    count: Annotated[int, Field(ge=1, le=_MOST_SAMPLES)]
-    images: ArrayRecord
-    labels: ArrayRecord | None
-    readings: ArrayRecord
-
-
 class Manifest(Record):
     """Everything needed to rebuild a deployed system.
 
@@ -249,7 +221,8 @@ class Manifest(Record):
     @property
     def file_records(self) -> list[FileRecord]:
         """The record of every file of the folder but the manifest."""
-        records: list[FileRecord | None] = []
+        mask = self.input.mask
+        records: list[FileRecord | None] = [] if mask is None else [mask.amplitude, mask.phase]
         for layer in self.layers:
             records += [*layer.target.files, layer.levels, layer.regions]
         if self.reference is not None:

@@ -9,8 +9,8 @@ from typing import Final
 
 from voltphase.deployment.folder import MANIFEST_NAME
 from voltphase.deployment.formulas import CONVENTIONS
-from voltphase.deployment.manifest import LayerRecord, Manifest, ReferenceRecord
-from voltphase.deployment.records import ArrayRecord
+from voltphase.deployment.manifest import LayerRecord, Manifest
+from voltphase.deployment.records import ArrayRecord, ReferenceRecord
 from voltphase.deployment.targets import Layer, Target
 from voltphase.optics.grid import Grid
 from voltphase.tasks.base import CLASS_ANSWER
@@ -48,10 +48,12 @@ _CARRIERS: Final = {"amplitude": "its amplitude", "phase": "its phase", "both": 
 
 def _light(manifest: Manifest) -> str:
     source = manifest.input
-    waist = "" if source.waist_m is None else f"{source.waist_m * 1e3:.6g} mm at 1/e of the amplitude, on the axis"
+    where = "on the axis" if source.centre_m is None else f"centred {_beside(source.centre_m)}"
+    waist = "" if source.waist_m is None else f"{source.waist_m * 1e3:.6g} mm at 1/e of the amplitude, {where}"
     phase = f"; {source.phase_range_rad:.6g} rad for the brightest pixel" if source.phase_range_rad is not None else ""
     dark = f"; a black pixel has the amplitude {source.background:.6g}" if source.background else ""
-    return f"{f'a Gaussian beam of {waist}' if waist else 'a plane wave'}{phase}{dark}"
+    mask = f"; behind the mask of {source.mask.amplitude.file} and {source.mask.phase.file}" if source.mask else ""
+    return f"{f'a Gaussian beam of {waist}' if waist else 'a plane wave'}{phase}{dark}{mask}"
 
 
 def bench_note(manifest: Manifest, layers: Sequence[Layer], target: Target) -> str:
@@ -198,6 +200,9 @@ def _files(manifest: Manifest, target: Target) -> list[str]:
         if array is not None:
             rows.append((array.file, str(array.dtype), what))
 
+    if (mask := manifest.input.mask) is not None:
+        tell(mask.amplitude, "the amplitude of the mask in front of the source, [row, column]")
+        tell(mask.phase, "its phase in radians, [row, column]")
     for number, layer in enumerate(manifest.layers, start=1):
         kind = target.format(layer.written)
         what = f"the map of layer {number}; for its values see Images and devices, above"
@@ -262,8 +267,12 @@ def _grid_words(grid: Grid) -> str:
     words = f"{grid.rows} rows x {grid.columns} columns, pitch "
     words += f"{pitch_x} um" if pitch_x == pitch_y else f"{pitch_y} um down, {pitch_x} um across"
     if any(grid.offset):
-        words += f", centre {grid.offset[0] * 1e3:+.4g} mm down and {grid.offset[1] * 1e3:+.4g} mm right of the axis"
+        words += f", centre {_beside(grid.offset)}"
     return words
+
+
+def _beside(point: Sequence[float]) -> str:
+    return f"{point[0] * 1e3:+.4g} mm down and {point[1] * 1e3:+.4g} mm right of the axis"
 
 
 def _millimetres(distance: float) -> str:

@@ -14,9 +14,10 @@ from voltphase.core import checks
 from voltphase.core.errors import DeploymentError
 from voltphase.core.units import LONGEST_DISTANCE
 from voltphase.deployment.formulas import FORMULAS, source_formula
-from voltphase.deployment.records import PAIR, GridRecord, Record, refuse, refusing
+from voltphase.deployment.records import PAIR, ArrayRecord, GridRecord, Record, refuse, refusing
 from voltphase.optics import AngularSpectrum, Method
 from voltphase.optics.kernels.common_grid import common_grid
+from voltphase.optics.masks import Mask
 from voltphase.optics.methods import METHODS
 from voltphase.optics.methods.accuracy.exact_light import half_bands
 from voltphase.optics.methods.geometry import Geometry
@@ -31,6 +32,13 @@ _LARGEST_OVERSAMPLING: Final = 16.0
 _LARGEST_IMAGE: Final = 4096  # pixels a side: the matrix that interpolates takes memory as their square, here 128 MiB
 
 
+class MaskRecord(Record):
+    """The mask in front of the source: arrays of its amplitude, and of its phase in radians."""
+
+    amplitude: ArrayRecord
+    phase: ArrayRecord
+
+
 class InputRecord(Record):
     """How an image becomes light on the source."""
 
@@ -42,11 +50,13 @@ class InputRecord(Record):
     phase_range_rad: float | None = None
     waist_m: Annotated[float, Field(gt=0, le=1)] | None = None
     background: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    centre_m: Annotated[list[float], PAIR] | None = None
+    mask: MaskRecord | None = None
     formula: str | None = None
 
     @classmethod
-    def of(cls, source: ImageSource) -> InputRecord:
-        """Return the record of a source."""
+    def of(cls, source: ImageSource, mask: MaskRecord | None) -> InputRecord:
+        """Return the record of a source, whose mask, if it has one, was written."""
         light = source.light
         return cls(
             image_shape=list(source.image_shape),
@@ -57,21 +67,21 @@ class InputRecord(Record):
             phase_range_rad=None if light.encoding == "amplitude" else light.range,
             waist_m=light.waist,
             background=light.background,
-            formula=source_formula(light.encoding, background=light.background > 0, beam=light.waist is not None),
+            centre_m=list(light.centre) if any(light.centre) else None,
+            mask=mask,
+            formula=source_formula(light, masked=mask is not None),
         )
 
-    @property
-    def light(self) -> SourceLight:
-        """How light carries an image."""
-        return SourceLight(self.encoding, self.phase_range_rad, self.waist_m, self.background)
+    def light(self, mask: Mask | None = None) -> SourceLight:
+        """Return how light carries an image, through the mask that was read from its arrays."""
+        y, x = self.centre_m or (0.0, 0.0)
+        return SourceLight(self.encoding, self.phase_range_rad, self.waist_m, self.background, (y, x), mask)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         with refusing():
-            light = self.light
-        if self.formula != source_formula(
-            light.encoding, background=light.background > 0, beam=light.waist is not None
-        ):
+            light = self.light()
+        if self.formula != source_formula(light, masked=self.mask is not None):
             raise refuse("expected the formula of this light as this version computes it, but got another")
         if (self.phase_range_rad is None) != (light.encoding == "amplitude"):
             raise refuse("expected phase_range_rad where the phase carries the image, but it is missing")

@@ -9,7 +9,17 @@ from functools import cached_property
 from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from voltphase.core import checks
@@ -23,6 +33,9 @@ from voltphase.optics.grid import Grid
 LARGEST_PLANE: Final = 2**24
 _LARGEST_SIDE: Final = 65536
 _MOST_SETTINGS: Final = 100
+# Far beyond any system, so that nothing is allocated or computed for a number that was made up.
+_MOST_SAMPLES: Final = 1000
+_MOST_IMAGES: Final = 10**9
 # Settings of a data set that say where it lies and how much of it is used.
 _PLACES: Final = ("dir", "train_limit", "test_limit", "val_fraction")
 
@@ -219,3 +232,30 @@ class GridRecord(Record):
         """The grid itself."""
         (rows, columns), (pitch_y, pitch_x), (y, x) = self.shape, self.pitch_m, self.offset_m
         return Grid((rows, columns), (pitch_y, pitch_x), (y, x))
+
+
+class ReferenceRecord(Record):
+    """The test set that the deployed system was judged by; its settings, where it is more than a name that loads it."""
+
+    data: str
+    data_settings: DataSettings | None = None
+    split: str
+    images: Annotated[int, Field(ge=1, le=_MOST_IMAGES)]
+    data_sha256: Digest
+    metric: str
+    expected: float
+    logits: ArrayRecord
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if key != "data_settings" or value is not None}
+
+
+class SamplesRecord(Record):
+    """Test inputs that travel in the folder, and what the detector reads for each region of it, without gain."""
+
+    origin: str
+    count: Annotated[int, Field(ge=1, le=_MOST_SAMPLES)]
+    images: ArrayRecord
+    labels: ArrayRecord | None
+    readings: ArrayRecord

@@ -13,7 +13,8 @@ from voltphase.deployment.compare import Check, Comparison, compare_all, compare
 from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.export import given_dataset
 from voltphase.deployment.folder import read_file
-from voltphase.deployment.manifest import Manifest, ReferenceRecord, data_digest
+from voltphase.deployment.manifest import Manifest, data_digest
+from voltphase.deployment.records import ReferenceRecord
 
 if TYPE_CHECKING:
     from voltphase.data import ImageDataset, Images

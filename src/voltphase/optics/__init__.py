@@ -13,6 +13,7 @@ from voltphase.optics.elements import (
 )
 from voltphase.optics.explain import Explanation
 from voltphase.optics.kernels.kernel import Kernel
+from voltphase.optics.masks import Mask
 from voltphase.optics.methods import (
     METHODS,
     AngularSpectrum,
@@ -53,6 +54,7 @@ __all__ = [
     "ImageSource",
     "Kernel",
     "LensWarning",
+    "Mask",
     "Method",
     "PeriodicAngularSpectrum",
     "PeriodicFresnel",

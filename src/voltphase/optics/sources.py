@@ -16,6 +16,7 @@ from voltphase.core.errors import ConfigError, GeometryError, SamplingError
 from voltphase.core.units import (
     DISTANCE,
     LARGEST_PHASE,
+    OFFSET,
     SIZE,
     metres,
     require_angles,
@@ -26,6 +27,7 @@ from voltphase.optics.grid import Grid, around
 from voltphase.optics.images import amplitudes, checked_images
 from voltphase.optics.kernels.axis import Matrix
 from voltphase.optics.kernels.kernel import Separable
+from voltphase.optics.masks import Mask
 from voltphase.optics.methods.formulas import carrier, phasor
 from voltphase.optics.precision import require_complex
 
@@ -35,6 +37,8 @@ Encoding = Literal["amplitude", "phase", "both"]
 _ROUNDING = 1e-9
 # Metres, wider than any beam: what is beyond is in another unit.
 _WIDEST = 1.0
+# Amplitude of a beam that light is computed with: less is rounding in single precision.
+_DARKEST = 1e-6
 # Samples a side, more than any machine computes with.
 _LARGEST_SIZE = 1 << 20
 
@@ -177,9 +181,12 @@ class SourceLight:
     Args:
         encoding: Whether the image is the light's ``amplitude``, its ``phase``, or ``both``.
         phase_range: Phase of the brightest pixel in radians, where the phase carries the image; pi if None.
-        waist: Radius at 1/e of the amplitude of a Gaussian beam along the axis that lights the source, in metres; None
-            for a plane wave.
+        waist: Radius at 1/e of the amplitude of a Gaussian beam that lights the source, in metres; None for a plane
+            wave.
         background: Amplitude of a black pixel, where the amplitude carries the image: amplitudes are from there to 1.
+        centre: Where the middle of the Gaussian beam is, (y, x) in metres from the axis.
+        mask: Mask or filter in front of the source, or a measured illumination, that multiplies the field; None for
+            none.
 
     Raises:
         ConfigError: if the encoding is none of those, or a setting is of no use with it.
@@ -194,6 +201,8 @@ class SourceLight:
     phase_range: float | None = None
     waist: float | None = None
     background: float = 0.0
+    centre: tuple[float, float] = (0.0, 0.0)
+    mask: Mask | None = None
 
     def __post_init__(self) -> None:
         checks.word(self.encoding, "an encoding", get_args(Encoding))
@@ -209,6 +218,14 @@ class SourceLight:
             raise GeometryError(f"expected a background from 0 to below 1, an amplitude, but got {background:g}")
         if background and self.encoding == "phase":
             raise ConfigError("expected no background for the encoding phase, whose amplitude is 1 everywhere")
+        object.__setattr__(self, "centre", checks.pair(self.centre, "centre in metres", error=GeometryError))
+        require_length(OFFSET, *self.centre, what="centre")
+        if any(self.centre) and self.waist is None:
+            raise ConfigError(
+                f"expected no centre for a plane wave, but got {self.centre}: give a waist for a Gaussian beam"
+            )
+        if self.mask is not None:
+            checks.instance(self.mask, Mask, "a mask", advice="make one with voltphase.optics.Mask(values)")
 
     @property
     def range(self) -> float:
@@ -218,12 +235,35 @@ class SourceLight:
     @property
     def linear(self) -> bool:
         """Whether the field is proportional to the image."""
-        return self.encoding == "amplitude" and self.background == 0
+        return self.encoding == "amplitude" and self.background == 0 and self.mask is None
 
     @property
     def dark(self) -> bool:
         """Whether a black image has no light."""
         return self.encoding != "phase" and self.background == 0
+
+    def beam(self, grid: Grid) -> list[Tensor | None]:
+        """Return the amplitude of the light along each axis of a plane, float64, or None for a plane wave.
+
+        Raises:
+            GeometryError: if the beam does not meet the plane, or the mask has another shape.
+        """
+        if self.mask is not None and self.mask.shape != grid.shape:
+            raise GeometryError(
+                f"expected a mask of {grid.rows} x {grid.columns} samples, those of the source, but got one of "
+                f"{self.mask.shape[0]} x {self.mask.shape[1]}: a mask is not interpolated"
+            )
+        if self.waist is None:
+            return [None, None]
+        beam = [torch.exp(-((at / self.waist) ** 2)) for at in around(grid, self.centre)]
+        brightest = math.prod(float(profile.max()) for profile in beam)
+        if brightest < _DARKEST:
+            size = " x ".join(map(metres, grid.extent))
+            raise GeometryError(
+                f"expected a Gaussian beam that meets the source of {size}, but its amplitude is {brightest:.1g} there "
+                "at most: move its centre, or widen its waist"
+            )
+        return [*beam]
 
 
 class ImageSource(FixedDtype):
@@ -237,7 +277,7 @@ class ImageSource(FixedDtype):
 
     Raises:
         ConfigError: if the dtype is none of those.
-        GeometryError: if the images have no pixels.
+        GeometryError: if the images have no pixels, or the light does not fit the grid.
 
     Examples:
         >>> source = ImageSource(Grid(64, pitch=36e-6), (28, 28))
@@ -249,6 +289,7 @@ class ImageSource(FixedDtype):
     columns: Tensor
     beam_rows: Tensor | None
     beam_columns: Tensor
+    mask: Tensor | None
 
     @with_standard_torch
     def __init__(
@@ -266,9 +307,11 @@ class ImageSource(FixedDtype):
         self.grid, self.image_shape, self.dtype = grid, image_shape, dtype
         wanted = "the light of a source"
         self.light = checks.instance(SourceLight() if light is None else light, SourceLight, wanted)
-        beam = [None if profile is None else profile.to(dtype.to_real()) for profile in self._beam()]
+        beam = [None if profile is None else profile.to(dtype.to_real()) for profile in self.light.beam(grid)]
         self.register_buffer("beam_rows", beam[0], persistent=False)
         self.register_buffer("beam_columns", beam[1], persistent=False)
+        mask = self.light.mask
+        self.register_buffer("mask", None if mask is None else torch.tensor(mask.values).to(dtype), persistent=False)
         for name, *sizes in zip(("rows", "columns"), image_shape, grid.shape, strict=True):
             self.register_buffer(name, image_interpolation(*sizes).to(dtype.to_real()), persistent=False)
 
@@ -299,7 +342,8 @@ class ImageSource(FixedDtype):
             phasors = torch.polar(torch.ones_like(image), light.range * image)
             # Not by one torch.polar, which knows no slope of the amplitude where the image is black.
             field = amplitude * phasors if light.encoding == "both" else phasors
-        return field if self.beam_rows is None else self.beam_rows[:, None] * self.beam_columns * field
+        field = field if self.beam_rows is None else self.beam_rows[:, None] * self.beam_columns * field
+        return field if self.mask is None else self.mask * field
 
     def kernel(self) -> Separable:
         """Return what makes a field of an image as a kernel, where the field is proportional to the image.
@@ -310,18 +354,13 @@ class ImageSource(FixedDtype):
         if not self.light.linear:
             raise ConfigError(f"expected light that is proportional to the image, but got {self.light}")
         axes = []
-        for pixels, size, profile, offset in zip(
-            self.image_shape, self.grid.shape, self._beam(), self.grid.offset, strict=True
+        light, grid = self.light, self.grid
+        for pixels, size, profile, offset, centre in zip(
+            self.image_shape, grid.shape, light.beam(grid), grid.offset, light.centre, strict=True
         ):
             make = partial(_lit_interpolation, pixels, size, profile)
-            axes.append(Matrix(mirrored=profile is None or offset == 0, shape=(size, pixels), make=make))
+            axes.append(Matrix(mirrored=profile is None or offset == centre, shape=(size, pixels), make=make))
         return Separable(*axes)
-
-    def _beam(self) -> list[Tensor | None]:
-        """Return the amplitude of the light along each axis, or None for a plane wave."""
-        if self.light.waist is None:
-            return [None, None]
-        return [torch.exp(-((at / self.light.waist) ** 2)) for at in self.grid.coordinates()]
 
     def extra_repr(self) -> str:
         """Return the images' shape and the light, as the module's ``repr`` shows them."""

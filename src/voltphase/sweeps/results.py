@@ -93,7 +93,8 @@ def _is_of(content: dict[str, Any], run: Run) -> bool:
 
 
 def _device_digests(content: dict[str, Any]) -> list[str]:
-    return [device["digest"] for device in content["summary"]["devices"]]
+    summary = content["summary"]
+    return [device["digest"] for device in summary["devices"]] + ([summary["mask"]] if "mask" in summary else [])
 
 
 def _settings(content: dict[str, Any], device_digests: Sequence[str]) -> str | None:
@@ -111,6 +112,9 @@ def public_settings(config: Config) -> dict[str, Any]:
     for device in [content.get("device"), *(content.get("devices") or [])]:
         if device and device.get("file"):
             device["file"] = Path(device["file"]).name
+    source = content["optics"]["source"]
+    if source["mask"]:
+        source["mask"] = Path(source["mask"]).name
     return {key: value for key, value in content.items() if value is not None}
 
 

@@ -40,8 +40,9 @@ class Run:
 
     @cached_property
     def device_digests(self) -> list[str]:
-        """Digests of the devices of its layers."""
-        return [states.digest for states in build_devices(self.config)]
+        """Digests of the devices of its layers, and of the mask in front of its source if it has one."""
+        mask = self.config.optics.source.build().mask
+        return [states.digest for states in build_devices(self.config)] + ([] if mask is None else [mask.digest])
 
     @cached_property
     def digest(self) -> str:
@@ -74,6 +75,7 @@ def identity(config: Config, device_digests: Sequence[str]) -> str:
         content.get(section, {}).pop(key, None)
     for key in ("device", "devices"):
         content.pop(key, None)
+    content.get("optics", {}).get("source", {}).pop("mask", None)
     # A section of which nothing is left is one that was never given.
     given = {key: value for key, value in content.items() if value != {}}
     text = json.dumps([given, list(device_digests)], sort_keys=True)

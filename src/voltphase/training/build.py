@@ -31,6 +31,7 @@ from voltphase.devices import load as load_device
 from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
 from voltphase.optics.precision import complex_dtype
+from voltphase.optics.sources import SourceLight
 from voltphase.tasks import Task
 from voltphase.training.run_folder import RunFolder
 
@@ -87,6 +88,7 @@ def build_model(
     image_shape: tuple[int, int],
     *,
     task: Task | None = None,
+    light: SourceLight | None = None,
     for_gpu: bool = False,
 ) -> DONN:
     """Return an untrained network.
@@ -96,6 +98,7 @@ def build_model(
         devices: States of each layer's device, or its panel.
         image_shape: (rows, columns) of the images it will see.
         task: The configuration's task with what it leaves to the data settled; as configured by default.
+        light: How light carries an image; as configured by default, with a mask read from its file.
         for_gpu: Whether a CUDA GPU will train it, for which the precision ``auto`` is TF32.
 
     Raises:
@@ -110,7 +113,7 @@ def build_model(
         devices=devices,
         task=config.task.build() if task is None else task,
         image_shape=image_shape,
-        source=optics.source.build(),
+        source=optics.source.build() if light is None else light,
         method=optics.method,
         relaxation=config.codesign.relaxation.build(),
         gain=config.codesign.gain,

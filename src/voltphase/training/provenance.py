@@ -48,6 +48,7 @@ def summary_of(
         **({"data_notes": about_data} if (about_data := data_notes(datasets)) else {}),
         **({"task": settled} if (settled := settled_by_data(model.task, config.task.build())) else {}),
         "devices": [_about(*one) for one in zip(devices, model.layers, notes, strict=True)],
+        **({} if (mask := model.source.light.mask) is None else {"mask": mask.digest}),
         **model.readout.figures(),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "backend": ran.backend,

@@ -23,6 +23,8 @@ from voltphase.core.installed import triton_obstacle
 from voltphase.data import Data, ImageDataset
 from voltphase.devices import Device
 from voltphase.network.donn import DONN
+from voltphase.optics.grid import Grid
+from voltphase.optics.masks import Mask
 from voltphase.tasks import Task, readout_of
 from voltphase.training.batches import Augmentation, ImageBatches
 from voltphase.training.build import (
@@ -191,13 +193,15 @@ def prepare(
     finished, checkpoint, started_with = _left_by(folder, config) if resume else (None, None, None)
     _require_same_data(folder, checkpoint, data)
     made_of = config if started_with is None else as_started(config, started_with)
-    devices = build_devices(made_of)
+    devices, light = build_devices(made_of), config.optics.source.build()
+    light.beam(Grid(config.optics.sizes[0], config.optics.pitches[0]))  # light that does not fit is found at once, too
     digests = [device.digest for device in devices]
     if started_with not in (None, digests):
         raise ConfigError(
             f"expected the devices that {folder.path} was started with, but a device's table has changed since: "
             "restore it, or start again with --overwrite"
         )
+    _require_same_mask(folder, finished or checkpoint, light.mask)
     if finished is not None:
         return finished
     notes = note_devices(made_of)
@@ -208,9 +212,10 @@ def prepare(
     readout_of(asked, (size, size))  # regions that do not fit are found before data are downloaded
     datasets = (datasets_of or load_datasets)(config, data)
     task = asked.for_data(datasets["train"].classes, datasets["train"].targets)
-    model = build_model(config, devices, datasets["train"].image_shape, task=task, for_gpu=on_gpu)
+    model = build_model(config, devices, datasets["train"].image_shape, task=task, light=light, for_gpu=on_gpu)
     check_training(model, datasets["train"].images, config.training.batch_size, on_gpu=on_gpu)
     about = {"devices": digests, "settings": settings(config), "data_given": data is not None}
+    about |= {} if light.mask is None else {"mask": light.mask.digest}
     # Its back end is to say where the network is.
     module = _module(config, model.to(accelerator), datasets, about)
     start = {"resume": resume, "overwrite": overwrite}
@@ -222,7 +227,7 @@ def prepare(
 def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
     """Return the trained network of a run folder in evaluation mode, its configuration and its summary.
 
-    Nothing but the folder is needed: the device tables are in ``model.safetensors``.
+    Nothing but the folder is needed: the device tables and the mask of the source are in ``model.safetensors``.
 
     Args:
         path: Path of the folder of a finished run.
@@ -243,7 +248,14 @@ def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
             f"but it holds {len(stored.devices)}: one of them is of another run"
         )
     task = as_settled(config.task.build(), summary.get("task", {}), folder.summary_file)
-    model = build_model(config, stored.devices, stored.image_shape, task=task)
+    masked = config.optics.source.mask is not None
+    if masked != (stored.mask is not None):
+        raise DataError(
+            f"expected {folder.model_file} to hold {'a mask' if masked else 'no mask'} as its config.yaml says, but it "
+            f"holds {'none' if masked else 'one'}: one of them is of another run"
+        )
+    light = config.optics.source.build(stored.mask)
+    model = build_model(config, stored.devices, stored.image_shape, task=task, light=light)
     restore(model, stored.parameters, folder.model_file)
     folder.check_settings(config, summary)
     return model.eval(), config, summary
@@ -322,6 +334,14 @@ def _require_same_data(folder: RunFolder, checkpoint: dict[str, Any] | None, dat
         raise ConfigError(
             f"expected to resume {folder.path} on {before}, which it was started on, but got {now}: give the same, or "
             "start again with --overwrite"
+        )
+
+
+def _require_same_mask(folder: RunFolder, left: dict[str, Any] | None, mask: Mask | None) -> None:
+    if left is not None and left.get("voltphase", left).get("mask") != (None if mask is None else mask.digest):
+        raise ConfigError(
+            f"expected the mask that {folder.path} was started with, but optics.source.mask is another now: restore "
+            "its file, or start again with --overwrite"
         )
 
 

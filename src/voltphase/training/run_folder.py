@@ -95,6 +95,7 @@ _NOT_THE_EXPERIMENT = {
     ("training", "threads"),
     ("training", "accelerator"),
     ("device", "file"),
+    ("optics", "source", "mask"),
 }
 
 

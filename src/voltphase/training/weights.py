@@ -22,10 +22,12 @@ from voltphase.core.limits import require_memory
 from voltphase.devices import Device
 from voltphase.devices.record import COLUMNS, from_json, to_json
 from voltphase.network.donn import DONN
+from voltphase.optics.masks import Mask
 
 _FORMAT = "voltphase-model-1"
 _REGIONS = "device {index} regions"
 _IMAGE_SHAPE = "image shape"
+_MASK = "source mask"
 
 
 def save_model(model: DONN, path: str | Path) -> None:
@@ -36,6 +38,8 @@ def save_model(model: DONN, path: str | Path) -> None:
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     tensors[_IMAGE_SHAPE] = torch.tensor(model.source.image_shape)
+    if (mask := model.source.light.mask) is not None:
+        tensors[_MASK] = torch.view_as_real(torch.tensor(mask.values))  # the format has no numbers of complex128
     about = []
     for index, layer in enumerate(model.layers):
         device = cast("CodesignLayer", layer).device_states
@@ -76,11 +80,15 @@ def _digest(tensors: dict[str, Tensor], described: str) -> str:
 
 
 class StoredModel(NamedTuple):
-    """A trained network as it is stored: the device of each layer, the size of its images and its state dict."""
+    """A trained network as it is stored.
+
+    It is the device of each layer, the size of its images, its state dict and the mask in front of its source, if any.
+    """
 
     devices: list[Device]
     image_shape: tuple[int, int]
     parameters: dict[str, Tensor]
+    mask: Mask | None
 
 
 def read_model(path: str | Path) -> StoredModel:
@@ -108,6 +116,7 @@ def read_model(path: str | Path) -> StoredModel:
         about: Sequence[dict[str, Any]] = json.loads(metadata["devices"])
         devices = [_device(index, known, tensors) for index, known in enumerate(about)]
         rows, columns = tensors.pop(_IMAGE_SHAPE).tolist()
+        mask = Mask(torch.view_as_complex(tensors.pop(_MASK))) if _MASK in tensors else None
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError, VoltphaseError) as error:
         raise DataError(
             f"expected device tables and the shape of images in {path}, but they are damaged: {error}"
@@ -115,7 +124,7 @@ def read_model(path: str | Path) -> StoredModel:
     # Models of earlier versions have no digest.
     if metadata.get("digest", digest) != digest:
         raise DataError(f"expected the trained model in {path} to be as it was saved, but the file was altered")
-    return StoredModel(devices, (rows, columns), tensors)
+    return StoredModel(devices, (rows, columns), tensors, mask)
 
 
 def _utf8(path: Path, stream: BinaryIO) -> str:

@@ -19,9 +19,9 @@ from voltphase.data.base import SPLITS, Colour
 from voltphase.data.dataset import grey
 from voltphase.data.given import reading
 
-_SUFFIXES: Final = (".png", ".tif", ".tiff", ".bmp")
+SUFFIXES: Final = (".png", ".tif", ".tiff", ".bmp")
 #: The kinds of files as sentences name them.
-KINDS: Final = ", ".join(suffix[1:].upper() for suffix in _SUFFIXES)
+KINDS: Final = ", ".join(suffix[1:].upper() for suffix in SUFFIXES)
 _NAMED: Final = 3
 _THREADS: Final = 4
 
@@ -56,8 +56,8 @@ def pictures_in(folder: Path) -> tuple[list[Path], list[str]]:
     """Return the pictures in a folder by the order of their names, and what else is in it, named with the folder."""
     with read_errors(folder, DataError):
         names = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
-    pictures = [folder / name for name in names if name.lower().endswith(_SUFFIXES)]
-    return pictures, [f"{folder.name}/{name}" for name in names if not name.lower().endswith(_SUFFIXES)]
+    pictures = [folder / name for name in names if name.lower().endswith(SUFFIXES)]
+    return pictures, [f"{folder.name}/{name}" for name in names if not name.lower().endswith(SUFFIXES)]
 
 
 def left_out(others: Sequence[str]) -> str:
@@ -87,7 +87,7 @@ def read_pictures(files: Sequence[Path], root: Path, colour: Colour) -> NDArray[
     found: list[NDArray[Any]] = []
     wrong: list[str] = []
     with reading(len(files), f"pictures of {root.name}") as step, ThreadPoolExecutor(_THREADS) as pool:
-        for index, result in enumerate(pool.map(lambda file: _read(file, colour), files)):
+        for index, result in enumerate(pool.map(lambda file: read_picture(file, colour), files)):
             if isinstance(result, str):
                 wrong.append(f"{files[index].relative_to(root)} {result}")
             else:
@@ -120,7 +120,9 @@ def _first(images: Sequence[NDArray[Any]], shape: tuple[int, int]) -> int:
     return next(index for index, image in enumerate(images) if image.shape == shape)
 
 
-def _read(file: Path, colour: Colour) -> NDArray[Any] | str:
+def read_picture(
+    file: Path, colour: Colour, advice: str = "set data.colour to grey to make it grey"
+) -> NDArray[Any] | str:
     """Return a picture as grey levels of 8 or 16 bits, or why that cannot be, as the predicate of a sentence."""
     from PIL import Image, UnidentifiedImageError
 
@@ -149,5 +151,5 @@ def _read(file: Path, colour: Colour) -> NDArray[Any] | str:
     if (pixels[..., :1] == pixels[..., :3]).all():
         return pixels[..., 0]
     if colour == "refuse":
-        return "has colours: set data.colour to grey to make it grey"
+        return f"has colours: {advice}"
     return grey(pixels[..., :3]).numpy()
