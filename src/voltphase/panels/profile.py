@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from voltphase.core.errors import ConfigError, DeploymentError, VoltphaseError
 from voltphase.core.files import checked_path, read_text
 from voltphase.core.units import LARGEST_PITCH, LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH, SMALLEST_PITCH
-from voltphase.core.words import counted
+from voltphase.core.words import shown
 from voltphase.panels.formats import FORMATS, Format, Frame
 from voltphase.panels.formats.base import AGAIN
 from voltphase.settings.fields import Choice, Section, Settings, misfit
@@ -24,7 +24,7 @@ from voltphase.settings.keys import kinds
 from voltphase.settings.messages import describe, nearest
 from voltphase.settings.yaml_io import LARGEST, read_yaml
 
-_Pixels = Annotated[int, Ge(1), Le(65536)]
+_Pixels = Annotated[int, Ge(1), Le(8192)]
 _Wavelength = Annotated[float, Unit("m"), Ge(SHORTEST_WAVELENGTH), Le(LONGEST_WAVELENGTH)]
 _Seconds = Annotated[float, Unit("s"), Gt(0)]
 _Text = Annotated[str, MinLen(1)]
@@ -160,11 +160,7 @@ class Profile(Section):
             >>> len(content), int(panel.read(content, "map.bmp")[0][0, 0])
             (2074678, 128)
         """
-        if not 1 <= len(frames) <= self.frames_per_file:
-            raise DeploymentError(
-                f"expected {'one frame' if self.frames_per_file == 1 else f'1 to {self.frames_per_file} frames'} for a "
-                f"file of {self.name}, but got {len(frames)}"
-            )
+        self._require_count(len(frames))
         return self.files.write([self._checked(np.asarray(frame)) for frame in frames], self.bits)
 
     def read(self, content: bytes, name: str, frames: int = 1) -> list[Frame]:
@@ -179,12 +175,11 @@ class Profile(Section):
             DeploymentError: if it is another kind of file, of another size, holds more, or other grey levels; it names
                 the file.
         """
-        found = self.files.read(content, name, self.shape, self.bits)
+        self._require_count(frames)
+        found = self.files.read(content, name, self.shape, self.bits, frames)
         for frame in found:
             self._require_levels(frame, name)
-        if any(frame.any() for frame in found[frames:]):
-            raise DeploymentError(f"expected {counted(frames, 'frame')} in {name}, but there are more: {AGAIN}")
-        return found[:frames]
+        return found
 
     def read_correction(self, content: bytes, name: str) -> Frame:
         """Return the grey levels of a file of corrections that the maker gives, ``rows x columns``.
@@ -210,6 +205,11 @@ class Profile(Section):
         if self.correction.added == "software":
             return f"{self.make}'s software adds it"
         return f"{self.make} is not known to give any"
+
+    def _require_count(self, frames: int) -> None:
+        if not 1 <= frames <= self.frames_per_file:
+            some = "one frame" if self.frames_per_file == 1 else f"1 to {self.frames_per_file} frames"
+            raise DeploymentError(f"expected {some} for a file of {self.name}, but got {frames}")
 
     def _checked(self, frame: NDArray[Any]) -> Frame:
         if frame.dtype.kind not in "ui" or frame.shape != self.shape:
@@ -274,7 +274,7 @@ def _built_in() -> dict[str, str]:
 def _parsed(text: str, place: str) -> Profile:
     raw = read_yaml(text, place, lambda path: _kinds().get(".".join(path), "any"))
     if not isinstance(raw, dict):
-        raise ConfigError(f"{place}: expected a group of keys such as rows: 1080, but got {raw!r:.60}")
+        raise ConfigError(f"{place}: expected a group of keys such as rows: 1080, but got {shown(raw)}")
     if "like" in raw:
         raw = _based(raw, place)
     try:
@@ -285,13 +285,21 @@ def _parsed(text: str, place: str) -> Profile:
         raise ConfigError(f"{place}: {error}") from error
 
 
-def _based(raw: dict[str, Any], place: str) -> dict[str, Any]:
+def _based(raw: Mapping[str, Any], place: str) -> dict[str, Any]:
     name, known = raw["like"], _built_in()
-    if name not in known:
-        raise ConfigError(f"{place}: expected like to be one of {', '.join(known)}, but got {name!r:.60}")
+    if not isinstance(name, str) or name not in known:
+        raise ConfigError(f"{place}: expected like to be one of {', '.join(known)}, but got {shown(name)}")
     base = profiles()[name].model_dump()
-    # What could not be confirmed of one panel says nothing of what another file gives.
-    return {**base, **{key: value for key, value in raw.items() if key != "like"}}
+    return {**base, **{key: _merged(base.get(key), value) for key, value in raw.items() if key != "like"}}
+
+
+def _merged(base: Any, over: Any) -> Any:
+    """Return a setting, or a group with what is given of it; what is said of another format is said no more."""
+    if not isinstance(base, Mapping) or not isinstance(over, Mapping):
+        return over
+    if "name" in over and over["name"] != base.get("name"):
+        return over
+    return {**base, **{key: _merged(base.get(key), value) for key, value in over.items()}}
 
 
 @cache

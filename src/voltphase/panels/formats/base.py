@@ -56,18 +56,28 @@ class Format(abc.ABC):
         """
 
     @abc.abstractmethod
-    def read(self, content: bytes, name: str, shape: tuple[int, int], bits: int, *, exact: bool = True) -> list[Frame]:
-        """Return all :attr:`frames` of a file.
+    def read(
+        self,
+        content: bytes,
+        name: str,
+        shape: tuple[int, int],
+        bits: int,
+        frames: int = 1,
+        *,
+        exact: bool = True,
+    ) -> list[Frame]:
+        """Return the frames of a file.
 
         Args:
             content: Bytes of the file.
             name: Name of the file, for sentences about it.
             shape: Rows and columns of the panel.
             bits: Bits of a grey level.
+            frames: Number of frames that were written, at most :attr:`frames`.
             exact: Whether the file has to be as :meth:`write` writes it, with nothing besides; a maker's own has more.
 
         Raises:
-            DeploymentError: if it is another kind of file, or of another size; the sentence names it.
+            DeploymentError: if it is another kind of file, of another size, or holds more; the sentence names it.
         """
 
     def largest(self, shape: tuple[int, int], bits: int) -> int:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from voltphase.core.errors import ConfigError, DeploymentError
 from voltphase.panels.formats.base import AGAIN, FORMATS, Format, Frame
 from voltphase.panels.formats.pictures import Kind, read_picture, write_picture
 
-_Side = Annotated[int, Ge(0)]
+_Side = Annotated[int, Ge(0), Le(8192)]
 
 
 @FORMATS.register("grey")
@@ -58,7 +58,16 @@ class Grey(Format):
         picture[self._part(frame.shape)] = frame
         return write_picture(picture if self.depth == 16 else picture.astype(np.uint8), self.kind)
 
-    def read(self, content: bytes, name: str, shape: tuple[int, int], bits: int, *, exact: bool = True) -> list[Frame]:
+    def read(
+        self,
+        content: bytes,
+        name: str,
+        shape: tuple[int, int],
+        bits: int,
+        frames: int = 1,
+        *,
+        exact: bool = True,
+    ) -> list[Frame]:
         picture = read_picture(content, name, self._size(shape), self.depth, self.kind, exact=exact)
         part = self._part(shape)
         around = picture.copy()
@@ -70,6 +79,9 @@ class Grey(Format):
                 f"{column}: {AGAIN}"
             )
         return [picture[part]]
+
+    def largest(self, shape: tuple[int, int], bits: int) -> int:
+        return super().largest(self._size(shape), bits)
 
     def words(self, bits: int) -> str:
         return f"{self.depth}-bit grey {self.kind.upper()}"

@@ -35,7 +35,16 @@ class SantecCsv(Format):
         lines += [f"{row},{','.join(levels)}" for row, levels in enumerate(texts[frame].tolist())]
         return ("\n".join(lines) + "\n").encode("ascii")
 
-    def read(self, content: bytes, name: str, shape: tuple[int, int], bits: int, *, exact: bool = True) -> list[Frame]:
+    def read(
+        self,
+        content: bytes,
+        name: str,
+        shape: tuple[int, int],
+        bits: int,
+        frames: int = 1,
+        *,
+        exact: bool = True,
+    ) -> list[Frame]:
         rows, columns = shape
         header, _, rest = content.partition(b"\n")
         numbers = header.strip().split(b",")
