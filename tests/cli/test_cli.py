@@ -83,6 +83,8 @@ def test_the_version():
         ["device", "check"],
         ["device", "list"],
         ["device", "calibrate"],
+        ["panel", "list"],
+        ["panel", "show"],
     ],
 )
 def test_every_command_explains_itself(command: list[str]):

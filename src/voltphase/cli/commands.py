@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from voltphase.cli import calibrate, devices, runs, targets
+from voltphase.cli import calibrate, devices, panels, runs, targets
 from voltphase.cli import reproduce as experiments
 from voltphase.cli import train as training
 from voltphase.cli import validate as validation
@@ -32,6 +32,7 @@ app.command("deploy", cls=targets.CommandWithTargets)(runs.deploy)
 app.command("verify")(runs.verify)
 devices.app.command("calibrate")(calibrate.calibrate)
 app.add_typer(devices.app, name="device")
+app.add_typer(panels.app, name="panel")
 app.command("validate")(validation.validate)
 app.command("reproduce")(experiments.reproduce)
 

@@ -267,8 +267,8 @@ def load_profile(source: str | Path) -> Profile:
 @cache
 def _built_in() -> dict[str, str]:
     folder = importlib.resources.files("voltphase").joinpath("panels/profiles")
-    entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
-    return {entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8") for entry in entries}
+    texts = {entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8") for entry in folder.iterdir()}
+    return dict(sorted(texts.items()))
 
 
 def _parsed(text: str, place: str) -> Profile:

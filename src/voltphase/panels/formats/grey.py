@@ -84,7 +84,8 @@ class Grey(Format):
         return super().largest(self._size(shape), bits)
 
     def words(self, bits: int) -> str:
-        return f"{self.depth}-bit grey {self.kind.upper()}"
+        within = f", within {self.picture[0]} x {self.picture[1]}" if self.picture else ""
+        return f"{self.depth}-bit grey {self.kind.upper()}{within}"
 
     def _size(self, shape: tuple[int, ...]) -> tuple[int, int]:
         return self.picture or (shape[0], shape[1])

@@ -1,0 +1,50 @@
+"""``voltphase panel``: what there is, and what is known of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from voltphase.cli import app
+from voltphase.panels import profiles
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["panel", *arguments])
+
+
+def test_panels_are_listed() -> None:
+    header, *lines = call("list").stdout.splitlines()
+    assert header.split() == ["name", "rows", "x", "columns", "pitch", "bits", "file"]
+    assert [line.split()[0] for line in lines] == list(profiles())
+    (line,) = [line for line in lines if line.startswith("hamamatsu-x15213")]
+    assert " ".join(line.split()[1:]) == "1024 x 1272 12.5 µm 8 8-bit grey BMP, within 1024 x 1280"
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_all_that_is_known_is_shown(name: str) -> None:
+    panel, result = profiles()[name], call("show", name)
+    assert result.exit_code == 0
+    text = " ".join(result.stdout.split())
+    known, unconfirmed = text.split("not confirmed, to check at the bench:")
+    assert known.startswith(f"{name}: {panel.make} {panel.model} pixels {panel.rows} rows x {panel.columns} columns")
+    assert all(" ".join(words.split()) in known for words in (panel.orientation, panel.bench, panel.file_words))
+    assert unconfirmed == "".join(f" - {line}" for line in panel.unconfirmed)
+
+
+def test_a_file_of_ones_own_is_shown(tmp_path: Path) -> None:
+    file = tmp_path / "ours.yaml"
+    file.write_text("like: hamamatsu-x15213\nname: ours\ncorrection: {full_scale: [[1064e-9, 217]]}\n")
+    text = " ".join(call("show", str(file)).stdout.split())
+    assert text.startswith("ours: Hamamatsu X15213 pixels 1024 rows")
+    assert "added to the grey levels modulo 256, and then scaled so that 2 pi is 217 at 1.06 µm" in text
+
+
+def test_an_unknown_panel_is_a_sentence() -> None:
+    result = call("show", "holoeye-pluto")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(
+        "error: holoeye-pluto is neither a panel nor a YAML file (did you mean holoeye-pluto-2?)"
+    )
