@@ -184,6 +184,7 @@ CALLS: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
     "lcos": (devices.lcos, {"grey_levels": 4, "stroke": 3.0, "gamma": 1.0, "amplitude": 1.0}),
     "ferroelectric": (devices.ferroelectric, {"switching_angle": 0.7, "retardance": 3.0, "voltage": 5.0}),
     "dmd": (devices.dmd, {"contrast": 100.0, "reflectance": 0.9}),
+    "ti_plm": (devices.ti_plm, {"design_wavelength": 6e-7, "reflectance": 0.9, "wavelength": 5e-7}),
     "phase_change": (devices.phase_change, {"levels": 4, "amorphous": 3.3, "thickness": 1e-6, "before": 1.0}),
     "printed": (devices.printed, {"levels": 4, "index": 1.5, "surroundings": 1.0, "height": 1e-6}),
     "find": (devices.find, {"name_or_path": "lcos"}),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ti_plm import PLM
 
 from voltphase.core.errors import DeviceError
 from voltphase.devices import (
@@ -207,7 +208,8 @@ def test_get_takes_names_and_paths(tmp_path: Path, monkeypatch):
         ("TN_SLM", "but 'TN_SLM' is neither: did you mean tn-slm?"),
         (
             "zzzz",
-            "but 'zzzz' is neither: use one of tn-slm, lcos, ferroelectric, dmd, phase-change, printed, or the path",
+            "but 'zzzz' is neither: use one of tn-slm, lcos, ferroelectric, dmd, ti-plm, phase-change, printed, or the "
+            "path",
         ),
         ("tn-slm.csv", "there is no such file"),
         ("nowhere/tn-slm", "there is no folder nowhere"),
@@ -240,6 +242,28 @@ def test_other_models_have_the_states_they_have():
     assert len(model("lcos", parameters={"grey_levels": 1024.0})) == 1024
     assert model("lcos").pick(4, "even").control.tolist() == [0, 85, 170, 255]
     np.testing.assert_allclose(model("lcos").pick(4).phase, np.arange(4) * np.pi / 2, atol=0.05)
+
+
+@pytest.mark.parametrize("name", ["p47", "p67"])
+def test_a_phase_light_modulator_has_the_levels_of_its_makers_library(name):
+    library, states = PLM.from_db(name), model("ti-plm")
+    np.testing.assert_allclose(states.phase, library.displacement_ratios * 15 / 16 * 2 * np.pi, rtol=1e-15)
+    np.testing.assert_array_equal(library.quantize(states.phase), states.control)
+    assert (states.control_unit, states.amplitude.tolist()) == ("grey level", [1.0] * 16)
+
+
+def test_the_stroke_of_a_phase_light_modulator_stays_so_that_longer_waves_get_less_phase():
+    red, green = (
+        model("ti-plm", wavelength=wavelength, parameters={"design_wavelength": 532e-9, "reflectance": 0.81})
+        for wavelength in (633e-9, 532e-9)
+    )
+    np.testing.assert_allclose(red.phase * 633, green.phase * 532, rtol=1e-14)
+    np.testing.assert_allclose(red.amplitude, 0.9)
+    assert (red.wavelength, green.phase[-1]) == (633e-9, pytest.approx(15 / 8 * np.pi))
+    with pytest.raises(DeviceError, match="but got 633: 633 nm is"):
+        model("ti-plm", parameters={"design_wavelength": 633})
+    with pytest.raises(DeviceError, match="a reflectance above zero and at most 1, but got 2"):
+        model("ti-plm", parameters={"reflectance": 2})
 
 
 def test_a_model_takes_the_wavelength_of_the_light_if_its_parameters_name_no_other():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from voltphase.devices import models
 from voltphase.devices.calibration import intensities as calibration
 from voltphase.devices.device import Device
-from voltphase.devices.models import MODELS, dmd, ferroelectric, lcos, model, phase_change, printed, tn_slm
+from voltphase.devices.models import MODELS, dmd, ferroelectric, lcos, model, phase_change, printed, ti_plm, tn_slm
 from voltphase.devices.panel import DevicePanel
 from voltphase.devices.response import FittedResponse, fit_response
 from voltphase.devices.sources import find, load
@@ -37,5 +37,6 @@ __all__ = [
     "printed",
     "read_folder",
     "summary",
+    "ti_plm",
     "tn_slm",
 ]
