@@ -69,3 +69,17 @@ def test_the_task_of_ones_own_in_the_page_on_tasks_trains_deploys_and_verifies(t
     (tmp_path / "mine.py").write_text(script, encoding="utf-8")
     # In a process of its own: what it registers is gone with it.
     subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, check=True)
+
+
+def test_the_commands_of_the_page_on_fabrication_say_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    page = (ROOT / "docs" / "fabrication.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (session,) = SESSION.findall(page)
+    quick = " --set training.epochs=1 --set data.train_limit=100 --set data.test_limit=20 --set optics.size=32"
+    for each in re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]:
+        command, shown = each.split("\n", 1)
+        words = shlex.split(command + quick if " train " in command else command)
+        result = CliRunner().invoke(app, words[1:])
+        assert result.exit_code == 0, result.output
+        # Another design is as rough as it is.
+        assert not shown or re.sub("[0-9.]+ um", "", result.output) == re.sub("[0-9.]+ um", "", shown)

@@ -49,7 +49,6 @@ def test_a_missing_library_is_looked_for_in_the_extra_that_brings_it() -> None:
         "pillow": "PIL",
         "pyyaml": "yaml",
         "scikit-learn": "sklearn",
-        "numpy-stl": "stl",
         "ti-plm": "ti_plm",
         "mlflow-skinny": "mlflow",
     }

@@ -153,8 +153,11 @@ def deploy(
       voltphase deploy runs/m --out bench
     """
     from voltphase.deployment import deploy_run
+    from voltphase.deployment.layers import summaries
 
     folder = deploy_run(run, out, data_dir=data_dir, target=chosen_target(target, settings or ()))
+    for line in summaries(folder):
+        say(line)
     say(f"deployed to {folder}, next:")
     say(f"  {shell('voltphase', 'verify', folder)}")
 

@@ -29,7 +29,6 @@ _EXTRAS: Final = {
     "typer": "cli",
     "openpyxl": "spreadsheet",
     "gdstk": "fabrication",
-    "stl": "fabrication",
     "ti_plm": "plm",
     "psycopg": "postgresql",
     "submitit": "slurm",

@@ -112,7 +112,10 @@ def deploy(
             )
     with atomic_directory(out) as folder:  # tried before the work
         logits = None if dataset is None else _logits(model, dataset, expected)
-        layers = [Layer(number, model.grids[number], one.device_states) for number, one in enumerate(_layers(model), 1)]
+        layers = [
+            Layer(number, model.grids[number], one.device_states, model.wavelength)
+            for number, one in enumerate(_layers(model), 1)
+        ]
         try:
             manifest = Manifest(
                 **_system(folder, model, () if dataset is None else tuple(dataset.classes)),

@@ -17,7 +17,9 @@ from voltphase.optics.masks import Mask
 
 def read_layers(folder: Path, manifest: Manifest) -> list[Layer]:
     """Return the layers of a folder with their devices and, of panels, the maps of their regions, all checked."""
-    return [_layer(folder, number, record) for number, record in enumerate(manifest.layers, start=1)]
+    return [
+        _layer(folder, number, record, manifest.wavelength_m) for number, record in enumerate(manifest.layers, start=1)
+    ]
 
 
 def read_levels(folder: Path, manifest: Manifest, layers: list[Layer]) -> list[NDArray[np.integer]]:
@@ -63,12 +65,23 @@ def read_mask(folder: Path, manifest: Manifest) -> Mask | None:
         raise DeploymentError(f"{folder / MANIFEST_NAME}, input.mask: {error}: deploy again") from error
 
 
-def _layer(folder: Path, number: int, record: LayerRecord) -> Layer:
+def summaries(folder: Path) -> list[str]:
+    """Return a line about each layer of a folder that its target has something to say of."""
+    manifest = Manifest.read(folder)
+    target = manifest.target.make(TARGETS, Path(MANIFEST_NAME), "target")
+    lines = [
+        (record.target.files[0].file, target.summary(layer, record.written))
+        for layer, record in zip(read_layers(folder, manifest), manifest.layers, strict=True)
+    ]
+    return [f"{file}: {words}" for file, words in lines if words]
+
+
+def _layer(folder: Path, number: int, record: LayerRecord, wavelength: float) -> Layer:
     grid, regions = record.grid.grid, None
     if record.regions is not None:
         regions = read_array(folder, record.regions, grid.shape, "i", "whole numbers")
     try:
-        return Layer(number, grid, from_json(record.device, regions))
+        return Layer(number, grid, from_json(record.device, regions), wavelength)
     except VoltphaseError as error:
         raise DeploymentError(f"{folder / MANIFEST_NAME}, layers[{number - 1}].device: {error}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from voltphase.deployment.targets.base import TARGETS, Layer, Target, Written
+from voltphase.deployment.targets.fabrication import Gds, Heights, Stl
 from voltphase.deployment.targets.slm_image import SlmImage
 
-__all__ = ["TARGETS", "Layer", "SlmImage", "Target", "Written"]
+__all__ = ["TARGETS", "Gds", "Heights", "Layer", "SlmImage", "Stl", "Target", "Written"]

@@ -29,11 +29,13 @@ class Layer:
         number: Number of the layer, from 1 in the order light meets them.
         grid: Grid of its pixels.
         device: States that each pixel can take.
+        wavelength: Wavelength of the light in vacuum, in metres.
     """
 
     number: int
     grid: Grid
     device: Device
+    wavelength: float
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,15 @@ class Target(abc.ABC):
             written: What was written for the layer.
         """
         return ", ".join(dict.fromkeys(Path(file).suffix.removeprefix(".").upper() for file in written.files))
+
+    def summary(self, layer: Layer, written: Written) -> str:
+        """Return what the command says of a layer once it is deployed, in a line; empty for nothing.
+
+        Args:
+            layer: Layer that was written.
+            written: What was written for it.
+        """
+        return ""
 
     def instructions(self, layer: Layer, written: Written) -> list[str]:
         """Return what a person at the bench has to know of a layer's files, as paragraphs for README.txt.
