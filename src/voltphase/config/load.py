@@ -17,6 +17,7 @@ from voltphase.config.sections import Config
 from voltphase.core.advice import advise
 from voltphase.core.errors import ConfigError
 from voltphase.core.files import checked_path, read_text
+from voltphase.panels.profile import PROFILE_SUFFIXES
 from voltphase.settings.fields import Choice
 from voltphase.settings.keys import enumerate_words, keys, kinds, variants_of
 from voltphase.settings.messages import describe, nearest, yaml_shown
@@ -255,6 +256,8 @@ def _settle_paths(raw: dict[str, Any], folder: Path) -> None:
     each = [raw.get("device"), *(devices if isinstance(devices, list) else [])]
     optics = raw.get("optics")
     source = optics.get("source") if isinstance(optics, dict) else None
+    if isinstance(optics, dict) and str(optics.get("panel")).endswith(PROFILE_SUFFIXES):  # others are names
+        optics["panel"] = str(folder / checked_path(optics["panel"], ConfigError))
     for section, key in [(raw.get("data"), "dir"), (source, "mask"), *((device, "file") for device in each)]:
         if isinstance(section, dict) and isinstance(section.get(key), str):
             section[key] = str(folder / checked_path(section[key], ConfigError))

@@ -17,6 +17,7 @@ from voltphase.codesign.layer import FACTORS
 from voltphase.codesign.relaxations import RELAXATIONS
 from voltphase.codesign.schedules import SCHEDULES
 from voltphase.config.masks import read_mask
+from voltphase.config.panels import with_pitch_of_panel
 from voltphase.core.errors import VoltphaseError
 from voltphase.core.units import (
     LARGEST_PITCH,
@@ -124,7 +125,9 @@ class OpticsConfig(Section):
     Attributes:
         size: Samples along each side of every plane; or a list, one for each plane in the order light meets them:
             source, layers, detector.
-        pitch: Distance between samples, in metres; one for all planes or one for each, likewise.
+        pitch: Distance between samples, in metres; one for all planes or one for each, likewise. A panel settles it.
+        panel: Panel that is to show the layers, see ``voltphase panel list``, or a YAML file of your own; or null.
+        panel_pixels: Pixels of the panel along each side of a sample.
         wavelength: Wavelength of the light in vacuum, in metres.
         distances: Source to first layer, between layers and last layer to detector, in metres: one number for
             all, or one more than there are layers.
@@ -140,6 +143,8 @@ class OpticsConfig(Section):
 
     size: OneOrEach[_Size] = 64
     pitch: OneOrEach[_Pitch] = 36e-6
+    panel: str | None = None
+    panel_pixels: Annotated[int, Ge(1), Le(8192)] = 1
     wavelength: _Wavelength = 532e-9
     distances: OneOrEach[_Distance] = 0.096
     depth: Annotated[int, Ge(1), Le(1000)] = 5
@@ -148,6 +153,11 @@ class OpticsConfig(Section):
     backend: Annotated[str, Name(BACKENDS, "auto")] = "auto"
     engine: Engine = "auto"
     precision: Precision = "single"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settle_pitch(cls, values: Any) -> Any:
+        return with_pitch_of_panel(values) if isinstance(values, dict) else values
 
     @property
     def sizes(self) -> list[int]:

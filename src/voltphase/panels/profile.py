@@ -29,7 +29,10 @@ _Wavelength = Annotated[float, Unit("m"), Ge(SHORTEST_WAVELENGTH), Le(LONGEST_WA
 _Seconds = Annotated[float, Unit("s"), Gt(0)]
 _Text = Annotated[str, MinLen(1)]
 _FORMAT: Final = Choice(FORMATS, "grey", Settings)
-_SUFFIXES: Final = (".yaml", ".yml")
+#: Ends of the names of files with a profile.
+PROFILE_SUFFIXES: Final = (".yaml", ".yml")
+# Beginnings of the units of control values that are a panel's grey levels.
+_UNITS: Final = ("grey", "gray", "level", "mirror")
 
 
 class Correction(Section):
@@ -199,6 +202,29 @@ class Profile(Section):
         self._require_levels(correction, name)
         return correction
 
+    def require_control(
+        self, control: NDArray[np.floating], unit: str, of: str, error: type[VoltphaseError] = DeploymentError
+    ) -> None:
+        """Refuse control values that are no grey levels of the panel.
+
+        Args:
+            control: Control values.
+            unit: Their unit.
+            of: Name of the device whose they are.
+            error: Class of the error to raise.
+        """
+        if not unit.lower().startswith(_UNITS):
+            raise error(
+                f"expected control values in grey levels for {self.name}, but those of {of} are in {unit}: measure the "
+                "device by what its driver is sent"
+            )
+        wrong = control[(control != np.round(control)) | (control < 0) | (control >= 2**self.bits)]
+        if len(wrong):
+            raise error(
+                f"expected whole control values from 0 to {2**self.bits - 1} for {self.name}, but {of} has "
+                f"{wrong[0]:g}: measure the device on this panel, or take one of more bits"
+            )
+
     @property
     def no_correction(self) -> str:
         """Why no correction is added in the file, where none is."""
@@ -257,7 +283,7 @@ def load_profile(source: str | Path) -> Profile:
     if str(source) in known:
         return profiles()[str(source)]
     path = checked_path(source, ConfigError, "the name of a panel or the path of a YAML file")
-    if path.is_file() or path.suffix in _SUFFIXES:
+    if path.is_file() or path.suffix in PROFILE_SUFFIXES:
         return _parsed(read_text(path, ConfigError, LARGEST), str(source))
     close = nearest(str(source), known)
     hint = f" (did you mean {close}?)" if close else ""

@@ -76,6 +76,8 @@ def identity(config: Config, device_digests: Sequence[str]) -> str:
     for key in ("device", "devices"):
         content.pop(key, None)
     content.get("optics", {}).get("source", {}).pop("mask", None)
+    for key in ("panel", "panel_pixels"):  # which settle the pitch, and nothing else
+        content.get("optics", {}).pop(key, None)
     # A section of which nothing is left is one that was never given.
     given = {key: value for key, value in content.items() if value != {}}
     text = json.dumps([given, list(device_digests)], sort_keys=True)

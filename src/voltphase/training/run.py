@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 
 from voltphase.config import Config
+from voltphase.config.panels import check_panel
 from voltphase.core import checks
 from voltphase.core.advice import once
 from voltphase.core.dtypes import readable_precision
@@ -194,6 +195,7 @@ def prepare(
     _require_same_data(folder, checkpoint, data)
     made_of = config if started_with is None else as_started(config, started_with)
     devices, light = build_devices(made_of), config.optics.source.build()
+    check_panel(config.optics, devices)
     light.beam(Grid(config.optics.sizes[0], config.optics.pitches[0]))  # light that does not fit is found at once, too
     digests = [device.digest for device in devices]
     if started_with not in (None, digests):
