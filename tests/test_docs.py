@@ -17,21 +17,21 @@ import voltphase
 from voltphase.cli import app
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "devices.md"
 FILE = re.compile(r"^`([\w.-]+)`:\n\n```\n(.*?)```", re.MULTILINE | re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SESSION = re.compile(r"^```console\n(.*?)```", re.MULTILINE | re.DOTALL)
 
 
-def test_the_page_on_devices_shows_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    page = PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize(("page", "number"), [("devices", 5), ("panels", 3)])
+def test_a_page_shows_what_happens(page: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    page = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     for name, content in FILE.findall(page):
         (tmp_path / name).write_text(content, encoding="utf-8")
     commands = [
         each for session in SESSION.findall(page) for each in re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]
     ]
-    assert len(commands) == 5
+    assert len(commands) == number
     for command, shown in (each.split("\n", 1) for each in commands):
         words = shlex.split(command)
         assert words[0] == "voltphase"
@@ -64,8 +64,9 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     assert reached["accuracy"] == trained.summary["test_accuracy"]
 
 
-def test_the_task_of_ones_own_in_the_page_on_tasks_trains_deploys_and_verifies(tmp_path: Path):
-    (script,) = PYTHON.findall((ROOT / "docs" / "tasks.md").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("page", ["tasks", "panels"])
+def test_what_is_of_ones_own_in_a_page_does_what_it_says(page: str, tmp_path: Path):
+    (script,) = PYTHON.findall((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
     (tmp_path / "mine.py").write_text(script, encoding="utf-8")
     # In a process of its own: what it registers is gone with it.
     subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, check=True)
