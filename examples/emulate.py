@@ -105,7 +105,8 @@ class Emulator:
         readout = self.manifest["readout"]
         if "pixels" in readout:
             return self._picture(field)
-        light = np.abs(field) if readout["measure"] == "amplitude" else np.abs(field) ** 2
+        light = self._intensity(field)
+        light = np.sqrt(light) if readout["measure"] == "amplitude" else light
         parts = [
             light[row : row + height, column : column + width] for row, column, height, width in readout["regions"]
         ]
@@ -114,14 +115,20 @@ class Emulator:
         total = light.sum() if readout["measure"] == "fraction" else 1.0
         return [float(part.sum() / (total or 1.0)) for part in parts]
 
+    def _intensity(self, field: Array) -> Array:
+        return np.abs(field) ** 2 + self.manifest["readout"].get("background_light", 0.0)
+
     def _picture(self, field: Array) -> Any:
         readout = self.manifest["readout"]
         (row, column, height, width), (rows, columns) = readout["regions"][0], readout["pixels"]
-        total = float((np.abs(field) ** 2).sum()) or 1.0
+        light = self._intensity(field)
+        total = float(light.sum()) or 1.0
         window = field[row : row + height, column : column + width]
         if readout["measure"] == "field":
             return np.stack([np.real(window), np.imag(window)], -1) / math.sqrt(total)
-        blocks = (np.abs(window) ** 2).reshape(rows, height // rows, columns, width // columns)
+        blocks = light[row : row + height, column : column + width].reshape(
+            rows, height // rows, columns, width // columns
+        )
         picture = blocks.sum((1, 3)) / total
         return np.sqrt(picture) if readout["measure"] == "amplitude" else picture
 

@@ -100,6 +100,7 @@ def test_a_network_that_makes_pictures_is_saved_too(tmp_path: Path) -> None:
         {"devices": [vp.devices.DevicePanel.uniform(SLM, (20, 20), border=2), SLM], "backend": "reference"},
         {"task": vp.tasks.Classification.paper(), "grid": vp.Grid(200, 36e-6), "distances": 0.3, "devices": [SLM]},
         {"task": vp.tasks.Classification(differential=False, measure="sum", scale=2.0), "amplitude_grad_scale": 0.5},
+        {"background_light": 0.01},
     ],
 )
 def test_what_is_rebuilt_from_the_folder_is_the_network(changes: dict[str, Any], digits, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from voltphase.optics.sources import Encoding, SourceLight
 from voltphase.settings.fields import Choice, Name, OneOrEach, Parameters, Section, Settings, misfit
 from voltphase.settings.yaml_io import write_yaml
 from voltphase.tasks import TASKS
+from voltphase.tasks.background_light import BRIGHTEST
 
 DEFAULT_DEVICE_MODEL = "tn-slm"
 
@@ -133,6 +134,8 @@ class OpticsConfig(Section):
             all, or one more than there are layers.
         depth: Number of layers.
         source: How the light on the source carries an image.
+        background_light: Intensity of even, incoherent light on each sample of the detector that is counted with the
+            beam's, in parts of that of a white pixel on the source in a plane wave.
         method: How light is propagated.
         backend: What runs the network: the name of a back end, or ``auto``, the cheapest that can by estimate.
         engine: What applies the kernels: ``matrix``, ``fft``, or ``auto``, the cheapest by estimate; the result is the
@@ -149,6 +152,7 @@ class OpticsConfig(Section):
     distances: OneOrEach[_Distance] = 0.096
     depth: Annotated[int, Ge(1), Le(1000)] = 5
     source: SourceConfig = SourceConfig()
+    background_light: Annotated[float, Ge(0), Le(BRIGHTEST)] = 0.0
     method: Annotated[str, Name(METHODS, "auto")] = "fresnel"
     backend: Annotated[str, Name(BACKENDS, "auto")] = "auto"
     engine: Engine = "auto"

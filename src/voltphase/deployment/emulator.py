@@ -22,6 +22,7 @@ from voltphase.optics.backends.base import Options
 from voltphase.optics.backends.reference import Reference
 from voltphase.optics.gap import gaps_between, stack_of
 from voltphase.optics.masks import Mask
+from voltphase.tasks.background_light import with_background
 
 
 class Emulator(nn.Module):
@@ -89,8 +90,12 @@ class Emulator(nn.Module):
         return [self.get_buffer(f"states_{index}") for index in range(len(self.manifest.layers))]
 
     def detector_field(self, images: Tensor) -> Tensor:
-        """The complex ``batch x rows x columns`` field on the detector, of images as for :meth:`forward`."""
-        return self.executor(self.source(images), self.modulations())
+        """The complex ``batch x rows x columns`` field on the detector, of images as for :meth:`forward`.
+
+        Where there is background light, it is what the detector sees of both: see :func:`with_background`.
+        """
+        field = self.executor(self.source(images), self.modulations())
+        return with_background(field, self.manifest.readout.background_light)
 
     def readings(self, field: Tensor) -> Tensor:
         """The measure of each class, a real ``batch x classes`` tensor, from a detector field.

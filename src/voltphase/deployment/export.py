@@ -44,6 +44,7 @@ from voltphase.devices.record import to_json
 from voltphase.optics.gap import Gap
 from voltphase.optics.masks import Mask
 from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, WindowReadout, all_outputs, require_regions
+from voltphase.tasks.background_light import with_background
 
 if TYPE_CHECKING:
     from voltphase.codesign import CodesignLayer
@@ -255,10 +256,11 @@ def _system(folder: Path, model: DONN, classes: tuple[str, ...]) -> dict[str, An
             grid=GridRecord.of(model.grids[-1]),
             classes=list(classes),
             measure=readout.measure,
+            background_light=model.background_light,
             **(
-                _of_picture(readout)
+                _of_picture(readout, model.background_light > 0)
                 if isinstance(readout, WindowReadout)
-                else _of_regions(readout, gains, model.task.answer)
+                else _of_regions(readout, gains, model.task.answer, model.background_light > 0)
             ),
         ),
     }
@@ -271,25 +273,25 @@ def _write_mask(folder: Path, mask: Mask | None) -> MaskRecord | None:
     return MaskRecord(**{key: write_array(folder / f"source-mask-{key}.npy", part) for key, part in parts.items()})
 
 
-def _of_regions(readout: RegionReadout, gains: list[float], answer: str) -> dict[str, Any]:
+def _of_regions(readout: RegionReadout, gains: list[float], answer: str, background: bool) -> dict[str, Any]:
     measure, paired = readout.measure, readout.regions.paired
     return {
         "scale": readout.scale,
         "digital_factor": reading_factor(gains, measure, relative=paired),
         "differential": paired,
         "regions": [list(box) for box in readout.regions.boxes],
-        "formula": readout_formula(measure, differential=paired, answer=answer),
+        "formula": readout_formula(measure, differential=paired, answer=answer, background=background),
     }
 
 
-def _of_picture(readout: WindowReadout) -> dict[str, Any]:
+def _of_picture(readout: WindowReadout, background: bool) -> dict[str, Any]:
     return {
         "scale": 1.0,
         "digital_factor": 1.0,
         "differential": False,
         "regions": [list(readout.box)],
         "pixels": list(readout.pixels),
-        "formula": picture_formula(readout.measure, readout.pixels),
+        "formula": picture_formula(readout.measure, readout.pixels, background=background),
     }
 
 
@@ -359,7 +361,7 @@ def _write_samples(folder: Path, model: DONN, dataset: ImageDataset | None, spli
 @torch.no_grad()
 def _readings(model: DONN, images: Tensor) -> Tensor:
     """Return the reading of each region, ``images x regions``, as a bench has it: of the light without gain."""
-    trained = _readout(model)
+    trained, background = _readout(model), model.background_light
     readout = trained
     if isinstance(trained, RegionReadout):
         readout = RegionReadout(Regions(trained.regions.boxes, trained.regions.shape), trained.measure, 1.0)
@@ -369,7 +371,7 @@ def _readings(model: DONN, images: Tensor) -> Tensor:
     try:
         # One at a time: every plane is kept.
         fields = (model.planes(image[None].to(device))["detector"].cpu() / gain for image in images)
-        return torch.cat([readout.read(readout.window(field)) for field in fields])
+        return torch.cat([readout.read(readout.window(with_background(field, background))) for field in fields])
     finally:
         model.train(training)
 

@@ -132,12 +132,19 @@ _PICTURES: Final = {
 }
 
 
-def picture_formula(measure: str, pixels: Sequence[int]) -> str:
-    """Say how a picture follows from the field V on the detector."""
+_WITH_BACKGROUND: Final = (
+    " Here abs(V)^2 is the intensity with the background light in it, that of V itself plus background_light, and "
+    "abs(V) its square root."
+)
+
+
+def picture_formula(measure: str, pixels: Sequence[int], *, background: bool) -> str:
+    """Say how a picture follows from the field V on the detector, and from background light if there is some."""
     rows, columns = pixels
     return (
         f"Region 0 is divided into {rows} x {columns} pixels, equal blocks of samples. The reading of a pixel is "
         f"{_PICTURES[measure]} (0 where the divisor is 0). The readings are the logits, and the answer."
+        f"{_WITH_BACKGROUND if background else ''}"
     )
 
 
@@ -162,15 +169,16 @@ def source_formula(light: SourceLight, *, masked: bool) -> str | None:
     return None if field == "v" else f"U(y, x) = {field}, with v the interpolated value"
 
 
-def readout_formula(measure: str, *, differential: bool, answer: str = CLASS_ANSWER) -> str:
-    """Say how readings, logits and the answer follow from the field V on the detector."""
+def readout_formula(measure: str, *, differential: bool, answer: str = CLASS_ANSWER, background: bool = False) -> str:
+    """Say how readings, logits and the answer follow from the field V on the detector, and from background light."""
     logit = "The logit of class c is scale * digital_factor * reading of region c."
     if differential:
         logit = (
             "The contrast of class c is (P - N) / (P + N), where P and N are the readings of the regions for and "
             "against it (0 where both are 0). Its logit is scale * digital_factor * contrast."
         )
-    return f"The reading of a region is {READINGS[measure]}, without any gain. {logit} {answer}"
+    beside = _WITH_BACKGROUND if background else ""
+    return f"The reading of a region is {READINGS[measure]}, without any gain. {logit} {answer}{beside}"
 
 
 def reading_factor(gains: list[float], measure: str, *, relative: bool) -> float:

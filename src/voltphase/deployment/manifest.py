@@ -50,6 +50,7 @@ from voltphase.optics.grid import Grid
 from voltphase.optics.methods.auto import find_method
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, Task, WindowReadout
+from voltphase.tasks.background_light import checked_background
 
 FORMAT: Final = "voltphase-deployment"
 FORMAT_VERSION: Final = 3
@@ -96,7 +97,7 @@ def _named(task: Any) -> Any:
 class ReadoutRecord(Record):
     """How light on the detector becomes an answer; the digital factor is what the gains amount to on a measure.
 
-    A picture has pixels, (rows, columns), and one region: its window.
+    A picture has pixels, (rows, columns), and one region: its window. Background light is an intensity on each sample.
     """
 
     task: Annotated[Chosen, BeforeValidator(_named)]
@@ -108,14 +109,16 @@ class ReadoutRecord(Record):
     regions: Annotated[list[Annotated[list[int], Field(min_length=4, max_length=4)]], Field(max_length=_MOST_REGIONS)]
     classes: Annotated[list[str], Field(max_length=_MOST_REGIONS)]
     pixels: Shape | None = None
+    background_light: float = 0.0
     formula: str
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         with refusing():
             readout, task = self.make_readout(), self.task_object
+            background = checked_background(self.background_light, readout) > 0
         if isinstance(readout, WindowReadout):
-            if self.formula != picture_formula(self.measure, readout.pixels):
+            if self.formula != picture_formula(self.measure, readout.pixels, background=background):
                 raise refuse("expected the formula of this measure as this version computes it, but got another")
             return self
         classes = readout.regions.classes
@@ -123,7 +126,8 @@ class ReadoutRecord(Record):
             raise refuse(
                 f"expected names of {classes} classes for {len(self.regions)} regions, but got {len(self.classes)}"
             )
-        if self.formula != readout_formula(self.measure, differential=self.differential, answer=task.answer):
+        about: dict[str, Any] = {"differential": self.differential, "answer": task.answer, "background": background}
+        if self.formula != readout_formula(self.measure, **about):
             raise refuse("expected the formula of this measure as this version computes it, but got another")
         return self
 
@@ -159,7 +163,9 @@ class ReadoutRecord(Record):
 
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in handler(self).items() if key != "pixels" or value is not None}
+        # What a readout is without is not written, as it never was.
+        optional = {"pixels": self.pixels is not None, "background_light": self.background_light > 0}
+        return {key: value for key, value in handler(self).items() if optional.get(key, True)}
 
 
 class Manifest(Record):

@@ -123,10 +123,15 @@ def _devices(manifest: Manifest, layers: Sequence[Layer], target: Target) -> Ite
 
 def _detector(manifest: Manifest) -> list[str]:
     readout, detector = manifest.readout, manifest.grids[-1]
+    about = (
+        "The readings count background light: even and incoherent, of an intensity of "
+        f"{readout.background_light:.6g} a sample, where 1 is that of a white pixel on the source in a plane wave."
+    )
+    beside = [_paragraph(about)] if readout.background_light else []
     if readout.pixels is not None:
         size = "{} x {}".format(*readout.pixels)
         where = "rows {}-{}, columns {}-{}; y {} mm, x {} mm".format(*_span(readout.regions[0], detector))
-        return [_paragraph(f"A picture of {size} pixels is read of the window of {where}. {readout.formula}")]
+        return [_paragraph(f"A picture of {size} pixels is read of the window of {where}. {readout.formula}"), *beside]
     factor = readout.scale * manifest.reading_factor
     gain = f", in which {manifest.reading_factor:.7g} is the digital gain" if manifest.reading_factor != 1 else ""
     paired = readout.differential
@@ -144,6 +149,7 @@ def _detector(manifest: Manifest) -> list[str]:
             f"design, multiply {'contrasts' if paired else 'readings'} by {factor:.7g}{gain}."
         ),
         "\n".join(rows),
+        *beside,
     ]
 
 

@@ -34,7 +34,8 @@ def lines_of(model: DONN) -> dict[str, str]:
         last = first + len(list(alike)) - 1
         lines[f"layer {first}" if first == last else f"layers {first} to {last}"] = text
         first = last + 1
-    return lines | {"detector": f"{detector[0]}, {metres(detector[1])} on; {type(model.task).__name__}"}
+    beside = f", with background light of {model.background_light:g}" if model.background_light else ""
+    return lines | {"detector": f"{detector[0]}, {metres(detector[1])} on; {type(model.task).__name__}{beside}"}
 
 
 def text_of(model: DONN) -> str:

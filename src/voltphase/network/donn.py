@@ -11,11 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.codesign import CodesignLayer, Relaxation
-from voltphase.codesign.state_table import StateTable
 from voltphase.core import checks
 from voltphase.core.dtypes import no_autocast, uncompiled, with_standard_torch
 from voltphase.core.units import require_wavelength
-from voltphase.core.words import counted
 from voltphase.devices import Device
 from voltphase.network import footprint
 from voltphase.network.arguments import (
@@ -42,6 +40,7 @@ from voltphase.optics.methods.base import Method
 from voltphase.optics.propagator import across
 from voltphase.optics.stack import Stack
 from voltphase.tasks import Classification, RegionSums, Task, readout_of
+from voltphase.tasks.background_light import checked_background, measured_with, with_background
 from voltphase.tasks.region_readout import share
 
 # Samples of the source's field that are looked at together: half a megabyte of complex64.
@@ -73,6 +72,8 @@ class DONN(nn.Module):
         task: What is asked of the light: how the detector is read out, and what is learned and judged by.
         image_shape: (rows, columns) of the images, interpolated bilinearly to the source's grid.
         source: How light carries an image; as the amplitude of a plane wave if None.
+        background_light: Intensity of even, incoherent light on each sample of the detector that is counted with the
+            beam's, in parts of that of a white pixel on the source in a plane wave.
         method: Method of propagation, by name or as an object with parameters of its own, see
             :class:`voltphase.optics.Propagator`.
         relaxation: How states are chosen differentiably; `Proximity()` if None.
@@ -127,6 +128,7 @@ class DONN(nn.Module):
         task: Task | None = None,
         image_shape: tuple[int, int] = (28, 28),
         source: SourceLight | None = None,
+        background_light: float = 0.0,
         method: str | Method = "fresnel",
         relaxation: Relaxation | None = None,
         gain: float | Sequence[float] = 1.0,
@@ -138,13 +140,14 @@ class DONN(nn.Module):
         tf32: bool = False,
     ) -> None:
         super().__init__()
-        options = Options(dtype, engine, tf32)
+        self.options, self.asked_backend = Options(dtype, engine, tf32), backend
         devices = checked_devices(devices)
         depth = len(devices)
         self.grids = grids_of(grid, depth)
         self.task = Classification() if task is None else task
         checks.instance(self.task, Task, "a task", advice="use voltphase.tasks.Classification() or another one")
         readout = readout_of(self.task, self.grids[-1].shape)
+        self.background_light = checked_background(background_light, readout)
         require_wavelength(wavelength)
         self.wavelength, self.method = float(wavelength), method
         relaxation = checked_relaxation(relaxation)
@@ -157,10 +160,8 @@ class DONN(nn.Module):
         self.paths = paths_between(self.grids, spans, wavelength=self.wavelength, method=method, engine=engine)
         self.distances = [distance_of(path) for path in self.paths]
         self._window = readout.window_rows.tolist(), readout.window_columns.tolist()
-        self.options, self.asked_backend = options, backend
         stack = self._stack()
-        self.footprint = _footprint(stack, devices, relaxation, dtype)
-        _require_memory(self.footprint, self.grids)
+        self.footprint = footprint.checked(stack, self.grids, devices, relaxation, dtype)
         warn_of_devices(devices, self.wavelength)
         each = list(zip(self.grids[1:-1], devices, gains, scales, strict=True))
         self.layers = _modules(
@@ -211,7 +212,7 @@ class DONN(nn.Module):
         """
         images = self._checked(images)
         if any(map(has_hooks, (self.source, *self.layers, self.readout))) and not self._unsettled_by(images):
-            return self.readout(self.planes(images)["detector"])
+            return self.readout(with_background(self.planes(images)["detector"], self._background))
         return self._outputs(images, self._measure(images))
 
     @uncompiled
@@ -228,7 +229,7 @@ class DONN(nn.Module):
             images_or_field = images if self.source.light.linear else self.source(images)
             modulations = [layer.modulation() for layer in self.layers] if modulations is None else modulations
             detected = self._detected(images_or_field, modulations)
-            measured = readout.measured(detected)
+            measured = measured_with(readout, detected, self._background)
             if isinstance(readout, RegionSums) and not readout.uses_intensity:
                 detected = self._detected(images_or_field, modulations, amplitude=False)
             gain = math.prod(layer.gain for layer in self.layers)
@@ -263,7 +264,7 @@ class DONN(nn.Module):
                 images = self.source(images)
             if modulations is None:
                 modulations = [layer.modulation() for layer in self.layers]
-            return self.readout.measured(self._detected(images, modulations))
+            return measured_with(self.readout, self._detected(images, modulations), self._background)
 
     def _sent(self, images: Tensor) -> Tensor:
         """Return the light of each image on the source, a few at a time: all fields at once would take much memory."""
@@ -272,11 +273,16 @@ class DONN(nn.Module):
         return torch.cat([(field.real.square() + field.imag.square()).sum((-2, -1)) for field in fields])
 
     def _detected(self, images: Tensor, modulations: Sequence[Tensor], *, amplitude: bool | None = None) -> Tensor:
-        readout = self.readout
-        if not isinstance(readout, RegionSums):
+        readout, of_both = self.readout, amplitude is None and self.background_light > 0
+        if not isinstance(readout, RegionSums) or (of_both and not readout.uses_intensity):
             return self.executor(images, modulations)
         masks, amplitude = (readout.row_masks, readout.column_masks), amplitude is None and not readout.uses_intensity
         return self.executor.sums(images, modulations, *masks, amplitude=amplitude)
+
+    @property
+    def _background(self) -> float:
+        # The gain of emulation, which no hardware has, is all light's.
+        return self.background_light * math.prod(layer.gain for layer in self.layers) ** 2
 
     def _outputs(self, images: Tensor, measured: Tensor) -> Tensor:
         return measured if self._unsettled_by(images) else self.readout.outputs(measured)
@@ -366,33 +372,6 @@ class DONN(nn.Module):
         temperature = checks.temperature(temperature)
         for layer in self.layers:
             layer.temperature = temperature
-
-
-def _footprint(
-    stack: Stack, devices: Sequence[Device], relaxation: Relaxation, dtype: torch.dtype
-) -> footprint.Footprint:
-    """Return how much memory a network will take, before it does."""
-    # What is learned of one pixel, by its table.
-    tables = [device.tables[0] for device in devices]
-    one = {
-        table: relaxation.initial(StateTable.of(table, dtype), (1, 1), torch.Generator()).numel()
-        for table in dict.fromkeys(tables)
-    }
-    pixels = [rows * columns for rows, columns in stack.shapes[:-1]]
-    # A draw in closed form keeps one number of each score, autograd two to four.
-    kept = 1 if getattr(relaxation, "hard", False) else 3
-    numbers = [one[table] * count for table, count in zip(tables, pixels, strict=True)]
-    scores = [max(3, kept * one[table]) * count for table, count in zip(tables, pixels, strict=True)]
-    return footprint.Footprint.of(stack, numbers, scores, dtype.itemsize)
-
-
-def _require_memory(needed: footprint.Footprint, grids: Sequence[Grid]) -> None:
-    depth, (rows, columns) = len(grids) - 2, max(plane.shape for plane in grids)
-    footprint.require(
-        needed.network,
-        f"a network of {counted(depth, 'layer')} on planes of up to {rows} x {columns} samples",
-        "take fewer samples or layers",
-    )
 
 
 def _modules(modules: Iterable[ModuleT]) -> Sequence[ModuleT]:

@@ -9,10 +9,15 @@ from typing import Final
 
 import torch
 
+from voltphase.codesign import Relaxation
+from voltphase.codesign.state_table import StateTable
 from voltphase.core.advice import advise
 from voltphase.core.errors import ConfigError, VoltphaseWarning
 from voltphase.core.limits import CLOSE, available_memory, gigabytes
+from voltphase.core.words import counted
+from voltphase.devices import Device
 from voltphase.optics.backends.cpu.packed_map import MICRO_BATCH
+from voltphase.optics.grid import Grid
 from voltphase.optics.stack import Stack
 
 # Numbers of a design that are held while training, besides itself: its gradient, Adam's two means, and all but the
@@ -96,3 +101,32 @@ def require(needed: float, what: str, advice: str, *, on_gpu: bool = False) -> N
 def gpu_memory() -> int:
     """Return the bytes that are free on the current CUDA GPU."""
     return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+
+
+def checked(
+    stack: Stack, grids: Sequence[Grid], devices: Sequence[Device], relaxation: Relaxation, dtype: torch.dtype
+) -> Footprint:
+    """Return how much memory a network will take, before it does.
+
+    Raises:
+        ConfigError: if there is not as much.
+    """
+    # What is learned of one pixel, by its table.
+    tables = [device.tables[0] for device in devices]
+    one = {
+        table: relaxation.initial(StateTable.of(table, dtype), (1, 1), torch.Generator()).numel()
+        for table in dict.fromkeys(tables)
+    }
+    pixels = [rows * columns for rows, columns in stack.shapes[:-1]]
+    # A draw in closed form keeps one number of each score, autograd two to four.
+    kept = 1 if getattr(relaxation, "hard", False) else 3
+    numbers = [one[table] * count for table, count in zip(tables, pixels, strict=True)]
+    scores = [max(3, kept * one[table]) * count for table, count in zip(tables, pixels, strict=True)]
+    needed = Footprint.of(stack, numbers, scores, dtype.itemsize)
+    rows, columns = max(plane.shape for plane in grids)
+    require(
+        needed.network,
+        f"a network of {counted(len(devices), 'layer')} on planes of up to {rows} x {columns} samples",
+        "take fewer samples or layers",
+    )
+    return needed

@@ -13,6 +13,7 @@ from voltphase.core import checks
 from voltphase.core.errors import ConfigError, DataError
 from voltphase.network.donn import DONN
 from voltphase.tasks import WindowReadout, loss_of
+from voltphase.tasks.background_light import with_background
 
 #: Of a flat beam, a ring and letters of 64 x 64 samples on eight states the loss goes up and down by a third from 100
 #: to 400 iterations, with no trend.
@@ -97,7 +98,7 @@ def gerchberg_saxton(
         """Return the states nearest to the phases that are wanted, and try them."""
         levels = (states - states.abs().mean() * wanted.sgn()).abs().argmin(0)
         found = layer.states_at(levels)
-        outputs = readout(model.executor(images, [found]))
+        outputs = readout(with_background(model.executor(images, [found]), model.background_light * layer.gain**2))
         tried.append((float(loss_of(model.task, outputs, target)), levels, outputs))
         if len(tried) > 1:
             tried.remove(max(tried, key=lambda one: one[0]))

@@ -114,6 +114,7 @@ def build_model(
         task=config.task.build() if task is None else task,
         image_shape=image_shape,
         source=optics.source.build() if light is None else light,
+        background_light=optics.background_light,
         method=optics.method,
         relaxation=config.codesign.relaxation.build(),
         gain=config.codesign.gain,
