@@ -184,6 +184,7 @@ def lines(change: Callable[[list[str]], list[str]]) -> Callable[[str], str]:
         (lines(lambda rows: [rows[0], f"{rows[1]},3", *rows[2:]]), "expected rows of whole numbers"),
         (lines(lambda rows: [rows[0], rows[1].replace(",", ",a", 1), *rows[2:]]), "expected rows of whole numbers"),
         (lines(lambda rows: [rows[0], rows[1].replace(",", ",1.5", 1), *rows[2:]]), "expected rows of whole numbers"),
+        (lines(lambda rows: rows[:1]), "expected 7 rows x 13 columns in map.csv, but got 0 x 13"),
         (lines(lambda rows: [rows[0], "0,1024" + ",0" * 12, *rows[2:]]), "0 to 1023 in map.csv, but got 1024 at row 0"),
         (lines(lambda rows: [rows[0], "0,-1" + ",0" * 12, *rows[2:]]), "but got -1 at row 0, column 0"),
     ],
@@ -199,6 +200,31 @@ def test_a_csv_that_a_spreadsheet_saved_has_the_same_levels() -> None:
     panel = small("santec-slm-200")
     frames = frames_of(panel)
     np.testing.assert_array_equal(panel.read(panel.write(frames).replace(b"\n", b"\r\n"), "map.csv"), frames)
+
+
+def test_a_correction_that_a_spreadsheet_saved_is_one() -> None:
+    panel = small("santec-slm-200")
+    (frame,) = frames_of(panel)
+    content = b"\xef\xbb\xbf" + panel.write([frame]).replace(b"\n", b"\r\n")
+    np.testing.assert_array_equal(panel.read_correction(content, "cal.csv"), frame)
+    with pytest.raises(DeploymentError, match=r"expected map\.csv to begin with Y/X"):
+        panel.read(content, "map.csv")
+
+
+@pytest.mark.parametrize("name", [*FULL_SIZE, "second-display"])
+def test_damage_is_refused_or_harmless_and_nothing_else(name: str) -> None:
+    panel, generator = small(name), np.random.default_rng(0)
+    whole = panel.write(frames_of(panel))
+    for _ in range(60):
+        content = bytearray(whole)
+        content[generator.integers(len(content))] = generator.integers(256)
+        kept = content if generator.integers(2) else content[: generator.integers(len(content))]
+        try:
+            (frame,) = panel.read(bytes(kept), "map")
+        except DeploymentError:
+            continue
+        assert (frame.shape, frame.dtype, len(kept)) == (panel.shape, np.uint16, len(whole))
+        assert frame.max() < 2**panel.bits
 
 
 def repainted(panel: Profile, at: tuple[int, ...], value: int) -> bytes:

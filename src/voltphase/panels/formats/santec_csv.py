@@ -13,6 +13,7 @@ from voltphase.core.errors import DeploymentError
 from voltphase.panels.formats.base import AGAIN, FORMATS, Format, Frame
 
 _CORNER: Final = "Y/X"
+_MARK: Final = b"\xef\xbb\xbf"  # with which spreadsheets begin a file
 
 
 @FORMATS.register("santec-csv")
@@ -46,14 +47,15 @@ class SantecCsv(Format):
         exact: bool = True,
     ) -> list[Frame]:
         rows, columns = shape
-        header, _, rest = content.partition(b"\n")
+        header, _, rest = content.removeprefix(b"" if exact else _MARK).partition(b"\n")
         numbers = header.strip().split(b",")
         if numbers[0] != _CORNER.encode():
             raise DeploymentError(f"expected {name} to begin with {_CORNER},0,1,2 and so on, but it does not: {AGAIN}")
         try:
-            table = np.loadtxt(io.BytesIO(rest), dtype=np.int64, delimiter=",", comments=None, ndmin=2)
+            none = np.empty((0, len(numbers)), dtype=np.int64)  # of which numpy would warn
+            table = np.loadtxt(io.BytesIO(rest), np.int64, None, ",", ndmin=2) if rest.strip() else none
         except ValueError as error:
-            problem = " ".join(str(error).split())
+            problem = " ".join(str(error).split()).rstrip(".")
             raise DeploymentError(f"expected rows of whole numbers in {name}, but {problem:.200}: {AGAIN}") from error
         if table.shape != (rows, columns + 1) or len(numbers) != columns + 1:
             raise DeploymentError(
