@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Final
@@ -13,10 +12,10 @@ import torch
 from torch import Tensor
 
 from voltphase.core.errors import DataError
-from voltphase.core.files import atomic_path, checked_path, read_errors
+from voltphase.core.files import checked_path, read_errors
 from voltphase.data.base import DATASETS, ENVIRONMENT_VARIABLE, default_data_dir
 from voltphase.data.dataset import ImageDataset, grey
-from voltphase.data.files.download import fetch
+from voltphase.data.files.download import fetch_with_others
 
 _FILES: Final = {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)}
 _SIDE: Final = 32
@@ -48,30 +47,18 @@ class Cifar10:
     def load(self, split: str, *, download: bool = True) -> ImageDataset:
         data_dir = default_data_dir() if self.dir is None else checked_path(self.dir, DataError)
         paths = [data_dir / self.folder / name for name in _FILES[split]]
-        missing = [path for path in paths if not path.is_file()]
-        if missing:
-            self._fetch(missing[0], data_dir, download=download)
+        if missing := [path for path in paths if not path.is_file()]:
+            advice = (
+                f"unpack {self.archive} there, or name the folder that holds {self.folder} with --data-dir or "
+                f"{ENVIRONMENT_VARIABLE}"
+            )
+            every = {name for names in _FILES.values() for name in names}
+            fetch_with_others(
+                missing[0], self.archive, self.mirrors, self.md5, every.__contains__, advice=advice, download=download
+            )
         parts = [_read(path) for path in paths]
         images, labels = (torch.cat(both) for both in zip(*parts, strict=True))
         return ImageDataset(images, labels, "cifar-10", self.classes)
-
-    def _fetch(self, missing: Path, data_dir: Path, *, download: bool) -> None:
-        advice = (
-            f"unpack {self.archive} there, or name the folder that holds {self.folder} with --data-dir or "
-            f"{ENVIRONMENT_VARIABLE}"
-        )
-        if not download:
-            raise DataError(f"expected {missing.name} in {missing.parent}, but it is not there: {advice}")
-        archive = data_dir / self.archive
-        fetch(archive, self.mirrors, self.md5, advice=advice)
-        missing.parent.mkdir(exist_ok=True)
-        with tarfile.open(archive, "r:gz") as content:
-            for entry in content:
-                if entry.name in {f"{self.folder}/{name}" for names in _FILES.values() for name in names}:
-                    stream: Any = content.extractfile(entry)
-                    with atomic_path(data_dir / entry.name) as temporary:
-                        temporary.write_bytes(stream.read())
-        archive.unlink()
 
 
 class _Arrays(pickle.Unpickler):

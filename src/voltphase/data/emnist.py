@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import string
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Final, Literal
 
 from voltphase.core.errors import DataError
-from voltphase.core.files import atomic_path, checked_path
+from voltphase.core.files import checked_path
 from voltphase.data.base import DATASETS, ENVIRONMENT_VARIABLE, default_data_dir
 from voltphase.data.dataset import ImageDataset
-from voltphase.data.files.download import fetch
+from voltphase.data.files.download import fetch_with_others
 from voltphase.data.files.folders import find
 from voltphase.data.mnist import read_images
 
@@ -72,18 +71,11 @@ class Emnist:
             f"put the files of its {self.archive} into {raw}, or name the folder that holds EMNIST/raw with --data-dir "
             f"or {ENVIRONMENT_VARIABLE}"
         )
-        if not download:
-            raise DataError(f"expected {stem}.gz of EMNIST in {raw}, but it is not there: {advice}")
-        archive = raw / self.archive
-        fetch(archive, self.mirrors, self.md5, advice=advice)
-        with zipfile.ZipFile(archive) as content:
-            # All of them, 0.5 GB: nobody fetches the archive again for another split.
-            for entry in content.infolist():
-                name = Path(entry.filename).name
-                if name.startswith("emnist-") and name.endswith("ubyte.gz"):
-                    with atomic_path(raw / name) as temporary:
-                        temporary.write_bytes(content.read(entry))
-        archive.unlink()
-        if (there := find(data_dir, ("EMNIST",), stem)) is None:
-            raise DataError(f"expected {stem}.gz in {self.archive}, but it is not there: {advice}")
-        return there
+        missing = raw / f"{stem}.gz"
+        # All of them, 0.5 GB: nobody fetches the archive again for another split.
+        fetch_with_others(missing, self.archive, self.mirrors, self.md5, _is_idx, advice=advice, download=download)
+        return missing
+
+
+def _is_idx(name: str) -> bool:
+    return name.startswith("emnist-") and name.endswith("ubyte.gz")

@@ -66,9 +66,7 @@ class IdxFiles:
             f"put the files of {self.name} into {raw}, or name the folder that holds {folder}/raw "
             f"with --data-dir or {ENVIRONMENT_VARIABLE}"
         )
-        if not download:
-            raise DataError(f"expected {compressed} in {raw}, but it is not there: {advice}")
-        fetch(raw / compressed, self.mirrors, self.md5[compressed], advice=advice)
+        fetch(raw / compressed, self.mirrors, self.md5[compressed], advice=advice, download=download)
         return raw / compressed
 
 

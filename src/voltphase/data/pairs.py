@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import ClassVar, Final
 
 import numpy as np
 import torch
-from annotated_types import Ge
 
 from voltphase.core.errors import DataError
-from voltphase.data.base import DATASETS, TEST_SHARE, Colour, own_path
-from voltphase.data.dataset import ImageDataset, held_out
-from voltphase.data.files.pictures import KINDS, left_out, named, pictures_in, read_pictures, splits_in
+from voltphase.data.base import DATASETS
+from voltphase.data.dataset import ImageDataset
+from voltphase.data.files.pictures import KINDS, PictureFolder, left_out, named, pictures_in, read_pictures
 
 _FOLDERS: Final = ("images", "targets")
-_WANTED: Final = "folders images and targets"
 
 
 @DATASETS.register("pairs")
 @dataclass(frozen=True)
-class PicturePairs:
+class PicturePairs(PictureFolder):
     """Your own pictures with a picture of what is wanted of each: PNG, TIFF or BMP of 8 or 16 bits, in two folders.
 
     A picture in the folder ``images`` and its target in ``targets`` have one name, but for the suffix. All images are
@@ -35,29 +33,17 @@ class PicturePairs:
         dir: Folder that ``path`` is named from; the current one if null.
     """
 
-    path: str
-    colour: Colour = "refuse"
-    split_seed: Annotated[int, Ge(0)] = 0
-    dir: str | None = None
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        return tuple(splits_in(own_path(self.dir, self.path), _WANTED)[0]) or ("train", "test")
+    wanted: ClassVar = "folders images and targets"
+    things: ClassVar = "pairs"
 
     def load(self, split: str, *, download: bool = True) -> ImageDataset:
-        root = own_path(self.dir, self.path)
-        parts, unused = splits_in(root, _WANTED)
+        root, (parts, notes) = self.root, self.parts()
         folder = root / split if parts else root
         pairs, others = _matched(folder)
-        notes = [f"{', '.join(unused)} in {root} is not used"] if unused else []
         notes += [left_out(others)] if others else []
         if not parts and len(pairs) > 1:
-            test = held_out(torch.arange(len(pairs)), TEST_SHARE, self.split_seed, by_class=False)
-            notes.append(
-                f"{int(test.sum())} of the {len(pairs)} pairs in {root.name} are held out to test with, drawn by "
-                f"data.split_seed {self.split_seed}: there is no folder test"
-            )
-            pairs = [pair for pair, held in zip(pairs, test.tolist(), strict=True) if held == (split == "test")]
+            chosen, note = self.drawn(torch.arange(len(pairs)), split, by_class=False)
+            pairs, notes = [pairs[index] for index in chosen.nonzero().flatten().tolist()], [*notes, note]
         images, targets = (
             read_pictures([pair[index] for pair in pairs], folder / name, self.colour)
             for index, name in enumerate(_FOLDERS)

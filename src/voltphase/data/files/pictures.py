@@ -6,17 +6,20 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
+from torch import Tensor
 
 from voltphase.core.errors import DataError
 from voltphase.core.files import read_errors
 from voltphase.core.limits import require_memory
-from voltphase.data.base import SPLITS, Colour
-from voltphase.data.dataset import grey
+from voltphase.data.base import SPLITS, TEST_SHARE, Colour, own_path
+from voltphase.data.dataset import grey, held_out
 from voltphase.data.given import reading
 
 SUFFIXES: Final = (".png", ".tif", ".tiff", ".bmp")
@@ -35,21 +38,66 @@ def folders_in(folder: Path, wanted: str) -> list[Path]:
     return found
 
 
-def splits_in(root: Path, wanted: str) -> tuple[list[str], list[str]]:
-    """Return which folders are images to train, to validate and to test with, and the names of others, which are not.
+@dataclass(frozen=True)
+class PictureFolder:
+    """Pictures in a folder of one's own, in parts to train and to test with, or in one piece of which some is held out.
 
-    Both are empty where ``root`` is in one piece, as ``wanted`` says.
-
-    Raises:
-        DataError: if there are images to train with and none to test with, or none but to test with.
+    Args:
+        path: The folder.
+        colour: Whether colour pictures are refused, or made ``grey``.
+        split_seed: Seed of the draw of what is held out.
+        dir: Folder that ``path`` is named from; the current one if null.
     """
-    inner = [folder.name for folder in folders_in(root, wanted)]
-    if not (own := {"train", "test"} & set(inner)):
-        return [], []
-    if len(own) == 1:
-        raise DataError(f"expected both train and test in {root}, or {wanted}, but got {', '.join(inner)}")
-    splits = [split for split in SPLITS if split in inner]
-    return splits, [name for name in inner if name not in splits]
+
+    #: What lies in each part, as sentences name it, and what there is to learn from.
+    wanted: ClassVar[str]
+    things: ClassVar[str]
+
+    path: str
+    colour: Colour = "refuse"
+    split_seed: Annotated[int, Ge(0)] = 0
+    dir: str | None = None
+
+    @property
+    def root(self) -> Path:
+        """The folder as a path."""
+        return own_path(self.dir, self.path)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The parts that can be loaded."""
+        return tuple(self.parts()[0]) or ("train", "test")
+
+    def parts(self) -> tuple[list[str], list[str]]:
+        """Return the names of the parts, none if all is in one piece, and sentences on what is not used.
+
+        Raises:
+            DataError: if there are images to train with and none to test with, or none but to test with.
+        """
+        root = self.root
+        inner = [folder.name for folder in folders_in(root, self.wanted)]
+        if not (own := {"train", "test"} & set(inner)):
+            return [], []
+        if len(own) == 1:
+            raise DataError(f"expected both train and test in {root}, or {self.wanted}, but got {', '.join(inner)}")
+        unused = [name for name in inner if name not in SPLITS]
+        return [split for split in SPLITS if split in inner], [f"{', '.join(unused)} in {root} is not used"] * bool(
+            unused
+        )
+
+    def drawn(self, targets: Tensor, split: str, *, by_class: bool = True) -> tuple[Tensor, str]:
+        """Return a mask of what is held out to test with, or of the rest to train with, and the sentence on it.
+
+        Args:
+            targets: Labels of all, or numbers of any kind.
+            split: ``train`` or ``test``.
+            by_class: Whether targets are labels.
+        """
+        test = held_out(targets, TEST_SHARE, self.split_seed, by_class=by_class)
+        return test if split == "test" else ~test, (
+            f"{int(test.sum())} of the {len(test)} {self.things} in {self.root.name} are held out to test with, drawn "
+            f"by data.split_seed {self.split_seed}: there is no folder test"
+        )
 
 
 def pictures_in(folder: Path) -> tuple[list[Path], list[str]]:
