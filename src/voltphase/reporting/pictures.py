@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
@@ -16,12 +17,19 @@ from voltphase.network.gerchberg_saxton import gerchberg_saxton
 from voltphase.optics.grid import Grid
 from voltphase.reporting import style
 from voltphase.reporting.answers import Example, TaskPictures, pictures_of
-from voltphase.tasks import Image, WindowReadout
+from voltphase.tasks import Image, Segmentation, WindowReadout
 from voltphase.tasks.picture_metrics import alike
+from voltphase.tasks.segmentation import bright
 
 if TYPE_CHECKING:
     from voltphase.data import ImageDataset
     from voltphase.training import Evaluation
+
+
+@pictures_of.register(Segmentation)
+def _(task: Segmentation, model: DONN, test: ImageDataset) -> TaskPictures:
+    assert isinstance(model.readout, WindowReadout)
+    return MaskPictures(model, model.readout, test)
 
 
 @pictures_of.register(Image)
@@ -32,6 +40,9 @@ def _(task: Image, model: DONN, test: ImageDataset) -> TaskPictures:
 
 class ImagePictures(TaskPictures):
     """Pictures of the light beside their targets, and what Gerchberg and Saxton's way makes of the same states."""
+
+    _difference = "difference"
+    _what_differs = "the difference is in parts of the target's peak"
 
     def __init__(self, model: DONN, readout: WindowReadout, test: ImageDataset) -> None:
         self._model, self._readout, self._test = model, readout, test
@@ -69,19 +80,19 @@ class ImagePictures(TaskPictures):
             top = max(float(found.max()), float(wanted.max()))
             _show(row[0], wanted, "target" if title else "", top)
             _show(row[1], found, "light" if title else "", top)
-            largest = float(wanted.max())
-            difference = row[2].imshow(
-                found - wanted, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest"
-            )
-            row[2].set_title("difference" if title else "")
+            self._draw_difference(row[2], found, wanted)
+            row[2].set_title(self._difference if title else "")
             row[2].set_axis_off()
-            figure.colorbar(difference, ax=row[2], ticks=[-largest, 0, largest], fraction=0.05).set_ticklabels(
-                ["−1", "0", "1"]
-            )
         figures = self._figures(evaluation.outputs, evaluation.targets)
         caption = f"Test images {', '.join(map(str, shown))}" if len(evaluation.targets) > 1 else "The picture"
-        caption += f", each as bright as its target; the difference is in parts of the target's peak. {figures}."
+        caption += f", each as bright as its target; {self._what_differs}. {figures}."
         return [(figure, "Pictures of the light", f"{caption}{self._baseline(evaluation)}")]
+
+    def _draw_difference(self, axes: Axes, found: np.ndarray, wanted: np.ndarray) -> None:
+        largest = float(wanted.max())
+        shown = axes.imshow(found - wanted, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest")
+        bar = axes.figure.colorbar(shown, ax=axes, ticks=[-largest, 0, largest], fraction=0.05)
+        bar.set_ticklabels(["−1", "0", "1"])
 
     def _figures(self, outputs: Tensor, targets: Tensor) -> str:
         metrics = self._model.task.metrics
@@ -97,6 +108,20 @@ class ImagePictures(TaskPictures):
             for weighted in (False, True)
         ]
         return f" On the same states, Gerchberg and Saxton's way: {found[0]}; its weighted form: {found[1]}."
+
+
+class MaskPictures(ImagePictures):
+    """Pictures of the light beside the masks that are wanted, and where the masks that follow from them are wrong."""
+
+    _difference = "mask"
+    _what_differs = "of the masks white is right, green missing and orange too much"
+
+    def _draw_difference(self, axes: Axes, found: np.ndarray, wanted: np.ndarray) -> None:
+        mask = bright(torch.from_numpy(found[None]))[0].numpy()
+        # 0 of neither, 1 of both, 2 of the target alone, 3 of the mask alone.
+        kinds = np.select([mask & (wanted > 0), wanted > 0, mask], [1, 2, 3], 0)
+        colours = ListedColormap(["black", "white", style.ACCENT, style.SECOND])
+        axes.imshow(kinds, cmap=colours, vmin=0, vmax=3, interpolation="nearest")
 
 
 def _drawn(target: np.ndarray, output: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from voltphase.tasks.logic import Logic
 from voltphase.tasks.region_readout import Measure, RegionReadout, require_regions
 from voltphase.tasks.regions import Regions
 from voltphase.tasks.regression import Regression
+from voltphase.tasks.segmentation import Segmentation
 from voltphase.tasks.window_readout import WindowReadout
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "RegionSums",
     "Regions",
     "Regression",
+    "Segmentation",
     "Task",
     "WindowReadout",
     "all_outputs",
