@@ -3,10 +3,13 @@
     python examples/edges.py drawn
 
 writes `drawn/pairs/train` and `drawn/pairs/test`, each with a folder `images` and a folder `targets` of the same names,
-trains on the arrays at hand and says how well the light's pictures correlate with the edges. From the files the same is
-learned by
+trains on the arrays at hand, draws the report, deploys the network and verifies it, and says how well the light's
+pictures correlate with the edges. From the files the same is learned by
 
     voltphase train examples/edges.yaml --data-dir drawn --out runs/edges
+    voltphase report runs/edges
+    voltphase deploy runs/edges --data-dir drawn --out bench
+    voltphase verify bench --data-dir drawn
 """
 
 from __future__ import annotations
@@ -52,11 +55,12 @@ def write(folder: Path, train: int, test: int) -> None:
 
 
 def main(folder: Path, train: int = 2000, test: int = 200, epochs: int = 20) -> None:
-    """Write the pictures, train on them, and compare what light makes of them with the images themselves."""
+    """Write the pictures, train on them, deploy, verify, and compare with what the images themselves show."""
     write(folder, train, test)
     config = vp.config.load_config(Path(__file__).with_name("edges.yaml"), [f"training.epochs={epochs}"])
     images, edges = pairs(test, 1)
     run = vp.train(config, out=folder / "run", data={"train": pairs(train, 0), "test": (images, edges)})
+    print(f"report: {vp.report(run)}; {vp.verify(vp.deploy(run, folder / 'bench'), run.test_set).verdict}")
     itself = np.mean(
         [np.corrcoef(image.ravel(), edge.ravel())[0, 1] for image, edge in zip(images, edges, strict=True)]
     )

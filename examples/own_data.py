@@ -3,10 +3,12 @@
     python examples/own_data.py shapes
 
 writes `shapes/pictures` (a folder for each class), `shapes/train.npz` and `shapes/test.npz` (arrays `images` and
-`targets`), trains on the arrays at hand, deploys the network and verifies it. From the files the same is learned by
+`targets`), trains on the arrays at hand and on the pictures in the folder, draws a report of each, deploys and
+verifies. From the files the same is learned by
 
     voltphase train examples/own-arrays.yaml --data-dir shapes --out runs/arrays
     voltphase train examples/image-folder.yaml --data-dir shapes --out runs/pictures
+    voltphase report runs/pictures
     voltphase deploy runs/pictures --data-dir shapes --out bench
     voltphase verify bench --data-dir shapes
 """
@@ -60,13 +62,18 @@ def write(folder: Path, train: int, test: int) -> None:
 
 
 def main(folder: Path, train: int = 1400, test: int = 350, epochs: int = 5) -> None:
-    """Write the data, train on them, deploy and verify."""
+    """Write the data, train on them, report, deploy and verify."""
     write(folder, train, test)
+    pictures = vp.data.Pictures("pictures", dir=str(folder))
     config = vp.config.load_config(Path(__file__).with_name("own-arrays.yaml"), [f"training.epochs={epochs}"])
-    data = {"train": shapes(train, 0), "test": shapes(test, 1)}
-    run = vp.train(config, out=folder / "run", data=data)
-    result = vp.verify(vp.deploy(run, folder / "bench"), data["test"])
-    print(f"accuracy {run.summary['test_accuracy']:.4f} trained, {result.accuracy:.4f} from the files")
+    for name, data in {
+        "arrays": {"train": shapes(train, 0), "test": shapes(test, 1)},
+        "pictures": {"train": pictures.load("train"), "test": pictures.load("test")},
+    }.items():
+        run = vp.train(config, out=folder / f"run-{name}", data=data)
+        result = vp.verify(vp.deploy(run, folder / f"bench-{name}"), data["test"])
+        print(f"report: {vp.report(run)}; {result.verdict}")
+        print(f"accuracy {run.summary['test_accuracy']:.4f} trained, {result.accuracy:.4f} from the files")
 
 
 if __name__ == "__main__":

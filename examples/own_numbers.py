@@ -1,4 +1,4 @@
-"""Numbers from light: a network learns where a spot is, deploys, and is verified from its files.
+"""Numbers from light: a network learns where a spot is, reports, deploys, and is verified from its files.
 
 python examples/own_numbers.py spots.npz
 """
@@ -23,13 +23,14 @@ def spots(count: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.floa
 
 
 def main(file: Path, count: int = 1000, epochs: int = 15) -> None:
-    """Write the file, train on the same arrays, deploy and verify."""
+    """Write the file, train on the same arrays, report, deploy and verify."""
     images, places = spots(count)
     np.savez_compressed(file, images=images, targets=places)
     config = vp.config.load_config(Path(__file__).with_name("regression.yaml"), [f"training.epochs={epochs}"])
     data = {"train": (images, places), "test": spots(200, seed=1)}
     run = vp.train(config, out=file.with_suffix(""), data=data, progress=False)
     result = vp.verify(vp.deploy(run, file.with_name("bench")), data["test"])
+    print(f"report: {vp.report(run)}")
     print(f"r2 {run.summary['test_r2']:.3f}, off by {run.summary['test_mae']:.2f} pixels; {result.verdict}")
 
 

@@ -6,7 +6,6 @@ import json
 import runpy
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -50,16 +49,3 @@ def test_numbers_are_learned_from_python_and_verified_from_files(
     manifest = json.loads((tmp_path / "bench" / "manifest.json").read_text())
     assert manifest["reference"]["metric"] == "mae"
     assert len(manifest["readout"]["task"]["settings"]["ranges"]) == 2
-
-
-def test_numbers_from_a_file_report(tmp_path: Path) -> None:
-    example, run = runpy.run_path(str(EXAMPLES / "own_numbers.py")), tmp_path / "run"
-    images, places = example["spots"](100)
-    np.savez(tmp_path / "spots.npz", images=images, targets=places)
-    quick = ("--set", "training.epochs=1", "--data-dir", tmp_path)
-    said = call("train", EXAMPLES / "regression.yaml", "--out", run, *quick)
-    assert "task, as the data say: ranges ((" in said
-    call("report", run)
-    assert "Numbers answered and wanted" in (run / "report.html").read_text(encoding="utf-8")
-    call("deploy", run, "--out", tmp_path / "bench")
-    assert "passed" in call("verify", tmp_path / "bench", "--data-dir", tmp_path)

@@ -35,27 +35,6 @@ def call(*words: str | Path) -> str:
     return result.stdout
 
 
-def test_the_example_in_python_trains_deploys_and_verifies(
-    example: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    example["main"](tmp_path, train=280, test=70, epochs=2)
-    words = capsys.readouterr().out.splitlines()[-1].split()
-    assert words[1] == words[3]
-    assert float(words[1]) > 0.5  # a seventh by chance
-
-
-@pytest.mark.parametrize("name", ["own-arrays", "image-folder"])
-def test_the_examples_in_files_train_report_deploy_and_verify(name: str, shapes: Path, tmp_path: Path) -> None:
-    run, bench, quick = tmp_path / "run", tmp_path / "bench", ("--set", "training.epochs=1")
-    call("train", EXAMPLES / f"{name}.yaml", "--data-dir", shapes, "--out", run, *quick)
-    call("report", run)
-    call("deploy", run, "--out", bench)
-    verdict = call("verify", bench, "--data-dir", shapes)
-    assert "70 of 70 predictions equal" in verdict
-    assert verdict.endswith("passed\n")
-    assert str(shapes) not in (bench / "manifest.json").read_text()
-
-
 def test_both_files_describe_the_same_system() -> None:
     one, other = (vp.config.load_config(EXAMPLES / f"{name}.yaml") for name in ("own-arrays", "image-folder"))
     assert one.model_copy(update={"data": other.data}) == other
@@ -122,6 +101,15 @@ def test_the_example_of_edges_finds_them_better_than_the_images_show_them(
     words = capsys.readouterr().out.splitlines()[-1].replace(",", "").split()
     found, itself = (float(word) for word in words if word.startswith("0."))
     assert found > itself
+
+
+def test_the_example_of_cells_finds_them_better_than_the_images_show_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runpy.run_path(str(EXAMPLES / "cells.py"))["main"](tmp_path, train=400, test=50, epochs=5)
+    words = capsys.readouterr().out.splitlines()[-1].replace(",", "").split()
+    by_light, itself, _ = (float(word) for word in words if word.startswith("0."))
+    assert by_light > itself
 
 
 def test_pairs_of_pictures_in_a_folder_train_to_what_the_same_arrays_do(drawn: Path, tmp_path: Path) -> None:

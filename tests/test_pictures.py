@@ -36,18 +36,6 @@ def call(*words: str | Path) -> str:
     return result.stdout
 
 
-@pytest.mark.parametrize("name", ["beam-shaper", "hologram"])
-def test_the_examples_in_files_train_report_deploy_and_verify(name: str, pictures: Path, tmp_path: Path) -> None:
-    run, bench, quick = tmp_path / "run", tmp_path / "bench", ["--set", "training.epochs=2"]
-    call("train", EXAMPLES / f"{name}.yaml", "--data-dir", pictures, "--out", run, *quick)
-    call("report", run)
-    page = (run / "report.html").read_text(encoding="utf-8")
-    assert "Pictures of the light" in page
-    assert "weighted form" in page
-    call("deploy", run, "--out", bench)
-    assert call("verify", bench, "--data-dir", pictures).endswith("passed\n")
-
-
 def test_a_beam_shaper_is_at_least_as_good_as_the_weighted_form_on_the_same_eight_states(
     example: dict[str, Any], tmp_path: Path
 ) -> None:

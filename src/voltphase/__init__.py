@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from voltphase.optics.grid import Grid
     from voltphase.optics.stack import Stack
     from voltphase.tasks import RegionReadout, Regions
-    from voltphase.workflow import deploy, load_run, save, train
+    from voltphase.workflow import deploy, load_run, report, save, train
 
     __version__: str
 
@@ -89,6 +89,7 @@ __all__ = [
     "network",
     "optics",
     "panels",
+    "report",
     "reporting",
     "reproduction",
     "save",
@@ -112,7 +113,7 @@ _NAMES = {
     "optics.grid": "Grid",
     "optics.stack": "Stack",
     "tasks": "RegionReadout Regions",
-    "workflow": "deploy load_run save train",
+    "workflow": "deploy load_run report save train",
 }
 #: The module that each name comes from; the other names are subpackages.
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}

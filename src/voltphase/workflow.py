@@ -1,4 +1,4 @@
-"""The whole path in Python: train into a folder, load what was trained, deploy it."""
+"""The whole path in Python: train into a folder, load what was trained, deploy it, report on it."""
 
 from __future__ import annotations
 
@@ -215,6 +215,30 @@ def deploy(
     checks.instance(design, (TrainedRun, str, PathLike), what, error=DataError)
     path, known = (design.path, design.test_set) if isinstance(design, TrainedRun) else (design, None)
     return deployment.deploy_run(path, out, dataset=known if test_set is None else test_set, target=target)
+
+
+def report(run: TrainedRun | str | PathLike[str], *, test_set: Images | None = None) -> Path:
+    """Draw ``report.html`` into a run folder, in place of an earlier one, and return its path.
+
+    Args:
+        run: Run, or path of a run folder.
+        test_set: Test images of a run that was trained on images given in Python, a data set or ``(images, labels)``;
+            those of the run by default.
+
+    Raises:
+        DataError: if it is no finished run, is damaged, or its data set cannot be had.
+        OutputError: if the report cannot be written.
+
+    Examples:
+        >>> run = load_run("runs/mine")  # doctest: +SKIP
+        >>> report(run)  # doctest: +SKIP
+        PosixPath('runs/mine/report.html')
+    """
+    from voltphase.reporting import write_report  # with matplotlib, which nothing else here needs
+
+    checks.instance(run, (TrainedRun, str, PathLike), "a run or the path of a run folder", error=DataError)
+    path, known = (run.path, run.test_set) if isinstance(run, TrainedRun) else (run, None)
+    return write_report(str(path), test_set=known if test_set is None else test_set)
 
 
 def _named(datasets: dict[str, ImageDataset]) -> dict[str, Any] | None:

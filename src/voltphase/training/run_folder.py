@@ -276,7 +276,7 @@ class RunFolder:
             raise DataError(
                 f"expected a run on a data set that its config.yaml names, but {self.path} was trained on images given "
                 "in Python, which it does not hold: give them in Python too, as test_set= of voltphase.deploy and "
-                "voltphase.reporting.write_report, data= of voltphase.training.refine_run, or to "
+                "voltphase.report, data= of voltphase.training.refine_run, or to "
                 "voltphase.training.evaluate"
             )
         for split, dataset in given.items():
