@@ -42,6 +42,7 @@ FILES: dict[str, Draw | None] = {
     "cells": lambda folder: script("cells")["write"](folder, 60, 20),
     "edges": lambda folder: script("edges")["write"](folder, 60, 20),
     "hologram": PICTURES,
+    "illumination": None,
     "image-folder": SHAPES,
     "logic": None,
     "mixed-devices": None,
@@ -60,13 +61,14 @@ SCRIPTS: dict[str, Callable[[dict[str, Any], Path], None]] = {
     "pictures": lambda names, folder: names["main"](folder, ["training.epochs=1"]),
 }
 #: Those of whose answers one is ahead of the others.
-RANKED = {"image-folder", "logic", "mixed-devices", "own-arrays"}
+RANKED = {"illumination", "image-folder", "logic", "mixed-devices", "own-arrays"}
 #: What only their reports show.
 SHOWN = {
     "beam-shaper": "weighted form",
     "cells": "of the masks white is right",
     "edges": "Pictures of the light",
     "hologram": "weighted form",
+    "illumination": "Confusion matrix",
     "image-folder": "Confusion matrix",
     "logic": "every bit is right for",
     "mixed-devices": "5 different devices",
@@ -74,11 +76,8 @@ SHOWN = {
     "own-task/strips": "accuracy of ",
     "regression": "Numbers answered and wanted",
 }
-ELSEWHERE = {
-    "emulate",
-    "hybrid",
-    "own-task/strips",
-}  # deployment/test_numpy_emulator.py, network/test_own_loop.py, here
+#: In deployment/test_numpy_emulator.py, network/test_own_loop.py, network/test_masks.py and here.
+ELSEWHERE = {"emulate", "hybrid", "illumination", "own-task/strips"}
 
 
 @pytest.fixture(autouse=True)
