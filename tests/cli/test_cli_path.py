@@ -74,7 +74,7 @@ def test_deploy_and_verify_agree(run: Path, tmp_path: Path):
     bench = tmp_path / "bench"
     result = call("deploy", run, "--out", bench)
     assert result.exit_code == 0, result.output
-    assert result.stdout == f"deployed to {bench}, next:\n  voltphase verify {bench}\n"
+    assert result.stdout == f"deployed to {bench}, next:\n  voltphase verify {bench}\n  voltphase bench-sheet {bench}\n"
     result = call("verify", bench)
     assert result.exit_code == 0, result.output
     assert "50 of 50 predictions equal" in result.stdout

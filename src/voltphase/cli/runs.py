@@ -160,6 +160,28 @@ def deploy(
         say(line)
     say(f"deployed to {folder}, next:")
     say(f"  {shell('voltphase', 'verify', folder)}")
+    say(f"  {shell('voltphase', 'bench-sheet', folder)}")
+
+
+def bench_sheet(
+    folder: Annotated[Path, argument("DIR", "A folder made by voltphase deploy, for any target.")],
+    out: Annotated[Path | None, path_option("--out", "-o", help="The folder to make. Default: DIR-sheet.")] = None,
+) -> None:
+    """Draw one printable page to set a deployed system up by.
+
+    bench-sheet.html and .pdf say what goes where, with top and left marked,
+    distances, regions of the detector in mm, and the readings to expect of
+    three test inputs. Beside them lie these inputs as pictures for a modulator
+    on the input plane, and for each device a test pattern, an F and a cross,
+    in the files of its target.
+
+    [bold]Example[/bold]
+
+      voltphase bench-sheet bench
+    """
+    from voltphase.reporting import write_bench_sheet
+
+    say(f"bench sheet: {write_bench_sheet(folder, out) / 'bench-sheet.pdf'}, and .html")
 
 
 def verify(

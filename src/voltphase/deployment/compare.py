@@ -180,7 +180,7 @@ def compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) ->
     """Compare the readings of the test inputs in the folder, whose files are checked, and predictions."""
     manifest, readout = emulator.manifest, emulator.readout
     task, output_shape = manifest.readout.task_object, manifest.readout.output_shape
-    images = _sample_images(folder, samples, (samples.count, *manifest.input.image_shape))
+    images = sample_images(folder, samples, (samples.count, *manifest.input.image_shape))
     labels = None
     if samples.labels is not None:
         kind = ((samples.count,), "i", "whole numbers")
@@ -204,7 +204,8 @@ def compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) ->
     return compare(logits, expected, labels, _tolerance(emulator, sensitivity, expected), task, readings=parts)
 
 
-def _sample_images(folder: Path, samples: SamplesRecord, shape: tuple[int, ...]) -> Tensor:
+def sample_images(folder: Path, samples: SamplesRecord, shape: tuple[int, ...]) -> Tensor:
+    """Return the test inputs in a folder: bytes, or real numbers from 0 to 1."""
     real = (samples.images.dtype or "")[1:2] == "f"
     kind, what = ("f", "real numbers") if real else ("u", "bytes")
     images = torch.from_numpy(read_array(folder, samples.images, shape, kind, what))

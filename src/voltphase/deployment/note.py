@@ -130,7 +130,7 @@ def _detector(manifest: Manifest) -> list[str]:
     beside = [_paragraph(about)] if readout.background_light else []
     if readout.pixels is not None:
         size = "{} x {}".format(*readout.pixels)
-        where = "rows {}-{}, columns {}-{}; y {} mm, x {} mm".format(*_span(readout.regions[0], detector))
+        where = "rows {}-{}, columns {}-{}; y {} mm, x {} mm".format(*span(readout.regions[0], detector))
         return [_paragraph(f"A picture of {size} pixels is read of the window of {where}. {readout.formula}"), *beside]
     factor = readout.scale * manifest.reading_factor
     gain = f", in which {manifest.reading_factor:.7g} is the digital gain" if manifest.reading_factor != 1 else ""
@@ -141,7 +141,7 @@ def _detector(manifest: Manifest) -> list[str]:
         name = readout.classes[number] if readout.classes else str(number) if paired else ""
         if paired:
             name += " -" if index % 2 else " +"
-        top, bottom, left, right, down, across = _span(box, detector)
+        top, bottom, left, right, down, across = span(box, detector)
         rows.append(f"{index:<8}{name:<14}{f'{top}-{bottom}':<11}{f'{left}-{right}':<11}{down:<20}{across}")
     return [
         _paragraph(
@@ -153,7 +153,7 @@ def _detector(manifest: Manifest) -> list[str]:
     ]
 
 
-def _span(box: Sequence[int], detector: Grid) -> tuple[int, int, int, int, str, str]:
+def span(box: Sequence[int], detector: Grid) -> tuple[int, int, int, int, str, str]:
     """Return first and last row and column of a region, and where it lies in millimetres down and across."""
     (row, column, height, width), (y, x) = box, detector.coordinates()
     pitch_y, pitch_x = detector.pitch

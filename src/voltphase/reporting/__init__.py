@@ -6,8 +6,9 @@ from voltphase.core.installed import needing_extras
 
 with needing_extras():
     import voltphase.core.surroundings  # noqa: F401 - before anything here imports matplotlib
+    from voltphase.reporting.bench_sheet import write_bench_sheet
     from voltphase.reporting.overview import overview_figure, save_overview
     from voltphase.reporting.page import write_report
     from voltphase.reporting.pictures import ImagePictures
 
-__all__ = ["ImagePictures", "overview_figure", "save_overview", "write_report"]
+__all__ = ["ImagePictures", "overview_figure", "save_overview", "write_bench_sheet", "write_report"]

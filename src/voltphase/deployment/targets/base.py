@@ -6,7 +6,7 @@ import abc
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,13 @@ class Target(abc.ABC):
 
     The manifest holds the target's name, its settings and, for each layer, what :meth:`write` returned. The levels
     themselves lie in the folder too, whatever the target, and have to agree with what :meth:`read` finds.
+
+    Attributes:
+        loaded: Whether files are loaded on a device, so that a test pattern shows how it lies; not where they are made
+            into one.
     """
+
+    loaded: ClassVar[bool] = True
 
     @abc.abstractmethod
     def write(self, folder: Path, layers: Sequence[Layer], levels: Sequence[NDArray[np.integer]]) -> list[Written]:

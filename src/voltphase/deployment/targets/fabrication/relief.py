@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 import numpy as np
 from annotated_types import Gt
@@ -37,6 +37,8 @@ class Relief(Target):
         surroundings: Refractive index of the medium around the material.
         reflection: Whether the relief is coated with a mirror and used in reflection, from its front.
     """
+
+    loaded: ClassVar[bool] = False
 
     index: Annotated[float, Gt(0)] | None = None
     surroundings: Annotated[float, Gt(0)] = 1.0
