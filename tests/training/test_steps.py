@@ -139,8 +139,7 @@ class Training:
         self.optimizer = make_optimizer(self.model, config.training)
         self.decay = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, 40)
         self.tally = Tally(self.model.task.metrics)
-        weight = config.training.efficiency_weight
-        self.learner = Learner(self.model, self.optimizer, self.tally, efficiency_weight=weight)
+        self.learner = Learner.of(self.model, self.optimizer, self.tally, config.training)
         self.step = TrainingStep([self.learner], graphs=graphs)
 
     def epochs(self, count: int) -> Training:
@@ -185,6 +184,7 @@ def same(one: Training, other: Training) -> bool:
 KINDS = {
     "default": ["codesign.relaxation.name=proximity"],
     "light": ["training.efficiency_weight=0.5"],
+    "even": ["training.roughness_weight=0.5"],
     "paper": ["codesign.relaxation.name=gumbel-softmax", "codesign.gain=9", "task.loss=mse", "optics.precision=double"],
     "reinmax": ["codesign.relaxation.name=reinmax", "codesign.amplitude_grad_scale=0.1", "optics.precision=double"],
     "rounded": ["codesign.relaxation.name=qat", "task.scale=3.0", "optics.backend=reference"],

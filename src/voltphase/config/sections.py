@@ -295,6 +295,9 @@ class TrainingConfig(Section):
         learning_rate_decay: Whether both learning rates fall to 0 over all steps, along half a ``cosine``, or stay.
         efficiency_weight: How much light is worth: this times minus the natural logarithm of the share of the input's
             light that reaches the regions or the window is added to the loss of the task; 0 leaves it out.
+        roughness_weight: How much even layers are worth, which are easier to fabricate and suffer less from crosstalk:
+            this times the mean square difference between the states of neighbouring pixels, from 0 to about 1, is added
+            to the loss; 0 leaves it out.
         threads: CPU threads; null leaves PyTorch's choice. They wait for one another at every product: where other work
             wants the same cores, one thread is faster than two.
         accelerator: Machine to train on; ``auto`` takes a CUDA GPU if there is one.
@@ -307,6 +310,7 @@ class TrainingConfig(Section):
     scale_learning_rate: Annotated[_Rate, Ge(0)] = 0.02
     learning_rate_decay: Literal["cosine", "none"] = "cosine"
     efficiency_weight: Annotated[_Rate, Ge(0)] = 0.0
+    roughness_weight: Annotated[_Rate, Ge(0)] = 0.0
     threads: Annotated[int, Ge(1), Le(1024)] | None = None
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
 

@@ -124,8 +124,7 @@ class TrainingModule(lightning.LightningModule):
     def on_train_start(self) -> None:
         # What a checkpoint holds has been put back by now.
         optimizer: Any = self.optimizers(use_pl_optimizer=False)
-        weight = self._training_config.efficiency_weight
-        self.learner = Learner(self.model, optimizer, self._tally, efficiency_weight=weight)
+        self.learner = Learner.of(self.model, optimizer, self._tally, self._training_config)
         self._step = TrainingStep([self.learner]) if self.in_turn is None else None
         self._decay: Any = self.lr_schedulers()
         self._began, self._busy_seconds = time.perf_counter(), 0.0

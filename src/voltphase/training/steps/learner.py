@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, optim
 
 from voltphase.codesign.layer import DrawInputs
+from voltphase.codesign.roughness import roughness
+from voltphase.config.sections import TrainingConfig
 from voltphase.network.donn import DONN
 from voltphase.tasks import loss_of
 from voltphase.training.evaluation import Tally
@@ -23,14 +25,27 @@ class Learner:
             rates may be changed between steps.
         tally: Where loss and metrics are summed up.
         efficiency_weight: Weight in the loss of minus the logarithm of the batch's mean share of light that counts.
+        roughness_weight: Weight in the loss of the mean roughness of the layers, as they are drawn in the step.
     """
 
     def __init__(
-        self, model: DONN, optimizer: optim.Optimizer, tally: Tally, *, efficiency_weight: float = 0.0
+        self,
+        model: DONN,
+        optimizer: optim.Optimizer,
+        tally: Tally,
+        *,
+        efficiency_weight: float = 0.0,
+        roughness_weight: float = 0.0,
     ) -> None:
         self.model, self.optimizer, self.tally = model, optimizer, tally
-        self._efficiency_weight = efficiency_weight
+        self._efficiency_weight, self._roughness_weight = efficiency_weight, roughness_weight
         self._places: dict[int, tuple[Tensor, Tensor]] = {}
+
+    @classmethod
+    def of(cls, model: DONN, optimizer: optim.Optimizer, tally: Tally, training: TrainingConfig) -> Learner:
+        """Return a learner with the weights of a configuration."""
+        weights = {"efficiency_weight": training.efficiency_weight, "roughness_weight": training.roughness_weight}
+        return cls(model, optimizer, tally, **weights)
 
     @property
     def device(self) -> torch.device:
@@ -44,11 +59,16 @@ class Learner:
 
     def advance(self, images: Tensor, targets: Tensor) -> None:
         """Take a step as it is written."""
-        if self._efficiency_weight:
-            outputs, _, light_share = self.model.read(images)
-            faintest = torch.finfo(light_share.dtype).tiny
-            lost = -light_share.mean().clamp_min(faintest).log()
-            loss = loss_of(self.model.task, outputs, targets) + self._efficiency_weight * lost
+        if self._efficiency_weight or self._roughness_weight:
+            modulations = [layer.modulation() for layer in self.model.layers]
+            outputs, _, light_share = self.model.read(images, modulations)
+            loss = loss_of(self.model.task, outputs, targets)
+            if self._efficiency_weight:
+                faintest = torch.finfo(light_share.dtype).tiny
+                loss = loss - self._efficiency_weight * light_share.mean().clamp_min(faintest).log()
+            if self._roughness_weight:
+                rough = torch.stack([roughness(modulation) for modulation in modulations]).mean()
+                loss = loss + self._roughness_weight * rough
         else:
             outputs = self.model(images)
             loss = loss_of(self.model.task, outputs, targets)
