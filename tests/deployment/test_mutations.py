@@ -41,7 +41,7 @@ def images() -> ImageDataset:
 
 @pytest.fixture
 def folder(make_device: Any, tmp_path: Path, images: ImageDataset) -> Path:
-    """A table, a panel, a method with a parameter, and a beam off the axis behind a mask."""
+    """A table, a panel, a method with a parameter, a beam off the axis behind a mask, and background light."""
     regions = np.indices(SHAPE).sum(0) % 3 - 1
     panel = DevicePanel((make_device(2, seed=1), make_device(2, seed=2)), regions, 0.5j, "two kinds of pixel")
     model = DONN(
@@ -54,6 +54,7 @@ def folder(make_device: Any, tmp_path: Path, images: ImageDataset) -> Path:
         gain=[2.0, 0.5],
         method=FresnelPixels(0.87),
         source=SourceLight(waist=3e-4, centre=(2e-5, 1e-5), mask=Mask(0.2 + 0.8 * regions.astype(bool))),
+        background_light=0.01,
         seed=3,
     ).eval()
     return deploy(model, tmp_path / "bench", dataset=images)
