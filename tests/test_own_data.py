@@ -116,7 +116,7 @@ def test_pairs_of_pictures_in_a_folder_train_to_what_the_same_arrays_do(drawn: P
     quick = ["training.epochs=1", "training.augmentation.shift=0.1", "optics.size=32", "task.window=[0, 0, 32, 32]"]
     words = [word for setting in quick for word in ("--set", setting)]
     said = call("train", EXAMPLES / "edges.yaml", "--data-dir", drawn, "--out", tmp_path / "run", *words)
-    assert "training.augmentation changes the images alone: their target pictures stay as they are" in said
+    assert "training.augmentation moves target pictures with their images" in said
     pairs = runpy.run_path(str(EXAMPLES / "edges.py"))["pairs"]
     config = vp.config.load_config(EXAMPLES / "edges.yaml", quick)
     given = vp.train(config, out=tmp_path / "given", data={"train": pairs(100, 0), "test": pairs(20, 1)})

@@ -93,6 +93,18 @@ def test_seed_and_epoch_say_what_is_drawn() -> None:
     assert (first.dtype, float(first.min()) >= 0, float(first.max()) <= 1 + 1e-6) == (torch.float32, True, True)
 
 
+def test_target_pictures_of_the_size_of_the_images_move_with_them() -> None:
+    images = torch.rand(8, 12, 9, generator=torch.Generator().manual_seed(0))
+    changes = Augmentation(0.1, 0.3, "both", 0.05)
+    for targets, moves in ((images.double() / 2, True), (images[:, ::2], False), (images + 0j, False)):
+        dataset = ImageDataset(images, targets, "pairs")
+        ((changed, wanted),) = ImageBatches(dataset, 8, seed=1, augmentation=changes)
+        ((_, plain),) = ImageBatches(dataset, 8, seed=1)
+        expected = changed.double() / 2 if moves else plain
+        torch.testing.assert_close(wanted, expected, rtol=0, atol=1e-5)
+        assert moves != torch.equal(wanted, plain)
+
+
 def test_a_run_with_augmentation_is_repeated_and_gone_on_with(tiny: Callable[..., Config], tmp_path: Path) -> None:
     changes = ["training.augmentation.shift=0.1", "training.augmentation.rotation=0.2"]
     config = tiny(*changes, "training.augmentation.elastic=0.05")

@@ -110,5 +110,5 @@ def dice(outputs: Tensor, targets: Tensor) -> Tensor:
 
 def _overlap(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Return the area that each two masks have in common, and the sum of their areas."""
-    found, wanted = bright(outputs), targets.to(outputs.device) > 0
+    found, wanted = bright(outputs), targets.to(outputs.device) >= 0.5
     return (found & wanted).sum((1, 2)).double(), (found.sum((1, 2)) + wanted.sum((1, 2))).double()

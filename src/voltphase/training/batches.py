@@ -25,6 +25,8 @@ _POINTS: Final = 4
 class Augmentation:
     """Random changes of the training images, drawn anew for each image of each epoch.
 
+    Where targets are pictures of the same size, they are changed alike.
+
     Args:
         shift: Largest shift along each axis, as a part of the image's side.
         rotation: Largest angle to turn by, in radians, either way.
@@ -92,7 +94,8 @@ class ImageBatches:
         seed: Seed of the shuffling; without it images come in the data set's order.
         epoch: Function that returns the epoch an iteration is for, so that each has its own order and a resumed run
             the same one.
-        augmentation: Random changes of the images, by ``seed``, epoch and batch; None leaves them as they are.
+        augmentation: Random changes of the images, by ``seed``, epoch and batch; None leaves them as they are. Targets
+            that are real pictures of the images' size are changed with them.
     """
 
     def __init__(
@@ -109,7 +112,7 @@ class ImageBatches:
         self._images, self._targets = dataset.images, dataset.targets
         self.batch_size = checks.whole(batch_size, "a batch size", least=1)
         self._seed = None if seed is None else checks.seed(seed)
-        self._epoch, self._augmentation = epoch, augmentation
+        self._epoch, self._augmentation, self._targets_move = epoch, augmentation, targets_move(dataset)
 
     def to(self, device: torch.device, shared: dict[int, Tensor] | None = None) -> None:
         """Move the images to ``device``, from where batches are fetched without crossing to it one by one.
@@ -136,9 +139,17 @@ class ImageBatches:
         order = torch.randperm(len(self._targets), generator=_generator(self._seed, epoch), device="cpu")
         for step, chosen in enumerate(order.to(self._images.device).split(self.batch_size)):
             images = self._images[chosen]
+            targets = self._targets[chosen]
             if self._augmentation is not None:
                 images = self._augmentation(images, _generator(self._seed, epoch, step))
-            yield images, self._targets[chosen]
+                if self._targets_move:  # by the same draws
+                    targets = self._augmentation(targets, _generator(self._seed, epoch, step))
+            yield images, targets
+
+
+def targets_move(dataset: ImageDataset) -> bool:
+    """Return whether targets are pictures that are augmented with their images: real ones, pixel for pixel."""
+    return dataset.targets.shape == dataset.images.shape and not dataset.targets.is_complex()
 
 
 def _generator(*numbers: int) -> torch.Generator:

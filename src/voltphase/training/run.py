@@ -27,7 +27,7 @@ from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
 from voltphase.optics.masks import Mask
 from voltphase.tasks import Task, readout_of
-from voltphase.training.batches import Augmentation, ImageBatches
+from voltphase.training.batches import Augmentation, ImageBatches, targets_move
 from voltphase.training.build import (
     as_settled,
     as_started,
@@ -296,8 +296,10 @@ def _opening(config: Config, model: DONN, datasets: Mapping[str, ImageDataset], 
     settled = ", ".join(f"{name} {value}" for name, value in settled_by_data(model.task, asked).items())
     task = [f"task, as the data say: {settled}"] if settled else []
     pictures = datasets["train"].targets.ndim > 2 and _augmentation(config) is not None
-    alone = ["training.augmentation changes the images alone: their target pictures stay as they are"] * pictures
-    return [*data_notes(datasets), *alone, *task, model.explain().summary]
+    moves, size = targets_move(datasets["train"]), "complex or of another size"
+    words = "moves target pictures with their images" if moves else f"leaves target pictures, {size}, as they are"
+    told = [f"training.augmentation {words}"] * pictures
+    return [*data_notes(datasets), *told, *task, model.explain().summary]
 
 
 def _fit_alone(ready: ReadyRun, recorder: Recorder) -> None:
