@@ -21,6 +21,7 @@ from voltphase.data import (
     ImageDataset,
     PicturePairs,
     Pictures,
+    check_together,
     dataset_of,
     given_datasets,
     grey,
@@ -187,6 +188,22 @@ def test_arrays_are_read_from_files(tmp_path: Path) -> None:
     train, test = source.load("train"), source.load("test")
     assert (len(train), len(test), train.name, train.notes) == (10, 4, "train.npz", ())
     torch.testing.assert_close(test.images, torch.from_numpy(IMAGES[:4] / 255))
+
+
+def test_arrays_to_test_with_may_lack_the_last_class_and_have_no_other(tmp_path: Path) -> None:
+    for name, labels in (("train", [0, 1, 2, 2]), ("fewer", [0, 1, 1, 0]), ("more", [0, 1, 2, 3])):
+        np.savez(tmp_path / f"{name}.npz", images=np.zeros((4, 3, 3), np.uint8), targets=np.array(labels))
+    few = Arrays("train.npz", "fewer.npz", dir=str(tmp_path))
+    assert few.load("test").classes == few.load("train").classes == ("0", "1", "2")
+    with pytest.warns(DataWarning, match="no image to test with of the class 2"):
+        check_together({split: few.load(split) for split in ("train", "test")})
+    with pytest.raises(DataError, match=r"the labels of more.npz between 0 and 2, but got 3"):
+        Arrays("train.npz", "more.npz", dir=str(tmp_path)).load("test")
+
+
+def test_images_of_one_class_are_refused_by_what_tells_classes_apart() -> None:
+    with pytest.raises(DataError, match="at least two classes for the task classification, but those of mine are all"):
+        Classification().check_data("mine", ("a",), torch.zeros(4, dtype=torch.int64))
 
 
 def test_of_arrays_in_one_file_a_fifth_of_each_class_is_held_out_and_said(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,12 +11,13 @@ import numpy as np
 from annotated_types import Ge
 from numpy.typing import NDArray
 
+from voltphase.core import checks
 from voltphase.core.errors import DataError
 from voltphase.core.files import read_errors
 from voltphase.core.limits import require_memory
 from voltphase.data.base import DATASETS, SPLITS, TEST_SHARE, Colour, own_path
 from voltphase.data.dataset import ImageDataset, grey, held_out
-from voltphase.data.given import dataset_of
+from voltphase.data.given import classes_of, dataset_of
 
 _KEYS: Final = ("images", "targets")
 
@@ -50,10 +51,14 @@ class Arrays:
         return ("train", "test") if self.val is None else SPLITS
 
     def load(self, split: str, *, download: bool = True) -> ImageDataset:
+        name, train = Path(self.train).name, own_path(self.dir, self.train)
         path = own_path(self.dir, {"test": self.test, "val": self.val}.get(split) or self.train)
-        images, targets = _read(path)
-        known = dataset_of((grey(images) if self.colour == "grey" and images.ndim == 4 else images, targets))
-        whole = ImageDataset(known.images, known.targets, Path(self.train).name, known.classes)
+        images, targets = _read(path, *_KEYS)
+        images = grey(images) if self.colour == "grey" and images.ndim == 4 else images
+        # Classes are named by the labels to train on, of which the last may be missing elsewhere.
+        learned = targets if path == train else _read(train, "targets")[0]
+        classes = classes_of(checks.array(learned, f"the targets in {train}", error=DataError))
+        whole = replace(dataset_of((images, targets), classes, path.name), name=name)
         if self.test is not None or split == "val":
             return whole
         if whole.alone:
@@ -66,21 +71,20 @@ class Arrays:
         return whole.select(test if split == "test" else ~test, note)
 
 
-def _read(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+def _read(path: Path, *keys: str) -> tuple[NDArray[np.generic], ...]:
     wanted = f"expected {path} to hold arrays called images and targets, as numpy.savez writes them"
     with read_errors(path, DataError), path.open("rb") as stream:
         try:
             with zipfile.ZipFile(stream) as archive:
                 sizes = {Path(entry.filename).stem: entry.file_size for entry in archive.infolist()}
-            if missing := [key for key in _KEYS if key not in sizes]:
+            if missing := [key for key in keys if key not in sizes]:
                 raise DataError(
                     f"{wanted}, but it has no {' and no '.join(missing)}, only {', '.join(sizes) or 'nothing'}"
                 )
-            needed = 2.0 * sum(sizes[key] for key in _KEYS)
+            needed = 2.0 * sum(sizes[key] for key in keys)
             require_memory(needed, f"reading {path}", DataError, "free memory, or give fewer images")
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as content:
-                images, targets = (content[key] for key in _KEYS)
+                return tuple(content[key] for key in keys)
         except (zipfile.BadZipFile, ValueError, EOFError, KeyError) as error:
             raise DataError(f"{wanted}, but it cannot be read so ({' '.join(str(error).split()):.100})") from error
-    return images, targets

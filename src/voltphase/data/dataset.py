@@ -187,7 +187,11 @@ def _grey_levels(images: Tensor, name: str) -> Tensor:
         images = images.to(torch.float32)
     if images.ndim != 3 or not (images.dtype == torch.uint8 or images.is_floating_point()):
         colours = images.ndim == 4 and 3 in (images.shape[1], images.shape[3])
-        advice = "make them grey with voltphase.data.grey" if colours else "give grey values as uint8"
+        advice = (
+            "make them grey with voltphase.data.grey, or data.colour set to grey"
+            if colours
+            else "give grey values as uint8"
+        )
         raise DataError(
             f"expected the images of {name} as a count x rows x columns tensor of uint8 (255 is amplitude 1), uint16 "
             f"or real numbers from 0 to 1, but got {_describe(images)}: {advice}"
@@ -197,10 +201,14 @@ def _grey_levels(images: Tensor, name: str) -> Tensor:
         wrong = ~((low >= 0) & (high <= 1))
         if bool(wrong.any()):
             bad = int(wrong.nonzero()[0])
-            values = "a value that is not a number" if low[bad].isnan() else f"{low[bad]:g} to {high[bad]:g}"
+            wanted = f"expected real images of {name} to be amplitudes from 0 to 1, but got"
+            if low[bad].isnan():
+                raise DataError(
+                    f"{wanted} a value that is not a number in image {bad}: correct it, or leave the image out"
+                )
             raise DataError(
-                f"expected real images of {name} to be amplitudes from 0 to 1, but got {values} in image {bad}: give "
-                "grey values from 0 to 255 as uint8, and undo what normalizes to another range"
+                f"{wanted} {low[bad]:g} to {high[bad]:g} in image {bad}: give grey values from 0 to 255 as uint8, and "
+                "undo what normalizes to another range"
             )
     return images
 

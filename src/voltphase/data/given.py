@@ -24,6 +24,8 @@ Images = ImageDataset | Pair | Dataset[Any]
 #: What can be trained on: images of which some are held out, or those to train and to test with.
 Data = Images | tuple[Images, Images] | Mapping[str, Images]
 
+#: What images without a name are called.
+GIVEN: Final = "given images"
 # More than anyone tells apart: a label beyond is a mistake, for which no names are made.
 _MOST_CLASSES: Final = 1 << 16
 _SPLITS: Final = ("train", "val", "test")
@@ -38,7 +40,7 @@ class DataWarning(VoltphaseWarning):
     """Data that can be learned, but look as if something were missing."""
 
 
-def dataset_of(data: object, classes: Sequence[str] = ()) -> ImageDataset:
+def dataset_of(data: object, classes: Sequence[str] = (), name: str = GIVEN) -> ImageDataset:
     """Return a data set as it is, or one of images with their targets.
 
     Args:
@@ -46,6 +48,7 @@ def dataset_of(data: object, classes: Sequence[str] = ()) -> ImageDataset:
             item.
         classes: Names of the classes; by default those that a data set of torch has, or the numbers up to the largest
             label. Targets that are no whole numbers are no labels and have no classes.
+        name: What ``(images, targets)`` are called.
 
     Raises:
         DataError: if it is neither, or images and targets do not fit.
@@ -56,7 +59,6 @@ def dataset_of(data: object, classes: Sequence[str] = ()) -> ImageDataset:
     """
     if isinstance(data, ImageDataset):
         return data
-    name = "given images"
     if isinstance(data, Dataset):
         known = getattr(data, "classes", ())
         classes = classes or (tuple(map(str, known)) if isinstance(known, list | tuple) else ())
@@ -69,15 +71,25 @@ def dataset_of(data: object, classes: Sequence[str] = ()) -> ImageDataset:
     images, targets = (
         checks.array(part, what, error=DataError) for part, what in zip(both, ("images", "targets"), strict=True)
     )
-    if targets.is_floating_point() or targets.is_complex() or targets.ndim != 1:
+    if not (known := classes_of(targets)):
         return ImageDataset(images, targets, name)
-    targets = targets.long()
-    highest = int(targets.max()) if targets.numel() else -1
+    return ImageDataset(images, targets.long(), name, tuple(classes) or known)
+
+
+def classes_of(targets: Tensor) -> tuple[str, ...]:
+    """Return the numbers up to the largest label as names of classes, none if targets are no labels.
+
+    Raises:
+        DataError: if there would be more than 65536.
+    """
+    if targets.is_floating_point() or targets.is_complex() or targets.ndim != 1:
+        return ()
+    highest = int(targets.max()) if targets.numel() else 0
     if highest >= _MOST_CLASSES:
         raise DataError(
             f"expected labels that count classes from 0, at most {_MOST_CLASSES} of them, but got {highest}"
         )
-    return ImageDataset(images, targets, name, tuple(classes) or tuple(map(str, range(max(highest + 1, 1)))))
+    return tuple(map(str, range(max(highest + 1, 1))))
 
 
 def given_datasets(data: Data, seed: int) -> dict[str, ImageDataset]:
@@ -100,7 +112,7 @@ def given_datasets(data: Data, seed: int) -> dict[str, ImageDataset]:
     """
     if (parts := _parts(data)) is not None:
         found = {split: dataset_of(parts[split]) for split in _SPLITS if split in parts}
-        if all(one.name == "given images" and one.classes for one in found.values()):
+        if all(one.name == GIVEN and one.classes for one in found.values()):
             # Named by their labels, of which any may lack the last.
             classes = max((one.classes for one in found.values()), key=len)
             for split, one in found.items():

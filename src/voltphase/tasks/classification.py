@@ -127,6 +127,11 @@ class Classification(Task):
                 f"expected a label for each image, a whole number that counts classes from 0, for the task "
                 f"classification, but {name} has targets of {' x '.join(map(str, targets.shape))} {targets.dtype}"
             )
+        if len(classes) < 2:
+            raise DataError(
+                f"expected images of at least two classes for the task classification, but those of {name} are all of "
+                "one: add another, or check how they are labelled"
+            )
         if self.classes not in (None, len(classes)):
             raise ConfigError(
                 f"expected task.classes to be {len(classes)}, the number of classes of {name}, but got {self.classes}: "
