@@ -40,6 +40,24 @@ def test_a_page_shows_what_happens(page: str, number: int, tmp_path: Path, monke
         assert result.exit_code == (2 if shown.startswith("error: ") else 0)
 
 
+def test_the_page_on_importing_shows_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    page = (ROOT / "docs" / "importing.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name, content in FILE.findall(page):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    (session,) = SESSION.findall(page)
+    for command, shown in (each.split("\n", 1) for each in re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]):
+        program, *words = shlex.split(command)
+        if program == "python":
+            exec((tmp_path / words[0]).read_text(encoding="utf-8"), {})
+            continue
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, result.output
+        # Three dots stand for lines that are left out.
+        parts = map(re.escape, shown.removesuffix("…\n").split("…\n"))
+        assert re.match(".*".join(parts), result.output, re.DOTALL), (command, result.output)
+
+
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     voltphase.devices.tn_slm().save("slm.csv")

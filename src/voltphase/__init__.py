@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         data,
         deployment,
         devices,
+        importing,
         network,
         optics,
         panels,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from voltphase.optics.grid import Grid
     from voltphase.optics.stack import Stack
     from voltphase.tasks import RegionReadout, Regions
-    from voltphase.workflow import deploy, load_run, report, save, train
+    from voltphase.workflow import deploy, import_design, load_run, report, save, train
 
     __version__: str
 
@@ -85,6 +86,8 @@ __all__ = [
     "deploy",
     "deployment",
     "devices",
+    "import_design",
+    "importing",
     "load_run",
     "network",
     "optics",
@@ -113,7 +116,7 @@ _NAMES = {
     "optics.grid": "Grid",
     "optics.stack": "Stack",
     "tasks": "RegionReadout Regions",
-    "workflow": "deploy load_run report save train",
+    "workflow": "deploy import_design load_run report save train",
 }
 #: The module that each name comes from; the other names are subpackages.
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}

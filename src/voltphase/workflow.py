@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,29 +13,26 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from voltphase import deployment, training
+from voltphase import deployment, importing, training
 from voltphase.config import Config, load_config
-from voltphase.config.describe import config_of, undescribed
+from voltphase.config.describe import config_of
 from voltphase.core import checks
 from voltphase.core.advice import once
 from voltphase.core.display.card import card
 from voltphase.core.errors import DataError, OutputError, VoltphaseError
-from voltphase.core.files import atomic_directory, checked_path, write_json, write_text
+from voltphase.core.files import atomic_directory, checked_path
 from voltphase.core.words import counted
 from voltphase.data import DATASETS, Data, ImageDataset, Images, dataset_of, given_datasets, load
 from voltphase.deployment.targets import Target
 from voltphase.devices import Device, DevicePanel
+from voltphase.importing.finished import write_finished
 from voltphase.network.donn import DONN
-from voltphase.tasks import all_outputs
 from voltphase.training.loop import EpochMetrics
-from voltphase.training.provenance import summary_of
 
 _NOTE: Final = """\
 # Saved from Python: a loop of one's own trained this network. Its settings are those below, but for training, the
 # schedule of the temperature and augmentation, which this file does not know: they stand at their defaults.
 """
-# Images that the network rebuilt from the folder answers as the one that is saved.
-_COMPARED: Final = 20
 
 
 @dataclass(frozen=True)
@@ -154,16 +150,31 @@ def save(model: DONN, out: str | Path, *, train: Images, test: Images) -> Traine
     datasets = given_datasets({"train": train, "test": test}, 0)
     named, devices = _named(datasets), [layer.device_states for layer in model.layers]
     with atomic_directory(out) as temporary:
-        folder = training.RunFolder(temporary)
         mask = _write_mask(model, temporary)
         config = config_of(model, _write_devices(devices, temporary), named or {}, mask)
-        write_text(folder.config_file, _NOTE + config.to_yaml())
-        folder.write_metrics([])
-        training.save_model(model, folder.model_file)
-        summary = summary_of(config, model, datasets, devices, [[] for _ in devices], {"epochs": 0, "seconds": 0.0})
-        write_json(folder.summary_file, summary | ({} if named else {"data_given": True}))
-        _require_same(model, training.load_run(folder.path)[0], datasets["test"])
+        given = {} if named else {"data_given": True}
+        write_finished(temporary, config, model, devices, datasets, note=_NOTE, about=given)
     return load_run(out, None if named else datasets["test"])
+
+
+def import_design(folder: str | Path, out: str | Path, overrides: Sequence[str] = ()) -> TrainedRun:
+    """Make a finished run of a design that somebody else made, and return the run.
+
+    Args:
+        folder: Folder with the maps, or the trained weights, and ``design.yaml``; see
+            :func:`voltphase.importing.import_design`.
+        out: Path of the run folder to make.
+        overrides: Single settings in place of those in ``design.yaml``, such as ``"device.file=slm.csv"``.
+
+    Raises:
+        VoltphaseError: if the folder cannot be made, or the design is incomplete or does not fit.
+
+    Examples:
+        >>> run = import_design("lens", "runs/lens")  # doctest: +SKIP
+        >>> deploy(run, "bench")  # doctest: +SKIP
+    """
+    importing.import_design(folder, out, overrides)
+    return load_run(out)
 
 
 def load_run(path: str | Path, test_set: Images | None = None) -> TrainedRun:
@@ -273,9 +284,3 @@ def _write_mask(model: DONN, folder: Path) -> str | None:
         return None
     np.save(folder / "source-mask.npy", mask.values)
     return "source-mask.npy"
-
-
-def _require_same(model: DONN, rebuilt: DONN, test: ImageDataset) -> None:
-    images = test.images[:_COMPARED]
-    if not torch.equal(all_outputs(copy.deepcopy(model).cpu(), images), all_outputs(rebuilt, images)):
-        raise undescribed("the answers that one rebuilt from it gives", "others")

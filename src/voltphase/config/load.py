@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from voltphase.config import migrate
 from voltphase.config.sections import Config
@@ -22,6 +22,8 @@ from voltphase.settings.fields import Choice
 from voltphase.settings.keys import enumerate_words, keys, kinds, variants_of
 from voltphase.settings.messages import describe, nearest, yaml_shown
 from voltphase.settings.yaml_io import LARGEST, Kind, read_setting, read_yaml
+
+SchemaT = TypeVar("SchemaT", bound=Config)
 
 # Two spellings of one thing: a file that gives one replaces the other of the preset it starts from.
 _EXCLUSIVE = {"device": "devices", "devices": "device"}
@@ -94,10 +96,24 @@ def load_config(
     Raises:
         ConfigError: if there is no such preset or file, it is not YAML, or a key or value does not fit.
     """
-    raw, place = _read(source)
+    return load_as(Config, source, overrides, values or {})
+
+
+def load_as(
+    schema: type[SchemaT], source: str | Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None
+) -> SchemaT:
+    """Return what a file describes that has more sections than a configuration; see :func:`load_config`.
+
+    Args:
+        schema: Configuration with the sections that are added.
+        source: As for :func:`load_config`.
+        overrides: Likewise.
+        values: Likewise.
+    """
+    raw, place = _read(source, schema)
     if any(override.partition("=")[0].strip() == "recipe" for override in overrides):
         raw = _without_recipe(raw)
-    given = [*map(_override, overrides), *(values or {}).items()]
+    given = [*(_override(override, schema) for override in overrides), *(values or {}).items()]
     overridden = [key for key, _ in given]
     for key, value in given:
         _set(raw, key, value, overridden)
@@ -105,7 +121,7 @@ def load_config(
     if "recipe" in raw:
         said_at = "--set" if "recipe" in overridden else place
         raw = _merge(_content_of(recipes(), raw.pop("recipe"), "recipe", said_at), raw)
-    return _checked(raw, place, overridden)
+    return _checked(schema, raw, place, overridden)
 
 
 def parse_config(raw: Any) -> Config:
@@ -114,14 +130,14 @@ def parse_config(raw: Any) -> Config:
     Raises:
         ConfigError: for the first key or value that does not fit, and how many more there are.
     """
-    return _checked(migrate.migrate(raw, choices()) if isinstance(raw, Mapping) else raw, "", ())
+    return _checked(Config, migrate.migrate(raw, choices()) if isinstance(raw, Mapping) else raw, "", ())
 
 
-def _checked(raw: Any, place: str, overridden: Sequence[str]) -> Config:
+def _checked(schema: type[SchemaT], raw: Any, place: str, overridden: Sequence[str]) -> SchemaT:
     try:
-        return Config.model_validate(raw)
+        return schema.model_validate(raw)
     except ValidationError as error:
-        sentence, path = describe(error, Config, raw)
+        sentence, path = describe(error, schema, raw)
         if overridden and not path:
             place = ""
         elif any(f"{path}.".startswith(f"{key}.") or key.startswith(f"{path}.") for key in overridden):
@@ -129,7 +145,7 @@ def _checked(raw: Any, place: str, overridden: Sequence[str]) -> Config:
         raise ConfigError(f"{place}: {sentence}" if place else sentence) from error
 
 
-def _read(source: str | Path) -> tuple[dict[str, Any], str]:
+def _read(source: str | Path, schema: type[BaseModel]) -> tuple[dict[str, Any], str]:
     known = presets()
     path, name = checked_path(source, ConfigError, "the name of a preset or the path of a YAML file"), str(source)
     if name in known:
@@ -143,7 +159,7 @@ def _read(source: str | Path) -> tuple[dict[str, Any], str]:
         close = nearest(name, known) or nearest(str(path), siblings)
         hint = f" (did you mean {close}?)" if close else ""
         raise ConfigError(f"{source} is neither a preset nor a file{hint}: the presets are {', '.join(known)}")
-    raw = migrate.migrate(_parsed(read_text(path, ConfigError, LARGEST), name), choices(), name)
+    raw = migrate.migrate(_parsed(read_text(path, ConfigError, LARGEST), name, schema), choices(), name)
     _settle_paths(raw, path.resolve().parent)
     if "preset" in raw:
         raw = _merge(_content_of(known, raw.pop("preset"), "preset", name), raw)
@@ -156,8 +172,8 @@ def _content_of(known: Mapping[str, Preset], name: Any, what: str, place: str) -
     return _parsed(known[name].text, name)
 
 
-def _parsed(text: str, place: str) -> dict[str, Any]:
-    raw = read_yaml(text, place, _kind_finder())
+def _parsed(text: str, place: str, schema: type[BaseModel] = Config) -> dict[str, Any]:
+    raw = read_yaml(text, place, _kind_finder(schema))
     if raw is not None and not isinstance(raw, dict):
         raise ConfigError(f"{place}: expected a group of keys such as seed: 0, but got {yaml_shown(raw)}")
     return raw or {}
@@ -176,12 +192,12 @@ def current_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def _kinds(*registered: int) -> dict[str, Kind]:  # anew where something was registered since
-    return kinds(Config)
+def _kinds(schema: type[BaseModel], *registered: int) -> dict[str, Kind]:  # anew where something was registered since
+    return kinds(schema)
 
 
-def _kind_finder() -> Callable[[tuple[str, ...]], Kind]:
-    known = _kinds(*(len(choice.registry) for choice in choices().values()))
+def _kind_finder(schema: type[BaseModel]) -> Callable[[tuple[str, ...]], Kind]:
+    known = _kinds(schema, *(len(choice.registry) for choice in choices().values()))
     return lambda path: known.get(migrate.renamed(".".join(step for step in path if not step.isdecimal())), "any")
 
 
@@ -217,8 +233,8 @@ def _choose(group: dict[str, Any], path: str, name: Any, kept: Sequence[str] = (
                 del group[key]
 
 
-def _override(override: str) -> tuple[str, Any]:
-    key, value = read_setting(override, _kind_finder(), "training.epochs=5")
+def _override(override: str, schema: type[BaseModel]) -> tuple[str, Any]:
+    key, value = read_setting(override, _kind_finder(schema), "training.epochs=5")
     new = migrate.renamed(key)
     if new != key:
         advise(f"--set: {key} is called {new} now", migrate.OldSettingWarning)

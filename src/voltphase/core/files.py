@@ -26,11 +26,15 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from voltphase.core.errors import OutputError, VoltphaseError
+from voltphase.core.limits import require_memory
 from voltphase.core.words import printable, shown
 
 # Far more than any JSON file that voltphase writes.
 _LARGEST_JSON: Final = 64 << 20
 _LONGEST_SHOWN: Final = 200
+
+#: How the names of files end whose pictures keep each number as it was.
+PICTURES: Final = (".png", ".tif", ".tiff", ".bmp")
 
 # Where something is written before it has its name: machine, process and a token. Nothing takes a day to write.
 _TEMPORARY: Final = re.compile(r"\.voltphase-([0-9a-f]{8})-([0-9]+)-[0-9a-f]{16}")
@@ -146,6 +150,84 @@ def map_array(path: Path) -> NDArray[Any]:
         raise
     except Exception as error:  # a damaged header is parsed as Python, and may fail in any way that this can
         raise ValueError("no plain array as numpy.save writes it") from error
+
+
+def read_numbers(path: Path, error: type[VoltphaseError], largest_table: int = 1 << 28) -> NDArray[Any]:
+    """Return the numbers in a file as they are stored: an array (NPY), a table (CSV), or a grey picture.
+
+    Args:
+        path: Path of the file.
+        error: Class of the error to raise.
+        largest_table: Bytes that a table may have.
+
+    Raises:
+        VoltphaseError: of that class, if there is no such file, it is of another kind or damaged, or has colours.
+    """
+    suffix = path.suffix.lower()
+    with read_errors(path, error):
+        require_file(path, error)
+        size = path.stat().st_size
+    require_memory(32.0 * size, f"reading {path}", error, "free some, or give fewer numbers")
+    if suffix == ".npy":
+        with read_errors(path, error):
+            try:
+                return load_array(path)
+            except ValueError as cause:
+                raise error(f"expected an array as numpy.save writes it, but got {cause}") from cause
+    if suffix == ".csv":
+        try:
+            return np.loadtxt(read_text(path, error, largest_table).splitlines(), delimiter=",", ndmin=2)
+        except ValueError as cause:
+            raise error(f"expected rows of numbers with commas between, but got {cause!s:.100}") from cause
+    if suffix in PICTURES:
+        found = stored_picture(path)
+        if not isinstance(found, str) and found.ndim > 2:
+            found = "has colours: save it in grey"
+        if isinstance(found, str):
+            raise error(f"expected a grey picture, but it {found}")
+        return found
+    kinds = ", ".join(known[1:].upper() for known in PICTURES)
+    raise error(f"expected a file NPY, CSV, {kinds}, but got {suffix or 'a name without ending'}")
+
+
+def stored_picture(file: Path) -> NDArray[Any] | str:
+    """Return a picture as it is stored: ``rows x columns`` of uint8 or uint16, or ``rows x columns x 3`` with colours.
+
+    Colours that are all grey are none. What is no such picture is not raised but told, for others of many to be read.
+
+    Args:
+        file: Path of the picture.
+
+    Returns:
+        The numbers, or why there are none, as the predicate of a sentence.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file) as picture:
+            if getattr(picture, "n_frames", 1) > 1:
+                return "holds several pictures"
+            # What Pillow has no mode for it reads with 8 bits only.
+            stored = str(picture.tile[0][3]) if picture.tile else ""
+            if "16" in stored and not picture.mode.startswith("I;16"):
+                return "has colours or transparency of 16 bits: save it with 8, or in grey"
+            picture.load()
+            if picture.mode in ("1", "L"):
+                return np.asarray(picture.convert("L"))
+            if picture.mode.startswith("I;16"):
+                return np.asarray(picture).astype(np.uint16)
+            if picture.mode not in ("P", "RGB", "LA", "RGBA", "PA"):
+                return f"is of Pillow's mode {picture.mode}: save it with 8 or 16 bits in grey"
+            pixels = np.asarray(picture.convert("RGBA"))
+    except UnidentifiedImageError:
+        return "is no picture"
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return f"cannot be read ({' '.join(str(error).split()):.80})"
+    if (pixels[..., 3] < 255).any():
+        return "has transparent parts: save it without"
+    if (pixels[..., :1] == pixels[..., :3]).all():
+        return pixels[..., 0]
+    return pixels[..., :3]
 
 
 def checked_path(path: str | PathLike[str], error: type[VoltphaseError], what: str = "a path") -> Path:

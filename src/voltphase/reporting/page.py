@@ -35,6 +35,7 @@ _PHONE_WIDTH = 720
 _MOST_DEVICES_NAMED = 2
 _MOST_DEVICES_DRAWN = 5
 _ELSEWHERE = "in a loop of one's own in Python: the settings of training below are not its settings"
+_IMPORTED = "none here, an imported design: the settings of training below are not its settings"
 
 
 def write_report(run: str | Path, *, data_dir: str | Path | None = None, test_set: Images | None = None) -> Path:
@@ -233,6 +234,7 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         f"loss {summary.refined.loss_before:.4f} to {summary.refined.loss_after:.4f} on {summary.refined.images} "
         f"training images, {summary.refined.changed_pixels} pixels changed"
     )
+    elsewhere = _IMPORTED if summary.imported else _ELSEWHERE
     facts = [
         (f"training {metric.name}", metric.text(summary.metric(metric.column("train")))),
         ("data", _images(view)),
@@ -249,8 +251,9 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("contrast margin", "" if evaluated.margin is None else f"{float(evaluated.margin.mean()):.3f}"),
         (
             "training",
-            f"{counted(summary.epochs, 'epoch')}, {_duration(summary.seconds)}" if view.history else _ELSEWHERE,
+            f"{counted(summary.epochs, 'epoch')}, {_duration(summary.seconds)}" if view.history else elsewhere,
         ),
+        ("imported", "; ".join(summary.imported.get("notes", ()))),
         ("refined after training", refined),
         ("seed", str(summary.seed)),
     ]

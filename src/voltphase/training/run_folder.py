@@ -80,6 +80,7 @@ class Summary(_Part):
     precision: str | None = None
     refined: RefinedRecord | None = None
     data_given: bool = False
+    imported: dict[str, Any] = {}
     data_notes: list[str] = []
     train_images: int | None = None
     val_images: int | None = None
@@ -103,7 +104,7 @@ class RunFolder:
     """The files of one training run.
 
     ``config.yaml`` (every setting), ``metrics.csv`` (a row an epoch), ``checkpoints/last.ckpt`` (to resume from), and
-    once training is done ``model.safetensors`` and ``summary.json``.
+    once training is done ``model.safetensors`` and ``summary.json``; of an imported design perhaps ``reference.npz``.
 
     Args:
         path: Path of the folder; nothing needs to be there.
@@ -117,6 +118,7 @@ class RunFolder:
         self.summary_file = self.path / "summary.json"
         self.model_file = self.path / "model.safetensors"
         self.checkpoint_file = self.path / "checkpoints" / "last.ckpt"
+        self.reference_file = self.path / "reference.npz"
 
     @property
     def finished(self) -> bool:
@@ -326,9 +328,9 @@ class RunFolder:
         return _holds(self.config_file, "\ncodesign:\n") or _holds(self.metrics_file, ",".join(_FIRST))
 
     def _remove_run(self) -> None:
-        report = self.path / "report.html"
+        others = (self.checkpoint_file, self.reference_file, self.path / "report.html")
         with write_errors(self.path):
-            for file in (self.summary_file, self.model_file, self.metrics_file, self.checkpoint_file, report):
+            for file in (self.summary_file, self.model_file, self.metrics_file, *others):
                 file.unlink(missing_ok=True)
 
 

@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from voltphase.core.errors import DataError
-from voltphase.core.files import read_errors
+from voltphase.core.files import PICTURES, read_errors, stored_picture
 from voltphase.core.limits import require_memory
 from voltphase.data.base import SPLITS, TEST_SHARE, Colour, own_path
 from voltphase.data.dataset import grey, held_out
 from voltphase.data.given import reading
 
-SUFFIXES: Final = (".png", ".tif", ".tiff", ".bmp")
 #: The kinds of files as sentences name them.
-KINDS: Final = ", ".join(suffix[1:].upper() for suffix in SUFFIXES)
+KINDS: Final = ", ".join(suffix[1:].upper() for suffix in PICTURES)
 _NAMED: Final = 3
 _THREADS: Final = 4
 
@@ -104,8 +103,8 @@ def pictures_in(folder: Path) -> tuple[list[Path], list[str]]:
     """Return the pictures in a folder by the order of their names, and what else is in it, named with the folder."""
     with read_errors(folder, DataError):
         names = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
-    pictures = [folder / name for name in names if name.lower().endswith(SUFFIXES)]
-    return pictures, [f"{folder.name}/{name}" for name in names if not name.lower().endswith(SUFFIXES)]
+    pictures = [folder / name for name in names if name.lower().endswith(PICTURES)]
+    return pictures, [f"{folder.name}/{name}" for name in names if not name.lower().endswith(PICTURES)]
 
 
 def left_out(others: Sequence[str]) -> str:
@@ -135,7 +134,7 @@ def read_pictures(files: Sequence[Path], root: Path, colour: Colour) -> NDArray[
     found: list[NDArray[Any]] = []
     wrong: list[str] = []
     with reading(len(files), f"pictures of {root.name}") as step, ThreadPoolExecutor(_THREADS) as pool:
-        for index, result in enumerate(pool.map(lambda file: read_picture(file, colour), files)):
+        for index, result in enumerate(pool.map(lambda file: _read_picture(file, colour), files)):
             if isinstance(result, str):
                 wrong.append(f"{files[index].relative_to(root)} {result}")
             else:
@@ -168,36 +167,9 @@ def _first(images: Sequence[NDArray[Any]], shape: tuple[int, int]) -> int:
     return next(index for index, image in enumerate(images) if image.shape == shape)
 
 
-def read_picture(
-    file: Path, colour: Colour, advice: str = "set data.colour to grey to make it grey"
-) -> NDArray[Any] | str:
+def _read_picture(file: Path, colour: Colour) -> NDArray[Any] | str:
     """Return a picture as grey levels of 8 or 16 bits, or why that cannot be, as the predicate of a sentence."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(file) as picture:
-            if getattr(picture, "n_frames", 1) > 1:
-                return "holds several pictures"
-            # What Pillow has no mode for it reads with 8 bits only.
-            stored = str(picture.tile[0][3]) if picture.tile else ""
-            if "16" in stored and not picture.mode.startswith("I;16"):
-                return "has colours or transparency of 16 bits: save it with 8, or in grey"
-            picture.load()
-            if picture.mode in ("1", "L"):
-                return np.asarray(picture.convert("L"))
-            if picture.mode.startswith("I;16"):
-                return np.asarray(picture).astype(np.uint16)
-            if picture.mode not in ("P", "RGB", "LA", "RGBA", "PA"):
-                return f"is of Pillow's mode {picture.mode}: save it with 8 or 16 bits in grey"
-            pixels = np.asarray(picture.convert("RGBA"))
-    except UnidentifiedImageError:
-        return "is no picture"
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return f"cannot be read ({' '.join(str(error).split()):.80})"
-    if (pixels[..., 3] < 255).any():
-        return "has transparent parts: save it without"
-    if (pixels[..., :1] == pixels[..., :3]).all():
-        return pixels[..., 0]
-    if colour == "refuse":
-        return f"has colours: {advice}"
-    return grey(pixels[..., :3]).numpy()
+    found = stored_picture(file)
+    if isinstance(found, str) or found.ndim == 2:
+        return found
+    return "has colours: set data.colour to grey to make it grey" if colour == "refuse" else grey(found).numpy()

@@ -104,6 +104,8 @@ def refine_run(
         target = RunFolder(folder)
         shutil.copyfile(source.config_file, target.config_file)
         shutil.copyfile(source.metrics_file, target.metrics_file)
+        if source.reference_file.is_file():
+            shutil.copyfile(source.reference_file, target.reference_file)
         save_model(model, target.model_file)
         write_json(target.summary_file, summary)
     return summary
