@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from voltphase.cli import calibrate, devices, imports, panels, runs, targets
+from voltphase.cli import calibrate, devices, panels, runs, targets
 from voltphase.cli import reproduce as experiments
 from voltphase.cli import train as training
 from voltphase.cli import validate as validation
@@ -25,7 +25,7 @@ app = typer.Typer(
 app.command("demo")(training.demo)
 app.command("train", cls=training.CommandWithSettings)(training.train)
 app.command("presets")(training.presets)
-app.command("import")(imports.import_design)
+app.command("import")(runs.import_design)
 app.command("evaluate")(runs.evaluate)
 app.command("refine")(runs.refine)
 app.command("report")(runs.report)

@@ -1,4 +1,4 @@
-"""``voltphase evaluate``, ``refine``, ``report``, ``deploy`` and ``verify``: what is done with a trained network."""
+"""``voltphase import``, ``evaluate``, ``refine``, ``report``, ``deploy`` and ``verify``: what is done with a design."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from voltphase.cli.common import DataDirOption, RunArgument, argument, console, path_option, say, say_next, say_table
+from voltphase.cli.common import (
+    DataDirOption,
+    RunArgument,
+    SetOption,
+    argument,
+    console,
+    path_option,
+    say,
+    say_next,
+    say_table,
+)
 from voltphase.cli.exit_codes import FAILED
 from voltphase.cli.targets import TargetSetOption, chosen_target
 from voltphase.core.words import shell
@@ -17,6 +27,42 @@ _TEST_DATA = (
     "arrays or pictures. Without it the test set is used if it is where VOLTPHASE_DATA says or in ~/.cache/voltphase, "
     "or your own if they are in the current folder."
 )
+
+
+def import_design(
+    folder: Annotated[Path, argument("FOLDER", "The folder of the design, with design.yaml.")],
+    out: Annotated[Path, path_option("--out", "-o", help="The run folder to make; must not exist.")],
+    settings: SetOption = None,
+) -> None:
+    """Make a run of somebody else's maps, or of trained weights.
+
+    FOLDER holds one map for each layer (levels, grey values, phases or
+    heights, as .npy, .csv or grey pictures), or one file of LightRidge's or
+    TorchOptics' weights, and design.yaml: a configuration with one section
+    more, which says what the maps are. docs/importing.md tells all of it.
+
+      maps: {files: [one.png, two.png], kind: phase, two_pi: 256}
+      optics: {wavelength: 532e-9, pitch: 36e-6, distances: 0.3}
+
+    Each pixel is put into the state of the device that is nearest to what
+    its map asks for; how far that is off is said. RUN is a finished run like
+    any other, for evaluate, report, refine, deploy and verify.
+
+    [bold]Examples[/bold]
+
+      voltphase import lens --out runs/lens
+      voltphase import lens --out runs/lens8 --set device.file=slm.csv --set device.levels=8
+    """
+    from voltphase.importing import import_design as make
+    from voltphase.training import load_run
+
+    summary = make(folder, out, settings or [])
+    for note in summary["imported"]["notes"]:
+        say(note)
+    model = load_run(out)[0]
+    for metric in model.task.metrics:
+        say(f"test {metric.name} {metric.text(summary[metric.column('test')])}")
+    say_next(out)
 
 
 def evaluate(

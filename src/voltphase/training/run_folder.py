@@ -38,7 +38,6 @@ except ImportError:  # on Windows
 # of the deployed states on the test images.
 _FIRST: Final = ["epoch", "temperature", "train_loss"]
 _LAST: Final = ["seconds", "images_per_second"]
-
 # More than a run of a million epochs writes.
 _LARGEST_TABLE: Final = 1 << 27
 
