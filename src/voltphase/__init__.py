@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from voltphase.optics import ImageSource, Propagator
     from voltphase.optics.grid import Grid
     from voltphase.optics.stack import Stack
+    from voltphase.sweeps.search.call import sweep
     from voltphase.tasks import RegionReadout, Regions
     from voltphase.workflow import deploy, import_design, load_run, report, save, train
 
@@ -97,6 +98,7 @@ __all__ = [
     "reproduction",
     "save",
     "settings",
+    "sweep",
     "sweeps",
     "tasks",
     "train",
@@ -116,6 +118,7 @@ _NAMES = {
     "optics.grid": "Grid",
     "optics.stack": "Stack",
     "tasks": "RegionReadout Regions",
+    "sweeps.search.call": "sweep",
     "workflow": "deploy import_design load_run report save train",
 }
 #: The module that each name comes from; the other names are subpackages.

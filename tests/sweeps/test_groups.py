@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,10 +15,12 @@ from tests.training.test_steps import RecordedOperations
 from voltphase.core.errors import TrainingError
 from voltphase.sweeps import groups, runner
 from voltphase.sweeps.groups import companions
-from voltphase.sweeps.lock import lock
+from voltphase.sweeps.queue import TrialQueue
 from voltphase.sweeps.results import ResultFolder
 from voltphase.sweeps.runner import SweepSummary, run_all
 from voltphase.sweeps.runs import Run
+from voltphase.sweeps.storage import open_study
+from voltphase.training import train
 
 Sweep = Callable[..., tuple[SweepSummary, list[str]]]
 
@@ -134,17 +137,27 @@ def test_a_sweep_trains_them_together_and_keeps_a_result_of_each(
     assert len(grouped) == 1
 
 
-@pytest.mark.usefixtures("on_gpu")
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A clock of the runner that goes on while it sleeps alone, or where it is put forward."""
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    clock.sleep = lambda seconds: setattr(clock, "now", clock.now + seconds)
+    monkeypatch.setattr(runner, "time", clock)
+    return clock
+
+
+@pytest.mark.usefixtures("on_gpu", "clock")
 def test_what_others_hold_and_what_is_trained_already_is_left_out(
     folder: ResultFolder, sweep: Sweep, grouped: list[list[int]]
 ) -> None:
     runs = [small(seed) for seed in range(1, 6)]
     runner.prepare(folder)
-    runner.train(runs[1].config, folder.work / runs[1].digest)
+    train(runs[1].config, folder.work / runs[1].digest)
     (folder.work / runs[2].digest).mkdir()  # killed before it began
-    with lock(folder.work / f"{runs[0].digest}.lock") as free:
-        assert free
-        summary, _ = sweep(runs)
+    other = TrialQueue(open_study("journal", folder.work, "runs")[0], "")
+    other.add(run=runs[0].digest)
+    assert other.take(other.trials()[0]) is not None
+    summary, _ = sweep(runs, minutes=1 / 60)
     assert grouped == [[3, 4, 5]]
     assert summary.elsewhere == runs[:1]
     assert summary.finished == runs[1:]
@@ -177,12 +190,20 @@ def test_a_group_that_cannot_be_trained_goes_on_one_by_one(sweep: Sweep, monkeyp
 
 @pytest.mark.usefixtures("on_gpu")
 def test_time_that_is_up_ends_all_with_their_epoch(
-    folder: ResultFolder, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+    folder: ResultFolder, sweep: Sweep, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = iter([0.0, 1.0, 1.0, *([100.0] * 99)])  # at the start, before the group twice, and from then on
+    whole = runner.train_several
+
+    def slow(*arguments: Any, watch: Callable[[Any], None], **options: Any) -> Any:
+        def watched(figures: Any) -> None:
+            clock.now += 100
+            watch(figures)
+
+        return whole(*arguments, watch=watched, **options)
+
     runs = [small(1), small(2)]
     with monkeypatch.context() as patch:
-        patch.setattr(runner.time, "monotonic", lambda: next(looks))
+        patch.setattr(runner, "train_several", slow)
         summary, _ = sweep(runs, minutes=1)
     assert (summary.finished, summary.left) == ([], runs)
     for one in runs:

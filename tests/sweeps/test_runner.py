@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,12 +24,14 @@ from voltphase.reproduction.paper import table1, table2
 from voltphase.reproduction.paper.figure4 import write_device
 from voltphase.reproduction.registry import EXPERIMENTS
 from voltphase.reproduction.sizes import Size, get
-from voltphase.sweeps import peak_memory, runner
-from voltphase.sweeps.lock import lock
+from voltphase.sweeps import peak_memory, queue, resume, runner
+from voltphase.sweeps.queue import TrialQueue
 from voltphase.sweeps.results import ResultFolder
 from voltphase.sweeps.runner import SweepSummary, run_all
 from voltphase.sweeps.runs import Run
+from voltphase.sweeps.storage import open_study
 from voltphase.training import build_dataset, evaluate, load_run
+from voltphase.training.run_folder import locked
 
 
 @pytest.fixture
@@ -62,13 +65,13 @@ def sweep(folder: ResultFolder) -> Sweep:
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The run folders that training was called for."""
     called: list[Path] = []
-    whole = runner.train
+    whole = resume.train
 
     def counted(config: Any, out: Path, **options: Any) -> Any:
         called.append(out)
         return whole(config, out, **options)
 
-    monkeypatch.setattr(runner, "train", counted)
+    monkeypatch.setattr(resume, "train", counted)
     return called
 
 
@@ -164,7 +167,7 @@ def test_the_same_name_with_other_settings_is_another_run(
 @pytest.fixture
 def a_second_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock of the runner that goes on by a second whenever it is looked at."""
-    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=itertools.count().__next__))
+    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=itertools.count().__next__, sleep=lambda _: None))
 
 
 @pytest.mark.usefixtures("a_second_a_look")
@@ -190,18 +193,24 @@ def test_time_that_is_up_ends_a_run_with_its_epoch_and_the_next_run_goes_on(
     assert [row["train_loss"] for row in twice["epochs"]] == [row["train_loss"] for row in once["epochs"]]
 
 
-def test_ctrl_c_ends_it_all_and_leaves_no_lock(
+def test_ctrl_c_ends_it_all_and_its_run_waits_for_who_goes_on(
     size: Size, folder: ResultFolder, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ):
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "train", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        sweep(table1.runs(size)[:2])
-    for file in folder.work.glob("*.lock"):
-        with lock(file) as free:
-            assert free
+    runs = table1.runs(size)[:2]
+    with monkeypatch.context() as patch:
+        patch.setattr(resume, "train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(runs)
+    assert [trial.state.name for trial in trials(folder)] == ["WAITING"] * 2
+    assert sweep(runs).finished == runs
+    assert [trial.state.name for trial in trials(folder)] == ["COMPLETE"] * 2
+
+
+def trials(folder: ResultFolder) -> list[Any]:
+    return TrialQueue(open_study("journal", folder.work, "runs")[0], "").trials()
 
 
 def test_a_run_that_fails_does_not_keep_the_others_from_being_run(size: Size, folder: ResultFolder, sweep: Sweep):
@@ -216,17 +225,38 @@ def test_a_run_that_fails_does_not_keep_the_others_from_being_run(size: Size, fo
     assert sum(line.startswith("FAILED table1 ") for line in sweep.said) == 2
 
 
-def test_what_others_are_at_work_on_is_left_to_them(
+@contextmanager
+def others_at_work_on(run: Run, folder: ResultFolder) -> Iterator[Callable[..., None]]:
+    """Another process that has taken a run; it says what comes of it when it is called."""
+    runner.prepare(folder)
+    other = TrialQueue(open_study("journal", folder.work, "runs")[0], "")
+    if not other.trials():
+        other.add(run=run.digest)
+    trial = other.take(other.trials()[0])
+    assert trial is not None
+    yield lambda *values, **about: other.finish(trial, *values, **about)
+
+
+@pytest.mark.usefixtures("a_second_a_look")
+def test_what_others_are_at_work_on_when_time_is_up_is_left_to_them(
     size: Size, folder: ResultFolder, sweep: Sweep, trained: list[Path]
 ):
     first, second = table1.runs(size)[:2]
-    runner.prepare(folder)
-    with lock(folder.work / f"{first.digest}.lock"):
-        summary = sweep([first, second])
+    with others_at_work_on(first, folder):
+        summary = sweep([first, second], minutes=20 / 60)
     assert (summary.elsewhere, summary.finished) == ([first], [second])
     assert len(trained) == 1
+    assert "waiting for 1 run that other processes are at work on" in sweep.said
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes a process for dead after half a second."""
+    monkeypatch.setattr(queue, "STILL_SECONDS", 0.5)
+    monkeypatch.setattr(queue, "LOOK_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_worker_that_is_killed_leaves_its_run_to_the_others(
     size: Size, folder: ResultFolder, sweep: Sweep, trained: list[Path], monkeypatch: pytest.MonkeyPatch
 ):
@@ -234,16 +264,28 @@ def test_a_worker_that_is_killed_leaves_its_run_to_the_others(
     ready, begun = os.pipe()
     worker = os.fork()
     if worker == 0:
-        monkeypatch.setattr(runner, "train", lambda *_, **__: (os.write(begun, b"x"), time.sleep(60)))
+        monkeypatch.setattr(resume, "train", lambda *_, **__: (os.write(begun, b"x"), time.sleep(60)))
         sweep([first])
         os._exit(1)
     os.read(ready, 1)
-    summary = sweep([first, second])
-    assert (summary.elsewhere, summary.finished) == ([first], [second])
     os.kill(worker, signal.SIGKILL)
     os.waitpid(worker, 0)
-    assert sweep([first, second]).finished == [second, first]
+    assert sweep([first, second]).finished == [first, second]
     assert len(trained) == 2
+    assert [trial.state.name for trial in trials(folder)] == ["COMPLETE"] * 2, "under the same number"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_process_that_was_taken_for_dead_and_trains_keeps_its_run(size: Size, folder: ResultFolder, sweep: Sweep):
+    [run] = table1.runs(size)[:1]
+    with others_at_work_on(run, folder) as finish:
+        kept = folder.work / run.digest
+        kept.mkdir()
+        (kept / "config.yaml").write_text(run.config.to_yaml())
+        with locked(kept):
+            threading.Timer(2, finish, kwargs={"error": "it was hopeless"}).start()
+            summary = sweep([run])
+    assert [(one, reason) for one, reason in summary.failed] == [(run, "it was hopeless")]
 
 
 def test_what_others_have_finished_meanwhile_is_finished(
@@ -254,15 +296,34 @@ def test_what_others_have_finished_meanwhile_is_finished(
     result = folder.file(first).read_bytes()
     folder.file(first).unlink()
     whole = runner.result_of
+    other = TrialQueue(open_study("journal", folder.work, "runs")[0], "")
+    other.add(run=first.digest)
+    trial = other.take(other.trials()[-1])
+    assert trial is not None
 
     def evaluate_and_let_others_finish(*arguments: Any) -> Any:
         folder.file(first).write_bytes(result)
+        other.finish(trial, [0.5])
         return whole(*arguments)
 
     monkeypatch.setattr(runner, "result_of", evaluate_and_let_others_finish)
-    with lock(folder.work / f"{first.digest}.lock"):
-        summary = sweep([first, second])
-    assert (summary.finished, summary.elsewhere) == ([second, first], [])
+    summary = sweep([first, second])
+    assert (summary.finished, summary.elsewhere) == ([first, second], [])
+
+
+def test_a_run_that_two_processes_added_at_once_is_trained_once(
+    size: Size, folder: ResultFolder, sweep: Sweep, trained: list[Path]
+):
+    run = table1.runs(size)[0]
+    runner.prepare(folder)
+    other = TrialQueue(open_study("journal", folder.work, "runs")[0], "")
+    other.add(run=run.digest)
+    other.add(run=run.digest)
+    assert sweep([run]).finished == [run]
+    folder.file(run).unlink()
+    assert sweep([run]).finished == [run]
+    assert len(trained) == 2
+    assert [trial.state.name for trial in trials(folder)] == ["COMPLETE"] * 2
 
 
 @pytest.mark.usefixtures("a_second_a_look")
@@ -298,8 +359,8 @@ def test_a_result_that_is_not_whole_is_said_and_run_again(
     folder.file(run).parent.mkdir(parents=True)
     folder.file(run).write_text(content)
     assert "missing" in table1.report(folder.outcomes([run]))
-    monkeypatch.setattr(runner._Worker, "work_on", lambda *_: "ran")
-    assert sweep([run]).finished == [run]
+    monkeypatch.setattr(runner._Worker, "work_off", lambda *_: None)
+    assert sweep([run]).finished == []
     assert sweep.said[0] == f"{folder.file(run)} is no whole result: it is run again"
 
 
@@ -360,7 +421,8 @@ def test_progress_is_a_line_a_run_with_a_count_and_the_time_left(size: Size, swe
 
 def test_time_left_goes_by_what_there_is_to_do(folder: ResultFolder):
     shallow, deep = (Run("e", {"data": d}, "digits", {"optics.depth": d}) for d in (1, 5))
-    worker = runner._Worker(folder, {}, None, None)
+    queue = TrialQueue(open_study("journal", folder.work, "runs")[0], "")
+    worker = runner._Worker(queue, folder, {}, None, None, SweepSummary(), print)
     worker._note([shallow], 600.0)
     assert worker.time_left([]) == ""
     assert worker.time_left([deep]) == "; about 30 min left"

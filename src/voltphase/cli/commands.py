@@ -8,6 +8,7 @@ import typer
 
 from voltphase.cli import calibrate, devices, panels, runs, targets
 from voltphase.cli import reproduce as experiments
+from voltphase.cli import sweep as sweeping
 from voltphase.cli import train as training
 from voltphase.cli import validate as validation
 from voltphase.cli.common import Commands
@@ -36,6 +37,7 @@ devices.app.command("calibrate")(calibrate.calibrate)
 app.add_typer(devices.app, name="device")
 app.add_typer(panels.app, name="panel")
 app.command("validate")(validation.validate)
+app.command("sweep")(sweeping.sweep)
 app.command("reproduce")(experiments.reproduce)
 
 

@@ -51,6 +51,10 @@ class OutputError(VoltphaseError):
     """A place to write results that exists already or cannot be written."""
 
 
+class FolderInUseError(OutputError):
+    """A run folder that another process is training into."""
+
+
 class DeploymentError(VoltphaseError):
     """A deployed folder that is incomplete or contradicts itself."""
 

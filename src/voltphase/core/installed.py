@@ -15,7 +15,6 @@ from voltphase.core.errors import MissingLibraryError
 DISTRIBUTIONS: Final = ("voltphase", "voltphase-light")
 
 _EXTRAS: Final = {
-    "filelock": "train",
     "lightning": "train",
     "optuna": "train",
     "PIL": "train",

@@ -10,5 +10,13 @@ with needing_extras():
     from voltphase.reporting.overview import overview_figure, save_overview
     from voltphase.reporting.page import write_report
     from voltphase.reporting.pictures import ImagePictures
+    from voltphase.reporting.sweep import write_sweep_report
 
-__all__ = ["ImagePictures", "overview_figure", "save_overview", "write_bench_sheet", "write_report"]
+__all__ = [
+    "ImagePictures",
+    "overview_figure",
+    "save_overview",
+    "write_bench_sheet",
+    "write_report",
+    "write_sweep_report",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -62,19 +62,63 @@ def write_report(run: str | Path, *, data_dir: str | Path | None = None, test_se
 
 def report_html(view: RunView) -> str:
     """Return the whole page of a run."""
-    page = Template(files("voltphase.reporting").joinpath("report.html.template").read_text(encoding="utf-8"))
     metric, data = view.metric, view.data_name
     value = metric.text(view.summary.metric(metric.column("test")))
-    return page.substitute(
-        title=_shown(f"{view.name}: {value} on {data}"),
-        heading=_shown(f"A diffractive network for {data}"),
-        subtitle=_shown(_subtitle(view)),
+    parts = (
+        ("learning", "light", "maps", "device", "answers") if view.history else ("light", "maps", "device", "answers")
+    )
+    return page_html(
+        title=f"{view.name}: {value} on {data}",
+        heading=f"A diffractive network for {data}",
+        subtitle=_subtitle(view),
+        value=value,
+        value_note=view.pictures.headline(metric.name, len(view.test)),
+        facts=_facts(view),
+        parts=parts,
+        sections=sections(view),
+        footer=("Settings and versions", view.config.to_yaml().strip(), _versions(view.summary)),
+    )
+
+
+def page_html(
+    *,
+    title: str,
+    heading: str,
+    subtitle: str,
+    value: str,
+    value_note: str,
+    facts: Iterable[tuple[str, str]],
+    parts: Sequence[str],
+    sections: Sequence[str],
+    footer: Sequence[str],
+) -> str:
+    """Return a whole page.
+
+    Args:
+        title: Title of its tab.
+        heading: Heading at its top.
+        subtitle: Line below that.
+        value: Figure that matters most.
+        value_note: What that is.
+        facts: Names and texts of what else is to be known at once.
+        parts: Name of each section, to go there.
+        sections: Sections; see :func:`section`.
+        footer: Heading of the last part, and texts that stand there in columns.
+    """
+    template = Template(files("voltphase.reporting").joinpath("report.html.template").read_text(encoding="utf-8"))
+    last, *texts = footer
+    links = {part: part.capitalize() for part in parts} | {"settings": "Settings"}
+    return template.substitute(
+        title=_shown(title),
+        heading=_shown(heading),
+        subtitle=_shown(subtitle),
         value=_shown(value),
-        value_note=_shown(view.pictures.headline(metric.name, len(view.test))),
-        facts="\n".join(f"<div><dt>{_shown(name)}</dt><dd>{_shown(text)}</dd></div>" for name, text in _facts(view)),
-        sections="\n".join(sections(view)),
-        config=_shown(view.config.to_yaml().strip()),
-        versions=_shown(_versions(view.summary)),
+        value_note=_shown(value_note),
+        facts="\n".join(f"<div><dt>{_shown(name)}</dt><dd>{_shown(text)}</dd></div>" for name, text in facts),
+        nav=" ".join(f'<a href="#{name}">{text}</a>' for name, text in links.items()),
+        sections="\n".join(sections),
+        footer_title=_shown(last),
+        footer="\n".join(f'<pre class="columns">{_shown(text)}</pre>' for text in texts),
     )
 
 
@@ -86,18 +130,18 @@ def sections(view: RunView) -> list[str]:
 
 def _learning(view: RunView) -> str:
     name = view.metric.name
-    return _section(
+    return section(
         "learning",
         "Learning",
         f"Test {name} is that of the deployed states: one state for each pixel. Training {name} is "
         "that of the states as they were in training, drawn at random or mixed: until the choice is settled the two "
         "differ.",
-        _drawing(charts.learning_figure(view.history, view.metric), "Learning curves"),
+        drawing(charts.learning_figure(view.history, view.metric), "Learning curves"),
     )
 
 
 def _light(view: RunView) -> str:
-    return _section(
+    return section(
         "light",
         "An image on its way through the network",
         "Intensity of the light that arrives on each plane, each panel scaled to its own brightest sample; shades "
@@ -116,7 +160,7 @@ def _light(view: RunView) -> str:
 
 def _maps(view: RunView) -> str:
     loaded = view.levels, view.devices, view.model.grids[1:-1]
-    return _section(
+    return section(
         "maps",
         "What is loaded on the devices",
         "The level of every pixel, and the phase and amplitude the device gives for it.",
@@ -129,16 +173,16 @@ def _maps(view: RunView) -> str:
 def _device(view: RunView) -> str:
     levels, devices = view.levels, view.devices
     notes = dict.fromkeys(note for device in view.summary.devices for note in device.notes)
-    return _section(
+    return section(
         "device",
         "The states of the device",
         "Each dot is a state a pixel can take. On the complex plane its distance from the centre is the amplitude, "
         "its angle the phase; the circle is a pixel that takes no light away. Numbers are levels.",
         *(
-            _drawing(device_figure(device), f"States of {device.name}", _device_caption(device, devices))
+            drawing(device_figure(device), f"States of {device.name}", _device_caption(device, devices))
             for device in charts.different_devices(devices)[:_MOST_DEVICES_DRAWN]
         ),
-        _drawing(
+        drawing(
             charts.level_use_figure(levels, devices),
             "Use of levels",
             "Share of each layer's pixels in each level; dashed: an even share.",
@@ -149,13 +193,13 @@ def _device(view: RunView) -> str:
 
 
 def _answers(view: RunView) -> str:
-    return _section(
+    return section(
         "answers",
         "Answers and light",
         "",
         '<div class="pair">',
-        *(_drawing(*drawing) for drawing in view.pictures.drawings(view.evaluation)),
-        _drawing(
+        *(drawing(*one) for one in view.pictures.drawings(view.evaluation)),
+        drawing(
             charts.light_figure(view.light, len(view.layers)),
             "Light left along the axis",
             "Light left along the axis, mean over test images. Drops at a layer are taken by the device, slopes "
@@ -165,7 +209,8 @@ def _answers(view: RunView) -> str:
     )
 
 
-def _drawing(figure: Figure, text: str, caption: str = "") -> str:
+def drawing(figure: Figure, text: str, caption: str = "") -> str:
+    """Return a figure as a part of a page, with what it shows in a few words and, below it, in more."""
     return _figure("svg+xml", style.svg(figure), figure, text, caption)
 
 
@@ -180,9 +225,18 @@ def _shown(text: str) -> str:
     return escape("\n".join(map(printable, text.split("\n"))))
 
 
-def _section(name: str, title: str, text: str, *parts: str) -> str:
+def section(name: str, title: str, text: str, *parts: str) -> str:
+    """Return a section of a page with a heading, a paragraph if there is a text, and its parts."""
     paragraph = f"<p>{_shown(text)}</p>" if text else ""
     return f'<section id="{name}">\n<h2>{_shown(title)}</h2>\n{paragraph}\n' + "\n".join(parts) + "\n</section>"
+
+
+def table_html(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table as a part of a page."""
+    lines = ["".join(f"<th>{_shown(cell)}</th>" for cell in header)]
+    lines += ["".join(f"<td>{_shown(cell)}</td>" for cell in row) for row in rows]
+    body = "\n".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<figure><div><table>\n{body}\n</table></div></figure>"
 
 
 def _figure(kind: str, content: bytes, figure: Figure, text: str, caption: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from voltphase.config import Config, current_settings, load_config
-from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
+from voltphase.core.errors import ConfigError, DataError, FolderInUseError, OutputError, VoltphaseError
 from voltphase.core.files import (
     checked_path,
     is_temporary,
@@ -169,7 +169,8 @@ class RunFolder:
         The folder is made and ``config.yaml`` written, after removing an earlier run's files if ``overwrite``.
 
         Raises:
-            OutputError: if it cannot be written, or another process is training into it.
+            OutputError: if it cannot be written.
+            FolderInUseError: if another process is training into it.
         """
         with write_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -349,7 +350,7 @@ def locked(folder: Path) -> Iterator[None]:
     The operating system holds the lock, of the folder itself: it leaves no file, and ends with the process.
 
     Raises:
-        OutputError: if another process holds the lock.
+        FolderInUseError: if another process holds the lock.
     """
     if fcntl is None:
         yield
@@ -360,7 +361,7 @@ def locked(folder: Path) -> Iterator[None]:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise OutputError(
+                raise FolderInUseError(
                     f"expected {folder} for this training alone, but another process is training into it: wait until "
                     "it is done, or choose another folder"
                 ) from error
