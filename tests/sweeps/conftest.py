@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,20 +25,17 @@ def program(name: str) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """The URL of a PostgreSQL that is there for these tests alone."""
     initdb, postgres = program("initdb"), program("postgres")
     if initdb is None or postgres is None:
         pytest.skip("needs PostgreSQL: Debian's package postgresql brings it")
     pytest.importorskip("psycopg", reason="needs psycopg: pip install 'voltphase[postgresql]'")
-    folder = tmp_path_factory.mktemp("postgresql")
-    # It refuses to be run by root.
-    user = {"user": "nobody", "group": "nogroup"} if hasattr(os, "geteuid") and os.geteuid() == 0 else {}
+    # It refuses to be run by root, and whom it is run by instead cannot enter the folders of root's tests.
+    user: dict[str, Any] = {"user": "nobody", "group": "nogroup"} if getattr(os, "geteuid", lambda: 1)() == 0 else {}
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     if user:
-        for parent in [folder, *folder.parents]:
-            if parent.owner() == "root" and parent != Path("/tmp"):
-                parent.chmod(parent.stat().st_mode | 0o011)
-        shutil.chown(folder, "nobody", "nogroup")
+        shutil.chown(folder, **user)
     data = folder / "data"
     options = ["-U", "voltphase", "-A", "trust", "--no-sync"]
     subprocess.run([initdb, "-D", data, *options], check=True, capture_output=True, cwd=folder, **user)
@@ -48,13 +49,12 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         _wait_for(url)
         yield url
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # without waiting for those who are connected
         server.wait()
+        shutil.rmtree(folder)
 
 
 def _wait_for(url: str) -> None:
-    import time
-
     import psycopg
 
     for _ in range(200):

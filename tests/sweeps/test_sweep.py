@@ -57,7 +57,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
 
     def train_on(config: Config, folder: Path, *, watch: Callable[..., None] | None, **_: Any) -> dict[str, Any]:
         trained[folder] += 1
-        worth = 1 - abs(math.log10(config.codesign.gain) - 1) / 3 + config.seed / 1000
+        gain: Any = config.codesign.gain
+        worth = 1 - abs(math.log10(gain) - 1) / 3 + config.seed / 1000
         history = []
         for epoch in range(1, config.training.epochs + 1):
             row = {"epoch": epoch, "temperature": 1.0, "train_loss": 1 - worth, "test_accuracy": worth * epoch / 10}

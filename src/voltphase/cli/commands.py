@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from voltphase.cli import calibrate, devices, panels, runs, targets
-from voltphase.cli import reproduce as experiments
-from voltphase.cli import sweep as sweeping
 from voltphase.cli import train as training
 from voltphase.cli import validate as validation
 from voltphase.cli.common import Commands
+from voltphase.cli.sweeps import reproduce as experiments
+from voltphase.cli.sweeps import sweep as sweeping
 from voltphase.core.installed import package_version
 
 app = typer.Typer(

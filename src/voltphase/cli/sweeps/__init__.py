@@ -1,0 +1,1 @@
+"""``voltphase sweep`` and ``reproduce``: many runs, shared by any number of processes."""
