@@ -180,8 +180,11 @@ CONTRADICTIONS = {
     "no manifest": (remove("manifest.json"), r"manifest\.json cannot be read \(no such file or directory\)"),
     "no image": (remove("layer-2.png"), r"expected the file .*layer-2\.png, but it is missing"),
     "no levels": (remove("layer-3-levels.npy"), r"expected the file .*layer-3-levels\.npy, but it is missing"),
-    "not an image": (overwrite("layer-1.png", b"GIF89a", seal=True), r"read layer-1\.png, but it is damaged"),
-    "empty image": (overwrite("layer-1.png", b""), r"expected .*layer-1\.png as it was deployed"),
+    "not an image": (
+        overwrite("layer-1.png", b"GIF89a", seal=True),
+        r"expected a PNG in layer-1\.png, but it is",
+    ),
+    "empty image": (overwrite("layer-1.png", b""), r"expected a PNG in layer-1\.png, but it is no picture"),
     "not an array": (overwrite("layer-1-levels.npy", b"1 2 3"), r"read .*layer-1-levels\.npy, but it is damaged"),
     "an archive": (overwrite("layer-1-levels.npy", archive()), r"read .*layer-1-levels\.npy, but it is damaged"),
     "endless array": (promising(10**15), r"read .*layer-1-levels\.npy, but it is damaged"),
@@ -195,15 +198,15 @@ CONTRADICTIONS = {
     "turned": (change_image(lambda a: a.T), r"expected 20 rows x 24 columns in .*layer-1\.png, but got 24 x 20"),
     "in colour": (
         change_image(lambda a: np.stack([a] * 3, -1)),
-        r"grey image of 8 bits in .*1\.png, but its mode is RGB",
+        r"a picture grey of 8 bits in layer-1\.png, but it is colour of 24 bits",
     ),
     "16 bits for 8": (
         change_image(lambda a: a.astype(np.uint16)),
-        r"expected a grey image of 8 bits in .*layer-1\.png, but its mode is I;16",
+        r"expected a picture grey of 8 bits in layer-1\.png, but it is grey of 16 bits",
     ),
     "8 bits for 16": (
         change_image(lambda a: (a // 2).astype(np.uint8), layer=3),
-        r"expected a grey image of 16 bits in .*layer-3\.png, but its mode is L",
+        r"expected a picture grey of 16 bits in layer-3\.png, but it is grey of 8 bits",
     ),
     "a grey between": (
         change_image(one_off),
@@ -213,7 +216,7 @@ CONTRADICTIONS = {
     "other levels": (change_levels(swap), r"the same levels in .*layer-1\.png and layer-1-levels\.npy"),
     "signed levels": (change_levels(lambda a: a.astype(np.int64)), r"unsigned integers .*, but got int64 of shape"),
     "flat levels": (change_levels(np.ravel), r"shape \(20, 24\) in .*levels\.npy.*, but got uint8 of shape \(480,\)"),
-    "changed hash": (change_both, r"expected .*layer-1\.png as it was deployed, but its SHA-256 differs"),
+    "changed hash": (change_both, r"expected .*layer-1-levels\.npy as it was deployed, but its SHA-256 differs"),
     "malformed": (overwrite("manifest.json", b'{"format": '), r"expected JSON in .*manifest\.json, but it is damaged"),
     "not text": (overwrite("manifest.json", b"\xff\xfe\x00"), r"cannot read .*manifest\.json: it is not UTF-8 text"),
     "not an object": (overwrite("manifest.json", b"[]"), r"expected a JSON object in .*manifest\.json"),

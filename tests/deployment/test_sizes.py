@@ -19,8 +19,8 @@ from PIL import Image
 from voltphase.core.errors import DeploymentError
 from voltphase.deployment import Emulator, deploy, verify
 from voltphase.deployment.manifest import manifest_digest
-from voltphase.deployment.targets.slm_image import read_png
 from voltphase.optics import AngularSpectrum
+from voltphase.panels.formats.pictures import read_picture
 
 FORMAT_1 = Path(__file__).parent / "format-1"
 # Seconds. Each refusal takes milliseconds; what was promised would take minutes, and memory that is not there.
@@ -178,7 +178,7 @@ def test_a_picture_that_promises_gigabytes(deployed: Path, side: int):
 def test_a_picture_of_twelve_megapixels_needs_no_leave(tmp_path: Path):
     path = tmp_path / "layer.png"
     Image.fromarray(np.zeros((4096, 3000), np.uint8)).save(path)
-    assert read_png(path.read_bytes(), path.name, (4096, 3000), 8).shape == (4096, 3000)
+    assert read_picture(path.read_bytes(), path.name, (4096, 3000), 8, "png").shape == (4096, 3000)
 
 
 @pytest.mark.parametrize("name", ["layer-1-levels.npy", "sample-images.npy", "expected-logits.npy"])

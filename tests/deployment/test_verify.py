@@ -17,8 +17,8 @@ from voltphase import DONN, Grid
 from voltphase.core.errors import DataError, DeploymentError
 from voltphase.data import ImageDataset, load
 from voltphase.deployment import deploy, verify
-from voltphase.deployment.compare import Comparison, compare
 from voltphase.deployment.manifest import manifest_digest
+from voltphase.deployment.proof.compare import Comparison, compare
 from voltphase.tasks import Classification
 
 

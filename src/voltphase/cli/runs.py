@@ -19,7 +19,19 @@ from voltphase.cli.common import (
     say_table,
 )
 from voltphase.cli.exit_codes import FAILED
-from voltphase.cli.targets import TargetSetOption, chosen_target
+from voltphase.cli.targets import (
+    BorderOption,
+    CorrectionOption,
+    FlipOption,
+    OffsetOption,
+    PanelOption,
+    PixelsOption,
+    ResampleOption,
+    SideBySideOption,
+    TargetSetOption,
+    TurnOption,
+    panel_target,
+)
 from voltphase.core.words import shell
 
 _TEST_DATA = (
@@ -178,9 +190,19 @@ def deploy(
     out: Annotated[Path, path_option("--out", "-o", help="The folder to make; must not exist.")],
     data_dir: DataDirOption = None,
     target: Annotated[
-        str, typer.Option(metavar="NAME", help="What to deploy to: one of the targets above.")
-    ] = "slm-image",
+        str | None,
+        typer.Option(metavar="NAME", help="What to deploy to: one of the targets above; slm-image by default."),
+    ] = None,
     settings: TargetSetOption = None,
+    panel: PanelOption = None,
+    pixels: PixelsOption = None,
+    offset: OffsetOption = None,
+    flip: FlipOption = None,
+    turn: TurnOption = None,
+    border: BorderOption = None,
+    correction: CorrectionOption = None,
+    resample: ResampleOption = None,
+    layers_per_panel: SideBySideOption = None,
 ) -> None:
     """Export the map of each device, and all about the system.
 
@@ -194,16 +216,35 @@ def deploy(
     is. Of any other (volts, say) they are codes: README.txt says which control
     value each stands for.
 
-    [bold]Example[/bold]
+    --panel NAME writes the file that the panel's software takes, with every
+    pixel of the panel: the design tiled, in the middle, corrected.
+
+    [bold]Examples[/bold]
 
       voltphase deploy runs/m --out bench
+      voltphase deploy runs/m --out bench --panel santec-slm-200
     """
-    from voltphase.deployment import deploy_run
+    from voltphase.deployment import deploy_run, on_own_pixels
     from voltphase.deployment.layers import summaries
 
-    folder = deploy_run(run, out, data_dir=data_dir, target=chosen_target(target, settings or ()))
+    chosen = panel_target(
+        target,
+        settings or (),
+        panel,
+        pixels=pixels,
+        offset=offset,
+        flip=flip,
+        turn=turn,
+        border=border,
+        correction=correction,
+        resample=resample,
+        layers_per_panel=layers_per_panel,
+    )
+    folder = deploy_run(run, out, data_dir=data_dir, target=chosen)
     for line in summaries(folder):
         say(line)
+    for check in on_own_pixels(folder, data_dir=data_dir):
+        say(f"{check.what}: {check.figures}")
     say(f"deployed to {folder}, next:")
     say(f"  {shell('voltphase', 'verify', folder)}")
     say(f"  {shell('voltphase', 'bench-sheet', folder)}")

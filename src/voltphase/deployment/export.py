@@ -120,7 +120,7 @@ def deploy(
         try:
             manifest = Manifest(
                 **_system(folder, model, () if dataset is None else tuple(dataset.classes)),
-                target=record,
+                target=Chosen.of(TARGETS, writer.in_folder()),
                 layers=_write_layers(folder, model, writer, layers, levels),
                 reference=_write_reference(folder, model.task.metrics[0], dataset, split, logits, rebuilt_from),
                 samples=_write_samples(folder, model, dataset, split),

@@ -40,16 +40,16 @@ def write_array(path: Path, array: NDArray[np.generic]) -> ArrayRecord:
 
 def read_file(folder: Path, record: FileRecord, largest: int = 0) -> bytes:
     """Return the content of a file that still has the hash it was written with, at most 1 MiB more than ``largest``."""
-    path = folder / record.file
-    with reading(path):
-        _checked_size(path, largest)
-        content = path.read_bytes()
-    _check_digest(path, record, hashlib.sha256(content).hexdigest())
+    content = _content(folder / record.file, largest)
+    check_content(folder, record, content)
     return content
 
 
 def read_files(folder: Path, records: Sequence[FileRecord], largest: int) -> dict[str, bytes]:
-    """Return the content of files by their names, once there is memory for all of them; see :func:`read_file`."""
+    """Return the content of files by their names, once there is memory for all of them, whatever their hashes are.
+
+    A file that is byte for byte another of them is refused.
+    """
     files = {record.file: record for record in records}
     size = 0
     for name in files:
@@ -57,7 +57,26 @@ def read_files(folder: Path, records: Sequence[FileRecord], largest: int) -> dic
             size += _checked_size(folder / name, largest)
     advice = "read them on a larger machine, or restore them if they never were that large"
     require_memory(size, f"the maps of all layers in {folder}", DeploymentError, advice)
-    return {name: read_file(folder, record, largest) for name, record in files.items()}
+    contents = {name: _content(folder / name, largest) for name in files}
+    owners = {record.sha256: name for name, record in files.items()}
+    for name, content in contents.items():
+        owner = owners.get(found := hashlib.sha256(content).hexdigest())
+        if owner is not None and found != files[name].sha256:
+            raise DeploymentError(
+                f"expected {folder / name} as it was deployed, but it holds what {owner} was deployed with: they were "
+                "mixed up; restore the file or deploy again"
+            )
+    return contents
+
+
+def was_changed(record: FileRecord, content: bytes) -> bool:
+    """Return whether what a file was read as has another hash than the file that was deployed."""
+    return hashlib.sha256(content).hexdigest() != record.sha256
+
+
+def check_content(folder: Path, record: FileRecord, content: bytes) -> None:
+    """Refuse what a file was read as, if it has another hash than the file that was deployed."""
+    _check_digest(folder / record.file, record, hashlib.sha256(content).hexdigest())
 
 
 def read_array(folder: Path, record: ArrayRecord, shape: tuple[int, ...], kind: str, what: str) -> NDArray[Any]:
@@ -97,6 +116,12 @@ def _check_regular(path: Path) -> None:
     # A pipe would be waited for, and what another device gives has no end.
     if not stat.S_ISREG(path.stat().st_mode):
         raise DeploymentError(f"expected the file {path}, but it is no regular file: restore it or deploy again")
+
+
+def _content(path: Path, largest: int) -> bytes:
+    with reading(path):
+        _checked_size(path, largest)
+        return path.read_bytes()
 
 
 def _checked_size(path: Path, largest: int) -> int:

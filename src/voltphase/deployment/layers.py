@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voltphase.core.errors import DeploymentError, VoltphaseError
-from voltphase.deployment.folder import MANIFEST_NAME, read_array, read_files
+from voltphase.deployment.folder import MANIFEST_NAME, check_content, read_array, read_files, was_changed
 from voltphase.deployment.manifest import LayerRecord, Manifest
-from voltphase.deployment.targets import TARGETS, Layer
+from voltphase.deployment.targets import TARGETS, Layer, Shown, Target
 from voltphase.devices.record import from_json
 from voltphase.optics.masks import Mask
 
@@ -29,12 +31,41 @@ def read_levels(folder: Path, manifest: Manifest, layers: list[Layer]) -> list[N
         DeploymentError: if the target is not known here, a file is missing, cannot be read, was changed since it was
             written, or holds other levels than the array of levels beside it.
     """
-    target = manifest.target.make(TARGETS, Path(MANIFEST_NAME), "target")
+    target: Target = manifest.target.make(TARGETS, Path(MANIFEST_NAME), "target")
     files = [file for record in manifest.layers for file in record.target.files]
     contents = read_files(folder, files, target.largest_file(layers))
     written = [record.written for record in manifest.layers]
-    try:
+    with _reading(folder, manifest):
         levels = target.read(layers, written, contents)
+    for layer, record, found in zip(layers, manifest.layers, levels, strict=True):
+        _check_levels(folder, layer, record, found, contents)
+    for record in files:  # last, as all that has been found before says more
+        check_content(folder, record, contents[record.file])
+    return levels
+
+
+def has_own_pixels(manifest: Manifest) -> bool:
+    """Return whether the target may show a layer on other pixels than the design's."""
+    return TARGETS[manifest.target.name].shown is not Target.shown
+
+
+def read_shown(folder: Path, manifest: Manifest) -> list[Shown] | None:
+    """Return what the layers of a folder are on the pixels of what shows them, or None where these are the design's.
+
+    That the files are right is what :func:`read_levels` finds out.
+    """
+    target: Target = manifest.target.make(TARGETS, Path(MANIFEST_NAME), "target")
+    layers = read_layers(folder, manifest)
+    files = [file for record in manifest.layers for file in record.target.files]
+    contents = read_files(folder, files, target.largest_file(layers))
+    with _reading(folder, manifest):
+        return target.shown(layers, [record.written for record in manifest.layers], contents)
+
+
+@contextmanager
+def _reading(folder: Path, manifest: Manifest) -> Iterator[None]:
+    try:
+        yield
     except DeploymentError as error:
         raise DeploymentError(f"{folder}: {error}") from error
     except Exception as error:  # whatever another package's code makes of files that are not its own
@@ -43,9 +74,6 @@ def read_levels(folder: Path, manifest: Manifest, layers: list[Layer]) -> list[N
             f"{folder}: expected files that the target {manifest.target.name} can read, but it fails with {reason}: "
             "restore them or deploy again"
         ) from error
-    for layer, record, found in zip(layers, manifest.layers, levels, strict=True):
-        _check_levels(folder, layer, record, found)
-    return levels
 
 
 def read_mask(folder: Path, manifest: Manifest) -> Mask | None:
@@ -86,7 +114,9 @@ def _layer(folder: Path, number: int, record: LayerRecord, wavelength: float) ->
         raise DeploymentError(f"{folder / MANIFEST_NAME}, layers[{number - 1}].device: {error}") from error
 
 
-def _check_levels(folder: Path, layer: Layer, record: LayerRecord, found: NDArray[np.integer]) -> None:
+def _check_levels(
+    folder: Path, layer: Layer, record: LayerRecord, found: NDArray[np.integer], contents: Mapping[str, bytes]
+) -> None:
     stored = read_array(folder, record.levels, layer.grid.shape, "u", "unsigned integers")
     if found.shape != stored.shape or found.dtype.kind not in "iu":
         raise DeploymentError(
@@ -95,6 +125,12 @@ def _check_levels(folder: Path, layer: Layer, record: LayerRecord, found: NDArra
         )
     if (different := stored != found).any():
         row, column = np.argwhere(different)[0]
+        for file in record.target.files:
+            if was_changed(file, contents[file.file]):
+                raise DeploymentError(
+                    f"expected {folder / file.file} as it was deployed, but at row {row}, column {column} it shows "
+                    f"level {found[row, column]} in place of {stored[row, column]}: restore the file or deploy again"
+                )
         raise DeploymentError(
             f"expected the same levels in {folder / record.target.files[0].file} and {record.levels.file}, but at row "
             f"{row}, column {column} they are {found[row, column]} and {stored[row, column]}: restore "

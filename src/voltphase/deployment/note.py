@@ -37,9 +37,6 @@ _ORIENTATION: Final = (
     "Each reflection on the way (a folding mirror, a reflective device) turns left into right for what lies behind "
     "it. Count the reflections between the source and a device or the camera: where they are odd, mirror the image "
     "left to right.",
-    "One pixel of an image is one sample of the design. Where the pixels of a device are smaller, repeat each pixel "
-    "in both directions until the pitch fits. Never let a driver scale or smooth an image: a grey value in between "
-    "is another state.",
 )
 
 
@@ -106,11 +103,16 @@ def _devices(manifest: Manifest, layers: Sequence[Layer], target: Target) -> Ite
     for layer, record in zip(layers, manifest.layers, strict=True):
         key = repr((layer.device.name, layer.device.digest, record.target.details))
         alike.setdefault(key, []).append((layer, record))
+    told: dict[str, str] = {}  # the files that a text was told of first
     for group in alike.values():
         layer, first = group[0][0], group[0][1].written
         names = ", ".join(dict.fromkeys(file.file for _, record in group for file in record.target.files))
         words = f"{names}: for {layer.device.name}, {len(layer.device)} levels, {target.format(first)}."
-        texts = list(target.instructions(layer, first))
+        instructions = target.instructions(layer, first)
+        texts = [text for text in instructions if text not in told]
+        if len(texts) < len(instructions):
+            texts.append(f"All else is as for {next(told[text] for text in instructions if text in told)}.")
+        told |= dict.fromkeys(texts, names)
         maps = ", ".join(record.regions.file for _, record in group if record.regions is not None)
         if maps:
             texts.append(

@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING
 
 from voltphase.core.errors import DataError, DeploymentError, VoltphaseError
 from voltphase.core.files import checked_path
-from voltphase.deployment.compare import Check, Comparison, compare_all, compare_samples, read_finite
 from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.export import given_dataset
 from voltphase.deployment.folder import read_file
+from voltphase.deployment.layers import has_own_pixels, read_shown
 from voltphase.deployment.manifest import Manifest, data_digest
+from voltphase.deployment.proof.compare import (
+    Check,
+    Comparison,
+    compare_all,
+    compare_samples,
+    read_finite,
+    read_samples,
+)
+from voltphase.deployment.proof.own_pixels import measure
 from voltphase.deployment.records import ReferenceRecord
 
 if TYPE_CHECKING:
@@ -122,12 +131,44 @@ def verify(
                 checks += compared.told()
     if missing:
         checks.append(Check("test set", None, missing))
+    if not any(check.passed is False for check in checks):
+        checks += _own_pixels(folder, emulator, dataset)
     if compared is None:
         raise DeploymentError(
             f"expected a test set for {folder}, which holds no test inputs of its own, but {missing}: pass the data "
             "set, or deploy again"
         )
     return VerifyResult(**vars(compared), checks=tuple(checks))
+
+
+def on_own_pixels(folder: str | PathLike[str], *, data_dir: str | PathLike[str] | None = None) -> tuple[Check, ...]:
+    """Return what becomes of the answers on the pixels of what shows the layers; nothing where these are the design's.
+
+    Args:
+        folder: Deployed folder.
+        data_dir: Folder where data sets lie, as for :func:`verify`; of a test set that is not at hand the test inputs
+            in the folder are answered.
+    """
+    folder = checked_path(folder, DeploymentError)
+    manifest = Manifest.read(folder)
+    if not has_own_pixels(manifest):
+        return ()
+    dataset = None if manifest.reference is None else _find_dataset(manifest.reference, data_dir)[0]
+    return _own_pixels(folder, Emulator.from_folder(folder), dataset)
+
+
+def _own_pixels(folder: Path, emulator: Emulator, dataset: ImageDataset | None) -> tuple[Check, ...]:
+    if not has_own_pixels(emulator.manifest):
+        return ()
+    shown, samples = read_shown(folder, emulator.manifest), emulator.manifest.samples
+    if shown is None:
+        return ()
+    if dataset is not None:
+        return (measure(emulator, shown, dataset.images, dataset.targets, f"images of {dataset.name}"),)
+    if samples is None:
+        return ()
+    images, targets = read_samples(folder, emulator.manifest, samples)
+    return (measure(emulator, shown, images, targets, f"of {samples.origin}"),)
 
 
 def _check_files(folder: Path, manifest: Manifest) -> list[Check]:

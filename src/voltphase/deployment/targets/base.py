@@ -51,6 +51,21 @@ class Written:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a layer is where it is finer than the design: on the pixels of the thing that shows it.
+
+    Args:
+        grid: Where these pixels lie, in the coordinates of the design.
+        states: What the light is multiplied by at each, a complex ``rows x columns`` array.
+        around: What it is multiplied by around them, however far; 0 where it is dark.
+    """
+
+    grid: Grid
+    states: NDArray[np.complex128]
+    around: complex = 0j
+
+
 class Target(abc.ABC):
     """A kind of thing to deploy to. A subclass is a frozen dataclass whose fields are its settings.
 
@@ -63,6 +78,14 @@ class Target(abc.ABC):
     """
 
     loaded: ClassVar[bool] = True
+
+    def in_folder(self) -> Target:
+        """Return the target as the manifest names it: without what only this machine knows, such as a path."""
+        return self
+
+    def at(self, folder: Path) -> Target:
+        """Return the target of a deployed folder that takes the files it needs from there; see :meth:`in_folder`."""
+        return self
 
     @abc.abstractmethod
     def write(self, folder: Path, layers: Sequence[Layer], levels: Sequence[NDArray[np.integer]]) -> list[Written]:
@@ -87,11 +110,24 @@ class Target(abc.ABC):
             layers: Layers in the order light meets them.
             written: What :meth:`write` returned for each, as it was read from the manifest: to be trusted no more than
                 the files.
-            contents: Bytes of each file by its name; that they have the SHA-256 of the manifest is checked already.
+            contents: Bytes of each file by its name. They may have been changed since they were written: what is
+                wrong with them, as seen from their kind, says more than that their SHA-256 is another.
 
         Raises:
             DeploymentError: if the files are not such as :meth:`write` writes; it names the file.
         """
+
+    def shown(
+        self, layers: Sequence[Layer], written: Sequence[Written], contents: Mapping[str, bytes]
+    ) -> list[Shown] | None:
+        """Return what each layer is on the pixels of the thing that shows it, or None where these are the design's.
+
+        Args:
+            layers: Layers in the order light meets them.
+            written: What was written for each.
+            contents: Bytes of each file by its name, which :meth:`read` has found to be right.
+        """
+        return None
 
     def largest_file(self, layers: Sequence[Layer]) -> int:
         """Return the bytes that one file can have at most; what is larger is not read.
@@ -100,6 +136,14 @@ class Target(abc.ABC):
             layers: Layers in the order light meets them.
         """
         return _LARGEST_PIXEL * sum(layer.grid.rows * layer.grid.columns for layer in layers)
+
+    def to_load(self, written: Written) -> Sequence[str]:
+        """Return the files of a layer that are loaded, or made into something, out of all that were written.
+
+        Args:
+            written: What was written for the layer.
+        """
+        return written.files
 
     def format(self, written: Written) -> str:
         """Return what kind of file a layer's files are, in a few words for README.txt.

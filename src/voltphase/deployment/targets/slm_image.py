@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import struct
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +13,18 @@ from PIL import Image
 from pydantic import Field, ValidationError
 
 from voltphase.core.errors import DeploymentError
-from voltphase.deployment.folder import MANIFEST_NAME, reading
+from voltphase.deployment.folder import MANIFEST_NAME
 from voltphase.deployment.records import Record, refusal
 from voltphase.deployment.targets.base import TARGETS, Layer, Target, Written, listed
 from voltphase.devices import Device
+from voltphase.panels.formats.pictures import read_picture
 
-_MODES: Final = {8: ("L",), 16: ("I;16", "I;16B", "I")}
 _LARGEST_BITS: Final = 16
+_TILES: Final = (
+    "One pixel of the picture is one sample of the design. Where the pixels of a device are smaller, repeat each pixel "
+    "in both directions until the pitch fits. Never let a driver scale or smooth a picture: a grey value in between is "
+    "another state. The target panel does all this for a panel of a known make."
+)
 _AGAIN: Final = "restore the file or deploy again"
 
 
@@ -66,11 +68,12 @@ class SlmImage(Target):
         codes, device = written.details["codes"], layer.device
         if codes == device.control.tolist():
             sent = f"The value of a pixel is the {device.control_unit} to send: {listed(codes)}."
-            return [f"{sent} Load the picture as it is."]
+            return [f"{sent} Load the picture as it is.", _TILES]
         pairs = (f"{code}={control:g}" for code, control in zip(codes, device.control, strict=True))
         return [
             "The value of a pixel is NOT what to send: it stands for a control value in "
-            f"{device.control_unit}: {listed(pairs)}. Send these values; {MANIFEST_NAME} has all codes and values."
+            f"{device.control_unit}: {listed(pairs)}. Send these values; {MANIFEST_NAME} has all codes and values.",
+            _TILES,
         ]
 
 
@@ -108,7 +111,7 @@ def _read(layer: Layer, written: Written, contents: Mapping[str, bytes]) -> NDAr
             f"{2**bits - 1} for each of {len(layer.device)} levels: {_AGAIN}"
         )
     (name,) = written.files
-    grey = read_png(contents[name], name, layer.grid.shape, bits)
+    grey = read_picture(contents[name], name, layer.grid.shape, bits, "png")
     level_of = np.full(2**bits, -1, dtype=np.int64)
     level_of[codes] = np.arange(len(codes))
     levels = level_of[grey]
@@ -119,38 +122,3 @@ def _read(layer: Layer, written: Written, contents: Mapping[str, bytes]) -> NDAr
             f"column {column}: {_AGAIN}"
         )
     return levels
-
-
-def read_png(content: bytes, name: str, shape: tuple[int, int], bits: int) -> NDArray[np.uint16]:
-    """Return the grey values of a PNG that is a grey picture of ``bits``, 8 or 16, and nothing else.
-
-    Raises:
-        DeploymentError: if it is no such picture.
-    """
-    rows, columns = shape
-    # What makes PIL warn of a picture that may fill the memory is an error here.
-    with reading(Path(name)), warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            if image.size != (columns, rows):
-                raise DeploymentError(
-                    f"expected {rows} rows x {columns} columns in {name}, but got {image.height} x {image.width}: "
-                    f"{_AGAIN}"
-                )
-            if image.mode not in _MODES[bits]:
-                raise DeploymentError(
-                    f"expected a grey image of {bits} bits in {name}, but its mode is {image.mode}: {_AGAIN}"
-                )
-            grey = np.asarray(image).astype(np.uint16)
-        chunks, at = [], 8
-        while at + 12 <= len(content):
-            (length,) = struct.unpack_from(">I", content, at)
-            chunks.append(content[at + 4 : at + 8])
-            at += 12 + length
-    # Others may show it otherwise: turned, with transparency, a gamma, a second frame or bytes at the end.
-    if chunks != [b"IHDR", *[b"IDAT"] * (len(chunks) - 2), b"IEND"] or at != len(content):
-        raise DeploymentError(
-            f"expected a grey picture and nothing else in {name}, but it holds more, or less, than such a PNG has: "
-            f"{_AGAIN}"
-        )
-    return grey

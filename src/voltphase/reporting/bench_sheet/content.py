@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from voltphase.core.errors import DeploymentError
 from voltphase.core.files import checked_path
-from voltphase.deployment.compare import read_finite, sample_images
 from voltphase.deployment.folder import MANIFEST_NAME, read_array
 from voltphase.deployment.layers import read_layers, read_levels
 from voltphase.deployment.manifest import Manifest
+from voltphase.deployment.proof.compare import read_finite, sample_images
 from voltphase.deployment.targets import TARGETS, Layer, Target
 from voltphase.optics.sources import ImageSource
 
@@ -28,7 +28,7 @@ class Sheet:
     """A deployed folder, as its bench sheet shows it.
 
     Args:
-        name: Name of the folder.
+        folder: The folder.
         manifest: What the folder says about the system.
         layers: Layers in the order light meets them.
         levels: Level of each pixel of each layer.
@@ -37,7 +37,7 @@ class Sheet:
         readings: What the detector reads for each: a number for each region, or a picture.
     """
 
-    name: str
+    folder: Path
     manifest: Manifest
     layers: list[Layer]
     levels: list[NDArray[np.integer]]
@@ -56,12 +56,18 @@ class Sheet:
         manifest = Manifest.read(path)
         layers = read_layers(path, manifest)
         levels = read_levels(path, manifest, layers)
-        return cls(path.resolve().name, manifest, layers, levels, *_samples(path, manifest))
+        return cls(path.resolve(), manifest, layers, levels, *_samples(path, manifest))
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.folder.name
 
     @property
     def target(self) -> Target:
         """The target that the folder was written for."""
-        return self.manifest.target.make(TARGETS, Path(MANIFEST_NAME), "target")
+        target: Target = self.manifest.target.make(TARGETS, Path(MANIFEST_NAME), "target")
+        return target.at(self.folder)
 
     @cached_property
     def on_source(self) -> list[NDArray[np.float64]]:

@@ -149,7 +149,7 @@ def _files(sheet: Sheet, patterns: list[list[str]]) -> Block:
         rows.append(
             (
                 f"layer {layer.number}",
-                ", ".join(written.files),
+                ", ".join(sheet.target.to_load(written)),
                 f"{layer.device.name}, {len(layer.device)} levels",
                 f"{layer.grid.rows} x {layer.grid.columns}, {pitch} um",
                 "{:.4g} x {:.4g} mm".format(*(length * 1e3 for length in layer.grid.extent)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from os import PathLike
 from pathlib import Path
+from shutil import rmtree
 from typing import Final
 
 import numpy as np
@@ -80,8 +81,9 @@ def _write_patterns(folder: Path, sheet: Sheet) -> list[list[str]]:
     made = folder / "made"
     made.mkdir()
     written = target.write(made, sheet.layers, [pattern_of(layer) for layer in sheet.layers])
-    for path in list(made.iterdir()):
+    names = [[f"test-{name}" for name in target.to_load(one)] for one in written]
+    for name in dict.fromkeys(name for each in names for name in each):
         # By another name than that of a map, so that nobody takes one for the other.
-        path.replace(folder / f"test-{path.name}")
-    made.rmdir()
-    return [[f"test-{name}" for name in one.files] for one in written]
+        (made / name.removeprefix("test-")).replace(folder / name)
+    rmtree(made)
+    return names

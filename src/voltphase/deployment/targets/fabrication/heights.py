@@ -16,7 +16,7 @@ from voltphase.core.errors import DeploymentError
 from voltphase.core.units import metres
 from voltphase.deployment.targets.base import TARGETS, Layer, Written
 from voltphase.deployment.targets.fabrication.relief import Relief, csv_table
-from voltphase.deployment.targets.slm_image import read_png
+from voltphase.panels.formats.pictures import read_picture
 
 _LARGEST_GREY: Final = 2**16 - 1
 _SMALLEST_STEP: Final = 1e-9
@@ -85,7 +85,7 @@ class Heights(Relief):
         if (levels < 0).any():
             row, column = np.argwhere(levels < 0)[0]
             raise _damaged(table, "the heights of levels", f"{rows[row][column]:.20} at row {row}, column {column}")
-        grey = read_png(contents[picture], picture, layer.grid.shape, 16)
+        grey = read_picture(contents[picture], picture, layer.grid.shape, 16, "png")
         if (different := grey != greys[levels]).any():
             row, column = np.argwhere(different)[0]
             raise _damaged(picture, f"the heights in {table}", f"another at row {row}, column {column}")

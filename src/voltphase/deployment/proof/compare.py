@@ -14,6 +14,7 @@ from torch import Tensor
 from voltphase.core.errors import DeploymentError
 from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.folder import read_array
+from voltphase.deployment.manifest import Manifest
 from voltphase.deployment.records import ArrayRecord, SamplesRecord
 from voltphase.tasks import Metric, RegionReadout, Regions, Task, WindowReadout
 
@@ -180,16 +181,10 @@ def compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) ->
     """Compare the readings of the test inputs in the folder, whose files are checked, and predictions."""
     manifest, readout = emulator.manifest, emulator.readout
     task, output_shape = manifest.readout.task_object, manifest.readout.output_shape
-    images = sample_images(folder, samples, (samples.count, *manifest.input.image_shape))
-    labels = None
-    if samples.labels is not None:
-        kind = ((samples.count,), "i", "whole numbers")
-        if not manifest.readout.classes:
-            kind = ((samples.count, math.prod(output_shape)), "f", "numbers")
-        labels = torch.from_numpy(read_array(folder, samples.labels, *kind))
+    images, labels = read_samples(folder, manifest, samples)
     if isinstance(readout, WindowReadout):
         pictures = read_finite(folder, samples.readings, (samples.count, *output_shape), "readings")
-        return _compare_pictures(emulator, images, pictures, None if labels is None else labels.view_as(pictures))
+        return _compare_pictures(emulator, images, pictures, labels)
     regions = readout.regions
     readings = read_finite(folder, samples.readings, (samples.count, len(regions)), "readings")
     meter = RegionReadout(_with_detector(regions), readout.measure, 1.0)
@@ -202,6 +197,19 @@ def compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) ->
     scale = light.clamp_min(tiny)
     parts = (measured[:, :-1] - readings).abs() / scale, rounding * of_field / scale
     return compare(logits, expected, labels, _tolerance(emulator, sensitivity, expected), task, readings=parts)
+
+
+def read_samples(folder: Path, manifest: Manifest, samples: SamplesRecord) -> tuple[Tensor, Tensor | None]:
+    """Return the test inputs in the folder, ``images x height x width``, and what is wanted of each if known."""
+    images = sample_images(folder, samples, (samples.count, *manifest.input.image_shape))
+    if samples.labels is None:
+        return images, None
+    shape, output_shape = (samples.count,), manifest.readout.output_shape
+    if manifest.readout.classes:
+        return images, torch.from_numpy(read_array(folder, samples.labels, shape, "i", "whole numbers"))
+    flat = read_array(folder, samples.labels, (*shape, math.prod(output_shape)), "f", "numbers")
+    labels = torch.from_numpy(flat)
+    return images, labels.view(*shape, *output_shape) if manifest.readout.pixels is not None else labels
 
 
 def sample_images(folder: Path, samples: SamplesRecord, shape: tuple[int, ...]) -> Tensor:

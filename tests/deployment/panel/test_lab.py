@@ -1,0 +1,103 @@
+"""From a table that a spreadsheet saved to files to load, by the commands of the README."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from voltphase.cli import app
+from voltphase.deployment import Emulator, Panel, deploy_run
+from voltphase.deployment.proof import own_pixels
+
+ROOT = Path(__file__).parents[3]
+FEW = "--set training.epochs=1 --set data.train_limit=60 --set data.test_limit=20"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what a laboratory has, where the commands of the README were run, with little training."""
+    folder = tmp_path_factory.mktemp("lab")
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = page[page.index("## On the table") : page.index("## Results")]
+    (profile,), (commands,) = (re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("yaml", "sh"))
+    (folder / "panel.yaml").write_text(profile)
+    grey = np.arange(256)
+    rows = np.column_stack([grey, 0.97 - 0.1 * np.sin(grey / 50) ** 2, 2.2 * np.pi * (grey / 255) ** 1.4])
+    lines = [";".join(f"{value:.6g}".replace(".", ",") for value in row) for row in rows]
+    (folder / "slm.csv").write_text("\r\n".join(["Grey level;Amplitude;Phase [rad]", *lines]), encoding="utf-8-sig")
+    flat = np.add.outer(np.arange(1080) // 9, np.arange(1920) // 16).astype(np.uint8)
+    Image.fromarray(flat).save(folder / "flatness.bmp")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(own_pixels, "_NANOSECONDS", 1e6)
+        for command in commands.replace("\\\n", "").splitlines():
+            words = shlex.split(f"{command} {FEW}" if " train " in command else command)
+            result = CliRunner().invoke(app, words[1:])
+            assert result.exit_code == 0, result.output
+            (folder / f"{words[1]}.txt").write_text(result.output)
+    return folder
+
+
+def test_three_commands_make_three_files_to_load(lab: Path):
+    assert sorted(path.name for path in (lab / "bench").glob("*.bmp")) == [
+        "correction.bmp",
+        "layer-1.bmp",
+        "layer-2.bmp",
+        "layer-3.bmp",
+    ]
+    flat = np.asarray(Image.open(lab / "flatness.bmp")).astype(int)
+    for number in (1, 2, 3):
+        picture = Image.open(lab / "bench" / f"layer-{number}.bmp")
+        assert (picture.size, picture.mode) == ((1920, 1080), "L")
+        plain = (np.asarray(picture) - flat) % 256
+        levels = np.load(lab / "bench" / f"layer-{number}-levels.npy")
+        # All 256 levels were measured, so that a level is its grey level.
+        assert np.array_equal(plain[290:790, 710:1210], np.kron(levels, np.ones((5, 5), int)))
+        border = np.delete(plain.reshape(-1), np.flatnonzero(np.pad(np.ones((500, 500)), ((290, 290), (710, 710)))))
+        assert len(np.unique(border)) == 1
+    assert "layer-1.bmp: rows 290-789, columns 710-1209 of left-slm; border" in (lab / "deploy.txt").read_text()
+    verdict = (lab / "verify.txt").read_text()
+    assert "20 of 20 predictions equal" in verdict
+    assert "own pixels   not checked  not measured on 500 x 500 pixels: one image is expected to take" in verdict
+
+
+def test_a_trained_design_is_on_the_panel_however_it_is_put_there(lab: Path, tmp_path: Path):
+    panel = Panel(
+        str(lab / "panel.yaml"), flip=("none", "rows", "both"), turn=(90, 0, 270), layers_per_panel=3, border=0
+    )
+    folder = deploy_run(lab / "runs" / "slm", tmp_path / "bench", target=panel)
+    assert [path.name for path in folder.glob("*.bmp")] == ["layer-1-to-3.bmp"]
+    side_by_side, apart = Emulator.from_folder(folder), Emulator.from_folder(lab / "bench")
+    for one, other in zip(side_by_side.modulations(), apart.modulations(), strict=True):
+        assert bool((one == other).all())
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--panel", "nowhere"], "error: nowhere is neither a panel nor a YAML file"),
+        (["--panel", "panel.yaml", "--target", "gds"], "one thing to deploy to, but got --panel panel.yaml and"),
+        (["--turn", "90"], "error: expected --panel NAME with --turn, but got none: name the panel"),
+        (["--panel", "panel.yaml", "--offset", "3"], "error: expected --offset ROWS,COLUMNS as two whole numbers"),
+        (["--panel", "panel.yaml", "--turn", "45"], "turn"),
+        (["--panel", "thorlabs-exulus-hd1"], "a pitch that is a whole multiple of the 6.4 µm of thorlabs"),
+        (["--panel", "ti-dlp6500", "--resample", "area"], "error: expected whole control values from 0 to 1"),
+        (["--panel", "panel.yaml", "--layers-per-panel", "4"], "to fit on left-slm"),
+        (["--panel", "panel.yaml", "--offset", "0,500", "--offset", "0,0", "--offset", "0,0", "--set",
+          "layers_per_panel=3"], "layers 1 and 2 side by side on left-slm"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_put_on_a_panel_is_a_sentence(
+    words: list[str], sentence: str, lab: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(lab)
+    before = set(lab.iterdir())
+    result = CliRunner().invoke(app, ["deploy", "runs/slm", "--out", "other", *words])
+    assert (result.exit_code, sentence in result.output) == (2, True), result.output
+    assert set(lab.iterdir()) == before
