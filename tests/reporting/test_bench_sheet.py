@@ -176,6 +176,6 @@ def test_what_is_wrong_is_said_and_nothing_is_left(deployed: Path, tmp_path: Pat
         write_bench_sheet(deployed, tmp_path / "there")
     shutil.copytree(deployed, tmp_path / "maps")
     (tmp_path / "maps" / "layer-1.png").write_bytes(b"no picture")
-    with pytest.raises(DeploymentError, match=r"layer-1\.png as it was deployed"):
+    with pytest.raises(DeploymentError, match=r"a PNG in layer-1\.png, but it is no picture"):
         write_bench_sheet(tmp_path / "maps")
     assert {path.name for path in tmp_path.iterdir()} == {"there", "maps"}

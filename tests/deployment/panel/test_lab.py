@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from voltphase.cli import app
 from voltphase.deployment import Emulator, Panel, deploy_run
 from voltphase.deployment.proof import own_pixels
+from voltphase.reporting import write_bench_sheet
 
 ROOT = Path(__file__).parents[3]
 FEW = "--set training.epochs=1 --set data.train_limit=60 --set data.test_limit=20"
@@ -101,3 +102,14 @@ def test_what_cannot_be_put_on_a_panel_is_a_sentence(
     result = CliRunner().invoke(app, ["deploy", "runs/slm", "--out", "other", *words])
     assert (result.exit_code, sentence in result.output) == (2, True), result.output
     assert set(lab.iterdir()) == before
+
+
+def test_a_bench_sheet_has_a_pattern_for_the_panel_with_its_correction(lab: Path, tmp_path: Path):
+    sheet = write_bench_sheet(lab / "bench", tmp_path / "sheet")
+    assert sorted(path.name for path in sheet.glob("test-*")) == [f"test-layer-{number}.bmp" for number in (1, 2, 3)]
+    plain, pattern = (
+        (np.asarray(Image.open(path)).astype(int) - np.asarray(Image.open(lab / "flatness.bmp"))) % 256
+        for path in (lab / "bench" / "layer-1.bmp", sheet / "test-layer-1.bmp")
+    )
+    assert np.array_equal(pattern != plain, np.pad((pattern != plain)[290:790, 710:1210], ((290, 290), (710, 710))))
+    assert len(np.unique(pattern[290:790, 710:1210])) == 2
