@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Final
 
 import numpy as np
@@ -104,7 +104,7 @@ def _draw_axis(sheet: Sheet, figure: Figure, top: float) -> None:
 
 
 def _planes(sheet: Sheet) -> Iterator[Callable[[Axes], None]]:
-    for layer, level, record in zip(sheet.layers, sheet.levels, sheet.manifest.layers, strict=True):
+    for layer, level, record in islice(zip(sheet.layers, sheet.levels, sheet.manifest.layers, strict=True), _MOST_ROWS):
         values = np.argsort(np.argsort(layer.device.control))[level]
         name = f"{layer.number}: {record.target.files[0].file:.20}"
         yield partial(_draw_map, name, values, layer.grid, "gray")
