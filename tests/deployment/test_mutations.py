@@ -29,7 +29,8 @@ FORMAT_1 = Path(__file__).parent / "format-1"
 FORMAT_2 = FORMAT_1.with_name("format-2")
 SHAPE = (10, 12)
 #: Mutations of the longest manifest are shared out, as one test of them all would keep one worker busy to the end.
-_PARTS = 6
+_PARTS = 3
+REMOVED: Any = object()
 HOSTILE = ["", "x" * 5000, "../x", "a\0b", "\ud800", "angular-spectrum"]
 
 
@@ -72,7 +73,7 @@ def test_an_edited_manifest_is_said_to_be_edited(folder: Path, images: ImageData
             with pytest.raises(DeploymentError):
                 Manifest.read(folder)
         count += 1
-    assert count > 500
+    assert count > 300
     # The same content in another layout is not edited.
     (folder / "manifest.json").write_text(json.dumps(content, sort_keys=True, indent=7))
     assert verify(folder, images).passed
@@ -170,20 +171,29 @@ def assert_refused_or_the_same(
 
 
 def mutations(content: Any) -> Iterator[Any]:
-    """The content with one value changed, every value in turn and each in several ways."""
+    """The content with one value changed, every value in turn.
+
+    Items of a list are read by the same code, so that what a value can become is shared out among those alike, such as
+    rows of tables and corners of regions: together they become everything, and each of them something.
+    """
+    alike: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
     for place in places(content):
-        parent = at(content, place[:-1])
-        # Of texts that are compared as a whole, and of hashes, one change is as good as another.
-        whole = {"conventions", "formulas"} & set(place) or str(place[-1]).endswith(("sha256", "digest"))
-        for value in ["x", None] if whole else others(parent[place[-1]]):
-            if json.dumps(value) == json.dumps(parent[place[-1]]):
-                continue
-            changed = copy.deepcopy(content)
-            at(changed, place[:-1])[place[-1]] = value
-            yield changed
-        changed = copy.deepcopy(content)
-        del at(changed, place[:-1])[place[-1]]
-        yield changed
+        alike.setdefault(tuple(key if isinstance(key, str) else None for key in place), []).append(place)
+    for group in alike.values():
+        for number, place in enumerate(group):
+            before = at(content, place)
+            # Of texts that are compared as a whole, and of hashes, one change is as good as another.
+            whole = {"conventions", "formulas"} & set(place) or str(place[-1]).endswith(("sha256", "digest"))
+            ways = [*(["x", None] if whole else others(before)), REMOVED]
+            for value in ways[number :: len(group)] or [ways[number % len(ways)]]:
+                if value is not REMOVED and json.dumps(value) == json.dumps(before):
+                    continue
+                changed = copy.deepcopy(content)
+                if value is REMOVED:
+                    del at(changed, place[:-1])[place[-1]]
+                else:
+                    at(changed, place[:-1])[place[-1]] = value
+                yield changed
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
