@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import logging
+import io
 import os
 import signal
 import threading
@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 import sklearn.datasets
 import torch
+from PIL import Image
 
 # Read when Triton is imported, as by what is imported next: without a GPU its interpreter runs the kernels that tests
 # ask for by name.
@@ -22,6 +23,7 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 from voltphase.core.files import write_json
+from voltphase.reporting import style
 from voltphase.sweeps.results import ResultFolder, public_settings
 from voltphase.sweeps.runs import Run
 
@@ -61,21 +63,21 @@ def seeded() -> Iterator[None]:
     torch.set_rng_state(state)
 
 
-@pytest.fixture(autouse=True)
-def logging_unlocked() -> Iterator[None]:
-    """Free the lock of logging, which an interrupt just behind its taking leaves taken: threads would wait for ever."""
-    yield
-    lock: Any = getattr(logging, "_lock")  # noqa: B009 - it has no public name
-    while lock._is_owned():
-        lock.release()
-
-
 @pytest.fixture(autouse=True, scope="session")
 def digits_read_once() -> Iterator[None]:
     """Reading scikit-learn's digits takes longer than training on a few of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sklearn.datasets, "load_digits", functools.cache(sklearn.datasets.load_digits))
         yield
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a dot in place of every figure: drawing a report takes seconds, and tests of figures draw them."""
+    dot = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(dot, "PNG")
+    blank = {"png": dot.getvalue(), "svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>'}
+    monkeypatch.setattr(style, "_save", lambda figure, kind, **_: blank[kind])
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pytest
 from typer.testing import CliRunner
 
 from voltphase.cli import app
@@ -32,6 +33,7 @@ def call(*words: str | Path) -> str:
     return result.stdout
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_mixed_devices_train_deploy_and_verify_like_any_other(tmp_path: Path):
     run, bench, table = tmp_path / "run", tmp_path / "bench", tmp_path / "slm.csv"
     table.write_text(MEASURED)

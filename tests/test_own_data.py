@@ -112,6 +112,7 @@ def test_the_example_of_cells_finds_them_better_than_the_images_show_them(
     assert by_light > itself
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_pairs_of_pictures_in_a_folder_train_to_what_the_same_arrays_do(drawn: Path, tmp_path: Path) -> None:
     quick = ["training.epochs=1", "training.augmentation.shift=0.1", "optics.size=32", "task.window=[0, 0, 32, 32]"]
     words = [word for setting in quick for word in ("--set", setting)]

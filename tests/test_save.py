@@ -41,6 +41,7 @@ def digits() -> tuple[vp.data.ImageDataset, vp.data.ImageDataset]:
     return vp.data.load("digits", "train").take(200), vp.data.load("digits", "test").take(100)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_saved_network_reports_deploys_verifies_and_is_refined_as_a_run(digits, tmp_path: Path) -> None:
     train, test = digits
     model = trained(network(), train)
@@ -67,6 +68,7 @@ def test_a_saved_network_reports_deploys_verifies_and_is_refined_as_a_run(digits
     assert vp.train(again, out=tmp_path / "again", progress=False).model.layers[0].device_states.digest == SLM.digest
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_images_of_ones_own_are_given_again(digits, tmp_path: Path) -> None:
     train, test = (dataset.select(dataset.targets < 3) for dataset in digits)
     model = trained(network(task=vp.tasks.Classification(differential=False)), train)

@@ -85,6 +85,7 @@ def test_deploy_and_verify_agree(run: Path, tmp_path: Path):
     assert str(bench) in again.stderr
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_refined_run_is_a_run_like_any_other(run: Path, tmp_path: Path):
     out, bench = tmp_path / "refined", tmp_path / "bench"
     result = call("refine", run, "--out", out, "--images", "80", "--evaluations", "12")
@@ -148,6 +149,7 @@ def test_a_runs_own_file_begins_no_run_under_another_name(run: Path, tmp_path: P
     assert call("train", "config.yaml", "--set", "optics.size=no").exit_code == 2  # a file that has no folder in it
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_whose_data_have_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     raw = tmp_path / "old" / "MNIST" / "raw"
     raw.mkdir(parents=True)

@@ -159,6 +159,7 @@ def test_a_replacement_killed_at_any_file_operation_is_replaced_and_never_mixed(
             assert result(state / "run") == after
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_made_from_a_run_is_there_whole_or_not_at_all(
     places: tuple[Path, Path], trained: tuple[Path, Config, dict[str, Any]], tmp_path: Path
 ):

@@ -117,6 +117,7 @@ def test_without_a_weight_a_step_looks_at_no_light(monkeypatch: pytest.MonkeyPat
     one.advance(IMAGES, torch.arange(6))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_tells_of_its_light_and_a_weight_brings_more(tmp_path: Path) -> None:
     runs = {
         weight: vp.train(

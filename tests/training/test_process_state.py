@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import locale
 import logging
 import os
@@ -80,7 +81,11 @@ SNAPSHOTS: dict[str, Callable[[], Any]] = {
         name: logging.getLogger(name).level
         for name in ("", "lightning", "lightning.pytorch", "lightning.fabric", "matplotlib", "torch")
     },
-    "handlers of loggers": lambda: [logging.getLogger(name).handlers[:] for name in ("", "lightning", "matplotlib")],
+    "handlers of loggers": lambda: [
+        (logging.getLogger(name).handlers[:], logging.getLogger(name).propagate)
+        for name in ("", "lightning", "lightning.pytorch", "lightning.fabric", "matplotlib")
+    ],
+    "lock of logging": lambda: getattr(logging, "_lock")._is_owned(),  # noqa: B009 - it has no public name
     "environment": lambda: dict(os.environ),
     "folder": os.getcwd,
     "rights of new files": lambda: _umask(),
@@ -231,6 +236,7 @@ def test_an_interrupt_anywhere_in_training_leaves_the_process_as_it_was(
 def test_an_interrupt_while_lightning_is_quiet_leaves_its_warnings_and_loggers_as_they_were() -> None:
     before, interrupted = state(), 0
     handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    gc.disable()  # a handler of pytest's that is collected takes logging's lock, and may be interrupted there
     try:
         for _ in range(400):
             try:
@@ -240,11 +246,12 @@ def test_an_interrupt_while_lightning_is_quiet_leaves_its_warnings_and_loggers_a
                 signal.setitimer(signal.ITIMER_REAL, 0)
             except KeyboardInterrupt:
                 interrupted += 1
-            for name in ("warnings", "levels of loggers"):
+            for name in ("warnings", "handlers of loggers", "lock of logging"):
                 assert SNAPSHOTS[name]() == before[name]
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
+        gc.enable()
     assert interrupted > 20
 
 

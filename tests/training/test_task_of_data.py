@@ -23,6 +23,7 @@ def letters(count: int) -> vp.data.ImageDataset:
     return vp.data.ImageDataset(images.view(count, 6, 6), labels, "letters", tuple("abcdefghijklmnopqrstuvwxyz"))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_more_classes_than_ten_train_report_deploy_and_verify(tmp_path: Path) -> None:
     config = vp.config.load_config("digits", QUICK)
     run = vp.train(config, out=tmp_path / "run", data={"train": letters(52), "test": letters(26)}, progress=False)

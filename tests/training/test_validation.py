@@ -52,6 +52,7 @@ def test_without_images_to_validate_with_the_test_images_are_watched(tiny: Calla
         split_validation(tiny("data.val_fraction=0.5"), {"train": few})
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_command_line_takes_them_and_all_that_follows_says_so(tmp_path: Path) -> None:
     run = tmp_path / "run"
     quick = ("optics.size=16", "optics.depth=1", "training.epochs=1", "data.train_limit=100", "data.test_limit=50")

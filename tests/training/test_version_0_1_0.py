@@ -37,6 +37,7 @@ def test_it_answers_as_it_did(name: str):
     torch.testing.assert_close(found.outputs[0], wanted, rtol=1e-5, atol=WRITTEN)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", EXPECTED)
 def test_it_is_deployed_verified_and_reported(name: str, tmp_path: Path):
     run = shutil.copytree(FOLDER / name, tmp_path / "run")

@@ -11,8 +11,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Final
 
+from voltphase.core.dtypes import surely
 from voltphase.core.errors import OutputError
+
+_NOBODY: Final = logging.NullHandler()
 
 
 @contextmanager
@@ -25,15 +29,31 @@ def hidden(*names: str) -> Iterator[None]:
         os.environ.update(kept)
 
 
+@contextmanager
+def unheard(*loggers: logging.Logger) -> Iterator[None]:
+    """Drop what loggers and those below them have to say while the block runs.
+
+    Their handlers are exchanged and not their levels: a level is set under logging's own lock, and Ctrl-C at the wrong
+    moment would leave it taken, so that every thread that logs waits for ever.
+    """
+    kept = [(logger, logger.handlers, logger.propagate) for logger in loggers]
+
+    def restore() -> None:
+        for logger, handlers, propagate in kept:
+            logger.handlers, logger.propagate = handlers, propagate
+
+    with surely(restore):
+        for logger in loggers:
+            logger.handlers, logger.propagate = [_NOBODY], False
+        yield
+
+
 def _import_matplotlib() -> None:
     if "matplotlib" in sys.modules:
         return
-    logger = logging.getLogger("matplotlib")
-    level = logger.level
-    # What it says of a damaged matplotlibrc, whose settings no figure of ours has, or of the folder for its fonts.
-    logger.setLevel(logging.ERROR)
     try:
-        with hidden("MPLBACKEND"):
+        # Nor what it says of a damaged matplotlibrc, whose settings no figure of ours has, or of the folder for fonts.
+        with hidden("MPLBACKEND"), unheard(logging.getLogger("matplotlib")):
             import matplotlib as mpl
 
             mpl.get_cachedir()  # found once, and kept
@@ -42,8 +62,6 @@ def _import_matplotlib() -> None:
             f"matplotlib cannot be used here ({' '.join(str(error).split()):.200}): let MPLCONFIGDIR name a folder "
             "that can be written, or mend its settings"
         ) from error
-    finally:
-        logger.setLevel(level)
     if wanted := os.environ.get("MPLBACKEND"):  # by whoever goes on to draw in a notebook
         with suppress(ValueError):
             mpl.rcParams["backend"] = wanted

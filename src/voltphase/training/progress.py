@@ -6,15 +6,19 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from voltphase.core.dtypes import surely
 from voltphase.core.files import atomic_path
+from voltphase.core.surroundings import unheard
 from voltphase.training.loop import EpochMetrics, TrainingModule, lightning
 from voltphase.training.run_folder import RunFolder
+
+# Found once: to look one up takes logging's lock, which Ctrl-C at the wrong moment would leave taken.
+_LOGGERS: Final = tuple(logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric"))
 
 
 class Recorder(lightning.Callback):
@@ -114,16 +118,11 @@ def _epoch(trainer: lightning.Trainer) -> str:
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Keep Lightning's advice about hardware, workers and its shop out of the user's terminal."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels, filters = [logger.level for logger in loggers], warnings.filters
+    filters = warnings.filters
 
     def restore() -> None:
         warnings.filters = filters  # which Ctrl-C can keep catch_warnings from
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
-    with surely(restore), warnings.catch_warnings():
+    with unheard(*_LOGGERS), surely(restore), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning(\..*)?")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
         yield
