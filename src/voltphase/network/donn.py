@@ -26,7 +26,7 @@ from voltphase.network.arguments import (
     warn_of_devices,
 )
 from voltphase.network.describe import html_of, text_of
-from voltphase.network.reading import Reading
+from voltphase.network.reading import Reading, light_units
 from voltphase.optics import ImageSource, SourceLight
 from voltphase.optics.backends import Options
 from voltphase.optics.backends.base import Engine
@@ -232,9 +232,7 @@ class DONN(nn.Module):
             measured = measured_with(readout, detected, self._background)
             if isinstance(readout, RegionSums) and not readout.uses_intensity:
                 detected = self._detected(images_or_field, modulations, amplitude=False)
-            gain = math.prod(layer.gain for layer in self.layers)
-            area = math.prod(self.grids[-1].pitch) / math.prod(self.grids[0].pitch)
-            light_share = share(readout.collected(detected) * (area / gain**2), sent)
+            light_share = share(readout.collected(detected) * light_units(self)["detector"], sent)
         return Reading(self._outputs(images, measured), measured, light_share)
 
     @uncompiled

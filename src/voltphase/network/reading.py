@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from voltphase.network.donn import DONN
 
 
 class Reading(NamedTuple):
@@ -19,3 +23,24 @@ class Reading(NamedTuple):
     outputs: Tensor
     measured: Tensor
     light_share: Tensor
+
+
+def light_units(model: DONN) -> dict[str, float]:
+    """Return how much light an intensity of one stands for in a sample of each plane, in samples of the source.
+
+    Gain, which no hardware has, is taken out. Planes have the names of :meth:`voltphase.DONN.planes`.
+
+    Examples:
+        >>> import voltphase as vp
+        >>> plane, device = vp.Grid(16, 36e-6), vp.devices.tn_slm()
+        >>> model = vp.DONN(grid=plane, wavelength=532e-9, distances=0.02, devices=[device], gain=2)
+        >>> light_units(model)
+        {'source': 1.0, 'layer 1 in': 1.0, 'layer 1 out': 0.25, 'detector': 0.25}
+    """
+    source, *planes, detector = [math.prod(grid.pitch) for grid in model.grids]
+    units, gain = {"source": 1.0}, 1.0
+    for number, (layer, area) in enumerate(zip(model.layers, planes, strict=True), start=1):
+        units[f"layer {number} in"] = area / source / gain**2
+        gain *= layer.gain
+        units[f"layer {number} out"] = area / source / gain**2
+    return units | {"detector": detector / source / gain**2}

@@ -16,6 +16,7 @@ from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path
 from voltphase.devices import Device
 from voltphase.network.donn import DONN
+from voltphase.network.reading import light_units
 from voltphase.optics.grid import Grid
 from voltphase.reporting.answers import Example, TaskPictures, pictures_of
 from voltphase.tasks import Metric
@@ -136,24 +137,19 @@ class RunView:
 def measure_light(model: DONN, images: torch.Tensor, targets: torch.Tensor, pictures: TaskPictures) -> Light:
     """Return how much light is left along the axis; the gain of emulation, which no hardware has, is taken out."""
     powers, shares = [], []
-    gains = np.cumprod([1.0, *(layer.gain for layer in model.layers)]) ** 2
-    # The source, then each layer before and after, then the detector: gain enters with each "after".
-    passed = np.concatenate([[0], np.repeat(np.arange(1, len(gains)), 2) - np.tile([1, 0], len(gains) - 1), [-1]])
-    # Light per sample goes with the sample's area.
-    areas = np.array([grid.pitch[0] * grid.pitch[1] for grid in model.grids])
-    areas = np.repeat(areas / areas[0], [1, *[2] * len(model.layers), 1])
+    units = light_units(model)
     for part, part_targets in zip(images.split(_BATCH), targets.split(_BATCH), strict=True):
         planes = model.planes(part)
         powers.append(torch.stack([field.abs().square().sum((-2, -1)) for field in planes.values()], -1))
         shares.append(pictures.light_shares(planes["detector"].abs().square(), part_targets))
-    power = torch.cat(powers).double().cpu().numpy() / gains[passed] * areas
+    power = torch.cat(powers).double().cpu().numpy() * list(units.values())
     source = power[:, 0].clip(min=np.finfo(np.float64).tiny)
     positions = np.cumsum(model.distances)
     found = {name: torch.cat([part[name] for part in shares]).double().cpu().numpy() for name in shares[0]}
     return Light(
         distance=np.concatenate([[0], np.repeat(positions[:-1], 2), positions[-1:]]),
         kept=(power / source[:, None]).mean(0),
-        shares={name: float((sums / gains[-1] * areas[-1] / source).mean()) for name, sums in found.items()},
+        shares={name: float((sums * units["detector"] / source).mean()) for name, sums in found.items()},
     )
 
 

@@ -14,6 +14,7 @@ from voltphase.core.errors import TrainingError, VoltphaseWarning
 from voltphase.core.units import metres
 from voltphase.network import footprint
 from voltphase.network.donn import DONN
+from voltphase.network.reading import light_units
 
 # With states at random, the presets send 0.1 to 0.3 % of the light to their regions, what reaches the detector's plane
 # elsewhere is ten times that, and a bench adds stray light. Measured in emulation, which has none: digits with a pitch
@@ -60,15 +61,9 @@ def shares(model: DONN, images: Tensor) -> list[float]:
     training = model.training
     planes = model.eval().planes(images)
     model.train(training)
-    readout = model.readout
-    regions = readout.counted()
-    fields = [planes["source"], *(planes[f"layer {i} in"] for i in range(1, len(model.layers) + 1)), planes["detector"]]
-    gains = [1.0, 1.0, *(layer.gain for layer in model.layers)]
-    powers, gain = [], 1.0
-    for field, grid, factor in zip(fields, model.grids, gains, strict=True):
-        gain *= factor
-        powers.append(_power(field) * math.prod(grid.pitch) / gain**2)
-    powers.append(_power(readout.window(fields[-1]) * regions) * math.prod(model.grids[-1].pitch) / gain**2)
+    units, detector = light_units(model), planes["detector"]
+    powers = [_power(field) * units[name] for name, field in planes.items() if not name.endswith(" out")]
+    powers.append(_power(model.readout.window(detector) * model.readout.counted()) * units["detector"])
     return [power / powers[0] if powers[0] else math.nan for power in powers[1:]]
 
 
