@@ -187,6 +187,21 @@ def test_a_measured_device_takes_the_place_of_the_modelled_one():
     assert load_config("digits", ["device.file=null"]).layer_devices[0].model == "tn-slm"
 
 
+def test_a_device_is_a_file_or_a_model_and_the_later_word_counts(tmp_path: Path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("preset: digits\ndevice: {file: a.csv}\n")
+    device = load_config(file, ["device.model=lcos"]).layer_devices[0]
+    assert (device.file, device.model) == (None, "lcos")
+    file.write_text("preset: digits\ndevices: [{model: lcos}]\noptics: {depth: 1}\n")
+    assert load_config(file, ["devices.0.file=/b.csv"]).layer_devices[0].file == "/b.csv"
+    file.write_text("preset: digits\ndevice: {file: /a.csv, model: lcos}\n")
+    both = r"expected device\.file or device\.model, but got both, '/a\.csv' and 'lcos': set one of them to null"
+    with pytest.raises(ConfigError, match=both):
+        load_config(file)
+    with pytest.raises(ConfigError, match=both):
+        load_config("digits", ["device.file=/a.csv", "device.model=lcos"])
+
+
 def test_one_device_stands_for_every_layer():
     config = load_config("digits", ["optics.depth=3", "device.levels=4"])
     assert [device.levels for device in config.layer_devices] == [4, 4, 4]

@@ -133,3 +133,10 @@ def test_a_folder_without_a_pair(tmp_path: Path):
 
 def test_a_one_file_table_may_be_called_what_half_of_a_pair_is_called(tmp_path: Path):
     assert len(load_table(written(tmp_path, GOOD, "slm-phase.csv"))) == 3
+
+
+def test_a_file_that_is_no_table_is_said_to_be_none(tmp_path: Path):
+    for text in ("preset: digits\noptics: {size: 64}\n", "<html>\n<body>\n", '{"a": "b",\n "c": "d"}\n'):
+        (tmp_path / "wrong.csv").write_text(text)
+        with pytest.raises(DeviceError, match=r"expected a device table, a row of numbers for each level, but .*wrong"):
+            load(tmp_path / "wrong.csv")

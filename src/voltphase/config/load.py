@@ -27,6 +27,8 @@ SchemaT = TypeVar("SchemaT", bound=Config)
 
 # Two spellings of one thing: a file that gives one replaces the other of the preset it starts from.
 _EXCLUSIVE = {"device": "devices", "devices": "device"}
+# What a device is: a later word on one of them takes the place of an earlier one on the other.
+_SOURCES = {"file": "model", "model": "file"}
 
 # What a recipe leaves alone in the sections it settles: where on the detector, how long, on which machine.
 _LEFT_BY_RECIPES = {
@@ -217,6 +219,8 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any], path: str = "") -> dic
     for key, value in over.items():
         if value is not None and key in _EXCLUSIVE:
             merged.pop(_EXCLUSIVE[key], None)
+        if value is not None and path == "device" and key in _SOURCES and _SOURCES[key] not in over:
+            merged.pop(_SOURCES[key], None)
         if isinstance(value, Mapping) and isinstance(merged.get(key), dict):
             merged[key] = _merge(merged[key], value, f"{path}.{key}".lstrip("."))
         else:
@@ -253,6 +257,11 @@ def _set(raw: dict[str, Any], key: str, value: Any, overridden: Sequence[str]) -
     if place == "name":
         _choose(at, ".".join(parents), value, overridden)
     at[place] = value
+    if value is not None and parents and parents[0] in ("device", "devices") and last in _SOURCES:
+        # What a device was otherwise, and only that: two sources that are set together are refused.
+        other = _SOURCES[last]
+        if ".".join((*parents, other)) not in overridden:
+            at.pop(other, None)
     if key in _EXCLUSIVE and value is not None:
         raw.pop(_EXCLUSIVE[key], None)
 

@@ -182,7 +182,7 @@ class DeviceConfig(Section):
 
     Attributes:
         file: A measured table, or the folder of a panel, see ``voltphase device check``.
-        model: A modelled device, see ``voltphase device list``; used where ``file`` is null.
+        model: A modelled device, see ``voltphase device list``, in place of ``file``.
         parameters: Parameters of the model by their names, such as ``{index: 1.6}`` of ``printed``; a complex index may
             be ``[n, kappa]``.
         levels: Number of the device's states to use; null for all. Models of what is made to measure are computed for
@@ -206,6 +206,11 @@ class DeviceConfig(Section):
         if not isinstance(values, dict):
             return values
         if values.get("file") is not None:
+            if values.get("model") is not None:
+                raise misfit(
+                    f"expected device.file or device.model, but got both, {values['file']!r} and {values['model']!r}: "
+                    "set one of them to null"
+                )
             return {**values, "model": None}
         return values if values.get("model") is not None else {**values, "model": DEFAULT_DEVICE_MODEL}
 

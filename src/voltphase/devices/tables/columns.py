@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from voltphase.core.errors import DeviceError
 from voltphase.core.units import LARGEST_PHASE
-from voltphase.devices.tables.rows import Row, cure
+from voltphase.devices.tables.rows import Row, as_number, cure
 from voltphase.devices.tables.text_table import TextTable
 
 #: What a phase is multiplied by to be in radians, by the name of its unit.
@@ -140,6 +140,11 @@ def columns_of(table: TextTable, chosen: Mapping[str, str], *, any_level: bool) 
         taken = {column.index for column in picked.values()}
         found = {role: column for role, column in found.items() if column.index not in taken} | picked
     lacking = _lacking(found)
+    if lacking and not found and all(as_number(cell) is None for row in table.rows for cell in row.fields):
+        raise DeviceError(
+            f"expected a device table, a row of numbers for each level, but {table.path} has no number where a table "
+            "has its own: give the CSV file or spreadsheet of a device, or the folder of a panel"
+        )
     if lacking and (header is None or (header is table.commented and not found)):
         raise table.rows[0].error(
             f"expected a header naming the columns level,control,amplitude,phase, but got "
