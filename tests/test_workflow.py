@@ -141,13 +141,22 @@ def test_training_on_images_given_in_python_goes_on_with_them_alone(tmp_path: Pa
     assert vp.train(config, out=tmp_path / "run", data=data, resume=True).summary["epochs"] == 2
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_given_images_draw_and_refine_what_they_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = torch.randint(0, 256, (60, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     data = (images, torch.arange(60) % 10)
     run = vp.train(load_config("digits", QUICK), out=tmp_path / "run", data=data)
     assert "epoch 1/1  test" in capsys.readouterr().out
     assert "after 1 epoch on given images" in repr(run)
-    page = vp.reporting.write_report(run.path, test_set=run.test_set).read_text(encoding="utf-8")
+    again = vp.load_run(run.path, data)  # all that were given to train
+    assert run.test_set is not None
+    assert again.test_set is not None
+    assert torch.equal(again.test_set.images, run.test_set.images)
+    bench = vp.deploy(run.path, tmp_path / "bench", test_set=data)
+    assert vp.verify(bench, again.test_set).passed
+    parts: list[str] = []
+    page = vp.reporting.write_report(run.path, test_set=data, watch=parts.append).read_text(encoding="utf-8")
+    assert parts == ["learning curves", "images on their way", "maps", "devices", "answers"]
     assert "A diffractive network for given images" in page
     assert "1 epoch, " in page
     options: Any = {"images": 48, "evaluations": 3}
@@ -161,8 +170,8 @@ def test_given_images_draw_and_refine_what_they_trained(tmp_path: Path, capsys: 
             vp.VoltphaseError, match=r"was trained on images given in Python.*voltphase.report.*refine_run"
         ):
             attempt()
-    with pytest.raises(vp.VoltphaseError, match=r"expected the 12 test images that .* was made with, but got 60"):
-        vp.reporting.write_report(run.path, test_set=data)
+    with pytest.raises(vp.VoltphaseError, match=r"expected the 12 test images that .* was made with, but got 30"):
+        vp.reporting.write_report(run.path, test_set=(images[:30], data[1][:30]))
 
 
 def test_without_progress_nothing_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

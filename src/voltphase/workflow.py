@@ -27,6 +27,7 @@ from voltphase.deployment.targets import Target
 from voltphase.devices import Device, DevicePanel
 from voltphase.importing.finished import write_finished
 from voltphase.network.donn import DONN
+from voltphase.training.build import test_images_of
 from voltphase.training.loop import EpochMetrics
 
 _NOTE: Final = """\
@@ -182,7 +183,8 @@ def load_run(path: str | Path, test_set: Images | None = None) -> TrainedRun:
 
     Args:
         path: Path of the run folder.
-        test_set: Test images of a run that was trained on images given in Python, a data set or ``(images, labels)``.
+        test_set: Test images of a run that was trained on images given in Python, a data set or ``(images, labels)``;
+            or all that were given to train in one piece, of which the run's ``test_set`` then has those held out.
 
     Raises:
         DataError: if the folder does not hold a finished run, or is damaged.
@@ -191,7 +193,9 @@ def load_run(path: str | Path, test_set: Images | None = None) -> TrainedRun:
         >>> model, config, summary = load_run("runs/mine")  # doctest: +SKIP
     """
     path = checked_path(path, DataError)
-    return TrainedRun(path, *training.load_run(path), None if test_set is None else dataset_of(test_set))
+    model, config, summary = training.load_run(path)
+    tested = None if test_set is None else dataset_of(test_images_of(test_set, config, summary))
+    return TrainedRun(path, model, config, summary, tested)
 
 
 def deploy(

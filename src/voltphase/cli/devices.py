@@ -206,7 +206,7 @@ def _list_folder(folder: Path) -> None:
 
 def _draw(device: Device, out: Path) -> None:
     from voltphase.core.errors import OutputError
-    from voltphase.core.files import atomic_path
+    from voltphase.core.files import write_bytes
     from voltphase.reporting.device import device_figure
     from voltphase.reporting.style import drawing, house_style
 
@@ -214,6 +214,4 @@ def _draw(device: Device, out: Path) -> None:
     if kind not in _FIGURE_TYPES:
         raise OutputError(f"expected a figure of type {', '.join(_FIGURE_TYPES)}, but got {out}: name it .png, say")
     with house_style():
-        content = drawing(device_figure(device), kind)
-    with atomic_path(out) as temporary:
-        temporary.write_bytes(content)
+        write_bytes(out, drawing(device_figure(device), kind))

@@ -182,7 +182,9 @@ def report(run: RunArgument, data_dir: DataDirOption = None) -> None:
     """
     from voltphase.reporting import write_report
 
-    say(f"report: {write_report(run, data_dir=data_dir)}")
+    with console().status("answering the test images") as status:
+        page = write_report(run, data_dir=data_dir, watch=lambda title: status.update(f"drawing {title}"))
+    say(f"report: {page}")
 
 
 def deploy(

@@ -126,7 +126,8 @@ def given_datasets(data: Data, seed: int) -> dict[str, ImageDataset]:
         raise DataError(f"expected at least two images, of which some are held out to test with, but got {len(whole)}")
     order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed), device="cpu")
     count = -(-len(whole) // _HELD_OUT)
-    note = f"of {len(whole)} images of {whole.name} {count}, drawn by the seed {seed}, are held out to test with"
+    images = whole.name if whole.name == GIVEN else f"images of {whole.name}"
+    note = f"{count} of the {len(whole)} {images} are held out to test with, drawn by the seed {seed}"
     train, test = (whole.select(chosen.sort().values, note) for chosen in (order[count:], order[:count]))
     check_together({"train": train, "test": test})
     return {"train": train, "test": test}

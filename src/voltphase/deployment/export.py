@@ -152,7 +152,7 @@ def deploy_run(
         run: Folder of a run, as training left it.
         out: Folder to make.
         data_dir: Folder where data sets lie; where the run's configuration says by default.
-        dataset: Test set of a run that was trained on images given in Python.
+        dataset: Test set of a run that was trained on images given in Python, or all that were given to train.
         target: Kind of thing to deploy to, as for :func:`deploy`.
 
     Returns:
@@ -164,6 +164,7 @@ def deploy_run(
         DataError: if the run folder or its data set cannot be read.
     """
     from voltphase.training import RunFolder, build_dataset, load_run
+    from voltphase.training.build import test_images_of
 
     out, run = checked_path(out, OutputError), checked_path(run, DataError)
     if data_dir is not None:
@@ -176,6 +177,8 @@ def deploy_run(
     if dataset is None:
         RunFolder(run).require_data(summary)
         dataset, rebuilt = build_dataset(config, "test", data_dir), named_data(config.data.model_dump(mode="json"))
+    else:
+        dataset = test_images_of(dataset, config, summary)
     return deploy(model, out, dataset=dataset, expected=expected, target=target, rebuilt_from=rebuilt)
 
 

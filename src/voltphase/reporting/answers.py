@@ -177,6 +177,7 @@ def draw_regions(axes: Axes, regions: Regions, grid: Grid, prediction: int, labe
     """
     left, right, bottom, top = style.extent(grid)
     height, width = (bottom - top) / grid.rows, (right - left) / grid.columns
+    size = _label_size(regions, grid)
     for index, (row, column, rows, columns) in enumerate(regions.boxes):
         number = regions.class_of(index)
         special = number in (prediction, label)
@@ -196,9 +197,21 @@ def draw_regions(axes: Axes, regions: Regions, grid: Grid, prediction: int, labe
         )
         # Above the box, so that the light in it stays to be seen.
         name = f"{number}{'−' if index % 2 else '+'}" if regions.paired else str(number)
-        size = 4.8 if regions.paired else 6.5  # pairs leave less room between their rows
         above, weight = (corner[0] + columns * width / 2, corner[1]), "bold" if special else "normal"
-        style.annotate(axes, name, above, (0, 0.8), va="bottom", fontsize=size, color=colour, fontweight=weight)
+        style.annotate(axes, name, above, (0, 1.3), va="baseline", fontsize=size, color=colour, fontweight=weight)
+
+
+def _label_size(regions: Regions, grid: Grid) -> float:
+    """Return the size of letters that fit between a region and the one above it, in points."""
+    gaps = [
+        row - (above + rows)
+        for row, column, _, columns in regions.boxes
+        for above, other, rows, others in regions.boxes
+        if above + rows <= row and other < column + columns and column < other + others
+    ]
+    # A plane is a hundred points high; digits are three quarters of their size, and keep off the lines.
+    room = 100 * min(gaps, default=grid.rows) / grid.rows
+    return min(max((room - 2.6) / 0.75, 3), 6.5)
 
 
 def class_label(classes: Sequence[str], index: int) -> str:

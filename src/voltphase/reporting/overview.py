@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from voltphase.core.errors import OutputError
-from voltphase.core.files import atomic_path, checked_path
+from voltphase.core.files import checked_path, write_bytes
 from voltphase.reporting import style
 from voltphase.reporting.charts import draw_metric, draw_states
 from voltphase.reporting.maps import phase_map, show_intensity
@@ -42,8 +42,7 @@ def save_overview(run: str | Path, path: str | Path, *, data_dir: str | Path | N
     path = checked_path(path, OutputError)
     with style.house_style():
         content = style.png(_draw(RunView.of(run, data_dir)))
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+    write_bytes(path, content)
     return path
 
 

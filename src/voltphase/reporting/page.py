@@ -38,7 +38,13 @@ _ELSEWHERE = "in a loop of one's own in Python: the settings of training below a
 _IMPORTED = "none here, an imported design: the settings of training below are not its settings"
 
 
-def write_report(run: str | Path, *, data_dir: str | Path | None = None, test_set: Images | None = None) -> Path:
+def write_report(
+    run: str | Path,
+    *,
+    data_dir: str | Path | None = None,
+    test_set: Images | None = None,
+    watch: Callable[[str], None] | None = None,
+) -> Path:
     """Draw ``report.html`` into a run folder, in place of an earlier one.
 
     Args:
@@ -46,6 +52,7 @@ def write_report(run: str | Path, *, data_dir: str | Path | None = None, test_se
         data_dir: Folder of the data sets; the one of the run's configuration by default.
         test_set: Test images of a run that was trained on images given in Python, a data set or ``(images, labels)``:
             ``test_set`` of the :class:`voltphase.workflow.TrainedRun`.
+        watch: Function that is called with the title of each part of the page before it is drawn.
 
     Returns:
         The path of the report.
@@ -56,12 +63,12 @@ def write_report(run: str | Path, *, data_dir: str | Path | None = None, test_se
     """
     path = checked_path(run, DataError) / REPORT_NAME
     with style.house_style():
-        write_text(path, report_html(RunView.of(run, data_dir, test_set)))
+        write_text(path, report_html(RunView.of(run, data_dir, test_set), watch))
     return path
 
 
-def report_html(view: RunView) -> str:
-    """Return the whole page of a run."""
+def report_html(view: RunView, watch: Callable[[str], None] | None = None) -> str:
+    """Return the whole page of a run; ``watch`` is called with the title of each part before it is drawn."""
     metric, data = view.metric, view.data_name
     value = metric.text(view.summary.metric(metric.column("test")))
     parts = (
@@ -75,7 +82,7 @@ def report_html(view: RunView) -> str:
         value_note=view.pictures.headline(metric.name, len(view.test)),
         facts=_facts(view),
         parts=parts,
-        sections=sections(view),
+        sections=sections(view, watch),
         footer=("Settings and versions", view.config.to_yaml().strip(), _versions(view.summary)),
     )
 
@@ -122,10 +129,21 @@ def page_html(
     )
 
 
-def sections(view: RunView) -> list[str]:
-    """Return the parts of a run's page, each with its pictures."""
-    learning = [_learning(view)] if view.history else []
-    return [*learning, _light(view), _maps(view), _device(view), _answers(view)]
+def sections(view: RunView, watch: Callable[[str], None] | None = None) -> list[str]:
+    """Return the parts of a run's page, each with its pictures; ``watch`` is as for :func:`report_html`."""
+    parts = {
+        **({"learning curves": _learning} if view.history else {}),
+        "images on their way": _light,
+        "maps": _maps,
+        "devices": _device,
+        "answers": _answers,
+    }
+    drawn = []
+    for title, draw in parts.items():
+        if watch is not None:
+            watch(title)
+        drawn.append(draw(view))
+    return drawn
 
 
 def _learning(view: RunView) -> str:

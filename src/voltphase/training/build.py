@@ -240,9 +240,28 @@ def run_test_set(
     Raises:
         DataError: if they cannot be had, or are not as many as the run was judged by; see `RunFolder.require_data`.
     """
-    dataset = None if given is None else dataset_of(given)
+    dataset = None if given is None else dataset_of(test_images_of(given, config, summary))
     folder.require_data(summary, **({} if dataset is None else {"test": dataset}))
     return build_dataset(config, "test", data_dir) if dataset is None else dataset
+
+
+def test_images_of(given: Images, config: Config, summary: dict[str, Any]) -> Images:
+    """Return what a run holds out to test with of all images that it was given in one piece in Python.
+
+    Images of another number than all of them are returned as they are.
+
+    Args:
+        given: Images of the test, or all that were given to train.
+        config: Configuration of the run.
+        summary: Content of its summary.
+
+    Raises:
+        DataError: if they are no images with targets.
+    """
+    images = dataset_of(given)
+    counts = [summary.get(f"{split}_images") or 0 for split in ("train", "val", "test")]
+    whole = len(images) == sum(counts) and len(images) > counts[-1] and not images.alone
+    return given_datasets(images, config.seed)["test"] if whole and summary.get("data_given") else given
 
 
 def whole_device(device: DeviceConfig, wavelength: float | None) -> Device:

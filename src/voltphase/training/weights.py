@@ -17,7 +17,7 @@ from torch import Tensor
 
 from voltphase.codesign import CodesignLayer
 from voltphase.core.errors import DataError, VoltphaseError
-from voltphase.core.files import atomic_path, read_errors
+from voltphase.core.files import read_errors, write_bytes
 from voltphase.core.limits import require_memory
 from voltphase.devices import Device
 from voltphase.devices.record import COLUMNS, from_json, to_json
@@ -58,9 +58,7 @@ def save_model(model: DONN, path: str | Path) -> None:
         about.append(known)
     described = json.dumps(about)
     metadata = {"format": _FORMAT, "devices": described, "digest": _digest(tensors, described)}
-    content = _in_order(safetensors.torch.save(tensors, metadata))
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+    write_bytes(path, _in_order(safetensors.torch.save(tensors, metadata)))
 
 
 def _in_order(content: bytes) -> bytes:
