@@ -213,8 +213,7 @@ class RunFolder:
                 raise DataError(f"expected a table of numbers in {path}, but it is damaged") from error
             metrics = header[len(_FIRST) : -len(_LAST)]
             named = all(metric.startswith(("train_", "test_", "val_")) for metric in metrics)
-            ours = named and header == [*_FIRST, *metrics, *_LAST]
-            if not ours or len(rows) < least:
+            if not named or header != [*_FIRST, *metrics, *_LAST] or len(rows) < least:
                 raise DataError(f"expected a row for each epoch in {path}, but there is none")
             for number, row in enumerate(rows, start=1):
                 if row["epoch"] != number or not all(map(math.isfinite, row.values())):
