@@ -70,6 +70,13 @@ def lightridge(folder: Path) -> None:
         lambda **more: layers.DiffractLayer(phase, amplitude, precision=4, **common, **more), evaluate=True
     )
     save(folder, "lightridge-levels", levels, levels(images().to(torch.complex64)))
+    # At a distance where all are sampled well enough to tell them apart.
+    small = common | {"size": 10, "pad": 1, "distance": 0.1}
+    kernels = {
+        approx: layers.DiffractLayer_Raw(**small | {"approx": approx}).h.detach().numpy()
+        for approx in ("Fresnel", "Fresnel2", "Fresnel3", "Sommerfeld")
+    }
+    np.savez(folder / "lightridge-kernels.npz", **kernels)
 
 
 def torchoptics(folder: Path) -> None:

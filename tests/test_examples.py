@@ -50,10 +50,11 @@ FILES: dict[str, Draw | None] = {
     "regression": draw_spots,
 }
 
-#: Each script that trains, with a call that makes it quick.
+#: Each script that makes runs, with a call that makes it quick.
 SCRIPTS: dict[str, Callable[[dict[str, Any], Path], None]] = {
     "cells": lambda names, folder: names["main"](folder, train=100, test=20, epochs=1),
     "edges": lambda names, folder: names["main"](folder, train=100, test=20, epochs=1),
+    "imported": lambda names, folder: names["main"](folder),
     "own-task/train": lambda names, folder: names["main"](folder, ["training.epochs=1", "data.train_limit=300"]),
     "own_data": lambda names, folder: names["main"](folder, train=70, test=35, epochs=1),
     "own_numbers": lambda names, folder: names["main"](folder / "spots.npz", 60, 1),

@@ -206,7 +206,6 @@ def test_what_a_design_says_wrong_is_a_sentence(said, sections, error, message, 
 @pytest.mark.parametrize(
     ("numbers", "said", "message"),
     [
-        (np.zeros((SIDE, SIDE + 1)), {"kind": "phase"}, "square maps.* has 16 x 17"),
         (np.zeros((SIDE, SIDE, 3)), {"kind": "phase"}, "got 16 x 16 x 3 of float64"),
         (np.full((SIDE, SIDE), np.nan), {"kind": "phase"}, "at row 0, column 0 is nan"),
         (np.array([["a"] * SIDE] * SIDE), {"kind": "phase"}, "rows x columns of numbers"),
@@ -215,6 +214,7 @@ def test_what_a_design_says_wrong_is_a_sentence(said, sections, error, message, 
         (np.ones((SIDE, SIDE)) * 1j, {"kind": "phase"}, "real phases .*: say maps.kind complex"),
         (np.eye(SIDE, dtype=np.uint8), {"kind": "height"}, "say in maps.height_unit"),
         (-np.eye(SIDE), {"kind": "height"}, "heights of at least 0"),
+        (np.eye(SIDE) * 0.5, {"kind": "height"}, "height in layer-1.npy in metres, .* but got 0.5: 0.5 µm is 5e-07"),
         (np.eye(SIDE) * 0.5, {"kind": "level"}, "at row 0, column 0 is 0.5"),
         (np.eye(12), {"kind": "level"}, "maps of 16 x 16, as optics.size says, but layer-1.npy has 12 x 12"),
     ],
@@ -288,6 +288,45 @@ def test_inactive_pixels_of_a_panel_stay_as_they_are(write, tmp_path: Path) -> N
     inside[:, [0, 1, -2, -1]] = 0
     assert np.array_equal(run.model.levels()[0].numpy(), inside)
     assert run.summary["imported"]["layers"][0]["most"] < 0.77
+
+
+def test_a_map_that_is_not_square_stands_in_the_middle_of_a_plane_that_is(write, tmp_path: Path) -> None:
+    levels = np.random.default_rng(5).integers(0, 4, (11, SIDE))
+    run = vp.import_design(write(levels, levels[:10].T, said={"kind": "level"}, device=EVEN), tmp_path / "run")
+    wide, tall = (each.numpy() for each in run.model.levels())
+    assert np.array_equal(wide[2:13], levels)
+    assert np.array_equal(tall[:, 3:13], levels[:10].T)
+    dark = [layer.modulation() == 0 for layer in run.model.layers]
+    assert [int(each.sum()) for each in dark] == [5 * SIDE, 6 * SIDE]
+    notes = " ".join(run.summary["imported"]["notes"])
+    assert "layer-1.npy has 11 x 16: it stands half a pixel off the middle of its plane" in notes
+    assert "layer-2.npy has 16 x 10: it stands in the middle of its plane" in notes
+    assert vp.verify(vp.deploy(run, tmp_path / "bench")).passed
+    with pytest.raises(ConfigError, match=r"no device\.border beside a map that is not square"):
+        vp.import_design(tmp_path / "design", tmp_path / "other", ["device.border=1"])
+
+
+def test_the_pictures_of_a_deployed_folder_are_a_design(write, tmp_path: Path) -> None:
+    folder = write(PHASES, PHASES.T, said={"kind": "phase"}, device={"model": "tn-slm"})
+    run = vp.import_design(folder, tmp_path / "run")
+    bench = vp.deploy(run, tmp_path / "bench")
+    for number in (1, 2):
+        (folder / f"layer-{number}.png").write_bytes((bench / f"layer-{number}.png").read_bytes())
+    said = {"files": ["layer-1.png", "layer-2.png"], "kind": "control"}
+    again = vp.import_design(write(said=said, device={"model": "tn-slm"}), tmp_path / "again")
+    assert all(map(torch.equal, again.model.levels(), run.model.levels()))
+
+
+def test_the_heights_of_a_deployed_relief_are_a_design(write, tmp_path: Path) -> None:
+    clear = {"model": "printed", "levels": 8, "parameters": {"index": 1.5}}
+    folder = write(PHASES, said={"kind": "phase"}, device=clear)
+    run = vp.import_design(folder, tmp_path / "run")
+    bench = vp.deploy(run, tmp_path / "bench", target="heights")
+    (folder / "heights.csv").write_bytes((bench / "layer-1-heights.csv").read_bytes())
+    write(said={"files": ["heights.csv"], "kind": "height", "height_unit": 1e-6}, device=clear)
+    again = vp.import_design(folder, tmp_path / "again")
+    assert torch.equal(again.model.levels()[0], run.model.levels()[0])
+    assert again.summary["imported"]["layers"][0]["most"] < 1e-6
 
 
 @pytest.mark.parametrize("measure", ["amplitude", "field"])

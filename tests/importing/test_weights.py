@@ -110,6 +110,26 @@ def test_a_geometry_that_contradicts_the_weights_is_refused(weights, change, mes
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("approximation", "method"),
+    [
+        ("Fresnel", "fresnel"),
+        ("Fresnel2", "fresnel-impulse"),
+        ("Fresnel3", "fresnel-pixels"),
+        ("Sommerfeld", "rayleigh-sommerfeld"),
+    ],
+)
+def test_the_kernels_in_weights_of_lightridge_say_its_approximation(approximation, method, tmp_path: Path) -> None:
+    kernel = torch.from_numpy(np.load(HERE / "lightridge-kernels.npz")[approximation])
+    torch.save({"layers.0.h": kernel, "layers.0.phase": torch.zeros(10, 10)}, tmp_path / "a.pth")
+    travel = read_weights(tmp_path / "a.pth").travel
+    optics = {"wavelength": 532e-9, "pitch": 36e-6, "depth": 1}
+    assert travel(vp.config.OpticsConfig(**optics, distances=0.1)).method == method
+    if approximation != "Fresnel3":
+        with pytest.raises(ConfigError, match="of other light"):
+            travel(vp.config.OpticsConfig(**optics, distances=0.11))
+
+
 @pytest.mark.parametrize("name", ["lightridge-phases", "lightridge-levels", "torchoptics"])
 def test_tensors_are_those_that_torch_reads(name: str, tmp_path: Path) -> None:
     wanted = torch.load(HERE / f"{name}.pth", weights_only=True)

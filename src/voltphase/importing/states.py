@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from voltphase.codesign import CodesignLayer, Proximity
 from voltphase.core.advice import advise
 from voltphase.core.errors import ConfigError, DataError, VoltphaseWarning
-from voltphase.core.units import UnitWarning
+from voltphase.core.units import UnitWarning, require_thickness
 from voltphase.devices import Device
 from voltphase.importing.design import Kind, MapsConfig
 
@@ -107,6 +107,9 @@ def height_factors(numbers: NDArray[Any], maps: MapsConfig, device: Device, sour
     if numbers.dtype.kind == "c" or numbers.min() < 0:
         raise DataError(f"expected heights of at least 0 in {source}, but got some below: add an offset")
     heights = numbers.astype(np.float64) * (maps.height_unit or 1.0)
+    if heights.any():
+        highest = float(heights.max())
+        require_thickness(highest, states.wavelength or highest, f"height in {source}", DataError)
     top = int(np.argmax(states.control))
     per_metre = (np.log(states.amplitude[top]) + 1j * states.phase[top]) / states.control[top]
     return np.exp(per_metre * heights)

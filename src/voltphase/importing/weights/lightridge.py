@@ -125,12 +125,14 @@ def _name_of(kernel: NDArray[Any], optics: OpticsConfig, distance: float) -> str
     """Return LightRidge's name of a kernel, or None if it is none of a geometry."""
     if kernel.ndim == 3:
         return "Fresnel3"
+    other, nearest = 1.0, None
+    # Near the axis Fresnel2 and Sommerfeld are all but the same.
     for name, wanted in _kernels(kernel.shape[-1], optics, distance):
         # But for a common factor, which says nothing of where light goes.
         alike = abs(np.vdot(kernel, wanted)) / (np.linalg.norm(kernel) * np.linalg.norm(wanted))
-        if 1 - alike < _SAME:
-            return name
-    return None
+        if 1 - alike < other:
+            other, nearest = float(1 - alike), name
+    return nearest if other < _SAME else None
 
 
 def _kernels(count: int, optics: OpticsConfig, distance: float) -> Iterator[tuple[str, NDArray[np.complex128]]]:
