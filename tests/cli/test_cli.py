@@ -409,3 +409,4 @@ def test_a_target_s_settings_are_checked_and_listed_like_those_of_a_configuratio
     assert chosen_target("sheet", ["first = 3", "paper=10"]) == Sheet(3, "10")
     told = " ".join(CliRunner().invoke(app, ["deploy", "--help"]).stdout.split())
     assert "first: Number that stands for level 0. Takes a whole number of at least 0; 1 by default." in told
+    assert "index: Refractive index of the material at the wavelength used" in told  # of a base class

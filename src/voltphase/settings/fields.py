@@ -66,11 +66,13 @@ OneOrEach = Annotated[
 
 @cache
 def described(entry: Any) -> dict[str, str]:
-    """Return what a docstring in Google's style says of each argument or attribute."""
+    """Return what a docstring in Google's style, and those of base classes, say of each argument or attribute."""
     texts: dict[str, str] = {}
-    for block in re.findall(r"^(?:Args|Attributes):\n((?:    .*\n|\n)*)", f"{inspect.getdoc(entry)}\n", re.MULTILINE):
-        for name, text in re.findall(r"^    (\w+): (.*\n(?:     .*\n)*)", block, re.MULTILINE):
-            texts[name] = " ".join(text.split())
+    for of in reversed(inspect.getmro(entry)) if inspect.isclass(entry) else [entry]:
+        lines = f"{inspect.cleandoc(of.__doc__ or '')}\n"
+        for block in re.findall(r"^(?:Args|Attributes):\n((?:    .*\n|\n)*)", lines, re.MULTILINE):
+            for name, text in re.findall(r"^    (\w+): (.*\n(?:     .*\n)*)", block, re.MULTILINE):
+                texts[name] = " ".join(text.split())
     return texts
 
 
