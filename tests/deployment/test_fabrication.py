@@ -303,6 +303,13 @@ def test_damaged_files_are_refused_in_a_sentence_or_mean_the_same(target: Relief
     assert all(any(name in one for name in contents) and "\n" not in one for one in refused)
 
 
+def test_a_layer_of_heights_has_two_files():
+    layer = layer_of(printed(4))
+    one, contents = written(Heights(), layer, drawn_levels(layer))
+    with pytest.raises(DeploymentError, match="a table and a picture of a layer, but got 1 files"):
+        read(Heights(), layer, Written(one.files[:1], one.details), contents)
+
+
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
