@@ -24,7 +24,9 @@ from voltphase.data import ImageDataset
 from voltphase.deployment import deploy, verify
 from voltphase.deployment.layers import summaries
 from voltphase.deployment.targets import Gds, Heights, Layer, Stl, Written
+from voltphase.deployment.targets.fabrication.framing import edges
 from voltphase.deployment.targets.fabrication.relief import Relief
+from voltphase.deployment.targets.fabrication.stl import _lines
 from voltphase.devices import DevicePanel, DeviceStates, dmd, model
 from voltphase.optics.grid import Grid
 
@@ -209,6 +211,12 @@ def test_trimesh_finds_a_closed_oriented_surface_of_the_volume_that_it_should_ha
     upper_left = np.abs(mesh.vertices[:, :2] - 0.018 * np.array([1 - shape[1], shape[0] - 1])).max(1) < 0.018
     upper_left &= mesh.vertices[:, 2] > 0  # and not on the bottom, whose middle is a corner, too
     np.testing.assert_allclose(mesh.vertices[upper_left, 2], [whole[7, 7]] * 4, rtol=1e-6)
+
+
+def test_single_precision_keeps_walls_apart_on_the_longest_side():
+    x = (_lines(edges((1, 65536))[1], 8e-6) * 1e3).astype(np.float32)
+    assert len(x) == 2 * (65536 + 14)
+    assert (np.diff(x) > 0).all()
 
 
 def test_heights_are_plain_text_and_a_picture(tmp_path: Path):

@@ -20,8 +20,8 @@ from voltphase.deployment.targets.fabrication.relief import Relief
 
 _MILLIMETRE: Final = 1e-3
 # Part of the pitch that a wall between two pixels leans by. With upright walls the surface would meet itself in an edge
-# wherever two high pixels touch at a corner alone, and be no surface there. Single precision tells the two ends of a wall
-# apart on the longest side that is deployed, 65536 pixels, where it is good to 0.004 of a pitch.
+# wherever two high pixels touch at a corner alone, and be no surface there. Single precision tells the two ends of a
+# wall apart on the longest side that is deployed, 65536 pixels, where it is good to 0.004 of a pitch.
 _LEAN: Final = 0.02
 # What the single precision of the format tells apart, as a part of a length, with room to spare.
 _RESOLUTION: Final = 2.0**-21
