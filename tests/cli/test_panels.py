@@ -48,3 +48,14 @@ def test_an_unknown_panel_is_a_sentence() -> None:
     assert result.stderr.startswith(
         "error: holoeye-pluto is neither a panel nor a YAML file (did you mean holoeye-pluto-2?)"
     )
+
+
+def test_what_is_trained_for_a_panel_is_deployed_to_it_by_the_commands_that_are_told(tmp_path: Path) -> None:
+    few = ["training.epochs=1", "data.train_limit=50", "data.test_limit=20", "optics.size=24", "optics.depth=1"]
+    settings = ["optics.panel=ti-plm-p47", "device.model=ti-plm", *few]
+    run, bench = tmp_path / "run", tmp_path / "run-bench"
+    trained = CliRunner().invoke(app, ["train", "digits", "--out", str(run), *(w for s in settings for w in ("-s", s))])
+    told = [line.split() for line in trained.stdout.split("next:\n")[1].splitlines()]
+    assert told[1] == ["voltphase", "deploy", str(run), "--panel", "ti-plm-p47", "--out", str(bench)]
+    assert [CliRunner().invoke(app, words[1:]).exit_code for words in told[1:]] == [0, 0]
+    assert (bench / "layer-1.bmp").exists()

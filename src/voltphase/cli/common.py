@@ -103,9 +103,12 @@ def say_table(rows: Sequence[Sequence[str]], right: bool = False) -> None:
 
 def say_next(run: Path) -> None:
     """Say where a finished run is, and the commands that go on from it."""
-    bench = run.with_name(f"{run.name}-bench")
+    from voltphase.training import RunFolder
+
+    bench, panel = run.with_name(f"{run.name}-bench"), RunFolder(run).read_config().optics.panel
+    chosen = () if panel is None else ("--panel", panel)
     say(f"results are in {run}, next:")
-    for words in (("report", run), ("deploy", run, "--out", bench), ("verify", bench)):
+    for words in (("report", run), ("deploy", run, *chosen, "--out", bench), ("verify", bench)):
         say(f"  {shell('voltphase', *words)}")
 
 

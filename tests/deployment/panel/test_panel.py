@@ -277,8 +277,8 @@ def test_what_does_not_fit_the_panel_is_one_sentence_and_nothing_is_written(
     ("control", "unit", "words"),
     [
         ([0.5, 1.5], "V", r"control values in grey levels for small, but those of a device, layer 1, are in V"),
-        ([0, 1.5], "grey level", r"whole control values from 0 to 255 for small, but a device, layer 1, has 0, 1\.5"),
-        ([0, 256], "grey level", r"whole control values from 0 to 255 .* has 0, 256: take a panel of more bits"),
+        ([0, 1.5], "grey level", r"whole control values from 0 to 255 for small, but a device, layer 1, has 1\.5"),
+        ([0, 256], "grey level", r"whole control values from 0 to 255 .* has 256: measure the device on this panel"),
     ],
 )  # fmt: skip
 def test_a_device_whose_control_values_are_no_grey_levels_is_refused(

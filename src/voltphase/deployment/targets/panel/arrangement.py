@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voltphase.core.errors import DeploymentError
-from voltphase.deployment.targets.base import Layer, listed
+from voltphase.deployment.targets.base import Layer
 from voltphase.deployment.targets.panel.frame import NO_TABLE, Frame, error_of, levels_of, nearest_levels
 from voltphase.deployment.targets.panel.placement import Placement, Window
 from voltphase.devices import Device, DeviceStates
 from voltphase.panels import Profile
 
-#: Beginnings of the units in which a panel's levels are told.
-_UNITS: Final = ("grey", "gray", "level", "mirror")
 AGAIN: Final = "restore the file or deploy again"
 
 
@@ -44,7 +42,8 @@ class Arrangement:
     def windows(self) -> list[Window]:
         """Where each layer lies, once it is sure that its device is one of the panel's grey levels."""
         for layer in self.layers:
-            self._require_greys(layer)
+            device = layer.device
+            self.panel.require_control(device.control, device.control_unit, f"{device.name}, layer {layer.number},")
         return self.placement.windows([layer.grid for layer in self.layers])
 
     @cached_property
@@ -144,21 +143,6 @@ class Arrangement:
             if here.any():
                 codes[here] = control[nearest_levels(table.values(), wanted[here])]
         return codes
-
-    def _require_greys(self, layer: Layer) -> None:
-        device, most = layer.device, 2**self.panel.bits - 1
-        control, unit = device.control, device.control_unit
-        if not unit.lower().startswith(_UNITS):
-            raise DeploymentError(
-                f"expected control values in grey levels for {self.panel.name}, but those of {device.name}, layer "
-                f"{layer.number}, are in {unit}: measure the device by what its driver is sent, or deploy to slm-image"
-            )
-        if (control != np.round(control)).any() or control.min() < 0 or control.max() > most:
-            raise DeploymentError(
-                f"expected whole control values from 0 to {most} for {self.panel.name}, but {device.name}, layer "
-                f"{layer.number}, has {listed(f'{value:g}' for value in control)}: take a panel of more bits, or "
-                "measure the device on this one"
-            )
 
     def _require_same(self, number: int, wanted: NDArray[np.uint16], found: NDArray[np.uint16], name: str) -> None:
         different = np.argwhere(wanted != found)
