@@ -18,7 +18,7 @@ from voltphase.core.units import UnitWarning
 from voltphase.devices import DeviceStates, dmd, tn_slm
 from voltphase.optics import SourceLight
 from voltphase.tasks import Classification, Measure
-from voltphase.tasks.losses import LOSSES
+from voltphase.tasks.classification import LOSSES
 
 SIZE = 16
 MEASURES: tuple[Measure, ...] = ("sum", "mean", "amplitude", "fraction")

@@ -255,4 +255,4 @@ def test_an_electronic_layer_behind_the_light_trains_and_the_optics_deploy(image
 
 def test_the_example_of_a_hybrid_answers_from_its_deployed_files(tmp_path: Path) -> None:
     example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "hybrid.py"))
-    assert example["main"](tmp_path / "bench", images=400, epochs=4) > 0.7
+    assert example["in_a_loop"](tmp_path / "bench", images=400, epochs=4) > 0.7

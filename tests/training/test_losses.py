@@ -5,7 +5,7 @@ import math
 import torch
 from torch.nn.functional import cross_entropy
 
-from voltphase.tasks.losses import softmax_mse
+from voltphase.tasks.classification import softmax_mse
 
 
 def test_undecided_logits_cost_what_the_closed_form_says():

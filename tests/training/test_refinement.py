@@ -21,7 +21,7 @@ from voltphase.core.errors import ConfigError, DataError, OutputError
 from voltphase.deployment import deploy_run, verify
 from voltphase.devices import DevicePanel, DeviceStates
 from voltphase.tasks import Classification, Regions
-from voltphase.tasks.losses import softmax_mse
+from voltphase.tasks.classification import softmax_mse
 from voltphase.training import load_run, refine, refine_run
 
 REGIONS = Regions(((0, 0, 1, 2), (2, 0, 1, 3)), (3, 3))

@@ -45,6 +45,7 @@ from voltphase.optics.gap import Gap
 from voltphase.optics.masks import Mask
 from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, WindowReadout, all_outputs, require_regions
 from voltphase.tasks.background_light import with_background
+from voltphase.tasks.hybrid import ElectronicReadout
 
 if TYPE_CHECKING:
     from voltphase.codesign import CodesignLayer
@@ -103,7 +104,7 @@ def deploy(
     out = checked_path(out, OutputError)
     record = _target_record(target)
     writer: Target = record.make(TARGETS, Path(MANIFEST_NAME), "target")  # with the settings that the folder will name
-    dataset = given_dataset(dataset, list(map(str, range(_classes(_readout(model))))))
+    dataset = given_dataset(dataset, list(map(str, range(_classes(model)))))
     levels = [level.cpu().numpy() for level in model.levels()]  # a network that has none is refused before the work
     for grid in model.grids:
         if grid.rows * grid.columns > LARGEST_PLANE:
@@ -113,17 +114,19 @@ def deploy(
             )
     with atomic_directory(out) as folder:  # tried before the work
         logits = None if dataset is None else _logits(model, dataset, expected)
+        # Of light with electronics behind it the folder holds the light alone, which has no answers to judge.
+        judged = None if isinstance(model.readout, ElectronicReadout) else dataset
         layers = [
             Layer(number, model.grids[number], one.device_states, model.wavelength)
             for number, one in enumerate(_layers(model), 1)
         ]
         try:
             manifest = Manifest(
-                **_system(folder, model, () if dataset is None else tuple(dataset.classes)),
+                **_system(folder, model, () if judged is None else tuple(judged.classes)),
                 target=Chosen.of(TARGETS, writer.in_folder()),
                 layers=_write_layers(folder, model, writer, layers, levels),
-                reference=_write_reference(folder, model.task.metrics[0], dataset, split, logits, rebuilt_from),
-                samples=_write_samples(folder, model, dataset, split),
+                reference=_write_reference(folder, model.task.metrics[0], judged, split, logits, rebuilt_from),
+                samples=_write_samples(folder, model, dataset, split, labelled=judged is not None),
                 note=None,
             )
         except ValidationError as error:
@@ -200,6 +203,8 @@ def _readout(model: DONN) -> RegionReadout | WindowReadout:
     if type(model.readout) is WindowReadout:
         return model.readout
     readout = require_regions(model.readout)
+    if isinstance(readout, ElectronicReadout):
+        return readout.of_light()
     if type(readout) is not RegionReadout:
         raise DeploymentError(
             f"expected a readout that the folder can describe, voltphase.tasks.RegionReadout, but got {readout!r:.80}: "
@@ -208,13 +213,17 @@ def _readout(model: DONN) -> RegionReadout | WindowReadout:
     return readout
 
 
-def _classes(readout: RegionReadout | WindowReadout) -> int:
+def _classes(model: DONN) -> int:
+    """Return how many classes a model tells apart, none if it makes pictures."""
+    if isinstance(model.readout, ElectronicReadout):
+        return model.readout.electronics.out_features
+    readout = _readout(model)
     return readout.regions.classes if isinstance(readout, RegionReadout) else 0
 
 
 def _logits(model: DONN, dataset: ImageDataset, expected: float | None) -> Tensor:
     """Return the model's logits of a data set, once it is one that the model was made for."""
-    classes = _classes(_readout(model))
+    classes = _classes(model)
     if dataset.classes and len(dataset.classes) != classes:
         raise DeploymentError(
             f"expected a data set of {classes} classes, those the detector tells apart, but {dataset.name} has "
@@ -341,7 +350,9 @@ def _write_reference(
     )
 
 
-def _write_samples(folder: Path, model: DONN, dataset: ImageDataset | None, split: str) -> SamplesRecord:
+def _write_samples(
+    folder: Path, model: DONN, dataset: ImageDataset | None, split: str, *, labelled: bool
+) -> SamplesRecord:
     if dataset is None:
         shape = (_SAMPLES, *model.source.image_shape)
         images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
@@ -356,7 +367,9 @@ def _write_samples(folder: Path, model: DONN, dataset: ImageDataset | None, spli
         origin=origin,
         count=len(images),
         images=write_array(folder / "sample-images.npy", images.cpu().numpy()),
-        labels=None if labels is None else write_array(folder / "sample-labels.npy", labels.cpu().numpy()),
+        labels=None
+        if labels is None or not labelled
+        else write_array(folder / "sample-labels.npy", labels.cpu().numpy()),
         readings=write_array(folder / "sample-readings.npy", _readings(model, images).numpy()),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from voltphase.tasks.base import TASKS, Metric, Readout, RegionSums, Task, all_outputs, loss_of, readout_of
 from voltphase.tasks.classification import Classification
+from voltphase.tasks.hybrid import ElectronicReadout, Hybrid
 from voltphase.tasks.image import Image
 from voltphase.tasks.logic import Logic
 from voltphase.tasks.region_readout import Measure, RegionReadout, require_regions
@@ -15,6 +16,8 @@ from voltphase.tasks.window_readout import WindowReadout
 __all__ = [
     "TASKS",
     "Classification",
+    "ElectronicReadout",
+    "Hybrid",
     "Image",
     "Logic",
     "Measure",
