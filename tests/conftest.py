@@ -22,12 +22,20 @@ from PIL import Image
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
+from voltphase.codesign import RELAXATIONS, GumbelSoftmax, Relaxation, Softmax, Unconstrained
 from voltphase.core.files import write_json
 from voltphase.reporting import style
 from voltphase.sweeps.results import ResultFolder, public_settings
 from voltphase.sweeps.runs import Run
 
 Keep = Callable[..., dict[str, Any]]
+
+#: Every relaxation as it comes, and others of their settings for which other code runs.
+RELAXED: list[Relaxation] = [
+    *(RELAXATIONS[name]() for name in RELAXATIONS),
+    *(GumbelSoftmax(hard=False), GumbelSoftmax(mix="polar"), GumbelSoftmax(hard=False, mix="polar")),
+    *(Softmax(hard=True), Softmax(hard=True, mix="polar")),
+]
 
 # No deadline: on a busy machine a slow example says nothing. Where a verdict is given, the examples are fixed, so that
 # a change is not judged by luck; elsewhere every run looks in new places.
@@ -69,6 +77,18 @@ def digits_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sklearn.datasets, "load_digits", functools.cache(sklearn.datasets.load_digits))
         yield
+
+
+@pytest.fixture(params=RELAXED, ids=str)
+def any_relaxation(request: pytest.FixtureRequest) -> Relaxation:
+    """Each relaxation in turn, for tests that hold for all of them."""
+    return request.param
+
+
+@pytest.fixture(params=[one for one in RELAXED if not isinstance(one, Unconstrained)], ids=str)
+def relaxation_of_states(request: pytest.FixtureRequest) -> Relaxation:
+    """Each relaxation of the states of a device in turn: all but the ceiling, which has no levels."""
+    return request.param
 
 
 @pytest.fixture

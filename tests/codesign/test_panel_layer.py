@@ -9,29 +9,14 @@ from torch import Tensor
 
 from voltphase.codesign import (
     CodesignLayer,
-    GumbelSoftmax,
     PostTraining,
-    Proximity,
-    QuantizationAware,
-    ReinMax,
     Relaxation,
-    Softmax,
     StateTable,
 )
 from voltphase.core.errors import ConfigError
 from voltphase.devices import DevicePanel, DeviceStates
 
 SHAPE, LEVELS, BORDER = (6, 7), 5, 0.25 - 0.5j
-RELAXATIONS = [
-    GumbelSoftmax(),
-    GumbelSoftmax(hard=False, mix="polar"),
-    Softmax(),
-    Softmax(hard=True, mix="polar"),
-    ReinMax(),
-    Proximity(),
-    PostTraining(order=2),
-    QuantizationAware(order=2, nearest="complex"),
-]
 
 
 def states(seed: int) -> DeviceStates:
@@ -52,9 +37,8 @@ def layer(device: DeviceStates | DevicePanel, relaxation: Relaxation | None = No
     return made
 
 
-@pytest.mark.parametrize("relaxation", RELAXATIONS, ids=str)
-def test_a_panel_of_one_table_is_that_table(relaxation: Relaxation) -> None:
-    plain, uniform = (layer(d, relaxation) for d in (states(0), DevicePanel.uniform(states(0), SHAPE)))
+def test_a_panel_of_one_table_is_that_table(relaxation_of_states: Relaxation) -> None:
+    plain, uniform = (layer(d, relaxation_of_states) for d in (states(0), DevicePanel.uniform(states(0), SHAPE)))
     assert torch.equal(plain.design, uniform.design)
     assert torch.equal(plain.modulation(), uniform.modulation())
     assert torch.equal(plain.levels(), uniform.levels())
@@ -67,10 +51,9 @@ def gradient(modulation: Tensor, design: Tensor, probe: Tensor) -> Tensor:
     return found
 
 
-@pytest.mark.parametrize("relaxation", RELAXATIONS, ids=str)
-def test_each_region_is_what_the_relaxation_makes_of_its_table(relaxation: Relaxation) -> None:
+def test_each_region_is_what_the_relaxation_makes_of_its_table(relaxation_of_states: Relaxation) -> None:
     device = panel()
-    made = layer(device, relaxation)
+    made = layer(device, relaxation_of_states)
     drawn, probe = made.modulation(), torch.randn(SHAPE, dtype=torch.complex128)
     found = gradient(drawn, made.design, probe)
     levels = made.levels()
@@ -82,16 +65,15 @@ def test_each_region_is_what_the_relaxation_makes_of_its_table(relaxation: Relax
     for index in (0, 2):
         where, table = torch.tensor(device.regions == index), StateTable.of(device.tables[index], torch.complex128)
         design = made.design.detach()[:, where][:, :, None].clone().requires_grad_()
-        expected = relaxation.modulation(design, table, 0.7, generator)
+        expected = relaxation_of_states.modulation(design, table, 0.7, generator)
         torch.testing.assert_close(drawn[where], expected[:, 0])
         torch.testing.assert_close(found[:, where], gradient(expected, design, probe[where][:, None])[:, :, 0])
-        assert torch.equal(levels[where], relaxation.chosen_levels(design.detach(), table)[:, 0])
+        assert torch.equal(levels[where], relaxation_of_states.chosen_levels(design.detach(), table)[:, 0])
 
 
-@pytest.mark.parametrize("relaxation", RELAXATIONS, ids=str)
-def test_evaluation_has_the_states_of_the_levels_and_the_fixed_value(relaxation: Relaxation) -> None:
+def test_evaluation_has_the_states_of_the_levels_and_the_fixed_value(relaxation_of_states: Relaxation) -> None:
     device = panel()
-    made = layer(device, relaxation).eval()
+    made = layer(device, relaxation_of_states).eval()
     assert torch.equal(made.modulation(), torch.tensor(device.states_at(made.levels().numpy())))
     wanted = torch.from_numpy(np.random.default_rng(3).integers(0, LEVELS, SHAPE))
     made.set_levels(wanted)

@@ -198,15 +198,8 @@ CALLS: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
     **{
         f"{relaxation} temperature": (lambda temperature, r=relaxation: relaxed(r, temperature), {"temperature": 1.0})
         for relaxation in (
-            codesign.GumbelSoftmax(),
-            codesign.GumbelSoftmax(hard=False),
-            codesign.Softmax(),
-            codesign.Softmax(hard=True),
-            codesign.ReinMax(),
-            codesign.Proximity(),
-            codesign.PostTraining(),
-            codesign.QuantizationAware(),
-            codesign.Unconstrained(),
+            *(codesign.RELAXATIONS[name]() for name in codesign.RELAXATIONS),
+            *(codesign.GumbelSoftmax(hard=False), codesign.Softmax(hard=True)),
         )
     },
 }

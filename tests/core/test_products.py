@@ -16,13 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import voltphase
 from voltphase import DONN, Grid, ImageSource, Propagator, RegionReadout, Regions
 from voltphase.codesign import (
-    GumbelSoftmax,
-    PostTraining,
     Proximity,
-    QuantizationAware,
-    ReinMax,
     Relaxation,
-    Softmax,
     Unconstrained,
 )
 from voltphase.core.installed import triton_obstacle
@@ -91,22 +86,8 @@ def trained_and_asked(model: DONN) -> None:
     refine(model, images(), labels, loss=model.task.compute_loss, evaluations=4)
 
 
-@pytest.mark.parametrize(
-    "relaxation",
-    [
-        GumbelSoftmax(),
-        GumbelSoftmax(hard=False),
-        GumbelSoftmax(hard=False, mix="polar"),
-        Softmax(),
-        ReinMax(),
-        Proximity(),
-        PostTraining(),
-        QuantizationAware(),
-    ],
-    ids=str,
-)
-def test_training_and_evaluation_with_any_relaxation(relaxation: Relaxation) -> None:
-    model = network(relaxation)
+def test_training_and_evaluation_with_any_relaxation(relaxation_of_states: Relaxation) -> None:
+    model = network(relaxation_of_states)
     with watched(least=20):
         trained_and_asked(model)
 
