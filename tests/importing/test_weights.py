@@ -8,6 +8,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,21 @@ def test_a_tensor_within_its_storage_is_read(tmp_path: Path) -> None:
 def test_a_damaged_program_is_a_sentence(program: bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         read_tensors(archive(tmp_path / "a.pth", program, _0=np.arange(4, dtype="<f4").tobytes()))
+
+
+def test_damage_of_any_byte_is_a_sentence_or_harmless(tmp_path: Path) -> None:
+    whole, generator = (HERE / "torchoptics.pth").read_bytes(), np.random.default_rng(0)
+    with zipfile.ZipFile(HERE / "torchoptics.pth") as file:
+        program = file.read("torchoptics/data.pkl")
+    path = tmp_path / "a.pth"
+    for _ in range(50):
+        # In the archive anywhere, and in the program, which would be refused by its checksum otherwise.
+        for content, write in ((whole, Path.write_bytes), (program, archive)):
+            damaged = np.frombuffer(content, np.uint8).copy()
+            damaged[generator.integers(0, len(damaged), 2)] = generator.integers(0, 256, 2)
+            write(path, damaged[: generator.integers(len(damaged) // 2, 3 * len(damaged))].tobytes())
+            with suppress(DataError):
+                read_weights(path)
 
 
 def test_other_files_are_refused_by_a_sentence(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import pickletools
+import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -72,7 +73,7 @@ def read_torch(path: Path) -> Any:
                 f"expected a ZIP archive as torch.save writes it in {path}, but it is none, or one of PyTorch before "
                 f"1.6: {ADVICE}"
             ) from error
-        except (LookupError, RuntimeError, TypeError, ValueError) as error:
+        except (EOFError, LookupError, OverflowError, RuntimeError, TypeError, ValueError, struct.error) as error:
             raise DataError(
                 f"expected tensors in {path}, but it is damaged ({' '.join(str(error).split()):.100})"
             ) from error
@@ -173,10 +174,11 @@ class _Reader:
 
     def _load_storage(self) -> None:
         what, kind, key, _, count = self._stack.pop()
-        if what != "storage" or kind.name not in _DTYPES:
-            self._refuse(f"numbers of the type {kind.name.replace(' ', '.')}")
+        name = kind.name if isinstance(kind, _Name) else "an object"
+        if what != "storage" or name not in _DTYPES:
+            self._refuse(f"numbers of the type {name.replace(' ', '.')}")
         if key not in self._storages:
-            dtype = np.dtype(_DTYPES[kind.name])
+            dtype = np.dtype(_DTYPES[name])
             content = self._bytes(f"data/{key}", count * dtype.itemsize)
             self._storages[key] = np.frombuffer(content, dtype=dtype)
         self._stack.append(self._storages[key])

@@ -71,6 +71,8 @@ def read_torchoptics(tensors: Tensors, layers: Sequence[str] | None) -> ForeignL
         if "height" in kinds:
             raise DataError("expected thicknesses in all of TorchOptics' elements or in none, but got some of each")
         maps = [np.exp(1j * one) if of == "phase" else one for one, of in zip(maps, kinds, strict=True)]
+    weighed = [name for name, module in planes.items() if "weight" in module]
+    notes = [f"TorchOptics: the weight of {name} is not taken, say in task how light is read" for name in weighed]
     detectors = [name for name in planes if name not in names and planes[name]["z"] > modules[-1]["z"]]
     at = [0.0, *(float(module["z"]) for module in modules), *(float(planes[name]["z"]) for name in detectors[:1])]
     gaps = [after - before for before, after in pairwise(at)]
@@ -82,6 +84,7 @@ def read_torchoptics(tensors: Tensors, layers: Sequence[str] | None) -> ForeignL
         kind,
         lambda given: _travel(given, optics["pitch"], gaps),
         optics,
+        notes=tuple(notes),
     )
 
 
