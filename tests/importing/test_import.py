@@ -159,6 +159,16 @@ def test_some_states_of_a_device_come_as_near_as_they_can(write, tmp_path: Path)
     assert np.array_equal(whole.model.levels()[0].numpy(), grey)
 
 
+def test_layers_may_be_of_several_devices_and_sizes(write, tmp_path: Path) -> None:
+    small = np.random.default_rng(4).uniform(0, 6, (12, 12))
+    devices = [EVEN, {"model": "tn-slm", "levels": 5}]
+    run = vp.import_design(write(PHASES, small, said={"kind": "phase"}, devices=devices), tmp_path / "run")
+    assert [len(layer.device_states) for layer in run.model.layers] == [4, 5]
+    assert [grid.rows for grid in run.model.grids] == [SIDE, SIDE, 12, 12]
+    nearest = np.abs(np.exp(1j * small)[..., None] - vp.devices.tn_slm().pick(5).values()).argmin(-1)
+    assert np.array_equal(run.model.levels()[1].numpy(), nearest)
+
+
 def test_a_map_meets_light_turned_first_and_mirrored_then() -> None:
     stored = np.arange(6).reshape(2, 3)
     assert oriented(stored, 1, "none").tolist() == [[2, 5], [1, 4], [0, 3]]
@@ -176,6 +186,7 @@ def test_a_map_meets_light_turned_first_and_mirrored_then() -> None:
         ({"kind": "phase", "weights": "a.pth"}, {}, ConfigError, "either maps.files.* but got both"),
         ({"kind": "level", "two_pi": 256}, {}, ConfigError, "no maps.two_pi for maps.kind level"),
         ({"kind": "level", "conjugate": True}, {}, ConfigError, "no maps.conjugate for maps.kind level"),
+        ({"files": None, "kind": "phase", "weights": "a.pth"}, {}, ConfigError, "no maps.kind beside maps.weights"),
         ({"kind": "phase", "layers": ["a"]}, {}, ConfigError, "no maps.layers beside maps.files"),
         ({"kind": "phase", "turns": 4}, {}, ConfigError, "maps.turns to be a whole number from 0 to 3"),
         ({"kind": "phase", "files": ["b.npy"]}, {}, DataError, r"the map .*b\.npy, but there is no such file"),
@@ -261,6 +272,7 @@ def test_folders_that_are_no_designs_are_sentences(write, tmp_path: Path) -> Non
     assert result.output.startswith("error: --set: expected maps.kind to be level")
 
 
+@pytest.mark.filterwarnings("ignore:device .* phase stroke:voltphase.devices.DeviceWarning")
 def test_a_device_that_cannot_show_a_design_and_phases_in_turns_are_warned_of(write, tmp_path: Path) -> None:
     half = {"model": "lcos", "parameters": {"stroke": 1.0}}
     with pytest.warns(DesignWarning, match="layer 1 is off by .*lcos cannot show this design"):
@@ -271,6 +283,7 @@ def test_a_device_that_cannot_show_a_design_and_phases_in_turns_are_warned_of(wr
         vp.import_design(write(turns, said={"kind": "phase"}), tmp_path / "turns")
 
 
+@pytest.mark.filterwarnings("ignore:device .* phase stroke:voltphase.devices.DeviceWarning")
 def test_levels_of_one_state_are_told_apart_by_nobody(write, tmp_path: Path) -> None:
     columns = (np.array([0.0, 1, 2]), np.array([1, 0.5, 1]), np.array([0.0, 2, 0]))
     vp.DeviceStates(*columns, "saturated").save(tmp_path / "slm.csv")

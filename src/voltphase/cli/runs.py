@@ -53,8 +53,13 @@ def import_design(
     TorchOptics' weights, and design.yaml: a configuration with one section
     more, which says what the maps are. docs/importing.md tells all of it.
 
-      maps: {files: [one.png, two.png], kind: phase, two_pi: 256}
       optics: {wavelength: 532e-9, pitch: 36e-6, distances: 0.3}
+      maps:
+        kind: phase
+        two_pi: 256
+        files:
+        - one.png
+        - two.png
 
     Each pixel is put into the state of the device that is nearest to what
     its map asks for; how far that is off is said. RUN is a finished run like
