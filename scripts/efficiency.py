@@ -53,8 +53,11 @@ def drawn(rows: Sequence[dict[str, Any]]) -> Figure:
     ]
     axes.plot(*zip(*means, strict=True), color=style.ACCENT)
     for weight, at in zip(weights, means, strict=True):
-        style.annotate(axes, f"{weight:g}", (at[0], at[1]), (6, 6), fontsize=7.5)
+        style.annotate(axes, f"{weight:g}", (at[0], at[1]), (8, 11), fontsize=7.5)
     axes.set(xscale="log", xlabel="light in the regions (% of the input's)", ylabel="test accuracy (%)")
+    ticks = (0.5, 1, 2, 5, 10, 20)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
     axes.margins(0.12)
     return figure
 

@@ -1,4 +1,4 @@
-"""Keep the figures of training runs, and render the README's tables from them and from the benchmarks.
+"""Keep the figures of training runs, and render the tables of the documentation from them and from the benchmarks.
 
     python scripts/results.py add runs/mnist-small --command "voltphase train mnist-small --out runs/mnist-small"
     python scripts/results.py overview runs/mnist-small
@@ -7,8 +7,8 @@
 
 ``add`` copies a run's summary, settings and figures of every epoch to ``results/runs/NAME.json``; ``overview`` draws a
 run as the picture at the top of README.md; ``gpu`` writes a page beside what ``make gpu`` has measured; ``render``
-writes the tables between the README's marks, as the others do as well, and the pages of all GPUs. A number in the
-README is never typed by hand.
+writes the tables between the marks of README.md and docs/tasks.md, as the others do as well, and the pages of all GPUs.
+A number there is never typed by hand.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from voltphase.config import parse_config
@@ -37,6 +39,9 @@ RUNS = ROOT / "results" / "runs"
 SPEED = ROOT / "benchmarks" / "results" / "step-cpu.json"
 SPEED_BATCH = 100
 GPUS = SPEED.parent
+TASKS = ROOT / "docs" / "tasks.md"
+EFFICIENCY = GPUS / "efficiency-cpu.json"
+HOLOGRAMS = GPUS / "holograms-cpu.json"
 
 
 def add(run: Path, command: str) -> Path:
@@ -106,11 +111,67 @@ def _row(command: str, summary: dict[str, Any], config: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def efficiency_table(path: Path = EFFICIENCY) -> str:
+    """Return the table of `scripts/efficiency.py`, in Markdown."""
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    rows, seeds = kept["rows"], len({row["seed"] for row in kept["rows"]})
+    chosen = dict(setting.split("=") for setting in kept["settings"])
+    lines = [
+        f"{chosen['data.train_limit']} digits, {chosen['training.epochs']} epochs, {seeds} seeds, mean ± standard "
+        "deviation:",
+        "",
+        "| weight | test accuracy | light in the regions | contrast margin |",
+        "|---|---|---|---|",
+    ]
+    for weight in dict.fromkeys(row["weight"] for row in rows):
+        of = [row for row in rows if row["weight"] == weight]
+        accuracy, light, margin = (
+            [row[f"test_{key}"] for row in of] for key in ("accuracy", "light_share", "contrast_margin")
+        )
+        lines.append(f"| {weight:g} | {_percent(accuracy)} | {_percent(light, 2)} | {_spread(margin, 3)} |")
+    return "\n".join(lines) + "\n"
+
+
+def hologram_table(path: Path = HOLOGRAMS) -> str:
+    """Return the table of `scripts/holograms.py`, in Markdown."""
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    lines = [
+        "| target | learned by | trained | Gerchberg and Saxton | weighted form |",
+        "|---|---|---|---|---|",
+    ]
+    for target, measure in dict.fromkeys((row["target"], row["measure"]) for row in rows):
+        cells = []
+        for way in ("trained", "plain", "weighted"):
+            of = [row for row in rows if (row["target"], row["measure"], row["way"]) == (target, measure, way)]
+            efficiency, uneven = ([row[key] for row in of] for key in ("efficiency", "nonuniformity"))
+            cells.append(f"{_percent(efficiency)}, {_spread(uneven, 3)}")
+        lines.append(f"| {target} | {measure} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    """Return the mean, and where there are several the standard deviation."""
+    return f"{mean(values):.{digits}f}" + (f" ± {stdev(values):.{digits}f}" if len(values) > 1 else "")
+
+
+def _percent(values: Sequence[float], digits: int = 1) -> str:
+    return f"{_spread([100 * value for value in values], digits)} %"
+
+
 def rendered(readme: str) -> str:
     """Return the README's text with the present tables."""
-    for name, table in (("accuracy", accuracy_table()), ("speed", speed_table())):
-        readme = replace_block(readme, name, table, README)
-    return readme
+    return _with_tables(readme, README, accuracy=accuracy_table(), speed=speed_table())
+
+
+def rendered_tasks(page: str) -> str:
+    """Return the text of the page on tasks with the present tables."""
+    return _with_tables(page, TASKS, efficiency=efficiency_table(), holograms=hologram_table())
+
+
+def _with_tables(text: str, page: Path, **tables: str) -> str:
+    for name, table in tables.items():
+        text = replace_block(text, name, table, page)
+    return text
 
 
 def main() -> None:
@@ -121,7 +182,7 @@ def main() -> None:
     adding.add_argument("--command", required=True, help="what was typed to train it")
     drawing = actions.add_parser("overview", help="draw a run folder as the picture at the README's top")
     drawing.add_argument("run", type=Path)
-    actions.add_parser("render", help="write the tables into README.md, and the pages of GPUs")
+    actions.add_parser("render", help="write the tables into README.md and docs/tasks.md, and the pages of GPUs")
     page = actions.add_parser("gpu", help="write a page beside a file of `make gpu`")
     page.add_argument("file", type=Path)
     arguments = parser.parse_args()
@@ -133,6 +194,7 @@ def main() -> None:
         for file in [arguments.file] if arguments.action == "gpu" else GPUS.glob("gpu-*.json"):
             write_text(file.with_suffix(".md"), gpu_page(json.loads(file.read_text(encoding="utf-8"))))
         write_text(README, rendered(README.read_text(encoding="utf-8")))
+        write_text(TASKS, rendered_tasks(TASKS.read_text(encoding="utf-8")))
     except VoltphaseError as error:
         parser.error(str(error))
 

@@ -30,6 +30,13 @@ def test_the_readme_shows_the_results_that_are_kept(results: ModuleType) -> None
     assert "| voltphase |" in results.speed_table()
 
 
+def test_the_page_on_tasks_shows_the_results_that_are_kept(results: ModuleType) -> None:
+    page = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+    assert page == results.rendered_tasks(page), "run python scripts/results.py render"
+    assert "3 seeds" in results.efficiency_table()
+    assert results.hologram_table().count("\n") == 2 + 4 * 2
+
+
 def test_a_measured_device_is_told_from_the_modelled_one_of_its_name(results: ModuleType) -> None:
     assert "| measured tn-slm, 8 states |" in results.accuracy_table()
 
