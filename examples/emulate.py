@@ -81,6 +81,19 @@ class Emulator:
             readings = (speaks_for - against) / np.where(total > 0, total, 1)
         return readout["scale"] * readout["digital_factor"] * readings
 
+    def answers_of(self, logits: Array) -> Array | None:
+        """What the task makes of logits: a class, bits or numbers of each image; None of a task not known here."""
+        task = self.manifest["readout"]["task"]
+        name, settings = (task, {}) if isinstance(task, str) else (task["name"], task["settings"])
+        if name == "classification":
+            return logits.argmax(1)
+        if name == "logic":
+            return (logits > 0).astype(int)
+        if name == "regression":
+            low, high = np.array(settings["ranges"] or [(-1.0, 1.0)] * logits.shape[1]).T
+            return low + (high - low) / 2 * (logits + 1)
+        return None
+
     def _source_mask(self) -> Array:
         if "mask" not in self.manifest["input"]:
             return np.array(1.0)
@@ -340,12 +353,26 @@ def main() -> None:
     if "pixels" in emulator.manifest["readout"]:  # pictures, which name no class
         print(f"  pixels differ by at most {np.abs(readings - expected).max() / expected.max():.1e} of the largest")
         return
-    predictions, wanted = (emulator.logits_of(values).argmax(1) for values in (readings, expected))
-    print(f"  {int((predictions == wanted).sum())} of {len(images)} predictions equal")
     print(f"  readings differ by at most {np.abs(readings - expected).max() / expected.max():.1e} of the largest")
+    predictions, wanted = (emulator.answers_of(emulator.logits_of(values)) for values in (readings, expected))
+    if predictions is None or wanted is None:
+        return
+    numbers = predictions.dtype.kind == "f"
+    if numbers:
+        print(f"  predictions differ by at most {np.abs(predictions - wanted).max():.1e}")
+    else:
+        print(f"  {equal(predictions, wanted)} of {len(images)} predictions equal")
     if samples["labels"] is not None:
-        labels = np.load(emulator.folder / samples["labels"]["file"])
-        print(f"  {int((predictions == labels).sum())} of {len(images)} right")
+        targets = np.load(emulator.folder / samples["labels"]["file"]).reshape(predictions.shape)
+        if numbers:
+            print(f"  predictions are {np.abs(predictions - targets).mean():.4g} from their targets in the mean")
+        else:
+            print(f"  {equal(predictions, targets)} of {len(images)} right")
+
+
+def equal(answers: Array, others: Array) -> int:
+    """How many images have the same answer in both, in each of its bits."""
+    return int((answers == others).reshape(len(answers), -1).all(1).sum())
 
 
 if __name__ == "__main__":

@@ -14,11 +14,11 @@ import torch
 
 from voltphase import DONN, Grid
 from voltphase.config import load_config
-from voltphase.data import load
+from voltphase.data import ImageDataset, load
 from voltphase.deployment import deploy, verify
 from voltphase.devices import DevicePanel
 from voltphase.optics import AngularSpectrum, FocalPlane, FresnelPixels
-from voltphase.tasks import Classification
+from voltphase.tasks import Classification, Logic, Regression, Task
 from voltphase.training import build_devices, build_model
 
 FILE = Path(__file__).parents[2] / "examples" / "emulate.py"
@@ -73,6 +73,44 @@ def test_what_it_prints(numpy_emulator: Any, deployed: Path, monkeypatch: pytest
     printed = capsys.readouterr().out
     assert "the first 20 test images of noise:" in printed
     assert "20 of 20 predictions equal" in printed
+
+
+@pytest.mark.parametrize(
+    ("task", "targets"),
+    [
+        (Regression(ranges=[(0, 10)]), torch.linspace(0, 10, 6)),
+        (Regression(ranges=[(0, 10), (-5, 5)]), torch.linspace(0, 5, 12).reshape(6, 2)),
+        (Logic(bits=1), torch.tensor([0.0, 1, 1, 0, 1, 0])),
+        (Logic(bits=2), torch.tensor([[0.0, 1], [1, 1], [1, 0], [0, 0], [1, 0], [0, 1]])),
+    ],
+)
+def test_what_it_prints_of_numbers_and_of_bits(
+    numpy_emulator: Any,
+    task: Task,
+    targets: torch.Tensor,
+    tmp_path: Path,
+    make_device: Any,
+    monkeypatch: Any,
+    capsys: Any,
+):
+    model = DONN(
+        grid=Grid(24, 36e-6), wavelength=532e-9, distances=0.03, devices=[make_device(8)], task=task, image_shape=(8, 8)
+    ).eval()
+    dataset = ImageDataset(torch.rand(6, 8, 8, generator=torch.Generator().manual_seed(0)), targets, "six")
+    folder = deploy(model, tmp_path / "bench", dataset=dataset)
+    monkeypatch.setattr(sys, "argv", ["emulate.py", str(folder)])
+    numpy_emulator.main()
+    first, readings, predictions, right = capsys.readouterr().out.splitlines()
+    assert "six" in first
+    assert float(readings.split()[5]) < SINGLE
+    outputs, reached = model(dataset.images), task.metrics[0]
+    expected = reached.of(outputs.detach(), targets)
+    if isinstance(task, Logic):
+        assert predictions.split()[:3] == ["6", "of", "6"]
+        assert int(right.split()[0]) == round(expected * 6)
+    else:
+        assert float(predictions.split()[-1]) < 1e-3
+        assert float(right.split()[2]) == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["format-1", "format-2/tables", "format-2/panel"])
