@@ -80,7 +80,7 @@ SHOWN = {
     "regression": "Numbers answered and wanted",
 }
 #: In deployment/test_numpy_emulator.py, network/test_masks.py and here.
-ELSEWHERE = {"emulate", "illumination", "own-task/strips"}
+ELSEWHERE = {"emulate", "illumination", "laboratory", "own-task/strips"}
 
 
 @pytest.fixture(autouse=True)

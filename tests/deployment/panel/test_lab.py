@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -27,13 +28,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     section = page[page.index("## On the table") : page.index("## Results")]
     (profile,), (commands,) = (re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("yaml", "sh"))
-    (folder / "panel.yaml").write_text(profile)
-    grey = np.arange(256)
-    rows = np.column_stack([grey, 0.97 - 0.1 * np.sin(grey / 50) ** 2, 2.2 * np.pi * (grey / 255) ** 1.4])
-    lines = [";".join(f"{value:.6g}".replace(".", ",") for value in row) for row in rows]
-    (folder / "slm.csv").write_text("\r\n".join(["Grey level;Amplitude;Phase [rad]", *lines]), encoding="utf-8-sig")
-    flat = np.add.outer(np.arange(1080) // 9, np.arange(1920) // 16).astype(np.uint8)
-    Image.fromarray(flat).save(folder / "flatness.bmp")
+    laboratory = runpy.run_path(str(ROOT / "examples" / "laboratory.py"))
+    laboratory["write"](folder)
+    assert profile == laboratory["PANEL"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(own_pixels, "_NANOSECONDS", 1e6)

@@ -33,7 +33,7 @@ from voltphase.tasks import WindowReadout
 
 NAME: Final = "own pixels"
 # About as long as a person waits for a figure, by the cost that maps are chosen by.
-_NANOSECONDS: Final = 20e9
+_NANOSECONDS: Final = 10e9
 # Of fewer images no accuracy can be told.
 _FEWEST: Final = 20
 # Samples of a batch of fields, 32 MB of complex64.
