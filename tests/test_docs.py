@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import voltphase
 from voltphase.cli import app
+from voltphase.sweeps.search import read_sweep
 
 ROOT = Path(__file__).parent.parent
 FILE = re.compile(r"^`([\w.-]+)`:\n\n```\n(.*?)```", re.MULTILINE | re.DOTALL)
@@ -102,3 +103,23 @@ def test_the_commands_of_the_page_on_fabrication_say_what_it_shows(tmp_path: Pat
         assert result.exit_code == 0, result.output
         # Another design is as rough as it is.
         assert not shown or re.sub("[0-9.]+ um", "", result.output) == re.sub("[0-9.]+ um", "", shown)
+
+
+def test_what_is_shown_of_sweeps_makes_sense(tmp_path: Path):
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/sweeps.md")]
+    gain, search = (
+        re.findall(r"^```yaml\n(config.*?|search.*?)^```", one, re.MULTILINE | re.DOTALL)[0] for one in blocks
+    )
+    for device in ("slm-a.csv", "slm-b.csv"):
+        voltphase.devices.tn_slm().save(tmp_path / device)
+    (tmp_path / "gain.yaml").write_text(gain, encoding="utf-8")
+    (tmp_path / "many.yaml").write_text(f"{gain}storage: postgresql://me@host/sweeps\n", encoding="utf-8")
+    (tmp_path / "search.yaml").write_text(f"config: mnist-small\n{search}trials: 3\n", encoding="utf-8")
+    sweeps = [read_sweep(tmp_path / f"{name}.yaml") for name in ("gain", "many", "search")]
+    assert [sweep.trials for sweep in sweeps] == [40, 40, 3]
+    assert [len(sweep.seeds) for sweep in sweeps] == [3, 3, 1]
+    assert (tmp_path / "slm-b.csv").as_posix() in str(sweeps[2].config_of({"device.file": "slm-b.csv"}).device)
+    words = shlex.split(next(line for line in page.splitlines() if "--slurm --workers" in line and line[0] == "v"))
+    asked = CliRunner().invoke(app, [*words[1:], "--help"])
+    assert asked.exit_code == 0

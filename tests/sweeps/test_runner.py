@@ -311,6 +311,28 @@ def test_what_others_have_finished_meanwhile_is_finished(
     assert (summary.finished, summary.elsewhere) == ([first, second], [])
 
 
+def test_two_workers_at_once_give_the_files_that_one_gives(size: Size, folder: ResultFolder, sweep: Sweep):
+    runs = table1.runs(size)
+    other = os.fork()
+    if other == 0:
+        os._exit(sweep(runs).finished != runs)
+    assert sweep(runs).finished == runs
+    assert os.waitpid(other, 0)[1] == 0
+    alone = ResultFolder(folder.path.parent / "alone")
+    run_all(runs, alone, say=lambda _: None)
+    names = [
+        [path.relative_to(there.path) for path in sorted(there.path.glob("*/*.json"))] for there in (folder, alone)
+    ]
+    assert names[0] == names[1]
+    for run in runs:
+        both = [there.read(run) or {} for there in (folder, alone)]
+        for key in ("config", "seed", "devices", "accuracy_when_cut", "deployed", "labels", "cell"):
+            assert both[0][key] == both[1][key]
+        losses = [[row["train_loss"] for row in result["epochs"]] for result in both]
+        assert losses[0] == losses[1]
+    assert [trial.state.name for trial in trials(folder)] == ["COMPLETE"] * len({run.digest for run in runs})
+
+
 def test_a_run_that_two_processes_added_at_once_is_trained_once(
     size: Size, folder: ResultFolder, sweep: Sweep, trained: list[Path]
 ):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -240,6 +242,40 @@ def test_workers_that_begin_at_once_make_and_train_each_trial_once(
     assert len(quick) == 12
     assert set(quick.values()) == {1}
     assert results[0].rows == results[1].rows == results[2].rows
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("storage", ["sqlite", "journal", "postgresql"])
+def test_a_worker_that_is_killed_leaves_its_trial_to_another(
+    storage: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "STILL_SECONDS", 0.5)
+    url = request.getfixturevalue("postgresql") if storage == "postgresql" else storage
+    out = tmp_path / tmp_path.name  # a study in a database of many
+    given = {**GRID, "storage": url}
+    ready, begun = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        whole = resume.train
+
+        def stuck(*arguments: Any, watch: Any, **options: Any) -> Any:
+            def wait(_: object) -> None:
+                os.write(begun, b"x")
+                time.sleep(60)
+
+            return whole(*arguments, watch=wait, **options)
+
+        resume.train = stuck
+        run_sweep(given, out)
+        os._exit(1)
+    os.read(ready, 1)
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
+    result = run_sweep(given, out)
+    assert [row["state"] for row in result.rows] == ["complete"] * 2
+    assert [trial.number for trial in result.study.trials] == [0, 1]
+    alone = run_sweep(GRID, tmp_path / "alone")
+    assert [row["accuracy"] for row in result.rows] == [row["accuracy"] for row in alone.rows]
 
 
 @pytest.mark.usefixtures("eager")

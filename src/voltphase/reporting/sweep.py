@@ -64,16 +64,17 @@ def write_sweep_report(
 def _course(study: Study, aims: Sequence[str]) -> str:
     import optuna.visualization.matplotlib as plots
 
-    drawings = [
-        _plot(
-            lambda index=index, aim=aim: plots.plot_optimization_history(
-                study, target=lambda trial: trial.values[index], target_name=aim
-            ),
-            f"{aim} against trials",
-            f"{aim} of each trial, and the best so far.",
+    drawings = []
+    for index, aim in enumerate(aims):
+        # The best so far is drawn of a study's only aim alone, for which no other is to be named.
+        one: dict[str, Any] = {} if len(aims) == 1 else {"target": lambda trial, index=index: trial.values[index]}
+        drawings.append(
+            _plot(
+                lambda aim=aim, one=one: plots.plot_optimization_history(study, target_name=aim, **one),
+                f"{aim} against trials",
+                f"{aim} of each trial{', and the best so far' * (len(aims) == 1)}.",
+            )
         )
-        for index, aim in enumerate(aims)
-    ]
     if len(aims) > 1:
         front = _plot(
             lambda: plots.plot_pareto_front(study, target_names=list(aims)),
@@ -131,6 +132,7 @@ def _plot(draw: Callable[[], Axes | np.ndarray], text: str, caption: str) -> str
         figure: Figure = axes.flat[0].figure
         for one in axes.flat:
             one.set_title("")
+            one.set_title("", loc="left")
             one.tick_params(axis="x", labelrotation=20)
         figure.suptitle("")
         return drawing(figure, text, caption)
@@ -143,7 +145,8 @@ def _own_figures() -> Iterator[None]:
     from matplotlib import pyplot as plt
 
     before = set(plt.get_fignums())
-    with mpl.rc_context(), mpl.rc_context({"backend": "agg"}):
+    # Names of settings are longer than those that the plots have room for by themselves.
+    with mpl.rc_context({"backend": "agg", "figure.constrained_layout.use": True}):
         try:
             yield
         finally:

@@ -72,8 +72,8 @@ def sweep(
       search:
         codesign.gain: {low: 1, high: 100, log: true}
         codesign.relaxation.name: [proximity, gumbel-softmax]
-        codesign.relaxation.estimator:
-          {choices: [straight-through, reinmax], if: {codesign.relaxation.name: gumbel-softmax}}
+        codesign.relaxation.hard:
+          {choices: [true, false], if: {codesign.relaxation.name: gumbel-softmax}}
       sampler: tpe                       # grid, random, tpe, nsga2
       trials: 40
       seeds: 3                           # mean and spread

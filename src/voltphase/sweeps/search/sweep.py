@@ -146,6 +146,11 @@ def _join(queue: TrialQueue, created: bool, sweep: Sweep, folder: Path) -> None:
                 count, since = now, time.monotonic()
             time.sleep(queues.LOOK_SECONDS / 4)
         about = study.user_attrs
+        if [direction.name.lower() for direction in study.directions] != [aim.direction for aim in sweep.aims]:
+            raise ConfigError(
+                f"expected the sweep that {folder} was begun with, but its storage holds another study of that name: "
+                "begin another sweep with --out"
+            )
         if _DEFINITION in about:
             _require_same(about[_DEFINITION], wanted, folder)
         if about.get(_COUNT, 0) < sweep.trials:
