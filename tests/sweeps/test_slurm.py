@@ -20,8 +20,8 @@ config: digits
 set:
   optics: {size: 16, depth: 1, distances: 0.02}
   data: {train_limit: 100, test_limit: 20}
-  training: {epochs: 15, batch_size: 20}
-search: {codesign.gain: [1.0, 3.0]}
+  training: {epochs: 9, batch_size: 20}
+search: {codesign.gain: [1.0]}
 sampler: grid
 storage: STORAGE
 """
@@ -45,12 +45,12 @@ def test_a_job_that_is_signalled_is_queued_again_and_goes_on(tmp_path: Path, mon
     process.send_signal(signal.SIGUSR2)
     assert job.result() is None
     study, _ = open_study("journal", tmp_path / "gains", "gains")
-    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 2
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"]
     said, complained = job.stdout() or "", job.stderr() or ""
     assert said.count("Requeued job") == 1
-    assert said.count("[2/2] trial 1: codesign.gain 3") == 1
+    assert said.count("[1/1] trial 0: codesign.gain 1") == 1
     assert "Traceback" not in complained
-    assert len(metrics.read_text().splitlines()) == 1 + 15
+    assert len(metrics.read_text().splitlines()) == 1 + 9
     assert (tmp_path / "gains" / "best.yaml").is_file()
 
 
