@@ -95,7 +95,9 @@ def test_a_data_set_that_is_not_at_hand_is_left_out_with_a_word_and_wanted_where
     manifest["manifest_sha256"] = manifest_digest(manifest)
     (deployed / "manifest.json").write_text(json.dumps(manifest))
     monkeypatch.setenv("VOLTPHASE_DATA", str(tmp_path / "none"))
-    monkeypatch.setattr("voltphase.data.mnist.fetch", lambda *_, **__: pytest.fail("downloads without being asked"))
+    monkeypatch.setattr(
+        "voltphase.data.files.download._try", lambda *_, **__: pytest.fail("downloads without being asked")
+    )
     result = verify(deployed)
     assert result.passed
     assert (result.checks[-1].what, result.checks[-1].passed) == ("test set", None)
@@ -104,7 +106,7 @@ def test_a_data_set_that_is_not_at_hand_is_left_out_with_a_word_and_wanted_where
     def fail(*_: object, **__: object) -> None:
         raise DataError("no such server")
 
-    monkeypatch.setattr("voltphase.data.mnist.fetch", fail)
+    monkeypatch.setattr("voltphase.data.files.download._try", fail)
     with pytest.raises(DataError, match="no such server"):
         verify(deployed, data_dir=tmp_path / "none")
 
