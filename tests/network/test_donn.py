@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -269,6 +270,22 @@ def test_gain_cannot_change_a_prediction_nor_a_fraction(images: torch.Tensor) ->
     power = network(gain=[1.5, 4.0], task=Classification(differential=False, measure="sum", scale=1.0)).eval()
     without = network(task=Classification(differential=False, measure="sum", scale=1.0)).eval()
     torch.testing.assert_close(power(images), 36 * without(images))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (
+            {"distances": [0.02, -0.02]},
+            r"expected distances of at least 0 .* but distance 2 is -0\.02 m",
+        ),
+        ({"seed": 2**70}, r"expected a seed .*2147483647.*, but got 1180591620717411303424"),
+    ],
+)
+def test_a_bench_has_no_way_back_and_a_seed_is_one_of_a_configuration(wrong: dict[str, Any], sentence: str):
+    usual: dict[str, Any] = {"distances": 0.02, "devices": [vp.devices.tn_slm()]}
+    with pytest.raises(ConfigError, match=sentence):
+        vp.DONN(grid=vp.Grid(16, 36e-6), wavelength=532e-9, **(usual | wrong))
 
 
 def test_different_devices_on_different_layers(images: torch.Tensor) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -16,6 +16,8 @@ from voltphase.devices import Device
 from voltphase.devices.summary import warn_of
 from voltphase.optics.grid import Grid
 
+#: Largest seed of a network, as of a configuration.
+LARGEST_SEED: Final = 2**31 - 1
 # Amplitudes that all layers together may multiply light by, above and below 1: intensities, summed over a detector and
 # focused on a region of it, then are numbers of the dtype's range.
 _BRIGHTEST = {torch.complex64: 1e12, torch.complex128: 1e100}
@@ -49,6 +51,20 @@ def checked_devices(given: Sequence[Device]) -> list[Device]:
     if not devices:
         raise ConfigError("expected at least one device, but got none: a network needs a layer")
     return [checks.instance(device, Device, "the states of a device or its panel", advice=advice) for device in devices]
+
+
+def require_forward(distances: Sequence[float]) -> None:
+    """Refuse distances below zero: a propagator goes back, but light on a bench does not.
+
+    Raises:
+        ConfigError: if there is one.
+    """
+    for number, distance in enumerate(distances, start=1):
+        if distance < 0:
+            raise ConfigError(
+                f"expected distances of at least 0 between the planes, but distance {number} is {distance:g} m: planes "
+                "stand in the order light meets them (voltphase.Propagator alone goes backwards)"
+            )
 
 
 def require_brightness(gains: Sequence[float], devices: Sequence[Device], dtype: torch.dtype) -> None:

@@ -17,12 +17,14 @@ from voltphase.core.units import require_wavelength
 from voltphase.devices import Device
 from voltphase.network import footprint
 from voltphase.network.arguments import (
+    LARGEST_SEED,
     checked_devices,
     checked_relaxation,
     grids_of,
     has_hooks,
     one_each,
     require_brightness,
+    require_forward,
     warn_of_devices,
 )
 from voltphase.network.describe import html_of, text_of
@@ -80,7 +82,7 @@ class DONN(nn.Module):
         gain: Factor of the light in each layer, the paper's lambda, one for all layers or one each.
         amplitude_grad_scale: The other reading of the paper's lambda, see :class:`CodesignLayer`; one for all layers or
             one each.
-        seed: Seed of the initial designs and of every random draw, a whole number of at least zero. PyTorch's global
+        seed: Seed of the initial designs and of every random draw, a whole number from 0 to 2**31 - 1. PyTorch's global
             generator is neither used nor changed.
         dtype: Complex type of the light, ``torch.complex64`` or ``torch.complex128``.
         backend: What runs the network, a name of :data:`voltphase.optics.backends.BACKENDS`, or ``"auto"`` for the one
@@ -154,11 +156,12 @@ class DONN(nn.Module):
         gains = one_each(gain, depth, "gains", "one for each layer")
         scales = one_each(amplitude_grad_scale, depth, "scales of the amplitude's gradient", "one for each layer")
         require_brightness(gains, devices, dtype)
-        self.seed = checks.seed(seed)
+        self.seed = checks.whole(seed, "a seed", least=0, most=LARGEST_SEED)
         self.source = ImageSource(self.grids[0], image_shape, light=source, dtype=dtype)
         spans = one_each(distances, depth + 1, "distances", "one for each gap, source to detector", parts=True)
         self.paths = paths_between(self.grids, spans, wavelength=self.wavelength, method=method, engine=engine)
         self.distances = [distance_of(path) for path in self.paths]
+        require_forward(self.distances)
         self._window = readout.window_rows.tolist(), readout.window_columns.tolist()
         stack = self._stack()
         self.footprint = footprint.checked(stack, self.grids, devices, relaxation, dtype)
