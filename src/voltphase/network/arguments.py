@@ -53,8 +53,8 @@ def checked_devices(given: Sequence[Device]) -> list[Device]:
     return [checks.instance(device, Device, "the states of a device or its panel", advice=advice) for device in devices]
 
 
-def require_forward(distances: Sequence[float]) -> None:
-    """Refuse distances below zero: a propagator goes back, but light on a bench does not.
+def forward_only(distances: list[float]) -> list[float]:
+    """Return distances, of which none may be below zero: a propagator goes back, but light on a bench does not.
 
     Raises:
         ConfigError: if there is one.
@@ -65,6 +65,7 @@ def require_forward(distances: Sequence[float]) -> None:
                 f"expected distances of at least 0 between the planes, but distance {number} is {distance:g} m: planes "
                 "stand in the order light meets them (voltphase.Propagator alone goes backwards)"
             )
+    return distances
 
 
 def require_brightness(gains: Sequence[float], devices: Sequence[Device], dtype: torch.dtype) -> None:

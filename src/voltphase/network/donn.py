@@ -20,11 +20,11 @@ from voltphase.network.arguments import (
     LARGEST_SEED,
     checked_devices,
     checked_relaxation,
+    forward_only,
     grids_of,
     has_hooks,
     one_each,
     require_brightness,
-    require_forward,
     warn_of_devices,
 )
 from voltphase.network.describe import html_of, text_of
@@ -160,8 +160,7 @@ class DONN(nn.Module):
         self.source = ImageSource(self.grids[0], image_shape, light=source, dtype=dtype)
         spans = one_each(distances, depth + 1, "distances", "one for each gap, source to detector", parts=True)
         self.paths = paths_between(self.grids, spans, wavelength=self.wavelength, method=method, engine=engine)
-        self.distances = [distance_of(path) for path in self.paths]
-        require_forward(self.distances)
+        self.distances = forward_only([distance_of(path) for path in self.paths])
         self._window = readout.window_rows.tolist(), readout.window_columns.tolist()
         stack = self._stack()
         self.footprint = footprint.checked(stack, self.grids, devices, relaxation, dtype)
