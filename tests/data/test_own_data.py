@@ -221,6 +221,43 @@ def test_of_arrays_in_one_file_a_fifth_of_each_class_is_held_out_and_said(tmp_pa
     assert not torch.equal(parts[0][1].images, parts[1][1].images)
 
 
+def test_what_is_held_out_is_the_same_share_of_each_class_however_images_are_given(tmp_path: Path) -> None:
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2, 3], [1, 2, 6, 30]))
+    images = np.arange(39, dtype=np.uint8)[:, None, None].repeat(2, 1)
+    np.savez(tmp_path / "all.npz", images=images, targets=labels)
+    with pytest.warns(DataWarning, match="no image to test with of the class 0"):
+        given = given_datasets((images, labels), 4)
+    assert given["test"].labels.bincount().tolist() == [0, 1, 1, 6]
+    for split, found in given.items():
+        assert torch.equal(found.images, Arrays(str(tmp_path / "all.npz"), split_seed=4).load(split).images)
+
+
+def test_too_few_images_to_hold_any_out_are_told_by_their_name(tmp_path: Path) -> None:
+    np.savez(tmp_path / "one.npz", images=IMAGES[:1], targets=LABELS[:1])
+    (tmp_path / "few" / "a").mkdir(parents=True)
+    Image.fromarray(IMAGES[0]).save(tmp_path / "few" / "a" / "0.png")
+    for load_it, name, count in (
+        (lambda: Arrays(str(tmp_path / "one.npz")).load("train"), "one.npz", 1),
+        (lambda: Pictures(str(tmp_path / "few")).load("test"), "few", 1),
+        (lambda: given_datasets((IMAGES[:2], [0, 1]), 0), "given images", 2),
+    ):
+        with pytest.raises(DataError, match=f"at least two images of a class in {name}, .* but got {count} in all"):
+            load_it()
+
+
+@pytest.mark.parametrize("inference", [False, True])
+def test_images_and_targets_of_a_computation_are_taken_in_as_data(inference: bool) -> None:
+    with torch.inference_mode(inference):
+        images, targets = torch.rand(4, 3, 3), torch.rand(4, 2)
+    if not inference:
+        images, targets = images.requires_grad_(), targets.requires_grad_() * 2
+    data = dataset_of((images, targets))
+    for given, kept in ((images, data.images), (targets, data.targets)):
+        assert torch.equal(kept, given.detach())
+        assert not kept.requires_grad
+        assert not kept.is_inference()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -328,8 +365,9 @@ def test_what_is_no_folder_of_pictures_is_told_in_a_sentence(tmp_path: Path) -> 
     (tmp_path / "x" / "a").mkdir()
     refused(r"pictures \(PNG, TIF, TIFF, BMP\) of the class a in .*, but there are none")
     write(tmp_path / "x" / "a", "0", IMAGES[0])
+    write(tmp_path / "x" / "a", "1", IMAGES[1])
     write(tmp_path / "x" / "b", "4", IMAGES[0][:2])
-    refused(r"of one size in .*, but got (3 x 4|2 x 4) \(1, such as [ab]/[04].png\), ")
+    refused(r"of one size in .*, but got (3 x 4|2 x 4) \(1, such as [ab]/[014].png\), ")
     (tmp_path / "x" / "train").mkdir()
     refused("both train and test")
 

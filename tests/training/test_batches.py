@@ -45,12 +45,12 @@ def test_the_order_depends_on_seed_and_epoch_alone():
     assert order(ImageBatches(numbered(50), 8, seed=5, epoch=lambda: 1)) != second
 
 
-def test_of_images_given_in_python_a_fifth_is_held_out_by_the_seed():
+def test_of_images_given_in_python_a_fifth_of_each_class_is_held_out_by_the_seed():
     images = torch.arange(10, dtype=torch.uint8)[:, None, None].expand(10, 4, 4)
     labels = torch.arange(10) % 3
     given, again = given_datasets((images, labels), 5), given_datasets((images, labels.numpy()), 5)
     train_set, test_set = given["train"], given["test"]
-    assert (len(train_set), len(test_set)) == (8, 2)
+    assert (len(train_set), test_set.labels.bincount().tolist()) == (7, [1, 1, 1])
     assert sorted(train_set.images[:, 0, 0].tolist() + test_set.images[:, 0, 0].tolist()) == list(range(10))
     assert torch.equal(train_set.labels, train_set.images[:, 0, 0].long() % 3)
     assert torch.equal(again["test"].images, test_set.images)

@@ -15,8 +15,8 @@ from voltphase.core import checks
 from voltphase.core.errors import DataError
 from voltphase.core.files import read_errors
 from voltphase.core.limits import require_memory
-from voltphase.data.base import DATASETS, SPLITS, TEST_SHARE, Colour, own_path
-from voltphase.data.dataset import ImageDataset, grey, held_out
+from voltphase.data.base import DATASETS, SPLITS, Colour, own_path
+from voltphase.data.dataset import ImageDataset, grey, held_out_to_test
 from voltphase.data.given import classes_of, dataset_of
 
 _KEYS: Final = ("images", "targets")
@@ -63,7 +63,7 @@ class Arrays:
             return whole
         if whole.alone:
             return whole.for_both()
-        test = held_out(whole.targets, TEST_SHARE, self.split_seed, by_class=bool(whole.classes))
+        test = held_out_to_test(whole.targets, self.split_seed, path.name, by_class=bool(whole.classes))
         note = (
             f"{int(test.sum())} of the {len(whole)} images in {path.name} are held out to test with, drawn by "
             f"data.split_seed {self.split_seed}: there is no data.test"

@@ -17,8 +17,6 @@ from voltphase.data.dataset import ImageDataset
 
 ENVIRONMENT_VARIABLE: Final = "VOLTPHASE_DATA"
 SPLITS: Final = ("train", "val", "test")
-#: Part of images in one piece that is held out to test with.
-TEST_SHARE: Final = 0.2
 _ADVICE: Final = "correct it, or choose another data set"
 #: What is done with colours.
 Colour = Literal["refuse", "grey"]

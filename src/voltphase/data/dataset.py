@@ -14,6 +14,8 @@ from torch.utils.data import Dataset
 from voltphase.core import checks
 from voltphase.core.errors import DataError
 
+#: Part of images in one piece that is held out to test with.
+TEST_SHARE: Final = 0.2
 # ITU-R BT.601, in 65536ths, as Pillow makes grey of colours.
 _LUMA: Final = (19595, 38470, 7471)
 
@@ -51,8 +53,11 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         classes = checks.items(self.classes, f"the names of the classes of {self.name}", error=DataError)
         object.__setattr__(self, "classes", tuple(str(one) for one in classes))
         what = "labels" if self.classes else "targets"
-        images = _grey_levels(checks.array(self.images, "the images", error=DataError), self.name)
-        targets = checks.array(self.targets, f"the {what}", error=DataError)
+        images, targets = (
+            _plain(checks.array(part, f"the {name} of {self.name}", error=DataError))
+            for part, name in ((self.images, "images"), (self.targets, what))
+        )
+        images = _grey_levels(images, self.name)
         object.__setattr__(self, "images", images)
         object.__setattr__(self, "targets", targets)
         if self.classes and (targets.ndim != 1 or targets.dtype != torch.int64):
@@ -164,13 +169,40 @@ def held_out(targets: Tensor, share: float, seed: int, *, by_class: bool = True)
         by_class: Whether targets are labels.
     """
     generator = torch.Generator().manual_seed(seed)
-    chosen = torch.zeros(len(targets), dtype=torch.bool)
+    # On the CPU, whatever PyTorch's default device is.
+    targets, chosen = targets.cpu(), torch.zeros(len(targets), dtype=torch.bool, device="cpu")
     groups = [targets == label for label in targets.unique()] if by_class else [torch.ones_like(chosen)]
     for group in groups:
         members = group.nonzero().squeeze(1)
-        shuffled = members[torch.randperm(len(members), generator=generator)]
+        shuffled = members[torch.randperm(len(members), generator=generator, device="cpu")]
         chosen[shuffled[: max(round(share * len(members)), int(len(members) > 1))]] = True
     return chosen
+
+
+def held_out_to_test(targets: Tensor, seed: int, name: str, *, by_class: bool) -> Tensor:
+    """Return a mask of what is held out to test with of images in one piece: a fifth, of each class if there are some.
+
+    Args:
+        targets: Labels of all, or targets of any kind.
+        seed: Seed of the draw.
+        name: What the images are called.
+        by_class: Whether targets are labels.
+
+    Raises:
+        DataError: if there are too few to hold any out.
+    """
+    chosen = held_out(targets, TEST_SHARE, seed, by_class=by_class)
+    if not bool(chosen.any()):
+        raise DataError(
+            f"expected at least two images{' of a class' if by_class else ''} in {name}, of which some are held out to "
+            f"test with, but got {len(targets)} in all: add some, or give images to test with by themselves"
+        )
+    return chosen
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """Return a tensor as data: without a history of gradients, and not of inference mode, which learning refuses."""
+    return tensor.clone() if tensor.is_inference() else tensor.detach()
 
 
 def _grey_levels(images: Tensor, name: str) -> Tensor:

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from voltphase.core import checks
 from voltphase.core.advice import advise
 from voltphase.core.errors import DataError, VoltphaseWarning
-from voltphase.data.dataset import ImageDataset
+from voltphase.data.dataset import ImageDataset, held_out_to_test
 
 #: Images with a target each, by themselves.
 Pair = tuple[Tensor | np.ndarray, Tensor | np.ndarray | Sequence[Any]]
@@ -29,7 +29,6 @@ GIVEN: Final = "given images"
 # More than anyone tells apart: a label beyond is a mistake, for which no names are made.
 _MOST_CLASSES: Final = 1 << 16
 _SPLITS: Final = ("train", "val", "test")
-_HELD_OUT: Final = 5
 _WANTED: Final = "a data set, or (images, targets)"
 # Pieces that are read before it is shown how many there are to come.
 _MANY: Final = 5000
@@ -95,8 +94,8 @@ def classes_of(targets: Tensor) -> tuple[str, ...]:
 def given_datasets(data: Data, seed: int) -> dict[str, ImageDataset]:
     """Return the data sets ``train``, ``test`` and, if there is one, ``val``, of images given in Python.
 
-    Of images in one piece a fifth is held out to test with, drawn by the seed. One image with a target that is no
-    label, as of a beam shaper, is trained on and tested with.
+    Of images in one piece a fifth of each class, or of all where there are no classes, is held out to test with, drawn
+    by the seed. One image with a target that is no label, as of a beam shaper, is trained on and tested with.
 
     Args:
         data: A data set, ``(images, targets)`` or a data set of torch; or two of these to train and to test with, as a
@@ -122,15 +121,12 @@ def given_datasets(data: Data, seed: int) -> dict[str, ImageDataset]:
     whole = dataset_of(data)
     if whole.alone:
         return {"train": whole.for_both(), "test": whole.for_both()}
-    if len(whole) < 2:
-        raise DataError(f"expected at least two images, of which some are held out to test with, but got {len(whole)}")
-    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed), device="cpu")
-    count = -(-len(whole) // _HELD_OUT)
+    test = held_out_to_test(whole.targets, seed, whole.name, by_class=bool(whole.classes))
     images = whole.name if whole.name == GIVEN else f"images of {whole.name}"
-    note = f"{count} of the {len(whole)} {images} are held out to test with, drawn by the seed {seed}"
-    train, test = (whole.select(chosen.sort().values, note) for chosen in (order[count:], order[:count]))
-    check_together({"train": train, "test": test})
-    return {"train": train, "test": test}
+    note = f"{int(test.sum())} of the {len(whole)} {images} are held out to test with, drawn by the seed {seed}"
+    found = {"train": whole.select(~test, note), "test": whole.select(test, note)}
+    check_together(found)
+    return found
 
 
 def check_together(datasets: Mapping[str, ImageDataset]) -> None:

@@ -18,8 +18,8 @@ from torch import Tensor
 from voltphase.core.errors import DataError
 from voltphase.core.files import PICTURES, read_errors, stored_picture
 from voltphase.core.limits import require_memory
-from voltphase.data.base import SPLITS, TEST_SHARE, Colour, own_path
-from voltphase.data.dataset import grey, held_out
+from voltphase.data.base import SPLITS, Colour, own_path
+from voltphase.data.dataset import grey, held_out_to_test
 from voltphase.data.given import reading
 
 #: The kinds of files as sentences name them.
@@ -91,8 +91,11 @@ class PictureFolder:
             targets: Labels of all, or numbers of any kind.
             split: ``train`` or ``test``.
             by_class: Whether targets are labels.
+
+        Raises:
+            DataError: if there are too few to hold any out.
         """
-        test = held_out(targets, TEST_SHARE, self.split_seed, by_class=by_class)
+        test = held_out_to_test(targets, self.split_seed, self.root.name, by_class=by_class)
         return test if split == "test" else ~test, (
             f"{int(test.sum())} of the {len(test)} {self.things} in {self.root.name} are held out to test with, drawn "
             f"by data.split_seed {self.split_seed}: there is no folder test"
