@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import Final
 
 from voltphase.deployment.folder import MANIFEST_NAME
@@ -86,14 +87,14 @@ def _planes(manifest: Manifest) -> list[str]:
     grids, distances = manifest.grids, manifest.propagation.distances_m
     loads = ["the input", *(layer.target.files[0].file for layer in manifest.layers), ""]
     names = ["source", *(f"layer {number}" for number in range(1, len(grids) - 1)), "detector"]
-    positions = accumulate(distances, initial=0.0)
+    positions, width = accumulate(distances, initial=0.0), max(16, *(len(load) + 2 for load in loads))
     rows = [
-        f"{name:<12}{_millimetres(position):<14}{load:<16}{_grid_words(grid)}"
+        f"{name:<12}{_millimetres(position):<14}{load:<{width}}{_grid_words(grid)}"
         for name, position, load, grid in zip(names, positions, loads, grids, strict=True)
     ]
     gaps = ", ".join(map(_millimetres, distances))
     return [
-        "\n".join([f"{'plane':<12}{'position':<14}{'carries':<16}samples", *rows]),
+        "\n".join([f"{'plane':<12}{'position':<14}{'carries':<{width}}samples", *rows]),
         _paragraph(f"Gaps, from the source on: {gaps}."),
     ]
 
@@ -214,7 +215,11 @@ def _files(manifest: Manifest, target: Target) -> list[str]:
     for number, layer in enumerate(manifest.layers, start=1):
         kind = target.format(layer.written)
         what = f"the map of layer {number}; for its values see Images and devices, above"
-        rows += [(file.file, kind, what) for file in layer.target.files]
+        loaded = target.to_load(layer.written)
+        rows += [(file.file, kind, what) for file in layer.target.files if file.file in loaded]
+        # Files that several layers share are told of once.
+        beside = [file.file for file in layer.target.files if file.file not in {name for name, *_ in rows}]
+        rows += [(name, Path(name).suffix[1:].upper(), f"goes with the map of layer {number}") for name in beside]
         tell(layer.levels, f"the level of each pixel of layer {number}, [row, column]")
         follows = f"the table that each pixel of layer {number} follows, [row, column], -1 where inactive"
         tell(layer.regions, follows)
@@ -225,8 +230,9 @@ def _files(manifest: Manifest, target: Target) -> list[str]:
     if (reference := manifest.reference) is not None:
         what = f"the logits of all {reference.images} {reference.split} images, [image, class]"
         tell(reference.logits, what)
+    widths = [max(least, *(len(row[column]) + 2 for row in rows)) for column, least in enumerate((22, 18))]
     return [
-        "\n".join(f"{name:<22}{kind:<18}{what}" for name, kind, what in rows),
+        "\n".join(f"{name:<{widths[0]}}{kind:<{widths[1]}}{what}" for name, kind, what in rows),
         _paragraph(CONVENTIONS["files"]),
         *(_paragraph(f"{key} in {MANIFEST_NAME}: {CONVENTIONS[key]}") for key in ("data_sha256", "manifest_sha256")),
     ]
