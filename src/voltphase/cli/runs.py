@@ -198,7 +198,10 @@ def deploy(
     data_dir: DataDirOption = None,
     target: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="What to deploy to: one of the targets above; slm-image by default."),
+        typer.Option(
+            metavar="NAME",
+            help="What to deploy to: one of the targets above; by default the panel of the run, else slm-image.",
+        ),
     ] = None,
     settings: TargetSetOption = None,
     panel: PanelOption = None,
@@ -224,7 +227,9 @@ def deploy(
     value each stands for.
 
     --panel NAME writes the file that the panel's software takes, with every
-    pixel of the panel: the design tiled, in the middle, corrected.
+    pixel of the panel: the design tiled, in the middle, corrected. A run that
+    was trained for a panel (optics.panel) goes to that one unless told
+    otherwise.
 
     [bold]Examples[/bold]
 
@@ -233,7 +238,10 @@ def deploy(
     """
     from voltphase.deployment import deploy_run, on_own_pixels
     from voltphase.deployment.layers import summaries
+    from voltphase.training import RunFolder
 
+    if panel is None and target is None and (panel := RunFolder(run).read_config().optics.panel) is not None:
+        say(f"panel {panel}, which the run was trained for (another by --panel or --target)")
     chosen = panel_target(
         target,
         settings or (),

@@ -40,6 +40,7 @@ from voltphase.deployment.records import (
     refusal,
 )
 from voltphase.deployment.targets import TARGETS, Layer, Target
+from voltphase.deployment.targets.panel.trained_for import check_panel_of_run
 from voltphase.devices.record import to_json
 from voltphase.optics.gap import Gap
 from voltphase.optics.masks import Mask
@@ -163,7 +164,8 @@ def deploy_run(
 
     Raises:
         OutputError: if ``out`` exists already or cannot be written.
-        DeploymentError: if there is no such target, or the model does not reach the accuracy in the run's summary.
+        DeploymentError: if there is no such target, its panel has other grey levels than that of the run, or the model
+            does not reach the accuracy in the run's summary.
         DataError: if the run folder or its data set cannot be read.
     """
     from voltphase.training import RunFolder, build_dataset, load_run
@@ -174,8 +176,9 @@ def deploy_run(
         data_dir = checked_path(data_dir, DataError)
     if out.exists():
         raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
-    _target_record(target)
+    chosen = _target_record(target).make(TARGETS, Path(MANIFEST_NAME), "target")
     model, config, summary = load_run(run)
+    check_panel_of_run(config.optics.panel, chosen)
     expected, rebuilt = summary[model.task.metrics[0].column("test")], None
     if dataset is None:
         RunFolder(run).require_data(summary)

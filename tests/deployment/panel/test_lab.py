@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from voltphase.cli import app
 from voltphase.deployment import Emulator, Panel, deploy_run
 from voltphase.deployment.proof import own_pixels
+from voltphase.deployment.targets.panel.trained_for import PanelWarning, check_panel_of_run
 from voltphase.reporting import write_bench_sheet
 
 ROOT = Path(__file__).parents[3]
@@ -81,11 +82,12 @@ def test_a_trained_design_is_on_the_panel_however_it_is_put_there(lab: Path, tmp
     [
         (["--panel", "nowhere"], "error: nowhere is neither a panel nor a YAML file"),
         (["--panel", "panel.yaml", "--target", "gds"], "one thing to deploy to, but got --panel panel.yaml and"),
-        (["--turn", "90"], "error: expected --panel NAME with --turn, but got none: name the panel"),
+        (["--turn", "90", "--target", "slm-image"], "error: expected --panel NAME with --turn, but got none: name the"),
         (["--panel", "panel.yaml", "--offset", "3"], "error: expected --offset ROWS,COLUMNS as two whole numbers"),
         (["--panel", "panel.yaml", "--turn", "45"], "turn"),
         (["--panel", "thorlabs-exulus-hd1"], "a pitch that is a whole multiple of the 6.4 µm of thorlabs"),
-        (["--panel", "ti-dlp6500", "--resample", "area"], "error: expected whole control values from 0 to 1"),
+        (["--panel", "ti-dlp6500", "--resample", "area"], "error: expected a panel of 8 bits such as left-slm, which"),
+        (["--panel", "santec-slm-200"], "but santec-slm-200 has 10, so its grey levels are other voltages: train with"),
         (["--panel", "panel.yaml", "--layers-per-panel", "4"], "to fit on left-slm"),
         (["--panel", "panel.yaml", "--offset", "0,500", "--offset", "0,0", "--offset", "0,0", "--set",
           "layers_per_panel=3"], "layers 1 and 2 side by side on left-slm"),
@@ -99,6 +101,22 @@ def test_what_cannot_be_put_on_a_panel_is_a_sentence(
     result = CliRunner().invoke(app, ["deploy", "runs/slm", "--out", "other", *words])
     assert (result.exit_code, sentence in result.output) == (2, True), result.output
     assert set(lab.iterdir()) == before
+
+
+def test_a_run_goes_to_its_own_panel_and_another_of_as_many_bits_is_warned_of(
+    lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(lab)
+    monkeypatch.setattr(own_pixels, "_NANOSECONDS", 1e6)
+    result = CliRunner().invoke(app, ["deploy", "runs/slm", "--out", str(tmp_path / "own"), "--flip", "rows"])
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith(f"panel {lab / 'panel.yaml'}, which the run was trained for")
+    assert (tmp_path / "own" / "layer-1.bmp").exists()
+    other = Panel("holoeye-pluto-2")
+    with pytest.warns(PanelWarning, match="trained for left-slm and is deployed to holoeye-pluto-2"):
+        check_panel_of_run(str(lab / "panel.yaml"), other)
+    with pytest.warns(PanelWarning, match=r"the panel of gone.yaml, which is not here to compare with holoeye-pluto-2"):
+        check_panel_of_run("gone.yaml", other)
 
 
 def test_a_bench_sheet_has_a_pattern_for_the_panel_with_its_correction(lab: Path, tmp_path: Path):
