@@ -15,9 +15,10 @@ from PIL import Image
 
 from voltphase import DONN, Grid
 from voltphase.core.errors import DataError, DeploymentError
-from voltphase.data import ImageDataset, load
+from voltphase.data import ImageDataset, dataset_of, load
 from voltphase.deployment import deploy, verify
-from voltphase.deployment.manifest import manifest_digest
+from voltphase.deployment.formulas import CONVENTIONS
+from voltphase.deployment.manifest import data_digest, manifest_digest
 from voltphase.deployment.proof.compare import Comparison, compare
 from voltphase.tasks import Classification
 
@@ -47,6 +48,28 @@ def test_what_was_deployed_passes(tmp_path, make, dataset):
     ]
     assert f"accuracy {accuracy:.4f} from the files, {accuracy:.4f} expected" in str(result)
     assert str(result).splitlines()[-1] == "passed"
+
+
+@pytest.mark.parametrize(
+    ("images", "targets", "kind"),
+    [
+        (np.arange(24, dtype=np.uint8), np.array([1, 0]), "uint8"),
+        (np.linspace(0, 1, 24, dtype=np.float32), np.array([[0.5, 1], [2, 3]]), "float32"),
+        (np.linspace(0, 1, 24), np.array([[[0.5], [1]], [[2], [3]]], np.float32), "float64"),
+        (np.arange(24, dtype=np.uint16) * 257, np.array([[1 + 2j], [3j]], np.complex64), "float32"),
+    ],
+    ids=["bytes and labels", "numbers", "pictures", "16 bits and fields"],
+)
+def test_the_digest_of_data_is_what_its_recipe_says(images, targets, kind):
+    """The recipe of data_sha256 in README.txt, with numpy alone."""
+    data = dataset_of((images.reshape(2, 3, 4), targets))
+    assert f"'torch.{kind}'" in CONVENTIONS["data_sha256"]
+    pixels = images / np.float32(65535) if images.dtype == np.uint16 else images
+    numbers = np.stack([targets.real, targets.imag], -1) if targets.dtype.kind == "c" else targets
+    recipe = hashlib.sha256(f"((2, 3, 4), 'torch.{kind}')".encode("ascii"))
+    recipe.update(pixels.astype(pixels.dtype.newbyteorder("<")).tobytes())
+    recipe.update(numbers.astype("<i8" if targets.dtype.kind == "i" else "<f8").tobytes())
+    assert data_digest(data.images, data.targets) == recipe.hexdigest()
 
 
 def test_other_logits_fail(deployed, dataset):

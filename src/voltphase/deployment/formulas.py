@@ -42,10 +42,13 @@ CONVENTIONS: Final = {
     "readout regions 2 c and 2 c + 1 are those for and against class c.",
     "files": "Arrays are .npy files. Their dtype is written as numpy does: < is little-endian, u an unsigned and i a "
     "signed integer, f a floating-point number, and then the bytes of each.",
-    "data_sha256": "SHA-256 of the text ((N, H, W), 'torch.uint8') of the shape of the images, in ASCII, followed by "
-    "the N * H * W bytes of the images and the N labels as 8-byte little-endian integers.",
+    "data_sha256": "SHA-256 of the text ((N, H, W), 'torch.uint8') of the shape of the images and their type, which is "
+    "'torch.float32' or 'torch.float64' of images of such numbers (and 'torch.float32' of those that came as uint16, "
+    "which are divided by 65535), in ASCII, followed by the N * H * W pixels of the images, little-endian, and the N "
+    "labels as 8-byte little-endian integers.",
     "targets": "Of images that have no class, targets are numbers, [image, number]; in data_sha256 they stand for "
-    "labels, as 8-byte little-endian floating-point numbers.",
+    "labels, in the order of their own axes, as 8-byte little-endian floating-point numbers, of complex ones the real "
+    "and the imaginary part of each; one whole number for each image stays an integer.",
     "manifest_sha256": "SHA-256 of this object without manifest_sha256, as JSON in ASCII with sorted keys, no spaces "
     'and numbers as Python writes them: json.dumps(content, sort_keys=True, separators=(",", ":")).',
 }
@@ -55,9 +58,13 @@ _STATE_2: Final = (
     "intensity."
 )
 _INPUT_2: Final = CONVENTIONS["input"].replace(", unless input.formula says another", "")
+_DATA_2: Final = (
+    "SHA-256 of the text ((N, H, W), 'torch.uint8') of the shape of the images, in ASCII, followed by the N * H * W "
+    "bytes of the images and the N labels as 8-byte little-endian integers."
+)
 #: What a folder of format version 2 says in their place.
 CONVENTIONS_2: Final = {
-    key: {"state": _STATE_2, "input": _INPUT_2}.get(key, text)
+    key: {"state": _STATE_2, "input": _INPUT_2, "data_sha256": _DATA_2}.get(key, text)
     for key, text in CONVENTIONS.items()
     if key not in ("tables", "target", "targets")
 }

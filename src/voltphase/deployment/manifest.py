@@ -317,7 +317,8 @@ def manifest_digest(content: dict[str, Any]) -> str:
 def data_digest(images: torch.Tensor, labels: torch.Tensor) -> str:
     """Return the SHA-256, in hexadecimal, of ``images x height x width`` images and their labels or targets."""
     digest = hashlib.sha256(repr((tuple(images.shape), str(images.dtype))).encode())
-    digest.update(images.contiguous().cpu().numpy().data)
+    pixels = images.contiguous().cpu().numpy()
+    digest.update(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).data)
     numbers = torch.view_as_real(labels.resolve_conj()) if labels.is_complex() else labels
     whole = labels.ndim == 1 and not labels.is_floating_point()
     digest.update(numbers.contiguous().cpu().numpy().astype("<i8" if whole else "<f8").data)
