@@ -41,6 +41,22 @@ def digits() -> tuple[vp.data.ImageDataset, vp.data.ImageDataset]:
     return vp.data.load("digits", "train").take(200), vp.data.load("digits", "test").take(100)
 
 
+def test_what_was_never_trained_is_told_before_anything_is_written(digits, tmp_path: Path) -> None:
+    train, test = digits
+    with pytest.raises(ConfigError, match=r"never seen images in training mode.* call model.train\(\)\(images\) once"):
+        vp.save(network(), tmp_path / "run", train=train, test=test)
+    diverged = network()
+    diverged(train.images)
+    with torch.no_grad():
+        next(diverged.parameters()).fill_(torch.nan)
+    with pytest.raises(ConfigError, match=r"finite parameters, but .* has others: train it again"):
+        vp.save(diverged, tmp_path / "run", train=train, test=test)
+    assert not list(tmp_path.iterdir())
+    seen = network()
+    seen(train.images)
+    assert vp.save(seen, tmp_path / "run", train=train, test=test).summary["epochs"] == 0
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_a_saved_network_reports_deploys_verifies_and_is_refined_as_a_run(digits, tmp_path: Path) -> None:
     train, test = digits

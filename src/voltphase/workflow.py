@@ -19,7 +19,7 @@ from voltphase.config.describe import config_of
 from voltphase.core import checks
 from voltphase.core.advice import once
 from voltphase.core.display.card import card
-from voltphase.core.errors import DataError, OutputError, VoltphaseError
+from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
 from voltphase.core.files import atomic_directory, checked_path
 from voltphase.core.words import counted
 from voltphase.data import DATASETS, Data, ImageDataset, Images, dataset_of, given_datasets, load
@@ -135,7 +135,7 @@ def save(model: DONN, out: str | Path, *, train: Images, test: Images) -> Traine
 
     Raises:
         OutputError: if ``out`` exists already or cannot be written.
-        ConfigError: if a configuration cannot describe the network.
+        ConfigError: if the network was never trained, or a configuration cannot describe it.
         DataError: if the images do not fit one another or the network.
 
     Warns:
@@ -148,6 +148,7 @@ def save(model: DONN, out: str | Path, *, train: Images, test: Images) -> Traine
     out = checked_path(out, OutputError)
     if out.exists():
         raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
+    _require_trained(model)
     datasets = given_datasets({"train": train, "test": test}, 0)
     named, devices = _named(datasets), [layer.device_states for layer in model.layers]
     with atomic_directory(out) as temporary:
@@ -254,6 +255,18 @@ def report(run: TrainedRun | str | PathLike[str], *, test_set: Images | None = N
     checks.instance(run, (TrainedRun, str, PathLike), "a run or the path of a run folder", error=DataError)
     path, known = (run.path, run.test_set) if isinstance(run, TrainedRun) else (run, None)
     return write_report(str(path), test_set=known if test_set is None else test_set)
+
+
+def _require_trained(model: DONN) -> None:
+    if not model.readout.calibrated:
+        raise ConfigError(
+            "expected a trained network, but this one has never seen images in training mode, which set its readout's "
+            "scale: train it, or call model.train()(images) once, or give its task a scale"
+        )
+    if bad := next((name for name, one in model.named_parameters() if not bool(one.isfinite().all())), None):
+        raise ConfigError(
+            f"expected a network of finite parameters, but {bad} has others: train it again, with a lower learning rate"
+        )
 
 
 def _named(datasets: dict[str, ImageDataset]) -> dict[str, Any] | None:
