@@ -267,8 +267,10 @@ def test_images_and_targets_of_a_computation_are_taken_in_as_data(inference: boo
         ({"x": IMAGES, "targets": LABELS}, "it has no images, only x, targets"),
         ({"images": np.array([None, 1]), "targets": LABELS}, "it cannot be read so"),
         ({"images": np.repeat(IMAGES[..., None], 3, -1), "targets": LABELS}, "make them grey"),
+        ({"images": np.array(["a", "b"]), "targets": LABELS[:2]}, "the images of x.npz as a tensor or an array of num"),
+        ({"images": IMAGES, "targets": LABELS * 10**6}, "labels of x.npz that count classes from 0, at most 65536"),
     ],
-    ids=["missing", "empty", "text", "other names", "objects", "colours"],
+    ids=["missing", "empty", "text", "other names", "objects", "colours", "words", "no labels"],
 )
 def test_files_that_hold_something_else_are_told_in_a_sentence(tmp_path: Path, content: Any, message: str) -> None:
     path = tmp_path / "x.npz"

@@ -195,7 +195,7 @@ def test_damaged_files_are_named(run: Path):
     assert damage(run).startswith(f"expected test_accuracy as training writes it in {summary}, but it is missing; ")
     (run / "config.yaml").write_text("optics: {size: none}\n")
     assert damage(run) == (
-        f"the training run is damaged: {run}/config.yaml: expected optics.size to be a whole number from 10 to "
+        f"the training run cannot be read: {run}/config.yaml: expected optics.size to be a whole number from 10 to "
         "8192, or a list of them, but got 'none'"
     )
 

@@ -53,3 +53,23 @@ def test_settings_that_fit_no_task_are_refused(task: dict[str, object], tmp_path
     file.write_text(json.dumps(json.loads(file.read_text()) | {"task": task}))
     with pytest.raises(DataError, match=r"settings of the task as training writes them in .*summary\.json, but got"):
         vp.load_run(run.path)
+
+
+def test_a_task_that_is_not_installed_any_more_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("preset: digits\ntask: {name: left-or-right}\n")
+    with pytest.raises(
+        DataError, match=r"cannot be read: .* task.name .* got 'left-or-right': install the package that"
+    ):
+        vp.load_run(tmp_path)
+
+
+def test_black_images_alone_are_told_before_training_begins(tmp_path: Path) -> None:
+    labels = torch.arange(20) % 2
+    data = torch.zeros(20, 6, 6, dtype=torch.uint8), labels
+    config = vp.config.load_config("digits", QUICK)
+    with pytest.raises(DataError, match="all 16 images to train on of given images are black"):
+        vp.train(config, out=tmp_path / "run", data=data)
+    assert not (tmp_path / "run").exists()
+    # Where a black pixel has light, images that are alike can be trained on.
+    lit = vp.config.load_config("digits", [*QUICK, "optics.source.background=0.5"])
+    assert vp.train(lit, out=tmp_path / "run", data=data, progress=False).summary["epochs"] == 1

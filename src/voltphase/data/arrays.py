@@ -57,7 +57,7 @@ class Arrays:
         images = grey(images) if self.colour == "grey" and images.ndim == 4 else images
         # Classes are named by the labels to train on, of which the last may be missing elsewhere.
         learned = targets if path == train else _read(train, "targets")[0]
-        classes = classes_of(checks.array(learned, f"the targets in {train}", error=DataError))
+        classes = classes_of(checks.array(learned, f"the targets in {train}", error=DataError), train.name)
         whole = replace(dataset_of((images, targets), classes, path.name), name=name)
         if self.test is not None or split == "val":
             return whole

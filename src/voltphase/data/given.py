@@ -68,15 +68,20 @@ def dataset_of(data: object, classes: Sequence[str] = (), name: str = GIVEN) -> 
     if isinstance(both[0], list | tuple) and all(hasattr(one, "shape") and hasattr(one, "dtype") for one in both[0]):
         _require_alike(both[0], "image")
     images, targets = (
-        checks.array(part, what, error=DataError) for part, what in zip(both, ("images", "targets"), strict=True)
+        checks.array(part, f"the {what} of {name}", error=DataError)
+        for part, what in zip(both, ("images", "targets"), strict=True)
     )
-    if not (known := classes_of(targets)):
+    if not (known := classes_of(targets, name)):
         return ImageDataset(images, targets, name)
     return ImageDataset(images, targets.long(), name, tuple(classes) or known)
 
 
-def classes_of(targets: Tensor) -> tuple[str, ...]:
+def classes_of(targets: Tensor, name: str) -> tuple[str, ...]:
     """Return the numbers up to the largest label as names of classes, none if targets are no labels.
+
+    Args:
+        targets: Labels, or targets of another kind.
+        name: What the data set is called.
 
     Raises:
         DataError: if there would be more than 65536.
@@ -86,7 +91,7 @@ def classes_of(targets: Tensor) -> tuple[str, ...]:
     highest = int(targets.max()) if targets.numel() else 0
     if highest >= _MOST_CLASSES:
         raise DataError(
-            f"expected labels that count classes from 0, at most {_MOST_CLASSES} of them, but got {highest}"
+            f"expected labels of {name} that count classes from 0, at most {_MOST_CLASSES} of them, but got {highest}"
         )
     return tuple(map(str, range(max(highest + 1, 1))))
 

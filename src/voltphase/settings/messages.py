@@ -69,6 +69,8 @@ def _sentence(problem: ErrorDetails, steps: list[str], schema: type[BaseModel], 
     if length is not None and isinstance(value, int | float) and not isinstance(value, bool):
         return f"{sentence}: {length.meant(max(value, 0))}"
     close = nearest(str(value), words)
+    if close is None and whole[-1] == "name" and words and _chosen(schema, given, whole[:-1]) is not None:
+        return f"{sentence}: install the package that it comes from, or import it first"
     return f"{sentence}: did you mean {close}?" if close else sentence
 
 

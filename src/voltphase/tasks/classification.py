@@ -161,7 +161,8 @@ class Classification(Task):
         if not classes:
             raise DataError(
                 f"expected a label for each image, a whole number that counts classes from 0, for the task "
-                f"classification, but {name} has targets of {' x '.join(map(str, targets.shape))} {targets.dtype}"
+                f"classification, but {name} has targets of {' x '.join(map(str, targets.shape))} numbers of "
+                f"{str(targets.dtype).removeprefix('torch.')}: store labels as whole numbers, one for each image"
             )
         if len(classes) < 2:
             raise DataError(

@@ -141,7 +141,7 @@ def build_datasets(config: Config, data_dir: str | PathLike[str] | None = None) 
     source, task = _source(config, data_dir), config.task.build()
     whole = {split: load_split(config.data.name, source, split) for split in splits_of(source)}
     for dataset in whole.values():
-        task.check_data(config.data.name, dataset.classes, dataset.targets)
+        task.check_data(dataset.name, dataset.classes, dataset.targets)
     check_together(whole)
     return split_validation(config, {split: _limited(config, split, dataset) for split, dataset in whole.items()})
 
@@ -170,12 +170,25 @@ def split_validation(config: Config, datasets: Mapping[str, ImageDataset]) -> di
 
 
 def load_datasets(config: Config, data: Data | None) -> dict[str, ImageDataset]:
-    """Return the images to train, to test and, if there are some, to validate with; given ones, if there are."""
+    """Return the images to train, to test and, if there are some, to validate with; given ones, if there are.
+
+    Raises:
+        DataError: as :func:`build_datasets`, or if all images to train on are black, where black is no light.
+        ConfigError: as :func:`build_datasets`.
+    """
     if data is None:
-        return build_datasets(config)
-    given = given_datasets(data, config.seed)
-    config.task.build().check_data(given["train"].name, given["train"].classes, given["train"].targets)
-    return split_validation(config, given)
+        found = build_datasets(config)
+    else:
+        given = given_datasets(data, config.seed)
+        config.task.build().check_data(given["train"].name, given["train"].classes, given["train"].targets)
+        found = split_validation(config, given)
+    train, source = found["train"], config.optics.source
+    if source.encoding != "phase" and source.background == 0 and not bool(train.images.any()):
+        raise DataError(
+            f"expected light to learn from, but all {len(train)} images to train on of {train.name} are black: correct "
+            "how they were made, or set optics.source.background to the amplitude of a black pixel"
+        )
+    return found
 
 
 def build_dataset(

@@ -66,8 +66,8 @@ def train(
         config: What to train and how.
         out: Path of the run folder; see :class:`RunFolder` for its files.
         data: Images in place of the configuration's data set: ``(images, targets)`` or a data set, of torch too, of
-            which a fifth, drawn by the seed, is held out as test images; or two of these to train and to test with, as
-            a pair or as ``{"train": ..., "test": ...}``, with ``"val"`` for images to validate with.
+            which a fifth of each class, drawn by the seed, is held out as test images; or two of these to train and to
+            test with, as a pair or as ``{"train": ..., "test": ...}``, with ``"val"`` for images to validate with.
         resume: Continue an interrupted run from its last whole epoch, to the result it would have had. A run that is
             finished already is left as it is, if its devices are those of ``config``.
         overwrite: Replace a run that is there.

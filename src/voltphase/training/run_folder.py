@@ -234,7 +234,7 @@ class RunFolder:
         try:
             return load_config(self.config_file)
         except ConfigError as error:
-            raise DataError(f"the training run is damaged: {error}") from error
+            raise DataError(f"the training run cannot be read: {error}") from error
 
     def read_summary(self, metrics: Sequence[Metric]) -> dict[str, Any]:
         """Return the final figures, among them the values of the metrics of the run's task.
