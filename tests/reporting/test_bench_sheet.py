@@ -116,12 +116,12 @@ def test_the_pattern_is_in_the_target_s_own_files_and_looks_the_same_in_no_other
         values = layer.device.tables[0].values()
         assert np.array_equal(levels, pattern_of(layer))
         assert set(np.unique(levels)) == {0, np.abs(values - values[0]).argmax()}
-    square = figure((31, 31))
+    square = figure((31, 31), 2)
     turned = [np.rot90(flip, turns) for flip in (square, square.T) for turns in range(4)]
     assert sum(np.array_equal(one, square) for one in turned) == 1
     assert square[15].all()
     assert square[:, 15].all()
-    assert figure((8, 9))[3:5].all()  # the middle of an even number of rows is between two
+    assert figure((8, 9), 1)[3:5].all()  # the middle of an even number of rows is between two
 
 
 def test_inactive_pixels_take_no_part_in_the_pattern():

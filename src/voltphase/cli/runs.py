@@ -274,8 +274,8 @@ def bench_sheet(
     bench-sheet.html and .pdf say what goes where, with top and left marked,
     distances, regions of the detector in mm, and the readings to expect of
     three test inputs. Beside them lie these inputs as pictures for a modulator
-    on the input plane, and for each device a test pattern, an F and a cross,
-    in the files of its target.
+    on the input plane, and for each device a test pattern, an F, its number
+    and a cross, in the files of its target.
 
     [bold]Example[/bold]
 

@@ -17,6 +17,8 @@ from voltphase.deployment import Emulator, Panel, deploy_run
 from voltphase.deployment.proof import own_pixels
 from voltphase.deployment.targets.panel.trained_for import PanelWarning, check_panel_of_run
 from voltphase.reporting import write_bench_sheet
+from voltphase.reporting.bench_sheet.content import Sheet
+from voltphase.reporting.bench_sheet.drawing import sheet_figure
 
 ROOT = Path(__file__).parents[3]
 FEW = "--set training.epochs=1 --set data.train_limit=60 --set data.test_limit=20"
@@ -128,3 +130,16 @@ def test_a_bench_sheet_has_a_pattern_for_the_panel_with_its_correction(lab: Path
     )
     assert np.array_equal(pattern != plain, np.pad((pattern != plain)[290:790, 710:1210], ((290, 290), (710, 710))))
     assert len(np.unique(pattern[290:790, 710:1210])) == 2
+    patterns = {(sheet / f"test-layer-{number}.bmp").read_bytes() for number in (1, 2, 3)}
+    assert len(patterns) == 3  # each has its number
+    pdf = (sheet / "bench-sheet.pdf").read_bytes()
+    (box,) = re.findall(rb"/MediaBox \[([\d. ]+)\]", pdf)
+    assert [round(float(number)) for number in box.split()] == [0, 0, 595, 842]  # A4, in points
+    drawn = sheet_figure(Sheet.of(lab / "bench"), [], ["input-1.png", "input-2.png", "input-3.png"])
+    told = " ".join(text.get_text() for text in drawn.texts)
+    for words in (
+        "HOLOEYE PLUTO-2.1: 1080 rows x 1920 columns of 8 µm. Load a file (8-bit grey BMP) at 1:1.",
+        "Each pixel of the design is 5 rows x 5 columns of the panel.",
+        "The correction correction.bmp is in the file, added to grey levels modulo 256",
+    ):
+        assert words in told

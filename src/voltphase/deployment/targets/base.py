@@ -171,6 +171,15 @@ class Target(abc.ABC):
         """
         return []
 
+    def loading(self, layer: Layer, written: Written) -> list[str]:
+        """Return what the bench sheet says of how a layer's files are loaded, in short paragraphs.
+
+        Args:
+            layer: Layer that was written.
+            written: What was written for it.
+        """
+        return []
+
 
 TARGETS: Registry[type[Target]] = Registry("a target", "voltphase.targets", DeploymentError, Target)
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from voltphase.reporting.style import INK, MUTED, RULE, plain
 
@@ -32,12 +33,16 @@ class Block:
 
 
 def page(blocks: Sequence[Block]) -> Figure:
-    """Return a figure of the blocks on a sheet of A4, or on a higher one of that width where they do not fit."""
-    height = max(HEIGHT, sum(block.height for block in blocks) + 2 * MARGIN)
-    figure, top = Figure(figsize=(WIDTH, height)), height - MARGIN
+    """Return a figure of the blocks on a sheet of A4; where they need more room, everything on it is smaller."""
+    larger = max(1.0, (sum(block.height for block in blocks) + 2 * MARGIN) / HEIGHT)
+    # On the larger sheet blocks begin at its left, as wide as ever, so that they are drawn as they are written.
+    figure, top = Figure(figsize=(WIDTH * larger, HEIGHT * larger)), HEIGHT * larger - MARGIN
     for block in blocks:
         block.draw(figure, top)
         top -= block.height
+    for text in figure.findobj(Text):
+        text.set_fontsize(float(text.get_fontsize()) / larger)
+    figure.set_size_inches(WIDTH, HEIGHT)
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import accumulate, islice
@@ -27,6 +28,8 @@ _FEW, _MANY = 4, 7
 _CROWDED: Final = 0.13
 # Rows of a table that still is looked at on paper.
 _MOST_ROWS: Final = 40
+# Characters of a line of text that the page is wide.
+_WIDTH: Final = 124
 
 
 def sheet_figure(sheet: Sheet, patterns: list[list[str]], inputs: list[str]) -> Figure:
@@ -61,18 +64,24 @@ def _blocks(sheet: Sheet, patterns: list[list[str]], inputs: list[str]) -> Itera
     yield blocks.pictures(planes, in_a_row=in_a_row, height=1.2 if in_a_row == _FEW else 0.9)
     yield blocks.heading("What goes where")
     yield _files(sheet, patterns)
-    told = [
-        f"{layer.number}: {words}"
-        for layer, record in zip(sheet.layers, manifest.layers, strict=True)
-        if (words := sheet.target.summary(layer, record.written))
-    ]
-    if told:
-        yield blocks.lines([f"{line:.130}" for line in told[:_MOST_ROWS]])
+    if told := list(_told(sheet)):
+        yield blocks.lines(told)
     if sheet.inputs:
         yield blocks.heading("Source: test inputs" + (", and the test pattern of a device" if patterns else ""))
         yield blocks.pictures(list(_tests(sheet, patterns, inputs)), in_a_row=_FEW, height=1.2)
     yield blocks.heading("Detector: regions, and readings expected as parts of the largest of each input")
     yield _regions(sheet)
+
+
+def _told(sheet: Sheet) -> Iterator[str]:
+    """Yield the lines on how files are loaded, each paragraph once, and then on each layer."""
+    recorded = list(zip(sheet.layers, sheet.manifest.layers, strict=True))
+    paragraphs = (text for layer, record in recorded for text in sheet.target.loading(layer, record.written))
+    for text in islice(dict.fromkeys(paragraphs), _MOST_ROWS):
+        yield from textwrap.wrap(text, _WIDTH)
+    for layer, record in recorded[:_MOST_ROWS]:
+        if words := sheet.target.summary(layer, record.written):
+            yield f"{layer.number}: {words:.{_WIDTH}}"
 
 
 def _draw_axis(sheet: Sheet, figure: Figure, top: float) -> None:

@@ -210,6 +210,9 @@ class Panel(Target):
     def instructions(self, layer: Layer, written: Written) -> list[str]:
         return words.instructions(self.panel, layer, written)
 
+    def loading(self, layer: Layer, written: Written) -> list[str]:
+        return words.loading(self.panel, written)
+
     def _restored(self, arrangement: Arrangement, contents: _Files) -> Iterator[_Restored]:
         """Yield each frame as its file has it, once it is certain that the file has nothing else."""
         corrections = self._corrections(arrangement, contents)

@@ -34,6 +34,20 @@ def instructions(panel: Profile, layer: Layer, written: Written) -> list[str]:
     return [text for text in _paragraphs(panel, layer, written) if text]
 
 
+def loading(panel: Profile, written: Written) -> list[str]:
+    """Return the paragraphs for the bench sheet."""
+    down, across = written.details["pixels"]
+    return [
+        f"{panel.make} {panel.model}: {panel.rows} rows x {panel.columns} columns of {metres(panel.pitch, 6)}. Load a "
+        f"file ({panel.file_words}) at 1:1. {panel.bench}",
+        f"Each pixel of the design is {down:g} rows x {across:g} columns of the panel. "
+        f"{_orientation(panel, written.details)}",
+        _correction(panel, written),
+        "What becomes of the answers on the panel's own pixels is said by voltphase deploy and verify; note it here: "
+        "______________",
+    ]
+
+
 def _paragraphs(panel: Profile, layer: Layer, written: Written) -> Iterator[str]:
     told = written.details
     yield (
@@ -58,7 +72,7 @@ def _paragraphs(panel: Profile, layer: Layer, written: Written) -> Iterator[str]
     )
     yield _table(layer)
     if panel.unconfirmed:
-        yield f"Not confirmed of this make, to check at the bench: {'; '.join(panel.unconfirmed)}."
+        yield f"Not confirmed of this make, to check at the bench: {' '.join(panel.unconfirmed)}"
 
 
 def _place(told: dict[str, Any]) -> str:
