@@ -184,8 +184,8 @@ def test_a_map_meets_light_turned_first_and_mirrored_then() -> None:
         ({"kind": "fase"}, {}, ConfigError, "but got 'fase': did you mean phase"),
         ({"kind": "phase", "files": []}, {}, ConfigError, "either maps.files.* but got neither"),
         ({"kind": "phase", "weights": "a.pth"}, {}, ConfigError, "either maps.files.* but got both"),
-        ({"kind": "level", "two_pi": 256}, {}, ConfigError, "no maps.two_pi for maps.kind level"),
-        ({"kind": "level", "conjugate": True}, {}, ConfigError, "no maps.conjugate for maps.kind level"),
+        ({"kind": "level", "two_pi": 256}, {"device": EVEN}, ConfigError, "no maps.two_pi for maps.kind level"),
+        ({"kind": "level", "conjugate": True}, {"device": EVEN}, ConfigError, "no maps.conjugate for maps.kind level"),
         ({"files": None, "kind": "phase", "weights": "a.pth"}, {}, ConfigError, "no maps.kind beside maps.weights"),
         ({"kind": "phase", "layers": ["a"]}, {}, ConfigError, "no maps.layers beside maps.files"),
         ({"kind": "phase", "turns": 4}, {}, ConfigError, "maps.turns to be a whole number from 0 to 3"),
@@ -202,8 +202,10 @@ def test_a_map_meets_light_turned_first_and_mirrored_then() -> None:
         ({"kind": "phase"}, {"data": {"name": "digits"}}, ConfigError, "a task beside the data"),
         ({"kind": "phase"}, {"task": {"name": "classification"}}, ConfigError, "data to answer for the task"),
         ({"kind": "height"}, {}, ConfigError, "model: printed"),
-        ({"kind": "level"}, {}, DataError, "levels from 0 to 255, those of lcos"),
-        ({"kind": "control"}, {}, DataError, "control values of lcos .grey level, 0 to 255."),
+        ({"kind": "level"}, {"device": {"model": "lcos"}}, DataError, "levels from 0 to 255, those of lcos"),
+        ({"kind": "control"}, {"device": {"model": "lcos"}}, DataError, "values of lcos .grey level, 0 to 255."),
+        ({"kind": "level"}, {}, ConfigError, "a device for maps.kind level, .* but got none: add device:"),
+        ({"kind": "control"}, {}, ConfigError, "a device for maps.kind control, .* say maps.kind: phase"),
     ],
 )
 def test_what_a_design_says_wrong_is_a_sentence(said, sections, error, message, write, tmp_path: Path) -> None:
@@ -243,7 +245,7 @@ def test_what_is_no_map_of_its_kind_is_a_sentence(numbers, said, message, write,
 
 
 def test_pictures_and_tables_that_are_no_maps_are_sentences(write, tmp_path: Path) -> None:
-    folder = write(PHASES, said={"kind": "level"})
+    folder = write(PHASES, said={"kind": "level"}, device=EVEN)
     colours = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
     Image.fromarray(colours).save(folder / "colours.png")
     Image.fromarray(colours[..., 0]).save(folder / "lossy.jpg")
@@ -255,7 +257,7 @@ def test_pictures_and_tables_that_are_no_maps_are_sentences(write, tmp_path: Pat
         "text.png": "is no picture",
         "header.csv": "rows of numbers with commas",
     }.items():
-        write(said={"files": [name], "kind": "level"})
+        write(said={"files": [name], "kind": "level"}, device=EVEN)
         with pytest.raises(DataError, match=message):
             vp.import_design(folder, tmp_path / "run")
 

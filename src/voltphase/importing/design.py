@@ -23,6 +23,8 @@ Flip = Literal["none", "horizontal", "vertical", "both"]
 
 #: Kinds whose light depends on which way time runs in the program that made them.
 _SIGNED: Final = ("phase", "complex")
+#: Kinds that mean nothing without the device whose states they count.
+_OF_A_DEVICE: Final = ("level", "control")
 #: The device of phases that no device is named for.
 IDEAL: Final = {"model": "lcos", "levels": None}
 
@@ -86,7 +88,7 @@ class Design(Config):
     """A configuration of a system whose maps are given.
 
     What need not be said: ``optics.depth`` and ``optics.size`` follow from the maps, ``optics.method`` is ``auto``, a
-    device has all its states, and phases without a device are for an ideal one.
+    device has all its states, and phases without a device are for an ideal one; levels and control values need one.
 
     Attributes:
         maps: The maps.
@@ -108,6 +110,7 @@ class Design(Config):
                 values["optics"].setdefault("depth", depth)
         each, one = values.get("devices"), values.get("device")
         if each is None and one is None:
+            _require_phases(maps)
             values["device"] = IDEAL
         if isinstance(one, dict):
             values["device"] = {"levels": None, **one}
@@ -147,6 +150,17 @@ def read_design(folder: Path, overrides: list[str] | tuple[str, ...] = ()) -> De
             "{name: mnist}, or leave the task out, for a picture of the light"
         )
     return design
+
+
+def _require_phases(maps: Any) -> None:
+    """Refuse maps of levels or control values of a device that is not named."""
+    kind = maps.get("kind") if isinstance(maps, dict) else None
+    if kind in _OF_A_DEVICE:
+        raise misfit(
+            f"expected a device for maps.kind {kind}, as its table says what light each of the numbers stands for, but "
+            "got none: add device: {file: slm.csv} or {model: NAME}; of numbers that are phases say maps.kind: phase, "
+            "and in maps.two_pi which number stands for 2 pi"
+        )
 
 
 def _depth(optics: dict[str, Any], devices: Any, maps: Any) -> int | None:
