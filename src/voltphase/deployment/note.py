@@ -107,7 +107,7 @@ def _devices(manifest: Manifest, layers: Sequence[Layer], target: Target) -> Ite
     told: dict[str, str] = {}  # the files that a text was told of first
     for group in alike.values():
         layer, first = group[0][0], group[0][1].written
-        names = ", ".join(dict.fromkeys(file.file for _, record in group for file in record.target.files))
+        names = ", ".join(dict.fromkeys(name for _, record in group for name in target.to_load(record.written)))
         words = f"{names}: for {layer.device.name}, {len(layer.device)} levels, {target.format(first)}."
         instructions = target.instructions(layer, first)
         texts = [text for text in instructions if text not in told]

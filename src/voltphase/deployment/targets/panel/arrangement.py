@@ -157,8 +157,18 @@ class Arrangement:
                 where = f"within row {pixel[0]}, column {pixel[1]} of layer {self.layers[index].number}"
         raise DeploymentError(
             f"expected grey level {wanted[row, column]} in {name} at row {row}, column {column}, {where}, but got "
-            f"{found[row, column]}, and {len(different) - 1} more that differ: {AGAIN}"
+            f"{found[row, column]}{and_more(len(different))}: {AGAIN}"
         )
+
+
+def and_more(different: int) -> str:
+    """Return what follows the first of some pixels that differ.
+
+    Examples:
+        >>> and_more(1), and_more(3)
+        ('', ', and 2 more that differ')
+    """
+    return f", and {different - 1} more that differ" if different > 1 else ""
 
 
 def _number_of(table: DeviceStates, tables: list[DeviceStates]) -> int:

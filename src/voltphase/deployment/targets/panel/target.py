@@ -19,7 +19,7 @@ from voltphase.core.errors import ConfigError, DeploymentError
 from voltphase.core.files import checked_path, read_errors, require_file
 from voltphase.deployment.targets.base import TARGETS, Layer, Shown, Target, Written
 from voltphase.deployment.targets.panel import words
-from voltphase.deployment.targets.panel.arrangement import AGAIN, Arrangement
+from voltphase.deployment.targets.panel.arrangement import AGAIN, Arrangement, and_more
 from voltphase.deployment.targets.panel.correction import Correction, read_correction
 from voltphase.deployment.targets.panel.frame import Frame, error_of, levels_of
 from voltphase.deployment.targets.panel.placement import Flip, Placement, Resample, Turn, Window
@@ -311,6 +311,5 @@ def _require_corrected(name: str, wanted: NDArray[np.uint16], found: NDArray[np.
         row, column = different[0]
         raise DeploymentError(
             f"expected {name} to be {_uncorrected(name)} with the correction added, but at row {row}, column {column} "
-            f"got {found[row, column]} in place of {wanted[row, column]}, and {len(different) - 1} more that differ: "
-            f"{AGAIN}"
+            f"got {found[row, column]} in place of {wanted[row, column]}{and_more(len(different))}: {AGAIN}"
         )
