@@ -30,7 +30,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lab")
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     section = page[page.index("## On the table") : page.index("## Results")]
-    (profile,), (commands,) = (re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("yaml", "sh"))
+    (profile,), blocks = (re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("yaml", "sh"))
+    commands = "".join(blocks)
     laboratory = runpy.run_path(str(ROOT / "examples" / "laboratory.py"))
     laboratory["write"](folder)
     assert profile == laboratory["PANEL"]
@@ -45,7 +46,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_three_commands_make_three_files_to_load(lab: Path):
+def test_three_commands_make_three_files_to_load_and_a_bench_sheet(lab: Path):
+    assert (lab / "bench-sheet" / "bench-sheet.pdf").is_file()
     assert sorted(path.name for path in (lab / "bench").glob("*.bmp")) == [
         "correction.bmp",
         "layer-1.bmp",
@@ -63,6 +65,9 @@ def test_three_commands_make_three_files_to_load(lab: Path):
         border = np.delete(plain.reshape(-1), np.flatnonzero(np.pad(np.ones((500, 500)), ((290, 290), (710, 710)))))
         assert len(np.unique(border)) == 1
     assert "layer-1.bmp: rows 290-789, columns 710-1209 of left-slm; border" in (lab / "deploy.txt").read_text()
+    note = (lab / "bench" / "README.txt").read_text()
+    assert "\nlayer-1.bmp, layer-2.bmp, layer-3.bmp: for slm, 256 levels, 8-bit grey BMP.\n" in note
+    assert ".;" not in note
     verdict = (lab / "verify.txt").read_text()
     assert "20 of 20 predictions equal" in verdict
     assert "own pixels   not checked  not measured on 500 x 500 pixels: one image is expected to take" in verdict
