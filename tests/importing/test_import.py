@@ -316,9 +316,15 @@ def test_a_map_that_is_not_square_stands_in_the_middle_of_a_plane_that_is(write,
     notes = " ".join(run.summary["imported"]["notes"])
     assert "layer-1.npy has 11 x 16: it stands half a pixel off the middle of its plane" in notes
     assert "layer-2.npy has 16 x 10: it stands in the middle of its plane" in notes
+    assert notes.count("beside the map files have level 0 of lcos, whose amplitude is 1 and not 0: put a stop") == 2
     assert vp.verify(vp.deploy(run, tmp_path / "bench")).passed
     with pytest.raises(ConfigError, match=r"no device\.border beside a map that is not square"):
         vp.import_design(tmp_path / "design", tmp_path / "other", ["device.border=1"])
+
+
+def test_a_map_that_is_not_square_is_judged_by_the_light_of_the_map_alone(write, tmp_path: Path) -> None:
+    run = vp.import_design(write(PHASES[:10], said={"kind": "phase"}), tmp_path / "run")
+    assert run.summary["test_correlation"] > 0.9999  # 256 phases, and no light beside them in either
 
 
 def test_the_pictures_of_a_deployed_folder_are_a_design(write, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from voltphase.codesign import CodesignLayer
 from voltphase.config import Config, DeviceConfig
 from voltphase.core.words import counted
+from voltphase.devices import Device
 from voltphase.importing.design import MapsConfig
 from voltphase.importing.states import Misfit, control_levels, factors, level_map, nearest_levels, require_near
 from voltphase.importing.system import Source
@@ -90,5 +91,19 @@ def _placed(number: int, layer: CodesignLayer, levels: Tensor, wanted: NDArray[n
         note = f"in the states of its levels, {counted(others, 'pixel')} in another level of the same state"
     else:
         note = "in the levels that it says"
-    asked = torch.from_numpy(states if wanted is None else wanted).to(layer.table.values.dtype)
-    return Placed(asked * layer.gain, misfit, note)
+    # Beside the map nothing is asked for but what is computed there.
+    asked = torch.from_numpy(np.where(active, states if wanted is None else wanted, states)).to(
+        layer.table.values.dtype
+    )
+    return Placed(asked * layer.gain, misfit, note + _beside(layer.device_states, active))
+
+
+def _beside(device: Device, active: NDArray[np.bool_]) -> str:
+    """Return what is to be done about light that passes beside a map; empty if none does."""
+    amplitude = float(device.tables[0].amplitude[0])  # of the level that files have where nothing is asked for
+    if active.all() or device.inactive_value != 0 or amplitude == 0:
+        return ""
+    return (
+        f"; beside the map files have level 0 of {device.name}, whose amplitude is {amplitude:.2g} and not 0: put a "
+        "stop there, as all figures are of a dark one"
+    )

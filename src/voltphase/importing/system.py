@@ -112,7 +112,7 @@ def configured(design: Design, source: Source) -> tuple[Config, list[str]]:
         if any(border):
             rows, columns = size - sum(border[:2]), size - sum(border[2:])
             where = "in the middle" if border[::2] == border[1::2] else "half a pixel off the middle"
-            notes.append(f"{name} has {rows} x {columns}: it stands {where} of its plane, which is dark beside it")
+            notes.append(f"{name} has {rows} x {columns}: it stands {where} of its plane, computed as dark beside it")
     ideal = DeviceConfig(**IDEAL)
     if all(device.model_copy(update={"border": 0}) == ideal for device in config.layer_devices):
         notes.append("the device is an ideal one of 256 even phases (device.model lcos): say device for a real one")
