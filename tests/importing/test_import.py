@@ -50,7 +50,7 @@ def test_a_grating_of_four_levels_sends_sinc_squared_of_a_quarter_into_its_first
 def lens(side: int, focal_length: float) -> np.ndarray:
     """Return the phases of a thin lens in radians."""
     along = (np.arange(side) - (side - 1) / 2) * PITCH
-    return -math.pi / (WAVELENGTH * focal_length) * np.add.outer(along**2, along**2)
+    return -math.pi / (WAVELENGTH * focal_length) * np.add.outer(along**2, along**2) % (2 * math.pi)
 
 
 def test_a_lens_makes_its_focus(write, tmp_path: Path) -> None:
@@ -224,6 +224,7 @@ def test_what_a_design_says_wrong_is_a_sentence(said, sections, error, message, 
         (np.array([["a"] * SIDE] * SIDE), {"kind": "phase"}, "rows x columns of numbers"),
         (np.array([[None] * SIDE] * SIDE), {"kind": "phase"}, "an array as numpy.save writes it"),
         (np.eye(SIDE, dtype=np.uint8) * 255, {"kind": "phase"}, "whole numbers, up to 255: say in maps.two_pi"),
+        (PHASES * 40, {"kind": "phase"}, "radians in layer-1.npy, but .* looks like degrees: say maps.two_pi: 360"),
         (np.ones((SIDE, SIDE)) * 1j, {"kind": "phase"}, "real phases .*: say maps.kind complex"),
         (np.eye(SIDE, dtype=np.uint8), {"kind": "height"}, "say in maps.height_unit"),
         (-np.eye(SIDE), {"kind": "height"}, "heights of at least 0"),

@@ -10,6 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from voltphase.core import checks
 from voltphase.core.advice import advise
 from voltphase.core.errors import GeometryError, VoltphaseError, VoltphaseWarning
@@ -144,6 +147,17 @@ def require_angles(error: type[VoltphaseError], *, most: float = 2 * math.pi, **
                 UnitWarning,
             )
             return
+
+
+def beyond_radians(phases: NDArray[np.floating]) -> int | None:
+    """Return the place, in the flattened array, of the phase that looks most like degrees; None if radians they are.
+
+    Examples:
+        >>> beyond_radians(np.array([0.0, 359.0, 6.0])), beyond_radians(np.array([0.0, 6.2]))
+        (1, None)
+    """
+    worst = int(np.abs(phases).argmax())
+    return worst if abs(phases.flat[worst]) > LARGEST_PHASE else None
 
 
 def check_gap(

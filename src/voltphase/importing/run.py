@@ -63,7 +63,7 @@ def import_design(folder: str | Path, out: str | Path, overrides: Sequence[str] 
         >>> import numpy as np
         >>> Path("lens").mkdir()
         >>> y, x = np.mgrid[-31.5:32, -31.5:32] * 36e-6
-        >>> np.save("lens/map.npy", -np.pi * (x**2 + y**2) / (532e-9 * 0.3))
+        >>> np.save("lens/map.npy", -np.pi * (x**2 + y**2) / (532e-9 * 0.3) % (2 * np.pi))
         >>> said = "{optics: {wavelength: 532e-9, pitch: 36e-6, distances: [1e-3, 0.3]}, "
         >>> said += "maps: {files: [map.npy], kind: phase}}"
         >>> _ = Path("lens/design.yaml").write_text(said)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from voltphase.codesign import CodesignLayer, Proximity
 from voltphase.core.advice import advise
 from voltphase.core.errors import ConfigError, DataError, VoltphaseWarning
-from voltphase.core.units import UnitWarning, require_thickness
+from voltphase.core.units import UnitWarning, beyond_radians, require_thickness
 from voltphase.devices import Device
 from voltphase.importing.design import Kind, MapsConfig
 
@@ -74,6 +74,11 @@ def phase_factors(numbers: NDArray[Any], maps: MapsConfig, source: str) -> NDArr
         raise DataError(
             f"expected phases in radians in {source}, but all are whole numbers, up to {numbers.max():g}: say in "
             "maps.two_pi which number stands for 2 pi, such as 256 of 8 bits, or that maps.kind is control or level"
+        )
+    if maps.two_pi is None and (worst := beyond_radians(numbers)) is not None:
+        raise DataError(
+            f"expected phases in radians in {source}, but {numbers.flat[worst]:g} looks like degrees: say maps.two_pi: "
+            f"360 of degrees, or maps.two_pi: {2 * math.pi:.15g} if these are radians"
         )
     low, high = float(numbers.min()), float(numbers.max())
     if maps.two_pi is None and low >= 0 and 0.9 < high <= 1:

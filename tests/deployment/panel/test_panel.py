@@ -240,6 +240,7 @@ def test_each_table_of_a_device_of_several_kinds_of_pixel_is_its_own(
         ({"correction": "small.npy"}, r"60 x 90 phases in radians, .*, but got float64 of shape \(2, 2\)"),
         ({"correction": "whole.npy"}, r"phases in radians, .*but got int64 of shape \(60, 90\)"),
         ({"correction": "nan.npy"}, r"phases in radians, .*but got nan at row 3, column 4"),
+        ({"correction": "degrees.npy"}, r"phases in radians, .* but -359\.5 looks like degrees: .* numpy\.radians"),
         ({"correction": "words.csv"}, r"phases in radians, .* in correction\.csv, but it cannot be read as such"),
         ({"correction": "object.npy"}, r"phases in radians, .* in correction\.npy, but it cannot be read as such"),
         ({"profile": "holoeye-pluto"}, r"neither a panel nor a YAML file \(did you mean holoeye-pluto"),
@@ -264,6 +265,7 @@ def test_what_does_not_fit_the_panel_is_one_sentence_and_nothing_is_written(
     np.save("small.npy", np.zeros((2, 2)))
     np.save("whole.npy", np.zeros(SHAPE, dtype=np.int64))
     np.save("nan.npy", np.where(np.arange(5400).reshape(SHAPE) == 3 * 90 + 4, np.nan, 0.0))
+    np.save("degrees.npy", np.linspace(0, -359.5, 5400).reshape(SHAPE))
     np.save("object.npy", np.array([{}]), allow_pickle=True)
     Path("words.csv").write_text("a,b\n")
     before = set(tmp_path.iterdir())

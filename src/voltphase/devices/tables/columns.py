@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voltphase.core.errors import DeviceError
-from voltphase.core.units import LARGEST_PHASE
+from voltphase.core.units import beyond_radians
 from voltphase.devices.tables.rows import Row, as_number, cure
 from voltphase.devices.tables.text_table import TextTable
 
@@ -103,8 +103,7 @@ def in_radians(
     elif unit not in PHASE_UNITS:
         raise DeviceError(f"expected a unit of phase, but got {unit!r:.60}: use one of {', '.join(PHASE_UNITS)}")
     if unit is None:
-        worst = int(np.abs(values).argmax())
-        if abs(values[worst]) > LARGEST_PHASE:
+        if (worst := beyond_radians(values)) is not None:
             raise table.rows[worst].error(
                 f"expected phases in radians, but {values[worst]:g} looks like degrees: run "
                 f"{cure(table.path, '--phase-unit', 'deg')}, or add the line '# phase_unit: rad' if these are radians"

@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voltphase.core.errors import DeploymentError
-from voltphase.core.units import metres
+from voltphase.core.units import beyond_radians, metres
 from voltphase.deployment.targets.panel.frame import Frame, nearest_levels
 from voltphase.panels import Profile
 
-#: A wavefront beyond this is in another unit.
-_LARGEST_PHASE: Final = 1e4
 #: Files of a phase in radians.
 RADIANS: Final = (".npy", ".csv")
 
@@ -163,10 +161,15 @@ def _phase(content: bytes, name: str, profile: Profile) -> NDArray[np.float64]:
         found = f"{phase.dtype} of shape {phase.shape}" if isinstance(phase, np.ndarray) else "an archive"
         raise DeploymentError(f"expected {wanted} in {name}, but got {found}")
     phase = phase.astype(np.float64)
-    if not np.isfinite(phase).all() or np.abs(phase).max() > _LARGEST_PHASE:
-        row, column = np.argwhere(~(np.abs(phase) <= _LARGEST_PHASE))[0]
+    if not np.isfinite(phase).all():
+        row, column = np.argwhere(~np.isfinite(phase))[0]
         raise DeploymentError(
             f"expected {wanted} in {name}, but got {phase[row, column]:g} at row {row}, column {column}: give each a "
             "finite phase, 0 where nothing was measured"
+        )
+    if (worst := beyond_radians(phase)) is not None:
+        raise DeploymentError(
+            f"expected {wanted} in {name}, but {phase.flat[worst]:g} looks like degrees: save degrees by "
+            "numpy.radians(phase), and radians of many turns modulo 2 pi, which is the same light"
         )
     return phase
