@@ -17,7 +17,7 @@ from voltphase.data import ImageDataset
 from voltphase.deployment import Emulator, deploy, verify
 from voltphase.deployment.manifest import manifest_digest
 from voltphase.devices import tn_slm
-from voltphase.tasks import Image
+from voltphase.tasks import Image, MaskWarning, Segmentation
 
 TASKS = [
     Image(pixels=(20, 24)),
@@ -48,6 +48,16 @@ def network(task: Image) -> DONN:
     ).eval()
 
 
+def test_a_figure_has_the_article_that_it_is_spoken_with(tmp_path: Path) -> None:
+    task = Segmentation(window=(0, 0, 20, 20), pixels=(5, 5))
+    targets = torch.arange(30)[:, None, None].expand(30, 5, 5) % 2
+    images = data(TASKS[0]).images
+    with pytest.warns(MaskWarning, match="15 of the 30 masks of cells are empty"):
+        task.check_data("cells", (), targets)
+    folder = deploy(network(task), tmp_path / "bench", dataset=ImageDataset(images, targets.float(), "cells"))
+    assert "reaches an iou of" in " ".join((folder / "README.txt").read_text().split())
+
+
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.measure)
 def test_a_picture_is_rebuilt_from_the_files_and_verified(task: Image, tmp_path: Path) -> None:
     model, dataset = network(task), data(task)
@@ -61,7 +71,12 @@ def test_a_picture_is_rebuilt_from_the_files_and_verified(task: Image, tmp_path:
     record = json.loads((folder / "manifest.json").read_text())["readout"]
     assert record["task"]["settings"]["measure"] == record["measure"] == task.measure
     assert record["digital_factor"] == 1
-    assert "picture of" in (folder / "README.txt").read_text()
+    note, axes = (folder / "README.txt").read_text(), "[image, row, column" + ", part]" * (task.measure == "field")
+    assert "picture of" in note
+    assert f"what the detector reads for each, {axes}" in note
+    assert f"the pictures of the light for all 30 test images, {axes}" in note
+    assert "[image, class]" not in note
+    assert "in data_sha256 they stand for labels" in " ".join(note.split())
     assert verify(deploy(model, tmp_path / "alone")).passed
 
 

@@ -223,18 +223,21 @@ def _files(manifest: Manifest, target: Target) -> list[str]:
         tell(layer.levels, f"the level of each pixel of layer {number}, [row, column]")
         follows = f"the table that each pixel of layer {number} follows, [row, column], -1 where inactive"
         tell(layer.regions, follows)
+    parts = ", part" if manifest.readout.measure == "field" else ""  # real and imaginary
+    axes = "" if manifest.readout.pixels is None else f"[image, row, column{parts}]"
     if (samples := manifest.samples) is not None:
         tell(samples.images, f"{samples.origin}, [image, row, column]")
         tell(samples.labels, "the class of each of them" if manifest.readout.classes else "what is wanted of each")
-        tell(samples.readings, "what the detector reads for each, [image, region]")
+        tell(samples.readings, f"what the detector reads for each, {axes or '[image, region]'}")
     if (reference := manifest.reference) is not None:
-        what = f"the logits of all {reference.images} {reference.split} images, [image, class]"
-        tell(reference.logits, what)
+        outputs = f"pictures of the light for all {reference.images}" if axes else f"logits of all {reference.images}"
+        tell(reference.logits, f"the {outputs} {reference.split} images, {axes or '[image, class]'}")
     widths = [max(least, *(len(row[column]) + 2 for row in rows)) for column, least in enumerate((22, 18))]
+    told = ["data_sha256", *([] if manifest.readout.classes else ["targets"]), "manifest_sha256"]
     return [
         "\n".join(f"{name:<{widths[0]}}{kind:<{widths[1]}}{what}" for name, kind, what in rows),
         _paragraph(CONVENTIONS["files"]),
-        *(_paragraph(f"{key} in {MANIFEST_NAME}: {CONVENTIONS[key]}") for key in ("data_sha256", "manifest_sha256")),
+        *(_paragraph(f"{key} in {MANIFEST_NAME}: {CONVENTIONS[key]}") for key in told),
     ]
 
 
@@ -257,7 +260,8 @@ def _reached(manifest: Manifest, reference: ReferenceRecord) -> str:
     images = f"the {reference.images} {reference.split} images of {reference.data}"
     if reference.metric == "accuracy":
         return f"gets {reference.expected:.2%} of {images} right"
-    return f"reaches a {reference.metric} of {manifest.readout.metric.text(reference.expected)} on {images}"
+    article = "an" if reference.metric[0] in "aeiou" else "a"
+    return f"reaches {article} {reference.metric} of {manifest.readout.metric.text(reference.expected)} on {images}"
 
 
 def _section(title: str, *blocks: str) -> str:
