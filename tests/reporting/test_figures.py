@@ -14,7 +14,8 @@ from PIL import Image
 from voltphase import DONN, DeviceStates, Grid, Regions
 from voltphase.data import ImageDataset
 from voltphase.devices import DevicePanel
-from voltphase.reporting import charts, maps, style
+from voltphase.optics import SourceLight
+from voltphase.reporting import charts, maps, run_view, style
 from voltphase.reporting.answers import (
     ClassificationPictures,
     Example,
@@ -27,6 +28,7 @@ from voltphase.reporting.answers import (
 from voltphase.reporting.run_view import Light, measure_light
 from voltphase.tasks import Classification, Metric
 from voltphase.tasks.classification import ACCURACY
+from voltphase.training import evaluate
 
 GRID = Grid((12, 16), pitch=(40e-6, 30e-6), offset=(1e-4, 0.0))
 REGIONS = Regions(((1, 1, 3, 3), (1, 9, 3, 4), (7, 5, 3, 3)), GRID.shape)
@@ -313,6 +315,44 @@ def test_the_last_bits_of_a_position_change_nothing_in_a_drawing():
     with style.house_style():
         assert b"url(#clip1)" in drawn(0.7)
         assert drawn(0.7) == drawn(0.7 + 1e-15)
+
+
+@pytest.mark.parametrize(
+    ("least", "labels"),
+    [(0.3, ["10%", "20%", "50%", "100%"]), (0.04, ["1%", "10%", "100%"]), (0.1, ["10%", "20%", "50%", "100%"])],
+)
+def test_the_axis_of_light_is_labelled_in_one_way(least, labels):
+    light = Light(np.array([0, 1e-2, 1e-2, 2e-2]), np.array([1, 0.9, 0.8, 2 * least]), {"in any region": least})
+    with style.house_style():
+        figure = charts.light_figure(light, 1)
+        style.png(figure)
+        axis = figure.axes[0].yaxis
+        found = [
+            (tick.get_loc(), tick.label1.get_text()) for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
+        ]
+    low, high = figure.axes[0].get_ylim()
+    assert [text for place, text in sorted(found) if text and low <= place <= high] == labels
+
+
+@pytest.mark.parametrize(("encoding", "by_phase"), [("amplitude", False), ("phase", True), ("both", False)])
+def test_an_image_that_the_phase_alone_carries_is_drawn_as_that(encoding, by_phase):
+    model = DONN(
+        grid=GRID,
+        wavelength=532e-9,
+        distances=1e-3,
+        devices=[device(4)],
+        task=Classification(REGIONS.boxes, REGIONS.paired, "sum", 1.0),
+        image_shape=GRID.shape,
+        source=SourceLight(encoding),
+    ).eval()
+    images = torch.arange(192, dtype=torch.uint8).reshape(1, *GRID.shape)
+    dataset = ImageDataset(images, torch.tensor([1]), "some", ("a", "b", "c"))
+    example = run_view._example(model, dataset, evaluate(model, dataset), 0)
+    figure = maps.propagation_figure(example, TaskPictures(), dict.fromkeys(example.intensity, GRID))
+    drawn = shown(figure)[0]
+    assert figure.axes[0].get_title() == ("input: phase" if by_phase else "input")
+    values = images[0].numpy() / 255
+    np.testing.assert_allclose(drawn, values * math.pi if by_phase else values**2, atol=1e-5)
 
 
 def test_shares_have_two_digits_that_count():

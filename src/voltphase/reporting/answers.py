@@ -37,6 +37,7 @@ class Example:
         output: Output of the readout; for classification a logit for each class.
         prediction: Answer that the output stands for; for classification the class of the highest logit.
         intensity: Intensity of the light that arrives on each plane, ``rows x columns`` arrays by the plane's name.
+        phase: Phase of the light on the source in radians, from 0 to a turn, where that alone carries the image.
     """
 
     index: int
@@ -45,6 +46,7 @@ class Example:
     output: np.ndarray
     prediction: Any
     intensity: dict[str, np.ndarray]
+    phase: np.ndarray | None = None
 
 
 class TaskPictures:

@@ -110,6 +110,9 @@ def light_figure(light: Light, depth: int) -> Figure:
     axes.set(xlim=(0, end), xlabel="distance from the source (mm)", ylabel="light left", yscale="log")
     axes.set_ylim(bottom, 1.15)
     axes.yaxis.set_major_formatter(lambda value, _: share(value))
+    # Over one decade numbers between are wanted, in the same words.
+    between = (0.2, 0.5) if bottom >= 0.1 else ()
+    axes.yaxis.set_minor_formatter(lambda value, _: share(value) if round(value, 6) in between else "")
     axes.grid(axis="y")
     return figure
 

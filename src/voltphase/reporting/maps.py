@@ -67,14 +67,13 @@ def amplitude_map(levels: np.ndarray, device: Device) -> np.ndarray:
 
 
 def propagation_figure(example: Example, pictures: TaskPictures, grids: Mapping[str, Grid]) -> Figure:
-    """Draw a test image on its way: its intensity on each plane, what is read on the detector, and the output."""
+    """Draw a test image on its way: its light on each plane, what is read on the detector, and the output."""
     planes = shown_planes(list(example.intensity))
     ratio = max(_height_ratio(grids[name]) for name in planes)
     figure = style.new_figure(1.55 * len(planes) + 2.1, 0.8 + 1.4 * ratio)
     axes = figure.subplots(1, len(planes) + 1, width_ratios=[1] * len(planes) + [1.1])
     for position, (name, plane_axes) in enumerate(zip(planes, axes, strict=False)):
-        show_intensity(plane_axes, example.intensity[name], grids[name])
-        plane_axes.set_title(name if name != "source" else "input")
+        plane_axes.set_title(show_light(plane_axes, example, name, grids[name]))
         style.label_millimetres(plane_axes, y=position == 0 or grids[name].extent != grids[planes[0]].extent)
     pictures.draw_on_detector(axes[len(planes) - 1], grids[planes[-1]], example)
     pictures.draw_output(axes[-1], example)
@@ -84,6 +83,18 @@ def propagation_figure(example: Example, pictures: TaskPictures, grids: Mapping[
 def shown_planes(names: list[str], most: int = _MOST_PLANES) -> list[str]:
     """Return up to ``most`` planes, first and last among them, spread evenly over ``names``."""
     return [names[index] for index in np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int)]
+
+
+def show_light(axes: Axes, example: Example, name: str, grid: Grid) -> str:
+    """Show the light of an example on a plane, and return what the plane is called.
+
+    That is its intensity, or on the source its phase where that alone carries the image.
+    """
+    if name == "source" and example.phase is not None:
+        style.show_plane(axes, example.phase, grid, cmap=style.PHASE_MAP, vmin=0, vmax=2 * math.pi)
+        return "input: phase"
+    show_intensity(axes, example.intensity[name], grid)
+    return "input" if name == "source" else name
 
 
 def show_intensity(axes: Axes, intensity: np.ndarray, grid: Grid) -> None:

@@ -14,7 +14,7 @@ from voltphase.core.errors import OutputError
 from voltphase.core.files import checked_path, write_bytes
 from voltphase.reporting import style
 from voltphase.reporting.charts import draw_metric, draw_states
-from voltphase.reporting.maps import phase_map, show_intensity
+from voltphase.reporting.maps import phase_map, show_light
 from voltphase.reporting.run_view import RunView
 
 _MOST_LAYERS = 5
@@ -77,8 +77,8 @@ def _draw(view: RunView) -> Figure:
     planes = ["source", *(f"layer {index + 1}" for index in chosen), "detector"]
     for column, name in enumerate(planes):
         axes = figure.add_subplot(places[1, column])
-        show_intensity(axes, example.intensity[name], grids[name])
-        axes.set_title({"source": "input", "detector": "detector"}.get(name, f"light on {name}"))
+        title = show_light(axes, example, name, grids[name])
+        axes.set_title(f"light on {title}" if title.startswith("layer") else title)
         style.label_millimetres(axes, y=column == 0)
         if name == "detector":
             view.pictures.draw_on_detector(axes, grids[name], example)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,6 +158,7 @@ def measure_light(model: DONN, images: torch.Tensor, targets: torch.Tensor, pict
 def _example(model: DONN, test: ImageDataset, evaluation: Evaluation, index: int) -> Example:
     planes = model.planes(test.images[index : index + 1])
     arriving = {name: field[0] for name, field in planes.items() if not name.endswith(" out")}
+    by_phase = model.source.light.encoding == "phase"
     target, prediction = evaluation.targets[index].numpy(), evaluation.predictions[index].numpy()
     return Example(
         index=index,
@@ -165,4 +167,5 @@ def _example(model: DONN, test: ImageDataset, evaluation: Evaluation, index: int
         output=evaluation.outputs[index].numpy(),
         prediction=prediction if prediction.ndim else prediction.item(),
         intensity={name.removesuffix(" in"): field.abs().square().cpu().numpy() for name, field in arriving.items()},
+        phase=planes["source"][0].angle().remainder(2 * math.pi).cpu().numpy() if by_phase else None,
     )
