@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 import torch
 
 from voltphase.codesign import GumbelSoftmax, Proximity, ReinMax, Relaxation, Softmax
 from voltphase.config import Config, load_config
-from voltphase.core.errors import ConfigError
+from voltphase.core.errors import ConfigError, DataError
 from voltphase.tasks import RegionReadout, Regions
 from voltphase.training.build import build_dataset, build_datasets, build_devices, build_model
 
@@ -126,3 +127,13 @@ def test_a_class_without_its_pair_is_refused() -> None:
         "expected task.regions to list 20 regions, two for each class of digits, but got 18: correct it, or take grid, "
         "which is laid out for any number"
     )
+
+
+@pytest.mark.parametrize(
+    "data", [{"name": "arrays", "train": "x.npz"}, *({"name": n, "path": "x"} for n in ("folder", "pairs"))]
+)
+def test_data_that_are_not_there_are_told_with_how_to_name_their_folder(data: dict[str, str], tmp_path: Path) -> None:
+    config = load_config("digits", [f"data.{key}={value}" for key, value in data.items()])
+    for load_it in (lambda: build_datasets(config, tmp_path), lambda: build_dataset(config, "test", tmp_path)):
+        with pytest.raises(DataError, match=r"cannot read .*x.*, or name the folder .* with --data-dir, or data\.dir$"):
+            load_it()

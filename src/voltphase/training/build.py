@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -139,7 +139,8 @@ def build_datasets(config: Config, data_dir: str | PathLike[str] | None = None) 
         ConfigError: if the task does not fit the data, such as a list of regions the classes.
     """
     source, task = _source(config, data_dir), config.task.build()
-    whole = {split: load_split(config.data.name, source, split) for split in splits_of(source)}
+    with _where_they_are():
+        whole = {split: load_split(config.data.name, source, split) for split in splits_of(source)}
     for dataset in whole.values():
         task.check_data(dataset.name, dataset.classes, dataset.targets)
     check_together(whole)
@@ -201,12 +202,25 @@ def build_dataset(
         ConfigError: as :func:`build_datasets`.
     """
     source = _source(config, data_dir)
-    own = split in splits_of(source)
+    with _where_they_are():
+        own = split in splits_of(source)
     if not own and config.data.val_fraction == 0:
         raise DataError("expected images to validate with, but data.val_fraction is 0: use those to train or test")
     name = split if own else "train"
-    dataset = _limited(config, name, load_split(config.data.name, source, name, download=download))
+    with _where_they_are():
+        dataset = _limited(config, name, load_split(config.data.name, source, name, download=download))
     return dataset if name != "train" else split_validation(config, {"train": dataset})[split]
+
+
+@contextmanager
+def _where_they_are() -> Iterator[None]:
+    """Say of data that are not there, as of a run whose data have moved, how to name their folder."""
+    try:
+        yield
+    except DataError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        raise DataError(f"{error}, or name the folder that the data are in with --data-dir, or data.dir") from error
 
 
 def _source(config: Config, data_dir: str | PathLike[str] | None) -> DataSource:
