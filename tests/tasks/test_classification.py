@@ -56,6 +56,8 @@ def test_regions_for_a_detector_that_is_not_square_have_to_be_listed() -> None:
         ({"loss": "hinge"}, "a loss out of cross-entropy, mse, one-vs-rest"),
         ({"differential": 1}, "differential to be True or False"),
         ({"classes": 1}, "a number of classes"),
+        ({"regions": FOUR, "classes": 3}, "a list of 3 regions, one for each class of 3, but got 4"),
+        ({"regions": FOUR, "classes": 3, "differential": True}, "6 regions, two for each class of 3, but got 4"),
         ({"loss": "one-vs-rest", "differential": False}, "pairs of regions for the loss one-vs-rest, .* single ones"),
     ],
 )

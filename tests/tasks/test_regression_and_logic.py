@@ -104,13 +104,20 @@ def test_labels_are_no_numbers() -> None:
     [
         ({"ranges": [(1, 0)]}, r"a range as \[lowest, highest\], but got"),
         ({"ranges": []}, "the range of at least one number"),
-        ({"scale": "calibrated"}, "a number as the scale of contrasts"),
+        ({"scale": "calibrated"}, "a scale of contrasts of at least .* but got 'calibrated'$"),
+        ({"scale": -1}, "a scale of contrasts of at least .* but got -1$"),
+        ({"ranges": [(0, 1)], "regions": [[0, 0, 2, 2]] * 4}, "2 regions, two for each number of 1, but got 4"),
         ({"regions": "paper"}, "'grid', 'rings' or a list"),
     ],
 )
 def test_bad_settings_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         Regression(**settings)
+
+
+def test_a_list_of_regions_has_two_for_each_bit() -> None:
+    with pytest.raises(ConfigError, match="4 regions, two for each bit of 2, but got 2"):
+        Logic(regions=[[0, 0, 2, 2]] * 2, bits=2)
 
 
 def test_a_bit_is_right_where_its_sign_is_and_an_answer_where_all_are() -> None:

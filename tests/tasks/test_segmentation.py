@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torchmetrics.functional.classification import binary_f1_score, binary_jaccard_index
 
+from voltphase.config import load_config
 from voltphase.core.errors import ConfigError, DataError
-from voltphase.tasks import TASKS, Image, Segmentation
+from voltphase.tasks import TASKS, Image, MaskWarning, Segmentation
 from voltphase.tasks.segmentation import bright, dice, iou
 
 
@@ -48,13 +51,36 @@ def test_overlaps_are_those_of_torchmetrics() -> None:
     assert iou(torch.zeros(1, 2, 2), torch.ones(1, 2, 2)).item() == 0
 
 
+@pytest.mark.parametrize("loss", ["mse", "correlation"])
+def test_an_image_without_an_object_is_told_teaches_nothing_and_is_right_where_nothing_is_found(loss: Any) -> None:
+    task, masks = Segmentation(loss=loss), torch.ones(3, 4, 4).tril() * torch.tensor([1, 1, 0])[:, None, None]
+    with pytest.warns(MaskWarning, match="1 of the 3 masks of cells are empty"):
+        task.check_data("cells", (), masks)
+    light = pictures((3, 4, 4)).float().requires_grad_()
+    task.compute_loss(light, masks).backward()
+    assert light.grad is not None
+    assert light.grad.isfinite().all()
+    assert light.grad[:2].abs().amax((1, 2)).min() > 0
+    assert not light.grad[2].any()
+    even = torch.stack([light[0], light[1], torch.full((4, 4), 0.2)]).detach()
+    for overlap in (iou, dice):
+        assert overlap(light.detach(), masks)[2] == 0
+        assert overlap(even, masks)[2] == 1
+    assert all(metric.of(light.detach(), masks) >= 0 for metric in task.metrics)
+
+
+def test_a_field_is_no_choice_of_what_is_thresholded() -> None:
+    with pytest.raises(ConfigError, match=r"task\.measure to be intensity or amplitude, but got 'field'"):
+        load_config("digits", ["task.name=segmentation", "task.measure=field"])
+
+
 def test_targets_that_are_no_masks_are_refused() -> None:
     targets = torch.ones(3, 4, 4)
     Segmentation().check_data("cells", (), targets)
     targets[1, 2, 2] = 0.5
     with pytest.raises(DataError, match=r"masks of 0 and 1 as targets .* that of image 1 of cells has values between"):
         Segmentation().check_data("cells", (), targets)
-    with pytest.raises(DataError, match="that of image 2 of cells is dark"):
-        Segmentation().check_data("cells", (), torch.ones(3, 4, 4) * torch.tensor([1, 1, 0])[:, None, None])
+    with pytest.raises(DataError, match=r"an object in some masks .* all those of cells are empty"):
+        Segmentation().check_data("cells", (), torch.zeros(3, 4, 4))
     with pytest.raises(ConfigError, match=r"intensity or amplitude as task\.measure .* got field"):
-        Segmentation(measure="field")
+        Segmentation(measure="field")  # pyright: ignore[reportArgumentType]

@@ -10,7 +10,7 @@ from voltphase.tasks.logic import Logic
 from voltphase.tasks.region_readout import Measure, RegionReadout, require_regions
 from voltphase.tasks.regions import Regions
 from voltphase.tasks.regression import Regression
-from voltphase.tasks.segmentation import Segmentation
+from voltphase.tasks.segmentation import MaskWarning, Segmentation
 from voltphase.tasks.window_readout import WindowReadout
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Hybrid",
     "Image",
     "Logic",
+    "MaskWarning",
     "Measure",
     "Metric",
     "Readout",

@@ -15,7 +15,7 @@ from voltphase.core import checks
 from voltphase.core.errors import ConfigError, DataError, GeometryError
 from voltphase.tasks.base import CLASS_ANSWER, TASKS, Loss, Metric, Task
 from voltphase.tasks.region_readout import Measure, RegionReadout, checked_scale, share
-from voltphase.tasks.regions import PAPER_CLASSES, Boxes, Layout, Regions, checked_regions, regions_of
+from voltphase.tasks.regions import PAPER_CLASSES, Boxes, Layout, Regions, checked_regions, regions_of, require_count
 
 LossName = Literal["cross-entropy", "mse", "one-vs-rest"]
 
@@ -114,6 +114,7 @@ class Classification(Task):
                 "the rest, but got single ones: set differential to true, or take the loss cross-entropy"
             )
         checked_scale(self.scale)
+        require_count(regions, self.classes, "class", paired=bool(self.differential))
 
     @classmethod
     def paper(cls) -> Classification:

@@ -92,7 +92,11 @@ class Image(Task):
                 f"expected targets of at least 0, as light is, but that of image {int(wrong.nonzero()[0])} of {name} "
                 "has values below: add an offset, or take their absolute values"
             )
-        if bool((dark := ~(targets != 0).flatten(1).any(1)).any()):
+        self._check_dark(name, ~(targets != 0).flatten(1).any(1))
+
+    def _check_dark(self, name: str, dark: Tensor) -> None:
+        """Refuse dark targets, of which ``dark`` is a mask."""
+        if bool(dark.any()):
             raise DataError(
                 f"expected light in every target, but that of image {int(dark.nonzero()[0])} of {name} is dark, which "
                 "light cannot be compared with whatever its brightness: leave such images out"

@@ -13,7 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from voltphase.core import checks
 from voltphase.core.errors import DataError
 from voltphase.tasks.base import TASKS, Metric
-from voltphase.tasks.regions import Boxes, Layout
+from voltphase.tasks.regions import Boxes, Layout, require_count
 from voltphase.tasks.regression import PairTask
 
 
@@ -47,6 +47,7 @@ class Logic(PairTask):
         super().__post_init__()
         if self.bits is not None:
             checks.whole(self.bits, "a number of bits", least=1)
+        require_count(self.regions, self.count, "bit", paired=True)
 
     @property
     def count(self) -> int | None:

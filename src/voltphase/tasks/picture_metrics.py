@@ -21,7 +21,8 @@ _TAPS, _SIGMA, _C1, _C2 = 11, 1.5, 0.01**2, 0.03**2
 def normalised_error(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the squared error of each picture at the scale where it is least, over the square of the target.
 
-    0 is the target itself but for its brightness (and, of complex fields, a common phase), 1 nothing of it.
+    0 is the target itself but for its brightness (and, of complex fields, a common phase), 1 nothing of it. Of a dark
+    target it is 0.
 
     Args:
         outputs: A ``batch x rows x columns`` tensor, real or complex.
@@ -29,7 +30,7 @@ def normalised_error(outputs: Tensor, targets: Tensor) -> Tensor:
     """
     found, wanted = outputs.flatten(1), targets.flatten(1)
     rest = _fitted(found, wanted) - wanted
-    return _square(rest) / _square(wanted)
+    return share(_square(rest), _square(wanted))
 
 
 def correlation(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -203,8 +203,12 @@ def checked_scale(scale: object) -> float | None:
     """Return a scale that is a number, or None for ``"calibrated"``; refuse what is neither."""
     if isinstance(scale, str) and scale == "calibrated":
         return None
-    advice = "or give 'calibrated', to have it set by the first batch"
-    return checks.number(scale, "a readout scale", least=1 / _LARGEST_SCALE, most=_LARGEST_SCALE, advice=advice)
+    return fixed_scale(scale, "a readout scale", advice="or give 'calibrated', to have it set by the first batch")
+
+
+def fixed_scale(scale: object, what: str, *, advice: str = "") -> float:
+    """Return a scale that is a number within bounds where what it makes is still finite; refuse what is none."""
+    return checks.number(scale, what, least=1 / _LARGEST_SCALE, most=_LARGEST_SCALE, advice=advice)
 
 
 def _note_calibration(module: nn.Module, _: object) -> None:

@@ -197,6 +197,16 @@ def checked_regions(regions: object, layouts: Sequence[str]) -> str | tuple[Box,
     return tuple(checked_box(box, index, ConfigError) for index, box in enumerate(boxes))
 
 
+def require_count(regions: str | Sequence[Sequence[int]], count: int | None, each: str, *, paired: bool) -> None:
+    """Refuse, with a ConfigError, a list of other than one region, or a pair, for each of a known number of answers."""
+    wanted = (count or 0) * (1 + paired)
+    if count is not None and not isinstance(regions, str) and len(regions) != wanted:
+        raise ConfigError(
+            f"expected a list of {wanted} regions, {'two' if paired else 'one'} for each {each} of {count}, but got "
+            f"{len(regions)}: correct it, or take grid, which is laid out for any number"
+        )
+
+
 def _grid(shape: tuple[int, int], count: int, paired: bool, box: float) -> tuple[int, list[tuple[int, int]]]:
     rows = max(1, round(math.sqrt(count / (1 + paired))))
     each, more = divmod(count, rows)

@@ -15,8 +15,8 @@ from torch.nn.functional import mse_loss
 from voltphase.core import checks
 from voltphase.core.errors import ConfigError, DataError
 from voltphase.tasks.base import TASKS, Metric, Task
-from voltphase.tasks.region_readout import RegionReadout, checked_scale
-from voltphase.tasks.regions import Boxes, Layout, checked_regions, regions_of
+from voltphase.tasks.region_readout import RegionReadout, fixed_scale
+from voltphase.tasks.regions import Boxes, Layout, checked_regions, regions_of, require_count
 
 # Numbers that data may ask for; a mistake such as pictures as targets asks for more.
 _MOST: Final = 1000
@@ -30,8 +30,7 @@ class PairTask(Task):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "regions", checked_regions(self.regions, get_args(Layout)))
-        if checked_scale(self.scale) is None:
-            raise ConfigError(f"expected a number as the scale of contrasts, but got {checks.shown(self.scale)}")
+        fixed_scale(self.scale, "a scale of contrasts")
 
     @property
     def count(self) -> int | None:
@@ -98,6 +97,7 @@ class Regression(PairTask):
             if not ranges:
                 raise ConfigError(f"expected the range of at least one number, but got none: {advice}")
             object.__setattr__(self, "ranges", tuple((float(low), float(high)) for low, high in ranges))
+        require_count(self.regions, self.count, "number", paired=True)
 
     @property
     def count(self) -> int | None:

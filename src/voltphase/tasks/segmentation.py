@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from voltphase.core.errors import ConfigError, DataError
+from voltphase.core.advice import advise
+from voltphase.core.errors import ConfigError, DataError, VoltphaseWarning
 from voltphase.tasks.base import TASKS, Metric
 from voltphase.tasks.image import Image
 from voltphase.tasks.region_readout import share
+
+#: What can be thresholded.
+Brightness = Literal["intensity", "amplitude"]
 
 #: How the mask follows from the light, as deployed folders say it.
 MASK_ANSWER: Final = (
@@ -21,12 +25,18 @@ MASK_ANSWER: Final = (
 )
 
 
+class MaskWarning(VoltphaseWarning):
+    """Masks that can be learned from, of which some say nothing."""
+
+
 @TASKS.register("segmentation")
 @dataclass(frozen=True)
 class Segmentation(Image):
     """A mask of the objects in each image: where the light in a window of the detector is bright.
 
-    Targets are masks of 0 and 1. The threshold is Otsu's, of each picture by itself: no brightness is calibrated.
+    Targets are masks of 0 and 1. The threshold is Otsu's, of each picture by itself: no brightness is calibrated. Of an
+    image without an object, whose mask is empty, nothing is learned, and the overlap is 1 where no pixel is found and 0
+    where any is, as Otsu's threshold does in every picture that is not even.
 
     Args:
         window: The part of the detector that the picture is of, as [row, column, height, width] in whole samples; null
@@ -47,9 +57,11 @@ class Segmentation(Image):
         [[[0, 0, 1], [0, 1, 1]]]
     """
 
+    measure: Brightness = "intensity"
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.measure == "field":
+        if self.measure not in get_args(Brightness):
             raise ConfigError(
                 "expected intensity or amplitude as task.measure of the task segmentation, but got field: a mask is "
                 "where light is bright"
@@ -76,6 +88,19 @@ class Segmentation(Image):
                 f"{int(wrong.nonzero()[0])} of {name} has values between: threshold them, or take the task image"
             )
 
+    def _check_dark(self, name: str, dark: Tensor) -> None:
+        if bool(dark.all()):
+            raise DataError(
+                f"expected an object in some masks for the task segmentation, but all those of {name} are empty: check "
+                "how they were made"
+            )
+        if count := int(dark.sum()):
+            advise(
+                f"{count} of the {len(dark)} masks of {name} are empty: nothing is learned of these images, and their "
+                "overlap is 0 wherever a mask is found",
+                MaskWarning,
+            )
+
 
 def bright(pictures: Tensor) -> Tensor:
     """Return where each picture is brighter than its threshold, a mask; nowhere in a picture that is even.
@@ -97,15 +122,18 @@ def bright(pictures: Tensor) -> Tensor:
 
 
 def iou(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the intersection over union of each picture's mask with its target, Jaccard's index."""
+    """Return the intersection over union of each picture's mask with its target, Jaccard's index; 1 of empty ones."""
     both, each = _overlap(outputs, targets)
-    return share(both, each - both)
+    return torch.where(each > 0, share(both, each - both), 1)
 
 
 def dice(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return Dice's coefficient of each picture's mask with its target: twice the intersection over both areas."""
+    """Return Dice's coefficient of each picture's mask with its target: twice the intersection over both areas.
+
+    It is 1 of a mask and a target that are both empty.
+    """
     both, each = _overlap(outputs, targets)
-    return share(2 * both, each)
+    return torch.where(each > 0, share(2 * both, each), 1)
 
 
 def _overlap(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
