@@ -50,6 +50,11 @@ def test_an_unknown_panel_is_a_sentence() -> None:
     )
 
 
+def test_brackets_of_a_setting_are_in_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "offset: Panel pixels [rows, columns] by which" in CliRunner().invoke(app, ["deploy", "--help"]).stdout
+
+
 def test_what_is_trained_for_a_panel_is_deployed_to_it_by_the_commands_that_are_told(tmp_path: Path) -> None:
     few = ["training.epochs=1", "data.train_limit=50", "data.test_limit=20", "optics.size=24", "optics.depth=1"]
     settings = ["optics.panel=ti-plm-p47", "device.model=ti-plm", *few]

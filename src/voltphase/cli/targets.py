@@ -112,9 +112,10 @@ class CommandWithTargets(CommandWithTable):
     """A command whose help ends with the targets there are, each with its settings."""
 
     def table(self) -> str:
-        return "\n".join(
-            ["[bold]Targets[/bold], each with its settings (--set KEY=VALUE) and their defaults.", "", *_lines()]
-        )
+        from rich.markup import escape
+
+        head = "[bold]Targets[/bold], each with its settings (--set KEY=VALUE) and their defaults."
+        return "\n".join([head, "", *map(escape, _lines())])
 
 
 def chosen_target(name: str, overrides: Sequence[str], options: Mapping[str, Any] | None = None) -> Target:
@@ -145,7 +146,10 @@ def chosen_target(name: str, overrides: Sequence[str], options: Mapping[str, Any
     try:
         return target(**model.model_validate(given).model_dump(exclude_unset=True))
     except ValidationError as error:
-        raise ConfigError(f"--set: {describe(error, model, given)[0]}") from error
+        sentence, path = describe(error, model, given)
+        key = path.partition(".")[0]
+        flag = key.replace("_", "-") if key in (options or {}) and key not in dict(typed) else "set"
+        raise ConfigError(f"--{flag}: {sentence}") from error
 
 
 def _models() -> dict[str, type[Section]]:

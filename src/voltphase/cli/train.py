@@ -40,9 +40,11 @@ class CommandWithSettings(CommandWithTable):
     """A command whose help ends with the settings there are, those of other packages too."""
 
     def table(self) -> str:
+        from rich.markup import escape
+
         from voltphase.config.help import settings_table
 
-        return f"{_SETTINGS}\n\n{settings_table()}"
+        return f"{_SETTINGS}\n\n{escape(settings_table())}"
 
 
 def train(

@@ -34,6 +34,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     commands = "".join(blocks)
     laboratory = runpy.run_path(str(ROOT / "examples" / "laboratory.py"))
     laboratory["write"](folder)
+    (folder / "slm.bmp").write_bytes(b"BM and no more")
+    Image.new("L", (16, 9)).save(folder / "small.bmp")
     assert profile == laboratory["PANEL"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -91,7 +93,11 @@ def test_a_trained_design_is_on_the_panel_however_it_is_put_there(lab: Path, tmp
         (["--panel", "panel.yaml", "--target", "gds"], "one thing to deploy to, but got --panel panel.yaml and"),
         (["--turn", "90", "--target", "slm-image"], "error: expected --panel NAME with --turn, but got none: name the"),
         (["--panel", "panel.yaml", "--offset", "3"], "error: expected --offset ROWS,COLUMNS as two whole numbers"),
-        (["--panel", "panel.yaml", "--turn", "45"], "turn"),
+        (["--panel", "panel.yaml", "--turn", "45"], "error: --turn: expected turn to be"),
+        (["--panel", "panel.yaml", "--pixels", "0"], "error: --pixels: expected pixels to be"),
+        (["--panel", "panel.yaml", "--turn", "90", "--set", "turn=45"], "error: --set: expected turn to be"),
+        (["--correction", "slm.bmp"], "expected a BMP in slm.bmp, but it is damaged: take the maker's file for"),
+        (["--correction", "small.bmp"], "expected 1080 rows x 1920 columns in small.bmp, but got 9 x 16: take the"),
         (["--panel", "thorlabs-exulus-hd1"], "a pitch that is a whole multiple of the 6.4 µm of thorlabs"),
         (["--panel", "ti-dlp6500", "--resample", "area"], "error: expected a panel of 8 bits such as left-slm, which"),
         (["--panel", "santec-slm-200"], "but santec-slm-200 has 10, so its grey levels are other voltages: train with"),

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from voltphase.core.errors import DeploymentError
 from voltphase.panels.formats.base import AGAIN
@@ -84,7 +84,9 @@ def read_picture(
                 values = np.asarray(image).astype(np.uint16)
         whole = not exact or _IS_BARE[kind](content, shape, bits)
     except (*damage, *bombs) as error:
-        raise DeploymentError(f"expected {wanted} in {name}, but it is damaged ({error}): {AGAIN}") from error
+        # Of a file that it knows nothing of, PIL names only the stream.
+        why = "" if isinstance(error, UnidentifiedImageError) else f" ({error})"
+        raise DeploymentError(f"expected {wanted} in {name}, but it is damaged{why}: {AGAIN}") from error
     if not whole:
         raise DeploymentError(
             f"expected a picture and nothing else in {name}, but it holds more, or less, than such {wanted} has: "

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Final, NamedTuple
 
 import numpy as np
@@ -149,7 +150,7 @@ class Panel(Target):
             (folder / name).write_bytes(self._read(path))
         written: list[Written] = []
         beside = {name: (folder / name).read_bytes() for _, name in self.corrections}
-        corrections = self._corrections(arrangement, beside)
+        corrections = self._given_corrections(arrangement, beside)
         for name, numbers in arrangement.files.items():
             parts = [arrangement.parts[number] for number in numbers]
             frames = [
@@ -233,8 +234,17 @@ class Panel(Target):
         names = [name for _, name in self.corrections]
         return names[number] if len(names) > 1 else names[0]
 
-    def _corrections(self, arrangement: Arrangement, contents: _Files) -> list[Correction | None]:
-        """Return the correction of each frame."""
+    def _given_corrections(self, arrangement: Arrangement, contents: _Files) -> list[Correction | None]:
+        """Return the correction of each frame; sentences are of the given files, not of those in the folder."""
+        try:
+            return self._corrections(arrangement, contents, {name: path for path, name in self.corrections})
+        except DeploymentError as error:
+            raise DeploymentError(str(error).replace(AGAIN, f"take the maker's file for {self.panel.name}")) from error
+
+    def _corrections(
+        self, arrangement: Arrangement, contents: _Files, paths: Mapping[str, str] = MappingProxyType({})
+    ) -> list[Correction | None]:
+        """Return the correction of each frame, with sentences of its path where one is given."""
         count, names = len(arrangement.parts), [name for _, name in self.corrections]
         if not names:
             return [None] * count
@@ -246,7 +256,7 @@ class Panel(Target):
         for name in names:
             if name not in contents:
                 raise DeploymentError(f"expected the correction {name} among the files of a layer: deploy again")
-            read[name] = read_correction(contents[name], name, self.panel, wavelength)
+            read[name] = read_correction(contents[name], paths.get(name, name), self.panel, wavelength)
         return [read[self._beside(number)] for number in range(count)]
 
     def _read(self, path: str) -> bytes:
