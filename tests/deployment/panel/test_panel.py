@@ -202,6 +202,14 @@ def test_a_sum_is_scaled_to_the_grey_level_that_is_2_pi_at_the_wavelength(small:
     frame = np.asarray(Image.open(tmp_path / "bench" / "layer-1.bmp"))
     at_532 = 200 + 40 * 32 / 100
     assert np.unique(frame).tolist() == sorted(round(value * at_532 / 255) for value in (200, (200 + 100) % 256))
+    assert "distinct" not in panel.summary(layer, panel.write(tmp_path, [layer], [np.eye(4, dtype=int)])[0])
+    even = table(np.arange(256), np.ones(256), np.arange(256) * 2 * np.pi / 256, "even")
+    (full,) = layers_of(even, [Grid(4, pitch=8e-6)])
+    (written,) = panel.write(tmp_path, [full], [np.arange(16).reshape(4, 4)])
+    # Grey levels 0 to 213 (at_532 is 212.8) are 214, and two neighbours that share one are a level apart.
+    assert written.details["folded"] == {"distinct": 214, "levels": 256, "max": pytest.approx(2 * np.sin(np.pi / 256))}
+    for text in (panel.summary(full, written), " ".join(panel.instructions(full, written))):
+        assert "214 of 256 levels remain distinct, and states sent as one grey level differ by" in text
     with pytest.raises(DeploymentError, match=r"expected a wavelength from 500 nm to 600 nm, .* but got 700 nm"):
         panel.write(tmp_path, [Layer(1, layer.grid, device, 700e-9)], [np.eye(4, dtype=int)])
 

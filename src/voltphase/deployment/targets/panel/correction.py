@@ -6,7 +6,7 @@ import abc
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,14 @@ class Correction(abc.ABC):
         """Return what the light is multiplied by at each pixel of the panel with its unevenness, which it corrects."""
         return frame.states(frame.codes)
 
+    def folded(self, frame: Frame, place: tuple[slice, slice]) -> dict[str, Any]:
+        """Return what becomes of levels of which some are sent as one grey level in a part of a frame; empty if none.
+
+        That is ``distinct``, how many of the ``levels`` remain at least, and ``max``, how far two states are apart at
+        most that are sent as one, in the largest amplitude.
+        """
+        return {}
+
 
 @dataclass(frozen=True, eq=False)
 class GreyMap(Correction):
@@ -66,13 +74,30 @@ class GreyMap(Correction):
         return self.full_scale is None
 
     def applied(self, frame: Frame) -> NDArray[np.uint16]:
-        total = (frame.codes.astype(np.int64) + self.levels) % self.modulo
-        if self.full_scale is not None:
-            total = np.floor(total * (self.full_scale / (self.modulo - 1)) + 0.5)
-        return total.astype(np.uint16)
+        return self._sent(frame.codes.astype(np.int64) + self.levels)
 
     def undone(self, sent: NDArray[np.uint16]) -> NDArray[np.uint16]:
         return ((sent.astype(np.int64) - self.levels) % self.modulo).astype(np.uint16)
+
+    def folded(self, frame: Frame, place: tuple[slice, slice]) -> dict[str, Any]:
+        control = frame.tables[0].control.astype(np.int64)
+        values = np.stack([table.values() for table in frame.tables])
+        distinct, apart = len(control), 0.0
+        for added in np.unique(self.levels[place]):
+            _, first, group = np.unique(self._sent(control + int(added)), return_index=True, return_inverse=True)
+            distinct, apart = (
+                min(distinct, len(first)),
+                max(apart, float(np.abs(values - values[:, first[group]]).max())),
+            )
+        if distinct == len(control):
+            return {}
+        return {"folded": {"distinct": distinct, "levels": len(control), "max": apart / float(np.abs(values).max())}}
+
+    def _sent(self, total: NDArray[np.int64]) -> NDArray[np.uint16]:
+        total = total % self.modulo
+        if self.full_scale is None:
+            return total.astype(np.uint16)
+        return np.floor(total * (self.full_scale / (self.modulo - 1)) + 0.5).astype(np.uint16)
 
 
 @dataclass(frozen=True, eq=False)

@@ -307,9 +307,9 @@ def _details(arrangement: Arrangement, index: int, number: int, place: int, coun
 
 
 def _corrected(correction: Correction | None, frame: Frame, sent: NDArray[np.uint16], window: Window) -> dict[str, Any]:
-    """Return how far the corrected states of a layer are from those wanted; empty where they are exact."""
+    """Return how far the corrected states of a layer are from those wanted, or which are sent as one; empty if none."""
     if correction is None or correction.exact:
-        return {}
+        return {} if correction is None else correction.folded(frame, window.slices)
     wanted, found = frame.states(frame.codes), correction.after(frame, sent)
     largest = max(float(table.amplitude.max()) for table in frame.tables)
     return {"corrected": error_of(found[window.slices], wanted[window.slices], largest)}

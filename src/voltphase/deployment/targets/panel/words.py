@@ -26,6 +26,7 @@ def summary(panel: Profile, layer: Layer, written: Written) -> str:
     (top, bottom), (left, right) = told["rows"], told["columns"]
     parts = [f"rows {top}-{bottom}, columns {left}-{right} of {panel.name}", f"border {told['border']}"]
     parts += [f"{what}: states off by {_error(told[what])}" for what in ("resampled", "corrected") if what in told]
+    parts += [_folded(told)] if "folded" in told else []
     return "; ".join(parts)
 
 
@@ -120,6 +121,7 @@ def _correction(panel: Profile, written: Written) -> str:
         return (
             f"The correction {names[0]} is in the file, added to grey levels modulo {panel.correction.modulo}"
             f"{' and scaled to the wavelength' if panel.correction.full_scale else ''}: no software may add it again."
+            f"{f' Scaled so, {_folded(written.details)}.' if 'folded' in written.details else ''}"
         )
     plain = next(name for name in written.files if "-uncorrected" in name)
     return (
@@ -135,6 +137,14 @@ def _table(layer: Layer) -> str:
     return (
         f"Grey levels are those of the table of {device.name}, {light}, used at {metres(layer.wavelength, 6)}; its "
         f"SHA-256 is {device.digest}."
+    )
+
+
+def _folded(told: dict[str, Any]) -> str:
+    folded = told["folded"]
+    return (
+        f"{folded['distinct']} of {folded['levels']} levels remain distinct, and states sent as one grey level "
+        f"differ by at most {folded['max']:.2g} of the largest amplitude"
     )
 
 
