@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Annotated, Any, Final, Literal, Self
 import numpy as np
 from annotated_types import Ge, Gt, Le, Len, Lt, MinLen, Unit
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from voltphase.core.errors import ConfigError, DeploymentError, VoltphaseError
 from voltphase.core.files import checked_path, read_text
-from voltphase.core.units import LARGEST_PITCH, LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH, SMALLEST_PITCH
+from voltphase.core.units import LARGEST_PITCH, LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH, SMALLEST_PITCH, WAVELENGTH
 from voltphase.core.words import shown
 from voltphase.panels.formats import FORMATS, Format, Frame
 from voltphase.panels.formats.base import AGAIN
@@ -28,6 +29,7 @@ _Pixels = Annotated[int, Ge(1), Le(8192)]
 _Wavelength = Annotated[float, Unit("m"), Ge(SHORTEST_WAVELENGTH), Le(LONGEST_WAVELENGTH)]
 _Seconds = Annotated[float, Unit("s"), Gt(0)]
 _Text = Annotated[str, MinLen(1)]
+_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _FORMAT: Final = Choice(FORMATS, "grey", Settings)
 #: Ends of the names of files with a profile.
 PROFILE_SUFFIXES: Final = (".yaml", ".yml")
@@ -59,6 +61,12 @@ class Correction(Section):
                 "expected correction.modulo where a correction is added in the file, and only there, but got "
                 f"added: {self.added}, modulo: {'null' if self.modulo is None else self.modulo}"
             )
+        for wavelength, level in self.full_scale:
+            if not SHORTEST_WAVELENGTH <= wavelength <= LONGEST_WAVELENGTH:
+                raise misfit(
+                    "expected wavelengths in metres before the grey levels of correction.full_scale, but got "
+                    f"[{wavelength:g}, {level:g}]: {WAVELENGTH.meant(wavelength)}"
+                )
         return self
 
 
@@ -86,7 +94,7 @@ class Profile(Section):
         unconfirmed: What could not be confirmed, to check at the bench.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+    name: str
     make: _Text
     model: _Text
     rows: _Pixels
@@ -105,8 +113,25 @@ class Profile(Section):
     sources: list[str] = Field(default_factory=list)
     unconfirmed: list[str] = Field(default_factory=list)
 
+    @field_validator("name")
+    @classmethod
+    def _is_typed_easily(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise misfit(
+                "expected name to be words of small letters and digits with - between them, such as our-pluto, but "
+                f"got {shown(name)}"
+            )
+        return name
+
     @model_validator(mode="after")
     def _fits_its_files(self) -> Self:
+        modulo, most = self.correction.modulo, max([0.0, *(level for _, level in self.correction.full_scale)])
+        if modulo is not None and modulo > 2**self.bits:
+            raise misfit(
+                f"expected correction.modulo of at most {2**self.bits}, the grey levels there are, but got {modulo}"
+            )
+        if most > 2**self.bits - 1:
+            raise misfit(f"expected grey levels of correction.full_scale up to {2**self.bits - 1}, but got {most:g}")
         for format, place in ((self.files, "format"), (self.correction_files, "correction.format")):
             if obstacle := format.obstacle(self.shape, self.bits):
                 raise misfit(f"expected {place} to hold the panel's grey levels, but {obstacle}")
@@ -272,7 +297,8 @@ def load_profile(source: str | Path) -> Profile:
         source: Name of a profile (see :func:`profiles`), or the path of a YAML file.
 
     Raises:
-        ConfigError: if there is no such profile or file, it is not YAML, or a key or value does not fit.
+        ConfigError: if there is no such profile or file, it is not YAML, a key or value does not fit, or it has the
+            name of another profile that comes with voltphase.
 
     Examples:
         >>> panel = load_profile("santec-slm-200")
@@ -284,7 +310,13 @@ def load_profile(source: str | Path) -> Profile:
         return profiles()[str(source)]
     path = checked_path(source, ConfigError, "the name of a panel or the path of a YAML file")
     if path.is_file() or path.suffix in PROFILE_SUFFIXES:
-        return _parsed(read_text(path, ConfigError, LARGEST), str(source))
+        profile = _parsed(read_text(path, ConfigError, LARGEST), str(source))
+        if profile.name in known and profile != profiles()[profile.name]:
+            raise ConfigError(
+                f"{source}: expected a name of its own, such as our-{profile.name}, but {profile.name} comes with "
+                "voltphase and is not the same"
+            )
+        return profile
     close = nearest(str(source), known)
     hint = f" (did you mean {close}?)" if close else ""
     raise ConfigError(f"{source} is neither a panel nor a YAML file{hint}: the panels are {', '.join(known)}")
