@@ -60,8 +60,13 @@ class VerifyResult(Comparison):
     def verdict(self) -> str:
         """All of it in a word, or a sentence."""
         left = ", ".join(check.what for check in self.checks if check.passed is None)
-        if self.passed and left:
-            return f"passed, but for what was not checked: {left}"
+        differs = ", ".join(check.what for check in self.checks if check.differs)
+        if self.passed and (left or differs):
+            parts = (
+                f"for what was not checked: {left}" if left else "",
+                f"for {differs}, see above" if differs else "",
+            )
+            return f"passed, but {' and '.join(filter(None, parts))}"
         return "passed" if self.passed else "FAILED: the files do not give what the model gave when it was deployed"
 
     def __str__(self) -> str:

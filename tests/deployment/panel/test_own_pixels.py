@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,22 @@ def test_verify_and_deploy_tell_what_becomes_of_the_answers(bench: Path):
     assert told.passed
     assert "of 20 predictions equal; on 30 x 36 pixels (of 20 images of noise)" in told.figures
     assert on_own_pixels(bench) == (told,)
+
+
+def test_answers_that_differ_are_no_pass_and_say_what_to_change(bench: Path, emulator: Emulator):
+    same = measure(emulator, as_designed(emulator), IMAGES, None, "of noise")
+    assert (same.verdict, same.differs) == ("passed", False)
+    flat = [Shown(Grid((30, 36), pitch=8e-6), np.ones((30, 36)), 1) for _ in range(2)]  # a panel that does nothing
+    told = measure(emulator, flat, IMAGES, torch.arange(5) % 4, "of noise")
+    assert (told.verdict, told.passed) == ("differs", True)
+    # 2 * 12 * 24 um * 24 um / 532 nm
+    assert (
+        "train with 26 mm or more behind each layer (2 * width * pitch / wavelength) in place of 4 mm" in told.figures
+    )
+    result = verify(bench)
+    result = replace(result, checks=(*result.checks[:-1], told))
+    assert result.passed
+    assert result.verdict.endswith("for own pixels, see above")
 
 
 def test_what_takes_too_long_or_too_much_is_left_out_with_a_sentence(

@@ -44,16 +44,18 @@ class Check:
         what: Name of what was checked.
         passed: Whether it is as it should be; None if it could not be checked.
         figures: What was found, in words and figures.
+        differs: Whether answers differ for a reason that is no fault of the files.
     """
 
     what: str
     passed: bool | None
     figures: str
+    differs: bool = False
 
     @property
     def verdict(self) -> str:
-        """One of ``"passed"``, ``"FAILED"`` and ``"not checked"``."""
-        return {True: "passed", False: "FAILED", None: "not checked"}[self.passed]
+        """One of ``"passed"``, ``"FAILED"``, ``"not checked"`` and ``"differs"``."""
+        return "differs" if self.differs else {True: "passed", False: "FAILED", None: "not checked"}[self.passed]
 
 
 @dataclass(frozen=True)

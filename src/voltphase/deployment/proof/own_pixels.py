@@ -20,7 +20,9 @@ from torch import Tensor
 
 from voltphase.core.errors import GeometryError, VoltphaseError, VoltphaseWarning
 from voltphase.core.limits import CLOSE, available_memory, gigabytes
+from voltphase.core.units import metres
 from voltphase.deployment.emulator import Emulator
+from voltphase.deployment.manifest import Manifest
 from voltphase.deployment.proof.compare import Check
 from voltphase.deployment.propagation import kernel_bytes
 from voltphase.deployment.targets import Shown
@@ -36,6 +38,8 @@ NAME: Final = "own pixels"
 _NANOSECONDS: Final = 10e9
 # Of fewer images no accuracy can be told.
 _FEWEST: Final = 20
+# Of the answers, or of outputs (root mean square): where more of them differ, the panel does not show the design.
+_TOLERATED: Final = 0.05
 # Samples of a batch of fields, 32 MB of complex64.
 _BATCH_SAMPLES: Final = 2**22
 
@@ -183,12 +187,34 @@ def _figures(system: OwnPixels, images: Tensor, targets: Tensor | None, what: st
         parts.append("{} {}, {} on the design's grid".format(metric.name, *values))
     if wanted.is_floating_point():
         off = float((found - expected).square().mean().sqrt() / expected.square().mean().sqrt().clamp_min(1e-30))
+        differs = off > _TOLERATED
         parts.append(f"outputs differ by {off:.1%} (root mean square)")
     else:
         equal = int((answers == wanted).flatten(1).all(1).sum()) if wanted.ndim > 1 else int((answers == wanted).sum())
+        differs = equal < (1 - _TOLERATED) * len(images)
         parts.append(f"{equal} of {len(images)} predictions equal")
     parts.append(f"on {_sizes(system.shown)}{f', {border}' if border else ''} ({what})")
-    return Check(NAME, True, "; ".join(parts))
+    parts += [_advice(emulator.manifest)] if differs else []
+    return Check(NAME, True, "; ".join(parts), differs)
+
+
+def _advice(manifest: Manifest) -> str:
+    """Return what to change where the panel's pixels do not show the design: docs/panels.md says why."""
+    each = zip(manifest.grids[1:-1], manifest.propagation.distances_m[1:], strict=True)
+    short = [
+        (distance, needed)
+        for grid, distance in each
+        if distance
+        < (needed := 2 * max(map(math.prod, zip(grid.extent, grid.pitch, strict=True))) / manifest.wavelength_m)
+    ]
+    if not short:
+        return "this is of the border, the space between pixels, or corrected or resampled states, not of the tiles"
+    distance, needed = max(short, key=lambda pair: pair[1] / pair[0])
+    return (
+        f"pixels as tiles send light into higher orders on the next plane: train with {metres(needed)} or more behind "
+        f"each layer (2 * width * pitch / wavelength) in place of {metres(distance)}, or with fewer panel pixels for "
+        "one of the design"
+    )
 
 
 def _sizes(shown: Sequence[Shown]) -> str:
