@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from voltphase.core.errors import ConfigError
+from voltphase.core.errors import ConfigError, DeploymentError
 from voltphase.panels import load_profile, profiles
 
 MINE = """
@@ -144,3 +144,13 @@ def test_what_lacks_in_a_file_is_named(file: Path) -> None:
 def test_an_unknown_panel_is_a_sentence(name: str, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         load_profile(name)
+
+
+def test_what_is_no_frame_and_no_file_is_a_sentence() -> None:
+    panel = load_profile("holoeye-pluto-2")
+    with pytest.raises(DeploymentError, match="a list of frames for holoeye-pluto-2, but got 3"):
+        panel.write(3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(DeploymentError, match="the bytes of a file of holoeye-pluto-2, but got 'x'"):
+        panel.read("x", "y")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(DeploymentError, match=r"a number of frames of holoeye-pluto-2.*, but got 'z'"):
+        panel.read(b"x", "y", "z")  # pyright: ignore[reportArgumentType]

@@ -14,6 +14,7 @@ from annotated_types import Ge, Gt, Le, Len, Lt, MinLen, Unit
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from voltphase.core import checks
 from voltphase.core.errors import ConfigError, DeploymentError, VoltphaseError
 from voltphase.core.files import checked_path, read_text
 from voltphase.core.units import LARGEST_PITCH, LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH, SMALLEST_PITCH, WAVELENGTH
@@ -188,6 +189,8 @@ class Profile(Section):
             >>> len(content), int(panel.read(content, "map.bmp")[0][0, 0])
             (2074678, 128)
         """
+        if not isinstance(frames, np.ndarray) or not frames.ndim:  # frames in one array are a list of them too
+            frames = checks.items(frames, f"a list of frames for {self.name}", error=DeploymentError)
         self._require_count(len(frames))
         return self.files.write([self._checked(np.asarray(frame)) for frame in frames], self.bits)
 
@@ -203,7 +206,8 @@ class Profile(Section):
             DeploymentError: if it is another kind of file, of another size, holds more, or other grey levels; it names
                 the file.
         """
-        self._require_count(frames)
+        checks.instance(content, bytes, f"the bytes of a file of {self.name}", error=DeploymentError)
+        self._require_count(checks.whole(frames, f"a number of frames of {self.name}", error=DeploymentError))
         found = self.files.read(content, name, self.shape, self.bits, frames)
         for frame in found:
             self._require_levels(frame, name)

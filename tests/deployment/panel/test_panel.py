@@ -377,3 +377,8 @@ def test_the_note_says_all_that_is_always_said(bench: Path, device: Callable[...
         assert words in note
     assert note.count("Sign:") == 1
     assert note.count("correction.bmp BMP goes with the map of layer 1") == note.count("goes with the map") == 1
+
+
+def test_a_panel_is_taken_as_its_profile_too(small: Path) -> None:
+    profile = load_profile(small)
+    assert Panel(cast("Any", profile)).panel == profile == Panel(str(small)).panel

@@ -47,7 +47,7 @@ class Panel(Target):
     Offsets, flips and turns are one for all layers or one for each; a correction is one for all panels or one for each.
 
     Args:
-        profile: Name of a panel (see `voltphase panel list`), or path of a YAML file of one's own.
+        profile: Name of a panel (see `voltphase panel list`), path of a YAML file of one's own, or a profile.
         pixels: Panel pixels along each side of a design pixel; as many as the pitches say if null.
         resample: What a panel pixel shows where pitches do not fit: the design pixel nearest to its centre, or the
             state nearest to their mean over its area; null to refuse.
@@ -82,6 +82,8 @@ class Panel(Target):
     sequence: bool = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.profile, Profile):
+            object.__setattr__(self, "profile", self.profile.model_dump(mode="json"))
         if isinstance(self.profile, PathLike):
             object.__setattr__(self, "profile", str(self.profile))
         _ = self.placement
