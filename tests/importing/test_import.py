@@ -17,7 +17,9 @@ from voltphase.cli import app
 from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
 from voltphase.core.units import UnitWarning
 from voltphase.importing import DesignWarning
+from voltphase.importing.design import MapsConfig
 from voltphase.importing.maps import oriented
+from voltphase.importing.states import phase_factors
 from voltphase.reporting import write_report
 
 WAVELENGTH, PITCH, SIDE = 532e-9, 36e-6, 16
@@ -261,6 +263,11 @@ def test_pictures_and_tables_that_are_no_maps_are_sentences(write, tmp_path: Pat
         write(said={"files": [name], "kind": "level"}, device=EVEN)
         with pytest.raises(DataError, match=message):
             vp.import_design(folder, tmp_path / "run")
+
+
+def test_phases_of_trained_weights_have_no_bounds() -> None:
+    phases, weights = np.array([[0.5, 60.0]]), MapsConfig(weights="trained.pth")
+    np.testing.assert_array_equal(phase_factors(phases, weights, "layer"), np.exp(1j * phases))
 
 
 def test_folders_that_are_no_designs_are_sentences(write, tmp_path: Path) -> None:

@@ -75,7 +75,8 @@ def phase_factors(numbers: NDArray[Any], maps: MapsConfig, source: str) -> NDArr
             f"expected phases in radians in {source}, but all are whole numbers, up to {numbers.max():g}: say in "
             "maps.two_pi which number stands for 2 pi, such as 256 of 8 bits, or that maps.kind is control or level"
         )
-    if maps.two_pi is None and (worst := beyond_radians(numbers)) is not None:
+    said = maps.two_pi is not None or maps.weights is not None  # which are in radians, without bounds
+    if not said and (worst := beyond_radians(numbers)) is not None:
         raise DataError(
             f"expected phases in radians in {source}, but {numbers.flat[worst]:g} looks like degrees: say maps.two_pi: "
             f"360 of degrees, or maps.two_pi: {2 * math.pi:.15g} if these are radians"
