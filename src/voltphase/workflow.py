@@ -148,12 +148,12 @@ def save(model: DONN, out: str | Path, *, train: Images, test: Images) -> Traine
     out = checked_path(out, OutputError)
     if out.exists():
         raise OutputError(f"expected a new folder, but {out} exists already: choose another or remove it")
-    _require_trained(model)
     datasets = given_datasets({"train": train, "test": test}, 0)
     named, devices = _named(datasets), [layer.device_states for layer in model.layers]
     with atomic_directory(out) as temporary:
         mask = _write_mask(model, temporary)
         config = config_of(model, _write_devices(devices, temporary), named or {}, mask)
+        _require_trained(model)  # behind what no training mends
         given = {} if named else {"data_given": True}
         write_finished(temporary, config, model, devices, datasets, note=_NOTE, about=given)
     return load_run(out, None if named else datasets["test"])

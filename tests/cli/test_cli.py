@@ -400,7 +400,9 @@ def test_a_target_s_settings_are_checked_and_listed_like_those_of_a_configuratio
         paper: str = "plain"
 
     deploy = ("deploy", "runs/none", "--out", "bench")
-    assert "as the target slm-image has no settings, but got 'a=1'" in refused(*deploy, "--set", "a=1")
+    assert "as the target slm-image has no settings, but got 'a=1'" in refused(
+        *deploy, "--target", "slm-image", "--set", "a=1"
+    )
     monkeypatch.setitem(TARGETS._entries, "sheet", Sheet)
     sheet = (*deploy, "--target", "sheet", "--set")
     assert "--set: unknown key frist: did you mean first?" in refused(*sheet, "frist=1")
