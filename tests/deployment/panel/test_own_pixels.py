@@ -92,7 +92,9 @@ def test_verify_and_deploy_tell_what_becomes_of_the_answers(bench: Path):
 def test_answers_that_differ_are_no_pass_and_say_what_to_change(bench: Path, emulator: Emulator):
     same = measure(emulator, as_designed(emulator), IMAGES, None, "of noise")
     assert (same.verdict, same.differs) == ("passed", False)
-    flat = [Shown(Grid((30, 36), pitch=8e-6), np.ones((30, 36)), 1) for _ in range(2)]  # a panel that does nothing
+    flat = [
+        Shown(Grid((30, 36), pitch=8e-6), np.ones((30, 36), dtype=complex), 1) for _ in range(2)
+    ]  # a panel that does nothing
     told = measure(emulator, flat, IMAGES, torch.arange(5) % 4, "of noise")
     assert (told.verdict, told.passed) == ("differs", True)
     # 2 * 12 * 24 um * 24 um / 532 nm
