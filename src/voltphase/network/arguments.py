@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import nn
 
-from voltphase.codesign import Proximity, Relaxation
+from voltphase.codesign import CodesignLayer, Proximity, Relaxation
 from voltphase.core import checks
 from voltphase.core.errors import ConfigError, GeometryError
 from voltphase.devices import Device
@@ -95,6 +95,32 @@ def one_each(values: Any, count: int, what: str, meaning: str, *, parts: bool = 
         tuple(value) if parts and isinstance(value, list | tuple) else checks.number(value, f"each of the {what}")
         for value in numbers
     ]
+
+
+def layers_of(
+    planes: Sequence[Grid],
+    devices: Sequence[Device],
+    gains: Sequence[float],
+    scales: Sequence[float],
+    relaxation: Relaxation,
+    seed: int,
+    dtype: torch.dtype,
+) -> Sequence[CodesignLayer]:
+    """Return the layers of a network, each of its own plane, device, gain and scale, with a seed of its own."""
+    layers = [
+        CodesignLayer(
+            plane.shape,
+            device,
+            relaxation=relaxation,
+            gain=gain,
+            amplitude_grad_scale=scale,
+            seed=seed * 1000 + index,
+            dtype=dtype,
+        )
+        for index, (plane, device, gain, scale) in enumerate(zip(planes, devices, gains, scales, strict=True))
+    ]
+    # A ModuleList for torch, and for type checkers a sequence of what is in it.
+    return cast("Sequence[CodesignLayer]", nn.ModuleList(layers))
 
 
 def has_hooks(module: nn.Module) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from voltphase.codesign import CodesignLayer, Relaxation
+from voltphase.codesign import Relaxation
 from voltphase.core import checks
 from voltphase.core.dtypes import no_autocast, uncompiled, with_standard_torch
 from voltphase.core.units import require_wavelength
@@ -23,16 +23,18 @@ from voltphase.network.arguments import (
     forward_only,
     grids_of,
     has_hooks,
+    layers_of,
     one_each,
     require_brightness,
     warn_of_devices,
 )
+from voltphase.network.beams import Beam, Beams, intensity
 from voltphase.network.describe import html_of, text_of
-from voltphase.network.reading import Reading, light_units
+from voltphase.network.reading import Reading, light_units, sent_light
 from voltphase.optics import ImageSource, SourceLight
 from voltphase.optics.backends import Options
-from voltphase.optics.backends.base import Engine
-from voltphase.optics.backends.select import AUTO, compiled
+from voltphase.optics.backends.base import Engine, Executor
+from voltphase.optics.backends.select import AUTO
 from voltphase.optics.elements import Element
 from voltphase.optics.explain import RunExplanation
 from voltphase.optics.gap import distance_of, paths_between, stack_of
@@ -42,13 +44,8 @@ from voltphase.optics.methods.base import Method
 from voltphase.optics.propagator import across
 from voltphase.optics.stack import Stack
 from voltphase.tasks import Classification, RegionSums, Task, readout_of
-from voltphase.tasks.background_light import checked_background, measured_with, with_background
+from voltphase.tasks.background_light import as_field, checked_background, measured_with, with_background
 from voltphase.tasks.region_readout import share
-
-# Samples of the source's field that are looked at together: half a megabyte of complex64.
-_SOURCE_SAMPLES = 2**16
-
-ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 class DONN(nn.Module):
@@ -162,41 +159,40 @@ class DONN(nn.Module):
         self.paths = paths_between(self.grids, spans, wavelength=self.wavelength, method=method, engine=engine)
         self.distances = forward_only([distance_of(path) for path in self.paths])
         self._window = readout.window_rows.tolist(), readout.window_columns.tolist()
-        stack = self._stack()
-        self.footprint = footprint.checked(stack, self.grids, devices, relaxation, dtype)
+        beams = [Beam(self.wavelength, tuple(self.paths), tuple(range(depth)))]
+        stacks = self._stacks(beams)
+        self.footprint = footprint.checked(stacks, self.grids, devices, relaxation, dtype)
         warn_of_devices(devices, self.wavelength)
-        each = list(zip(self.grids[1:-1], devices, gains, scales, strict=True))
-        self.layers = _modules(
-            CodesignLayer(
-                plane.shape,
-                device,
-                relaxation=relaxation,
-                gain=gain,
-                amplitude_grad_scale=scale,
-                seed=self.seed * 1000 + index,
-                dtype=dtype,
-            )
-            for index, (plane, device, gain, scale) in enumerate(each)
-        )
-        self._compile(stack)
+        self.layers = layers_of(self.grids[1:-1], devices, gains, scales, relaxation, self.seed, dtype)
+        self.beams = self._run(beams, stacks)
         self.readout = readout
 
-    def _stack(self) -> Stack:
-        stack = stack_of(self.paths).onto(*self._window)
-        return stack.behind(self.source.kernel()) if self.source.light.linear else stack
+    def _stacks(self, beams: Sequence[Beam]) -> list[Stack]:
+        made = {beam.paths: stack_of(beam.paths).onto(*self._window) for beam in beams}
+        if self.source.light.linear:
+            made = {paths: stack.behind(self.source.kernel()) for paths, stack in made.items()}
+        return [made[beam.paths] for beam in beams]
 
     @with_standard_torch
-    def _compile(self, stack: Stack) -> None:
-        selected, self.executor = compiled(stack, self.options, self.asked_backend)
-        self.executor.train(self.training)
-        self.backend, self._reason = selected.name, selected.reason
+    def _run(self, beams: Sequence[Beam], stacks: Sequence[Stack]) -> Beams:
+        return Beams(beams, stacks, self.options, self.asked_backend).train(self.training)
+
+    @property
+    def executor(self) -> Executor:
+        """What runs the first beam."""
+        return self.beams.executors[0]
+
+    @property
+    def backend(self) -> str:
+        """Name of the back end that runs the network."""
+        return self.beams.selected.name
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         device = fn(torch.empty(0)).device.type
         if device != self.options.device:
             # What runs fastest there is another back end, or there is none: known before anything has moved.
             self.options = replace(self.options, device=device)
-            self._compile(self._stack())
+            self.beams = self._run(self.beams.beams, self._stacks(self.beams.beams))
         return super()._apply(fn, recurse)
 
     @uncompiled
@@ -214,7 +210,7 @@ class DONN(nn.Module):
         """
         images = self._checked(images)
         if any(map(has_hooks, (self.source, *self.layers, self.readout))) and not self._unsettled_by(images):
-            return self.readout(with_background(self.planes(images)["detector"], self._background))
+            return self.readout(with_background(self.detector_field(images), self._background))
         return self._outputs(images, self._measure(images))
 
     @uncompiled
@@ -227,7 +223,7 @@ class DONN(nn.Module):
         """
         images, readout = self._checked(images), self.readout
         with no_autocast(images.device.type):
-            sent = self._sent(images)
+            sent = sent_light(self, images)
             images_or_field = images if self.source.light.linear else self.source(images)
             modulations = [layer.modulation() for layer in self.layers] if modulations is None else modulations
             detected = self._detected(images_or_field, modulations)
@@ -266,18 +262,12 @@ class DONN(nn.Module):
                 modulations = [layer.modulation() for layer in self.layers]
             return measured_with(self.readout, self._detected(images, modulations), self._background)
 
-    def _sent(self, images: Tensor) -> Tensor:
-        """Return the light of each image on the source, a few at a time: all fields at once would take much memory."""
-        parts = images.split(max(1, _SOURCE_SAMPLES // math.prod(self.grids[0].shape)))
-        fields = (self.source(part) for part in parts)
-        return torch.cat([(field.real.square() + field.imag.square()).sum((-2, -1)) for field in fields])
-
-    def _detected(self, images: Tensor, modulations: Sequence[Tensor], *, amplitude: bool | None = None) -> Tensor:
-        readout, of_both = self.readout, amplitude is None and self.background_light > 0
-        if not isinstance(readout, RegionSums) or (of_both and not readout.uses_intensity):
-            return self.executor(images, modulations)
+    def _detected(self, light: Tensor, modulations: Sequence[Tensor], *, amplitude: bool | None = None) -> Tensor:
+        readout, of_intensity = self.readout, self.background_light > 0 or not self.beams.single
+        if not isinstance(readout, RegionSums) or (amplitude is None and of_intensity and not readout.uses_intensity):
+            return self.beams.field(light, modulations)
         masks, amplitude = (readout.row_masks, readout.column_masks), amplitude is None and not readout.uses_intensity
-        return self.executor.sums(images, modulations, *masks, amplitude=amplitude)
+        return self.beams.sums(light, modulations, masks, amplitude=amplitude)
 
     @property
     def _background(self) -> float:
@@ -294,16 +284,20 @@ class DONN(nn.Module):
     @property
     def propagators(self) -> list[nn.Module]:
         """What takes light across each gap by itself, step by step, made anew and where the network is."""
-        return [gap.to(self.source.rows.device) for gap in across(self.paths, self.source.dtype)]
+        return self._propagators(0)
+
+    def _propagators(self, beam: int) -> list[nn.Module]:
+        return [gap.to(self.source.rows.device) for gap in across(self.beams.beams[beam].paths, self.source.dtype)]
 
     @uncompiled
-    def planes(self, images: Tensor) -> dict[str, Tensor]:
+    def planes(self, images: Tensor, beam: int = 0) -> dict[str, Tensor]:
         """Return the complex field on each plane in the order light meets them, by name, with gradients.
 
         Each is ``batch x rows x columns``: ``source``, ``layer 1 in``, ``layer 1 out`` and so on, ``detector``.
 
         Args:
             images: Images as for :meth:`forward`.
+            beam: Number of the beam whose field it is, out of ``model.beams.beams``.
 
         Examples:
             >>> import voltphase as vp
@@ -312,12 +306,22 @@ class DONN(nn.Module):
             >>> light = model.planes(torch.ones(3, 28, 28))["detector"].abs().square().sum()
             >>> light.backward()  # a loss of one's own, of any plane
         """
-        *propagators, last = self.propagators
-        planes = {"source": (field := self.source(self._checked(images)))}
-        for index, (cross, layer) in enumerate(zip(propagators, self.layers, strict=True), start=1):
+        *propagators, last = self._propagators(checks.whole(beam, "a beam", least=0, most=len(self.beams.beams) - 1))
+        planes = {"source": (field := self.beams.lit(beam, self.source(self._checked(images))))}
+        passed = [self.layers[number] for number in self.beams.beams[beam].layers]
+        for index, (cross, layer) in enumerate(zip(propagators, passed, strict=True), start=1):
             planes[f"layer {index} in"] = arrived = cross(field)
             planes[f"layer {index} out"] = field = layer(arrived)
         return planes | {"detector": last(field)}
+
+    def detector_field(self, images: Tensor) -> Tensor:
+        """Return the field on the whole detector, step by step; of several beams, what stands for it.
+
+        Args:
+            images: Images as for :meth:`forward`.
+        """
+        each = [self.planes(images, number)["detector"] for number in range(len(self.beams.beams))]
+        return each[0] if self.beams.single else as_field(self.beams.added(map(intensity, each)))
 
     def parameter_groups(self, learning_rate: float = 0.25, scale_learning_rate: float = 0.02) -> list[dict[str, Any]]:
         """Return the parameters for an optimizer of PyTorch, each at a learning rate in its own unit.
@@ -348,7 +352,7 @@ class DONN(nn.Module):
 
     def explain(self) -> RunExplanation:
         """Return what the network really runs on, and why: back end, precision, and the engine of each gap."""
-        return RunExplanation.of(self.backend, self._reason, self.executor, self.paths)
+        return RunExplanation.of(self.backend, self.beams.selected.reason, self.executor, self.paths)
 
     def __repr__(self) -> str:
         return text_of(self)
@@ -372,8 +376,3 @@ class DONN(nn.Module):
         temperature = checks.temperature(temperature)
         for layer in self.layers:
             layer.temperature = temperature
-
-
-def _modules(modules: Iterable[ModuleT]) -> Sequence[ModuleT]:
-    # A ModuleList for torch, and for type checkers a sequence of what is in it.
-    return cast("Sequence[ModuleT]", nn.ModuleList(modules))

@@ -43,13 +43,14 @@ class Footprint:
     numbers: tuple[int, ...]  # real numbers that are learned of each layer, all its pixels together
     scores: tuple[int, ...]  # real numbers that drawing a state keeps of each layer until its gradient is known
     itemsize: int  # bytes of one complex number
+    beams: int = 1  # fields that are kept of each plane while training
 
     @classmethod
-    def of(cls, stack: Stack, numbers: Sequence[int], scores: Sequence[int], itemsize: int) -> Footprint:
-        """Return the footprint of a network; of the kernels in its stack, no array need be made."""
-        planes = tuple(math.prod(shape) for shape in stack.shapes)
-        kernels = tuple(gap[0].numbers for gap in dict.fromkeys(stack.gaps))
-        return cls(planes, kernels, tuple(numbers), tuple(scores), itemsize)
+    def of(cls, stacks: Sequence[Stack], numbers: Sequence[int], scores: Sequence[int], itemsize: int) -> Footprint:
+        """Return the footprint of a network; of the kernels in its stacks, one a beam, no array need be made."""
+        planes = tuple(math.prod(shape) for shape in stacks[0].shapes)
+        kernels = tuple(gap[0].numbers for gap in dict.fromkeys(gap for stack in stacks for gap in stack.gaps))
+        return cls(planes, kernels, tuple(numbers), tuple(scores), itemsize, len(stacks))
 
     @property
     def network(self) -> float:
@@ -68,7 +69,7 @@ class Footprint:
 
     def training(self, batch_size: int, device: str = "cpu") -> float:
         """Return the peak of training in batches of so many images, on ``"cpu"`` or ``"cuda"``."""
-        kept = batch_size * sum(self.planes)
+        kept = batch_size * sum(self.planes) * self.beams
         designs = _OF_DESIGN * sum(self.numbers) + sum(self.scores)
         modulations = 6 * sum(self.planes[:-1])
         # On a GPU no sum over images is longer than the field that is kept of each.
@@ -104,7 +105,11 @@ def gpu_memory() -> int:
 
 
 def checked(
-    stack: Stack, grids: Sequence[Grid], devices: Sequence[Device], relaxation: Relaxation, dtype: torch.dtype
+    stacks: Sequence[Stack],
+    grids: Sequence[Grid],
+    devices: Sequence[Device],
+    relaxation: Relaxation,
+    dtype: torch.dtype,
 ) -> Footprint:
     """Return how much memory a network will take, before it does.
 
@@ -117,12 +122,12 @@ def checked(
         table: relaxation.initial(StateTable.of(table, dtype), (1, 1), torch.Generator()).numel()
         for table in dict.fromkeys(tables)
     }
-    pixels = [rows * columns for rows, columns in stack.shapes[:-1]]
+    pixels = [rows * columns for rows, columns in stacks[0].shapes[:-1]]
     # A draw in closed form keeps one number of each score, autograd two to four.
     kept = 1 if getattr(relaxation, "hard", False) else 3
     numbers = [one[table] * count for table, count in zip(tables, pixels, strict=True)]
     scores = [max(3, kept * one[table]) * count for table, count in zip(tables, pixels, strict=True)]
-    needed = Footprint.of(stack, numbers, scores, dtype.itemsize)
+    needed = Footprint.of(stacks, numbers, scores, dtype.itemsize)
     rows, columns = max(plane.shape for plane in grids)
     require(
         needed.network,

@@ -5,10 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+import torch
 from torch import Tensor
+
+from voltphase.network.beams import intensity
 
 if TYPE_CHECKING:
     from voltphase.network.donn import DONN
+
+# Samples of the source's field that are looked at together: half a megabyte of complex64.
+_SOURCE_SAMPLES = 2**16
 
 
 class Reading(NamedTuple):
@@ -44,3 +50,9 @@ def light_units(model: DONN) -> dict[str, float]:
         gain *= layer.gain
         units[f"layer {number} out"] = area / source / gain**2
     return units | {"detector": detector / source / gain**2}
+
+
+def sent_light(model: DONN, images: Tensor) -> Tensor:
+    """Return the light of each image on the source, a few at a time: all fields at once would take much memory."""
+    parts = images.split(max(1, _SOURCE_SAMPLES // math.prod(model.grids[0].shape)))
+    return torch.cat([intensity(model.source(part)).sum((-2, -1)) for part in parts])

@@ -46,7 +46,17 @@ def with_background(field: Tensor, intensity: float) -> Tensor:
     """
     if not intensity:
         return field
-    amplitude = root(field.real.square() + field.imag.square() + intensity)
+    return as_field(field.real.square() + field.imag.square() + intensity)
+
+
+def as_field(intensity: Tensor) -> Tensor:
+    """Return what stands for the field of light that has an intensity alone: its root, with no phase.
+
+    Examples:
+        >>> as_field(torch.tensor([9.0]))
+        tensor([3.+0.j])
+    """
+    amplitude = root(intensity)
     return torch.complex(amplitude, torch.zeros_like(amplitude))
 
 

@@ -186,7 +186,8 @@ class RegionSums(Readout):
         """Return what :meth:`Readout.read` measures, from ``batch x sums`` sums of light times both masks."""
 
     def measured(self, detected: Tensor) -> Tensor:
-        return self.from_region_sums(detected)
+        # Of amplitudes of light that has no field, what stands for it comes here.
+        return self.read(detected) if detected.is_complex() else self.from_region_sums(detected)
 
     def collected(self, detected: Tensor) -> Tensor:
         return detected.sum(-1)

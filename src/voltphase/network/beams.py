@@ -1,0 +1,148 @@
+"""Beams: systems that are coherent each in itself, and whose intensities add on the detector.
+
+A network is a list of them. One wavelength through all layers is a single beam of weight 1. Further wavelengths are
+beams over other paths, which meet other states of the same levels; modes of partly coherent light are beams of other
+sources through the same kernels; and a network beside the first is a beam through other layers. What tells them apart
+is all in :class:`Beam`; that their fields do not interfere is all in :class:`Beams`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from voltphase.optics.backends.base import Executor, Options
+from voltphase.optics.backends.select import Selected, compiled
+from voltphase.optics.gap import Path
+from voltphase.optics.stack import Stack
+from voltphase.tasks.background_light import as_field
+
+
+@dataclass(frozen=True, eq=False)
+class Beam:
+    """One coherent system from the source to the detector.
+
+    Args:
+        wavelength: Wavelength in metres.
+        paths: What light meets from plane to plane, see :func:`voltphase.optics.gap.paths_between`. Beams with the same
+            paths share their kernels.
+        layers: Numbers of the network's layers that it passes, in turn, counted from 0.
+        weight: Part of all light; those of a network add up to 1.
+        states: Which of the states of a level it meets, where the layers have one at each of several wavelengths.
+        channel: Channel of the detector that it is counted in.
+        screen: Factor on the light of the source, a complex ``rows x columns`` tensor; None for none.
+    """
+
+    wavelength: float
+    paths: tuple[Path, ...]
+    layers: tuple[int, ...]
+    weight: float = 1.0
+    states: int = 0
+    channel: int = 0
+    screen: Tensor | None = None
+
+
+class Beams(nn.Module):
+    """Runs the beams of a network, and adds their intensities with their weights on each channel of the detector.
+
+    A single beam of weight 1 is run as it is, and nothing is added.
+
+    Args:
+        beams: The beams.
+        stacks: Kernels of the paths of each beam, from images or fields to the readout's window; the same object for
+            beams that share them.
+        options: Precision and engine.
+        backend: Name of a back end, or ``"auto"``.
+
+    Attributes:
+        selected: Back end of the first beam, and why it is that one.
+        channels: Number of channels of the detector.
+    """
+
+    screens: Tensor | None
+
+    def __init__(self, beams: Sequence[Beam], stacks: Sequence[Stack], options: Options, backend: str) -> None:
+        super().__init__()
+        self.beams = tuple(beams)
+        self.channels = 1 + max(beam.channel for beam in self.beams)
+        different = list(dict.fromkeys(stacks))
+        self._runs_on = [different.index(stack) for stack in stacks]
+        made: list[tuple[Selected, Executor]] = [compiled(stack, options, backend) for stack in different]
+        self.selected = made[0][0]
+        self._executors = nn.ModuleList(executor for _, executor in made)
+        given = list(dict.fromkeys(beam.screen for beam in self.beams if beam.screen is not None))
+        self._screen_of = [None if beam.screen is None else given.index(beam.screen) for beam in self.beams]
+        screens = torch.stack(given).to(options.dtype) if given else None
+        self.register_buffer("screens", screens, persistent=False)
+
+    @property
+    def executors(self) -> list[Executor]:
+        """What runs the beams, each once."""
+        return cast("list[Executor]", list(self._executors))
+
+    @property
+    def single(self) -> bool:
+        """Whether there is one beam, whose field is all there is."""
+        return len(self.beams) == 1 and self.beams[0].weight == 1.0 and self.screens is None
+
+    def field(self, light: Tensor, modulations: Sequence[Tensor]) -> Tensor:
+        """Return the field on the readout's window, complex ``batch x rows x columns``.
+
+        Several beams have no field in common, but an intensity: its root stands for it, with no phase. Where the
+        detector has several channels, they are the axis behind that of the images.
+
+        Args:
+            light: Images or fields on the source, as the stacks take them.
+            modulations: Modulation of each layer, complex ``rows x columns`` tensors; with a first axis of wavelengths
+                where there are several.
+        """
+        if self.single:
+            return self.executors[0](light, self.met(0, modulations))
+        return as_field(self.added(self._each(light, modulations, lambda runs, *given: intensity(runs(*given)))))
+
+    def sums(
+        self, light: Tensor, modulations: Sequence[Tensor], masks: tuple[Tensor, Tensor], *, amplitude: bool = False
+    ) -> Tensor:
+        """Return the intensity summed over regions, real ``batch x regions``, or ``batch x channels x regions``.
+
+        Args:
+            light: Images or fields on the source, as the stacks take them.
+            modulations: Modulation of each layer, as for :meth:`field`.
+            masks: Weights of the window's rows and of its columns in each region.
+            amplitude: Whether to sum the amplitude in place of the intensity, of a single beam.
+        """
+        if self.single:
+            return self.executors[0].sums(light, self.met(0, modulations), *masks, amplitude=amplitude)
+        return self.added(self._each(light, modulations, lambda runs, *given: runs.sums(*given, *masks)))
+
+    def met(self, number: int, modulations: Sequence[Tensor]) -> list[Tensor]:
+        """Return the modulations that a beam meets, in turn, out of those of all layers."""
+        beam = self.beams[number]
+        given = [modulations[layer] for layer in beam.layers]
+        return [modulation if modulation.ndim == 2 else modulation[beam.states] for modulation in given]
+
+    def lit(self, number: int, light: Tensor) -> Tensor:
+        """Return the light of a beam behind its screen, if it has one."""
+        place = self._screen_of[number]
+        return light if place is None or self.screens is None else self.screens[place] * light
+
+    def added(self, measured: Iterable[Tensor]) -> Tensor:
+        """Return what was measured of each beam, added with its weight; see :meth:`field` for several channels."""
+        channels: dict[int, Tensor] = {}
+        for beam, one in zip(self.beams, measured, strict=True):
+            weighted = beam.weight * one
+            channels[beam.channel] = channels[beam.channel] + weighted if beam.channel in channels else weighted
+        return channels[0] if self.channels == 1 else torch.stack([channels[n] for n in range(self.channels)], 1)
+
+    def _each(self, light: Tensor, modulations: Sequence[Tensor], measure: Callable[..., Tensor]) -> Iterator[Tensor]:
+        for number, place in enumerate(self._runs_on):
+            yield measure(self.executors[place], self.lit(number, light), self.met(number, modulations))
+
+
+def intensity(field: Tensor) -> Tensor:
+    """Return the intensity of a field."""
+    return field.real.square() + field.imag.square()
