@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ for settings in [["optics.size=16", "optics.distances=0.02", "training.batch_siz
 """
 SYSTEMS = [
     ["optics.size=64", "training.batch_size=250"],
+    ["optics.size=64", "optics.depth=9", "training.batch_size=500", "training.checkpoint_fields=true"],
     ["optics.size=64", "training.batch_size=100", "optics.method=angular-spectrum"],
     ["optics.size=128", "optics.depth=1", "training.batch_size=100"],
     ["recipe=gumbel-softmax", "optics.size=100", "optics.depth=2", "device.levels=64", "training.batch_size=20"],
@@ -145,7 +147,10 @@ def test_a_batch_that_does_not_fit_is_refused_before_the_folder_is_made(
     config = load_config("digits", ["training.batch_size=1400"])
     model = build_model(config, build_devices(config), (8, 8))
     memory(model.footprint.training(700))
-    with pytest.raises(ConfigError, match=r"training with batches of 1400 images needs about .* training\.batch_size"):
+    wanted = (
+        r"batches of 1400 images needs about .*: set training\.checkpoint_fields, .* GB, lower training\.batch_size"
+    )
+    with pytest.raises(ConfigError, match=wanted):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -176,3 +181,12 @@ def test_more_of_anything_never_takes_less() -> None:
         dtype=torch.complex128,
     )
     assert double.footprint.training(10) > small.training(10)
+
+
+def test_fields_that_are_computed_again_take_no_memory() -> None:
+    for model in (donn(200, depth=20), donn(2000, depth=10)):
+        fewer = replace(model.footprint, checkpointed=True)
+        for device in ("cpu", "cuda"):
+            assert fewer.kept_fields(4, device) < 0.7 * model.footprint.kept_fields(4, device)
+    many = replace(donn(64, depth=5).footprint, checkpointed=True)
+    assert many.kept_fields(10_000) == many.kept_fields(5000)  # but those of a micro-batch

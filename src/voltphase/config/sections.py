@@ -303,6 +303,9 @@ class TrainingConfig(Section):
         roughness_weight: How much even layers are worth, which are easier to fabricate and suffer less from crosstalk:
             this times the mean square difference between the states of neighbouring pixels, from 0 to about 1, is added
             to the loss; 0 leaves it out.
+        checkpoint_fields: Whether the fields of few planes are kept for the backward pass, and the others computed
+            again: about half more time for much less memory where batches are large or layers many; the result is the
+            same.
         threads: CPU threads; null leaves PyTorch's choice. They wait for one another at every product: where other work
             wants the same cores, one thread is faster than two.
         accelerator: Machine to train on; ``auto`` takes a CUDA GPU if there is one.
@@ -316,6 +319,7 @@ class TrainingConfig(Section):
     learning_rate_decay: Literal["cosine", "none"] = "cosine"
     efficiency_weight: Annotated[_Rate, Ge(0)] = 0.0
     roughness_weight: Annotated[_Rate, Ge(0)] = 0.0
+    checkpoint_fields: bool = False
     threads: Annotated[int, Ge(1), Le(1024)] | None = None
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
 

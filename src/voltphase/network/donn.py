@@ -88,6 +88,8 @@ class DONN(nn.Module):
             the same to rounding.
         tf32: Whether training on a CUDA GPU may round what its matrix products multiply, see
             :func:`voltphase.core.dtypes.matrix_products`.
+        checkpoint_fields: Whether training keeps the fields of few planes and computes those of the others again, for
+            about half more time and much less memory where there are many layers; gradients are the same.
 
     A loss of one's own may be of the light on any plane, see :meth:`planes`; :meth:`parameter_groups` has the learning
     rates of the command line. Where the source, a layer or the readout has hooks of PyTorch, light goes through them
@@ -137,9 +139,11 @@ class DONN(nn.Module):
         backend: str = AUTO,
         engine: Engine = "auto",
         tf32: bool = False,
+        checkpoint_fields: bool = False,
     ) -> None:
         super().__init__()
-        self.options, self.asked_backend = Options(dtype, engine, tf32), backend
+        self.options = Options(dtype, engine, tf32, checkpoint_fields=checkpoint_fields)
+        self.asked_backend = backend
         devices = checked_devices(devices)
         depth = len(devices)
         self.grids = grids_of(grid, depth)
@@ -161,7 +165,7 @@ class DONN(nn.Module):
         self._window = readout.window_rows.tolist(), readout.window_columns.tolist()
         beams = [Beam(self.wavelength, tuple(self.paths), tuple(range(depth)))]
         stacks = self._stacks(beams)
-        self.footprint = footprint.checked(stacks, self.grids, devices, relaxation, dtype)
+        self.footprint = footprint.checked(stacks, self.grids, devices, relaxation, self.options)
         warn_of_devices(devices, self.wavelength)
         self.layers = layers_of(self.grids[1:-1], devices, gains, scales, relaxation, self.seed, dtype)
         self.beams = self._run(beams, stacks)

@@ -16,6 +16,7 @@ from voltphase.core.errors import ConfigError, VoltphaseWarning
 from voltphase.core.limits import CLOSE, available_memory, gigabytes
 from voltphase.core.words import counted
 from voltphase.devices import Device
+from voltphase.optics.backends.base import Options, checkpoint_stride
 from voltphase.optics.backends.cpu.packed_map import MICRO_BATCH
 from voltphase.optics.grid import Grid
 from voltphase.optics.stack import Stack
@@ -44,13 +45,15 @@ class Footprint:
     scores: tuple[int, ...]  # real numbers that drawing a state keeps of each layer until its gradient is known
     itemsize: int  # bytes of one complex number
     beams: int = 1  # fields that are kept of each plane while training
+    checkpointed: bool = False  # whether training keeps fields of few planes, and computes the others again
 
     @classmethod
-    def of(cls, stacks: Sequence[Stack], numbers: Sequence[int], scores: Sequence[int], itemsize: int) -> Footprint:
+    def of(cls, stacks: Sequence[Stack], numbers: Sequence[int], scores: Sequence[int], options: Options) -> Footprint:
         """Return the footprint of a network; of the kernels in its stacks, one a beam, no array need be made."""
         planes = tuple(math.prod(shape) for shape in stacks[0].shapes)
         kernels = tuple(gap[0].numbers for gap in dict.fromkeys(gap for stack in stacks for gap in stack.gaps))
-        return cls(planes, kernels, tuple(numbers), tuple(scores), itemsize, len(stacks))
+        itemsize, checkpointed = options.dtype.itemsize, options.checkpoint_fields
+        return cls(planes, kernels, tuple(numbers), tuple(scores), itemsize, len(stacks), checkpointed)
 
     @property
     def network(self) -> float:
@@ -69,13 +72,21 @@ class Footprint:
 
     def training(self, batch_size: int, device: str = "cpu") -> float:
         """Return the peak of training in batches of so many images, on ``"cpu"`` or ``"cuda"``."""
-        kept = batch_size * sum(self.planes) * self.beams
+        kept = self.kept_fields(batch_size, device)
         designs = _OF_DESIGN * sum(self.numbers) + sum(self.scores)
         modulations = 6 * sum(self.planes[:-1])
         # On a GPU no sum over images is longer than the field that is kept of each.
         sums = sum(_at_once(points, batch_size, device) for points in self.planes[:-1]) if device == "cpu" else 0
         light = self.itemsize * (kept + modulations + sums)
         return self.evaluation(batch_size, device) + light + self.itemsize / 2 * designs
+
+    def kept_fields(self, batch_size: int, device: str = "cpu") -> int:
+        """Return how many complex numbers of fields training holds for the way back, on ``"cpu"`` or ``"cuda"``."""
+        if not self.checkpointed:
+            return batch_size * sum(self.planes) * self.beams
+        at_once = _at_once(max(self.planes), batch_size, device)
+        stride = checkpoint_stride(len(self.planes), round(batch_size * max(self.planes) / at_once))
+        return batch_size * sum(self.planes[stride - 1 : -1 : stride]) * self.beams + stride * at_once
 
 
 def _at_once(points: int, batch_size: int, device: str) -> int:
@@ -109,7 +120,7 @@ def checked(
     grids: Sequence[Grid],
     devices: Sequence[Device],
     relaxation: Relaxation,
-    dtype: torch.dtype,
+    options: Options,
 ) -> Footprint:
     """Return how much memory a network will take, before it does.
 
@@ -119,7 +130,7 @@ def checked(
     # What is learned of one pixel, by its table.
     tables = [device.tables[0] for device in devices]
     one = {
-        table: relaxation.initial(StateTable.of(table, dtype), (1, 1), torch.Generator()).numel()
+        table: relaxation.initial(StateTable.of(table, options.dtype), (1, 1), torch.Generator()).numel()
         for table in dict.fromkeys(tables)
     }
     pixels = [rows * columns for rows, columns in stacks[0].shapes[:-1]]
@@ -127,7 +138,7 @@ def checked(
     kept = 1 if getattr(relaxation, "hard", False) else 3
     numbers = [one[table] * count for table, count in zip(tables, pixels, strict=True)]
     scores = [max(3, kept * one[table]) * count for table, count in zip(tables, pixels, strict=True)]
-    needed = Footprint.of(stacks, numbers, scores, dtype.itemsize)
+    needed = Footprint.of(stacks, numbers, scores, options)
     rows, columns = max(plane.shape for plane in grids)
     require(
         needed.network,

@@ -71,8 +71,9 @@ def identity(config: Config, device_digests: Sequence[str]) -> str:
     that a setting added to voltphase makes no finished run another one.
     """
     content = config.model_dump(exclude_defaults=True)
-    for section, key in (("data", "dir"), ("training", "threads"), ("training", "accelerator")):
-        content.get(section, {}).pop(key, None)
+    content.get("data", {}).pop("dir", None)
+    for key in ("checkpoint_fields", "threads", "accelerator"):
+        content.get("training", {}).pop(key, None)
     for key in ("device", "devices"):
         content.pop(key, None)
     content.get("optics", {}).get("source", {}).pop("mask", None)

@@ -124,6 +124,7 @@ def build_model(
         backend=optics.backend,
         engine=optics.engine,
         tf32=optics.precision == "tf32" or (for_gpu and optics.precision == "auto"),
+        checkpoint_fields=config.training.checkpoint_fields,
     )
 
 

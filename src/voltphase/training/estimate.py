@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
@@ -11,10 +12,12 @@ from torch import Tensor
 
 from voltphase.core.advice import advise
 from voltphase.core.errors import TrainingError, VoltphaseWarning
+from voltphase.core.limits import gigabytes
 from voltphase.core.units import metres
 from voltphase.network import footprint
 from voltphase.network.donn import DONN
 from voltphase.network.reading import light_units
+from voltphase.optics.stack import walk
 
 # With states at random, the presets send 0.1 to 0.3 % of the light to their regions, what reaches the detector's plane
 # elsewhere is ten times that, and a bench adds stray light. Measured in emulation, which has none: digits with a pitch
@@ -24,6 +27,8 @@ FAINT: Final = 1e-6
 # digits, three epochs at shorter distances: 0.08 at 0.02, 0.20 at 0.06, 0.28 at 0.12, 0.53 at 0.23 (0.93 as it is).
 SHORT: Final = 0.1
 _IMAGES: Final = 4
+# What checkpointed fields leave of the memory, at most, for them to be advised: they cost half more time.
+_HELPS: Final = 0.9
 
 
 class SystemWarning(VoltphaseWarning):
@@ -41,13 +46,13 @@ def check_training(model: DONN, images: Tensor, batch_size: int, *, on_gpu: bool
         MemoryWarning: if training needs nearly all the memory there is.
         SystemWarning: if hardly any light reaches the detector's regions, or light does not spread.
     """
-    batch = min(batch_size, len(images))
-    footprint.require(
-        model.footprint.training(batch, "cuda" if on_gpu else "cpu"),
-        f"training with batches of {batch} images",
-        "lower training.batch_size, or take fewer samples, layers or levels",
-        on_gpu=on_gpu,
-    )
+    batch, device = min(batch_size, len(images)), "cuda" if on_gpu else "cpu"
+    needed = model.footprint.training(batch, device)
+    advice = "lower training.batch_size, or take fewer samples, layers or levels"
+    with_fewer = replace(model.footprint, checkpointed=True).training(batch, device)
+    if with_fewer < _HELPS * needed:
+        advice = f"set training.checkpoint_fields, with which it is {gigabytes(with_fewer)}, {advice}"
+    footprint.require(needed, f"training with batches of {batch} images", advice, on_gpu=on_gpu)
     _check_light(model, images)
     _check_reach(model)
 
@@ -59,12 +64,19 @@ def shares(model: DONN, images: Tensor) -> list[float]:
     One number for each layer's plane, one for the detector, and one for what the readout counts.
     """
     training = model.training
-    planes = model.eval().planes(images)
+    model.eval()
+    units = [unit for name, unit in light_units(model).items() if not name.endswith(" out")]
+    modulations, propagators = [layer.modulation() for layer in model.layers], model.propagators
+    powers = torch.zeros(len(units) + 1, dtype=torch.float64)
+    for one in images.split(1):  # of large planes, fields of all images at once would take more than training does
+        arrived = source = model.source(one)
+        powers[0] += _power(source)
+        for place, arrived in enumerate(walk(propagators, source, modulations), start=1):
+            powers[place] += _power(arrived)
+        powers[-1] += _power(model.readout.window(arrived) * model.readout.counted())
     model.train(training)
-    units, detector = light_units(model), planes["detector"]
-    powers = [_power(field) * units[name] for name, field in planes.items() if not name.endswith(" out")]
-    powers.append(_power(model.readout.window(detector) * model.readout.counted()) * units["detector"])
-    return [power / powers[0] if powers[0] else math.nan for power in powers[1:]]
+    powers *= torch.tensor([*units, units[-1]], dtype=torch.float64)
+    return [float(power / powers[0]) if powers[0] else math.nan for power in powers[1:]]
 
 
 def _power(field: Tensor) -> float:

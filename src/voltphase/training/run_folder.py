@@ -92,6 +92,7 @@ class Summary(_Part):
 # Where the data lie and how the machine is used are no part of the experiment: a run may go on elsewhere.
 _NOT_THE_EXPERIMENT = {
     ("data", "dir"),
+    ("training", "checkpoint_fields"),
     ("training", "threads"),
     ("training", "accelerator"),
     ("device", "file"),

@@ -101,7 +101,7 @@ class System:
     """The same stack on both back ends, and light for it."""
 
     def __init__(self, steps: list[Kernel], batch: int) -> None:
-        made = stack(steps)
+        made = self.stack = stack(steps)
         self.ours: Executor = CudaBackend().compile(made, Options(device=DEVICE)).to(DEVICE)
         self.theirs: Executor = Reference().compile(made, Options(torch.complex128))
         self.planes = [made.source_shape, *made.shapes]
@@ -152,6 +152,20 @@ def amplitude(executor: Executor, images: Tensor, modulations: list[Tensor], *ma
 def test_centred_planes_of_even_and_odd_sizes() -> None:
     planes = [(3, 4), (5, 6), (4, 3), (6, 5), (3, 5)]
     System([hop(*pair) for pair in pairwise(planes)], batch=3).assert_same(intensity, amplitude)
+
+
+def test_fields_that_are_computed_again_give_the_same_bits() -> None:
+    system = System([hop((2, 3), (2, 3))] * 3, batch=2)
+    again = CudaBackend().compile(system.stack, Options(device=DEVICE, checkpoint_fields=True)).to(DEVICE)
+    kept: list[Tensor] = []
+    found, sizes = [], []
+    for executor in (system.ours, again):
+        kept.clear()
+        with torch.autograd.graph.saved_tensors_hooks(lambda one: kept.append(one) or one, lambda one: one):
+            found.append(system.results(executor, intensity))
+        sizes.append(sum(one.numel() for one in kept))
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+    assert sizes[1] < sizes[0]
 
 
 def test_planes_off_centre_along_one_axis_or_both() -> None:

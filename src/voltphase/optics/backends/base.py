@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,27 +33,48 @@ class Options:
         tf32: Whether matrix products on a CUDA GPU may round to TF32 in training mode; never in evaluation, and a CPU
             has no such products. See :func:`~voltphase.core.dtypes.matrix_products` for what it costs.
         device: Type of device that it is to run on, such as ``"cpu"`` or ``"cuda"``.
+        checkpoint_fields: Whether the fields of few planes are kept for the backward pass and the others computed again
+            from them, see :func:`checkpoint_stride`. Gradients are the same; a back end may take no notice.
 
     Raises:
-        ConfigError: for a dtype that is not complex, an unknown engine, a ``tf32`` that is neither true nor false, or a
-            type of device that PyTorch does not know.
+        ConfigError: for a dtype that is not complex, an unknown engine, a ``tf32`` or ``checkpoint_fields`` that is
+            neither true nor false, or a type of device that PyTorch does not know.
     """
 
     dtype: torch.dtype = torch.complex64
     engine: Engine = "auto"
     tf32: bool = False
     device: str = "cpu"
+    checkpoint_fields: bool = False
 
     def __post_init__(self) -> None:
         require_complex(self.dtype)
         checks.word(self.engine, "an engine", get_args(Engine))
         checks.flag(self.tf32, "tf32")
+        checks.flag(self.checkpoint_fields, "checkpoint_fields")
         try:
             known = torch.device(self.device).type == self.device
         except (RuntimeError, TypeError):
             known = False
         if not known:
             raise ConfigError(f'expected a type of device such as "cpu" or "cuda", but got {checks.shown(self.device)}')
+
+
+def checkpoint_stride(planes: int, parts: int) -> int:
+    """Return of how many planes in a row one keeps its fields, where the others are computed again from it.
+
+    A step then holds ``planes / stride`` fields of all images and ``stride`` more of those that are in work, which is
+    least for the root of ``planes * parts``. All in all light goes forward twice.
+
+    Args:
+        planes: Number of planes that light arrives on.
+        parts: Number of parts, one after the other, that a batch is taken in.
+
+    Examples:
+        >>> checkpoint_stride(21, 1), checkpoint_stride(6, 50)
+        (5, 6)
+    """
+    return max(1, min(planes, round(math.sqrt(planes * parts))))
 
 
 class Executor(FixedDtype, ABC):
@@ -70,7 +92,7 @@ class Executor(FixedDtype, ABC):
 
     def __init__(self, stack: Stack, options: Options) -> None:
         super().__init__()
-        self.dtype, self.tf32 = options.dtype, options.tf32
+        self.dtype, self.tf32, self.checkpoint_fields = options.dtype, options.tf32, options.checkpoint_fields
         self.image_shape, self.shapes = stack.source_shape, stack.shapes
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from voltphase.core import checks
 from voltphase.core.dtypes import exact_linear, matrix_products, with_standard_torch
-from voltphase.optics.backends.base import BACKENDS, Backend, Executor, Options
+from voltphase.optics.backends.base import BACKENDS, Backend, Executor, Options, checkpoint_stride
 from voltphase.optics.kernels.kernel import Kernel
 from voltphase.optics.kernels.map_choice import PER_POINT, Way, cheapest
 from voltphase.optics.kernels.maps import LinearMap
@@ -96,44 +97,64 @@ class ReferenceExecutor(Executor):
 
 
 class _Walk(torch.autograd.Function):
-    """Light through a stack in micro-batches, keeping the field that arrives on each plane and nothing else."""
+    """Light through a stack in micro-batches, keeping the fields that arrive on modulated planes and nothing else.
+
+    Of ``stride`` planes in a row one is kept, and the others are walked to again.
+    """
 
     @staticmethod
     def forward(ctx: Any, executor: ReferenceExecutor, keep: bool, fields: Tensor, *modulations: Tensor) -> Tensor:
         maps = cast("list[LinearMap]", list(executor.maps))
         ctx.maps, ctx.tf32, ctx.size = maps, executor.tf32 and executor.training, executor.micro_batch(fields)
-        kept, detected = [], []
+        parts = fields.split(ctx.size)
+        ctx.stride = checkpoint_stride(len(modulations), len(parts)) if executor.checkpoint_fields else 1
+        kept, detected, arrived = [], [], fields
         with matrix_products(fields.device, tf32=ctx.tf32):
-            for some in fields.split(ctx.size):
-                for arrived in walk(maps, some, modulations):
-                    kept.append(arrived)
-                    if not keep:
-                        del kept[:-1]
-                detected.append(kept.pop())
+            for some in parts:
+                for plane, arrived in enumerate(walk(maps, some, modulations), start=1):
+                    if keep and plane <= len(modulations) and plane % ctx.stride == 0:
+                        kept.append(arrived)
+                detected.append(arrived)
         if keep:
-            ctx.save_for_backward(*modulations, *kept)
+            ctx.save_for_backward(*modulations, *([fields] if ctx.stride > 1 else []), *kept)
         return torch.cat(detected)
 
     @staticmethod
     @checks.first_order
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        depth = len(ctx.maps) - 1
+        depth, stride = len(ctx.maps) - 1, ctx.stride
         modulations, kept = ctx.saved_tensors[:depth], ctx.saved_tensors[depth:]
+        sources = kept[0].split(ctx.size) if stride > 1 else ()
+        kept, each = kept[int(stride > 1) :], depth // stride
         _, _, wants_fields, *wanted = ctx.needs_input_grad
         found = [torch.zeros_like(one) if want else None for one, want in zip(modulations, wanted, strict=True)]
         first = 0 if wants_fields else wanted.index(True) + 1  # nothing before it needs light
         back = []
         with matrix_products(gradients[0].device, tf32=ctx.tf32):
             for part, gradient in enumerate(gradients[0].split(ctx.size)):
+                light = {stride * (index + 1): kept[part * each + index] for index in range(each)}
+                light |= {0: sources[part]} if stride > 1 else {}
                 for plane in reversed(range(max(first, 1), depth + 1)):
                     gradient = ctx.maps[plane].adjoint(gradient)
                     total = found[plane - 1]
                     if total is not None:
-                        total += torch.linalg.vecdot(kept[part * depth + plane - 1], gradient, dim=0)
+                        _walk_again(light, ctx.maps, modulations, plane, stride)
+                        total += torch.linalg.vecdot(light.pop(plane), gradient, dim=0)
                     if plane > first:
                         gradient = modulations[plane - 1].conj() * gradient
                 back.append(ctx.maps[0].adjoint(gradient) if wants_fields else None)
         return None, None, torch.cat(back) if wants_fields else None, *found
+
+
+def _walk_again(
+    light: dict[int, Tensor], maps: Sequence[LinearMap], modulations: Sequence[Tensor], plane: int, stride: int
+) -> None:
+    """Add the fields from the last plane with one up to ``plane``, unless it has one."""
+    if plane not in light:
+        start = plane // stride * stride
+        field = light[start] if start == 0 else modulations[start - 1] * light[start]
+        again = walk(maps[start:plane], field, modulations[start : plane - 1])
+        light |= dict(enumerate(again, start=start + 1))
 
 
 def magnitude(field: Tensor) -> Tensor:

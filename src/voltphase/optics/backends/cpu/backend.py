@@ -38,7 +38,7 @@ class CpuBackend(Backend):
 class CpuExecutor(Executor):
     """Images through modulated planes to a detector, in micro-batches that stay in the caches.
 
-    What is kept for the backward pass is the field on each plane and nothing else.
+    What is kept for the backward pass is the field on each plane, or on some, and nothing else.
     """
 
     def __init__(self, stack: Stack, options: Options, plan: Plan) -> None:
@@ -53,7 +53,7 @@ class CpuExecutor(Executor):
     def micro_batches(self, modulations: Sequence[Tensor], batch: int) -> MicroBatches:
         """Return what runs ``batch`` images with packed modulations."""
         maps, transposes = (cast(list[PackedMap], list(modules)) for modules in (self.maps, self.transposes))
-        return MicroBatches(maps, transposes, modulations, batch)
+        return MicroBatches(maps, transposes, modulations, batch, checkpointed=self.checkpoint_fields)
 
     def _field(self, images: Tensor, modulations: tuple[Tensor, ...]) -> Tensor:
         return self._read(_Fields(self.layouts[-1], self.dtype), images, modulations)
@@ -103,7 +103,7 @@ class _Light(torch.autograd.Function):
             for part, field, free in executor.micro_batches(packed, ctx.batch).forward(images, kept):
                 found[part] = read.sums(field, free)
         if kept is not None:
-            ctx.save_for_backward(*packed, *kept)
+            ctx.save_for_backward(*packed, images if executor.checkpoint_fields else None, *kept)
         return found
 
     @staticmethod
@@ -111,12 +111,12 @@ class _Light(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         executor: CpuExecutor = ctx.executor
         depth = len(executor.layouts) - 1
-        modulations, kept = ctx.saved_tensors[:depth], ctx.saved_tensors[depth:]
+        modulations, images, *kept = ctx.saved_tensors[:depth], *ctx.saved_tensors[depth:]
 
         def seed(part: slice, field: Tensor, out: Tensor) -> None:
             ctx.read.conjugate_gradient(gradients[0][part], field, out)
 
         with matrix_products(modulations[0].device, tf32=ctx.tf32):
             batches = executor.micro_batches(modulations, ctx.batch)
-            images, found = batches.backward(kept, seed, ctx.needs_input_grad[3:])
-        return None, None, None, (images.real if ctx.real and images is not None else images), *found
+            slopes, found = batches.backward(images, kept, seed, ctx.needs_input_grad[3:])
+        return None, None, None, (slopes.real if ctx.real and slopes is not None else slopes), *found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import Any, ClassVar, Final, NamedTuple, cast
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from voltphase.core import checks
 from voltphase.core.dtypes import matrix_products
-from voltphase.optics.backends.base import Executor, Options
+from voltphase.optics.backends.base import Executor, Options, checkpoint_stride
 from voltphase.optics.backends.cuda.fused import InputPrecision, modulated_columns, rows_product
 from voltphase.optics.backends.cuda.hops import Hop, Plane
 from voltphase.optics.backends.cuda.kernels import modulate
@@ -43,8 +42,9 @@ class CudaExecutor(Executor):
     """Images through modulated planes to a detector, all of a batch at once.
 
     Products are cuBLAS's, on even and odd parts; all that happens between two of them is one kernel. What is kept for
-    the backward pass is the field on each plane whose modulation is learned, in halves, and the detector's. Nothing
-    waits for the device and no size depends on data: a CUDA graph can hold it, whose memory is PyTorch's to manage.
+    the backward pass is the field on each plane whose modulation is learned, in halves, and the detector's; or, with
+    checkpointed fields, that on one plane of several. Nothing waits for the device and no size depends on data: a CUDA
+    graph can hold it, whose memory is PyTorch's to manage.
 
     Args:
         stack: Kernels between the planes.
@@ -147,6 +147,42 @@ class CudaExecutor(Executor):
                 buffers.reverse()
         return arrived, gradient
 
+    def walk(
+        self,
+        light: Tensor,
+        factors: Sequence[Tensor | None],
+        buffers: list[Tensor],
+        kept: Sequence[bool],
+        *,
+        start: int = 0,
+        tf32: bool = False,
+    ) -> list[Tensor]:
+        """Take light across some hops in a row, and return the fields behind each.
+
+        Args:
+            light: Images, or the fields in front of a hop that is not the first.
+            factors: Factor of each plane, as for :meth:`cross`.
+            buffers: Two flat buffers, as for :meth:`cross`; of images, both are free.
+            kept: Of each of these hops, whether the fields behind it are kept, in memory of their own.
+            start: Number of the first of these hops.
+            tf32: Whether fused kernels round to TF32.
+        """
+        hops, _ = self.maps()
+        fields = []
+        for number, keep in enumerate(kept, start=start):
+            hop = hops[number]
+            if number == 0:
+                batch = len(light)
+                packed = hop.source.view(buffers[1], batch)
+                modulate(_plain(light), Images(hop.source.shape), packed, hop.source)
+                light = packed.new_empty(hop.target.sizes(batch)) if keep else hop.target.view(buffers[1], batch)
+                hop(packed, buffers[0], light)
+            else:
+                before, factor = hops[number - 1].target, factors[number - 1]
+                light, _ = self.cross(hop, light, before, buffers, factor=factor, keep=keep, tf32=tf32)
+            fields.append(light)
+        return fields
+
     def maps(self) -> tuple[list[Hop], list[Hop]]:
         """Return the maps between planes, and their transposes."""
         return cast("list[Hop]", list(self.hops)), cast("list[Hop]", list(self.transposes))
@@ -160,28 +196,20 @@ class _Light(torch.autograd.Function):
         ctx: Any, executor: CudaExecutor, keep: bool, regions: Regions | None, images: Tensor, *factors: Tensor | None
     ) -> Tensor:
         hops, _ = executor.maps()
-        batch = len(images)
-        ctx.executor, ctx.regions, ctx.batch = executor, regions, batch
+        ctx.executor, ctx.regions, ctx.batch = executor, regions, len(images)
         ctx.real, ctx.tf32 = not images.is_complex(), executor.tf32 and executor.training
         factors = tuple(None if factor is None else _plain(factor) for factor in factors)
         # A plane's field is needed for the gradient of what multiplies it, the detector's for that of all.
         kept = [keep and wanted for wanted in (*ctx.needs_input_grad[4:], True)]
+        ctx.stride = checkpoint_stride(len(hops), 1) if executor.checkpoint_fields else 1
+        if ctx.stride > 1:
+            kept = [keep and number % ctx.stride == 0 for number in range(1, len(hops))] + [False]
         with _running(images, tf32=ctx.tf32):
-            buffers, first = _buffers(hops, batch, images), hops[0]
-            packed = first.source.view(buffers[1], batch)
-            modulate(_plain(images), Images(first.source.shape), packed, first.source)
-            field = packed.new_empty(first.target.sizes(batch)) if kept[0] else first.target.view(buffers[1], batch)
-            first(packed, buffers[0], field)
-            fields = [field]
-            for (before, hop), factor, keeping in zip(pairwise(hops), factors, kept[1:], strict=True):
-                field, _ = executor.cross(
-                    hop, field, before.target, buffers, factor=factor, keep=keeping, tf32=ctx.tf32
-                )
-                fields.append(field)
-            found = _read(field, hops[-1].target, regions)
+            fields = executor.walk(images, factors, _buffers(hops, images), kept, tf32=ctx.tf32)
+            found = _read(fields[-1], hops[-1].target, regions)
         if keep:
             needed = (one if keeping else None for one, keeping in zip(fields, kept, strict=True))
-            ctx.save_for_backward(*factors, *needed)
+            ctx.save_for_backward(*factors, images if ctx.stride > 1 else None, *needed)
         return found
 
     @staticmethod
@@ -190,19 +218,32 @@ class _Light(torch.autograd.Function):
         executor: CudaExecutor = ctx.executor
         _, transposes = executor.maps()
         _, _, _, wants_images, *wanted = ctx.needs_input_grad
-        factors, fields = ctx.saved_tensors[: len(wanted)], ctx.saved_tensors[len(wanted) :]
+        factors, (source, *fields) = ctx.saved_tensors[: len(wanted)], ctx.saved_tensors[len(wanted) :]
         found: list[Tensor | None] = [None] * len(wanted)
         images: Tensor | None = None
         with _running(gradients[0], tf32=ctx.tf32):
             # Gradients travel as their conjugates: then the adjoint of a kernel is its transpose, that of a modulation
             # is the modulation, and nothing is conjugated on the way.
-            buffers, last = _buffers(transposes, ctx.batch, gradients[0]), transposes[-1]
+            # Light that crosses hops again needs a buffer of its own beside the gradient, which is in the second.
+            first, second, *third = _buffers(transposes, gradients[0], 3 if ctx.stride > 1 else 2)
+            buffers, last = [first, second], transposes[-1]
+
+            def field_behind(number: int) -> Tensor:
+                if fields[number] is None:
+                    start = number // ctx.stride * ctx.stride
+                    light, kept = source if start == 0 else fields[start - 1], [True] * (number + 1 - start)
+                    fields[start : number + 1] = executor.walk(
+                        light, factors, [buffers[0], *third], kept, start=start, tf32=ctx.tf32
+                    )
+                return fields.pop(number)
+
+            detected = field_behind(len(wanted))
             packed, field = (layout.view(buffers[1], ctx.batch) for layout in (last.source, last.target))
-            _seed(_plain(gradients[0]), fields[-1], last.source, packed, ctx.regions)
+            _seed(_plain(gradients[0]), detected, last.source, packed, ctx.regions)
             last(packed, buffers[0], field)
             for index in reversed(range(len(wanted))):
                 hop, layout = transposes[index], transposes[index + 1].target
-                factor, light = factors[index], fields[index] if wanted[index] else None
+                factor, light = factors[index], field_behind(index) if wanted[index] else None
                 if not (wants_images or any(wanted[:index])):
                     found[index] = modulate(field, layout, None, hop.source, factor=factor, field=light)
                     break
@@ -232,10 +273,10 @@ def _seed(gradient: Tensor, field: Tensor, layout: Packed, out: Tensor, regions:
         region_gradient(field, layout, regions.rows, regions.columns, gradient, out, amplitude=regions.amplitude)
 
 
-def _buffers(hops: Sequence[Hop], batch: int, like: Tensor) -> list[Tensor]:
-    """Return two flat buffers that hold a batch wherever it is."""
+def _buffers(hops: Sequence[Hop], like: Tensor, count: int = 2) -> list[Tensor]:
+    """Return flat buffers that hold a batch wherever it is."""
     scratch = max(hop.scratch for hop in hops)
-    return [*torch.empty((2, batch * scratch), dtype=hops[0].rows.dtype, device=like.device)]
+    return [*torch.empty((count, len(like) * scratch), dtype=hops[0].rows.dtype, device=like.device)]
 
 
 @contextmanager
