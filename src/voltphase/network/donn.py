@@ -142,8 +142,7 @@ class DONN(nn.Module):
         checkpoint_fields: bool = False,
     ) -> None:
         super().__init__()
-        self.options = Options(dtype, engine, tf32, checkpoint_fields=checkpoint_fields)
-        self.asked_backend = backend
+        self.options, self.asked_backend = Options(dtype, engine, tf32, checkpoint_fields=checkpoint_fields), backend
         devices = checked_devices(devices)
         depth = len(devices)
         self.grids = grids_of(grid, depth)

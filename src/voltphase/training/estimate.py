@@ -66,10 +66,11 @@ def shares(model: DONN, images: Tensor) -> list[float]:
     training = model.training
     model.eval()
     units = [unit for name, unit in light_units(model).items() if not name.endswith(" out")]
-    modulations, propagators = [layer.modulation() for layer in model.layers], model.propagators
+    modulations = model.beams.met(0, [layer.modulation() for layer in model.layers])
+    propagators = model.propagators
     powers = torch.zeros(len(units) + 1, dtype=torch.float64)
     for one in images.split(1):  # of large planes, fields of all images at once would take more than training does
-        arrived = source = model.source(one)
+        arrived = source = model.beams.lit(0, model.source(one))
         powers[0] += _power(source)
         for place, arrived in enumerate(walk(propagators, source, modulations), start=1):
             powers[place] += _power(arrived)

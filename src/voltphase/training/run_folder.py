@@ -92,9 +92,7 @@ class Summary(_Part):
 # Where the data lie and how the machine is used are no part of the experiment: a run may go on elsewhere.
 _NOT_THE_EXPERIMENT = {
     ("data", "dir"),
-    ("training", "checkpoint_fields"),
-    ("training", "threads"),
-    ("training", "accelerator"),
+    *(("training", key) for key in ("checkpoint_fields", "threads", "accelerator")),
     ("device", "file"),
     ("optics", "source", "mask"),
 }

@@ -197,7 +197,8 @@ class Backend(ABC):
     def cost(self, stack: Stack, options: Options) -> float:
         """Return the estimated nanoseconds for one image, forward and backward, on a CPU core or on a GPU.
 
-        From shapes alone. Infinite is what nobody should wait for: such a back end only runs if it is asked for.
+        From shapes alone, and as if fields of all planes were kept. Infinite is what nobody should wait for: such a
+        back end only runs if it is asked for.
 
         Args:
             stack: Kernels between the planes, which it can run.
