@@ -113,6 +113,7 @@ def test_a_network_that_makes_pictures_is_saved_too(tmp_path: Path) -> None:
     [
         {"dtype": torch.complex128, "method": "angular-spectrum", "gain": [1.0, 2.0], "seed": 7},
         {"grid": [vp.Grid(size, 36e-6) for size in (16, 18, 20, 22)], "distances": [0.01, 0.02, 0.015]},
+        {"grid": [vp.Grid(size, (36e-6, 30e-6)) for size in (16, (16, 20), (20, 12), (18, 24))]},
         {"source": vp.optics.SourceLight("phase", waist=3e-4), "relaxation": vp.GumbelSoftmax(hard=False)},
         {"source": vp.optics.SourceLight(waist=3e-4, centre=(1e-5, 0.0), mask=vp.optics.Mask(torch.eye(20) * 1j))},
         {"devices": [vp.devices.DevicePanel.uniform(SLM, (20, 20), border=2), SLM], "backend": "reference"},
@@ -144,7 +145,7 @@ class Answering(vp.DONN):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"grid": vp.Grid(20, (36e-6, 30e-6))}, "square planes"),
+        ({"grid": vp.Grid(20, 36e-6, (0.0, 1e-5))}, "planes around the axis"),
         ({"distances": [0.02, (0.01, vp.optics.Aperture(PLANE, diameter=5e-4), 0.01), 0.02]}, "free space alone"),
         ({"kind": Answering}, "the answers that one rebuilt from it gives"),
     ],

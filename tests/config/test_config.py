@@ -209,10 +209,19 @@ def test_one_device_stands_for_every_layer():
 
 def test_each_plane_may_have_a_size_and_a_pitch_of_its_own():
     optics = load_config("digits", ["optics.depth=2", "optics.size=[20, 24, 16, 30]"]).optics
-    assert optics.sizes == [20, 24, 16, 30]
-    assert optics.pitches == [optics.pitch] * 4
+    assert optics.sizes == [(20, 20), (24, 24), (16, 16), (30, 30)]
+    assert optics.pitches == [(optics.pitch, optics.pitch)] * 4
     optics = load_config("digits", ["optics.depth=1", "optics.size=20", "optics.pitch=[1e-5, 8e-6, 1e-5]"]).optics
-    assert (optics.sizes, optics.pitches) == ([20, 20, 20], [1e-5, 8e-6, 1e-5])
+    assert (optics.sizes, optics.pitches) == ([(20, 20)] * 3, [(1e-5, 1e-5), (8e-6, 8e-6), (1e-5, 1e-5)])
+
+
+def test_two_numbers_are_rows_and_columns_of_every_plane_or_of_one_in_a_list():
+    config = load_config("digits", ["optics.depth=1", "optics.size=[20, 24]", "optics.pitch=[1e-5, 8e-6]"])
+    assert config.optics.sizes == [(20, 24)] * 3
+    assert config.optics.pitches == [(1e-5, 8e-6)] * 3
+    assert parse_config(read_yaml(config.to_yaml(), "", lambda _: "any")) == config
+    optics = load_config("digits", ["optics.depth=1", "optics.size=[20, [20, 24], [10, 12]]"]).optics
+    assert optics.sizes == [(20, 20), (20, 24), (10, 12)]
 
 
 @pytest.mark.parametrize(
@@ -220,21 +229,28 @@ def test_each_plane_may_have_a_size_and_a_pitch_of_its_own():
     [
         (
             "optics.size=[20, 20, 20]",
-            "expected optics.size to be a number or 4 numbers (source, the 2 layers of optics.depth, detector),"
-            " but got 3",
+            "expected optics.size to be a number or a pair for all planes, or a list of 4, one for each (source, the "
+            "2 layers of optics.depth, detector), but got 3",
         ),
         (
             "optics.pitch=[36e-6]",
-            "expected optics.pitch to be a number or 4 numbers (source, the 2 layers of optics.depth, detector)"
-            ", but got 1",
+            "expected optics.pitch to be a number or a pair for all planes, or a list of 4, one for each (source, the "
+            "2 layers of optics.depth, detector), but got 1",
         ),
         (
             "optics.size=[20, 20, 9, 20]",
-            "--set: expected optics.size to be a whole number from 10 to 8192, or a list of them, but item 2 is 9",
+            "--set: expected optics.size to be a whole number from 10 to 8192, a list of 2 of them or a list of "
+            "either, but item 2 is 9",
+        ),
+        (
+            "optics.size=[20, [20, 9], 20, 20]",
+            "--set: expected optics.size to be a whole number from 10 to 8192, a list of 2 of them or a list of "
+            "either, but item 1.1 is 9",
         ),
         (
             "optics.size=large",
-            "--set: expected optics.size to be a whole number from 10 to 8192, or a list of them, but got 'large'",
+            "--set: expected optics.size to be a whole number from 10 to 8192, a list of 2 of them or a list of "
+            "either, but got 'large'",
         ),
         (
             "device.border=[1, 2]",
@@ -272,8 +288,8 @@ def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, m
         ),
         (
             "optics.pitch=0",
-            "--set: expected optics.pitch to be a length in metres from 1e-10 to below 0.1, or a list of them, but "
-            "got 0",
+            "--set: expected optics.pitch to be a length in metres from 1e-10 to below 0.1, a list of 2 of them or a "
+            "list of either, but got 0",
         ),
         (
             "optics.wavelength=532",

@@ -80,8 +80,12 @@ def test_what_is_no_panel_is_a_sentence(settings: dict[str, Any], sentence: str)
             "optics.pitch 8e-06 of the layers, 1 pixel of santec-slm-200 of 8 µm, but got 3.6e-05: leave",
         ),
         ({"pitch": [8e-6, 8e-6, 9e-6, 8e-6], "depth": 2}, "but got 9e-06"),
-        ({"size": 1201}, "optics.size of the layers to be at most 1200, .* and 1200 x 1920 of them, but got 1201"),
-        ({"size": 401, "panel_pixels": 3}, "to be at most 400, with 3 pixels of santec-slm-200 .* but got 401"),
+        ({"size": 1201}, r"at most \[1200, 1920\] or that turned, .* 1200 x 1920 of them, but got \[1201, 1201\]"),
+        ({"size": [100, 1921]}, r"at most \[1200, 1920\] or that turned, .* but got \[100, 1921\]"),
+        (
+            {"size": 401, "panel_pixels": 3},
+            r"at most \[400, 640\] or that turned, with 3 pixels of santec-slm-200 .* but got \[401, 401\]",
+        ),
     ],
 )
 def test_layers_that_the_panel_cannot_show_are_refused(settings: dict[str, Any], sentence: str) -> None:
@@ -125,6 +129,6 @@ def test_devices_of_grey_levels_are_shown(panel: str, device: DeviceStates) -> N
 
 def test_training_begins_only_if_the_panel_can_show_what_is_trained(tmp_path: Path) -> None:
     config = parse_config(optics(size=1300))
-    with pytest.raises(ConfigError, match="to be at most 1200"):
+    with pytest.raises(ConfigError, match=r"at most \[1200, 1920\]"):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

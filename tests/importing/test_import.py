@@ -313,26 +313,23 @@ def test_inactive_pixels_of_a_panel_stay_as_they_are(write, tmp_path: Path) -> N
     assert run.summary["imported"]["layers"][0]["most"] < 0.77
 
 
-def test_a_map_that_is_not_square_stands_in_the_middle_of_a_plane_that_is(write, tmp_path: Path) -> None:
+def test_planes_have_the_rows_and_columns_of_their_maps(write, tmp_path: Path) -> None:
     levels = np.random.default_rng(5).integers(0, 4, (11, SIDE))
     run = vp.import_design(write(levels, levels[:10].T, said={"kind": "level"}, device=EVEN), tmp_path / "run")
-    wide, tall = (each.numpy() for each in run.model.levels())
-    assert np.array_equal(wide[2:13], levels)
-    assert np.array_equal(tall[:, 3:13], levels[:10].T)
-    dark = [layer.modulation() == 0 for layer in run.model.layers]
-    assert [int(each.sum()) for each in dark] == [5 * SIDE, 6 * SIDE]
-    notes = " ".join(run.summary["imported"]["notes"])
-    assert "layer-1.npy has 11 x 16: it stands half a pixel off the middle of its plane" in notes
-    assert "layer-2.npy has 16 x 10: it stands in the middle of its plane" in notes
-    assert notes.count("beside the map files have level 0 of lcos, whose amplitude is 1 and not 0: put a stop") == 2
+    assert [grid.shape for grid in run.model.grids] == [(11, SIDE), (11, SIDE), (SIDE, 10), (SIDE, 10)]
+    for found, given in zip(run.model.levels(), (levels, levels[:10].T), strict=True):
+        assert np.array_equal(found.numpy(), given)
+    assert run.summary["test_correlation"] > 0.9999
+    assert "2 level maps of 11 x 16 and 16 x 10 in" in run.summary["imported"]["notes"][0]
     assert vp.verify(vp.deploy(run, tmp_path / "bench")).passed
-    with pytest.raises(ConfigError, match=r"no device\.border beside a map that is not square"):
-        vp.import_design(tmp_path / "design", tmp_path / "other", ["device.border=1"])
+    with pytest.raises(ConfigError, match=r"maps of 16 x 16, as optics\.size says, but layer-1\.npy has 11 x 16"):
+        vp.import_design(tmp_path / "design", tmp_path / "other", [f"optics.size={SIDE}"])
 
 
-def test_a_map_that_is_not_square_is_judged_by_the_light_of_the_map_alone(write, tmp_path: Path) -> None:
-    run = vp.import_design(write(PHASES[:10], said={"kind": "phase"}), tmp_path / "run")
-    assert run.summary["test_correlation"] > 0.9999  # 256 phases, and no light beside them in either
+def test_beside_a_map_files_let_light_through_that_is_computed_as_none(write, tmp_path: Path) -> None:
+    run = vp.import_design(write(PHASES, said={"kind": "phase"}, device={**EVEN, "border": 1}), tmp_path / "run")
+    notes = " ".join(run.summary["imported"]["notes"])
+    assert "beside the map files have level 0 of lcos, whose amplitude is 1 and not 0: put a stop" in notes
 
 
 def test_the_pictures_of_a_deployed_folder_are_a_design(write, tmp_path: Path) -> None:

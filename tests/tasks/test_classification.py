@@ -38,9 +38,10 @@ def test_the_paper_reads_mean_amplitudes_as_they_are() -> None:
     assert Classification.paper().loss == "mse"
 
 
-def test_regions_for_a_detector_that_is_not_square_have_to_be_listed() -> None:
-    with pytest.raises(GeometryError, match=r"expected a square detector .* but got 20 x 24"):
-        Classification().make_readout((20, 24))
+@pytest.mark.parametrize("differential", [False, True])
+def test_the_papers_regions_on_a_detector_that_is_not_square_are_a_grid(differential: bool) -> None:
+    regions = Classification(differential=differential).make_readout((40, 72)).regions
+    assert regions == Regions.laid_out("grid", (40, 72), 10, paired=differential)
     assert Classification(FOUR).make_readout((20, 24)).shape == (20, 24)
 
 

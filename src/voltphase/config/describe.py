@@ -38,8 +38,8 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
         ConfigError: if a configuration cannot describe the network.
     """
     grids = model.grids
-    if any(grid.rows != grid.columns or grid.pitch[0] != grid.pitch[1] or any(grid.offset) for grid in grids):
-        raise undescribed("square planes, of one pitch and around the axis", "others")
+    if any(any(grid.offset) for grid in grids):
+        raise undescribed("planes around the axis", "others")
     if not all(len(path) == 1 and isinstance(path[0], Gap) for path in model.paths):
         raise undescribed("free space alone between the planes", "lenses or apertures in it", _MAPS)
     light, dtype, options = model.source.light, model.source.dtype, model.options
@@ -55,8 +55,8 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
             "seed": model.seed,
             "data": data,
             "optics": {
-                "size": _one_or_each([grid.rows for grid in grids]),
-                "pitch": _one_or_each([grid.pitch[0] for grid in grids]),
+                "size": _one_or_each([_one_or_pair(grid.shape) for grid in grids]),
+                "pitch": _one_or_each([_one_or_pair(grid.pitch) for grid in grids]),
                 "wavelength": model.wavelength,
                 "distances": _one_or_each(model.distances),
                 "depth": len(model.layers),
@@ -95,7 +95,11 @@ def _plain(value: Any) -> Any:
 
 
 def _one_or_each(values: Sequence[Any]) -> Any:
-    return values[0] if len(set(values)) == 1 else list(values)
+    return values[0] if all(value == values[0] for value in values) else list(values)
+
+
+def _one_or_pair(pair: tuple[Any, Any]) -> Any:
+    return pair[0] if pair[0] == pair[1] else list(pair)
 
 
 def undescribed(wanted: str, got: str, cure: str = _CURE) -> ConfigError:

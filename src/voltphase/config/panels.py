@@ -13,7 +13,7 @@ from voltphase.panels import Profile, load_profile
 from voltphase.settings.fields import misfit
 
 if TYPE_CHECKING:
-    from voltphase.config.sections import OpticsConfig
+    from voltphase.config.optics import OpticsConfig
 
 
 def with_pitch_of_panel(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -46,23 +46,22 @@ def check_panel(optics: OpticsConfig, devices: Sequence[Device]) -> None:
         panel = load_profile(optics.panel)
     except ConfigError as error:
         raise ConfigError(f"optics.panel: {error}") from error
-    pixels, pitch, largest = (
-        optics.panel_pixels,
-        _pitch(panel, optics.panel_pixels),
-        min(panel.shape) // optics.panel_pixels,
-    )
+    pixels, pitch = optics.panel_pixels, _pitch(panel, optics.panel_pixels)
+    rows, columns = (count // pixels for count in panel.shape)
     of_panel = f"{pixels} pixel{'s' if pixels > 1 else ''} of {panel.name}"
     for given in optics.pitches[1:-1]:
-        if not math.isclose(given, pitch, rel_tol=1e-9):
+        if not all(math.isclose(one, pitch, rel_tol=1e-9) for one in given):
+            got = f"{given[0]:g}" if given[0] == given[1] else f"[{given[0]:g}, {given[1]:g}]"
             raise ConfigError(
                 f"expected optics.pitch {pitch:g} of the layers, {of_panel} of {metres(panel.pitch)}, but got "
-                f"{given:g}: leave it out, or set another optics.panel_pixels"
+                f"{got}: leave it out, or set another optics.panel_pixels"
             )
-    if (size := max(optics.sizes[1:-1])) > largest:
-        raise ConfigError(
-            f"expected optics.size of the layers to be at most {largest}, with {of_panel} along each side of a sample "
-            f"and {panel.rows} x {panel.columns} of them, but got {size}"
-        )
+    for size in optics.sizes[1:-1]:
+        if any(one > room for one, room in zip(sorted(size), sorted((rows, columns)), strict=True)):
+            raise ConfigError(
+                f"expected optics.size of the layers to be at most [{rows}, {columns}] or that turned, with {of_panel} "
+                f"along each side of a sample and {panel.rows} x {panel.columns} of them, but got {list(size)}"
+            )
     for device in devices:
         panel.require_control(device.control, device.control_unit, device.name, ConfigError)
 

@@ -10,41 +10,31 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Len, Lt, Unit
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from voltphase.codesign.layer import FACTORS
 from voltphase.codesign.relaxations import RELAXATIONS
 from voltphase.codesign.schedules import SCHEDULES
-from voltphase.config.masks import read_mask
-from voltphase.config.panels import with_pitch_of_panel
-from voltphase.core.errors import VoltphaseError
-from voltphase.core.units import (
-    LARGEST_PITCH,
-    LONGEST_DISTANCE,
-    LONGEST_WAVELENGTH,
-    SHORTEST_WAVELENGTH,
-    SMALLEST_PITCH,
-)
+from voltphase.config.optics import OpticsConfig
 from voltphase.data import DATASETS
 from voltphase.devices.models import MODELS
 from voltphase.devices.states import Pick
-from voltphase.optics.backends.base import BACKENDS, Engine
-from voltphase.optics.masks import Mask
-from voltphase.optics.methods import METHODS
-from voltphase.optics.precision import Precision
-from voltphase.optics.sources import Encoding, SourceLight
-from voltphase.settings.fields import Choice, Name, OneOrEach, Parameters, Section, Settings, misfit
+from voltphase.settings.fields import (
+    Choice,
+    Name,
+    OneOrEach,
+    Parameters,
+    Section,
+    Settings,
+    misfit,
+    which_planes,
+)
 from voltphase.settings.yaml_io import write_yaml
 from voltphase.tasks import TASKS
-from voltphase.tasks.background_light import BRIGHTEST
 
 DEFAULT_DEVICE_MODEL = "tn-slm"
 
-_Size = Annotated[int, Ge(10), Le(8192)]
-_Pitch = Annotated[float, Unit("m"), Ge(SMALLEST_PITCH), Lt(LARGEST_PITCH)]
-_Distance = Annotated[float, Unit("m"), Gt(0), Le(LONGEST_DISTANCE)]
-_Wavelength = Annotated[float, Unit("m"), Ge(SHORTEST_WAVELENGTH), Le(LONGEST_WAVELENGTH)]
 _Factor = Annotated[float, Ge(FACTORS[0]), Le(FACTORS[1])]
 _Count = Annotated[int, Ge(1)]
 # What single precision holds.
@@ -70,108 +60,6 @@ class DataConfig(Settings):
     train_limit: _Count | None = None
     test_limit: _Count | None = None
     val_fraction: Annotated[float, Ge(0), Le(0.9)] = 0.0
-
-
-class SourceConfig(Section):
-    """How the light on the source carries an image.
-
-    Attributes:
-        encoding: Whether the image is the light's ``amplitude``, its ``phase``, or ``both``.
-        phase_range: Phase of the brightest pixel in radians, where the phase carries the image; null for pi.
-        waist: Radius at 1/e of the amplitude of a Gaussian beam that lights the source, in metres; null for a plane
-            wave.
-        background: Amplitude of a black pixel, where the amplitude carries the image: amplitudes are from there to 1.
-        centre: Where the middle of the Gaussian beam is, [y, x] in metres from the axis.
-        mask: File of a mask, a filter or a measured illumination in front of the source, a number for each of its
-            samples that multiplies the field: amplitudes from a grey picture (PNG, TIFF, BMP; white is 1) or a table
-            (CSV), or amplitudes or complex numbers from an array (NPY); null for none.
-    """
-
-    encoding: Encoding = "amplitude"
-    phase_range: float | None = None
-    waist: Annotated[float, Unit("m"), Gt(0), Le(1)] | None = None
-    background: Annotated[float, Ge(0), Lt(1)] = 0.0
-    centre: Annotated[list[Annotated[float, Unit("m")]], Len(2, 2)] = [0.0, 0.0]  # noqa: RUF012 - pydantic copies it
-    mask: str | None = None
-
-    def build(self, mask: Mask | None = None) -> SourceLight:
-        """Return what the settings describe.
-
-        Args:
-            mask: What is in the file of the mask; it is read by default.
-
-        Raises:
-            DataError: if the file of the mask cannot be read, or holds none.
-        """
-        if mask is None and self.mask is not None:
-            mask = read_mask(self.mask)
-        return self._light(mask)
-
-    @model_validator(mode="after")
-    def _can_be_built(self) -> SourceConfig:
-        try:
-            self._light(None)  # the file of the mask is read when it is needed
-        except VoltphaseError as error:
-            raise misfit(str(error), named=False) from error
-        return self
-
-    def _light(self, mask: Mask | None) -> SourceLight:
-        y, x = self.centre
-        return SourceLight(self.encoding, self.phase_range, self.waist, self.background, (y, x), mask)
-
-
-class OpticsConfig(Section):
-    """The bench: planes and the space between them.
-
-    Attributes:
-        size: Samples along each side of every plane; or a list, one for each plane in the order light meets them:
-            source, layers, detector.
-        pitch: Distance between samples, in metres; one for all planes or one for each, likewise. A panel settles it.
-        panel: Panel that is to show the layers, see ``voltphase panel list``, or a YAML file of your own; or null.
-        panel_pixels: Pixels of the panel along each side of a sample.
-        wavelength: Wavelength of the light in vacuum, in metres.
-        distances: Source to first layer, between layers and last layer to detector, in metres: one number for
-            all, or one more than there are layers.
-        depth: Number of layers.
-        source: How the light on the source carries an image.
-        background_light: Intensity of even, incoherent light on each sample of the detector that is counted with the
-            beam's, in parts of that of a white pixel on the source in a plane wave.
-        method: How light is propagated.
-        backend: What runs the network: the name of a back end, or ``auto``, the cheapest that can by estimate.
-        engine: What applies the kernels: ``matrix``, ``fft``, or ``auto``, the cheapest by estimate; the result is the
-            same to rounding.
-        precision: ``single`` (complex64), ``double`` (complex128), or ``tf32``: training on a CUDA GPU rounds what it
-            multiplies to 10 bits, evaluation does not. ``auto`` is ``tf32`` on a CUDA GPU and ``single`` on a CPU.
-    """
-
-    size: OneOrEach[_Size] = 64
-    pitch: OneOrEach[_Pitch] = 36e-6
-    panel: str | None = None
-    panel_pixels: Annotated[int, Ge(1), Le(8192)] = 1
-    wavelength: _Wavelength = 532e-9
-    distances: OneOrEach[_Distance] = 0.096
-    depth: Annotated[int, Ge(1), Le(1000)] = 5
-    source: SourceConfig = SourceConfig()
-    background_light: Annotated[float, Ge(0), Le(BRIGHTEST)] = 0.0
-    method: Annotated[str, Name(METHODS, "auto")] = "fresnel"
-    backend: Annotated[str, Name(BACKENDS, "auto")] = "auto"
-    engine: Engine = "auto"
-    precision: Precision = "single"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _settle_pitch(cls, values: Any) -> Any:
-        return with_pitch_of_panel(values) if isinstance(values, dict) else values
-
-    @property
-    def sizes(self) -> list[int]:
-        """The size of each plane: source, layers, detector."""
-        return self.size if isinstance(self.size, list) else [self.size] * (self.depth + 2)
-
-    @property
-    def pitches(self) -> list[float]:
-        """The pitch of each plane: source, layers, detector."""
-        return self.pitch if isinstance(self.pitch, list) else [self.pitch] * (self.depth + 2)
 
 
 _PARAMETERS = Parameters(MODELS, DEFAULT_DEVICE_MODEL, left_out=("levels",))
@@ -367,10 +255,14 @@ class Config(Section):
         gaps = f"(source to first layer, between the {depth} layers of optics.depth, last layer to detector)"
         planes = f"(source, the {depth} layers of optics.depth, detector)"
         layers = "(one for each of optics.depth layers)"
+        for each, key in ((self.optics.size, "optics.size"), (self.optics.pitch, "optics.pitch")):
+            if isinstance(each, list) and which_planes(each) == "each" and len(each) != depth + 2:
+                raise misfit(
+                    f"expected {key} to be a number or a pair for all planes, or a list of {depth + 2}, one for each "
+                    f"{planes}, but got {len(each)}"
+                )
         for each, key, count, which in (
             (self.optics.distances, "optics.distances", depth + 1, gaps),
-            (self.optics.size, "optics.size", depth + 2, planes),
-            (self.optics.pitch, "optics.pitch", depth + 2, planes),
             (self.codesign.gain, "codesign.gain", depth, layers),
             (self.codesign.amplitude_grad_scale, "codesign.amplitude_grad_scale", depth, layers),
         ):

@@ -104,8 +104,7 @@ def _system(
         task = config.task.build().for_data(datasets["train"].classes, datasets["train"].targets)
         model = build_model(config, devices, datasets["train"].image_shape, task=task)
         return config, model, place_maps(model, config, design.maps, source), datasets
-    side = config.optics.sizes[0]
-    model = build_model(config, devices, (side, side))
+    model = build_model(config, devices, config.optics.sizes[0])
     placed = place_maps(model, config, design.maps, source)
     config = reference_config(config, model, run.reference_file.name)
     write_reference(run.reference_file, model, [one.wanted for one in placed])

@@ -64,6 +64,41 @@ OneOrEach = Annotated[
 ]
 
 
+#: A value for each axis of a plane: rows and columns, or y and x.
+Pair = Annotated[list[T], Len(2, 2)]
+
+
+def _one_or_pair(value: Any) -> str:
+    return "pair" if isinstance(value, list | tuple) else "one"
+
+
+def which_planes(value: Any) -> str:
+    """Return whether a value of type `OfPlanes` is ``"one"``, a ``"pair"``, or one or a pair for ``"each"`` plane."""
+    if not isinstance(value, list | tuple):
+        return "one"
+    return "pair" if len(value) == 2 and not any(isinstance(one, list | tuple) for one in value) else "each"
+
+
+#: One value or a pair for all planes, or a list with either for each of them, of which there are three at least: a list
+#: of two numbers is a pair.
+OfPlanes = Annotated[
+    Union[  # noqa: UP007
+        Annotated[T, Tag("one")],
+        Annotated[Pair[T], Tag("pair")],
+        Annotated[
+            list[
+                Annotated[
+                    Union[Annotated[T, Tag("one")], Annotated[Pair[T], Tag("pair")]],  # noqa: UP007
+                    Discriminator(_one_or_pair),
+                ]
+            ],
+            Tag("each"),
+        ],
+    ],
+    Discriminator(which_planes),
+]
+
+
 @cache
 def described(entry: Any) -> dict[str, str]:
     """Return what a docstring in Google's style, and those of base classes, say of each argument or attribute."""

@@ -112,6 +112,8 @@ def in_words(annotation: Any, metadata: Iterable[Any] = ()) -> str:
 def _any_of(each: list[str], nullable: bool) -> str:
     # A list of what stands before it is a list of them.
     first, *rest = each
+    if len(rest) > 1 and rest[-1] == f"a list of {_plural(_any_of(each[:-1], nullable=False))}":
+        rest[-1] = "a list of either"
     each = [first, *(one.replace(f" {_plural(first)}", " of them").replace("list of of", "list of") for one in rest)]
     words = f"{first}, or {each[1]}" if len(each) == 2 and "of them" in each[1] else enumerate_words(each)
     return f"{words}, or null" if nullable else words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Final
 
@@ -26,7 +27,7 @@ def companions(run: Run, others: Iterable[Run]) -> list[Run]:
     if shape is None:
         return []
     optics, batch_size = run.config.optics, run.config.training.batch_size
-    room = min(_MOST, _FULL // (batch_size * max(optics.sizes) ** 2)) - 1
+    room = min(_MOST, _FULL // (batch_size * max(map(math.prod, optics.sizes)))) - 1
     found: dict[str, Run] = {}
     for other in others:
         if len(found) >= room:

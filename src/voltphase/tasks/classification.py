@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import torch
 from annotated_types import Ge, Gt
@@ -62,9 +62,9 @@ class Classification(Task):
 
     Args:
         regions: ``paper``, ten squares scaled to the detector, in rows of 3, 4 and 3 or, if differential, ten pairs in
-            four rows of five; for another number of classes it is ``grid``, squares evenly spaced in rows. Or
-            ``rings``, squares at one distance from the axis; or a list of [row, column, height, width] in whole
-            samples, one region for each class.
+            four rows of five; for another number of classes or a detector that is not square it is ``grid``, squares
+            evenly spaced in rows. Or ``rings``, squares at one distance from the axis; or a list of [row, column,
+            height, width] in whole samples, one region for each class.
         differential: Whether each class has two regions, one for and one against it, read by their contrast (Li et
             al. 2019); a list then holds the two of each class in turn. Unset it is true for a layout and false for a
             list.
@@ -122,16 +122,11 @@ class Classification(Task):
         return cls(differential=False, measure="amplitude", scale=1.0, loss="mse")
 
     def make_readout(self, shape: tuple[int, int]) -> RegionReadout:
-        if self.regions != "paper":
-            count = self.classes or PAPER_CLASSES
-            regions = regions_of(self.regions, shape, count, paired=bool(self.differential))  # pyright: ignore[reportArgumentType]
-        elif shape[0] != shape[1]:
-            raise GeometryError(
-                f"expected a square detector for the regions 'paper', but got {shape[0]} x {shape[1]}: take 'grid', or "
-                "list regions as (row, column, height, width)"
-            )
-        else:
+        if self.regions == "paper" and shape[0] == shape[1]:
             regions = Regions.paper_pairs(shape[0]) if self.differential else Regions.paper(shape[0])
+        else:
+            asked: Any = "grid" if self.regions == "paper" else self.regions
+            regions = regions_of(asked, shape, self.classes or PAPER_CLASSES, paired=bool(self.differential))
         if regions.classes < 2:
             raise GeometryError(
                 f"expected regions of at least two classes, but got those of {regions.classes}: list those of each "

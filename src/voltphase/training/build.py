@@ -43,7 +43,7 @@ def build_devices(config: Config) -> list[Device]:
         DeviceError: if a table is missing or malformed, a model unknown, more levels asked for than there are, or a
             border leaves no pixel active.
     """
-    made: dict[tuple[str, int], Device] = {}
+    made: dict[tuple[str, tuple[int, int]], Device] = {}
     wanted = list(zip(config.layer_devices, config.optics.sizes[1:-1], strict=True))
     for device, size in wanted:
         if (repr(device), size) not in made:
@@ -312,7 +312,7 @@ def whole_device(device: DeviceConfig, wavelength: float | None) -> Device:
         raise DeviceError(f"device.parameters.{key}: {error}") from error
 
 
-def _build_device(device: DeviceConfig, size: int, wavelength: float) -> Device:
+def _build_device(device: DeviceConfig, size: tuple[int, int], wavelength: float) -> Device:
     whole = whole_device(device, wavelength)
     if whole.regions is not None and device.border != 0:
         raise ConfigError(
@@ -328,4 +328,4 @@ def _build_device(device: DeviceConfig, size: int, wavelength: float) -> Device:
     if states.regions is not None or device.border == 0:
         return states
     top, bottom, left, right = [device.border] * 4 if isinstance(device.border, int) else device.border
-    return DevicePanel.uniform(states.tables[0], (size, size), border=(top, bottom, left, right))
+    return DevicePanel.uniform(states.tables[0], size, border=(top, bottom, left, right))

@@ -209,9 +209,8 @@ def prepare(
     notes = note_devices(made_of)
     accelerator = accelerator_of(config)
     on_gpu = accelerator == "cuda"
-    size = config.optics.sizes[-1]
     asked = config.task.build()
-    readout_of(asked, (size, size))  # regions that do not fit are found before data are downloaded
+    readout_of(asked, config.optics.sizes[-1])  # regions that do not fit are found before data are downloaded
     datasets = (datasets_of or load_datasets)(config, data)
     task = asked.for_data(datasets["train"].classes, datasets["train"].targets)
     model = build_model(config, devices, datasets["train"].image_shape, task=task, light=light, for_gpu=on_gpu)

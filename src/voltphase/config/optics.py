@@ -1,0 +1,139 @@
+"""The section ``optics`` of a configuration: planes, what is between them, and the light."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt, Le, Len, Lt, Unit
+from pydantic import model_validator
+
+from voltphase.config.masks import read_mask
+from voltphase.config.panels import with_pitch_of_panel
+from voltphase.core.errors import VoltphaseError
+from voltphase.core.units import (
+    LARGEST_PITCH,
+    LONGEST_DISTANCE,
+    LONGEST_WAVELENGTH,
+    SHORTEST_WAVELENGTH,
+    SMALLEST_PITCH,
+)
+from voltphase.optics.backends.base import BACKENDS, Engine
+from voltphase.optics.masks import Mask
+from voltphase.optics.methods import METHODS
+from voltphase.optics.precision import Precision
+from voltphase.optics.sources import Encoding, SourceLight
+from voltphase.settings.fields import Name, OfPlanes, OneOrEach, Section, misfit, which_planes
+from voltphase.tasks.background_light import BRIGHTEST
+
+_Size = Annotated[int, Ge(10), Le(8192)]
+_Pitch = Annotated[float, Unit("m"), Ge(SMALLEST_PITCH), Lt(LARGEST_PITCH)]
+_Distance = Annotated[float, Unit("m"), Gt(0), Le(LONGEST_DISTANCE)]
+_Wavelength = Annotated[float, Unit("m"), Ge(SHORTEST_WAVELENGTH), Le(LONGEST_WAVELENGTH)]
+
+
+class SourceConfig(Section):
+    """How the light on the source carries an image.
+
+    Attributes:
+        encoding: Whether the image is the light's ``amplitude``, its ``phase``, or ``both``.
+        phase_range: Phase of the brightest pixel in radians, where the phase carries the image; null for pi.
+        waist: Radius at 1/e of the amplitude of a Gaussian beam that lights the source, in metres; null for a plane
+            wave.
+        background: Amplitude of a black pixel, where the amplitude carries the image: amplitudes are from there to 1.
+        centre: Where the middle of the Gaussian beam is, [y, x] in metres from the axis.
+        mask: File of a mask, a filter or a measured illumination in front of the source, a number for each of its
+            samples that multiplies the field: amplitudes from a grey picture (PNG, TIFF, BMP; white is 1) or a table
+            (CSV), or amplitudes or complex numbers from an array (NPY); null for none.
+    """
+
+    encoding: Encoding = "amplitude"
+    phase_range: float | None = None
+    waist: Annotated[float, Unit("m"), Gt(0), Le(1)] | None = None
+    background: Annotated[float, Ge(0), Lt(1)] = 0.0
+    centre: Annotated[list[Annotated[float, Unit("m")]], Len(2, 2)] = [0.0, 0.0]  # noqa: RUF012 - pydantic copies it
+    mask: str | None = None
+
+    def build(self, mask: Mask | None = None) -> SourceLight:
+        """Return what the settings describe.
+
+        Args:
+            mask: What is in the file of the mask; it is read by default.
+
+        Raises:
+            DataError: if the file of the mask cannot be read, or holds none.
+        """
+        if mask is None and self.mask is not None:
+            mask = read_mask(self.mask)
+        return self._light(mask)
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> SourceConfig:
+        try:
+            self._light(None)  # the file of the mask is read when it is needed
+        except VoltphaseError as error:
+            raise misfit(str(error), named=False) from error
+        return self
+
+    def _light(self, mask: Mask | None) -> SourceLight:
+        y, x = self.centre
+        return SourceLight(self.encoding, self.phase_range, self.waist, self.background, (y, x), mask)
+
+
+class OpticsConfig(Section):
+    """The bench: planes and the space between them.
+
+    Attributes:
+        size: Samples along each side of every plane, or [rows, columns]; or a list with either for each plane in the
+            order light meets them: source, layers, detector.
+        pitch: Distance between samples, in metres, or [y, x], that from row to row and that from column to column; for
+            all planes or in a list for each, likewise. A panel settles it.
+        panel: Panel that is to show the layers, see ``voltphase panel list``, or a YAML file of your own; or null.
+        panel_pixels: Pixels of the panel along each side of a sample.
+        wavelength: Wavelength of the light in vacuum, in metres.
+        distances: Source to first layer, between layers and last layer to detector, in metres: one number for
+            all, or one more than there are layers.
+        depth: Number of layers.
+        source: How the light on the source carries an image.
+        background_light: Intensity of even, incoherent light on each sample of the detector that is counted with the
+            beam's, in parts of that of a white pixel on the source in a plane wave.
+        method: How light is propagated.
+        backend: What runs the network: the name of a back end, or ``auto``, the cheapest that can by estimate.
+        engine: What applies the kernels: ``matrix``, ``fft``, or ``auto``, the cheapest by estimate; the result is the
+            same to rounding.
+        precision: ``single`` (complex64), ``double`` (complex128), or ``tf32``: training on a CUDA GPU rounds what it
+            multiplies to 10 bits, evaluation does not. ``auto`` is ``tf32`` on a CUDA GPU and ``single`` on a CPU.
+    """
+
+    size: OfPlanes[_Size] = 64
+    pitch: OfPlanes[_Pitch] = 36e-6
+    panel: str | None = None
+    panel_pixels: Annotated[int, Ge(1), Le(8192)] = 1
+    wavelength: _Wavelength = 532e-9
+    distances: OneOrEach[_Distance] = 0.096
+    depth: Annotated[int, Ge(1), Le(1000)] = 5
+    source: SourceConfig = SourceConfig()
+    background_light: Annotated[float, Ge(0), Le(BRIGHTEST)] = 0.0
+    method: Annotated[str, Name(METHODS, "auto")] = "fresnel"
+    backend: Annotated[str, Name(BACKENDS, "auto")] = "auto"
+    engine: Engine = "auto"
+    precision: Precision = "single"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settle_pitch(cls, values: Any) -> Any:
+        return with_pitch_of_panel(values) if isinstance(values, dict) else values
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """(rows, columns) of each plane: source, layers, detector."""
+        return _for_planes(self.size, self.depth + 2)
+
+    @property
+    def pitches(self) -> list[tuple[float, float]]:
+        """The pitch (y, x) of each plane: source, layers, detector."""
+        return _for_planes(self.pitch, self.depth + 2)
+
+
+def _for_planes(given: Any, count: int) -> list[tuple[Any, Any]]:
+    each = given if which_planes(given) == "each" else [given] * count
+    return [(one[0], one[1]) if isinstance(one, list) else (one, one) for one in each]
