@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from voltphase.deployment import verify
     from voltphase.devices import DeviceStates
     from voltphase.network.donn import DONN
+    from voltphase.network.networks import Networks
     from voltphase.optics import ImageSource, Propagator
     from voltphase.optics.grid import Grid
     from voltphase.optics.stack import Stack
@@ -67,6 +68,7 @@ __all__ = [
     "GumbelSoftmax",
     "ImageSource",
     "LinearSchedule",
+    "Networks",
     "PostTraining",
     "Propagator",
     "Proximity",
@@ -114,6 +116,7 @@ _NAMES = {
     "deployment": "verify",
     "devices": "DeviceStates",
     "network.donn": "DONN",
+    "network.networks": "Networks",
     "optics": "ImageSource Propagator",
     "optics.grid": "Grid",
     "optics.stack": "Stack",

@@ -29,8 +29,8 @@ def network(**changes: object) -> vp.DONN:
 def with_beams(model: vp.DONN, *changes: dict[str, object]) -> vp.DONN:
     """Return a network that runs its one beam several times, each time with other changes."""
     beams = [replace(model.beams.beams[0], **change) for change in changes]
-    stack = model._stacks(model.beams.beams)[0]
-    model.beams = Beams(beams, [stack] * len(beams), model.options, "auto")
+    stack = model._stacks(model.beams.beams, model.beams.areas)[0]
+    model.beams = Beams(beams, [stack] * len(beams), model.options, "auto", model.beams.areas)
     return model
 
 

@@ -42,6 +42,8 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
         raise undescribed("planes around the axis", "others")
     if not all(len(path) == 1 and isinstance(path[0], Gap) for path in model.paths):
         raise undescribed("free space alone between the planes", "lenses or apertures in it", _MAPS)
+    if model.networks.count > 1:
+        raise undescribed("one network", f"{model.networks.count} side by side", _MAPS)
     light, dtype, options = model.source.light, model.source.dtype, model.options
     precision = "double" if dtype == torch.complex128 else "tf32" if options.tf32 else "single"
     method = model.method if isinstance(model.method, str) else METHODS.name_of(type(model.method))

@@ -248,6 +248,10 @@ def _system(folder: Path, model: DONN, classes: tuple[str, ...]) -> dict[str, An
     """Return what the manifest says of the system itself, and write the mask in front of its source, if it has one."""
     layers, readout = _layers(model), _readout(model)
     dtype, gains = layers[0].table.values.dtype, [layer.gain for layer in layers]
+    if not model.beams.single:
+        raise DeploymentError(
+            "expected one network to deploy, but got several side by side: take the maps from model.levels()"
+        )
     gaps = [path[0] for path in model.paths if len(path) == 1 and isinstance(path[0], Gap)]
     if len(gaps) < len(model.paths):
         raise DeploymentError(

@@ -68,16 +68,35 @@ def forward_only(distances: list[float]) -> list[float]:
     return distances
 
 
-def require_brightness(gains: Sequence[float], devices: Sequence[Device], dtype: torch.dtype) -> None:
-    """Refuse gains and amplitudes behind which light would be beyond the range of a dtype."""
-    limit = _BRIGHTEST[dtype]
+def require_brightness(
+    gains: Sequence[float], devices: Sequence[Device], networks: int, dtype: torch.dtype
+) -> None:
+    """Refuse gains and amplitudes behind which light would be beyond the range of a dtype.
+
+    Gain has to be a common factor of all light, as no hardware has it: it is the same for every network.
+
+    Args:
+        gains: Gain of each layer.
+        devices: Device of each layer.
+        networks: Number of networks, whose layers follow each other.
+        dtype: Complex type of the light.
+    """
+    limit, depth = _BRIGHTEST[dtype], len(devices) // networks
     factors = [checks.number(gain, "a gain", above=0) for gain in gains]
-    factors += [max(float(table.amplitude.max()) for table in device.tables) for device in devices]
-    exponent = sum(math.log10(factor) for factor in factors)
-    if abs(exponent) > math.log10(limit):
+    brightest = [max(float(table.amplitude.max()) for table in device.tables) for device in devices]
+    each = [slice(depth * number, depth * (number + 1)) for number in range(networks)]
+    for own in each:
+        exponent = sum(math.log10(factor) for factor in (*factors[own], *brightest[own]))
+        if abs(exponent) > math.log10(limit):
+            raise ConfigError(
+                f"expected gains and amplitudes that multiply light by {1 / limit:g} to {limit:g} altogether, which "
+                f"{str(dtype).removeprefix('torch.')} holds, but got about 1e{exponent:+.0f}: bring them nearer to 1"
+            )
+    products = [math.prod(factors[own]) for own in each]
+    if not all(math.isclose(product, products[0]) for product in products):
         raise ConfigError(
-            f"expected gains and amplitudes that multiply light by {1 / limit:g} to {limit:g} altogether, which "
-            f"{str(dtype).removeprefix('torch.')} holds, but got about 1e{exponent:+.0f}: bring them nearer to 1"
+            "expected gains that multiply the light of every network alike, as no hardware has a gain, but got "
+            f"{', '.join(f'{product:g}' for product in products)}: give each network the same"
         )
 
 

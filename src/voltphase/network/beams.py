@@ -4,6 +4,9 @@ A network is a list of them. One wavelength through all layers is a single beam 
 beams over other paths, which meet other states of the same levels; modes of partly coherent light are beams of other
 sources through the same kernels; and a network beside the first is a beam through other layers. What tells them apart
 is all in :class:`Beam`; that their fields do not interfere is all in :class:`Beams`.
+
+The channels of a detector are parts of it that lie side by side, :class:`voltphase.network.networks.Areas`: regions of
+the whole detector read what they lie on, and whatever reads a detector reads one of several channels.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from voltphase.network.networks import Areas, Networks
 from voltphase.optics.backends.base import Executor, Options
 from voltphase.optics.backends.select import Selected, compiled
 from voltphase.optics.gap import Path
@@ -33,7 +37,7 @@ class Beam:
         layers: Numbers of the network's layers that it passes, in turn, counted from 0.
         weight: Part of all light; those of a network add up to 1.
         states: Which of the states of a level it meets, where the layers have one at each of several wavelengths.
-        channel: Channel of the detector that it is counted in.
+        channel: Part of the detector that it falls on, counted from the left.
         screen: Factor on the light of the source, a complex ``rows x columns`` tensor; None for none.
     """
 
@@ -47,7 +51,7 @@ class Beam:
 
 
 class Beams(nn.Module):
-    """Runs the beams of a network, and adds their intensities with their weights on each channel of the detector.
+    """Runs the beams of a network, and adds their intensities with their weights on each part of the detector.
 
     A single beam of weight 1 is run as it is, and nothing is added.
 
@@ -57,18 +61,19 @@ class Beams(nn.Module):
             beams that share them.
         options: Precision and engine.
         backend: Name of a back end, or ``"auto"``.
+        areas: Parts of the detector.
 
     Attributes:
         selected: Back end of the first beam, and why it is that one.
-        channels: Number of channels of the detector.
     """
 
     screens: Tensor | None
 
-    def __init__(self, beams: Sequence[Beam], stacks: Sequence[Stack], options: Options, backend: str) -> None:
+    def __init__(
+        self, beams: Sequence[Beam], stacks: Sequence[Stack], options: Options, backend: str, areas: Areas
+    ) -> None:
         super().__init__()
-        self.beams = tuple(beams)
-        self.channels = 1 + max(beam.channel for beam in self.beams)
+        self.beams, self.areas = tuple(beams), areas
         different = list(dict.fromkeys(stacks))
         self._runs_on = [different.index(stack) for stack in stacks]
         made: list[tuple[Selected, Executor]] = [compiled(stack, options, backend) for stack in different]
@@ -92,8 +97,7 @@ class Beams(nn.Module):
     def field(self, light: Tensor, modulations: Sequence[Tensor]) -> Tensor:
         """Return the field on the readout's window, complex ``batch x rows x columns``.
 
-        Several beams have no field in common, but an intensity: its root stands for it, with no phase. Where the
-        detector has several channels, they are the axis behind that of the images.
+        Several beams have no field in common, but an intensity: its root stands for it, with no phase.
 
         Args:
             light: Images or fields on the source, as the stacks take them.
@@ -102,12 +106,13 @@ class Beams(nn.Module):
         """
         if self.single:
             return self.executors[0](light, self.met(0, modulations))
-        return as_field(self.added(self._each(light, modulations, lambda runs, *given: intensity(runs(*given)))))
+        each = self._each(light, modulations, lambda runs, _, *given: intensity(runs(*given)))
+        return as_field(self.areas.windowed(self.added(each)))
 
     def sums(
         self, light: Tensor, modulations: Sequence[Tensor], masks: tuple[Tensor, Tensor], *, amplitude: bool = False
     ) -> Tensor:
-        """Return the intensity summed over regions, real ``batch x regions``, or ``batch x channels x regions``.
+        """Return the intensity summed over regions of the whole detector, real ``batch x regions``.
 
         Args:
             light: Images or fields on the source, as the stacks take them.
@@ -117,7 +122,10 @@ class Beams(nn.Module):
         """
         if self.single:
             return self.executors[0].sums(light, self.met(0, modulations), *masks, amplitude=amplitude)
-        return self.added(self._each(light, modulations, lambda runs, *given: runs.sums(*given, *masks)))
+        rows, columns = masks[0], self.areas.masks(masks[1])
+        each = self._each(light, modulations, lambda runs, part, *given: runs.sums(*given, rows, columns[part]))
+        first, *others = (beam.weight * one for beam, one in zip(self.beams, each, strict=True))
+        return sum(others, first)
 
     def met(self, number: int, modulations: Sequence[Tensor]) -> list[Tensor]:
         """Return the modulations that a beam meets, in turn, out of those of all layers."""
@@ -131,16 +139,26 @@ class Beams(nn.Module):
         return light if place is None or self.screens is None else self.screens[place] * light
 
     def added(self, measured: Iterable[Tensor]) -> Tensor:
-        """Return what was measured of each beam, added with its weight; see :meth:`field` for several channels."""
-        channels: dict[int, Tensor] = {}
+        """Return the intensity on the detector, its parts side by side, of that of each beam on its part."""
+        parts: dict[int, Tensor] = {}
         for beam, one in zip(self.beams, measured, strict=True):
             weighted = beam.weight * one
-            channels[beam.channel] = channels[beam.channel] + weighted if beam.channel in channels else weighted
-        return channels[0] if self.channels == 1 else torch.stack([channels[n] for n in range(self.channels)], 1)
+            parts[beam.channel] = parts[beam.channel] + weighted if beam.channel in parts else weighted
+        return parts[0] if len(parts) == 1 else torch.cat([parts[number] for number in range(len(parts))], -1)
 
     def _each(self, light: Tensor, modulations: Sequence[Tensor], measure: Callable[..., Tensor]) -> Iterator[Tensor]:
         for number, place in enumerate(self._runs_on):
-            yield measure(self.executors[place], self.lit(number, light), self.met(number, modulations))
+            channel = self.beams[number].channel
+            yield measure(self.executors[place], channel, self.lit(number, light), self.met(number, modulations))
+
+
+def beams_of(networks: Networks, wavelength: float, paths: Sequence[Path]) -> list[Beam]:
+    """Return the beams of networks side by side, each with its equal share of the light."""
+    depth, share = len(paths) - 1, 1 / networks.count
+    return [
+        Beam(wavelength, tuple(paths), networks.layers(number, depth), share, channel=networks.area(number))
+        for number in range(networks.count)
+    ]
 
 
 def intensity(field: Tensor) -> Tensor:

@@ -23,11 +23,11 @@ _MOST_DRAWN = 8
 def lines_of(model: DONN) -> dict[str, str]:
     """Return what is to be said of each plane of a network, by its name; layers that are alike have one line."""
     rows, columns = model.source.image_shape
-    *layers, detector = zip(model.grids[1:], model.distances, strict=True)
+    count, (*distances, behind) = model.networks.count, model.distances
     lines = {"source": f"images of {rows} x {columns} on {model.grids[0]}"}
     each = [
         f"{grid}, {metres(distance)} on; {layer.device_states.name}, {len(layer.device_states)} levels"
-        for (grid, distance), layer in zip(layers, model.layers, strict=True)
+        for grid, distance, layer in zip(model.grids[1:-1], distances * count, model.layers, strict=True)
     ]
     first = 1
     for text, alike in groupby(each):
@@ -35,7 +35,9 @@ def lines_of(model: DONN) -> dict[str, str]:
         lines[f"layer {first}" if first == last else f"layers {first} to {last}"] = text
         first = last + 1
     beside = f", with background light of {model.background_light:g}" if model.background_light else ""
-    return lines | {"detector": f"{detector[0]}, {metres(detector[1])} on; {type(model.task).__name__}{beside}"}
+    if count > 1:
+        lines["networks"] = f"{count} side by side, of {len(distances)} of these layers each; {model.networks.told}"
+    return lines | {"detector": f"{model.grids[-1]}, {metres(behind)} on; {type(model.task).__name__}{beside}"}
 
 
 def text_of(model: DONN) -> str:

@@ -28,8 +28,9 @@ from voltphase.network.arguments import (
     require_brightness,
     warn_of_devices,
 )
-from voltphase.network.beams import Beam, Beams, intensity
+from voltphase.network.beams import Beam, Beams, beams_of, intensity
 from voltphase.network.describe import html_of, text_of
+from voltphase.network.networks import Areas, Networks
 from voltphase.network.reading import Reading, light_units, sent_light
 from voltphase.optics import ImageSource, SourceLight
 from voltphase.optics.backends import Options
@@ -62,17 +63,19 @@ class DONN(nn.Module):
 
     Args:
         grid: Samples of the planes: one grid for all, or one for each in the order light meets them, that is source,
-            layers and detector. Sizes, pitches and offsets may all differ.
+            layers and detector. Sizes, pitches and offsets may all differ. Networks side by side have alike ones.
         wavelength: Wavelength in metres.
         distances: Distances from source to first layer, between layers, and from last layer to detector in metres: one
             number for all, or one more than there are layers. Where a lens or an aperture stands between two planes, it
             is distances and elements by turns: ``(0.1, ThinLens(...), 0.2)``.
-        devices: States of each layer's device, or its panel, one for each layer; they need not be alike.
+        devices: States of each layer's device, or its panel, one for each layer; they need not be alike. Of networks
+            side by side they are those of the first network, then those of the next.
         task: What is asked of the light: how the detector is read out, and what is learned and judged by.
         image_shape: (rows, columns) of the images, interpolated bilinearly to the source's grid.
         source: How light carries an image; as the amplitude of a plane wave if None.
         background_light: Intensity of even, incoherent light on each sample of the detector that is counted with the
             beam's, in parts of that of a white pixel on the source in a plane wave.
+        networks: Networks side by side that make one answer together; one if None.
         method: Method of propagation, by name or as an object with parameters of its own, see
             :class:`voltphase.optics.Propagator`.
         relaxation: How states are chosen differentiably; `Proximity()` if None.
@@ -99,9 +102,9 @@ class DONN(nn.Module):
     anew.
 
     Raises:
-        ConfigError: if the back end cannot run the network; if there is no device, or the number of grids, distances or
-            gains does not fit it, or a panel has another shape than its layer's grid; if an argument is of another type
-            or out of its range, or gains and amplitudes together are beyond what the dtype holds.
+        ConfigError: if the back end cannot run the network; if there is no device, or the number of grids, distances,
+            gains or networks does not fit it, or a panel has another shape than its layer's grid; if an argument is of
+            another type or out of its range, or gains and amplitudes together are beyond what the dtype holds.
         GeometryError: if the task does not fit the detector.
         SamplingError: if the method is wrong for a gap, or a layer's plane too coarse for the light that arrives.
 
@@ -130,6 +133,7 @@ class DONN(nn.Module):
         image_shape: tuple[int, int] = (28, 28),
         source: SourceLight | None = None,
         background_light: float = 0.0,
+        networks: Networks | None = None,
         method: str | Method = "fresnel",
         relaxation: Relaxation | None = None,
         gain: float | Sequence[float] = 1.0,
@@ -144,41 +148,49 @@ class DONN(nn.Module):
         super().__init__()
         self.options, self.asked_backend = Options(dtype, engine, tf32, checkpoint_fields=checkpoint_fields), backend
         devices = checked_devices(devices)
-        depth = len(devices)
-        self.grids = grids_of(grid, depth)
+        self.networks = checks.instance(networks or Networks(), Networks, "networks side by side")
+        depth = self.networks.depth(len(devices))
+        self.way = grids_of(grid, depth)
+        self.grids = self.networks.planes(self.way)
         self.task = Classification() if task is None else task
         checks.instance(self.task, Task, "a task", advice="use voltphase.tasks.Classification() or another one")
-        readout = readout_of(self.task, self.grids[-1].shape)
+        readout = self.networks.read_by(readout_of(self.task, self.way[-1].shape))
         self.background_light = checked_background(background_light, readout)
         require_wavelength(wavelength)
         self.wavelength, self.method = float(wavelength), method
         relaxation = checked_relaxation(relaxation)
-        gains = one_each(gain, depth, "gains", "one for each layer")
-        scales = one_each(amplitude_grad_scale, depth, "scales of the amplitude's gradient", "one for each layer")
-        require_brightness(gains, devices, dtype)
+        gains = one_each(gain, len(devices), "gains", "one for each layer")
+        what = "scales of the amplitude's gradient"
+        scales = one_each(amplitude_grad_scale, len(devices), what, "one for each layer")
+        require_brightness(gains, devices, self.networks.count, dtype)
         self.seed = checks.whole(seed, "a seed", least=0, most=LARGEST_SEED)
         self.source = ImageSource(self.grids[0], image_shape, light=source, dtype=dtype)
         spans = one_each(distances, depth + 1, "distances", "one for each gap, source to detector", parts=True)
-        self.paths = paths_between(self.grids, spans, wavelength=self.wavelength, method=method, engine=engine)
+        self.paths = paths_between(self.way, spans, wavelength=self.wavelength, method=method, engine=engine)
         self.distances = forward_only([distance_of(path) for path in self.paths])
-        self._window = readout.window_rows.tolist(), readout.window_columns.tolist()
-        beams = [Beam(self.wavelength, tuple(self.paths), tuple(range(depth)))]
-        stacks = self._stacks(beams)
+        areas = Areas(readout, self.networks.areas)
+        beams = beams_of(self.networks, self.wavelength, self.paths)
+        stacks = self._stacks(beams, areas)
         self.footprint = footprint.checked(stacks, self.grids, devices, relaxation, self.options)
         warn_of_devices(devices, self.wavelength)
         self.layers = layers_of(self.grids[1:-1], devices, gains, scales, relaxation, self.seed, dtype)
-        self.beams = self._run(beams, stacks)
+        self.beams = self._run(beams, stacks, areas)
         self.readout = readout
 
-    def _stacks(self, beams: Sequence[Beam]) -> list[Stack]:
-        made = {beam.paths: stack_of(beam.paths).onto(*self._window) for beam in beams}
+    def _stacks(self, beams: Sequence[Beam], areas: Areas) -> list[Stack]:
+        made = {beam.paths: stack_of(beam.paths).onto(*areas.window) for beam in beams}
         if self.source.light.linear:
             made = {paths: stack.behind(self.source.kernel()) for paths, stack in made.items()}
         return [made[beam.paths] for beam in beams]
 
     @with_standard_torch
-    def _run(self, beams: Sequence[Beam], stacks: Sequence[Stack]) -> Beams:
-        return Beams(beams, stacks, self.options, self.asked_backend).train(self.training)
+    def _run(self, beams: Sequence[Beam], stacks: Sequence[Stack], areas: Areas) -> Beams:
+        return Beams(beams, stacks, self.options, self.asked_backend, areas).train(self.training)
+
+    @property
+    def gain(self) -> float:
+        """Gain of all layers that light passes, a factor of the field that no hardware has."""
+        return math.prod(self.layers[number].gain for number in self.beams.beams[0].layers)
 
     @property
     def executor(self) -> Executor:
@@ -195,7 +207,8 @@ class DONN(nn.Module):
         if device != self.options.device:
             # What runs fastest there is another back end, or there is none: known before anything has moved.
             self.options = replace(self.options, device=device)
-            self.beams = self._run(self.beams.beams, self._stacks(self.beams.beams))
+            beams, areas = self.beams.beams, self.beams.areas
+            self.beams = self._run(beams, self._stacks(beams, areas), areas)
         return super()._apply(fn, recurse)
 
     @uncompiled
@@ -275,7 +288,7 @@ class DONN(nn.Module):
     @property
     def _background(self) -> float:
         # The gain of emulation, which no hardware has, is all light's.
-        return self.background_light * math.prod(layer.gain for layer in self.layers) ** 2
+        return self.background_light * self.gain**2
 
     def _outputs(self, images: Tensor, measured: Tensor) -> Tensor:
         return measured if self._unsettled_by(images) else self.readout.outputs(measured)
@@ -296,11 +309,13 @@ class DONN(nn.Module):
     def planes(self, images: Tensor, beam: int = 0) -> dict[str, Tensor]:
         """Return the complex field on each plane in the order light meets them, by name, with gradients.
 
-        Each is ``batch x rows x columns``: ``source``, ``layer 1 in``, ``layer 1 out`` and so on, ``detector``.
+        Each is ``batch x rows x columns``: ``source``, ``layer 1 in``, ``layer 1 out`` and so on, ``detector``. Layers
+        have the numbers that they have among all layers of the network.
 
         Args:
             images: Images as for :meth:`forward`.
-            beam: Number of the beam whose field it is, out of ``model.beams.beams``.
+            beam: Number of the beam whose field it is, out of ``model.beams.beams``; it has the light of the whole
+                source.
 
         Examples:
             >>> import voltphase as vp
@@ -311,10 +326,9 @@ class DONN(nn.Module):
         """
         *propagators, last = self._propagators(checks.whole(beam, "a beam", least=0, most=len(self.beams.beams) - 1))
         planes = {"source": (field := self.beams.lit(beam, self.source(self._checked(images))))}
-        passed = [self.layers[number] for number in self.beams.beams[beam].layers]
-        for index, (cross, layer) in enumerate(zip(propagators, passed, strict=True), start=1):
-            planes[f"layer {index} in"] = arrived = cross(field)
-            planes[f"layer {index} out"] = field = layer(arrived)
+        for cross, number in zip(propagators, self.beams.beams[beam].layers, strict=True):
+            planes[f"layer {number + 1} in"] = arrived = cross(field)
+            planes[f"layer {number + 1} out"] = field = self.layers[number](arrived)
         return planes | {"detector": last(field)}
 
     def detector_field(self, images: Tensor) -> Tensor:

@@ -133,7 +133,7 @@ def checked(
         table: relaxation.initial(StateTable.of(table, options.dtype), (1, 1), torch.Generator()).numel()
         for table in dict.fromkeys(tables)
     }
-    pixels = [rows * columns for rows, columns in stacks[0].shapes[:-1]]
+    pixels = [math.prod(plane.shape) for plane in grids[1:-1]]
     # A draw in closed form keeps one number of each score, autograd two to four.
     kept = 1 if getattr(relaxation, "hard", False) else 3
     numbers = [one[table] * count for table, count in zip(tables, pixels, strict=True)]

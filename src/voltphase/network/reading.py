@@ -44,12 +44,14 @@ def light_units(model: DONN) -> dict[str, float]:
         {'source': 1.0, 'layer 1 in': 1.0, 'layer 1 out': 0.25, 'detector': 0.25}
     """
     source, *planes, detector = [math.prod(grid.pitch) for grid in model.grids]
-    units, gain = {"source": 1.0}, 1.0
-    for number, (layer, area) in enumerate(zip(model.layers, planes, strict=True), start=1):
-        units[f"layer {number} in"] = area / source / gain**2
-        gain *= layer.gain
-        units[f"layer {number} out"] = area / source / gain**2
-    return units | {"detector": detector / source / gain**2}
+    units = {"source": 1.0}
+    for layers in dict.fromkeys(beam.layers for beam in model.beams.beams):
+        gain = 1.0
+        for number in layers:
+            units[f"layer {number + 1} in"] = planes[number] / source / gain**2
+            gain *= model.layers[number].gain
+            units[f"layer {number + 1} out"] = planes[number] / source / gain**2
+    return units | {"detector": detector / source / model.gain**2}
 
 
 def sent_light(model: DONN, images: Tensor) -> Tensor:

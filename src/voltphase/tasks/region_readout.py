@@ -71,7 +71,6 @@ class RegionReadout(RegionSums):
         super().__init__()
         checks.instance(regions, Regions, "the regions of a detector", advice="use voltphase.Regions")
         checks.word(measure, "a measure", get_args(Measure))
-        self.regions, self.shape = regions, regions.shape
         self.measure: Measure = measure
         self._mean_logit = checks.number(mean_logit, "a mean logit", above=0, most=_LARGEST_SCALE)
         factor = checked_scale(scale)
@@ -82,7 +81,12 @@ class RegionReadout(RegionSums):
         else:
             self.log_scale = nn.Parameter(log_scale)
         self.register_load_state_dict_post_hook(_note_calibration)
+        self.lay(regions)
 
+    @with_standard_torch
+    def lay(self, regions: Regions) -> None:
+        """Have the readout read other regions, perhaps on another detector; as many, and paired alike."""
+        self.regions, self.shape = regions, regions.shape
         row_masks, column_masks = (torch.zeros(side, len(regions)) for side in regions.shape)
         for index, (row, column, height, width) in enumerate(regions.boxes):
             row_masks[row : row + height, index] = 1

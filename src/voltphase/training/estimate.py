@@ -65,7 +65,8 @@ def shares(model: DONN, images: Tensor) -> list[float]:
     """
     training = model.training
     model.eval()
-    units = [unit for name, unit in light_units(model).items() if not name.endswith(" out")]
+    passed, named = model.beams.beams[0].layers, light_units(model)
+    units = [named[name] for name in ("source", *(f"layer {number + 1} in" for number in passed), "detector")]
     modulations = model.beams.met(0, [layer.modulation() for layer in model.layers])
     propagators = model.propagators
     powers = torch.zeros(len(units) + 1, dtype=torch.float64)
@@ -74,7 +75,8 @@ def shares(model: DONN, images: Tensor) -> list[float]:
         powers[0] += _power(source)
         for place, arrived in enumerate(walk(propagators, source, modulations), start=1):
             powers[place] += _power(arrived)
-        powers[-1] += _power(model.readout.window(arrived) * model.readout.counted())
+        detected = arrived if model.beams.single else model.detector_field(one)
+        powers[-1] += _power(model.readout.window(detected) * model.readout.counted())
     model.train(training)
     powers *= torch.tensor([*units, units[-1]], dtype=torch.float64)
     return [float(power / powers[0]) if powers[0] else math.nan for power in powers[1:]]
@@ -99,7 +101,7 @@ def _check_light(model: DONN, images: Tensor) -> None:
     # The gap that loses most; what a layer absorbs is lost in the gap after it.
     passed = [1.0, *found[:-1]]
     worst = min(range(len(passed) - 1), key=lambda gap: passed[gap + 1] / passed[gap] if passed[gap] else math.inf)
-    source, target = model.grids[worst], model.grids[worst + 1]
+    source, target = model.way[worst], model.way[worst + 1]
     pitch, width = max(source.pitch), min(target.extent)
     sine = model.wavelength / (2 * min(source.pitch))
     spread = 2 * abs(model.distances[worst]) * (sine / math.sqrt(1 - sine**2) if sine < 1 else math.inf)
@@ -121,7 +123,7 @@ def _check_light(model: DONN, images: Tensor) -> None:
 def _check_reach(model: DONN) -> None:
     width = min(side for grid in model.grids for side in grid.extent)
     crossed = 0.0
-    for (source, _), distance in zip(pairwise(model.grids), model.distances, strict=True):
+    for (source, _), distance in zip(pairwise(model.way), model.distances, strict=True):
         sine = min(model.wavelength / (2 * max(source.pitch)), 0.999)
         crossed += abs(distance) * sine / math.sqrt(1 - sine**2)
     if crossed < SHORT * width:
