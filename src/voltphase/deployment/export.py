@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from torch import Tensor
@@ -35,17 +33,16 @@ from voltphase.deployment.records import (
     Chosen,
     GridRecord,
     ReferenceRecord,
-    SamplesRecord,
     named_data,
     refusal,
 )
+from voltphase.deployment.samples import readout_of_light, write_samples
 from voltphase.deployment.targets import TARGETS, Layer, Target
 from voltphase.deployment.targets.panel.trained_for import check_panel_of_run
 from voltphase.devices.record import to_json
 from voltphase.optics.gap import Gap
 from voltphase.optics.masks import Mask
-from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, WindowReadout, all_outputs, require_regions
-from voltphase.tasks.background_light import with_background
+from voltphase.tasks import TASKS, Metric, RegionReadout, WindowReadout, all_outputs
 from voltphase.tasks.hybrid import ElectronicReadout
 
 if TYPE_CHECKING:
@@ -55,9 +52,6 @@ if TYPE_CHECKING:
 
 REFERENCE_NAME: Final = "expected-logits.npy"
 NOTE_NAME: Final = "README.txt"
-# Test inputs that travel in the folder.
-_SAMPLES: Final = 20
-
 # A tie between two regions may fall the other way on another machine; more than this is another network.
 _TOLERANCE: Final = 0.002
 
@@ -127,7 +121,7 @@ def deploy(
                 target=Chosen.of(TARGETS, writer.in_folder()),
                 layers=_write_layers(folder, model, writer, layers, levels),
                 reference=_write_reference(folder, model.task.metrics[0], judged, split, logits, rebuilt_from),
-                samples=_write_samples(folder, model, dataset, split, labelled=judged is not None),
+                samples=write_samples(folder, model, dataset, split, labelled=judged is not None),
                 note=None,
             )
         except ValidationError as error:
@@ -201,26 +195,11 @@ def _target_record(target: str | Target) -> Chosen:
     return Chosen.of(TARGETS, TARGETS[target]() if isinstance(target, str) else target)
 
 
-def _readout(model: DONN) -> RegionReadout | WindowReadout:
-    """Return the readout of a model, with a DeploymentError if it reads regions in a way of its own."""
-    if type(model.readout) is WindowReadout:
-        return model.readout
-    readout = require_regions(model.readout)
-    if isinstance(readout, ElectronicReadout):
-        return readout.of_light()
-    if type(readout) is not RegionReadout:
-        raise DeploymentError(
-            f"expected a readout that the folder can describe, voltphase.tasks.RegionReadout, but got {readout!r:.80}: "
-            "what a readout of your own computes cannot be rebuilt from files"
-        )
-    return readout
-
-
 def _classes(model: DONN) -> int:
     """Return how many classes a model tells apart, none if it makes pictures."""
     if isinstance(model.readout, ElectronicReadout):
         return model.readout.electronics.out_features
-    readout = _readout(model)
+    readout = readout_of_light(model)
     return readout.regions.classes if isinstance(readout, RegionReadout) else 0
 
 
@@ -246,7 +225,7 @@ def _logits(model: DONN, dataset: ImageDataset, expected: float | None) -> Tenso
 
 def _system(folder: Path, model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
     """Return what the manifest says of the system itself, and write the mask in front of its source, if it has one."""
-    layers, readout = _layers(model), _readout(model)
+    layers, readout = _layers(model), readout_of_light(model)
     dtype, gains = layers[0].table.values.dtype, [layer.gain for layer in layers]
     if not model.beams.single:
         raise DeploymentError(
@@ -355,48 +334,6 @@ def _write_reference(
         expected=metric.of(logits, dataset.labels),
         logits=write_array(folder / REFERENCE_NAME, logits.numpy()),
     )
-
-
-def _write_samples(
-    folder: Path, model: DONN, dataset: ImageDataset | None, split: str, *, labelled: bool
-) -> SamplesRecord:
-    if dataset is None:
-        shape = (_SAMPLES, *model.source.image_shape)
-        images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
-        labels, origin = None, f"{_SAMPLES} images of noise"
-    else:
-        images, labels = dataset[:_SAMPLES]
-        if isinstance(readout := _readout(model), WindowReadout) and readout.measure == "field":
-            labels = torch.view_as_real(labels.to(torch.complex128))
-        labels = labels if dataset.classes else labels.reshape(len(labels), -1).double()
-        origin = f"the first {len(images)} {split} images of {dataset.name}"
-    return SamplesRecord(
-        origin=origin,
-        count=len(images),
-        images=write_array(folder / "sample-images.npy", images.cpu().numpy()),
-        labels=None
-        if labels is None or not labelled
-        else write_array(folder / "sample-labels.npy", labels.cpu().numpy()),
-        readings=write_array(folder / "sample-readings.npy", _readings(model, images).numpy()),
-    )
-
-
-@torch.no_grad()
-def _readings(model: DONN, images: Tensor) -> Tensor:
-    """Return the reading of each region, ``images x regions``, as a bench has it: of the light without gain."""
-    trained, background = _readout(model), model.background_light
-    readout = trained
-    if isinstance(trained, RegionReadout):
-        readout = RegionReadout(Regions(trained.regions.boxes, trained.regions.shape), trained.measure, 1.0)
-    gain = math.prod(layer.gain for layer in _layers(model))
-    device, training = next(model.buffers()).device, model.training
-    model.eval()
-    try:
-        # One at a time: every plane is kept.
-        fields = (model.planes(image[None].to(device))["detector"].cpu() / gain for image in images)
-        return torch.cat([readout.read(readout.window(with_background(field, background))) for field in fields])
-    finally:
-        model.train(training)
 
 
 def _layers(model: DONN) -> list[CodesignLayer]:

@@ -68,9 +68,7 @@ def forward_only(distances: list[float]) -> list[float]:
     return distances
 
 
-def require_brightness(
-    gains: Sequence[float], devices: Sequence[Device], networks: int, dtype: torch.dtype
-) -> None:
+def require_brightness(gains: Sequence[float], devices: Sequence[Device], networks: int, dtype: torch.dtype) -> None:
     """Refuse gains and amplitudes behind which light would be beyond the range of a dtype.
 
     Gain has to be a common factor of all light, as no hardware has it: it is the same for every network.

@@ -1,0 +1,89 @@
+"""The test inputs that travel in a deployed folder, and what the detector reads for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from voltphase.core.errors import DeploymentError
+from voltphase.deployment.folder import write_array
+from voltphase.deployment.records import SamplesRecord
+from voltphase.tasks import RegionReadout, Regions, WindowReadout, require_regions
+from voltphase.tasks.background_light import with_background
+from voltphase.tasks.hybrid import ElectronicReadout
+
+if TYPE_CHECKING:
+    from voltphase.data import ImageDataset
+    from voltphase.network.donn import DONN
+
+# Test inputs that travel in the folder.
+_SAMPLES: Final = 20
+
+
+def write_samples(
+    folder: Path, model: DONN, dataset: ImageDataset | None, split: str, *, labelled: bool
+) -> SamplesRecord:
+    """Write test inputs, what is wanted of them where that is told, and readings; return the record of them.
+
+    Args:
+        folder: Folder to write into.
+        model: Trained network.
+        dataset: Data set whose first images they are; they are noise without one.
+        split: Name of the part of the data set that is used.
+        labelled: Whether to write what is wanted of each.
+    """
+    if dataset is None:
+        shape = (_SAMPLES, *model.source.image_shape)
+        images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+        labels, origin = None, f"{_SAMPLES} images of noise"
+    else:
+        images, labels = dataset[:_SAMPLES]
+        if isinstance(readout := readout_of_light(model), WindowReadout) and readout.measure == "field":
+            labels = torch.view_as_real(labels.to(torch.complex128))
+        labels = labels if dataset.classes else labels.reshape(len(labels), -1).double()
+        origin = f"the first {len(images)} {split} images of {dataset.name}"
+    return SamplesRecord(
+        origin=origin,
+        count=len(images),
+        images=write_array(folder / "sample-images.npy", images.cpu().numpy()),
+        labels=None
+        if labels is None or not labelled
+        else write_array(folder / "sample-labels.npy", labels.cpu().numpy()),
+        readings=write_array(folder / "sample-readings.npy", _readings(model, images).numpy()),
+    )
+
+
+def readout_of_light(model: DONN) -> RegionReadout | WindowReadout:
+    """Return the readout of a model, with a DeploymentError if it reads regions in a way of its own."""
+    if type(model.readout) is WindowReadout:
+        return model.readout
+    readout = require_regions(model.readout)
+    if isinstance(readout, ElectronicReadout):
+        return readout.of_light()
+    if type(readout) is not RegionReadout:
+        raise DeploymentError(
+            f"expected a readout that the folder can describe, voltphase.tasks.RegionReadout, but got {readout!r:.80}: "
+            "what a readout of your own computes cannot be rebuilt from files"
+        )
+    return readout
+
+
+@torch.no_grad()
+def _readings(model: DONN, images: Tensor) -> Tensor:
+    """Return the reading of each region, ``images x regions``, as a bench has it: of the light without gain."""
+    trained, background = readout_of_light(model), model.background_light
+    readout = trained
+    if isinstance(trained, RegionReadout):
+        readout = RegionReadout(Regions(trained.regions.boxes, trained.regions.shape), trained.measure, 1.0)
+    device, training = next(model.buffers()).device, model.training
+    model.eval()
+    try:
+        # One at a time: every plane is kept.
+        fields = (model.detector_field(image[None].to(device)).cpu() / model.gain for image in images)
+        return torch.cat([readout.read(readout.window(with_background(field, background))) for field in fields])
+    finally:
+        model.train(training)
