@@ -5,8 +5,9 @@ beams over other paths, which meet other states of the same levels; modes of par
 sources through the same kernels; and a network beside the first is a beam through other layers. What tells them apart
 is all in :class:`Beam`; that their fields do not interfere is all in :class:`Beams`.
 
-The channels of a detector are parts of it that lie side by side, :class:`voltphase.network.networks.Areas`: regions of
-the whole detector read what they lie on, and whatever reads a detector reads one of several channels.
+Parts of a detector that lie side by side, :class:`voltphase.network.networks.Areas`, are one detector to whatever reads
+it: regions of the whole detector read what they lie on. Channels are what a detector tells apart in one and the same
+place.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Beam:
         layers: Numbers of the network's layers that it passes, in turn, counted from 0.
         weight: Part of all light; those of a network add up to 1.
         states: Which of the states of a level it meets, where the layers have one at each of several wavelengths.
-        channel: Part of the detector that it falls on, counted from the left.
+        channel: Channel of the detector that it is counted in.
+        area: Part of the detector that it falls on, counted from the left.
         screen: Factor on the light of the source, a complex ``rows x columns`` tensor; None for none.
     """
 
@@ -47,11 +49,12 @@ class Beam:
     weight: float = 1.0
     states: int = 0
     channel: int = 0
+    area: int = 0
     screen: Tensor | None = None
 
 
 class Beams(nn.Module):
-    """Runs the beams of a network, and adds their intensities with their weights on each part of the detector.
+    """Runs the beams of a network, and adds intensities with their weights on each part and channel of the detector.
 
     A single beam of weight 1 is run as it is, and nothing is added.
 
@@ -65,6 +68,7 @@ class Beams(nn.Module):
 
     Attributes:
         selected: Back end of the first beam, and why it is that one.
+        channels: Number of channels of the detector.
     """
 
     screens: Tensor | None
@@ -74,6 +78,7 @@ class Beams(nn.Module):
     ) -> None:
         super().__init__()
         self.beams, self.areas = tuple(beams), areas
+        self.channels = 1 + max(beam.channel for beam in self.beams)
         different = list(dict.fromkeys(stacks))
         self._runs_on = [different.index(stack) for stack in stacks]
         made: list[tuple[Selected, Executor]] = [compiled(stack, options, backend) for stack in different]
@@ -97,7 +102,8 @@ class Beams(nn.Module):
     def field(self, light: Tensor, modulations: Sequence[Tensor]) -> Tensor:
         """Return the field on the readout's window, complex ``batch x rows x columns``.
 
-        Several beams have no field in common, but an intensity: its root stands for it, with no phase.
+        Several beams have no field in common, but an intensity: its root stands for it, with no phase. Where the
+        detector has several channels, they are the axis behind that of the images.
 
         Args:
             light: Images or fields on the source, as the stacks take them.
@@ -112,7 +118,7 @@ class Beams(nn.Module):
     def sums(
         self, light: Tensor, modulations: Sequence[Tensor], masks: tuple[Tensor, Tensor], *, amplitude: bool = False
     ) -> Tensor:
-        """Return the intensity summed over regions of the whole detector, real ``batch x regions``.
+        """Return the intensity summed over regions, real ``batch x regions``, or ``batch x channels x regions``.
 
         Args:
             light: Images or fields on the source, as the stacks take them.
@@ -123,9 +129,9 @@ class Beams(nn.Module):
         if self.single:
             return self.executors[0].sums(light, self.met(0, modulations), *masks, amplitude=amplitude)
         rows, columns = masks[0], self.areas.masks(masks[1])
-        each = self._each(light, modulations, lambda runs, part, *given: runs.sums(*given, rows, columns[part]))
-        first, *others = (beam.weight * one for beam, one in zip(self.beams, each, strict=True))
-        return sum(others, first)
+        each = self._each(light, modulations, lambda runs, area, *given: runs.sums(*given, rows, columns[area]))
+        found = self._gathered(each, [(beam.channel, 0) for beam in self.beams])
+        return self._told_apart([found[channel, 0] for channel in range(self.channels)])
 
     def met(self, number: int, modulations: Sequence[Tensor]) -> list[Tensor]:
         """Return the modulations that a beam meets, in turn, out of those of all layers."""
@@ -139,24 +145,36 @@ class Beams(nn.Module):
         return light if place is None or self.screens is None else self.screens[place] * light
 
     def added(self, measured: Iterable[Tensor]) -> Tensor:
-        """Return the intensity on the detector, its parts side by side, of that of each beam on its part."""
-        parts: dict[int, Tensor] = {}
-        for beam, one in zip(self.beams, measured, strict=True):
+        """Return the intensity on the detector, its parts side by side, of that of each beam on its part.
+
+        Where the detector has several channels, they are the axis behind that of the images.
+        """
+        found = self._gathered(measured, [(beam.channel, beam.area) for beam in self.beams])
+        parts = [[found[channel, area] for area in range(self.areas.count)] for channel in range(self.channels)]
+        return self._told_apart([each[0] if len(each) == 1 else torch.cat(each, -1) for each in parts])
+
+    def _gathered(self, measured: Iterable[Tensor], places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Tensor]:
+        """Return what was measured of the beams, added with their weights where their places are the same."""
+        found: dict[tuple[int, int], Tensor] = {}
+        for beam, place, one in zip(self.beams, places, measured, strict=True):
             weighted = beam.weight * one
-            parts[beam.channel] = parts[beam.channel] + weighted if beam.channel in parts else weighted
-        return parts[0] if len(parts) == 1 else torch.cat([parts[number] for number in range(len(parts))], -1)
+            found[place] = found[place] + weighted if place in found else weighted
+        return found
+
+    def _told_apart(self, channels: list[Tensor]) -> Tensor:
+        return channels[0] if self.channels == 1 else torch.stack(channels, 1)
 
     def _each(self, light: Tensor, modulations: Sequence[Tensor], measure: Callable[..., Tensor]) -> Iterator[Tensor]:
         for number, place in enumerate(self._runs_on):
-            channel = self.beams[number].channel
-            yield measure(self.executors[place], channel, self.lit(number, light), self.met(number, modulations))
+            area = self.beams[number].area
+            yield measure(self.executors[place], area, self.lit(number, light), self.met(number, modulations))
 
 
 def beams_of(networks: Networks, wavelength: float, paths: Sequence[Path]) -> list[Beam]:
     """Return the beams of networks side by side, each with its equal share of the light."""
     depth, share = len(paths) - 1, 1 / networks.count
     return [
-        Beam(wavelength, tuple(paths), networks.layers(number, depth), share, channel=networks.area(number))
+        Beam(wavelength, tuple(paths), networks.layers(number, depth), share, area=networks.area(number))
         for number in range(networks.count)
     ]
 
