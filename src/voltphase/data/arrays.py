@@ -1,4 +1,4 @@
-"""Arrays of images and targets in files of numpy."""
+"""Arrays of images and targets in files of numpy, read at once or, where they are large, by batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from voltphase.core import checks
 from voltphase.core.errors import DataError
-from voltphase.core.files import read_errors
+from voltphase.core.files import map_array, read_errors
 from voltphase.core.limits import require_memory
 from voltphase.data.base import DATASETS, SPLITS, Colour, own_path
 from voltphase.data.dataset import ImageDataset, grey, held_out_to_test
@@ -28,9 +28,11 @@ class Arrays:
     """Your own arrays: files of ``numpy.savez`` that hold ``images`` and ``targets``.
 
     Images are ``count x rows x columns`` of uint8 (255 is amplitude 1), uint16 (65535 is) or real numbers from 0 to 1.
+    In place of a file there may be a folder with ``images.npy`` and ``targets.npy``: what takes more than a quarter of
+    the free memory stays there, and each batch is read when it is needed.
 
     Args:
-        train: File with what to train on.
+        train: File or folder with what to train on.
         test: File with what to test with; without it a fifth of ``train`` is held out, a fifth of each class, and
             nothing of one image with a target that is no label.
         val: File with what to validate with, as ``data.val_fraction`` says; none if null.
@@ -54,7 +56,10 @@ class Arrays:
         name, train = Path(self.train).name, own_path(self.dir, self.train)
         path = own_path(self.dir, {"test": self.test, "val": self.val}.get(split) or self.train)
         images, targets = _read(path, *_KEYS)
-        images = grey(images) if self.colour == "grey" and images.ndim == 4 else images
+        if self.colour == "grey" and images.ndim == 4:
+            # Of colours that stay in a file, grey ones would be made in memory.
+            require_memory(6.0 * images.nbytes, f"making {path} grey", DataError, "save grey images")
+            images = grey(images)
         # Classes are named by the labels to train on, of which the last may be missing elsewhere.
         learned = targets if path == train else _read(train, "targets")[0]
         classes = classes_of(checks.array(learned, f"the targets in {train}", error=DataError), train.name)
@@ -72,6 +77,8 @@ class Arrays:
 
 
 def _read(path: Path, *keys: str) -> tuple[NDArray[np.generic], ...]:
+    if path.is_dir():
+        return tuple(_map(path / f"{key}.npy") for key in keys)
     wanted = f"expected {path} to hold arrays called images and targets, as numpy.savez writes them"
     with read_errors(path, DataError), path.open("rb") as stream:
         try:
@@ -88,3 +95,11 @@ def _read(path: Path, *keys: str) -> tuple[NDArray[np.generic], ...]:
                 return tuple(content[key] for key in keys)
         except (zipfile.BadZipFile, ValueError, EOFError, KeyError) as error:
             raise DataError(f"{wanted}, but it cannot be read so ({' '.join(str(error).split()):.100})") from error
+
+
+def _map(path: Path) -> NDArray[np.generic]:
+    with read_errors(path, DataError):
+        try:
+            return map_array(path)
+        except ValueError as error:
+            raise DataError(f"expected an array in {path}, but it holds {error}") from error

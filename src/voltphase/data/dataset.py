@@ -13,16 +13,20 @@ from torch.utils.data import Dataset
 
 from voltphase.core import checks
 from voltphase.core.errors import DataError
+from voltphase.core.limits import gigabytes
+from voltphase.data.mapped import mapped
 
 #: Part of images in one piece that is held out to test with.
 TEST_SHARE: Final = 0.2
 # ITU-R BT.601, in 65536ths, as Pillow makes grey of colours.
 _LUMA: Final = (19595, 38470, 7471)
+# Numbers that are looked at together.
+_AT_ONCE: Final = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Grey images and what is wanted of each, kept whole in memory as they are stored.
+    """Grey images and what is wanted of each, kept as they are stored: in memory, or in a file that is large.
 
     Indexing gives ``(images, targets)``: one of each for an integer, a batch for a slice, a list or a tensor
     of indices. A ``torch.utils.data.DataLoader`` fetches a whole batch at once when it is told to leave the
@@ -36,6 +40,8 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         name: What the data set is called.
         classes: The name of each class; none where targets are no labels.
         notes: Sentences that say how the data set was made, where that is not plain from its name.
+        mapped: Whether the images stay in their file, as those of a large memory-mapped array do: each batch is read
+            from there when it is needed, and none of them can be chosen one by one.
 
     Raises:
         DataError: if the tensors have other shapes or types, are empty, a pixel is beyond its range, or a label has no
@@ -47,6 +53,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
     name: str
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    mapped: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", " ".join(str(self.name).split()))
@@ -54,7 +61,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         object.__setattr__(self, "classes", tuple(str(one) for one in classes))
         what = "labels" if self.classes else "targets"
         images, targets = (
-            _plain(checks.array(part, f"the {name} of {self.name}", error=DataError))
+            self._tensor(part, f"the {name} of {self.name}")
             for part, name in ((self.images, "images"), (self.targets, what))
         )
         images = _grey_levels(images, self.name)
@@ -75,9 +82,19 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
                     f"expected the labels of {self.name} between 0 and {len(self.classes) - 1}, "
                     f"but got {lowest if lowest < 0 else highest}"
                 )
-        elif not targets.is_complex() and not bool(targets.isfinite().all()):
-            bad = int((~targets.reshape(len(targets), -1).isfinite()).any(1).nonzero()[0])
-            raise DataError(f"expected finite targets in {self.name}, but that of image {bad} is not: correct it")
+        elif not targets.is_complex():
+            finite = torch.cat([part.reshape(len(part), -1).isfinite().all(1) for part in _pieces(targets)])
+            if not bool(finite.all()):
+                bad = int((~finite).nonzero()[0])
+                raise DataError(f"expected finite targets in {self.name}, but that of image {bad} is not: correct it")
+
+    def _tensor(self, given: object, what: str) -> Tensor:
+        if (stays := mapped(given, what)) is None:
+            return _plain(checks.array(given, what, error=DataError))
+        object.__setattr__(self, "mapped", True)
+        note = f"{what}, {gigabytes(stays.nbytes)}, are read from their file batch by batch"
+        object.__setattr__(self, "notes", (*self.notes, note))
+        return stays
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -129,7 +146,16 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         return self.select(slice(int(count)))
 
     def select(self, index: slice | Tensor, *notes: str) -> ImageDataset:
-        """Return the data set of some of the images, with more notes on it."""
+        """Return the data set of some of the images, with more notes on it.
+
+        Raises:
+            DataError: if they stay in their file and are to be chosen one by one, which would read all that are chosen.
+        """
+        if self.mapped and not isinstance(index, slice):
+            raise DataError(
+                f"expected images to test or to validate with by themselves, since those of {self.name} stay in their "
+                "file, of which none are held out: give them as test and val, and leave data.val_fraction at 0"
+            )
         images, targets = self[index]
         return replace(self, images=images, targets=targets, notes=(*self.notes, *notes))
 
@@ -229,7 +255,8 @@ def _grey_levels(images: Tensor, name: str) -> Tensor:
             f"or real numbers from 0 to 1, but got {_describe(images)}: {advice}"
         )
     if images.is_floating_point():
-        low, high = images.flatten(1).aminmax(dim=1)
+        ends = [part.flatten(1).aminmax(dim=1) for part in _pieces(images)]
+        low, high = (torch.cat(each) for each in zip(*ends, strict=True))
         wrong = ~((low >= 0) & (high <= 1))
         if bool(wrong.any()):
             bad = int(wrong.nonzero()[0])
@@ -243,6 +270,11 @@ def _grey_levels(images: Tensor, name: str) -> Tensor:
                 "undo what normalizes to another range"
             )
     return images
+
+
+def _pieces(values: Tensor) -> Sequence[Tensor]:
+    """Return some rows after the other, of so many numbers that what is made of them takes little memory."""
+    return values.split(max(1, _AT_ONCE * len(values) // max(1, values.numel())))
 
 
 def _describe(tensor: Tensor) -> str:

@@ -67,13 +67,16 @@ def dataset_of(data: object, classes: Sequence[str] = (), name: str = GIVEN) -> 
         raise DataError(f"expected {_WANTED}, but got {len(both)} things")
     if isinstance(both[0], list | tuple) and all(hasattr(one, "shape") and hasattr(one, "dtype") for one in both[0]):
         _require_alike(both[0], "image")
-    images, targets = (
-        checks.array(part, f"the {what} of {name}", error=DataError)
-        for part, what in zip(both, ("images", "targets"), strict=True)
-    )
-    if not (known := classes_of(targets, name)):
+    images, targets = (_kept(both[0], f"the images of {name}", "uf"), _kept(both[1], f"the targets of {name}", "f"))
+    if not isinstance(targets, Tensor) or not (known := classes_of(targets, name)):
         return ImageDataset(images, targets, name)
     return ImageDataset(images, targets.long(), name, tuple(classes) or known)
+
+
+def _kept(part: Any, what: str, kinds: str) -> Any:
+    # An array in a file is for the data set to read, or to leave there; labels are looked at before.
+    mapped = isinstance(part, np.memmap) and part.dtype.kind in kinds
+    return part if mapped else checks.array(part, what, error=DataError)
 
 
 def classes_of(targets: Tensor, name: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Batches of images out of tensors in memory, in an order that depends on nothing but seed and epoch."""
+"""Batches of images out of tensors, in an order that depends on nothing but seed and epoch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from voltphase.core import checks
+from voltphase.core.advice import advise
 from voltphase.core.errors import DataError
-from voltphase.data import ImageDataset
+from voltphase.core.limits import gigabytes
+from voltphase.data import DataWarning, ImageDataset
+from voltphase.network.footprint import gpu_memory
 
 Flip = Literal["none", "horizontal", "vertical", "both"]
 
 # Control points of a smooth deformation along each side.
 _POINTS: Final = 4
+# Part of a GPU's free memory that images may take; training needs the rest.
+_OF_GPU: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class ImageBatches:
     """All images of a data set, a batch at a time, fetched by index from one tensor.
 
     Args:
-        dataset: Images and targets; moved whole to a device by :meth:`to`.
+        dataset: Images and targets; moved whole to a device by :meth:`to`, unless they stay in their file.
         batch_size: Number of images in a batch; the last one may hold fewer.
         seed: Seed of the shuffling; without it images come in the data set's order.
         epoch: Function that returns the epoch an iteration is for, so that each has its own order and a resumed run
@@ -109,7 +114,8 @@ class ImageBatches:
     ) -> None:
         advice = "use voltphase.data.ImageDataset"
         checks.instance(dataset, ImageDataset, "a data set", error=DataError, advice=advice)
-        self._images, self._targets = dataset.images, dataset.targets
+        self._images, self._targets, self._mapped = dataset.images, dataset.targets, dataset.mapped
+        self._name, self._device = dataset.name, dataset.images.device
         self.batch_size = checks.whole(batch_size, "a batch size", least=1)
         self._seed = None if seed is None else checks.seed(seed)
         self._epoch, self._augmentation, self._targets_move = epoch, augmentation, targets_move(dataset)
@@ -117,11 +123,27 @@ class ImageBatches:
     def to(self, device: torch.device, shared: dict[int, Tensor] | None = None) -> None:
         """Move the images to ``device``, from where batches are fetched without crossing to it one by one.
 
+        Those that stay in their file, or would take more than half of the memory that is free there, stay where they
+        are, and each batch is moved by itself.
+
         Args:
             device: Where to.
             shared: By their identities, tensors that are there already and may be shared; what is moved joins them.
+
+        Warns:
+            DataWarning: if they are too large for a GPU.
         """
-        shared = {} if shared is None else shared
+        shared, self._device = {} if shared is None else shared, device
+        if self._mapped:
+            return
+        size = sum(tensor.nbytes for tensor in (self._images, self._targets) if id(tensor) not in shared)
+        if device.type == "cuda" and self._images.device != device and size > _OF_GPU * gpu_memory():
+            advise(
+                f"the {gigabytes(size)} of {self._name} stay in the machine's memory, and batches are moved to the GPU "
+                "one by one: all would take more than half of what is free there",
+                DataWarning,
+            )
+            return
         for tensor in (self._images, self._targets):
             if id(tensor) not in shared:
                 shared[id(tensor)] = tensor.to(device)
@@ -132,19 +154,25 @@ class ImageBatches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         if self._seed is None:
-            yield from zip(self._images.split(self.batch_size), self._targets.split(self.batch_size), strict=True)
+            for start in range(0, len(self._targets), self.batch_size):
+                yield self._fetched(slice(start, start + self.batch_size))
             return
         epoch = self._epoch()
         # With the seed 0 the first layer's draws have these streams too, and make different things out of them.
         order = torch.randperm(len(self._targets), generator=_generator(self._seed, epoch), device="cpu")
         for step, chosen in enumerate(order.to(self._images.device).split(self.batch_size)):
-            images = self._images[chosen]
-            targets = self._targets[chosen]
+            images, targets = self._fetched(chosen)
             if self._augmentation is not None:
                 images = self._augmentation(images, _generator(self._seed, epoch, step))
                 if self._targets_move:  # by the same draws
                     targets = self._augmentation(targets, _generator(self._seed, epoch, step))
             yield images, targets
+
+    def _fetched(self, chosen: slice | Tensor) -> tuple[Tensor, Tensor]:
+        images, targets = (tensor[chosen].to(self._device) for tensor in (self._images, self._targets))
+        if self._mapped and isinstance(chosen, slice):  # what is in a file must not be written to
+            images, targets = images.clone(), targets.clone()
+        return images, targets
 
 
 def targets_move(dataset: ImageDataset) -> bool:

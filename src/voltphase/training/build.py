@@ -35,6 +35,9 @@ from voltphase.optics.sources import SourceLight
 from voltphase.tasks import Task
 from voltphase.training.run_folder import RunFolder
 
+# Images that are looked at together, until one of them is not black.
+_SOME = 4096
+
 
 def build_devices(config: Config) -> list[Device]:
     """Return the states of each layer's device, or its panel, the chosen ones only.
@@ -185,7 +188,11 @@ def load_datasets(config: Config, data: Data | None) -> dict[str, ImageDataset]:
         config.task.build().check_data(given["train"].name, given["train"].classes, given["train"].targets)
         found = split_validation(config, given)
     train, source = found["train"], config.optics.source
-    if source.encoding != "phase" and source.background == 0 and not bool(train.images.any()):
+    if (
+        source.encoding != "phase"
+        and source.background == 0
+        and not any(bool(some.any()) for some in train.images.split(_SOME))
+    ):
         raise DataError(
             f"expected light to learn from, but all {len(train)} images to train on of {train.name} are black: correct "
             "how they were made, or set optics.source.background to the amplitude of a black pixel"
