@@ -34,7 +34,7 @@ _SOURCES = {"file": "model", "model": "file"}
 _LEFT_BY_RECIPES = {
     "codesign": (),
     "task": ("name", "regions"),
-    "training": ("epochs", "batch_size", "checkpoint_fields", "threads", "accelerator"),
+    "training": ("epochs", "batch_size", "checkpoint_fields", "threads", "accelerator", "accumulate", "devices", "nodes"),
 }
 
 

@@ -179,7 +179,7 @@ class TrainingConfig(Section):
     Attributes:
         epochs: Passes over the training images.
         augmentation: Random changes of the training images.
-        batch_size: Images per step.
+        batch_size: Images per step, of all processes together.
         learning_rate: Learning rate of the designs, what is learned for each pixel (Adam). Its unit is the spacing of
             the device's states for ``proximity``, a score's 1 for the others, half the control range for ``ptq`` and
             ``qat``, a radian for ``unconstrained``.
@@ -194,9 +194,14 @@ class TrainingConfig(Section):
         checkpoint_fields: Whether the fields of few planes are kept for the backward pass, and the others computed
             again: about half more time for much less memory where batches are large or layers many; the result is the
             same.
-        threads: CPU threads; null leaves PyTorch's choice. They wait for one another at every product: where other work
-            wants the same cores, one thread is faster than two.
+        threads: CPU threads of each process; null leaves PyTorch's choice, shared by the processes of a machine. They
+            wait for one another at every product: where other work wants the same cores, one thread is faster than two.
         accelerator: Machine to train on; ``auto`` takes a CUDA GPU if there is one.
+        accumulate: Parts that a process computes its images of a step in, one after another, which takes less memory
+            and comes to the same gradients; the batch size stays.
+        devices: Processes on each machine that train together, each on a GPU of its own or with CPU threads of its own.
+            They share the images of each step; ``voltphase train`` starts them unless torchrun or srun has.
+        nodes: Machines that train together; torchrun or srun starts the processes on each.
     """
 
     epochs: _Count = 10
@@ -210,6 +215,9 @@ class TrainingConfig(Section):
     checkpoint_fields: bool = False
     threads: Annotated[int, Ge(1), Le(1024)] | None = None
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    accumulate: Annotated[int, Ge(1), Le(1_000_000)] = 1
+    devices: Annotated[int, Ge(1), Le(1024)] = 1
+    nodes: Annotated[int, Ge(1), Le(65_536)] = 1
 
 
 class Config(Section):

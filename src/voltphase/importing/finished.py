@@ -16,7 +16,7 @@ from voltphase.devices import Device
 from voltphase.network.donn import DONN
 from voltphase.tasks import all_outputs
 from voltphase.training.provenance import summary_of
-from voltphase.training.run import load_run
+from voltphase.training.resume import load_run
 from voltphase.training.run_folder import RunFolder
 from voltphase.training.weights import save_model
 

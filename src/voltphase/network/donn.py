@@ -225,7 +225,7 @@ class DONN(nn.Module):
             TrainingError: if there is no light to calibrate the readout's scale with.
         """
         images = self._checked(images)
-        if any(map(has_hooks, (self.source, *self.layers, self.readout))) and not self._unsettled_by(images):
+        if any(map(has_hooks, (self.source, *self.layers, self.readout))) and not self.unsettled_by(images):
             return self.readout(with_background(self.detector_field(images), self._background))
         return self._outputs(images, self._measure(images))
 
@@ -285,16 +285,20 @@ class DONN(nn.Module):
         masks, amplitude = (readout.row_masks, readout.column_masks), amplitude is None and not readout.uses_intensity
         return self.beams.sums(light, modulations, masks, amplitude=amplitude)
 
+    def outputs_of(self, images: Tensor, modulations: Sequence[Tensor]) -> Tensor:
+        """Return what :meth:`forward` does, with other modulations; for the arguments see :meth:`measure`."""
+        return self._outputs(images, self.measure(images, modulations))
+
     @property
     def _background(self) -> float:
         # The gain of emulation, which no hardware has, is all light's.
         return self.background_light * self.gain**2
 
     def _outputs(self, images: Tensor, measured: Tensor) -> Tensor:
-        return measured if self._unsettled_by(images) else self.readout.outputs(measured)
+        return measured if self.unsettled_by(images) else self.readout.outputs(measured)
 
-    def _unsettled_by(self, images: Tensor) -> bool:
-        # Black images alone are nothing to calibrate by: the next ones are.
+    def unsettled_by(self, images: Tensor) -> bool:
+        """Return whether nothing of the readout is settled yet, nor can be by these images: all of them are black."""
         return self.training and not self.readout.calibrated and self.source.light.dark and not bool(images.any())
 
     @property

@@ -9,7 +9,8 @@ from typing import Final
 
 from voltphase.core.errors import VoltphaseError
 from voltphase.sweeps.runs import Run
-from voltphase.training.run import accelerator_of
+from voltphase.training.machine import accelerator_of
+from voltphase.training.processes import process_count
 
 # Samples of a batch's fields on one plane that fill a GPU: those of 500 images at 200 x 200. Of 64 x 64 there is room
 # for nine.
@@ -41,10 +42,12 @@ def _shape(run: Run) -> str | None:
     """Return what runs that are trained together have in common; None for one that is trained by itself."""
     try:
         config, digest = run.config, run.digest
-        if run.own_process or not digest or accelerator_of(config) != "cuda":
+        alone = run.own_process or process_count(config.training) > 1
+        if alone or not digest or accelerator_of(config) != "cuda":
             return None
     except VoltphaseError:  # which is for whoever trains it to say
         return None
     optics, training = config.optics, config.training
     common = [optics.sizes, optics.depth, optics.method, optics.precision, optics.backend, config.data.model_dump()]
-    return json.dumps([*common, training.batch_size, training.epochs, training.threads, training.accelerator])
+    how = [training.batch_size, training.accumulate, training.epochs, training.threads, training.accelerator]
+    return json.dumps([*common, *how])

@@ -72,7 +72,7 @@ def identity(config: Config, device_digests: Sequence[str]) -> str:
     """
     content = config.model_dump(exclude_defaults=True)
     content.get("data", {}).pop("dir", None)
-    for key in ("checkpoint_fields", "threads", "accelerator"):
+    for key in ("checkpoint_fields", "threads", "accelerator", "accumulate", "devices", "nodes"):
         content.get("training", {}).pop(key, None)
     for key in ("device", "devices"):
         content.pop(key, None)

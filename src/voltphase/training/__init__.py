@@ -10,7 +10,8 @@ with needing_extras():
     from voltphase.training.evaluation import Evaluation, evaluate
     from voltphase.training.refine.refine_run import refine_run
     from voltphase.training.refine.search import Refinement, refine
-    from voltphase.training.run import load_run, train
+    from voltphase.training.resume import load_run
+    from voltphase.training.run import train
     from voltphase.training.run_folder import RunFolder
     from voltphase.training.several import train_several
     from voltphase.training.weights import save_model

@@ -17,6 +17,7 @@ from voltphase.core.errors import DataError
 from voltphase.core.limits import gigabytes
 from voltphase.data import DataWarning, ImageDataset
 from voltphase.network.footprint import gpu_memory
+from voltphase.training.processes.ranks import ALONE, Ranks
 
 Flip = Literal["none", "horizontal", "vertical", "both"]
 
@@ -45,17 +46,21 @@ class Augmentation:
     flip: Flip = "none"
     elastic: float = 0.0
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(
+        self, images: Tensor, generator: torch.Generator, *, of: int | None = None, part: slice = slice(None)
+    ) -> Tensor:
         """Return changed images, real ones from 0 to 1, where the images are; what is left behind is black.
 
         Args:
             images: A ``batch x rows x columns`` tensor, uint8 or real.
             generator: Generator of the draws, on the CPU, so that they are the same on any device.
+            of: Number of images of the batch that ``images`` are a part of; draws are made for all of them.
+            part: Which of the batch's images these are.
         """
-        count = len(images)
+        count = len(images) if of is None else of
 
         def draw(*shape: int) -> Tensor:
-            return (torch.rand(count, *shape, generator=generator) * 2 - 1).to(images.device)
+            return (torch.rand(count, *shape, generator=generator) * 2 - 1)[part].to(images.device)
 
         sign = torch.where(draw(2) < 0, -1.0, 1.0)
         flips = (self.flip in ("vertical", "both"), self.flip in ("horizontal", "both"))
@@ -101,6 +106,7 @@ class ImageBatches:
             the same one.
         augmentation: Random changes of the images, by ``seed``, epoch and batch; None leaves them as they are. Targets
             that are real pictures of the images' size are changed with them.
+        ranks: Processes that share each batch; this one is given its part of each, which may hold no image.
     """
 
     def __init__(
@@ -111,6 +117,7 @@ class ImageBatches:
         seed: int | None = None,
         epoch: Callable[[], int] = lambda: 0,
         augmentation: Augmentation | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         advice = "use voltphase.data.ImageDataset"
         checks.instance(dataset, ImageDataset, "a data set", error=DataError, advice=advice)
@@ -119,6 +126,7 @@ class ImageBatches:
         self.batch_size = checks.whole(batch_size, "a batch size", least=1)
         self._seed = None if seed is None else checks.seed(seed)
         self._epoch, self._augmentation, self._targets_move = epoch, augmentation, targets_move(dataset)
+        self._ranks = ranks
 
     def to(self, device: torch.device, shared: dict[int, Tensor] | None = None) -> None:
         """Move the images to ``device``, from where batches are fetched without crossing to it one by one.
@@ -155,17 +163,20 @@ class ImageBatches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         if self._seed is None:
             for start in range(0, len(self._targets), self.batch_size):
-                yield self._fetched(slice(start, start + self.batch_size))
+                part = self._ranks.part(min(self.batch_size, len(self._targets) - start))
+                yield self._fetched(slice(start + part.start, start + part.stop))
             return
         epoch = self._epoch()
         # With the seed 0 the first layer's draws have these streams too, and make different things out of them.
         order = torch.randperm(len(self._targets), generator=_generator(self._seed, epoch), device="cpu")
-        for step, chosen in enumerate(order.to(self._images.device).split(self.batch_size)):
-            images, targets = self._fetched(chosen)
+        for step, batch in enumerate(order.to(self._images.device).split(self.batch_size)):
+            part = self._ranks.part(len(batch))
+            images, targets = self._fetched(batch[part])
             if self._augmentation is not None:
-                images = self._augmentation(images, _generator(self._seed, epoch, step))
+                drawn = {"of": len(batch), "part": part}
+                images = self._augmentation(images, _generator(self._seed, epoch, step), **drawn)
                 if self._targets_move:  # by the same draws
-                    targets = self._augmentation(targets, _generator(self._seed, epoch, step))
+                    targets = self._augmentation(targets, _generator(self._seed, epoch, step), **drawn)
             yield images, targets
 
     def _fetched(self, chosen: slice | Tensor) -> tuple[Tensor, Tensor]:

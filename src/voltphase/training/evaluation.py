@@ -14,6 +14,7 @@ from voltphase.data import ImageDataset, Images, dataset_of
 from voltphase.network.donn import DONN
 from voltphase.tasks import Metric, Task
 from voltphase.tasks.base import naming, require_values
+from voltphase.training.processes.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,30 +79,62 @@ def evaluate(model: DONN, dataset: Images, batch_size: int = 250) -> Evaluation:
 
 
 def final_figures(
-    model: DONN, datasets: Mapping[str, ImageDataset], batch_size: int
+    model: DONN, datasets: Mapping[str, ImageDataset], batch_size: int, ranks: Ranks = ALONE
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Return the metrics on each split by the names of their columns, and what light does with the test images.
+
+    Args:
+        model: Trained network.
+        datasets: All images of each split.
+        batch_size: Number of images to take at a time.
+        ranks: Processes that share the images.
 
     Raises:
         TrainingError: if a metric has a value that cannot be kept.
     """
     metrics, light = {}, {}
     for split in sorted(datasets):
-        found = evaluate(model, datasets[split], batch_size)
-        require_values(model.task, columns := found.columns(split), split)
+        columns, means = _shared_figures(model, datasets[split], split, batch_size, ranks)
+        require_values(model.task, columns, split)
         metrics |= columns
-        light |= found.light(split) if split == "test" else {}
+        light |= means if split == "test" else {}
     return metrics, light
 
 
-def tally_of(model: DONN, batches: Iterable[tuple[Tensor, Tensor]]) -> Tally:
-    """Return the means of the metrics of what the deployed states answer to batches of images and targets."""
+def _shared_figures(
+    model: DONN, dataset: ImageDataset, split: str, batch_size: int, ranks: Ranks
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the metrics and what light does, of images that several processes share."""
+    if ranks.count == 1:
+        found = evaluate(model, dataset, batch_size)
+        return found.columns(split), found.light(split)
+    tally, part = Tally(model.task.metrics, model.task), ranks.part(len(dataset))
+    own: tuple[int, dict[str, float]] = (0, {})
+    if part.start < part.stop:
+        found = evaluate(model, dataset.select(part), batch_size)
+        tally.add(found.outputs, found.targets)
+        own = (len(found.targets), found.light(split))
+    parts = ranks.gathered(own)
+    means = {name: sum(count * light[name] for count, light in parts if light) / len(dataset) for name in parts[0][1]}
+    return tally.of_all(ranks).columns(split), means
+
+
+def tally_of(model: DONN, batches: Iterable[tuple[Tensor, Tensor]], ranks: Ranks = ALONE) -> Tally:
+    """Return the means of the metrics of what the deployed states answer to batches of images and targets.
+
+    Args:
+        model: Trained network.
+        batches: This process's part of each batch.
+        ranks: Processes that share the batches.
+    """
     tally = Tally(model.task.metrics, model.task)
     with _deployed(model) as modulations:
         for images, targets in batches:
+            if len(targets) == 0:
+                continue
             images = images.to(modulations[0].device)
             tally.add(model.readout.outputs(model.measure(images, modulations)), targets)
-    return tally
+    return tally.of_all(ranks)
 
 
 @contextmanager
@@ -154,6 +187,17 @@ class Tally:
         with naming(self._task):
             for metric in self._metrics:
                 self._add(metric.name, metric.each(outputs, targets).sum(0))
+
+    def of_all(self, ranks: Ranks) -> Tally:
+        """Return what all processes have summed up, where several share the examples."""
+        if ranks.count == 1:
+            return self
+        whole = Tally(self._metrics, self._task)
+        for examples, sums in ranks.gathered((self.examples, {of: total.cpu() for of, total in self._sums.items()})):
+            whole.examples += examples
+            for of, total in sums.items():
+                whole._add(of, total)
+        return whole
 
     @property
     def loss(self) -> float:

@@ -1,4 +1,4 @@
-"""A network, its loss, its optimizer and its temperature as Lightning trains them: in one process on one device."""
+"""A network, its loss, its optimizer and its temperature as Lightning trains them: each process on one device."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from voltphase.network.donn import DONN
 from voltphase.tasks.base import require_values
 from voltphase.training.batches import ImageBatches
 from voltphase.training.evaluation import Tally, tally_of
+from voltphase.training.processes import ALONE, Ranks
+from voltphase.training.processes.agreement import require_same_design
 from voltphase.training.steps import Batch, Learner, TrainingStep, make_optimizer
 
 # Lightning reads them when it is imported, and expects whole numbers.
@@ -59,6 +61,7 @@ class TrainingModule(lightning.LightningModule):
         watched: Name of these images in the figures' columns: ``test`` or ``val``.
         temperature_per_epoch: Whether the temperature stays for an epoch instead of moving with every step.
         about: What a checkpoint is to say of the run, such as its settings and the digests of its devices.
+        ranks: Processes that train the network, which share the batches.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class TrainingModule(lightning.LightningModule):
         watched: str = "test",
         temperature_per_epoch: bool = False,
         about: dict[str, Any] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -83,7 +87,7 @@ class TrainingModule(lightning.LightningModule):
         self._batches = batches
         self._watched_batches, self.watched = watched_batches, watched
         self._temperature_per_epoch = temperature_per_epoch
-        self._about = about or {}
+        self._about, self._ranks = about or {}, ranks
         #: What takes steps with batches in turn with other trainings; None where they are taken as they come.
         self.in_turn: Callable[[Batches], None] | None = None
         self.trained_together = 1
@@ -124,7 +128,7 @@ class TrainingModule(lightning.LightningModule):
     def on_train_start(self) -> None:
         # What a checkpoint holds has been put back by now.
         optimizer: Any = self.optimizers(use_pl_optimizer=False)
-        self.learner = Learner.of(self.model, optimizer, self._tally, self._training_config)
+        self.learner = Learner.of(self.model, optimizer, self._tally, self._training_config, self._ranks)
         self._step = TrainingStep([self.learner]) if self.in_turn is None else None
         self._decay: Any = self.lr_schedulers()
         self._began, self._busy_seconds = time.perf_counter(), 0.0
@@ -166,12 +170,8 @@ class TrainingModule(lightning.LightningModule):
         self._step = None  # and with it the memory of what it recorded
 
     def running(self) -> EpochMetrics:
-        """Return loss, metrics and temperature so far in this epoch."""
-        return {
-            "temperature": self._last_temperature,
-            "train_loss": self._tally.loss,
-            **self._tally.columns("train"),
-        }
+        """Return loss, metrics and temperature so far in this epoch, of the images that this process has seen."""
+        return self._figures_of(self._tally)
 
     def close_epoch(self) -> EpochMetrics:
         """Answer the images that are watched, take down the figures of the epoch that has just ended, and return them.
@@ -179,7 +179,8 @@ class TrainingModule(lightning.LightningModule):
         Raises:
             TrainingError: if the loss, a parameter or a metric is not finite.
         """
-        figures: EpochMetrics = {"epoch": len(self.history) + 1, **self.running()}
+        tally = self._tally.of_all(self._ranks)
+        figures: EpochMetrics = {"epoch": len(self.history) + 1, **self._figures_of(tally)}
         trained = time.perf_counter() - self._started
         # The loss of an epoch does not show what its last step did to the parameters.
         if not (math.isfinite(figures["train_loss"]) and all(p.isfinite().all() for p in self.model.parameters())):
@@ -187,12 +188,13 @@ class TrainingModule(lightning.LightningModule):
                 f"expected a finite loss and finite parameters, but training diverged in epoch {figures['epoch']:g}, "
                 f"loss {figures['train_loss']:g}: lower training.learning_rate, or check the amplitudes of the devices"
             )
+        require_same_design(self.model, self._ranks)
         with self._busy():
-            figures |= tally_of(self.model, self._watched_batches).columns(self.watched)
+            figures |= tally_of(self.model, self._watched_batches, self._ranks).columns(self.watched)
         for split in ("train", self.watched):
             require_values(self.model.task, figures, split)
         figures["seconds"] = time.perf_counter() - self._started
-        figures["images_per_second"] = self._tally.examples / max(trained, 1e-9)  # a clock may not have moved
+        figures["images_per_second"] = tally.examples / max(trained, 1e-9)  # a clock may not have moved
         self.history.append(figures)
         return figures
 
@@ -206,6 +208,9 @@ class TrainingModule(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.history = list(checkpoint["voltphase"]["history"])
         self.trained_together = max(self.trained_together, checkpoint["voltphase"].get("trained_together", 1))
+
+    def _figures_of(self, tally: Tally) -> EpochMetrics:
+        return {"temperature": self._last_temperature, "train_loss": tally.loss, **tally.columns("train")}
 
     def _begin_epoch(self) -> None:
         self._started = time.perf_counter()

@@ -96,6 +96,18 @@ class Recorder(lightning.Callback):
             self._bar.stop()
 
 
+class Follower(Recorder):
+    """What stands in for a recorder in every process but the first: it keeps and shows nothing.
+
+    Args:
+        folder: Run folder, which the first process keeps epochs in.
+    """
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        assert isinstance(pl_module, TrainingModule)
+        pl_module.close_epoch()
+
+
 def progress_table(console: Console | None) -> Progress:
     """Return a table of bars, one for each training that is added; it shows nothing where no terminal is."""
     return Progress(

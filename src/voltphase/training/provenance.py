@@ -22,6 +22,7 @@ from voltphase.devices import Device
 from voltphase.network.donn import DONN
 from voltphase.training.build import settled_by_data
 from voltphase.training.evaluation import final_figures
+from voltphase.training.processes.ranks import ALONE, Ranks
 from voltphase.training.run_folder import settings
 
 
@@ -32,10 +33,11 @@ def summary_of(
     devices: Sequence[Device],
     notes: Sequence[list[str]],
     trained: dict[str, Any],
+    ranks: Ranks = ALONE,
 ) -> dict[str, Any]:
     """Return the summary of a trained network, with what is to be said of its training."""
     ran = model.explain()
-    metrics, light = final_figures(model, datasets, config.training.batch_size)
+    metrics, light = final_figures(model, datasets, config.training.batch_size, ranks)
     return {
         **metrics,
         **light,
@@ -56,7 +58,7 @@ def summary_of(
         "engines": list(ran.engines),
         "versions": versions(),
         "commit": commit(),
-        "hardware": hardware(next(model.parameters()).device),
+        "hardware": hardware(next(model.parameters()).device) | ranks.about(),
     }
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from voltphase.config import Config
@@ -20,30 +19,31 @@ from voltphase.core.advice import once
 from voltphase.core.dtypes import readable_precision
 from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
 from voltphase.core.files import write_json
-from voltphase.core.installed import triton_obstacle
 from voltphase.data import Data, ImageDataset
 from voltphase.devices import Device
 from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
-from voltphase.optics.masks import Mask
 from voltphase.tasks import Task, readout_of
 from voltphase.training.batches import Augmentation, ImageBatches, targets_move
 from voltphase.training.build import (
-    as_settled,
     as_started,
     build_devices,
     build_model,
     load_datasets,
     settled_by_data,
 )
-from voltphase.training.checkpoint import Checkpoints, read_checkpoint
+from voltphase.training.checkpoint import Checkpoints
 from voltphase.training.device_notes import note_devices, show_choice
 from voltphase.training.estimate import check_training
 from voltphase.training.loop import EpochMetrics, TrainingModule, lightning, make_trainer
-from voltphase.training.progress import Recorder, quiet_lightning
+from voltphase.training.machine import accelerator_of, cpu_threads, same_gpu
+from voltphase.training.processes import ALONE, Call, Ranks, training_together
+from voltphase.training.processes.agreement import require_alike
+from voltphase.training.progress import Follower, Recorder, quiet_lightning
 from voltphase.training.provenance import data_notes, summary_of
+from voltphase.training.resume import left_in
 from voltphase.training.run_folder import RunFolder, settings
-from voltphase.training.weights import read_model, restore, save_model
+from voltphase.training.weights import save_model
 
 
 @once()
@@ -92,11 +92,40 @@ def train(
         KeyboardInterrupt: if interrupted; every whole epoch is kept for ``resume``.
     """
     check_call([config], resume, overwrite, console, watch)
-    ready = prepare(config, out, data=data, resume=resume, overwrite=overwrite)
+    with training_together(Call(config, Path(out), resume, overwrite), accelerator_of(config)) as ranks:
+        options = {"resume": resume, "overwrite": overwrite, "console": console, "watch": watch}
+        return train_as(ranks, config, out, data=data, **options)
+
+
+def train_as(
+    ranks: Ranks,
+    config: Config,
+    out: str | Path,
+    *,
+    data: Data | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    console: Console | None = None,
+    watch: Callable[[EpochMetrics], None] | None = None,
+) -> dict[str, Any]:
+    """Train as one of several processes, or alone; for the other arguments and what it returns see :func:`train`.
+
+    Args:
+        ranks: The processes.
+        config: As for :func:`train`.
+        out: Path of the run folder, which the first process alone reads and writes.
+        data: As for :func:`train`; the others may be given none where the first has started them.
+        resume: As for :func:`train`.
+        overwrite: As for :func:`train`.
+        console: As for :func:`train`, in the first process.
+        watch: As for :func:`train`, in the first process.
+    """
+    ready = prepare(config, out, data=data, resume=resume, overwrite=overwrite, ranks=ranks)
     if not isinstance(ready, ReadyRun):
         return ready
     with ready.writing(console):
-        _fit_alone(ready, Recorder(ready.folder, console, watch))
+        make = Recorder if ranks.first else Follower
+        _fit_alone(ready, make(ready.folder, console, watch))
         return ready.finish()
 
 
@@ -127,11 +156,13 @@ class ReadyRun:
     checkpoint: dict[str, Any] | None
     data_given: bool
     start: Mapping[str, bool]  # whether to resume or to overwrite
+    ranks: Ranks = ALONE
 
     @contextmanager
     def writing(self, console: Console | None) -> Iterator[None]:
         """Hold the folder, for a training in the block, and say what is trained."""
-        with self.folder.writing(self.config, **self.start), cpu_threads(self.config.training.threads):
+        held = self.folder.writing(self.config, **self.start) if self.ranks.first else nullcontext()
+        with held, cpu_threads(self.config.training.threads, self.config.training.devices):
             if console is not None:
                 show_choice(self.made_of, console)
                 for line in _opening(self.config, self.module.model, self.datasets, self.asked):
@@ -165,7 +196,11 @@ class ReadyRun:
     def finish(self) -> dict[str, Any]:
         """Write what a finished run leaves beside its epochs, and return the summary."""
         trained = _trained(self.module)
-        summary = summary_of(self.config, self.module.model, self.datasets, self.devices, self.notes, trained)
+        about = (self.config, self.module.model, self.datasets, self.devices, self.notes, trained)
+        summary = summary_of(*about, self.ranks)
+        return self.ranks.of_first(lambda: self._write(summary))
+
+    def _write(self, summary: dict[str, Any]) -> dict[str, Any]:
         summary |= {"data_given": True} if self.data_given else {}
         # A run cut off between its last checkpoint and metrics lacks a row.
         self.folder.write_metrics(self.module.history)
@@ -182,84 +217,70 @@ def prepare(
     resume: bool = False,
     overwrite: bool = False,
     datasets_of: Callable[[Config, Data | None], dict[str, ImageDataset]] | None = None,
+    ranks: Ranks = ALONE,
 ) -> ReadyRun | dict[str, Any]:
     """Return a training that may begin, or the summary of a run that is finished already; for arguments see `train`.
+
+    The first of several processes alone looks into the run folder and tells the others.
 
     Raises:
         VoltphaseError: if it may not.
     """
     folder = RunFolder(out, OutputError)
-    folder.check(config, resume=resume, overwrite=overwrite)
-    resume = resume and folder.config_file.is_file()
-    finished, checkpoint, started_with = _left_by(folder, config) if resume else (None, None, None)
-    _require_same_data(folder, checkpoint, data)
-    made_of = config if started_with is None else as_started(config, started_with)
+    left = ranks.of_first(lambda: left_in(folder, config, data is not None, resume=resume, overwrite=overwrite))
+    made_of = config if left.devices is None else as_started(config, left.devices)
     devices, light = build_devices(made_of), config.optics.source.build()
     check_panel(config.optics, devices)
     light.beam(Grid(config.optics.sizes[0], config.optics.pitches[0]))  # light that does not fit is found at once, too
     digests = [device.digest for device in devices]
-    if started_with not in (None, digests):
+    if left.devices not in (None, digests):
         raise ConfigError(
             f"expected the devices that {folder.path} was started with, but a device's table has changed since: "
             "restore it, or start again with --overwrite"
         )
-    _require_same_mask(folder, finished or checkpoint, light.mask)
-    if finished is not None:
-        return finished
+    left.require_same_mask(folder, light.mask)
+    if left.finished is not None:
+        return left.finished
     notes = note_devices(made_of)
     accelerator = accelerator_of(config)
     on_gpu = accelerator == "cuda"
     asked = config.task.build()
     readout_of(asked, config.optics.sizes[-1])  # regions that do not fit are found before data are downloaded
-    datasets = (datasets_of or load_datasets)(config, data)
+    datasets = _datasets(config, data, left.data_given, ranks, datasets_of or load_datasets)
     task = asked.for_data(datasets["train"].classes, datasets["train"].targets)
     model = build_model(config, devices, datasets["train"].image_shape, task=task, light=light, for_gpu=on_gpu)
-    check_training(model, datasets["train"].images, config.training.batch_size, on_gpu=on_gpu)
-    about = {"devices": digests, "settings": settings(config), "data_given": data is not None}
+    at_once = -(-config.training.batch_size // (ranks.count * config.training.accumulate))
+    check_training(model, datasets["train"].images, at_once, on_gpu=on_gpu)
+    about = {"devices": digests, "settings": settings(config), "data_given": left.data_given}
     about |= {} if light.mask is None else {"mask": light.mask.digest}
+    require_alike(ranks, about, datasets)
     # Its back end is to say where the network is.
-    module = _module(config, model.to(accelerator), datasets, about)
-    start = {"resume": resume, "overwrite": overwrite}
+    module = _module(config, model.to(accelerator), datasets, about, ranks)
+    start = {"resume": left.resume, "overwrite": overwrite}
     return ReadyRun(
-        config, made_of, folder, module, datasets, devices, notes, asked, checkpoint, data is not None, start
+        config, made_of, folder, module, datasets, devices, notes, asked, left.checkpoint, left.data_given, start, ranks
     )
 
 
-def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
-    """Return the trained network of a run folder in evaluation mode, its configuration and its summary.
-
-    Nothing but the folder is needed: the device tables and the mask of the source are in ``model.safetensors``.
-
-    Args:
-        path: Path of the folder of a finished run.
-
-    Raises:
-        DataError: if the folder is no finished run, is damaged, or its files contradict each other.
-    """
-    folder = RunFolder(path)
-    config = folder.read_config()
-    if config.data.dir is not None and not Path(config.data.dir).is_dir():
-        # The data have moved since the run was trained: they are where data are by default, or nowhere.
-        config = config.model_copy(update={"data": config.data.model_copy(update={"dir": None})})
-    summary = folder.read_summary(config.task.build().metrics)
-    stored = read_model(folder.model_file)
-    if len(stored.devices) != config.optics.depth:
-        raise DataError(
-            f"expected {folder.model_file} to hold {config.optics.depth} layers as its config.yaml says, "
-            f"but it holds {len(stored.devices)}: one of them is of another run"
+def _datasets(
+    config: Config,
+    data: Data | None,
+    given: bool,
+    ranks: Ranks,
+    load: Callable[[Config, Data | None], dict[str, ImageDataset]],
+) -> dict[str, ImageDataset]:
+    """Return the images, which have to be at least as many as processes that share them."""
+    if given and ranks.data_from_first:
+        datasets = ranks.of_first(lambda: load(config, data))
+    else:
+        datasets = load(config, data)
+    fewest = min(len(datasets["train"]), config.training.batch_size)
+    if fewest < ranks.count:
+        raise ConfigError(
+            f"expected at least one image of a batch for each of {ranks.count} processes, but got {fewest}: lower "
+            "training.devices, or take more images"
         )
-    task = as_settled(config.task.build(), summary.get("task", {}), folder.summary_file)
-    masked = config.optics.source.mask is not None
-    if masked != (stored.mask is not None):
-        raise DataError(
-            f"expected {folder.model_file} to hold {'a mask' if masked else 'no mask'} as its config.yaml says, but it "
-            f"holds {'none' if masked else 'one'}: one of them is of another run"
-        )
-    light = config.optics.source.build(stored.mask)
-    model = build_model(config, stored.devices, stored.image_shape, task=task, light=light)
-    restore(model, stored.parameters, folder.model_file)
-    folder.check_settings(config, summary)
-    return model.eval(), config, summary
+    return datasets
 
 
 def _augmentation(config: Config) -> Augmentation | None:
@@ -267,7 +288,9 @@ def _augmentation(config: Config) -> Augmentation | None:
     return None if asked == Augmentation() else asked
 
 
-def _module(config: Config, model: DONN, datasets: Mapping[str, ImageDataset], about: dict[str, Any]) -> TrainingModule:
+def _module(
+    config: Config, model: DONN, datasets: Mapping[str, ImageDataset], about: dict[str, Any], ranks: Ranks
+) -> TrainingModule:
     batch_size = config.training.batch_size
     watched = "val" if "val" in datasets else "test"
     module: TrainingModule
@@ -281,11 +304,13 @@ def _module(config: Config, model: DONN, datasets: Mapping[str, ImageDataset], a
             seed=config.seed,
             epoch=lambda: module.current_epoch,
             augmentation=_augmentation(config),
+            ranks=ranks,
         ),
-        ImageBatches(datasets[watched], batch_size),
+        ImageBatches(datasets[watched], batch_size, ranks=ranks),
         watched=watched,
         temperature_per_epoch=config.codesign.schedule.per == "epoch",
         about=about,
+        ranks=ranks,
     )
     return module
 
@@ -313,76 +338,6 @@ def _fit_alone(ready: ReadyRun, recorder: Recorder) -> None:
         finally:
             if main_thread:
                 signal.signal(signal.SIGINT, handler)
-
-
-def _left_by(
-    folder: RunFolder, config: Config
-) -> tuple[dict[str, Any] | None, dict[str, Any] | None, list[str] | None]:
-    """Return what a run has left to go on from: its summary, its checkpoint, and the digests of its devices."""
-    if folder.finished:
-        epochs = folder.read_summary(config.task.build().metrics)["epochs"]
-        folder.read_metrics(least=min(epochs, 1))
-        summary = load_run(folder.path)[2]
-        return summary, None, [about["digest"] for about in summary["devices"]]
-    if folder.begun:
-        checkpoint = read_checkpoint(folder.checkpoint_file, settings(config))
-        return None, checkpoint, checkpoint["voltphase"]["devices"]
-    return None, None, None
-
-
-def _require_same_data(folder: RunFolder, checkpoint: dict[str, Any] | None, data: Data | None) -> None:
-    given = data is not None
-    if checkpoint is not None and checkpoint["voltphase"].get("data_given", given) != given:
-        before, now = ("images given in Python", "the configuration's data set")[:: -1 if given else 1]
-        raise ConfigError(
-            f"expected to resume {folder.path} on {before}, which it was started on, but got {now}: give the same, or "
-            "start again with --overwrite"
-        )
-
-
-def _require_same_mask(folder: RunFolder, left: dict[str, Any] | None, mask: Mask | None) -> None:
-    if left is not None and left.get("voltphase", left).get("mask") != (None if mask is None else mask.digest):
-        raise ConfigError(
-            f"expected the mask that {folder.path} was started with, but optics.source.mask is another now: restore "
-            "its file, or start again with --overwrite"
-        )
-
-
-def accelerator_of(config: Config) -> str:
-    """Return what trains a network, ``"cuda"`` or ``"cpu"``.
-
-    Raises:
-        ConfigError: if the configuration asks for what is not there.
-    """
-    wanted, there = config.training.accelerator, torch.cuda.is_available()
-    if wanted == "gpu" and not there:
-        raise ConfigError("expected a CUDA GPU for training.accelerator gpu, but PyTorch finds none: use auto or cpu")
-    chosen = "cuda" if there and wanted != "cpu" else "cpu"
-    if config.optics.backend == "cuda" and (obstacle := triton_obstacle(chosen)):
-        raise ConfigError(f"expected a CUDA GPU to train on for optics.backend cuda, because {obstacle}: use auto")
-    if config.optics.precision == "tf32" and chosen == "cpu":
-        raise ConfigError(
-            "expected a CUDA GPU to train on for optics.precision tf32, but got the CPU, which does not know it: "
-            "use auto or single"
-        )
-    return chosen
-
-
-def same_gpu(accelerator: str) -> AbstractContextManager[object]:
-    """Keep the GPU that the process computes on by default, where Lightning takes the first one."""
-    return torch.cuda.device(torch.cuda.current_device()) if accelerator == "cuda" else nullcontext()
-
-
-@contextmanager
-def cpu_threads(count: int | None) -> Iterator[None]:
-    """Use a number of CPU threads in a block; None leaves it as it is."""
-    before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _trained(module: TrainingModule) -> dict[str, Any]:

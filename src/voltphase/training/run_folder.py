@@ -92,7 +92,7 @@ class Summary(_Part):
 # Where the data lie and how the machine is used are no part of the experiment: a run may go on elsewhere.
 _NOT_THE_EXPERIMENT = {
     ("data", "dir"),
-    *(("training", key) for key in ("checkpoint_fields", "threads", "accelerator")),
+    *(("training", key) for key in ("checkpoint_fields", "threads", "accelerator", "accumulate", "devices", "nodes")),
     ("device", "file"),
     ("optics", "source", "mask"),
 }
@@ -383,7 +383,8 @@ def settings(config: Config) -> dict[str, Any]:
 
 
 def _flattened(content: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    plain = tuple(step.replace("devices", "device") for step in path if not step.isdigit())
+    plain = tuple(step for step in path if not step.isdigit())
+    plain = ("device", *plain[1:]) if plain[:1] == ("devices",) else plain
     if plain in _NOT_THE_EXPERIMENT:
         return
     if isinstance(content, dict | list):

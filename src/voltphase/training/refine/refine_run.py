@@ -20,8 +20,9 @@ from voltphase.tasks import loss_of
 from voltphase.training import provenance
 from voltphase.training.build import build_datasets, split_validation
 from voltphase.training.evaluation import final_figures
+from voltphase.training.machine import cpu_threads
 from voltphase.training.refine.search import refine
-from voltphase.training.run import cpu_threads, load_run
+from voltphase.training.resume import load_run
 from voltphase.training.run_folder import RunFolder
 from voltphase.training.weights import save_model
 

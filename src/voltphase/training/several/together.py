@@ -20,8 +20,10 @@ from voltphase.data import Data, ImageDataset
 from voltphase.network import footprint
 from voltphase.training.build import load_datasets
 from voltphase.training.loop import EpochMetrics
+from voltphase.training.machine import accelerator_of, same_gpu
+from voltphase.training.processes import process_count
 from voltphase.training.progress import Recorder, progress_table, quiet_lightning
-from voltphase.training.run import ReadyRun, accelerator_of, check_call, prepare, same_gpu, train
+from voltphase.training.run import ReadyRun, check_call, prepare, train
 from voltphase.training.run_folder import RunFolder
 from voltphase.training.several.lockstep import run_in_lockstep
 
@@ -81,7 +83,7 @@ def train_several(
         folder.check(config, resume=resume, overwrite=overwrite)
     options: dict[str, Any] = {"data": data, "resume": resume, "overwrite": overwrite}
     outcomes: list[_Outcome]
-    if accelerator_of(configs[0]) == "cuda":
+    if accelerator_of(configs[0]) == "cuda" and process_count(configs[0].training) == 1:
         outcomes = train_together(configs, outs, names, console=console, watch=watch, **options)
     else:
         outcomes = []
@@ -173,7 +175,7 @@ def _require_alike(configs: Sequence[Config], folders: Sequence[RunFolder], name
         )
     if len({folder.path.resolve() for folder in folders}) < len(folders):
         raise OutputError("expected a folder for each design, but some have the same: choose others")
-    for key in ("batch_size", "accelerator", "threads"):
+    for key in ("batch_size", "accelerator", "threads", "accumulate", "devices", "nodes"):
         found = list(dict.fromkeys(getattr(config.training, key) for config in configs))
         if len(found) > 1:
             raise ConfigError(

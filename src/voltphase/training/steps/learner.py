@@ -14,6 +14,8 @@ from voltphase.config.sections import TrainingConfig
 from voltphase.network.donn import DONN
 from voltphase.tasks import loss_of
 from voltphase.training.evaluation import Tally
+from voltphase.training.processes.ranks import ALONE, Ranks
+from voltphase.training.steps.parts import Weights, add_gradients, split
 
 
 class Learner:
@@ -26,6 +28,8 @@ class Learner:
         tally: Where loss and metrics are summed up.
         efficiency_weight: Weight in the loss of minus the logarithm of the batch's mean share of light that counts.
         roughness_weight: Weight in the loss of the mean roughness of the layers, as they are drawn in the step.
+        accumulate: Parts that a batch is computed in, one after another.
+        ranks: Processes that train the network, each with its part of a batch.
     """
 
     def __init__(
@@ -36,16 +40,21 @@ class Learner:
         *,
         efficiency_weight: float = 0.0,
         roughness_weight: float = 0.0,
+        accumulate: int = 1,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.model, self.optimizer, self.tally = model, optimizer, tally
+        self.model, self.optimizer, self.tally, self.ranks = model, optimizer, tally, ranks
         self._efficiency_weight, self._roughness_weight = efficiency_weight, roughness_weight
+        self._accumulate = accumulate
         self._places: dict[int, tuple[Tensor, Tensor]] = {}
 
     @classmethod
-    def of(cls, model: DONN, optimizer: optim.Optimizer, tally: Tally, training: TrainingConfig) -> Learner:
+    def of(
+        cls, model: DONN, optimizer: optim.Optimizer, tally: Tally, training: TrainingConfig, ranks: Ranks = ALONE
+    ) -> Learner:
         """Return a learner with the weights of a configuration."""
         weights = {"efficiency_weight": training.efficiency_weight, "roughness_weight": training.roughness_weight}
-        return cls(model, optimizer, tally, **weights)
+        return cls(model, optimizer, tally, accumulate=training.accumulate, ranks=ranks, **weights)
 
     @property
     def device(self) -> torch.device:
@@ -59,6 +68,13 @@ class Learner:
 
     def advance(self, images: Tensor, targets: Tensor) -> None:
         """Take a step as it is written."""
+        if self._accumulate > 1 or self.ranks.count > 1:
+            weights = Weights(self._efficiency_weight, self._roughness_weight)
+            parts = split(images, targets, self._accumulate)
+            self.optimizer.zero_grad()
+            add_gradients(self.model, parts, weights, self.tally, self.ranks)
+            self.optimizer.step()
+            return
         if self._efficiency_weight or self._roughness_weight:
             modulations = [layer.modulation() for layer in self.model.layers]
             outputs, _, light_share = self.model.read(images, modulations)

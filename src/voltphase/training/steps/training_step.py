@@ -45,6 +45,8 @@ class TrainingStep:
     So the results do not depend on which steps were replayed. Where something in the step waits for the GPU, as a task
     of one's own may, nothing is recorded, and a :class:`StepWarning` says what waits.
 
+    Nor is a step recorded that several processes share, whose sums over the processes are made between its parts.
+
     Several networks are trained by one graph in which each has a branch of its own. They share no tensor that is
     written, and each branch launches the kernels that the network would have alone, so that each comes to the bits that
     it would come to alone, while the GPU runs the branches side by side.
@@ -63,6 +65,9 @@ class TrainingStep:
         device = self.learners[0].device
         self._graphs = graphs_of(device) if graphs is None else graphs
         self.obstacle: str | None = None
+        if self._graphs is not None and self.learners[0].ranks.count > 1:
+            self._graphs = None
+            self._note_obstacle("several processes share it")
         self.failures: dict[int, VoltphaseError] = {}
         self._recorded: dict[tuple[int, ...], _Recorded] = {}
         if self._graphs is not None:
