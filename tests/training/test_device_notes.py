@@ -18,7 +18,7 @@ from voltphase.devices import DeviceStates, DeviceWarning, tn_slm
 from voltphase.reporting.charts import favoured_levels, share
 from voltphase.tasks import Classification
 from voltphase.training import build_devices, train
-from voltphase.training.device_notes import note_devices, show_choice
+from voltphase.training.advice.device_notes import note_devices, show_choice
 
 Make = Callable[..., Config]
 

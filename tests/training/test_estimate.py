@@ -14,8 +14,8 @@ from voltphase.core.errors import TrainingError
 from voltphase.network.donn import DONN
 from voltphase.tasks import RegionReadout
 from voltphase.training import build_devices, train
+from voltphase.training.advice.estimate import SystemWarning, check_training, shares
 from voltphase.training.build import build_model
-from voltphase.training.estimate import SystemWarning, check_training, shares
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ with needing_extras():
         DataConfig,
         DeviceConfig,
         OpticsConfig,
-        TrainingConfig,
     )
+    from voltphase.config.training import HOW_IT_RUNS, TrainingConfig
 
 __all__ = [
+    "HOW_IT_RUNS",
     "CodesignConfig",
     "Config",
     "DataConfig",

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from voltphase.config import migrate
 from voltphase.config.sections import Config
+from voltphase.config.training import HOW_IT_RUNS
 from voltphase.core.advice import advise
 from voltphase.core.errors import ConfigError
 from voltphase.core.files import checked_path, read_text
@@ -34,7 +35,7 @@ _SOURCES = {"file": "model", "model": "file"}
 _LEFT_BY_RECIPES = {
     "codesign": (),
     "task": ("name", "regions"),
-    "training": ("epochs", "batch_size", "checkpoint_fields", "threads", "accelerator", "accumulate", "devices", "nodes"),
+    "training": ("epochs", "batch_size", *HOW_IT_RUNS),
 }
 
 

@@ -24,7 +24,7 @@ from voltphase.importing.system import Source, configured
 from voltphase.network.donn import DONN
 from voltphase.training import RunFolder
 from voltphase.training.build import build_datasets, build_devices, build_model
-from voltphase.training.machine import accelerator_of
+from voltphase.training.processes.machine import accelerator_of
 
 _NOTE: Final = """\
 # Imported from the maps of a design. Its settings are those below, but for training, the schedule of the temperature

@@ -9,8 +9,8 @@ from typing import Final
 
 from voltphase.core.errors import VoltphaseError
 from voltphase.sweeps.runs import Run
-from voltphase.training.machine import accelerator_of
 from voltphase.training.processes import process_count
+from voltphase.training.processes.machine import accelerator_of
 
 # Samples of a batch's fields on one plane that fill a GPU: those of 500 images at 200 x 200. Of 64 x 64 there is room
 # for nine.

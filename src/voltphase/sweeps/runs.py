@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from voltphase.config import Config, load_config
+from voltphase.config import HOW_IT_RUNS, Config, load_config
 from voltphase.training import build_devices
 
 Label = str | int | float
@@ -72,7 +72,7 @@ def identity(config: Config, device_digests: Sequence[str]) -> str:
     """
     content = config.model_dump(exclude_defaults=True)
     content.get("data", {}).pop("dir", None)
-    for key in ("checkpoint_fields", "threads", "accelerator", "accumulate", "devices", "nodes"):
+    for key in HOW_IT_RUNS:
         content.get("training", {}).pop(key, None)
     for key in ("device", "devices"):
         content.pop(key, None)

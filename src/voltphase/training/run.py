@@ -24,6 +24,8 @@ from voltphase.devices import Device
 from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
 from voltphase.tasks import Task, readout_of
+from voltphase.training.advice.device_notes import note_devices, show_choice
+from voltphase.training.advice.estimate import check_training
 from voltphase.training.batches import Augmentation, ImageBatches, targets_move
 from voltphase.training.build import (
     as_started,
@@ -33,12 +35,10 @@ from voltphase.training.build import (
     settled_by_data,
 )
 from voltphase.training.checkpoint import Checkpoints
-from voltphase.training.device_notes import note_devices, show_choice
-from voltphase.training.estimate import check_training
 from voltphase.training.loop import EpochMetrics, TrainingModule, lightning, make_trainer
-from voltphase.training.machine import accelerator_of, cpu_threads, same_gpu
 from voltphase.training.processes import ALONE, Call, Ranks, training_together
 from voltphase.training.processes.agreement import require_alike
+from voltphase.training.processes.machine import accelerator_of, cpu_threads, same_gpu
 from voltphase.training.progress import Follower, Recorder, quiet_lightning
 from voltphase.training.provenance import data_notes, summary_of
 from voltphase.training.resume import left_in

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from voltphase.config import Config, current_settings, load_config
+from voltphase.config import HOW_IT_RUNS, Config, current_settings, load_config
 from voltphase.core.errors import ConfigError, DataError, FolderInUseError, OutputError, VoltphaseError
 from voltphase.core.files import (
     checked_path,
@@ -92,7 +92,7 @@ class Summary(_Part):
 # Where the data lie and how the machine is used are no part of the experiment: a run may go on elsewhere.
 _NOT_THE_EXPERIMENT = {
     ("data", "dir"),
-    *(("training", key) for key in ("checkpoint_fields", "threads", "accelerator", "accumulate", "devices", "nodes")),
+    *(("training", key) for key in HOW_IT_RUNS),
     ("device", "file"),
     ("optics", "source", "mask"),
 }

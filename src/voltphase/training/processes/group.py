@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,11 +20,13 @@ from voltphase.core.errors import ConfigError, TrainingError, VoltphaseError
 from voltphase.core.words import one_line
 from voltphase.training.processes.place import Place
 from voltphase.training.processes.ranks import Ranks
+from voltphase.training.processes.stores import MEETING_SECONDS
+
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store
 
 T = TypeVar("T")
 
-#: How long processes wait for those that have not come yet; a cluster may start them minutes apart.
-MEETING_SECONDS: Final = 300.0
 # How long the reason may take to arrive for which a process is gone, and the first process to say one.
 _REASON_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 0.05
@@ -52,7 +53,7 @@ class Group(Ranks):
     """
 
     def __init__(
-        self, place: Place, store: dist.Store, *, on_gpu: bool = False, ended: Callable[[], str | None] = lambda: None
+        self, place: Place, store: Store, *, on_gpu: bool = False, ended: Callable[[], str | None] = lambda: None
     ) -> None:
         self.rank, self.count, self.local_rank = place.rank, place.count, place.local_rank
         self.data_from_first = place.started_here
@@ -158,7 +159,8 @@ class Group(Ranks):
 
     def _watch(self) -> None:
         with suppress(RuntimeError):
-            store = self._store.clone()
+            store: Any = self._store
+            store = store.clone()  # whose operations wait for no other thread
             while not self._done.wait(0.5):
                 if store.check([_FAILURE]) or self._ended() is not None:
                     time.sleep(_REASON_SECONDS)
@@ -181,29 +183,3 @@ def _abort() -> None:
     abort: Any = getattr(dist.distributed_c10d, "_abort_process_group", None)
     if abort is not None:
         abort()
-
-
-def open_store(place: Place) -> dist.Store:
-    """Return where processes that somebody else has started find one another.
-
-    Raises:
-        TrainingError: if it cannot be reached.
-    """
-    patience = timedelta(seconds=MEETING_SECONDS)
-    # The agent of torchrun holds a store already, which its first process must not open again.
-    agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True" and place.by == "torchrun"
-    try:
-        store = dist.TCPStore(
-            place.address,
-            place.port,
-            is_master=place.rank == 0 and not agent,
-            timeout=patience,
-            wait_for_workers=False,
-        )
-    except RuntimeError as error:
-        raise TrainingError(
-            f"expected to reach the first of {place.count} processes at {place.address}, port {place.port}, but "
-            f"{one_line(str(error)):.200}: let MASTER_PORT name a port that is free"
-        ) from error
-    # A second attempt of torchrun finds what the first has left there.
-    return dist.PrefixStore(f"voltphase/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)

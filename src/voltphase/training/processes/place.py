@@ -32,6 +32,11 @@ class Place:
     port: int
     by: str
 
+    @classmethod
+    def started_by_first(cls, rank: int, count: int, address: str, port: int) -> Place:
+        """Return a place among processes that the first of them has started, on its machine."""
+        return cls(rank, count, rank, 1, address, port, "voltphase")
+
     @property
     def started_here(self) -> bool:
         """Whether the first process has started the others."""

@@ -9,16 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import distributed as dist
 
 from voltphase.config import Config, TrainingConfig
 from voltphase.core.errors import ConfigError
-from voltphase.training.processes.group import Group, open_store
+from voltphase.training.processes.group import Group
 from voltphase.training.processes.place import Place, place_of, process_count
 from voltphase.training.processes.ranks import ALONE, Ranks
+from voltphase.training.processes.stores import LOCAL, open_store, own_store
+
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store
 
 # What is found on the way to voltphase here is found there too.
 _PROGRAM: Final = (
@@ -30,7 +34,6 @@ _PROGRAM: Final = (
 )
 # How long processes may take to end by themselves.
 _END_SECONDS: Final = 10.0
-_LOCAL: Final = "127.0.0.1"
 
 
 def is_first(training: TrainingConfig) -> bool:
@@ -82,7 +85,7 @@ def training_together(call: Call, accelerator: str) -> Iterator[Ranks]:
 
 
 @contextmanager
-def taking_part(place: Place, store: dist.Store, on_gpu: bool, ended: Any = lambda: None) -> Iterator[Group]:
+def taking_part(place: Place, store: Store, on_gpu: bool, ended: Any = lambda: None) -> Iterator[Group]:
     """Be one of several processes in the block, on the GPU that is its own."""
     if on_gpu:
         torch.cuda.set_device(place.local_rank % torch.cuda.device_count())
@@ -101,9 +104,9 @@ def _require_gpus(training: TrainingConfig, place: Place | None) -> None:
 
 
 @contextmanager
-def _others(call: Call) -> Iterator[tuple[Place, dist.Store, Any]]:
+def _others(call: Call) -> Iterator[tuple[Place, Store, Any]]:
     """Start the other processes, which find this one at a store, and end them after the block at the latest."""
-    store = dist.TCPStore(_LOCAL, 0, is_master=True, wait_for_workers=False)
+    store = own_store()
     count = process_count(call.config.training)
     about = {
         "path": sys.path,
@@ -111,7 +114,7 @@ def _others(call: Call) -> Iterator[tuple[Place, dist.Store, Any]]:
         "out": str(call.out),
         "resume": call.resume,
         "overwrite": call.overwrite,
-        "place": {"count": count, "nodes": 1, "address": _LOCAL, "port": store.port, "by": "voltphase"},
+        "port": store.port,
     }
     started: list[subprocess.Popen[bytes]] = []
 
@@ -124,7 +127,8 @@ def _others(call: Call) -> Iterator[tuple[Place, dist.Store, Any]]:
 
     try:
         started.extend(_start({**about, "rank": rank}) for rank in range(1, count))
-        yield Place(0, count, 0, 1, _LOCAL, store.port, "voltphase"), store, ended
+        place = Place.started_by_first(0, count, LOCAL, store.port)
+        yield place, open_store(place, store), ended
     except BaseException:
         _end(started, wait=2.0)
         raise

@@ -7,18 +7,15 @@ import sys
 import threading
 import traceback
 import warnings
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from torch import distributed as dist
-
 from voltphase.config import Config
 from voltphase.core.errors import VoltphaseError
-from voltphase.training.machine import accelerator_of
-from voltphase.training.processes.group import MEETING_SECONDS
-from voltphase.training.processes.place import Place
+from voltphase.training.processes.machine import accelerator_of
+from voltphase.training.processes.place import Place, process_count
 from voltphase.training.processes.start import taking_part
+from voltphase.training.processes.stores import LOCAL, open_store
 from voltphase.training.run import train_as
 
 
@@ -33,9 +30,8 @@ def work(call: dict[str, Any]) -> None:
     code = 0
     try:
         config = Config.model_validate(call["config"])
-        place = Place(rank=call["rank"], local_rank=call["rank"], **call["place"])
-        store = dist.TCPStore(place.address, place.port, timeout=timedelta(seconds=MEETING_SECONDS))
-        with taking_part(place, store, accelerator_of(config) == "cuda") as group:
+        place = Place.started_by_first(call["rank"], process_count(config.training), LOCAL, call["port"])
+        with taking_part(place, open_store(place), accelerator_of(config) == "cuda") as group:
             train_as(group, config, Path(call["out"]), resume=call["resume"], overwrite=call["overwrite"])
     except (VoltphaseError, KeyboardInterrupt):
         code = 2

@@ -20,7 +20,7 @@ from voltphase.tasks import loss_of
 from voltphase.training import provenance
 from voltphase.training.build import build_datasets, split_validation
 from voltphase.training.evaluation import final_figures
-from voltphase.training.machine import cpu_threads
+from voltphase.training.processes.machine import cpu_threads
 from voltphase.training.refine.search import refine
 from voltphase.training.resume import load_run
 from voltphase.training.run_folder import RunFolder

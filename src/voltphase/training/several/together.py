@@ -20,8 +20,8 @@ from voltphase.data import Data, ImageDataset
 from voltphase.network import footprint
 from voltphase.training.build import load_datasets
 from voltphase.training.loop import EpochMetrics
-from voltphase.training.machine import accelerator_of, same_gpu
 from voltphase.training.processes import process_count
+from voltphase.training.processes.machine import accelerator_of, same_gpu
 from voltphase.training.progress import Recorder, progress_table, quiet_lightning
 from voltphase.training.run import ReadyRun, check_call, prepare, train
 from voltphase.training.run_folder import RunFolder

@@ -10,7 +10,7 @@ from torch import Tensor, optim
 
 from voltphase.codesign.layer import DrawInputs
 from voltphase.codesign.roughness import roughness
-from voltphase.config.sections import TrainingConfig
+from voltphase.config import TrainingConfig
 from voltphase.network.donn import DONN
 from voltphase.tasks import loss_of
 from voltphase.training.evaluation import Tally
