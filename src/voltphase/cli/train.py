@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,8 @@ from voltphase.cli.common import (
     say_error,
     say_next,
 )
-from voltphase.cli.exit_codes import FAILED, INTERRUPTED
+from voltphase.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED
+from voltphase.core.errors import VoltphaseError
 from voltphase.core.words import shell
 
 if TYPE_CHECKING:
@@ -84,6 +86,9 @@ def train(
     """
     settings = _load(config, overrides, data_dir, seed, val_fraction)
     folder = out or _default_folder(config, resume)
+    if not _says_it(settings):
+        _follow(settings, folder, resume=resume, overwrite=overwrite)
+        return
     if resume and not folder.exists():
         say(f"there is nothing in {folder} to resume: training from the start")
     summary = _train(settings, folder, resume=resume, overwrite=overwrite)
@@ -177,6 +182,24 @@ def _default_folder(config: str, resume: bool) -> Path:
         return Path("runs") / path.stem
     # Every run's file has this name: it is the folder's that tells one from another.
     return path.parent if resume else Path("runs") / path.resolve().parent.name
+
+
+def _says_it(config: Config) -> bool:
+    from voltphase.training.processes import is_first
+
+    return is_first(config.training)
+
+
+def _follow(config: Config, folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Train with the first of several processes, which says everything; what fails here is told to it."""
+    from voltphase.training import train as run_training
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            run_training(config, folder, resume=resume, overwrite=overwrite)
+    except (VoltphaseError, KeyboardInterrupt) as error:
+        raise typer.Exit(INTERRUPTED if isinstance(error, KeyboardInterrupt) else BAD_INPUT) from None
 
 
 def _train(config: Config, folder: Path, *, resume: bool, overwrite: bool) -> dict[str, Any]:

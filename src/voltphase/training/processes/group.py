@@ -148,7 +148,8 @@ class Group(Ranks):
     def _reason(self) -> BaseException:
         """Return what another process failed with."""
         with suppress(RuntimeError):
-            if self._wait(lambda: self._store.check([_FAILURE]), _REASON_SECONDS):
+            gone = self._ended() is not None  # and has said why before, or never will
+            if self._wait(lambda: self._store.check([_FAILURE]), 0.0 if gone else _REASON_SECONDS):
                 kind, text = json.loads(self._store.get(_FAILURE))
                 return getattr(errors, kind)(text) if kind else KeyboardInterrupt()
         why = self._ended() or "one of them ended without a word, as where memory runs out"
