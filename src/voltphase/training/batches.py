@@ -172,7 +172,7 @@ class ImageBatches:
         for step, batch in enumerate(order.to(self._images.device).split(self.batch_size)):
             part = self._ranks.part(len(batch))
             images, targets = self._fetched(batch[part])
-            if self._augmentation is not None:
+            if self._augmentation is not None and len(targets):
                 drawn = {"of": len(batch), "part": part}
                 images = self._augmentation(images, _generator(self._seed, epoch, step), **drawn)
                 if self._targets_move:  # by the same draws
