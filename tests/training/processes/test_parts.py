@@ -39,7 +39,7 @@ class Threads(Ranks):
     def sum_over(self, tensors: Sequence[Tensor]) -> None:
         found = self.gathered([tensor.clone() for tensor in tensors])
         for number, tensor in enumerate(tensors):
-            tensor.copy_(sum(each[number] for each in found))
+            tensor.copy_(torch.stack([each[number] for each in found]).sum(0))
 
     def gathered(self, value: T) -> list[T]:
         self._turn += 1
@@ -162,7 +162,7 @@ def test_processes_with_other_images_or_settings_are_refused() -> None:
         images = torch.full((2, 4, 4), 9 if ranks.first else 8, dtype=torch.uint8)
         require_alike(ranks, {"seed": 1}, {"test": ImageDataset(images, torch.zeros(2).long(), "one", ("a", "b"))})
 
-    with pytest.raises(ConfigError, match="same test images, but process . has others"):
+    with pytest.raises(ConfigError, match=r"same test images, but process \d has others"):
         in_each(2, differing)
     with pytest.raises(ConfigError, match="same seed"):
         in_each(2, lambda ranks: require_alike(ranks, {"seed": ranks.rank}, {}))
