@@ -20,8 +20,10 @@ from voltphase.config.optics import OpticsConfig
 from voltphase.data import DATASETS
 from voltphase.devices.models import MODELS
 from voltphase.devices.states import Pick
+from voltphase.loggers import LOGGERS
 from voltphase.settings.fields import (
     Choice,
+    Choices,
     Name,
     OneOrEach,
     Parameters,
@@ -197,6 +199,8 @@ class TrainingConfig(Section):
         threads: CPU threads; null leaves PyTorch's choice. They wait for one another at every product: where other work
             wants the same cores, one thread is faster than two.
         accelerator: Machine to train on; ``auto`` takes a CUDA GPU if there is one.
+        loggers: Where each epoch is logged beside the run's own ``metrics.csv``, in a folder of the run by default; a
+            name alone will do, such as ``tensorboard``.
     """
 
     epochs: _Count = 10
@@ -210,6 +214,15 @@ class TrainingConfig(Section):
     checkpoint_fields: bool = False
     threads: Annotated[int, Ge(1), Le(1024)] | None = None
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    loggers: Annotated[list[Settings], Choices(LOGGERS, Settings)] = []  # noqa: RUF012 - pydantic copies it
+
+    @field_validator("loggers")
+    @classmethod
+    def _are_different(cls, value: list[Settings]) -> list[Settings]:
+        names = [one.name for one in value]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise misfit(f"expected each of training.loggers once, but got {twice[0]} twice: leave one out")
+        return value
 
 
 class Config(Section):

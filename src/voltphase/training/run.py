@@ -43,6 +43,7 @@ from voltphase.training.loop import EpochMetrics, TrainingModule, lightning, mak
 from voltphase.training.progress import Recorder, quiet_lightning
 from voltphase.training.provenance import data_notes, summary_of
 from voltphase.training.run_folder import RunFolder, settings
+from voltphase.training.watching.watcher import Watcher
 from voltphase.training.weights import read_model, restore, save_model
 
 
@@ -127,11 +128,13 @@ class ReadyRun:
     checkpoint: dict[str, Any] | None
     data_given: bool
     start: Mapping[str, bool]  # whether to resume or to overwrite
+    watcher: Watcher
 
     @contextmanager
     def writing(self, console: Console | None) -> Iterator[None]:
         """Hold the folder, for a training in the block, and say what is trained."""
         with self.folder.writing(self.config, **self.start), cpu_threads(self.config.training.threads):
+            self.watcher.console = console
             if console is not None:
                 show_choice(self.made_of, console)
                 for line in _opening(self.config, self.module.model, self.datasets, self.asked):
@@ -147,9 +150,8 @@ class ReadyRun:
             SystemExit: if interrupted, in the main thread.
         """
         accelerator, checkpoint = accelerator_of(self.config), self.checkpoint
-        trainer = make_trainer(
-            accelerator, Checkpoints(checkpoint), max_epochs=self.module.epochs, callbacks=[recorder]
-        )
+        callbacks = [recorder, self.watcher]  # which logs what the recorder has kept
+        trainer = make_trainer(accelerator, Checkpoints(checkpoint), max_epochs=self.module.epochs, callbacks=callbacks)
         self.module.train()
         try:
             # The name is for Lightning's log only: what was read and checked is what it is given.
@@ -166,7 +168,7 @@ class ReadyRun:
         """Write what a finished run leaves beside its epochs, and return the summary."""
         trained = _trained(self.module)
         summary = summary_of(self.config, self.module.model, self.datasets, self.devices, self.notes, trained)
-        summary |= {"data_given": True} if self.data_given else {}
+        summary |= ({"data_given": True} if self.data_given else {}) | self.watcher.noted
         # A run cut off between its last checkpoint and metrics lacks a row.
         self.folder.write_metrics(self.module.history)
         save_model(self.module.model, self.folder.model_file)
@@ -190,6 +192,7 @@ def prepare(
     """
     folder = RunFolder(out, OutputError)
     folder.check(config, resume=resume, overwrite=overwrite)
+    watcher = Watcher(folder, config)
     resume = resume and folder.config_file.is_file()
     finished, checkpoint, started_with = _left_by(folder, config) if resume else (None, None, None)
     _require_same_data(folder, checkpoint, data)
@@ -221,7 +224,7 @@ def prepare(
     module = _module(config, model.to(accelerator), datasets, about)
     start = {"resume": resume, "overwrite": overwrite}
     return ReadyRun(
-        config, made_of, folder, module, datasets, devices, notes, asked, checkpoint, data is not None, start
+        config, made_of, folder, module, datasets, devices, notes, asked, checkpoint, data is not None, start, watcher
     )
 
 
