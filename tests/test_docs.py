@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import voltphase
 from voltphase.cli import app
+from voltphase.config import load_config
 from voltphase.sweeps.search import read_sweep
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +40,17 @@ def test_a_page_shows_what_happens(page: str, number: int, tmp_path: Path, monke
         result = CliRunner().invoke(app, words[1:])
         assert result.output == shown, command
         assert result.exit_code == (2 if shown.startswith("error: ") else 0)
+
+
+def test_the_configuration_on_the_page_on_training_is_one(tmp_path: Path):
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    (content,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "my.yaml").write_text(content, encoding="utf-8")
+    assert [one.name for one in load_config(tmp_path / "my.yaml").training.loggers] == [
+        "tensorboard",
+        "wandb",
+        "mlflow",
+    ]
 
 
 def test_the_page_on_importing_shows_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -15,6 +15,7 @@ from voltphase.core.registry import GROUPS, PluginWarning, Registry
 from voltphase.data import DATASETS
 from voltphase.deployment.targets import TARGETS
 from voltphase.devices import MODELS
+from voltphase.loggers import LOGGERS
 from voltphase.optics.backends import BACKENDS
 from voltphase.optics.methods import METHODS
 from voltphase.panels import FORMATS
@@ -68,7 +69,7 @@ def test_what_is_left_out_says_why(registry: Registry[Callable[..., int]]):
 
 
 def test_the_groups_are_those_of_the_registries():
-    known = [BACKENDS, DATASETS, FORMATS, MODELS, METHODS, RELAXATIONS, SCHEDULES, TARGETS, TASKS]
+    known = [BACKENDS, DATASETS, FORMATS, LOGGERS, MODELS, METHODS, RELAXATIONS, SCHEDULES, TARGETS, TASKS]
     assert sorted(GROUPS) == sorted(one.group for one in known)
 
 

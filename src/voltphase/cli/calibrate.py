@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from voltphase.cli.common import argument, option, path_option, say
+from voltphase.cli.common import argument, option, path_option
 from voltphase.cli.devices import describe
+from voltphase.cli.voice import say
 from voltphase.core.errors import DeviceError, OutputError
 
 if TYPE_CHECKING:

@@ -1,24 +1,22 @@
-"""What the commands share: where they write, how they fail, and the options they have in common."""
+"""What the commands share: how they fail, and the options they have in common."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.cells import cell_len
-from rich.console import Console
-from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
 from voltphase.cli.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED
+from voltphase.cli.voice import own_voice, say, say_error, say_warning
 from voltphase.core.advice import once
 from voltphase.core.errors import ConfigError, VoltphaseError
 from voltphase.core.files import checked_path, reason_of
-from voltphase.core.words import printable, shell
+from voltphase.core.words import shell
 
 # What a command used wrongly raises, in whichever module the installed Typer has it.
 _UsageError: Any = typer.BadParameter.__mro__[1]
@@ -61,54 +59,11 @@ _SET = (
 SetOption = Annotated[list[str] | None, option("--set", "-s", metavar="KEY=VALUE", help=_SET)]
 
 
-class _PlainConsole(Console):
-    """A console that prints every text as it is: nothing in it is markup, an emoji's code, or a command to it."""
-
-    def render_str(self, text: str, **options: Any) -> Text:
-        return Text("\n".join(printable(line) for line in text.split("\n")))
-
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
-
-
-def console() -> Console:
-    """Return the console on which progress is shown."""
-    return _PlainConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
-
-
-def say(line: str) -> None:
-    """Write one line to standard output, whatever it holds."""
-    typer.echo(printable(line))
-
-
-def say_error(line: str) -> None:
-    """Write one line to standard error, whatever it holds."""
-    typer.echo(printable(line), err=True)
-
-
-def say_table(rows: Sequence[Sequence[str]], right: bool = False) -> None:
-    """Write aligned columns, as plain lines that a narrow terminal wraps: it would cut the cells of a table.
-
-    Args:
-        rows: The cells of each line, equally many.
-        right: Whether cells are moved to the right of their column.
-    """
-    shown = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
-    for row in shown:
-        gaps = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
-        padded = (gap + cell if right else cell + gap for cell, gap in zip(row, gaps, strict=True))
-        say("  ".join(padded).rstrip())
-
-
 def say_next(run: Path) -> None:
     """Say where a finished run is, and the commands that go on from it."""
-    from voltphase.training import RunFolder
-
-    bench, panel = run.with_name(f"{run.name}-bench"), RunFolder(run).read_config().optics.panel
-    chosen = () if panel is None else ("--panel", panel)
+    bench = run.with_name(f"{run.name}-bench")
     say(f"results are in {run}, next:")
-    for words in (("report", run), ("deploy", run, *chosen, "--out", bench), ("verify", bench)):
+    for words in (("report", run), ("deploy", run, "--out", bench), ("verify", bench)):
         say(f"  {shell('voltphase', *words)}")
 
 
@@ -135,7 +90,7 @@ class Commands(TyperGroup):
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: Any) -> Any:
-        with _sentences(), once(), warnings.catch_warnings():
+        with own_voice(), _sentences(), once(), warnings.catch_warnings():
             # PYTHONWARNINGS neither silences ours nor makes errors of those of libraries.
             warnings.simplefilter("default")
             warnings.showwarning = _show_warning
@@ -186,4 +141,4 @@ def _show_warning(message: Warning | str, category: type[Warning], *where: Any) 
     # A warning of ours is advice about what was asked for; where in the code it arose helps nobody at a terminal.
     # Those of libraries are not for whoever types a command.
     if category.__module__.startswith("voltphase"):
-        say_error(f"warning: {message}")
+        say_warning(str(message))

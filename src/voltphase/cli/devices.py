@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voltphase.cli.common import argument, option, path_option, say, say_table
+from voltphase.cli.common import argument, option, path_option
+from voltphase.cli.voice import say, say_table
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voltphase.cli.common import argument, say, say_table
+from voltphase.cli.common import argument
+from voltphase.cli.voice import say, say_table
 
 if TYPE_CHECKING:
     from voltphase.panels import Profile

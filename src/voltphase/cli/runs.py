@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from voltphase.cli.common import (
-    DataDirOption,
-    RunArgument,
-    SetOption,
-    argument,
-    console,
-    path_option,
-    say,
-    say_next,
-    say_table,
-)
+from voltphase.cli.common import DataDirOption, RunArgument, SetOption, argument, path_option, say_next
 from voltphase.cli.exit_codes import FAILED
 from voltphase.cli.targets import (
     BorderOption,
@@ -32,7 +23,11 @@ from voltphase.cli.targets import (
     TurnOption,
     panel_target,
 )
+from voltphase.cli.voice import JsonOption, QuietOption, console, say, say_figures, say_table
 from voltphase.core.words import shell
+
+if TYPE_CHECKING:
+    from voltphase.deployment.proof.compare import Check
 
 _TEST_DATA = (
     "Folder with MNIST/raw and the like (torchvision's layout), where what is missing is downloaded; or with your own "
@@ -86,6 +81,8 @@ def evaluate(
     run: RunArgument,
     data_dir: DataDirOption = None,
     split: Annotated[Literal["test", "val", "train"], typer.Option("--split", help="Which images to answer.")] = "test",
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure how well a run's deployed states answer its test images.
 
@@ -100,6 +97,7 @@ def evaluate(
     RunFolder(run).require_data(summary)
     dataset = build_dataset(config, split, data_dir)
     result = answer(model, dataset)
+    say_figures({"run": str(run), "split": split, "images": len(dataset), **result.columns(split)})
     for metric in model.task.metrics:
         value = result.metrics[metric.name]
         images = f"{round(value * len(dataset))} of {len(dataset)}" if metric.percent else str(len(dataset))
@@ -121,6 +119,8 @@ def refine(
         int, typer.Option(min=3, help="How many passes of them through the system; one with gradients counts twice.")
     ] = 60,
     data_dir: DataDirOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Lower a run's loss by changing levels, and leave a run of its own.
 
@@ -162,6 +162,7 @@ def refine(
             data_dir=data_dir,
             watch=lambda done, loss: bar.update(task, completed=done, figures=f"loss {loss:.4f}"),
         )
+    say_figures({"run": str(out), **summary})
     refined = summary["refined"]
     end = "no single pixel can lower it further" if refined["converged"] else "more --evaluations may lower it further"
     say(
@@ -213,6 +214,8 @@ def deploy(
     correction: CorrectionOption = None,
     resample: ResampleOption = None,
     layers_per_panel: SideBySideOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Export the map of each device, and all about the system.
 
@@ -256,9 +259,11 @@ def deploy(
         layers_per_panel=layers_per_panel,
     )
     folder = deploy_run(run, out, data_dir=data_dir, target=chosen)
-    for line in summaries(folder):
+    notes, checks = summaries(folder), on_own_pixels(folder, data_dir=data_dir)
+    say_figures({"folder": str(folder), "notes": notes, "own_pixels": [_figures_of(check) for check in checks]})
+    for line in notes:
         say(line)
-    for check in on_own_pixels(folder, data_dir=data_dir):
+    for check in checks:
         say(f"{check.what}: {check.figures}")
     say(f"deployed to {folder}, next:")
     say(f"  {shell('voltphase', 'verify', folder)}")
@@ -289,6 +294,8 @@ def bench_sheet(
 def verify(
     folder: Annotated[Path, argument("DIR", "A folder made by voltphase deploy.")],
     data_dir: Annotated[Path | None, path_option("--data-dir", help=_TEST_DATA)] = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Rebuild the system from a deployed folder alone and compare answers.
 
@@ -305,7 +312,20 @@ def verify(
     from voltphase.deployment import verify as verify_folder
 
     result = verify_folder(folder, data_dir=data_dir)
+    metric = {
+        "metric": result.metric.name,
+        "value": result.value if math.isfinite(result.value) else None,
+        "expected_value": result.expected_value if math.isfinite(result.expected_value) else None,
+        "images": result.images,
+        "predictions_equal": result.predictions_equal,
+    }
+    checks = [_figures_of(check) for check in result.checks]
+    say_figures({"folder": str(folder), "passed": result.passed, "verdict": result.verdict, **metric, "checks": checks})
     say_table([(check.what, check.verdict, check.figures) for check in result.checks])
     say(result.verdict)
     if not result.passed:
         raise typer.Exit(FAILED)
+
+
+def _figures_of(check: Check) -> dict[str, Any]:
+    return {"what": check.what, "passed": check.passed, "verdict": check.verdict, "figures": check.figures}

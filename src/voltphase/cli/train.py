@@ -8,19 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from voltphase.cli.common import (
-    CommandWithTable,
-    DataDirOption,
-    SetOption,
-    argument,
-    console,
-    option,
-    path_option,
-    say,
-    say_error,
-    say_next,
-)
+from voltphase.cli.common import CommandWithTable, DataDirOption, SetOption, argument, option, path_option, say_next
 from voltphase.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED
+from voltphase.cli.voice import JsonOption, QuietOption, console, say, say_error, say_figures
 from voltphase.core.errors import VoltphaseError
 from voltphase.core.words import shell
 
@@ -62,6 +52,8 @@ def train(
         bool, typer.Option("--resume", help="Continue an interrupted run in --out from its last whole epoch.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in --out.")] = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train a network and leave everything about it in a run folder.
 
@@ -92,6 +84,7 @@ def train(
     if resume and not folder.exists():
         say(f"there is nothing in {folder} to resume: training from the start")
     summary = _train(settings, folder, resume=resume, overwrite=overwrite)
+    say_figures({"run": str(folder), **summary})
     metric, deployable = settings.task.build().metrics[0], summary.get("deployable", True)
     names = {"test": "test", "val": "validation", "train": "training"}
     values = {name: summary[column] for split, name in names.items() if (column := metric.column(split)) in summary}

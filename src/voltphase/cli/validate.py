@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from voltphase.cli.common import path_option, say, say_table
+from voltphase.cli.common import path_option
 from voltphase.cli.exit_codes import FAILED
+from voltphase.cli.voice import say, say_table
 
 
 def validate(

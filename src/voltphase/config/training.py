@@ -6,8 +6,10 @@ import math
 from typing import Annotated, Final, Literal
 
 from annotated_types import Ge, Gt, Le
+from pydantic import field_validator
 
-from voltphase.settings.fields import Section
+from voltphase.loggers import LOGGERS
+from voltphase.settings.fields import Choices, Section, Settings, misfit
 
 Count = Annotated[int, Ge(1)]
 # What single precision holds.
@@ -31,8 +33,8 @@ class AugmentationConfig(Section):
     elastic: Annotated[float, Ge(0), Le(0.25)] = 0.0
 
 
-#: Settings of training that say how the machine is used, and change what is learned by rounding at most.
-HOW_IT_RUNS: Final = ("checkpoint_fields", "threads", "accelerator", "accumulate", "devices", "nodes")
+#: Settings of training that say how the machine is used and who looks on: they change what is learned by rounding.
+HOW_IT_RUNS: Final = ("checkpoint_fields", "threads", "accelerator", "accumulate", "devices", "nodes", "loggers")
 
 
 class TrainingConfig(Section):
@@ -59,6 +61,8 @@ class TrainingConfig(Section):
         threads: CPU threads of each process; null leaves PyTorch's choice, shared by the processes of a machine. They
             wait for one another at every product: where other work wants the same cores, one thread is faster than two.
         accelerator: Machine to train on; ``auto`` takes a CUDA GPU if there is one.
+        loggers: Where each epoch is logged beside the run's own ``metrics.csv``, in a folder of the run by default; a
+            name alone will do, such as ``tensorboard``.
         accumulate: Parts that a process computes its images of a step in, one after another, which takes less memory
             and comes to the same gradients; the batch size stays.
         devices: Processes on each machine that train together, each on a GPU of its own or with CPU threads of its own.
@@ -80,3 +84,12 @@ class TrainingConfig(Section):
     accumulate: Annotated[int, Ge(1), Le(1_000_000)] = 1
     devices: Annotated[int, Ge(1), Le(1024)] = 1
     nodes: Annotated[int, Ge(1), Le(65_536)] = 1
+    loggers: Annotated[list[Settings], Choices(LOGGERS, Settings)] = []  # noqa: RUF012 - pydantic copies it
+
+    @field_validator("loggers")
+    @classmethod
+    def _are_different(cls, value: list[Settings]) -> list[Settings]:
+        names = [one.name for one in value]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise misfit(f"expected each of training.loggers once, but got {twice[0]} twice: leave one out")
+        return value

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from voltphase.core.errors import VoltphaseWarning
 
 # Frames of these are between the line of the user and ours: what calls a decorated function, a module or a validator.
-_PASSED_OVER = {__name__.partition(".")[0], "contextlib", "functools", "torch", "pydantic"}
+_PASSED_OVER = {__name__.partition(".")[0], "contextlib", "functools", "lightning", "pydantic", "torch"}
 _said: ContextVar[set[tuple[object, ...]] | None] = ContextVar("said", default=None)
 
 

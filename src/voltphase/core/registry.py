@@ -27,6 +27,7 @@ GROUPS: Final = tuple(
         "backends",
         "data",
         "devices",
+        "loggers",
         "methods",
         "panel_formats",
         "relaxations",

@@ -179,11 +179,11 @@ class Choice(Generic[S]):
 
     Args:
         registry: The entries there are.
-        default: Name of the entry where none is named.
+        default: Name of the entry where none is named; None where one is to be named.
         base: Model with the settings that all entries share.
     """
 
-    def __init__(self, registry: Registry[Any], default: str, base: type[S]) -> None:
+    def __init__(self, registry: Registry[Any], default: str | None, base: type[S]) -> None:
         self.registry, self.default, self.base = registry, default, base
 
     @property
@@ -212,6 +212,33 @@ class Choice(Generic[S]):
         if not isinstance(value, Mapping):
             raise PydanticCustomError("group", "no group of keys")
         return self.make(value)
+
+
+class Choices(Choice[S]):
+    """A list of such settings, where a name alone stands for an entry as it comes, and one item for a list of it.
+
+    Args:
+        registry: The entries there are.
+        base: Model with the settings that all entries share.
+    """
+
+    def __init__(self, registry: Registry[Any], base: type[S]) -> None:
+        super().__init__(registry, None, base)
+
+    def chosen(self, group: Any) -> Any:
+        """Return the name of the entry that an item of the list is for, whether there is such an entry or not."""
+        return group if isinstance(group, str) else super().chosen(group)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        items = core_schema.list_schema(core_schema.no_info_plain_validator_function(self._validate))
+        return core_schema.no_info_before_validator_function(self._listed, items)
+
+    def _validate(self, value: Any) -> Settings:
+        return super()._validate({"name": value} if isinstance(value, str) else value)
+
+    @staticmethod
+    def _listed(value: Any) -> Any:
+        return [value] if isinstance(value, str | Mapping) else value
 
 
 class _Given(Section):

@@ -11,7 +11,7 @@ from annotated_types import Len, MinLen, Unit
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from voltphase.settings.fields import Choice, Name, Parameters
+from voltphase.settings.fields import Choice, Choices, Name, Parameters
 from voltphase.settings.yaml_io import Kind
 
 
@@ -91,6 +91,8 @@ def in_words(annotation: Any, metadata: Iterable[Any] = ()) -> str:
         'a list of whole numbers of at least 2, or null'
     """
     origin, parts, metadata = get_origin(annotation), get_args(annotation), [*metadata]
+    if (choices := next((part for part in metadata if isinstance(part, Choices)), None)) is not None:
+        return f"a list of {enumerate_words(choices.models)}, each by its name or as a group of keys"
     if origin is Annotated:
         return in_words(parts[0], [*parts[1:], *metadata])
     if words := list(_words(annotation, metadata)):

@@ -67,8 +67,8 @@ def _word(value: Label) -> str:
 def identity(config: Config, device_digests: Sequence[str]) -> str:
     """Return a digest of all that decides how training ends.
 
-    Where data and tables lie and how the machine is used do not count. Only what differs from the defaults does, so
-    that a setting added to voltphase makes no finished run another one.
+    Where data and tables lie, how the machine is used and who looks on do not count. Only what differs from the
+    defaults does, so that a setting added to voltphase makes no finished run another one.
     """
     content = config.model_dump(exclude_defaults=True)
     content.get("data", {}).pop("dir", None)

@@ -43,6 +43,7 @@ from voltphase.training.progress import Follower, Recorder, quiet_lightning
 from voltphase.training.provenance import data_notes, summary_of
 from voltphase.training.resume import left_in
 from voltphase.training.run_folder import RunFolder, settings
+from voltphase.training.watching.watcher import Watcher
 from voltphase.training.weights import save_model
 
 
@@ -156,6 +157,7 @@ class ReadyRun:
     checkpoint: dict[str, Any] | None
     data_given: bool
     start: Mapping[str, bool]  # whether to resume or to overwrite
+    watcher: Watcher
     ranks: Ranks = ALONE
 
     @contextmanager
@@ -163,6 +165,7 @@ class ReadyRun:
         """Hold the folder, for a training in the block, and say what is trained."""
         held = self.folder.writing(self.config, **self.start) if self.ranks.first else nullcontext()
         with held, cpu_threads(self.config.training.threads, self.config.training.devices):
+            self.watcher.console = console
             if console is not None:
                 show_choice(self.made_of, console)
                 for line in _opening(self.config, self.module.model, self.datasets, self.asked):
@@ -178,9 +181,8 @@ class ReadyRun:
             SystemExit: if interrupted, in the main thread.
         """
         accelerator, checkpoint = accelerator_of(self.config), self.checkpoint
-        trainer = make_trainer(
-            accelerator, Checkpoints(checkpoint), max_epochs=self.module.epochs, callbacks=[recorder]
-        )
+        callbacks = [recorder, *([self.watcher] if self.ranks.first else [])]  # which logs what the recorder has kept
+        trainer = make_trainer(accelerator, Checkpoints(checkpoint), max_epochs=self.module.epochs, callbacks=callbacks)
         self.module.train()
         try:
             # The name is for Lightning's log only: what was read and checked is what it is given.
@@ -201,7 +203,7 @@ class ReadyRun:
         return self.ranks.of_first(lambda: self._write(summary))
 
     def _write(self, summary: dict[str, Any]) -> dict[str, Any]:
-        summary |= {"data_given": True} if self.data_given else {}
+        summary |= ({"data_given": True} if self.data_given else {}) | self.watcher.noted
         # A run cut off between its last checkpoint and metrics lacks a row.
         self.folder.write_metrics(self.module.history)
         save_model(self.module.model, self.folder.model_file)
@@ -229,6 +231,7 @@ def prepare(
     folder = RunFolder(out, OutputError)
     left = ranks.of_first(lambda: left_in(folder, config, data is not None, resume=resume, overwrite=overwrite))
     made_of = config if left.devices is None else as_started(config, left.devices)
+    watcher = Watcher(folder, config)
     devices, light = build_devices(made_of), config.optics.source.build()
     check_panel(config.optics, devices)
     light.beam(Grid(config.optics.sizes[0], config.optics.pitches[0]))  # light that does not fit is found at once, too
@@ -258,7 +261,19 @@ def prepare(
     module = _module(config, model.to(accelerator), datasets, about, ranks)
     start = {"resume": left.resume, "overwrite": overwrite}
     return ReadyRun(
-        config, made_of, folder, module, datasets, devices, notes, asked, left.checkpoint, left.data_given, start, ranks
+        config,
+        made_of,
+        folder,
+        module,
+        datasets,
+        devices,
+        notes,
+        asked,
+        left.checkpoint,
+        left.data_given,
+        start,
+        watcher,
+        ranks,
     )
 
 

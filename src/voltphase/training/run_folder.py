@@ -22,11 +22,13 @@ from voltphase.core.files import (
     read_json,
     read_text,
     remove_abandoned,
+    remove_folder,
     write_errors,
     write_text,
 )
 from voltphase.core.words import shell
 from voltphase.data import ImageDataset
+from voltphase.loggers import LOGGERS
 from voltphase.tasks import Metric
 
 try:
@@ -89,13 +91,9 @@ class Summary(_Part):
         return float((self.model_extra or {})[column])
 
 
-# Where the data lie and how the machine is used are no part of the experiment: a run may go on elsewhere.
-_NOT_THE_EXPERIMENT = {
-    ("data", "dir"),
-    *(("training", key) for key in HOW_IT_RUNS),
-    ("device", "file"),
-    ("optics", "source", "mask"),
-}
+# Where the data lie, how the machine is used and who looks on are no part of the experiment: a run may go on elsewhere.
+_ELSEWHERE = {("data", "dir"), ("device", "file"), ("devices", "file"), ("optics", "source", "mask")}
+_NOT_THE_EXPERIMENT = _ELSEWHERE | {("training", key) for key in HOW_IT_RUNS}
 
 
 class RunFolder:
@@ -103,6 +101,7 @@ class RunFolder:
 
     ``config.yaml`` (every setting), ``metrics.csv`` (a row an epoch), ``checkpoints/last.ckpt`` (to resume from), and
     once training is done ``model.safetensors`` and ``summary.json``; of an imported design perhaps ``reference.npz``.
+    What a logger writes is in a folder with its name.
 
     Args:
         path: Path of the folder; nothing needs to be there.
@@ -326,10 +325,12 @@ class RunFolder:
         return _holds(self.config_file, "\ncodesign:\n") or _holds(self.metrics_file, ",".join(_FIRST))
 
     def _remove_run(self) -> None:
-        others = (self.checkpoint_file, self.reference_file, self.path / "report.html")
+        files = (self.summary_file, self.model_file, self.metrics_file, self.checkpoint_file, self.reference_file)
         with write_errors(self.path):
-            for file in (self.summary_file, self.model_file, self.metrics_file, *others):
+            for file in (*files, self.path / "report.html"):
                 file.unlink(missing_ok=True)
+            for logged in filter(Path.is_dir, (self.path / name for name in LOGGERS)):
+                remove_folder(logged)
 
 
 def _summary_model(metrics: Sequence[Metric]) -> type[Summary]:
@@ -384,7 +385,6 @@ def settings(config: Config) -> dict[str, Any]:
 
 def _flattened(content: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     plain = tuple(step for step in path if not step.isdigit())
-    plain = ("device", *plain[1:]) if plain[:1] == ("devices",) else plain
     if plain in _NOT_THE_EXPERIMENT:
         return
     if isinstance(content, dict | list):

@@ -6,17 +6,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from voltphase.cli.common import DataDirOption, argument, console, option, path_option, say, say_error
+from voltphase.cli.common import DataDirOption, argument, option, path_option
 from voltphase.cli.exit_codes import FAILED, INTERRUPTED
+from voltphase.cli.voice import JsonOption, QuietOption, console, say, say_error, say_figures
 from voltphase.reproduction import sizes
 
 if TYPE_CHECKING:
     from voltphase.reproduction.registry import Experiment
     from voltphase.sweeps.results import ResultFolder
+    from voltphase.sweeps.runner import SweepSummary
     from voltphase.sweeps.runs import Run
 
 _MEASURED = Path("devices") / "tn-slm-phase.csv"
@@ -63,6 +65,8 @@ def reproduce(
     dry_run: ListOption = False,
     render_only: RenderOption = False,
     page: PageOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run the paper's experiments, from raw data to tables and figures.
 
@@ -87,23 +91,27 @@ def reproduce(
 
     chosen, size = choose(experiment), sizes.get(preset)
     folder = ResultFolder(out / size.name)
-    failed = False
+    summary = None
     with _resumable():
         measured = _measured_device(device_file, data_dir)
         with _ready(size, measured, data_dir, threads) as ready:
             runs = _fitting(experiment, chosen, ready, only or (), depth)
             if dry_run:
-                for run in runs:
-                    state = folder.state(run)
-                    say(f"{'to do' if state == 'damaged' else state}  {run.experiment} {run.name}")
+                states = [(run, folder.state(run)) for run in runs]
+                listed = [(run, "to do" if state == "damaged" else state) for run, state in states]
+                say_figures({"runs": [{**_named(run), "state": state} for run, state in listed]})
+                for run, state in listed:
+                    say(f"{state}  {run.experiment} {run.name}")
                 return
             if not render_only:
                 if measured is None:
                     say("no measured modulator given: using the modelled tn-slm")
-                failed = _train(runs, folder, ready, max_minutes, threads)
-        for file in render(page or folder.path / "reproduction.md", folder, ready, chosen):
+                summary = _train(runs, folder, ready, max_minutes, threads)
+        files = render(page or folder.path / "reproduction.md", folder, ready, chosen)
+        say_figures({"folder": str(folder.path), **_figures_of(summary), "files": list(map(str, files))})
+        for file in files:
             say(f"written: {file}")
-    if failed:
+    if summary is not None and summary.failed:
         raise typer.Exit(FAILED)
 
 
@@ -142,8 +150,8 @@ def _fitting(
 
 def _train(
     runs: Sequence[Run], folder: ResultFolder, size: sizes.Size, minutes: float | None, threads: int | None
-) -> bool:
-    """Train the runs, say how that went, and return whether one failed."""
+) -> SweepSummary:
+    """Train the runs, say how that went, and return it."""
     import torch
 
     from voltphase.sweeps.runner import run_all
@@ -162,7 +170,20 @@ def _train(
         say_error(f"failed: {run.experiment} {run.name}: {reason}")
     if not size.conclusive:
         say(sizes.INCONCLUSIVE)
-    return bool(summary.failed)
+    return summary
+
+
+def _named(run: Run) -> dict[str, str]:
+    return {"experiment": run.experiment, "name": run.name}
+
+
+def _figures_of(summary: SweepSummary | None) -> dict[str, Any]:
+    """Return how runs went, if some were to be trained."""
+    if summary is None:
+        return {}
+    of_state = {"finished": summary.finished, "elsewhere": summary.elsewhere, "left": summary.left}
+    failed = [{**_named(run), "reason": reason} for run, reason in summary.failed]
+    return {**{state: [_named(run) for run in runs] for state, runs in of_state.items()}, "failed": failed}
 
 
 def _measured_device(given: Path | None, data_dir: Path | None) -> Path | None:

@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voltphase.cli.common import (
-    DataDirOption,
-    argument,
-    console,
-    option,
-    path_option,
-    say,
-    say_error,
-    say_table,
-)
+from voltphase.cli.common import DataDirOption, argument, option, path_option
 from voltphase.cli.exit_codes import INTERRUPTED
+from voltphase.cli.voice import JsonOption, QuietOption, console, say, say_error, say_figures, say_table
 from voltphase.core.errors import ConfigError
 from voltphase.core.words import counted, shell
 
@@ -57,6 +49,8 @@ def sweep(
     slurm_option: Annotated[
         list[str] | None, option("--slurm-option", metavar="KEY=VALUE", help=_OPTION, rich_help_panel=_SLURM)
     ] = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Search for the best settings: many trainings, tried one after another.
 
@@ -116,6 +110,8 @@ def _show(result: SweepResult) -> None:
     cells = [[f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
     say_table([list(rows[0]), *cells])
     failed = sum(row["state"] == "failed" for row in result.rows)
+    best = [row for row in result.ranked if row["best"]]
+    say_figures({"sweep": str(result.path), "trials": len(result.rows), "failed": failed, "best": best})
     if failed:
         say(f"{counted(failed, 'trial')} failed: why stands in {result.path / 'trials.csv'}")
     say(f"all trials: {result.path / 'trials.csv'}, report: {result.path / 'report.html'}, the best again:")
@@ -140,6 +136,7 @@ def _submit(
     worker = Worker(file.resolve(), folder.resolve(), data_dir and data_dir.resolve())
     further = {key.lstrip("-"): value for key, _, value in pairs}
     jobs = submit(worker, workers, minutes=minutes, partition=partition, gpus=gpus, options=further)
+    say_figures({"sweep": str(folder), "jobs": [job.job_id for job in jobs]})
     say(f"submitted {counted(workers, 'worker')}: {', '.join(job.job_id for job in jobs)}")
     say(f"their logs are in {folder / LOGS}; this works along, and shows what there is in the end:")
     say(f"  {shell('voltphase', 'sweep', file, '--out', folder)}")
