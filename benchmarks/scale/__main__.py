@@ -32,6 +32,7 @@ POINTS: Final[dict[str, list[Point]]] = {
     "fitting": [
         Point(400, 5, 32),
         Point(400, 5, 8),
+        Point(400, 5, 1),
         Point(400, 5, 32, levels=256),
         Point(400, 5, 8, levels=64, relaxation="gumbel-softmax"),
         Point(1000, 20, 2, levels=256, steps=2, checkpointed=True),
