@@ -324,4 +324,4 @@ def _work(run: Run) -> float:
     # Number of planes times how often light goes through them: the time of a run is roughly proportional to it.
     config = run.config
     images = config.data.train_limit or (1500 if config.data.name == "digits" else 60_000)
-    return config.training.epochs * images * (config.optics.depth + 1)
+    return config.training.epochs * images * (config.optics.layers + 1)
