@@ -39,6 +39,7 @@ PICTURES: Draw = lambda folder: script("pictures")["write"](folder)  # noqa: E73
 FILES: dict[str, Draw | None] = {
     "beam-shaper": PICTURES,
     "cells": lambda folder: script("cells")["write"](folder, 60, 20),
+    "class-specific": None,
     "edges": lambda folder: script("edges")["write"](folder, 60, 20),
     "hologram": PICTURES,
     "hybrid": None,
@@ -49,6 +50,7 @@ FILES: dict[str, Draw | None] = {
     "own-arrays": SHAPES,
     "own-task/strips": None,
     "regression": draw_spots,
+    "two-networks": None,
     "wide-panel": None,
 }
 
@@ -64,11 +66,21 @@ SCRIPTS: dict[str, Callable[[dict[str, Any], Path], None]] = {
     "pictures": lambda names, folder: names["main"](folder, ["training.epochs=1"]),
 }
 #: Those of whose answers one is ahead of the others.
-RANKED = {"illumination", "image-folder", "logic", "mixed-devices", "own-arrays", "wide-panel"}
+RANKED = {
+    "class-specific",
+    "two-networks",
+    "illumination",
+    "image-folder",
+    "logic",
+    "mixed-devices",
+    "own-arrays",
+    "wide-panel",
+}
 #: What only their reports show.
 SHOWN = {
     "beam-shaper": "weighted form",
     "cells": "of the masks white is right",
+    "class-specific": "each reads its share of the classes",
     "edges": "Pictures of the light",
     "hologram": "weighted form",
     "hybrid": "accuracy of ",
@@ -79,6 +91,7 @@ SHOWN = {
     "own-arrays": "Confusion matrix",
     "own-task/strips": "accuracy of ",
     "regression": "Numbers answered and wanted",
+    "two-networks": "their intensities add on one detector",
     "wide-panel": "48 × 80",
 }
 #: What becomes of all test images on a panel's own pixels takes longest.

@@ -227,6 +227,8 @@ def test_two_numbers_are_rows_and_columns_of_every_plane_or_of_one_in_a_list():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("optics.networks.combine=classes", "optics.networks: expected 2 networks or more to share the classes"),
+        ("optics.networks.count=2", "expected devices to list 4 devices, one for each of optics.depth layers of 2 networks, "),
         (
             "optics.size=[20, 20, 20]",
             "expected optics.size to be a number or a pair for all planes, or a list of 4, one for each (source, the "

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from functools import cached_property
+from itertools import accumulate
 from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -27,8 +28,16 @@ from voltphase.core.files import checked_path, read_errors, read_json
 from voltphase.core.limits import require_memory
 from voltphase.core.units import LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH
 from voltphase.deployment import old_formats
+from voltphase.deployment.beams import BeamRecord, BeamRecords, areas_of, check_beams, part_of
 from voltphase.deployment.folder import MANIFEST_NAME
-from voltphase.deployment.formulas import CONVENTIONS, CONVENTIONS_2, picture_formula, reading_factor, readout_formula
+from voltphase.deployment.formulas import (
+    CONVENTIONS,
+    CONVENTIONS_2,
+    CONVENTIONS_4,
+    picture_formula,
+    reading_factor,
+    readout_formula,
+)
 from voltphase.deployment.propagation import MOST_LAYERS, InputRecord, PropagationRecord, kernel_bytes
 from voltphase.deployment.records import (
     ArrayRecord,
@@ -53,7 +62,9 @@ from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, Task, WindowR
 from voltphase.tasks.background_light import checked_background
 
 FORMAT: Final = "voltphase-deployment"
-FORMAT_VERSION: Final = 3
+#: What folders are written in: the first of one beam, the last of several.
+FORMAT_VERSIONS: Final = (3, 4)
+_CONVENTIONS: Final = {2: CONVENTIONS_2, 3: CONVENTIONS, 4: CONVENTIONS_4}
 _CHECKSUM: Final = "manifest_sha256"
 
 # Bounds of what is read, far beyond any system, so that nothing is allocated or computed for a number that was made up.
@@ -176,7 +187,7 @@ class Manifest(Record):
     """
 
     format: Literal["voltphase-deployment"]
-    format_version: Literal[3]
+    format_version: Literal[3, 4]
     voltphase_version: str
     conventions: dict[str, Any]
     wavelength_m: Annotated[float, Field(ge=SHORTEST_WAVELENGTH, le=LONGEST_WAVELENGTH)]
@@ -184,6 +195,7 @@ class Manifest(Record):
     input: InputRecord
     target: Chosen
     layers: Annotated[list[LayerRecord], Field(min_length=1, max_length=MOST_LAYERS)]
+    beams: BeamRecords | None = None
     readout: ReadoutRecord
     reference: ReferenceRecord | None
     samples: SamplesRecord | None
@@ -193,7 +205,11 @@ class Manifest(Record):
     @model_validator(mode="after")
     def _check(self) -> Self:
         distances, layers = len(self.propagation.distances_m), len(self.layers)
-        if distances != layers + 1:
+        if (self.beams is not None) != (self.format_version > FORMAT_VERSIONS[0]):
+            raise refuse("expected beams in format version 4 and none before, but got another version")
+        if self.beams is not None:
+            check_beams(self.beams, self.grids[1:-1], distances - 1, self.grids[-1])
+        elif distances != layers + 1:
             raise refuse(f"expected {layers + 1} distances for {layers} layers, but got {distances}")
         if not np.isclose(self.readout.digital_factor, self.reading_factor, rtol=1e-9, atol=0):
             raise refuse("expected readout.digital_factor to follow from the layers' digital_gain, but it does not")
@@ -211,15 +227,35 @@ class Manifest(Record):
         return [self.input.grid.grid, *(layer.grid.grid for layer in self.layers), self.readout.grid.grid]
 
     @property
+    def all_beams(self) -> list[BeamRecord]:
+        """The beams, a single one if no others are named."""
+        alone = BeamRecord(layers=list(range(1, len(self.layers) + 1)), weight=1.0, area=0)
+        return [alone] if self.beams is None else self.beams
+
+    @property
+    def way(self) -> list[Grid]:
+        """The samples of each plane that a beam meets, on the detector of its part of it; they are the same for all."""
+        beams, grids = self.all_beams, self.grids
+        return [grids[0], *(grids[number] for number in beams[0].layers), part_of(grids[-1], areas_of(beams))]
+
+    @property
+    def positions(self) -> list[float]:
+        """How far each plane is from the source in metres: source, layers, detector."""
+        along, found = [*accumulate(self.propagation.distances_m, initial=0.0)], {}
+        for beam in self.all_beams:
+            found |= dict(zip(beam.layers, along[1:-1], strict=True))
+        return [0.0, *(found[number] for number in sorted(found)), along[-1]]
+
+    @property
     def geometries(self) -> list[Geometry]:
         """The planes and the light on both sides of each gap."""
-        gaps = zip(self.grids[:-1], self.grids[1:], self.propagation.distances_m, strict=True)
+        gaps = zip(self.way[:-1], self.way[1:], self.propagation.distances_m, strict=True)
         return [Geometry(source, target, self.wavelength_m, distance) for source, target, distance in gaps]
 
     @property
     def reading_factor(self) -> float:
-        """What the gains of all layers amount to on a measure: a digital factor."""
-        gains = [layer.digital_gain for layer in self.layers]
+        """What the gains of all layers of a beam amount to on a measure: a digital factor."""
+        gains = [self.layers[number - 1].digital_gain for number in self.all_beams[0].layers]
         return reading_factor(
             gains, self.readout.measure, relative=self.readout.differential or self.readout.pixels is not None
         )
@@ -237,6 +273,10 @@ class Manifest(Record):
             records += [self.samples.images, self.samples.labels, self.samples.readings]
         unique = {record.file: record for record in (*records, self.note) if record is not None}
         return list(unique.values())
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if key != "beams" or value is not None}
 
     def require_memory(self) -> None:
         """Refuse, with a DeploymentError, a system that this machine has no memory for, before any is allocated."""
@@ -284,7 +324,7 @@ class Manifest(Record):
         version = _checked_version(path, content)
         try:
             method = None
-            if version < FORMAT_VERSION:
+            if version < FORMAT_VERSIONS[0]:
                 content, method = old_formats.upgrade(path, content, version)
             manifest = cls.model_validate(content)
             manifest.require_memory()
@@ -335,9 +375,9 @@ def _checked_version(path: Path, content: Any) -> int:
     if content["format"] != FORMAT:
         raise DeploymentError(f"{path}: expected the format {FORMAT!r}, but got {checks.shown(content['format'])}")
     version = content["format_version"]
-    if version not in (1, 2, FORMAT_VERSION) or type(version) is not int:
+    if version not in (1, 2, *FORMAT_VERSIONS) or type(version) is not int:
         raise DeploymentError(
-            f"{path}: expected format version 1, 2 or {FORMAT_VERSION}, but got {checks.shown(version)}: read the "
+            f"{path}: expected format version 1 to {FORMAT_VERSIONS[-1]}, but got {checks.shown(version)}: read the "
             f"folder with the voltphase that wrote it ({content.get('voltphase_version')!s:.40})"
         )
     if version == 1:
@@ -347,7 +387,7 @@ def _checked_version(path: Path, content: Any) -> int:
             f"{path}: {MANIFEST_NAME} was changed after deployment: its content does not fit its {_CHECKSUM}; restore "
             "the file or deploy again"
         )
-    if content.get("conventions", {}) != (CONVENTIONS if version == FORMAT_VERSION else CONVENTIONS_2):
+    if content.get("conventions", {}) != _CONVENTIONS[version]:
         raise DeploymentError(
             f"{path}: expected conventions as this version means them, but got others: read the folder with the "
             "voltphase that wrote it"
