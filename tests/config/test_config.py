@@ -227,8 +227,6 @@ def test_two_numbers_are_rows_and_columns_of_every_plane_or_of_one_in_a_list():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optics.networks.combine=classes", "optics.networks: expected 2 networks or more to share the classes"),
-        ("optics.networks.count=2", "expected devices to list 4 devices, one for each of optics.depth layers of 2 networks, "),
         (
             "optics.size=[20, 20, 20]",
             "expected optics.size to be a number or a pair for all planes, or a list of 4, one for each (source, the "
@@ -265,6 +263,28 @@ def test_planes_and_borders_that_do_not_fit(override: str, message: str):
     with pytest.raises(ConfigError) as caught:
         load_config("digits", ["optics.depth=2", override])
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["optics.networks.combine=classes"], "optics.networks: expected 2 networks or more to share the classes"),
+        (
+            ["codesign.gain=[1, 1]"],
+            r"codesign.gain to be a number or 6 numbers \(one for each of optics.depth layers of 3 ",
+        ),
+        (["optics.networks.combine=difference"], "expected 2 networks, the first of which speaks for the classes"),
+    ],
+)
+def test_networks_that_do_not_fit(overrides: list[str], message: str):
+    count = 1 if "classes" in overrides[0] else 3
+    with pytest.raises(ConfigError, match=message):
+        load_config("digits", ["optics.depth=2", f"optics.networks.count={count}", *overrides])
+
+
+def test_every_network_has_layers_of_its_own():
+    config = load_config("digits", ["optics.depth=2", "optics.networks.count=3", "optics.networks.combine=classes"])
+    assert (config.optics.layers, len(config.layer_devices), len(config.optics.sizes)) == (6, 6, 4)
 
 
 def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from voltphase.core.dtypes import with_standard_torch
 from voltphase.core.errors import DeploymentError, VoltphaseError
 from voltphase.core.files import checked_path
-from voltphase.deployment.beams import field_of
 from voltphase.deployment.folder import MANIFEST_NAME
 from voltphase.deployment.layers import read_layers, read_levels, read_mask
 from voltphase.deployment.manifest import Manifest
+from voltphase.deployment.parts.beams import field_of
 from voltphase.deployment.propagation import PRECISIONS
 from voltphase.optics import ImageSource
 from voltphase.optics.backends.base import Options

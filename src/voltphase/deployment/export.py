@@ -14,7 +14,6 @@ from torch import Tensor
 from voltphase.core.errors import DataError, DeploymentError, OutputError
 from voltphase.core.files import atomic_directory, checked_path
 from voltphase.core.installed import package_version
-from voltphase.deployment.beams import BeamRecord
 from voltphase.deployment.folder import MANIFEST_NAME, record_file, write_array
 from voltphase.deployment.formulas import CONVENTIONS, CONVENTIONS_4, picture_formula, reading_factor, readout_formula
 from voltphase.deployment.layers import read_layers, read_levels
@@ -24,10 +23,11 @@ from voltphase.deployment.manifest import (
     LayerFiles,
     LayerRecord,
     Manifest,
-    ReadoutRecord,
     data_digest,
 )
 from voltphase.deployment.note import bench_note
+from voltphase.deployment.parts.beams import BeamRecord
+from voltphase.deployment.parts.readout import ReadoutRecord
 from voltphase.deployment.propagation import PRECISIONS, InputRecord, MaskRecord, PropagationRecord
 from voltphase.deployment.records import (
     LARGEST_PLANE,

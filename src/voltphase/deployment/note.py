@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from voltphase.deployment.beams import BeamRecord, areas_of, part_of
 from voltphase.deployment.folder import MANIFEST_NAME
 from voltphase.deployment.formulas import CONVENTIONS
 from voltphase.deployment.manifest import LayerRecord, Manifest
+from voltphase.deployment.parts.beams import BeamRecord, areas_of, part_of
 from voltphase.deployment.records import ArrayRecord, ReferenceRecord
 from voltphase.deployment.targets import Layer, Target
 from voltphase.optics.grid import Grid
