@@ -144,8 +144,7 @@ class Watcher(lightning.Callback):
         when = "" if epoch is None else f" from epoch {epoch} on"
         self._failures[name] = f"left out{when}: {reason}"
         advise(
-            f"the logger {name} is left out{when} ({reason}): training goes on, metrics.csv has every epoch, and "
-            "--resume of a run that is not finished logs what is missing",
+            f"the logger {name} is left out{when} ({reason}): training goes on, and metrics.csv has every epoch",
             LoggerWarning,
             name,
             self._run.folder,
