@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path, write_text
-from voltphase.core.words import counted, printable
+from voltphase.core.words import counted, duration, printable
 from voltphase.devices import Device, DeviceStates
 from voltphase.optics.grid import Grid
 from voltphase.reporting import charts, maps, style
@@ -361,5 +361,4 @@ def _versions(summary: Summary) -> str:
 def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
+    return duration(seconds / 60)
