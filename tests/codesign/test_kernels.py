@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,17 @@ def test_a_draw_and_its_gradient_are_those_of_plain_autograd(
     drawn = draws.Draw.apply(scores, table, 0.7, generator(), mix, True)
     noise = noise_of(scores)
     assert torch.equal(drawn, table.values[(scores + noise).argmax(0)])
+    assert_gradients_agree(drawn, straight_through(scores, table, 0.7, noise, mix), scores)
+
+
+@pytest.mark.parametrize("mix", ["complex", "polar"])
+def test_a_draw_at_two_wavelengths_is_one_and_its_gradients_add(mix: Mix) -> None:
+    first, scores = device(5), normal(5, 2, 3).requires_grad_()
+    other = replace(first, phase=2 * first.phase, values=torch.polar(first.amplitude, 2 * first.phase))
+    table = replace(first, others=(other,))
+    drawn = draws.Draw.apply(scores, table, 0.7, generator(), mix, True)
+    noise = noise_of(scores)
+    assert torch.equal(drawn, table.over(lambda one: one.values[(scores + noise).argmax(0)]))
     assert_gradients_agree(drawn, straight_through(scores, table, 0.7, noise, mix), scores)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 
 from voltphase.codesign.relaxations import Relaxation
 from voltphase.codesign.state_table import StateTable
+from voltphase.core.errors import ConfigError
 from voltphase.devices import Device
+from voltphase.devices.spectrum import parts_of
 
 
 class Pixels(nn.Module):
@@ -19,6 +22,9 @@ class Pixels(nn.Module):
     A relaxation knows one table and pixels that all follow it. On a panel it works on one region after another, whose
     pixels are gathered into a ``numbers x pixels x 1`` design, with one generator for all. Inactive pixels have the
     panel's fixed value and level 0, always, and their design gets no gradient.
+
+    The states are ``wavelengths x tables x levels`` tensors. Of several wavelengths, modulations and states have these
+    as their first axis.
     """
 
     amplitude: Tensor
@@ -32,17 +38,23 @@ class Pixels(nn.Module):
     def __init__(self, device: Device, shape: tuple[int, int], dtype: torch.dtype) -> None:
         super().__init__()
         self.shape = shape
-        tables = [StateTable.of(table, dtype) for table in device.tables]
+        parts = parts_of(device)
+        each = [[StateTable.of(table, dtype) for table in part.tables] for part in parts]
+        tables = each[0]
         # Not a buffer, which would move with the module.
         self.control = tables[0].control
-        spreads = [table.spread for table in tables if table.spread is not None]
-        inactive = torch.full_like(tables[0].values, device.inactive_value)
+        spreads = [table.spread for part in each for table in part if table.spread is not None]
+        known = len(spreads) == len(parts) * len(tables)
+        # The last row is that of -1, the inactive pixels.
+        values = [
+            torch.stack([*(table.values for table in part), torch.full_like(tables[0].values, at.inactive_value)])
+            for part, at in zip(each, parts, strict=True)
+        ]
         buffers = {
-            "spread": torch.stack(spreads) if len(spreads) == len(tables) else None,
-            "amplitude": torch.stack([table.amplitude for table in tables]),
-            "phase": torch.stack([table.phase for table in tables]),
-            # The last row is that of -1, the inactive pixels.
-            "values": torch.stack([*(table.values for table in tables), inactive]),
+            "spread": torch.stack(spreads).unflatten(0, (len(parts), -1)) if known else None,
+            "amplitude": torch.stack([torch.stack([table.amplitude for table in part]) for part in each]),
+            "phase": torch.stack([torch.stack([table.phase for table in part]) for part in each]),
+            "values": torch.stack(values),
             "regions": None,
         }
         if device.regions is not None:
@@ -77,8 +89,14 @@ class Pixels(nn.Module):
         self, relaxation: Relaxation, design: Tensor, temperature: float | Tensor, generator: torch.Generator
     ) -> Tensor:
         """Return the differentiable modulation, complex ``rows x columns``; see :meth:`Relaxation.modulation`."""
-        fixed = self.values[-1, 0]
-        return self._each(design, fixed, lambda part, table: relaxation.modulation(part, table, temperature, generator))
+        fixed = self.values[:, -1, 0] if len(self.values) > 1 else self.values[0, -1, 0]
+        made = self._each(design, fixed, lambda part, table: relaxation.modulation(part, table, temperature, generator))
+        if made.ndim - 2 != fixed.ndim:
+            raise ConfigError(
+                f"expected modulations at each of {len(self.values)} wavelengths from the relaxation {relaxation}, but "
+                "it makes them at one: use StateTable.over in its modulation, or another relaxation"
+            )
+        return made
 
     def levels(self, relaxation: Relaxation, design: Tensor) -> Tensor:
         """Return the level of each pixel, int64 ``rows x columns``, 0 where it is inactive."""
@@ -103,18 +121,28 @@ class Pixels(nn.Module):
 
     def states_at(self, levels: Tensor) -> Tensor:
         """Return the complex value of each pixel, ``rows x columns``, with these levels set."""
-        return self.values[0][levels] if self.regions is None else self.values[self.regions, levels]
+        if len(self.values) > 1:
+            return self.values[:, 0][:, levels] if self.regions is None else self.values[:, self.regions, levels]
+        return self.values[0, 0][levels] if self.regions is None else self.values[0][self.regions, levels]
 
     def _tables(self) -> list[StateTable]:
-        spreads = [None] * len(self.amplitude) if self.spread is None else self.spread
-        columns = zip(self.amplitude, self.phase, self.values[:-1], spreads, strict=True)
+        parts = [self._tables_at(wavelength) for wavelength in range(len(self.values))]
+        if len(parts) == 1:
+            return parts[0]
+        return [replace(first, others=tuple(others)) for first, *others in zip(*parts, strict=True)]
+
+    def _tables_at(self, wavelength: int) -> list[StateTable]:
+        amplitude, phase, values = (buffer[wavelength] for buffer in (self.amplitude, self.phase, self.values))
+        spreads = [None] * len(amplitude) if self.spread is None else self.spread[wavelength]
+        columns = zip(amplitude, phase, values[:-1], spreads, strict=True)
         return [StateTable(self.control, *column) for column in columns]
 
     def _each(self, design: Tensor, fixed: Tensor, make: Callable[[Tensor, StateTable], Tensor]) -> Tensor:
         if self.regions is None:
             return make(design, self.table)
-        made = [make(part, table).flatten() for part, table in self._gathered(design)]
-        return torch.cat([fixed.expand(self.inactive_count), *made]).index_select(0, self.places).view(self.shape)
+        made = [make(part, table).flatten(-2) for part, table in self._gathered(design)]
+        inactive = fixed[..., None].expand(*fixed.shape, self.inactive_count)
+        return torch.cat([inactive, *made], dim=-1).index_select(-1, self.places).unflatten(-1, self.shape)
 
     def _gathered(self, values: Tensor) -> Iterator[tuple[Tensor, StateTable]]:
         """Yield the pixels of each table that has some, ``... x pixels x 1``, with the table."""

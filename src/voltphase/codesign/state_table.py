@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ class StateTable:
         values: ``amplitude * exp(1j * phase)``, complex.
         spread: Standard deviation of repeated readings of each level on the complex plane, real; for a level read once
             the root mean square of the known ones. None if nothing is known.
+        others: The same levels at the further wavelengths of the light, if there are several.
     """
 
     control: Tensor
@@ -30,18 +32,43 @@ class StateTable:
     phase: Tensor
     values: Tensor
     spread: Tensor | None = None
+    others: tuple[StateTable, ...] = ()
 
     @classmethod
     @with_standard_torch
-    def of(cls, states: DeviceStates, dtype: torch.dtype = torch.complex64) -> StateTable:
-        """Return the table of a device, its complex values in ``dtype``, rounded once."""
+    def of(
+        cls, states: DeviceStates, dtype: torch.dtype = torch.complex64, others: Sequence[DeviceStates] = ()
+    ) -> StateTable:
+        """Return the table of a device, its complex values in ``dtype``, rounded once.
+
+        Args:
+            states: Table at the first wavelength, or the only one.
+            dtype: Complex type of the values.
+            others: Tables of the same levels at further wavelengths.
+        """
         amplitude, phase = (torch.tensor(column, dtype=dtype.to_real()) for column in (states.amplitude, states.phase))
         values = torch.tensor(states.values(), dtype=dtype)
         spread = None
         if states.spread is not None:
             known = torch.tensor(states.spread, dtype=dtype.to_real())
             spread = torch.where(known.isnan(), known.square().nanmean().sqrt(), known)
-        return cls(torch.tensor(states.control), amplitude, phase, values, spread)
+        further = tuple(cls.of(other, dtype) for other in others)
+        return cls(torch.tensor(states.control), amplitude, phase, values, spread, further)
+
+    @property
+    def each(self) -> tuple[StateTable, ...]:
+        """The table at each wavelength alone, in turn."""
+        return (replace(self, others=()), *self.others) if self.others else (self,)
+
+    def over(self, make: Callable[[StateTable], Tensor]) -> Tensor:
+        """Return what is made of the table; where there are several wavelengths, of each, along a new first axis.
+
+        One draw, or one set of weights, is made into modulations so: a level gives a state at every wavelength.
+
+        Args:
+            make: Function of the table at one wavelength.
+        """
+        return torch.stack([make(one) for one in self.each]) if self.others else make(self)
 
     def __len__(self) -> int:
         return len(self.amplitude)

@@ -9,6 +9,7 @@ from voltphase.devices.models import MODELS, dmd, ferroelectric, lcos, model, ph
 from voltphase.devices.panel import DevicePanel
 from voltphase.devices.response import FittedResponse, fit_response
 from voltphase.devices.sources import find, load
+from voltphase.devices.spectrum import DeviceSpectrum
 from voltphase.devices.states import DeviceStates
 from voltphase.devices.summary import DeviceWarning, Summary, summary
 from voltphase.devices.tables.folder import load_folder, read_folder
@@ -18,6 +19,7 @@ __all__ = [
     "MODELS",
     "Device",
     "DevicePanel",
+    "DeviceSpectrum",
     "DeviceStates",
     "DeviceWarning",
     "FittedResponse",

@@ -195,7 +195,10 @@ class DevicePanel:
             DeviceError: as `DeviceStates.pick` does, for any of the tables.
         """
         values = np.stack([table.values() for table in self.tables], axis=-1)
-        levels = pick_levels(self.control, values, k, by, self.name)
+        return self.taking(pick_levels(self.control, values, k, by, self.name), by)
+
+    def taking(self, levels: NDArray[np.int64], by: str) -> DevicePanel:
+        """Keep the given levels only, as `DeviceStates.taking` does."""
         return replace(self, tables=tuple(table.taking(levels, by) for table in self.tables))
 
     def save(self, path: str | Path) -> None:

@@ -12,15 +12,17 @@ from voltphase.core.files import given_path
 from voltphase.devices.device import Device
 from voltphase.devices.models.base import MODELS, model
 from voltphase.devices.panel import DevicePanel
+from voltphase.devices.spectrum import DeviceSpectrum
 from voltphase.devices.tables.load import load_table
 from voltphase.devices.tables.two_files import find_pair
 
 
 def load(path: str | Path) -> Device:
-    """Read a measured device: a table of states, a pair of files, or the folder of a panel.
+    """Read a measured device: a table of states, a pair of files, or a folder of a panel or of several wavelengths.
 
     Args:
-        path: File or folder; see :func:`load_table` for what a table may look like, and `DevicePanel.load` for panels.
+        path: File or folder; see :func:`load_table` for what a table may look like, `DevicePanel.load` for panels, and
+            `DeviceSpectrum.load` for a table at each of several wavelengths.
 
     Raises:
         DeviceError: if it is missing or malformed; it names file and line, and what to do.
@@ -33,7 +35,9 @@ def load(path: str | Path) -> Device:
         ...     len(load(f"{folder}/slm.csv").pick(8))
         8
     """
-    return DevicePanel.load(path) if DevicePanel.is_at(path) else load_table(path)
+    if DevicePanel.is_at(path):
+        return DevicePanel.load(path)
+    return DeviceSpectrum.load(path) if DeviceSpectrum.is_at(path) else load_table(path)
 
 
 def find(name_or_path: str | Path) -> Device:

@@ -227,19 +227,35 @@ class Draw(torch.autograd.Function):
         maximum, values = torch.empty_like(choice, dtype=flat.dtype), as_reals(table.values)
         drawn = torch.empty(scores.shape[1:], dtype=table.values.dtype, device=flat.device)
         _launch(highest_kernel, flat, flat, seed, values, choice, maximum, torch.view_as_real(drawn))
-        columns = torch.stack((table.amplitude, table.phase), -1) if mix == "polar" else values
-        ctx.save_for_backward(flat, seed, on_device(temperature, flat), choice, maximum, values, columns)
-        ctx.shape, ctx.polar = scores.shape, mix == "polar"
-        return drawn
+        columns = [
+            torch.stack((one.amplitude, one.phase), -1) if mix == "polar" else as_reals(one.values)
+            for one in table.each
+        ]
+        ctx.save_for_backward(
+            *(flat, seed, on_device(temperature, flat), choice, maximum),
+            *(as_reals(one.values) for one in table.each),
+            *columns,
+        )
+        ctx.shape, ctx.polar, ctx.wavelengths = scores.shape, mix == "polar", len(table.each)
+        if not table.others:
+            return drawn
+        return torch.stack((drawn, *(one.values[choice].view(drawn.shape) for one in table.others)))
 
     @staticmethod
     @checks.first_order
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         if not ctx.needs_input_grad[0]:
             return (None,) * 6
-        flat = ctx.saved_tensors[0]
+        (flat, *drawing), tables = ctx.saved_tensors[:5], ctx.saved_tensors[5:]
+        slopes = gradients[0].reshape(ctx.wavelengths, -1)
         gradient = torch.empty_like(flat)
-        _launch(draw_gradient_kernel, flat, *ctx.saved_tensors, as_reals(gradients[0]), gradient, POLAR=ctx.polar)
+        # The gradient is linear in the slope of each wavelength's modulation, and all are of one draw.
+        for number, slope in enumerate(slopes):
+            one = gradient if number == 0 else torch.empty_like(flat)
+            table = tables[number :: ctx.wavelengths]
+            _launch(draw_gradient_kernel, flat, flat, *drawing, *table, as_reals(slope), one, POLAR=ctx.polar)
+            if number:
+                gradient += one
         return gradient.view(ctx.shape), *(None,) * 5
 
 

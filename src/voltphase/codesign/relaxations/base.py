@@ -53,7 +53,8 @@ class Relaxation(ABC):
             generator: Random generator on the device of ``design``.
 
         Returns:
-            A complex ``rows x columns`` tensor.
+            A complex ``rows x columns`` tensor; at several wavelengths with a first axis of these, all of one draw or
+            of one set of weights, see :meth:`StateTable.over`.
 
         Raises:
             ConfigError: if the temperature is not a number above zero.
@@ -107,7 +108,14 @@ def weighted_sums(rows: Tensor, terms: Tensor) -> Tensor:
 
 
 def mixed(weights: Tensor, table: StateTable, mix: Mix) -> Tensor:
-    """Return the mix of all states under ``levels x rows x columns`` weights, complex or of amplitudes and phases."""
+    """Return the mix of all states under ``levels x rows x columns`` weights, complex or of amplitudes and phases.
+
+    Where there are several wavelengths, the mixes under the same weights at each are along a first axis.
+    """
+    return table.over(lambda one: _mixed(weights, one, mix))
+
+
+def _mixed(weights: Tensor, table: StateTable, mix: Mix) -> Tensor:
     if mix == "complex":
         return weighted_sums(table.values[None], weights.to(table.values.dtype))[0]
     amplitude, phase = (weighted_sums(column[None], weights)[0] for column in (table.amplitude, table.phase))

@@ -33,7 +33,12 @@ class Proximity(Relaxation):
     the weights are ``w = softmax(score / temperature)``. With ``hard``, light sees the nearest state, as in
     evaluation, else the mix ``w . s``; the gradient is that of the mix.
 
-    Three numbers a pixel are kept for the backward pass, however many levels there are.
+    At several wavelengths the point is one of as many complex planes, ``2 wavelengths x rows x columns``, and the
+    square of its distance from a level's states is the sum over them: levels that are alike at one wavelength are not
+    taken for one another, and one set of weights mixes the states at each.
+
+    Three numbers a pixel are kept for the backward pass, however many levels there are; at several wavelengths one for
+    each level.
 
     The mix as light's modulation, under a temperature that falls by the same factor in equal times and ends where the
     weights are all but one-hot, trains better than the nearest state (``voltphase reproduce study --only alternatives``
@@ -76,7 +81,7 @@ class Proximity(Relaxation):
         levels = torch.randint(len(table), shape, generator=generator, device="cpu")
         points = _points(levels, table)
         noise = torch.randn(points.shape, generator=generator, dtype=points.dtype, device="cpu")
-        return points + 0.5 * spacing(table.values) * noise
+        return points + 0.5 * _spacing_of(table) * noise
 
     def modulation(
         self, design: Tensor, table: StateTable, temperature: float | Tensor, generator: torch.Generator
@@ -84,6 +89,8 @@ class Proximity(Relaxation):
         temperature = checks.softness(temperature)
         checks.require_plain("a relaxation")
         excess = self._excess(table)
+        if table.others:
+            return NearAtEach.apply(design, _planes(table), _spacing_of(table), temperature, self.hard, excess)
         if by_kernel(design.device):
             from voltphase.codesign.kernels.near import Near
 
@@ -92,19 +99,19 @@ class Proximity(Relaxation):
 
     def chosen_levels(self, design: Tensor, table: StateTable) -> Tensor:
         flat, excess = design.detach().flatten(1), self._excess(table)
-        if by_kernel(flat.device):
+        if by_kernel(flat.device) and not table.others:
             from voltphase.codesign.kernels.near import nearest_levels
 
             return nearest_levels(flat, table.values, excess).view(design.shape[1:])
         levels = torch.empty(flat.shape[1], dtype=torch.int64, device=flat.device)
         for part in pixel_blocks(len(table), flat.shape[1], flat.device):
-            nearness = _square_distances(flat[:, part], table.values, excess).neg_()
+            nearness = _square_distances(flat[:, part], _planes(table), excess).neg_()
             levels[part] = first_argmax(nearness, nearness.amax(0), nearness)
         return levels.view(design.shape[1:])
 
     def lr_unit(self, table: StateTable) -> float:
         """Return the :func:`spacing`: one learning rate suits bright devices and dim ones, few levels and many."""
-        return float(spacing(table.values))
+        return float(_spacing_of(table))
 
     def design_for(self, levels: Tensor, table: StateTable) -> Tensor:
         """Return points on the levels' states; see :meth:`Relaxation.design_for`."""
@@ -112,22 +119,38 @@ class Proximity(Relaxation):
         if not self.spread:
             return points
         # A point on a state may be nearer to another one that is steadier.
-        lost = table.values[self.chosen_levels(points, table)] != table.values[levels]
+        chosen = self.chosen_levels(points, table)
+        lost = table.over(lambda one: one.values[chosen] != one.values[levels])
+        lost = lost.any(0) if table.others else lost
         return points.masked_fill(lost, torch.nan)
 
     def _excess(self, table: StateTable) -> Tensor | None:
         if not self.spread:
             return None
-        if table.spread is None:
+        spreads = [one.spread for one in table.each if one.spread is not None]
+        if len(spreads) < len(table.each):
             raise ConfigError(
                 "expected a device with the spread of repeated readings for proximity with spread, but got one "
                 "without: give its table a column repeat or spread, or leave spread false"
             )
-        return table.spread.square()
+        return sum((spread.square() for spread in spreads[1:]), spreads[0].square())
 
 
 def _points(levels: Tensor, table: StateTable) -> Tensor:
-    return torch.view_as_real(table.values[levels]).movedim(-1, 0).contiguous()
+    points = [torch.view_as_real(one.values[levels]).movedim(-1, 0) for one in table.each]
+    return torch.cat(points).contiguous()
+
+
+def _planes(table: StateTable) -> Tensor:
+    """Return the states at each wavelength, complex ``wavelengths x levels``; of one wavelength the states alone."""
+    return table.over(lambda one: one.values)
+
+
+def _spacing_of(table: StateTable) -> Tensor:
+    """Return the spacing of the states at a wavelength; of several, the root mean square of theirs."""
+    if not table.others:
+        return spacing(table.values)
+    return torch.stack([spacing(one.values).square() for one in table.each]).mean().sqrt()
 
 
 def spacing(values: Tensor) -> Tensor:
@@ -146,10 +169,13 @@ def spacing(values: Tensor) -> Tensor:
 
 def _square_distances(points: Tensor, values: Tensor, excess: Tensor | None = None) -> Tensor:
     # Not by the binomial theorem: a point that lies on a state is at 0 from it and at more from every other.
-    real, imag = points[:, None]
-    apart = (real - values.real[:, None]).square_()
-    across = imag - values.imag[:, None]
-    apart.addcmul_(across, across)
+    apart: Tensor | None = None
+    for (real, imag), states in zip(points.split(2), values.view(-1, values.shape[-1]), strict=True):
+        along = (real[None] - states.real[:, None]).square_()
+        apart = along if apart is None else apart.add_(along)
+        across = imag[None] - states.imag[:, None]
+        apart.addcmul_(across, across)
+    assert apart is not None
     return apart if excess is None else apart.add_(excess[:, None])
 
 
@@ -205,3 +231,62 @@ class _Near(torch.autograd.Function):
         xx, xy, yy = jacobian.view(3, *gradients[0].shape)
         by_real, by_imag = gradients[0].real, gradients[0].imag
         return torch.stack((xx * by_real + xy * by_imag, xy * by_real + yy * by_imag)), *(None,) * 5
+
+
+class NearAtEach(torch.autograd.Function):
+    """As :class:`_Near` at several wavelengths; the weights of all levels are kept for the backward pass.
+
+    Its Jacobian is a covariance, too. As there, moments are about the chosen state and from the others alone, as what
+    they add may be far below the rounding of 1.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        design: Tensor,
+        values: Tensor,
+        width: Tensor,
+        temperature: float | Tensor,
+        hard: bool,
+        excess: Tensor | None,
+    ) -> Tensor:
+        flat = design.flatten(1)
+        count, levels = values.shape
+        modulation = torch.empty((count, flat.shape[1]), dtype=values.dtype, device=flat.device)
+        choice = torch.empty(flat.shape[1], dtype=torch.int64, device=flat.device)
+        weights = torch.empty((levels, flat.shape[1]), dtype=flat.dtype, device=flat.device)
+        steepness = 1 / (2 * count * width.square())
+        for part in pixel_blocks(2 * levels, flat.shape[1], flat.device):
+            scores = _square_distances(flat[:, part], values, excess).mul_(-steepness)
+            best = scores.amax(0)
+            choice[part] = first_argmax(scores, best, torch.empty_like(scores))
+            scores = scores.sub_(best).mul_(1 / temperature).clamp_(min=_FAINTEST).exp_()
+            weights[:, part] = scores.scatter_(0, choice[None, part], 0.0)
+            chosen = values[:, choice[part]]
+            if not hard:
+                with exact_products(flat.device):
+                    others, first = weights[:, part].sum(0), values @ weights[:, part].to(values.dtype)
+                chosen = chosen + (first - others * chosen) / (others + 1)
+            modulation[:, part] = chosen
+        ctx.save_for_backward(values, choice, weights, 2 * steepness / temperature)
+        return modulation.view(count, *design.shape[1:])
+
+    @staticmethod
+    @checks.first_order
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        values, choice, weights, sharpness = ctx.saved_tensors
+        states = torch.view_as_real(values).movedim(-1, 1).flatten(0, 1)
+        slopes = torch.view_as_real(gradients[0].resolve_conj()).movedim(-1, 1).flatten(0, 1).flatten(1)
+        gradient = torch.empty_like(slopes)
+        with exact_products(weights.device):
+            for part in pixel_blocks(3 * len(weights), len(choice), weights.device):
+                weight, chosen, gained = weights[:, part], states[:, choice[part]], states.T @ slopes[:, part]
+                # What a level adds to the loss beyond the chosen one, to first order.
+                gained -= gained.gather(0, choice[None, part])
+                weighted = weight * gained
+                others, mean = weight.sum(0), weighted.sum(0)
+                total = others + 1
+                apart = (states @ weight - others * chosen) / total
+                gradient[:, part] = (states @ weighted - mean * chosen) / total - mean / total * apart
+        gradient *= sharpness
+        return gradient.view(-1, *gradients[0].shape[1:]), *(None,) * 5

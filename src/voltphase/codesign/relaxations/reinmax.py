@@ -52,7 +52,7 @@ class ReinMax(Relaxation):
         drawn = torch.zeros_like(design).scatter_(0, level[None], 1.0)
         weighted = mixed(_SecondOrder.apply(design, drawn, temperature), table, self.mix)
         # The difference is zero, exactly, and carries the gradient.
-        return table.values[level] + (weighted - weighted.detach())
+        return table.over(lambda one: one.values[level]) + (weighted - weighted.detach())
 
 
 class _SecondOrder(torch.autograd.Function):

@@ -85,8 +85,15 @@ class _Rounded(Relaxation):
                 held[level] = x[places[(at[places] - table.values[level]).abs().argmin()]]
         return held[levels][None]
 
+    def _seen(self, design: Tensor, table: StateTable) -> Tensor:
+        """Return what light sees of the fitted response."""
+        x = _folded(design[0])
+        return table.over(lambda one: _curve(_Table.of(one), self.order).at(x))
+
     def _on_the_plane(self, x: Tensor, table: StateTable, curve: _Curve) -> Tensor:
         apart = (table.values[:, None] - curve.at(x)).abs()
+        for one in table.others:
+            apart = torch.hypot(apart, (one.values[:, None] - _curve(_Table.of(one), self.order).at(x)).abs())
         rounding = _ROUNDING * torch.finfo(apart.dtype).eps * table.amplitude.max()
         along = (curve.control[:, None] - x).abs()
         return torch.where(apart <= apart.amin(0) + rounding, along, torch.inf).argmin(0)
@@ -119,7 +126,7 @@ class PostTraining(_Rounded):
         self, design: Tensor, table: StateTable, temperature: float | Tensor, generator: torch.Generator
     ) -> Tensor:
         checks.softness(temperature)
-        return _curve(_Table.of(table), self.order).at(_folded(design[0]))
+        return self._seen(design, table)
 
 
 @RELAXATIONS.register("qat")
@@ -150,9 +157,9 @@ class QuantizationAware(_Rounded):
         self, design: Tensor, table: StateTable, temperature: float | Tensor, generator: torch.Generator
     ) -> Tensor:
         checks.softness(temperature)
-        response = _curve(_Table.of(table), self.order).at(_folded(design[0]))
+        response, levels = self._seen(design, table), self.chosen_levels(design, table)
         # The difference is zero, exactly, and carries the gradient.
-        return table.values[self.chosen_levels(design, table)] + (response - response.detach())
+        return table.over(lambda one: one.values[levels]) + (response - response.detach())
 
 
 @dataclass(frozen=True, eq=False)

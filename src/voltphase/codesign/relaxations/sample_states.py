@@ -8,6 +8,7 @@ and keep none; their noise is of another stream than the CPU's, so that one seed
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any, Literal
 
 import numpy as np
@@ -44,7 +45,8 @@ def sample_states(
     paper's, ``m = (w . amplitude) * exp(1j * w . phase)``. ``log softmax(scores)`` differs from ``scores`` by a
     constant per pixel, which neither argmax nor softmax can see.
 
-    Without ``sampled`` there is no noise: the straight-through softmax.
+    Without ``sampled`` there is no noise: the straight-through softmax. At several wavelengths one draw gives the
+    states of its level at each, and their gradients add.
 
     Raises:
         ConfigError: if the temperature is not a number above zero, or ``torch.func`` transforms it.
@@ -158,19 +160,19 @@ class _Draw(torch.autograd.Function):
             torch.sub(noisy, maximum, out=below[levels * part.start : levels * part.stop].view_as(noisy))
             choice[part] = first_argmax(noisy, maximum, noisy)
         # What evaluation sees. Amplitude and phase, put together again, would be off by the rounding of a large phase.
-        drawn = table.values.index_select(0, choice)
+        drawn = table.over(lambda one: one.values.index_select(0, choice))
         ones = torch.ones_like(table.phase)
         # What is mixed, two reals for each level, and the derivatives of m by the two mixtures, real unless None.
         if mix == "polar":
-            mixed = torch.stack((table.amplitude, table.phase, ones))
-            by_first = torch.polar(ones, table.phase).index_select(0, choice)
-            ctx.save_for_backward(below, mixed, by_first, 1j * drawn)
+            mixed = [column for one in table.each for column in (one.amplitude, one.phase)]
+            by_first = table.over(lambda one: torch.polar(ones, one.phase).index_select(0, choice))
+            ctx.save_for_backward(below, torch.stack((*mixed, ones)), by_first, 1j * drawn)
         else:
-            mixed = torch.stack((table.values.real, table.values.imag, ones))
-            ctx.save_for_backward(below, mixed)
+            mixed = [column for one in table.each for column in (one.values.real, one.values.imag)]
+            ctx.save_for_backward(below, torch.stack((*mixed, ones)))
         ctx.temperature = temperature
         ctx.shape = scores.shape
-        return drawn.view(scores.shape[1:])
+        return drawn.view(*drawn.shape[:-1], *scores.shape[1:])
 
     @staticmethod
     @checks.first_order
@@ -178,19 +180,20 @@ class _Draw(torch.autograd.Function):
         if not ctx.needs_input_grad[0]:
             return (None,) * 6
         below, mixed, *derivatives = ctx.saved_tensors
-        slope = gradients[0].reshape(-1)
-        first, second = ((slope.conj() * by).real for by in derivatives) if derivatives else (slope.real, slope.imag)
+        slope = gradients[0].flatten(-2)
+        both = [(slope.conj() * by).real for by in derivatives] if derivatives else [slope.real, slope.imag]
+        slopes = torch.stack(both, -2).flatten(0, -2)
         levels = ctx.shape[0]
         gradient = borrow((levels, below.numel() // levels), below.dtype, below.device)
         with exact_products(gradient.device):
             for part in pixel_blocks(len(gradient), gradient.shape[1], gradient.device):
                 piece = below[levels * part.start : levels * part.stop].view(levels, -1)
                 weights = torch.mul(piece, 1 / ctx.temperature).exp_()
-                mean_first, mean_second, total = mixed @ weights
-                # dL/dscore_j = s_j (c_j - sum_k s_k c_k) / temperature, c_j = first . t_1j + second . t_2j.
+                *means, total = mixed @ weights
+                # dL/dscore_j = s_j (c_j - sum_k s_k c_k) / temperature, c_j = the sum over i of slope_i t_ij.
                 scale = 1 / (ctx.temperature * total)
-                alpha, beta = first[part] * scale, second[part] * scale
-                mean = -(alpha * mean_first + beta * mean_second) / total
-                torch.mm(mixed.T, torch.stack((alpha, beta, mean)), out=gradient[:, part])
+                scaled = [slope[part] * scale for slope in slopes]
+                mean = -reduce(torch.add, map(torch.mul, scaled, means)) / total
+                torch.mm(mixed.T, torch.stack((*scaled, mean)), out=gradient[:, part])
                 gradient[:, part].mul_(weights)
         return gradient.view(ctx.shape), *(None,) * 5

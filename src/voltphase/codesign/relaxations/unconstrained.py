@@ -19,8 +19,9 @@ from voltphase.core.errors import ConfigError
 class Unconstrained(Relaxation):
     """A free phase per pixel with amplitude 1, a ceiling that no device of a few states reaches.
 
-    The design, ``1 x rows x columns``, is the phase in radians. It stands for no levels: evaluation, too, sees the
-    continuous phases, and nothing can be deployed. Nothing of the device is used.
+    The design, ``1 x rows x columns``, is the phase in radians; at several wavelengths there is a free phase at each.
+    It stands for no levels: evaluation, too, sees the continuous phases, and nothing can be deployed. Nothing of the
+    device is used.
 
     Examples:
         >>> Unconstrained.discrete
@@ -33,13 +34,17 @@ class Unconstrained(Relaxation):
 
     def initial(self, table: StateTable, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
         """Return random phases, spread evenly over a turn."""
-        return 2 * torch.pi * torch.rand((1, *shape), generator=generator, dtype=table.amplitude.dtype, device="cpu")
+        count = len(table.each)
+        return (
+            2 * torch.pi * torch.rand((count, *shape), generator=generator, dtype=table.amplitude.dtype, device="cpu")
+        )
 
     def modulation(
         self, design: Tensor, table: StateTable, temperature: float | Tensor, generator: torch.Generator
     ) -> Tensor:
         checks.softness(temperature)
-        return torch.polar(torch.ones_like(design[0]), design[0])
+        phase = design if table.others else design[0]
+        return torch.polar(torch.ones_like(phase), phase)
 
     def chosen_levels(self, design: Tensor, table: StateTable) -> NoReturn:
         """Refuse: free phases stand for no levels."""
