@@ -24,7 +24,7 @@ from voltphase.core.files import atomic_directory, checked_path
 from voltphase.core.words import counted
 from voltphase.data import DATASETS, Data, ImageDataset, Images, dataset_of, given_datasets, load
 from voltphase.deployment.targets import Target
-from voltphase.devices import Device, DevicePanel
+from voltphase.devices import Device, DevicePanel, DeviceSpectrum
 from voltphase.importing.finished import write_finished
 from voltphase.network.donn import DONN
 from voltphase.training.build import test_images_of
@@ -290,7 +290,7 @@ def _write_devices(devices: Sequence[Device], folder: Path) -> list[dict[str, An
     names: dict[str, str] = {}
     for device in devices:
         if device.digest not in names:
-            panel = isinstance(device, DevicePanel)
+            panel = isinstance(device, DevicePanel | DeviceSpectrum)
             names[device.digest] = f"device-{len(names) + 1}" + ("" if panel else ".csv")
             device.save(folder / names[device.digest])
     return [{"file": names[device.digest], "levels": None} for device in devices]

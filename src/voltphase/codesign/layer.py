@@ -17,6 +17,7 @@ from voltphase.core import checks
 from voltphase.core.dtypes import FixedDtype, exact_products, uncompiled, with_standard_torch
 from voltphase.core.errors import ConfigError, GeometryError
 from voltphase.devices import Device
+from voltphase.devices.spectrum import plain
 
 # A gain is far from 1 in the paper already, at 90; amplitudes of a whole network are checked where it is made.
 FACTORS = (1e-6, 1e6)
@@ -109,7 +110,7 @@ class CodesignLayer(FixedDtype):
                     f"{rows} x {columns}: change the size of the plane, or use another panel"
                 )
             if not device.regions.any():
-                device = device.tables[0]
+                device = plain(device)
         self.device_states = device
         advice = "use one of voltphase.codesign, such as Proximity()"
         relaxation = Proximity() if relaxation is None else relaxation
@@ -143,6 +144,8 @@ class CodesignLayer(FixedDtype):
 
     def states_at(self, levels: Tensor) -> Tensor:
         """Return the complex ``rows x columns`` modulation that some levels give, before the gain.
+
+        Of a device at several wavelengths these are the first axis.
 
         Args:
             levels: An int64 ``rows x columns`` tensor; what it says of inactive pixels does not matter.
@@ -187,7 +190,10 @@ class CodesignLayer(FixedDtype):
 
     @uncompiled
     def modulation(self) -> Tensor:
-        """Return the complex ``rows x columns`` map the light is multiplied by, gain included."""
+        """Return the complex ``rows x columns`` map the light is multiplied by, gain included.
+
+        Of a device at several wavelengths these are the first axis.
+        """
         with exact_products(self.design.device):
             if self.training or not self.relaxation.discrete:
                 modulation = self.pixels.modulation(self.relaxation, self.design, *self._drawn_with())
@@ -213,8 +219,12 @@ class CodesignLayer(FixedDtype):
         seed = self.next_draw() if self.training else self._stream(self.draws)
         return self.temperature, torch.Generator(self.design.device).manual_seed(seed)
 
-    def forward(self, field: Tensor) -> Tensor:
+    def forward(self, field: Tensor, states: int = 0) -> Tensor:
         """Modulate a complex ``... x rows x columns`` field.
+
+        Args:
+            field: Field in front of the layer.
+            states: Number of the wavelength whose states it meets, where the device has some at several.
 
         Raises:
             GeometryError: if the field has another shape.
@@ -223,7 +233,8 @@ class CodesignLayer(FixedDtype):
         if not isinstance(field, Tensor) or tuple(field.shape[-2:]) != shape:
             given = " x ".join(map(str, field.shape)) if isinstance(field, Tensor) else checks.shown(field)
             raise GeometryError(f"expected a field of {shape[0]} x {shape[1]} samples, but got {given}")
-        return self.modulation() * field
+        modulation = self.modulation()
+        return (modulation if modulation.ndim == 2 else modulation[states]) * field
 
     def get_extra_state(self) -> Tensor:
         """Return the number of draws so far, so that resumed training draws what it would have drawn."""

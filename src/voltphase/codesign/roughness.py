@@ -13,14 +13,14 @@ def roughness(modulation: Tensor) -> Tensor:
     chessboard of opposite phases. A phase and another a whole turn away are the same modulation.
 
     Args:
-        modulation: Complex ``rows x columns`` tensor.
+        modulation: Complex ``rows x columns`` tensor; with a first axis of wavelengths, the mean over these.
 
     Examples:
         >>> import torch
         >>> roughness(torch.tensor([[1, -1], [-1, 1]], dtype=torch.complex64))
         tensor(2.)
     """
-    steps = [modulation.diff(dim=dim) for dim in (0, 1)]
+    steps = [modulation.diff(dim=dim) for dim in (-2, -1)]
     pairs = max(1, sum(step.numel() for step in steps))
     light = _square(modulation).mean()
     return (_square(steps[0]).sum() + _square(steps[1]).sum()) / (2 * pairs * light)

@@ -43,6 +43,7 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
     if not all(len(path) == 1 and isinstance(path[0], Gap) for path in model.paths):
         raise undescribed("free space alone between the planes", "lenses or apertures in it", _MAPS)
     light, dtype, options = model.source.light, model.source.dtype, model.options
+    spectrum = model.spectrum
     precision = "double" if dtype == torch.complex128 else "tf32" if options.tf32 else "single"
     method = model.method if isinstance(model.method, str) else METHODS.name_of(type(model.method))
     if method is None or (method != AUTO and not isinstance(model.method, str) and METHODS[method]() != model.method):
@@ -57,7 +58,13 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
             "optics": {
                 "size": _one_or_each([_one_or_pair(grid.shape) for grid in grids]),
                 "pitch": _one_or_each([_one_or_pair(grid.pitch) for grid in grids]),
-                "wavelength": model.wavelength,
+                "wavelength": _one_or_each(spectrum.wavelengths),
+                "spectrum": {
+                    "weights": None if spectrum.even else list(spectrum.weights or ()),
+                    "bandwidth": spectrum.bandwidth,
+                    "lines": spectrum.lines,
+                },
+                "coherence": {} if model.coherence is None else asdict(model.coherence),
                 "distances": _one_or_each(model.distances),
                 "depth": len(model.layers) // model.networks.count,
                 "networks": asdict(model.networks),

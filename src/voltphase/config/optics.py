@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Le, Len, Lt, Unit
 from pydantic import model_validator
 
+from voltphase.config.light import CoherenceConfig, SpectrumConfig
 from voltphase.config.masks import read_mask
 from voltphase.config.panels import with_pitch_of_panel
 from voltphase.core.errors import VoltphaseError
@@ -19,6 +20,7 @@ from voltphase.core.units import (
 )
 from voltphase.network.networks import Combine, Networks
 from voltphase.optics.backends.base import BACKENDS, Engine
+from voltphase.optics.light import Spectrum
 from voltphase.optics.masks import Mask
 from voltphase.optics.methods import METHODS
 from voltphase.optics.precision import Precision
@@ -117,7 +119,10 @@ class OpticsConfig(Section):
             all planes or in a list for each, likewise. A panel settles it.
         panel: Panel that is to show the layers, see ``voltphase panel list``, or a YAML file of your own; or null.
         panel_pixels: Pixels of the panel along each side of a sample.
-        wavelength: Wavelength of the light in vacuum, in metres.
+        wavelength: Wavelength of the light in vacuum, in metres; or a list of them, whose intensities add on the
+            detector, or which it tells apart where ``task.differential`` is ``wavelength``.
+        spectrum: How much light has each wavelength, and how wide it is.
+        coherence: How far the waves of the source know of each other.
         distances: Source to first layer, between layers and last layer to detector, in metres: one number for
             all, or one more than there are layers.
         depth: Number of layers that light passes.
@@ -137,7 +142,9 @@ class OpticsConfig(Section):
     pitch: OfPlanes[_Pitch] = 36e-6
     panel: str | None = None
     panel_pixels: Annotated[int, Ge(1), Le(8192)] = 1
-    wavelength: _Wavelength = 532e-9
+    wavelength: OneOrEach[_Wavelength] = 532e-9
+    spectrum: SpectrumConfig = SpectrumConfig()
+    coherence: CoherenceConfig = CoherenceConfig()
     distances: OneOrEach[_Distance] = 0.096
     depth: Annotated[int, Ge(1), Le(1000)] = 5
     networks: NetworksConfig = NetworksConfig()
@@ -152,6 +159,26 @@ class OpticsConfig(Section):
     @classmethod
     def _settle_pitch(cls, values: Any) -> Any:
         return with_pitch_of_panel(values) if isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _is_light(self) -> OpticsConfig:
+        try:
+            _ = self.light
+        except VoltphaseError as error:
+            raise misfit(str(error), named=False) from error
+        return self
+
+    @property
+    def wavelengths(self) -> list[float]:
+        """The wavelengths of the light."""
+        return self.wavelength if isinstance(self.wavelength, list) else [self.wavelength]
+
+    @property
+    def light(self) -> Spectrum:
+        """The spectrum of the light."""
+        about, weights = self.spectrum, self.spectrum.weights
+        given = None if weights is None else tuple(weights)
+        return Spectrum(tuple(self.wavelengths), given, about.bandwidth, about.lines)
 
     @property
     def layers(self) -> int:

@@ -13,6 +13,7 @@ from voltphase.core import checks
 from voltphase.core.errors import DeviceError
 from voltphase.devices.device import Device
 from voltphase.devices.panel import DevicePanel
+from voltphase.devices.spectrum import DeviceSpectrum
 from voltphase.devices.states import DeviceStates
 
 WORDS: Final = ("name", "control_unit", "source")
@@ -24,7 +25,8 @@ def to_json(device: Device) -> dict[str, Any]:
     """Return what JSON can hold of a device: all but the map of a panel, which is an array to be stored beside it.
 
     That is ``name``, ``digest``, of a panel ``inactive_value``, and ``tables``, each with its words, its wavelength if
-    known and its columns as lists of numbers; None stands for a spread that is not known.
+    known and its columns as lists of numbers; None stands for a spread that is not known. Of a device at several
+    wavelengths it is ``name``, ``digest`` and ``spectrum``, a list of such objects.
 
     Examples:
         >>> from voltphase.devices import dmd
@@ -35,6 +37,8 @@ def to_json(device: Device) -> dict[str, Any]:
         True
     """
     record: dict[str, Any] = {"name": device.name, "digest": device.digest}
+    if isinstance(device, DeviceSpectrum):
+        return record | {"spectrum": [to_json(one) for one in device.devices]}
     if device.regions is not None:
         record["inactive_value"] = [device.inactive_value.real, device.inactive_value.imag]
     return record | {"tables": [_table_to_json(table) for table in device.tables]}
@@ -47,6 +51,8 @@ def from_json(record: object, regions: NDArray[np.integer] | None = None) -> Dev
         DeviceError: if something is missing, unknown or of another type, no device can have such states, or they do
             not have the digest beside them.
     """
+    if isinstance(record, Mapping) and "spectrum" in record:
+        return _spectrum_from_json(record, regions)
     needed = {"name", "digest", "tables"} | (set() if regions is None else {"inactive_value"})
     fields = _fields(record, "a device", needed, set())
     name = checks.instance(fields["name"], str, "name of a device as text", error=DeviceError)
@@ -58,9 +64,21 @@ def from_json(record: object, regions: NDArray[np.integer] | None = None) -> Dev
         device = tables[0]
     else:
         raise DeviceError(f"expected one table of states, but got {len(tables)} without a map of the pixels of each")
-    if device.digest != fields["digest"]:
+    return _unchanged(device, fields["digest"])
+
+
+def _spectrum_from_json(record: object, regions: NDArray[np.integer] | None) -> Device:
+    fields = _fields(record, "a device at several wavelengths", {"name", "digest", "spectrum"}, set())
+    parts = [from_json(part, regions) for part in _list(fields, "spectrum")]
+    if not all(isinstance(part, DeviceStates | DevicePanel) for part in parts):
+        raise DeviceError("expected a table or a panel at each wavelength, but got a device at several")
+    return _unchanged(DeviceSpectrum(tuple(parts)), fields["digest"])  # pyright: ignore[reportArgumentType]
+
+
+def _unchanged(device: Device, digest: object) -> Device:
+    if device.digest != digest:
         raise DeviceError(
-            f"expected {device.name} to have the digest {checks.shown(fields['digest'])} written beside it, but it has "
+            f"expected {device.name} to have the digest {checks.shown(digest)} written beside it, but it has "
             f"{device.digest[:12]}…: it was changed"
         )
     return device

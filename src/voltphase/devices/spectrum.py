@@ -242,6 +242,13 @@ def parts_of(device: Device) -> tuple[Device, ...]:
     return device.devices if isinstance(device, DeviceSpectrum) else (device,)
 
 
+def plain(device: Device) -> Device:
+    """Return the table of a panel whose pixels all follow it."""
+    if not isinstance(device, DeviceSpectrum):
+        return device.tables[0]
+    return DeviceSpectrum(tuple(one.tables[0] for one in device.devices))
+
+
 def at_wavelengths(device: Device, wavelengths: Sequence[float]) -> Device:
     """Return a device as light of some wavelengths meets it, in the order of these.
 

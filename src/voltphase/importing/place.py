@@ -75,7 +75,7 @@ def _controlled(
     numbers: NDArray[Any], device: DeviceConfig, config: Config, name: str
 ) -> tuple[NDArray[np.int64], NDArray[np.complexfloating] | None]:
     """Return the levels of control values; and the light that they give, where a device has but some of its states."""
-    whole = whole_device(device, config.optics.wavelength)
+    whole = whole_device(device, config.optics.wavelengths)
     levels = control_levels(numbers, whole, name)
     return levels, None if device.levels is None else whole.states_at(levels)
 

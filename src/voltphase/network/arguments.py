@@ -13,8 +13,11 @@ from voltphase.codesign import CodesignLayer, Proximity, Relaxation
 from voltphase.core import checks
 from voltphase.core.errors import ConfigError, GeometryError
 from voltphase.devices import Device
+from voltphase.devices.spectrum import at_wavelengths, parts_of
 from voltphase.devices.summary import warn_of
 from voltphase.optics.grid import Grid
+from voltphase.optics.light import Coherence, Spectrum
+from voltphase.tasks import Readout, WindowReadout
 
 #: Largest seed of a network, as of a configuration.
 LARGEST_SEED: Final = 2**31 - 1
@@ -39,8 +42,8 @@ def grids_of(grid: Grid | Sequence[Grid], depth: int) -> list[Grid]:
     return grids
 
 
-def checked_devices(given: Sequence[Device]) -> list[Device]:
-    """Return the device of each layer."""
+def checked_devices(given: Sequence[Device], spectrum: Spectrum) -> list[Device]:
+    """Return the device of each layer, with its states at each wavelength of the light."""
     if isinstance(given, Device):
         raise ConfigError(
             f"expected a list of devices, one for each layer, but got {given!r} alone: write [device] * 5 for five "
@@ -50,7 +53,31 @@ def checked_devices(given: Sequence[Device]) -> list[Device]:
     devices = checks.items(given, "a list of devices, one for each layer", advice=advice)
     if not devices:
         raise ConfigError("expected at least one device, but got none: a network needs a layer")
-    return [checks.instance(device, Device, "the states of a device or its panel", advice=advice) for device in devices]
+    what = "the states of a device or its panel"
+    checked = [checks.instance(device, Device, what, advice=advice) for device in devices]
+    made = {id(device): at_wavelengths(device, spectrum.wavelengths) for device in checked}
+    return [made[id(device)] for device in checked]
+
+
+def checked_coherence(given: Coherence | None) -> Coherence | None:
+    """Return the coherence of the light, None where all of it is coherent."""
+    advice = "use voltphase.optics.Coherence(modes, length)"
+    return None if given is None else checks.instance(given, Coherence, "a coherence", advice=advice)
+
+
+def require_readable(readout: Readout, spectrum: Spectrum, coherence: Coherence | None) -> None:
+    """Refuse a readout that tells another number of wavelengths apart than the light has, or a field where none is."""
+    several = len(spectrum.each) > 1 or coherence is not None
+    if several and isinstance(readout, WindowReadout) and readout.measure == "field":
+        raise ConfigError(
+            f"expected a picture of the intensity or the amplitude of {spectrum}, but got one of the "
+            "field, which light of several waves that do not interfere has none of"
+        )
+    if readout.channels > 1 and readout.channels != len(spectrum.wavelengths):
+        raise ConfigError(
+            f"expected light of {readout.channels} wavelengths, which the detector tells apart, but got "
+            f"{spectrum}: give that many, or a task that is not differential by wavelength"
+        )
 
 
 def forward_only(distances: list[float]) -> list[float]:
@@ -81,7 +108,8 @@ def require_brightness(gains: Sequence[float], devices: Sequence[Device], networ
     """
     limit, depth = _BRIGHTEST[dtype], len(devices) // networks
     factors = [checks.number(gain, "a gain", above=0) for gain in gains]
-    brightest = [max(float(table.amplitude.max()) for table in device.tables) for device in devices]
+    parts = [[table for part in parts_of(device) for table in part.tables] for device in devices]
+    brightest = [max(float(table.amplitude.max()) for table in tables) for tables in parts]
     each = [slice(depth * number, depth * (number + 1)) for number in range(networks)]
     for own in each:
         exponent = sum(math.log10(factor) for factor in (*factors[own], *brightest[own]))
@@ -146,10 +174,11 @@ def has_hooks(module: nn.Module) -> bool:
     return bool(before or behind or module._backward_hooks)
 
 
-def warn_of_devices(devices: Sequence[Device], wavelength: float) -> None:
-    """Warn of what looks wrong in tables of devices, of each device once."""
+def warn_of_devices(devices: Sequence[Device], spectrum: Spectrum) -> None:
+    """Warn of what looks wrong in tables of devices at the wavelengths of the light, of each device once."""
     for device in {device.digest: device for device in devices}.values():
-        warn_of(device, wavelength, doubtful_only=True)
+        for part, wavelength in zip(parts_of(device), spectrum.wavelengths, strict=True):
+            warn_of(part, wavelength, doubtful_only=True)
 
 
 def checked_relaxation(given: Relaxation | None) -> Relaxation:

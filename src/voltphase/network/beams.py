@@ -20,9 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.network.networks import Areas, Networks
-from voltphase.optics.backends.base import Executor, Options
+from voltphase.optics.backends.base import Engine, Executor, Options
 from voltphase.optics.backends.select import Selected, compiled
-from voltphase.optics.gap import Path
+from voltphase.optics.elements import Element, in_light_of
+from voltphase.optics.gap import Path, paths_between
+from voltphase.optics.grid import Grid
+from voltphase.optics.light import Coherence, Spectrum
+from voltphase.optics.methods.base import Method
 from voltphase.optics.stack import Stack
 from voltphase.tasks.background_light import as_field
 
@@ -51,6 +55,28 @@ class Beam:
     channel: int = 0
     area: int = 0
     screen: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Light:
+    """What is sent through a network.
+
+    Args:
+        spectrum: Wavelengths of the light.
+        coherence: How far its waves know of each other; None if all of the source do.
+        apart: Whether the detector tells wavelengths apart.
+    """
+
+    spectrum: Spectrum
+    coherence: Coherence | None = None
+    apart: bool = False
+
+    def screens(self, grid: Grid) -> list[Tensor | None]:
+        """Return the screens that stand in the source's plane, one in turn for each mode; None for none."""
+        if self.coherence is None:
+            return [None]
+        self.coherence.warn_of(grid)
+        return [torch.from_numpy(screen) for screen in self.coherence.screens(grid)]
 
 
 class Beams(nn.Module):
@@ -84,9 +110,10 @@ class Beams(nn.Module):
         made: list[tuple[Selected, Executor]] = [compiled(stack, options, backend) for stack in different]
         self.selected = made[0][0]
         self._executors = nn.ModuleList(executor for _, executor in made)
-        given = list(dict.fromkeys(beam.screen for beam in self.beams if beam.screen is not None))
-        self._screen_of = [None if beam.screen is None else given.index(beam.screen) for beam in self.beams]
-        screens = torch.stack(given).to(options.dtype) if given else None
+        given = {id(beam.screen): beam.screen for beam in self.beams if beam.screen is not None}
+        places = {screen: place for place, screen in enumerate(given)}
+        self._screen_of = [places.get(id(beam.screen)) for beam in self.beams]
+        screens = torch.stack(list(given.values())).to(options.dtype) if given else None
         self.register_buffer("screens", screens, persistent=False)
 
     @property
@@ -170,13 +197,45 @@ class Beams(nn.Module):
             yield measure(self.executors[place], area, self.lit(number, light), self.met(number, modulations))
 
 
-def beams_of(networks: Networks, wavelength: float, paths: Sequence[Path]) -> list[Beam]:
-    """Return the beams of networks side by side, each with its equal share of the light."""
-    depth, share = len(paths) - 1, 1 / networks.count
-    return [
-        Beam(wavelength, tuple(paths), networks.layers(number, depth), share, area=networks.area(number))
-        for number in range(networks.count)
-    ]
+def beams_of(
+    networks: Networks,
+    light: Light,
+    way: Sequence[Grid],
+    spans: Sequence[float | Sequence[float | Element]],
+    *,
+    method: str | Method,
+    engine: Engine,
+) -> list[Beam]:
+    """Return the beams of networks side by side, each with its equal share of the light.
+
+    Args:
+        networks: The networks.
+        light: What is sent through each of them.
+        way: Samples of the planes of one.
+        spans: What light meets between them, see :func:`~voltphase.optics.gap.paths_between`.
+        method: Mathematics of the propagation.
+        engine: What applies the kernels.
+    """
+    screens = light.screens(way[0])
+    beams, several = [], len(light.spectrum.each) > 1
+    for line in light.spectrum.each:
+        here = [in_light_of(span, line.wavelength) for span in spans] if several else spans
+        paths = tuple(paths_between(way, here, wavelength=line.wavelength, method=method, engine=engine))
+        beams += [
+            Beam(
+                line.wavelength,
+                paths,
+                networks.layers(number, len(way) - 2),
+                line.weight / (networks.count * len(screens)),
+                states=line.band,
+                channel=line.band if light.apart else 0,
+                area=networks.area(number),
+                screen=screen,
+            )
+            for number in range(networks.count)
+            for screen in screens
+        ]
+    return beams
 
 
 def intensity(field: Tensor) -> Tensor:

@@ -40,17 +40,22 @@ def lines_of(model: DONN) -> dict[str, str]:
     return lines | {"detector": f"{model.grids[-1]}, {metres(behind)} on; {type(model.task).__name__}{beside}"}
 
 
+def light_of(model: DONN) -> str:
+    """Return what is to be said of the light: its spectrum and its coherence."""
+    return str(model.spectrum) + ("" if model.coherence is None else f", {model.coherence}")
+
+
 def text_of(model: DONN) -> str:
     """Return a network as a terminal shows it."""
     about = lines_of(model) | {"runs on": model.explain().summary}
     width = max(map(len, about)) + 2
-    title = f"DONN({counted(len(model.layers), 'layer')}, light of {metres(model.wavelength, 6)}"
+    title = f"DONN({counted(len(model.layers), 'layer')}, light of {light_of(model)}"
     return "\n".join([title, *(f"  {name:<{width}}{text}" for name, text in about.items())]) + ")"
 
 
 def html_of(model: DONN) -> str:
     """Return a network as a notebook shows it, with what its devices are set to."""
-    about = {"light": metres(model.wavelength, 6)} | lines_of(model) | {"runs on": model.explain().summary}
+    about = {"light": light_of(model)} | lines_of(model) | {"runs on": model.explain().summary}
     return card(f"DONN of {counted(len(model.layers), 'layer')}", about, _pictures(model))
 
 
@@ -58,4 +63,5 @@ def _pictures(model: DONN) -> Iterator[str]:
     for number, layer in enumerate(model.layers[:_MOST_DRAWN], start=1):
         if layer.relaxation.discrete:  # there are levels, and to look at them draws nothing
             states = layer.states_at(layer.levels()).cpu().numpy()
+            states = states if states.ndim == 2 else states[0]
             yield phase_picture(np.asarray(states), f"phase of layer {number}")

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from voltphase.codesign import Relaxation
 from voltphase.core import checks
 from voltphase.core.dtypes import no_autocast, uncompiled, with_standard_torch
-from voltphase.core.units import require_wavelength
 from voltphase.devices import Device
 from voltphase.network import footprint
 from voltphase.network.arguments import (
     LARGEST_SEED,
+    checked_coherence,
     checked_devices,
     checked_relaxation,
     forward_only,
@@ -26,9 +26,10 @@ from voltphase.network.arguments import (
     layers_of,
     one_each,
     require_brightness,
+    require_readable,
     warn_of_devices,
 )
-from voltphase.network.beams import Beam, Beams, beams_of, intensity
+from voltphase.network.beams import Beam, Beams, Light, beams_of, intensity
 from voltphase.network.describe import html_of, text_of
 from voltphase.network.networks import Areas, Networks
 from voltphase.network.reading import Reading, light_units, sent_light
@@ -38,9 +39,10 @@ from voltphase.optics.backends.base import Engine, Executor
 from voltphase.optics.backends.select import AUTO
 from voltphase.optics.elements import Element
 from voltphase.optics.explain import RunExplanation
-from voltphase.optics.gap import distance_of, paths_between, stack_of
+from voltphase.optics.gap import distance_of, stack_of
 from voltphase.optics.grid import Grid
 from voltphase.optics.images import checked_images, require_batch
+from voltphase.optics.light import Coherence, Spectrum
 from voltphase.optics.methods.base import Method
 from voltphase.optics.propagator import across
 from voltphase.optics.stack import Stack
@@ -64,7 +66,8 @@ class DONN(nn.Module):
     Args:
         grid: Samples of the planes: one grid for all, or one for each in the order light meets them, that is source,
             layers and detector. Sizes, pitches and offsets may all differ. Networks side by side have alike ones.
-        wavelength: Wavelength in metres.
+        wavelength: Wavelength in metres; or a list of them, or a spectrum: wavelengths add as intensities, and each
+            level has a state at each of them.
         distances: Distances from source to first layer, between layers, and from last layer to detector in metres: one
             number for all, or one more than there are layers. Where a lens or an aperture stands between two planes, it
             is distances and elements by turns: ``(0.1, ThinLens(...), 0.2)``.
@@ -73,6 +76,7 @@ class DONN(nn.Module):
         task: What is asked of the light: how the detector is read out, and what is learned and judged by.
         image_shape: (rows, columns) of the images, interpolated bilinearly to the source's grid.
         source: How light carries an image; as the amplitude of a plane wave if None.
+        coherence: How far the waves of the source know of each other, if not all of them do.
         background_light: Intensity of even, incoherent light on each sample of the detector that is counted with the
             beam's, in parts of that of a white pixel on the source in a plane wave.
         networks: Networks side by side that make one answer together; one if None.
@@ -126,12 +130,13 @@ class DONN(nn.Module):
         self,
         *,
         grid: Grid | Sequence[Grid],
-        wavelength: float,
+        wavelength: float | Sequence[float] | Spectrum,
         distances: float | Sequence[float | Sequence[float | Element]],
         devices: Sequence[Device],
         task: Task | None = None,
         image_shape: tuple[int, int] = (28, 28),
         source: SourceLight | None = None,
+        coherence: Coherence | None = None,
         background_light: float = 0.0,
         networks: Networks | None = None,
         method: str | Method = "fresnel",
@@ -147,7 +152,9 @@ class DONN(nn.Module):
     ) -> None:
         super().__init__()
         self.options, self.asked_backend = Options(dtype, engine, tf32, checkpoint_fields=checkpoint_fields), backend
-        devices = checked_devices(devices)
+        self.spectrum, self.coherence, self.method = Spectrum.of(wavelength), checked_coherence(coherence), method
+        self.wavelength = self.spectrum.wavelengths[0]
+        devices = checked_devices(devices, self.spectrum)
         self.networks = checks.instance(networks or Networks(), Networks, "networks side by side")
         depth = self.networks.depth(len(devices))
         self.way = grids_of(grid, depth)
@@ -156,8 +163,7 @@ class DONN(nn.Module):
         checks.instance(self.task, Task, "a task", advice="use voltphase.tasks.Classification() or another one")
         readout = self.networks.read_by(readout_of(self.task, self.way[-1].shape))
         self.background_light = checked_background(background_light, readout)
-        require_wavelength(wavelength)
-        self.wavelength, self.method = float(wavelength), method
+        require_readable(readout, self.spectrum, self.coherence)
         relaxation = checked_relaxation(relaxation)
         gains = one_each(gain, len(devices), "gains", "one for each layer")
         what = "scales of the amplitude's gradient"
@@ -166,20 +172,21 @@ class DONN(nn.Module):
         self.seed = checks.whole(seed, "a seed", least=0, most=LARGEST_SEED)
         self.source = ImageSource(self.grids[0], image_shape, light=source, dtype=dtype)
         spans = one_each(distances, depth + 1, "distances", "one for each gap, source to detector", parts=True)
-        self.paths = paths_between(self.way, spans, wavelength=self.wavelength, method=method, engine=engine)
+        light = Light(self.spectrum, self.coherence, apart=readout.channels > 1)
+        beams = beams_of(self.networks, light, self.way, spans, method=method, engine=engine)
+        self.paths = list(beams[0].paths)
         self.distances = forward_only([distance_of(path) for path in self.paths])
         areas = Areas(readout, self.networks.areas)
-        beams = beams_of(self.networks, self.wavelength, self.paths)
         stacks = self._stacks(beams, areas)
         self.footprint = footprint.checked(stacks, self.grids, devices, relaxation, self.options)
-        warn_of_devices(devices, self.wavelength)
+        warn_of_devices(devices, self.spectrum)
         self.layers = layers_of(self.grids[1:-1], devices, gains, scales, relaxation, self.seed, dtype)
         self.beams = self._run(beams, stacks, areas)
         self.readout = readout
 
     def _stacks(self, beams: Sequence[Beam], areas: Areas) -> list[Stack]:
         made = {beam.paths: stack_of(beam.paths).onto(*areas.window) for beam in beams}
-        if self.source.light.linear:
+        if self._takes_images:
             made = {paths: stack.behind(self.source.kernel()) for paths, stack in made.items()}
         return [made[beam.paths] for beam in beams]
 
@@ -191,6 +198,11 @@ class DONN(nn.Module):
     def gain(self) -> float:
         """Gain of all layers that light passes, a factor of the field that no hardware has."""
         return math.prod(self.layers[number].gain for number in self.beams.beams[0].layers)
+
+    @property
+    def _takes_images(self) -> bool:
+        # A kernel makes the field of the image together with the first propagation; screens stand between the two.
+        return self.source.light.linear and self.coherence is None
 
     @property
     def executor(self) -> Executor:
@@ -240,7 +252,7 @@ class DONN(nn.Module):
         images, readout = self._checked(images), self.readout
         with no_autocast(images.device.type):
             sent = sent_light(self, images)
-            images_or_field = images if self.source.light.linear else self.source(images)
+            images_or_field = images if self._takes_images else self.source(images)
             modulations = [layer.modulation() for layer in self.layers] if modulations is None else modulations
             detected = self._detected(images_or_field, modulations)
             measured = measured_with(readout, detected, self._background)
@@ -272,7 +284,7 @@ class DONN(nn.Module):
 
     def _measure(self, images: Tensor, modulations: Sequence[Tensor] | None = None) -> Tensor:
         with no_autocast(images.device.type):
-            if not self.source.light.linear:
+            if not self._takes_images:
                 images = self.source(images)
             if modulations is None:
                 modulations = [layer.modulation() for layer in self.layers]
@@ -330,9 +342,12 @@ class DONN(nn.Module):
         """
         *propagators, last = self._propagators(checks.whole(beam, "a beam", least=0, most=len(self.beams.beams) - 1))
         planes = {"source": (field := self.beams.lit(beam, self.source(self._checked(images))))}
-        for cross, number in zip(propagators, self.beams.beams[beam].layers, strict=True):
+        passed, states = self.beams.beams[beam].layers, self.beams.beams[beam].states
+        for cross, number in zip(propagators, passed, strict=True):
             planes[f"layer {number + 1} in"] = arrived = cross(field)
-            planes[f"layer {number + 1} out"] = field = self.layers[number](arrived)
+            planes[f"layer {number + 1} out"] = field = self.layers[number](
+                arrived, states=self.beams.beams[beam].states
+            )
         return planes | {"detector": last(field)}
 
     def detector_field(self, images: Tensor) -> Tensor:
@@ -341,7 +356,12 @@ class DONN(nn.Module):
         Args:
             images: Images as for :meth:`forward`.
         """
-        each = [self.planes(images, number)["detector"] for number in range(len(self.beams.beams))]
+        draws, each = [layer.draws for layer in self.layers], []
+        for number in range(len(self.beams.beams)):
+            # All beams meet the states of one draw.
+            for layer, count in zip(self.layers, draws, strict=True):
+                layer.draws = count
+            each.append(self.planes(images, number)["detector"])
         return each[0] if self.beams.single else as_field(self.beams.added(map(intensity, each)))
 
     def parameter_groups(self, learning_rate: float = 0.25, scale_learning_rate: float = 0.02) -> list[dict[str, Any]]:
@@ -373,7 +393,9 @@ class DONN(nn.Module):
 
     def explain(self) -> RunExplanation:
         """Return what the network really runs on, and why: back end, precision, and the engine of each gap."""
-        return RunExplanation.of(self.backend, self.beams.selected.reason, self.executor, self.paths)
+        return RunExplanation.of(
+            self.backend, self.beams.selected.reason, self.beams.executors, self.paths, len(self.beams.beams)
+        )
 
     def __repr__(self) -> str:
         return text_of(self)

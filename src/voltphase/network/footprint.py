@@ -16,6 +16,7 @@ from voltphase.core.errors import ConfigError, VoltphaseWarning
 from voltphase.core.limits import CLOSE, available_memory, gigabytes
 from voltphase.core.words import counted
 from voltphase.devices import Device
+from voltphase.devices.spectrum import parts_of
 from voltphase.optics.backends.base import Options, checkpoint_stride
 from voltphase.optics.backends.cpu.packed_map import MICRO_BATCH
 from voltphase.optics.grid import Grid
@@ -137,16 +138,18 @@ def checked(
         ConfigError: if there is not as much.
     """
     # What is learned of one pixel, by its table.
-    tables = [device.tables[0] for device in devices]
+    tables = [tuple(part.tables[0] for part in parts_of(device)) for device in devices]
     one = {
-        table: relaxation.initial(StateTable.of(table, options.dtype), (1, 1), torch.Generator()).numel()
-        for table in dict.fromkeys(tables)
+        each: relaxation.initial(StateTable.of(each[0], options.dtype, each[1:]), (1, 1), torch.Generator()).numel()
+        for each in dict.fromkeys(tables)
     }
     pixels = [math.prod(plane.shape) for plane in grids[1:-1]]
     # A draw in closed form keeps one number of each score, autograd two to four.
     kept = 1 if getattr(relaxation, "hard", False) else 3
     numbers = [one[table] * count for table, count in zip(tables, pixels, strict=True)]
-    scores = [max(3, kept * one[table]) * count for table, count in zip(tables, pixels, strict=True)]
+    # At several wavelengths nearness, too, keeps a number of each level.
+    least = [3 if len(each) == 1 else len(each[0]) for each in tables]
+    scores = [max(low, kept * one[each]) * n for low, each, n in zip(least, tables, pixels, strict=True)]
     needed = Footprint.of(stacks, numbers, scores, options)
     rows, columns = max(plane.shape for plane in grids)
     require(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from voltphase.core import checks
 from voltphase.core.errors import ConfigError, DataError
+from voltphase.network.describe import light_of
 from voltphase.network.donn import DONN
 from voltphase.tasks import WindowReadout, loss_of
 from voltphase.tasks.background_light import with_background
@@ -135,6 +136,11 @@ def _checked(model: DONN, images: Tensor, target: Tensor) -> WindowReadout:
         raise ConfigError(
             f"expected a network with the task image, of an intensity or an amplitude with a pixel each sample, but "
             f"got {readout!r:.120}"
+        )
+    if not model.beams.single:
+        raise ConfigError(
+            f"expected coherent light of one wavelength, which alone has a phase to keep, but got light of "
+            f"{light_of(model)}: train a network in place of it"
         )
     if len(model.layers) != 1:
         raise ConfigError(f"expected a network of one layer, but got {len(model.layers)}: it shapes light once")

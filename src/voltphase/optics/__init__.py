@@ -13,6 +13,7 @@ from voltphase.optics.elements import (
 )
 from voltphase.optics.explain import Explanation
 from voltphase.optics.kernels.kernel import Kernel
+from voltphase.optics.light import Coherence, Spectrum
 from voltphase.optics.masks import Mask
 from voltphase.optics.methods import (
     METHODS,
@@ -44,6 +45,7 @@ __all__ = [
     "METHODS",
     "AngularSpectrum",
     "Aperture",
+    "Coherence",
     "Element",
     "Explanation",
     "FocalPlane",
@@ -63,6 +65,7 @@ __all__ = [
     "SamplingWarning",
     "SeparableMethod",
     "SourceLight",
+    "Spectrum",
     "Stack",
     "ThinLens",
     "circular_aperture",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -177,8 +179,18 @@ class ThinLens(Element):
         lens = thin_lens(grid, wavelength=wavelength, focal_length=focal_length, diameter=diameter, centre=centre)
         super().__init__(lens, grid=grid, dtype=dtype)
         self._wavelength, self._focal_length = wavelength, focal_length
+        self._form = {"diameter": diameter, "centre": centre, "dtype": dtype}
         corner = math.hypot(*(float((c - o).abs().max()) for c, o in zip(grid.coordinates(), centre, strict=True)))
         self._rim = corner if diameter is None else min(corner, diameter / 2)
+
+    def at(self, wavelength: float) -> ThinLens:
+        """Return the lens as light of another wavelength meets it, whose glass bends all wavelengths alike.
+
+        Args:
+            wavelength: Wavelength of the light in metres.
+        """
+        assert self.grid is not None
+        return ThinLens(self.grid, wavelength=wavelength, focal_length=self._focal_length, **self._form)
 
     def warn_of(self, wavelength: float) -> None:
         """Warn where the lens is another one in light of this wavelength.
@@ -198,6 +210,18 @@ class ThinLens(Element):
                 f"{metres(focal)}. Make it with wavelength={wavelength:g}.",
                 LensWarning,
             )
+
+
+def in_light_of(span: float | Sequence[float | Element], wavelength: float) -> Any:
+    """Return what is between two planes as light of a wavelength meets it: lenses of glass have the phases of each.
+
+    Args:
+        span: Distance, or distances and elements by turns.
+        wavelength: Wavelength in metres.
+    """
+    if not isinstance(span, Sequence):
+        return span
+    return tuple(part.at(wavelength) if isinstance(part, ThinLens) else part for part in span)
 
 
 class Aperture(Element):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from voltphase.core.units import metres
+from voltphase.core.words import counted
 from voltphase.optics.backends.base import Executor
 from voltphase.optics.elements import Element
 from voltphase.optics.gap import Gap, Path
@@ -81,25 +82,36 @@ class RunExplanation:
     precision: str  # of fields and of matrix products
     engines: tuple[str, ...]  # what applies the kernel of each gap: "matrix", "fft", or both
     gaps: tuple[str, ...]  # what each gap is: method and distance
+    beams: int = 1  # how many there are, whose intensities add
+    kernels: int = 1  # how many different sets of kernels they run through
 
     @classmethod
-    def of(cls, backend: str, reason: str, executor: Executor, paths: Sequence[Path]) -> RunExplanation:
-        """Return the explanation of a network, of what the back end has made of the paths from plane to plane."""
+    def of(
+        cls, backend: str, reason: str, executors: Sequence[Executor], paths: Sequence[Path], beams: int = 1
+    ) -> RunExplanation:
+        """Return the explanation of a network, of what the back end has made of the first beam's paths."""
+        executor = executors[0]
         precision = "double precision" if executor.dtype == torch.complex128 else "single precision"
         if executor.tf32 and any("matrix" in engine for engine in executor.engines):
             precision += ", TF32 in the matrix products of training on a CUDA GPU"
         elif executor.tf32:
             precision += ", no TF32 as there are no matrix products"
         gaps = tuple(" + ".join(_step(step) for step in path) for path in paths)
-        return cls(backend, reason, precision, executor.engines, gaps)
+        return cls(backend, reason, precision, executor.engines, gaps, beams, len(executors))
 
     @property
     def summary(self) -> str:
         """The back end, the engines and the precision in one line, as training logs and records it."""
-        return f"{self.backend} back end; {_by_gap(self.engines)}; {self.precision}"
+        return f"{self.backend} back end; {_by_gap(self.engines)}; {self.precision}{self._several}"
+
+    @property
+    def _several(self) -> str:
+        if self.beams == 1:
+            return ""
+        return f"; {self.beams} beams through {counted(self.kernels, 'set')} of kernels"
 
     def __str__(self) -> str:
-        lines = [f"back end   {self.backend}: {self.reason}", f"precision  {self.precision}"]
+        lines = [f"back end   {self.backend}: {self.reason}", f"precision  {self.precision}{self._several}"]
         gaps = zip(self.gaps, self.engines, strict=True)
         return "\n".join(lines + [f"gap {n}      {gap}: {engine}" for n, (gap, engine) in enumerate(gaps, start=1)])
 

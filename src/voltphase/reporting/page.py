@@ -16,6 +16,7 @@ from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path, write_text
 from voltphase.core.words import counted, duration, printable
 from voltphase.devices import Device, DeviceStates
+from voltphase.network.describe import light_of
 from voltphase.optics.grid import Grid
 from voltphase.reporting import charts, maps, style
 from voltphase.reporting.device import device_figure
@@ -317,7 +318,7 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("samples", f"{_sizes(model.grids)}, pitch {_pitches(model.grids)} µm"),
         ("layers", f"{len(view.layers)}, gaps of {gaps}"),
         ("networks", f"{model.networks.count} side by side; {model.networks.told}" * (model.networks.count > 1)),
-        ("wavelength", f"{model.wavelength * 1e9:.4g} nm"),
+        ("light", light_of(model)),
         ("light on the detector", charts.share(float(view.light.kept[-1]))),
         (
             "light in what is read",

@@ -111,12 +111,15 @@ class Readout(nn.Module, abc.ABC):
     Attributes:
         shape: (rows, columns) of the detector.
         calibrated: Whether everything that the first batch in training settles is settled.
+        channels: Number of wavelengths that the detector tells apart, 1 if it adds all light. Of several, what is read
+            has them as an axis behind that of the images.
         window_rows: Indices of the detector's rows that are needed, an int64 tensor.
         window_columns: Indices of the detector's columns that are needed, an int64 tensor.
     """
 
     shape: tuple[int, int]
     calibrated: bool = True
+    channels: int = 1
     window_rows: Tensor
     window_columns: Tensor
 

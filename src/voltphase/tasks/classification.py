@@ -67,7 +67,8 @@ class Classification(Task):
             height, width] in whole samples, one region for each class.
         differential: Whether each class has two regions, one for and one against it, read by their contrast (Li et
             al. 2019); a list then holds the two of each class in turn. Unset it is true for a layout and false for a
-            list.
+            list. Or ``wavelength``: each class has one region, and is read by the contrast of the light's two
+            wavelengths there, the first for the class and the second against it.
         measure: What is measured of the light in a region: its summed or mean intensity, its mean amplitude, or its
             fraction of all light on the detector.
         scale: Number above 0 that the measure is multiplied by to give a logit; or ``calibrated``, which sets it on
@@ -92,7 +93,7 @@ class Classification(Task):
     """
 
     regions: Literal["paper"] | Layout | Boxes = "paper"
-    differential: bool | None = None
+    differential: bool | Literal["wavelength"] | None = None
     measure: Measure = "fraction"
     scale: Annotated[float, Gt(0)] | Literal["calibrated"] = "calibrated"
     loss: LossName = "cross-entropy"
@@ -104,8 +105,9 @@ class Classification(Task):
             checks.whole(self.classes, "a number of classes", least=2)
             regions = "grid" if regions == "paper" and self.classes != PAPER_CLASSES else regions
         object.__setattr__(self, "regions", regions)
-        paired = isinstance(regions, str) if self.differential is None else self.differential
-        object.__setattr__(self, "differential", checks.flag(paired, "differential"))
+        if self.differential != "wavelength":
+            paired = isinstance(regions, str) if self.differential is None else self.differential
+            object.__setattr__(self, "differential", checks.flag(paired, "differential"))
         checks.word(self.measure, "a measure", get_args(Measure))
         checks.word(self.loss, "a loss", get_args(LossName))
         if self.loss == "one-vs-rest" and not self.differential:
@@ -114,7 +116,11 @@ class Classification(Task):
                 "the rest, but got single ones: set differential to true, or take the loss cross-entropy"
             )
         checked_scale(self.scale)
-        require_count(regions, self.classes, "class", paired=bool(self.differential))
+        require_count(regions, self.classes, "class", paired=self._paired)
+
+    @property
+    def _paired(self) -> bool:
+        return self.differential is True
 
     @classmethod
     def paper(cls) -> Classification:
@@ -123,16 +129,17 @@ class Classification(Task):
 
     def make_readout(self, shape: tuple[int, int]) -> RegionReadout:
         if self.regions == "paper" and shape[0] == shape[1]:
-            regions = Regions.paper_pairs(shape[0]) if self.differential else Regions.paper(shape[0])
+            regions = Regions.paper_pairs(shape[0]) if self._paired else Regions.paper(shape[0])
         else:
             asked: Any = "grid" if self.regions == "paper" else self.regions
-            regions = regions_of(asked, shape, self.classes or PAPER_CLASSES, paired=bool(self.differential))
+            regions = regions_of(asked, shape, self.classes or PAPER_CLASSES, paired=self._paired)
         if regions.classes < 2:
             raise GeometryError(
                 f"expected regions of at least two classes, but got those of {regions.classes}: list those of each "
                 "class in turn"
             )
-        return RegionReadout(regions, self.measure, self.scale, CALIBRATED_LOGIT[self.loss])
+        apart = self.differential == "wavelength"
+        return RegionReadout(regions, self.measure, self.scale, CALIBRATED_LOGIT[self.loss], by_wavelength=apart)
 
     def compute_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return LOSSES[self.loss](outputs, targets)
@@ -170,7 +177,7 @@ class Classification(Task):
                 f"expected task.classes to be {len(classes)}, the number of classes of {name}, but got {self.classes}: "
                 "leave it out"
             )
-        count, each = (2 * len(classes), "two") if self.differential else (len(classes), "one")
+        count, each = (2 * len(classes), "two") if self._paired else (len(classes), "one")
         if not isinstance(self.regions, str) and len(self.regions) != count:
             raise ConfigError(
                 f"expected task.regions to list {count} regions, {each} for each class of {name}, but got "

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from voltphase.core import checks
 from voltphase.core.dtypes import exact_linear, exact_products, with_standard_torch
-from voltphase.core.errors import TrainingError
+from voltphase.core.errors import ConfigError, TrainingError
 from voltphase.tasks.base import RegionSums, require_complex_field
 from voltphase.tasks.regions import Regions
 
@@ -37,7 +37,8 @@ class RegionReadout(RegionSums):
 
     With paired regions the measure of a class is the contrast of those of its two, ``(m1 - m2) / (m1 + m2)`` from -1
     to 1: differential detection, which gives light a way to speak against a class. It does not depend on the
-    brightness, and a common offset cancels.
+    brightness, and a common offset cancels. With two channels, those of two wavelengths that the detector tells apart,
+    it is the contrast of a region's two, the first wavelength for its class and the second against it.
 
     Args:
         regions: Regions of the classes.
@@ -47,6 +48,7 @@ class RegionReadout(RegionSums):
             signed and their mean near zero, their standard deviation over the classes of an image becomes 0.3.
         mean_logit: Mean logit after calibration. 3 starts training by cross-entropy where the softmax of ten classes
             is neither flat nor saturated; other losses start best elsewhere.
+        by_wavelength: Whether a class is read by the contrast of its region at two wavelengths.
 
     Source of differential detection: Li, Mengu, Luo, Rivenson, Ozcan, "Class-specific differential detection in
     diffractive optical neural networks improves inference accuracy", Advanced Photonics 1(4), 2019, eq. 1.
@@ -67,11 +69,16 @@ class RegionReadout(RegionSums):
         measure: Measure = "fraction",
         scale: float | Literal["calibrated"] = "calibrated",
         mean_logit: float = 3.0,
+        *,
+        by_wavelength: bool = False,
     ) -> None:
         super().__init__()
         checks.instance(regions, Regions, "the regions of a detector", advice="use voltphase.Regions")
         checks.word(measure, "a measure", get_args(Measure))
         self.measure: Measure = measure
+        self.channels = 2 if checks.flag(by_wavelength, "by_wavelength") else 1
+        if by_wavelength and regions.paired:
+            raise ConfigError("expected one region a class for contrasts of two wavelengths, but got pairs")
         self._mean_logit = checks.number(mean_logit, "a mean logit", above=0, most=_LARGEST_SCALE)
         factor = checked_scale(scale)
         self.calibrated = factor is not None
@@ -118,7 +125,12 @@ class RegionReadout(RegionSums):
     @property
     def needs_total(self) -> bool:
         """Whether the light on the whole detector is needed, as one more sum; in the contrast of a pair it cancels."""
-        return self.measure == "fraction" and not self.regions.paired
+        return self.measure == "fraction" and not self.contrasts
+
+    @property
+    def contrasts(self) -> bool:
+        """Whether what is measured of a class is a contrast, of two regions or of two wavelengths."""
+        return self.regions.paired or self.channels > 1
 
     def counted(self) -> Tensor:
         rows, columns = (mask[:, : len(self.regions)] for mask in (self.row_masks, self.column_masks))
@@ -138,14 +150,15 @@ class RegionReadout(RegionSums):
             return share(sums[..., :-1], sums[..., -1:])
         if self.measure in ("mean", "amplitude"):
             sums = sums / (self.row_masks.sum(0) * self.column_masks.sum(0))
-        if not self.regions.paired:
+        if not self.contrasts:
             return sums
-        first, second = sums[..., 0::2], sums[..., 1::2]
+        first, second = sums.unbind(-2) if self.channels > 1 else (sums[..., 0::2], sums[..., 1::2])
         return share(first - second, first + second)
 
     def collected(self, detected: Tensor) -> Tensor:
         """Return the intensity summed over all regions; what lies in several counts in each."""
-        return detected[..., : len(self.regions)].sum(-1)
+        light = detected[..., : len(self.regions)].sum(-1)
+        return light.sum(-1) if self.channels > 1 else light
 
     def outputs(self, measured: Tensor) -> Tensor:
         """Return logits, ``batch x classes``, calibrating the scale first if this is the first batch in training.
@@ -159,7 +172,7 @@ class RegionReadout(RegionSums):
             # Dark images say nothing about the scale.
             lit = measured.detach()[(measured.detach() != 0).any(-1)]
             found, wanted = lit.mean() if len(lit) else lit.new_zeros(()), self._mean_logit
-            if self.regions.paired:
+            if self.contrasts:
                 found, wanted = lit.std(-1).mean() if len(lit) else found, _CALIBRATED_LOGIT_SPREAD
             if not _darkest(measured) < found < math.inf:
                 raise TrainingError(
@@ -174,7 +187,7 @@ class RegionReadout(RegionSums):
         return {"readout_scale": self.scale}
 
     def extra_repr(self) -> str:
-        pairs = ", paired" if self.regions.paired else ""
+        pairs = ", paired" if self.regions.paired else ", by wavelength" if self.channels > 1 else ""
         return f"regions={len(self.regions)}{pairs}, measure={self.measure!r}, scale={self.scale:g}"
 
 

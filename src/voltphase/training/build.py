@@ -26,8 +26,9 @@ from voltphase.data import (
     splits_of,
 )
 from voltphase.data.base import load_split
-from voltphase.devices import MODELS, Device, DevicePanel, model
+from voltphase.devices import MODELS, Device, DevicePanel, DeviceSpectrum, model
 from voltphase.devices import load as load_device
+from voltphase.devices.spectrum import at_wavelengths, parts_of, spectrum_of_model
 from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
 from voltphase.optics.precision import complex_dtype
@@ -51,7 +52,7 @@ def build_devices(config: Config) -> list[Device]:
     wanted = list(zip(config.layer_devices, sizes, strict=True))
     for device, size in wanted:
         if (repr(device), size) not in made:
-            made[repr(device), size] = _build_device(device, size, config.optics.wavelength)
+            made[repr(device), size] = _build_device(device, size, config.optics.wavelengths)
     return [made[repr(device), size] for device, size in wanted]
 
 
@@ -112,12 +113,13 @@ def build_model(
     optics = config.optics
     return DONN(
         grid=[Grid(size, pitch) for size, pitch in zip(optics.sizes, optics.pitches, strict=True)],
-        wavelength=optics.wavelength,
+        wavelength=optics.light,
         distances=optics.distances,
         devices=devices,
         task=config.task.build() if task is None else task,
         image_shape=image_shape,
         source=optics.source.build() if light is None else light,
+        coherence=optics.coherence.build(),
         background_light=optics.background_light,
         networks=optics.networks.build(),
         method=optics.method,
@@ -301,17 +303,20 @@ def test_images_of(given: Images, config: Config, summary: dict[str, Any]) -> Im
     return given_datasets(images, config.seed)["test"] if whole and summary.get("data_given") else given
 
 
-def whole_device(device: DeviceConfig, wavelength: float | None) -> Device:
-    """Return a layer's device with all its states, before some are chosen.
+def whole_device(device: DeviceConfig, wavelengths: Sequence[float]) -> Device:
+    """Return a layer's device with all its states at the wavelengths of the light, before some are chosen.
 
-    A model whose parameters name no wavelength is computed for this one, or with None for its own.
+    A model whose parameters name no wavelength is computed for these, or without any for its own.
 
     Raises:
         DeviceError: if a table is missing or malformed, or a parameter of a model does not fit.
     """
     if device.file is not None:
-        return load_device(device.file)
+        return at_wavelengths(load_device(device.file), wavelengths)
     try:
+        if len(wavelengths) > 1:
+            return spectrum_of_model(str(device.model), device.levels, wavelengths, device.parameters)
+        wavelength = wavelengths[0] if wavelengths else None
         return model(str(device.model), device.levels, wavelength=wavelength, parameters=device.parameters)
     except DeviceError as error:
         # A model knows no keys of a configuration: it names a parameter in words.
@@ -321,8 +326,8 @@ def whole_device(device: DeviceConfig, wavelength: float | None) -> Device:
         raise DeviceError(f"device.parameters.{key}: {error}") from error
 
 
-def _build_device(device: DeviceConfig, size: tuple[int, int], wavelength: float) -> Device:
-    whole = whole_device(device, wavelength)
+def _build_device(device: DeviceConfig, size: tuple[int, int], wavelengths: Sequence[float]) -> Device:
+    whole = whole_device(device, wavelengths)
     if whole.regions is not None and device.border != 0:
         raise ConfigError(
             f"expected no device.border for {device.file}, a panel whose map says which pixels are inactive, but "
@@ -337,4 +342,5 @@ def _build_device(device: DeviceConfig, size: tuple[int, int], wavelength: float
     if states.regions is not None or device.border == 0:
         return states
     top, bottom, left, right = [device.border] * 4 if isinstance(device.border, int) else device.border
-    return DevicePanel.uniform(states.tables[0], size, border=(top, bottom, left, right))
+    panels = [DevicePanel.uniform(part.tables[0], size, border=(top, bottom, left, right)) for part in parts_of(states)]
+    return panels[0] if len(panels) == 1 else DeviceSpectrum(tuple(panels))

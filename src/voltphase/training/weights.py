@@ -52,7 +52,7 @@ def save_model(model: DONN, path: str | Path) -> None:
                 if column in table:
                     numbers = np.array(table.pop(column), dtype=np.float64)
                     tensors[f"{key} {column}"] = torch.from_numpy(numbers)
-        if device.regions is None:
+        if device.regions is None and "tables" in known:
             # The words of its one table stand among its own.
             known |= known.pop("tables")[0]
         about.append(known)
@@ -158,7 +158,7 @@ def restore(model: DONN, parameters: dict[str, Tensor], path: str | Path) -> Non
 
 def _device(index: int, known: dict[str, Any], tensors: dict[str, Tensor]) -> Device:
     regions = tensors.pop(_REGIONS.format(index=index), None)
-    if "tables" not in known:
+    if "tables" not in known and "spectrum" not in known:
         words = {key: value for key, value in known.items() if key != "digest"}
         known = {"name": known["name"], "digest": known["digest"], "tables": [words]}
     for key, table in _table_keys(index, known):
@@ -170,7 +170,10 @@ def _device(index: int, known: dict[str, Any], tensors: dict[str, Tensor]) -> De
 
 def _table_keys(index: int, known: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the tables of a device, each with what the names of its tensors begin with."""
-    for number, table in enumerate(known["tables"]):
+    for place, part in enumerate(known.get("spectrum", [])):
+        for number, table in enumerate(part["tables"]):
+            yield f"device {index} wavelength {place} table {number}", table
+    for number, table in enumerate(known.get("tables", [])):
         yield f"device {index} table {number}" if "inactive_value" in known else f"device {index}", table
 
 

@@ -99,11 +99,11 @@ def _map(name: str, module: _Module) -> NDArray[Any]:
 
 
 def _travel(kernels: Sequence[NDArray[Any]], size: int, optics: OpticsConfig) -> Travel:
-    distances = distances_of(optics)
+    distances, wavelength = distances_of(optics), optics.wavelengths[0]
     found = {_name_of(kernel, optics, distance) for kernel, distance in zip(kernels, distances, strict=False)}
     if None in found or len(found) > 1:
         raise ConfigError(
-            f"expected the light of LightRidge over {distances[0]:g} m at {optics.wavelength:g} m on a pitch of "
+            f"expected the light of LightRidge over {distances[0]:g} m at {wavelength:g} m on a pitch of "
             f"{optics.pitches[0][0]:g} m, but the kernels h in the weights are of other light: correct "
             "optics.distances, optics.wavelength and optics.pitch"
         )
@@ -137,7 +137,7 @@ def _name_of(kernel: NDArray[Any], optics: OpticsConfig, distance: float) -> str
 
 def _kernels(count: int, optics: OpticsConfig, distance: float) -> Iterator[tuple[str, NDArray[np.complex128]]]:
     """Yield LightRidge's kernels on a plane with its padding, each by its name, without common factors."""
-    wavelength, pitch = optics.wavelength, optics.pitches[0][0]
+    wavelength, pitch = optics.wavelengths[0], optics.pitches[0][0]
     steps = np.arange(count) - count // 2
     squares = np.add.outer(steps**2, steps**2).astype(np.float64)
     yield "Fresnel", np.fft.fftshift(np.exp(-1j * math.pi * wavelength * distance * squares / (count * pitch) ** 2))

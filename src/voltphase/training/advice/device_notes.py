@@ -9,6 +9,7 @@ from rich.console import Console
 from voltphase.config import Config, DeviceConfig
 from voltphase.core.advice import advise
 from voltphase.devices import Device, DeviceWarning, summary
+from voltphase.devices.spectrum import parts_of
 from voltphase.devices.summary import closest, warn_of
 from voltphase.training.build import whole_device
 
@@ -26,17 +27,18 @@ def note_devices(config: Config) -> list[list[str]]:
         DeviceWarning: for each note.
     """
     made: dict[str, list[str]] = {}
-    wavelength = config.optics.wavelength
+    wavelengths = config.optics.wavelengths
     for key, device in _different(config).items():
-        whole = whole_device(device, wavelength)
-        made[key] = [*warn_of(whole, wavelength), *_of_choice(device, whole)]
+        whole = whole_device(device, wavelengths)
+        each = zip(parts_of(whole), wavelengths, strict=True)
+        made[key] = [*(text for part, at in each for text in warn_of(part, at)), *_of_choice(device, whole)]
     return [made[str(device.model_dump())] for device in config.layer_devices]
 
 
 def show_choice(config: Config, console: Console) -> None:
     """Say which states of each device are used, where not all are, and what another choice would be."""
     for device in _different(config).values():
-        for line in _choice(device, whole_device(device, config.optics.wavelength)):
+        for line in _choice(device, whole_device(device, config.optics.wavelengths)):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -223,11 +223,14 @@ class _Changes:
     def __init__(self, layer: CodesignLayer, levels: Tensor, gradient: Tensor) -> None:
         attainable = layer.attainable()
         every_level = torch.arange(len(attainable), device=levels.device)[:, None, None]
-        change = _states(layer, every_level) - _states(layer, levels)
-        squared = change.abs().square_()
+        # Several wavelengths are a first axis, and what a level changes at each adds up.
+        change = _states(layer, every_level) - _states(layer, levels).unsqueeze(-3)
+        slope, squared = (gradient.unsqueeze(-3).conj() * change).real, change.abs().square_()
+        if change.ndim > 3:
+            slope, squared = slope.sum(0), squared.sum(0)
         barred = (squared == 0) | ~attainable
         self._levels = levels
-        self.slope = (gradient.conj() * change).real.masked_fill(barred, math.inf)
+        self.slope = slope.masked_fill(barred, math.inf)
         self.squared = squared.masked_fill_(barred, math.inf)
         self.paying = (-2 * self.slope).div_(self.squared).nan_to_num_(nan=0.0).amax(0)
 
