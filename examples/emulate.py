@@ -55,32 +55,48 @@ class Emulator:
             methods = propagation["methods"]
         else:  # version 1 has one for all
             methods = [{"name": propagation["method"], "parameters": {}}] * len(distances)
+        wave = {"wavelength_m": self.manifest["wavelength_m"], "weight": 1.0, "states_of": 0, "methods": methods}
+        self.light = self.manifest.get("light", {"lines": [wave], "channels": "sum"})
         self.gaps = [
-            propagator(method, source, target, self.manifest["wavelength_m"], distance)
-            for method, source, target, distance in zip(methods, grids[:-1], grids[1:], distances, strict=True)
+            [
+                propagator(method, source, target, line["wavelength_m"], distance)
+                for method, source, target, distance in zip(
+                    line["methods"], grids[:-1], grids[1:], distances, strict=True
+                )
+            ]
+            for line in self.light["lines"]
         ]
+        self.screens = screens(self.light.get("coherence"), grids[0])
 
     def detector_field(self, image: Array) -> Array:
         """The complex field on the detector, `rows x columns`, of one image (bytes, or numbers from 0 to 1).
 
-        Of several beams, which do not interfere, it is the root of their intensities' sum.
+        Of several beams, which do not interfere, it is the root of their intensities' sum; with a first axis of
+        wavelengths where the detector tells them apart.
         """
         values = image / 255 if image.dtype == np.uint8 else image
         rows, columns = self.manifest["input"]["grid"]["shape"]
         down, across = interpolation(values.shape[0], rows), interpolation(values.shape[1], columns)
         source = self.mask * source_field(self.manifest["input"], down @ values @ across.T)
-        fields = []
-        for beam in self.beams:
-            field = source
-            for number, gap in zip(beam["layers"], self.gaps, strict=False):
-                field = self.states[number - 1] * gap(field)
-            fields.append(self.gaps[-1](field))
-        if len(fields) == 1:
-            return fields[0]
-        light: list[Any] = [0.0] * self.areas
-        for beam, field in zip(self.beams, fields, strict=True):
-            light[beam["area"]] = light[beam["area"]] + beam["weight"] * np.abs(field) ** 2
-        return np.sqrt(np.hstack(light))
+        if len(self.beams) == len(self.light["lines"]) == len(self.screens) == 1:
+            return self._through(source, self.beams[0], 0)
+        found = np.zeros((2, *self.manifest["readout"]["grid"]["shape"]))
+        for number, line in enumerate(self.light["lines"]):
+            channel = line["states_of"] if self.light["channels"] == "wavelengths" else 0
+            for screen in self.screens:
+                light: list[Any] = [0.0] * self.areas
+                for beam in self.beams:
+                    here = beam["weight"] * np.abs(self._through(screen * source, beam, number)) ** 2
+                    light[beam["area"]] = light[beam["area"]] + here
+                found[channel] += line["weight"] / len(self.screens) * np.hstack(light)
+        return np.sqrt(found if self.light["channels"] == "wavelengths" else found[0])
+
+    def _through(self, field: Array, beam: dict[str, Any], line: int) -> Array:
+        """The field on the detector of light of one line along a beam, from that on the source."""
+        gaps, which = self.gaps[line], self.light["lines"][line]["states_of"]
+        for number, gap in zip(beam["layers"], gaps, strict=False):
+            field = self.states[number - 1][which] * gap(field)
+        return gaps[-1](field)
 
     def readings(self, images: Array) -> Array:
         """What the detector reads, `images x regions`."""
@@ -119,14 +135,18 @@ class Emulator:
         amplitude, phase = (np.load(self.folder / parts[key]["file"]) for key in ("amplitude", "phase"))
         return amplitude * np.exp(1j * phase)
 
-    def _layer_states(self, layer: dict[str, Any], phase_sign: int) -> Array:
+    def _layer_states(self, layer: dict[str, Any], phase_sign: int) -> list[Array]:
+        """The state of each pixel, at one wavelength or at each of several."""
         levels = np.load(self.folder / layer["levels"]["file"])
         device = layer.get("device") or layer["panel"]  # a panel's own key in versions 1 and 2
-        tables = [table_states(table, phase_sign) for table in device.get("tables", [device])]
         which = layer.get("regions") or device.get("regions")
-        if which is None:
+        regions = None if which is None else np.load(self.folder / which["file"])
+        return [self._states_of(one, levels, regions, phase_sign) for one in device.get("spectrum", [device])]
+
+    def _states_of(self, device: dict[str, Any], levels: Array, regions: Array | None, phase_sign: int) -> Array:
+        tables = [table_states(table, phase_sign) for table in device.get("tables", [device])]
+        if regions is None:
             return tables[0][levels]
-        regions = np.load(self.folder / which["file"])
         states = np.full(levels.shape, complex(*device["inactive_value"]))
         for index, table in enumerate(tables):
             states[regions == index] = table[levels[regions == index]]
@@ -136,6 +156,13 @@ class Emulator:
         readout = self.manifest["readout"]
         if "pixels" in readout:
             return self._picture(field)
+        if field.ndim > 2:  # a region is read at each of two wavelengths in turn
+            each = [self._parts(one) for one in field]
+            return [reading for region in zip(*each, strict=True) for reading in region]
+        return self._parts(field)
+
+    def _parts(self, field: Array) -> list[float]:
+        readout = self.manifest["readout"]
         light = self._intensity(field)
         light = np.sqrt(light) if readout["measure"] == "amplitude" else light
         parts = [
@@ -162,6 +189,24 @@ class Emulator:
         )
         picture = blocks.sum((1, 3)) / total
         return np.sqrt(picture) if readout["measure"] == "amplitude" else picture
+
+
+def screens(coherence: dict[str, Any] | None, source: dict[str, Any]) -> Array:
+    """The screens of partly coherent light, `modes x rows x columns`; a single 1 of light that is coherent."""
+    if coherence is None:
+        return np.ones((1, 1, 1))
+    length, kernels = coherence["length_m"], []
+    for axis in (0, 1):
+        count, pitch = source["shape"][axis], source["pitch_m"][axis]
+        at = (np.arange(count) - (count - 1) / 2) * pitch
+        most = math.ceil((at[-1] + 4 * length) / (length / 2))
+        knots = np.arange(-most, most + 1) * length / 2
+        kernels.append(np.eye(count) if pitch > 4 * length else np.exp(-(((at[:, None] - knots) / length) ** 2)))
+    shape = (coherence["modes"], kernels[0].shape[1], kernels[1].shape[1])
+    words = np.random.PCG64(coherence["seed"]).random_raw(2 * math.prod(shape))
+    u, v = (((words >> np.uint64(11)) + 0.5) / 2.0**53).reshape(-1, 2).T
+    made = kernels[0] @ (np.sqrt(-np.log(u)) * np.exp(2j * math.pi * v)).reshape(shape) @ kernels[1].T
+    return made / np.sqrt((np.abs(made) ** 2).mean(0))
 
 
 def table_states(table: dict[str, Any], phase_sign: int) -> Array:

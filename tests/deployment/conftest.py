@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
 from voltphase.tasks import Classification, Measure, Regions
 
+EMULATE = Path(__file__).parents[2] / "examples" / "emulate.py"
 SHAPE = (20, 24)
 REGIONS = Regions(((2, 3, 4, 4), (2, 14, 4, 5), (12, 8, 5, 4)), SHAPE)
 
@@ -82,3 +85,14 @@ def make() -> Callable[..., DONN]:
 def make_device() -> Callable[..., DeviceStates]:
     """Builds a device."""
     return device
+
+
+@pytest.fixture(scope="module")
+def numpy_emulator() -> Any:
+    """The example, imported as a file: it belongs to no package."""
+    spec = importlib.util.spec_from_file_location("emulate", EMULATE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import sys
 from pathlib import Path
 from typing import Any
@@ -29,17 +28,6 @@ DOUBLE = 1e-9
 SINGLE, SINGLE_LOGITS = 5e-6, 2e-4
 
 PAIRS = ((2, 3, 4, 4), (2, 14, 4, 5), (12, 8, 5, 4), (8, 8, 4, 4), (14, 1, 3, 3), (14, 18, 3, 3))
-
-
-@pytest.fixture(scope="module")
-def numpy_emulator() -> Any:
-    """The example, imported as a file: it belongs to no package."""
-    spec = importlib.util.spec_from_file_location("emulate", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_it_needs_nothing_but_numpy():

@@ -16,14 +16,16 @@ from voltphase.core.files import checked_path
 from voltphase.deployment.folder import MANIFEST_NAME
 from voltphase.deployment.layers import read_layers, read_levels, read_mask
 from voltphase.deployment.manifest import Manifest
-from voltphase.deployment.parts.beams import field_of
-from voltphase.deployment.propagation import PRECISIONS
+from voltphase.deployment.parts.beams import intensity_of
+from voltphase.deployment.propagation import PRECISIONS, MethodRecord
+from voltphase.devices import Device
+from voltphase.devices.spectrum import parts_of
 from voltphase.optics import ImageSource
-from voltphase.optics.backends.base import Options
+from voltphase.optics.backends.base import Executor, Options
 from voltphase.optics.backends.reference import Reference
 from voltphase.optics.gap import gaps_between, stack_of
 from voltphase.optics.masks import Mask
-from voltphase.tasks.background_light import with_background
+from voltphase.tasks.background_light import as_field, with_background
 
 
 class Emulator(nn.Module):
@@ -35,12 +37,15 @@ class Emulator(nn.Module):
 
     Args:
         manifest: What the folder says about the system.
-        states: State of each pixel of each layer, complex arrays of shape (rows, columns).
+        states: State of each pixel of each layer, complex arrays of shape (rows, columns), with a first axis of
+            wavelengths where devices have states at several.
         mask: Mask in front of the source, where the manifest names one.
 
     Raises:
         DeploymentError: if the parts do not fit together, or need more memory than there is.
     """
+
+    screens: Tensor | None
 
     @with_standard_torch
     def __init__(self, manifest: Manifest, states: Sequence[NDArray[np.complex128]], mask: Mask | None = None) -> None:
@@ -53,13 +58,7 @@ class Emulator(nn.Module):
         rows, columns = manifest.input.image_shape
         try:
             self.source = ImageSource(manifest.grids[0], (rows, columns), light=manifest.input.light(mask), dtype=dtype)
-            gaps = gaps_between(
-                manifest.way,
-                manifest.propagation.distances_m,
-                wavelength=manifest.wavelength_m,
-                method=[record.method for record in manifest.propagation.methods],
-            )
-            self.executor = Reference().compile(stack_of([(gap,) for gap in gaps]), Options(dtype))
+            self.executors = nn.ModuleList(self._executor(line, dtype) for line in self._lines())
             self.readout = manifest.readout.make_readout()
         except VoltphaseError as error:
             raise DeploymentError(f"{MANIFEST_NAME}: {error}") from error
@@ -67,6 +66,9 @@ class Emulator(nn.Module):
             raise DeploymentError(
                 f"{MANIFEST_NAME}: expected lengths that light can be computed with, but got some out of all proportion"
             ) from error
+        coherence = None if manifest.light is None else manifest.light.coherence
+        screens = None if coherence is None else coherence.coherence.screens(manifest.grids[0])
+        self.register_buffer("screens", None if screens is None else torch.tensor(screens, dtype=dtype))
         for index, layer in enumerate(states):
             self.register_buffer(f"states_{index}", torch.tensor(layer, dtype=dtype))
         self.eval()
@@ -83,26 +85,61 @@ class Emulator(nn.Module):
         manifest = Manifest.read(folder)
         layers = read_layers(folder, manifest)
         levels = read_levels(folder, manifest, layers)
-        states = [layer.device.states_at(level) for layer, level in zip(layers, levels, strict=True)]
+        states = [_states(layer.device, level) for layer, level in zip(layers, levels, strict=True)]
         return cls(manifest, states, read_mask(folder, manifest))
 
     def modulations(self) -> list[Tensor]:
-        """The states of each layer, complex ``rows x columns`` tensors, as the light meets them: without gain."""
+        """The states of each layer, complex ``rows x columns`` tensors, as the light meets them: without gain.
+
+        Where devices have states at several wavelengths, these are the first axis.
+        """
         return [self.get_buffer(f"states_{index}") for index in range(len(self.manifest.layers))]
 
     def detector_field(self, images: Tensor) -> Tensor:
         """The complex ``batch x rows x columns`` field on the detector, of images as for :meth:`forward`.
 
         Of several beams, or where there is background light, it is what the detector sees of all: see
-        :func:`with_background`.
+        :func:`with_background`. Where the detector tells wavelengths apart, they are an axis behind the first.
         """
-        source, states, beams = self.source(images), self.modulations(), self.manifest.beams
-        each = [
-            self.executor(source, [states[number - 1] for number in beam.layers]) for beam in self.manifest.all_beams
-        ]
-        return with_background(
-            each[0] if beams is None else field_of(beams, each), self.manifest.readout.background_light
+        manifest, source = self.manifest, self.source(images)
+        if manifest.beams is None and manifest.light is None:
+            field = self.executors[0](source, self.modulations())
+        else:
+            field = as_field(self._intensity(source))
+        return with_background(field, manifest.readout.background_light)
+
+    def _intensity(self, source: Tensor) -> Tensor:
+        """Return the intensity on the detector, of all lines behind all screens, of the field on the source."""
+        light, channels = self.manifest.light, {}
+        screens = [source] if self.screens is None else [screen * source for screen in self.screens]
+        lines = [(1.0, 0)] if light is None else [(line.weight, line.states_of) for line in light.lines]
+        for (weight, band), executor in zip(lines, self.executors, strict=True):
+            states = [states if states.ndim == 2 else states[band] for states in self.modulations()]
+            channel = band if light is not None and light.channels == "wavelengths" else 0
+            for lit in screens:
+                each = [
+                    executor(lit, [states[number - 1] for number in beam.layers]) for beam in self.manifest.all_beams
+                ]
+                found = weight / len(screens) * intensity_of(self.manifest.all_beams, each)
+                channels[channel] = channels[channel] + found if channel in channels else found
+        return channels[0] if len(channels) == 1 else torch.stack([channels[n] for n in range(len(channels))], 1)
+
+    def _lines(self) -> list[tuple[float, list[MethodRecord]]]:
+        """Return the wavelength of each line, and its methods over each distance."""
+        manifest = self.manifest
+        if manifest.light is None:
+            return [(manifest.wavelength_m, manifest.propagation.methods)]
+        return [(line.wavelength_m, line.methods) for line in manifest.light.lines]
+
+    def _executor(self, line: tuple[float, list[MethodRecord]], dtype: torch.dtype) -> Executor:
+        wavelength, methods = line
+        gaps = gaps_between(
+            self.manifest.way,
+            self.manifest.propagation.distances_m,
+            wavelength=wavelength,
+            method=[record.method for record in methods],
         )
+        return Reference().compile(stack_of([(gap,) for gap in gaps]), Options(dtype))
 
     def readings(self, field: Tensor) -> Tensor:
         """The measure of each class, a real ``batch x classes`` tensor, from a detector field.
@@ -130,3 +167,9 @@ class Emulator(nn.Module):
             DataError: if they are not finite.
         """
         return self.logits(self.detector_field(images))
+
+
+def _states(device: Device, levels: NDArray[np.integer]) -> NDArray[np.complex128]:
+    """Return the state of each pixel; at several wavelengths along a first axis."""
+    each = [part.states_at(levels) for part in parts_of(device)]
+    return each[0] if len(each) == 1 else np.stack(each)

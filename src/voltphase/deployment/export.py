@@ -23,27 +23,26 @@ from voltphase.deployment.manifest import (
     LayerFiles,
     LayerRecord,
     Manifest,
-    data_digest,
 )
 from voltphase.deployment.note import bench_note
 from voltphase.deployment.parts.beams import BeamRecord
+from voltphase.deployment.parts.light import LightRecord
 from voltphase.deployment.parts.readout import ReadoutRecord
+from voltphase.deployment.proof.samples import measure_of, readout_of_light, write_reference, write_samples
 from voltphase.deployment.propagation import PRECISIONS, InputRecord, MaskRecord, PropagationRecord
 from voltphase.deployment.records import (
     LARGEST_PLANE,
     Chosen,
     GridRecord,
-    ReferenceRecord,
     named_data,
     refusal,
 )
-from voltphase.deployment.samples import readout_of_light, write_samples
 from voltphase.deployment.targets import TARGETS, Layer, Target
 from voltphase.deployment.targets.panel.trained_for import check_panel_of_run
 from voltphase.devices.record import to_json
 from voltphase.optics.gap import Gap
 from voltphase.optics.masks import Mask
-from voltphase.tasks import TASKS, Metric, RegionReadout, WindowReadout, all_outputs
+from voltphase.tasks import TASKS, RegionReadout, WindowReadout, all_outputs
 from voltphase.tasks.hybrid import ElectronicReadout
 
 if TYPE_CHECKING:
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
     from voltphase.data import ImageDataset, Images
     from voltphase.network.donn import DONN
 
-REFERENCE_NAME: Final = "expected-logits.npy"
 NOTE_NAME: Final = "README.txt"
 # A tie between two regions may fall the other way on another machine; more than this is another network.
 _TOLERANCE: Final = 0.002
@@ -121,7 +119,7 @@ def deploy(
                 **_system(folder, model, () if judged is None else tuple(judged.classes)),
                 target=Chosen.of(TARGETS, writer.in_folder()),
                 layers=_write_layers(folder, model, writer, layers, levels),
-                reference=_write_reference(folder, model.task.metrics[0], judged, split, logits, rebuilt_from),
+                reference=write_reference(folder, model.task.metrics[0], judged, split, logits, rebuilt_from),
                 samples=write_samples(folder, model, dataset, split, labelled=judged is not None),
                 note=None,
             )
@@ -246,18 +244,14 @@ def _system(folder: Path, model: DONN, classes: tuple[str, ...]) -> dict[str, An
             list(model.distances),
             [gap.method for gap in gaps],
         ),
-        "beams": None
-        if model.beams.single
-        else [
-            BeamRecord(layers=[number + 1 for number in beam.layers], weight=beam.weight, area=beam.area)
-            for beam in beams
-        ],
+        "light": LightRecord.of(model),
+        "beams": BeamRecord.of(model.networks, len(model.way) - 2),
         "input": InputRecord.of(model.source, _write_mask(folder, model.source.light.mask)),
         "readout": ReadoutRecord(
             task=Chosen.of(TASKS, model.task),
             grid=GridRecord.of(model.grids[-1]),
             classes=list(classes),
-            measure=readout.measure,
+            measure=measure_of(readout) if isinstance(readout, RegionReadout) else readout.measure,
             background_light=model.background_light,
             **(
                 _of_picture(readout, model.background_light > 0)
@@ -276,13 +270,14 @@ def _write_mask(folder: Path, mask: Mask | None) -> MaskRecord | None:
 
 
 def _of_regions(readout: RegionReadout, gains: list[float], answer: str, background: bool) -> dict[str, Any]:
-    measure, paired = readout.measure, readout.regions.paired
+    measure, contrasts = measure_of(readout), readout.contrasts
+    differential = "wavelength" if readout.channels > 1 else readout.regions.paired
     return {
         "scale": readout.scale,
-        "digital_factor": reading_factor(gains, measure, relative=paired),
-        "differential": paired,
+        "digital_factor": reading_factor(gains, measure, relative=contrasts),
+        "differential": differential,
         "regions": [list(box) for box in readout.regions.boxes],
-        "formula": readout_formula(measure, differential=paired, answer=answer, background=background),
+        "formula": readout_formula(measure, differential=differential, answer=answer, background=background),
     }
 
 
@@ -316,28 +311,6 @@ def _write_layers(
             )
         )
     return records
-
-
-def _write_reference(
-    folder: Path,
-    metric: Metric,
-    dataset: ImageDataset | None,
-    split: str,
-    logits: Tensor | None,
-    rebuilt_from: dict[str, Any] | None,
-) -> ReferenceRecord | None:
-    if dataset is None or logits is None:
-        return None
-    return ReferenceRecord(
-        data=dataset.name,
-        data_settings=None if rebuilt_from == {"name": dataset.name} else rebuilt_from,
-        split=split,
-        images=len(dataset),
-        data_sha256=data_digest(dataset.images, dataset.labels),
-        metric=metric.name,
-        expected=metric.of(logits, dataset.labels),
-        logits=write_array(folder / REFERENCE_NAME, logits.numpy()),
-    )
 
 
 def _layers(model: DONN) -> list[CodesignLayer]:

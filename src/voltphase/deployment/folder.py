@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import stat
 import struct
 import zlib
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -21,6 +23,8 @@ from voltphase.core.limits import require_memory
 from voltphase.deployment.records import ArrayRecord, FileRecord
 
 MANIFEST_NAME: Final = "manifest.json"
+#: Key of the manifest's own checksum.
+CHECKSUM: Final = "manifest_sha256"
 
 # Bytes of a text, or of what surrounds an array or a picture in its file.
 _LARGEST_REST: Final = 1 << 20
@@ -146,3 +150,20 @@ def _check_digest(path: Path, record: FileRecord, digest: str) -> None:
 def _digest(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def manifest_digest(content: dict[str, Any]) -> str:
+    """Return the SHA-256 of a manifest without its checksum, as its conventions say."""
+    rest = {key: value for key, value in content.items() if key != CHECKSUM}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
+
+
+def data_digest(images: torch.Tensor, labels: torch.Tensor) -> str:
+    """Return the SHA-256, in hexadecimal, of ``images x height x width`` images and their labels or targets."""
+    digest = hashlib.sha256(repr((tuple(images.shape), str(images.dtype))).encode())
+    pixels = images.contiguous().cpu().numpy()
+    digest.update(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).data)
+    numbers = torch.view_as_real(labels.resolve_conj()) if labels.is_complex() else labels
+    whole = labels.ndim == 1 and not labels.is_floating_point()
+    digest.update(numbers.contiguous().cpu().numpy().astype("<i8" if whole else "<f8").data)
+    return digest.hexdigest()

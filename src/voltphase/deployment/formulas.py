@@ -185,10 +185,18 @@ def source_formula(light: SourceLight, *, masked: bool) -> str | None:
     return None if field == "v" else f"U(y, x) = {field}, with v the interpolated value"
 
 
-def readout_formula(measure: str, *, differential: bool, answer: str = CLASS_ANSWER, background: bool = False) -> str:
+def readout_formula(
+    measure: str, *, differential: bool | str, answer: str = CLASS_ANSWER, background: bool = False
+) -> str:
     """Say how readings, logits and the answer follow from the field V on the detector, and from background light."""
     logit = "The logit of class c is scale * digital_factor * reading of region c."
-    if differential:
+    if differential == "wavelength":
+        logit = (
+            "Each region has a reading at the first wavelength, P, and one at the second, N, in turn. The contrast of "
+            "class c is (P - N) / (P + N) of region c (0 where both are 0). Its logit is scale * digital_factor * "
+            "contrast."
+        )
+    elif differential:
         logit = (
             "The contrast of class c is (P - N) / (P + N), where P and N are the readings of the regions for and "
             "against it (0 where both are 0). Its logit is scale * digital_factor * contrast."

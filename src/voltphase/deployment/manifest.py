@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from itertools import accumulate
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
-import torch
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
@@ -26,7 +24,7 @@ from voltphase.core.files import checked_path, read_errors, read_json
 from voltphase.core.limits import require_memory
 from voltphase.core.units import LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH
 from voltphase.deployment import old_formats
-from voltphase.deployment.folder import MANIFEST_NAME
+from voltphase.deployment.folder import CHECKSUM, MANIFEST_NAME, manifest_digest
 from voltphase.deployment.formulas import (
     CONVENTIONS,
     CONVENTIONS_2,
@@ -34,6 +32,7 @@ from voltphase.deployment.formulas import (
     reading_factor,
 )
 from voltphase.deployment.parts.beams import BeamRecord, BeamRecords, areas_of, check_beams, part_of
+from voltphase.deployment.parts.light import LightRecord
 from voltphase.deployment.parts.readout import MOST_REGIONS, ReadoutRecord
 from voltphase.deployment.propagation import MOST_LAYERS, InputRecord, PropagationRecord, kernel_bytes
 from voltphase.deployment.records import (
@@ -58,7 +57,6 @@ FORMAT: Final = "voltphase-deployment"
 #: What folders are written in: the first of one beam, the last of several.
 FORMAT_VERSIONS: Final = (3, 4)
 _CONVENTIONS: Final = {2: CONVENTIONS_2, 3: CONVENTIONS, 4: CONVENTIONS_4}
-_CHECKSUM: Final = "manifest_sha256"
 
 # Bytes a sample of a layer takes while it is read: its level, the table it follows, its state and what these come from.
 _BYTES_A_PIXEL: Final = 48
@@ -107,6 +105,7 @@ class Manifest(Record):
     input: InputRecord
     target: Chosen
     layers: Annotated[list[LayerRecord], Field(min_length=1, max_length=MOST_LAYERS)]
+    light: LightRecord | None = None
     beams: BeamRecords | None = None
     readout: ReadoutRecord
     reference: ReferenceRecord | None
@@ -117,8 +116,13 @@ class Manifest(Record):
     @model_validator(mode="after")
     def _check(self) -> Self:
         distances, layers = len(self.propagation.distances_m), len(self.layers)
-        if (self.beams is not None) != (self.format_version > FORMAT_VERSIONS[0]):
-            raise refuse("expected beams in format version 4 and none before, but got another version")
+        if (self.beams is not None or self.light is not None) != (self.format_version > FORMAT_VERSIONS[0]):
+            raise refuse("expected beams or light in format version 4 and none before, but got another version")
+        if self.light is not None:
+            self.light.check(distances)
+        apart = self.light is not None and self.light.channels == "wavelengths"
+        if apart != (self.readout.differential == "wavelength"):
+            raise refuse("expected a detector that tells wavelengths apart for readings of their contrast alone")
         if self.beams is not None:
             check_beams(self.beams, self.grids[1:-1], distances - 1, self.grids[-1])
         elif distances != layers + 1:
@@ -169,7 +173,7 @@ class Manifest(Record):
         """What the gains of all layers of a beam amount to on a measure: a digital factor."""
         gains = [self.layers[number - 1].digital_gain for number in self.all_beams[0].layers]
         return reading_factor(
-            gains, self.readout.measure, relative=self.readout.differential or self.readout.pixels is not None
+            gains, self.readout.measure, relative=bool(self.readout.differential) or self.readout.pixels is not None
         )
 
     @property
@@ -188,7 +192,9 @@ class Manifest(Record):
 
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in handler(self).items() if key != "beams" or value is not None}
+        return {
+            key: value for key, value in handler(self).items() if key not in ("beams", "light") or value is not None
+        }
 
     def require_memory(self) -> None:
         """Refuse, with a DeploymentError, a system that this machine has no memory for, before any is allocated."""
@@ -197,9 +203,10 @@ class Manifest(Record):
             (geometry, method): kernel_bytes(method, geometry)
             for geometry, method in zip(self.geometries, methods, strict=True)
         }
+        kernels = sum(distinct.values()) * (1 if self.light is None else len(self.light.lines))
         sizes = [math.prod(grid.shape) for grid in self.grids]
         regions = len(self.readout.regions) * sum(self.grids[-1].shape)
-        needed = sum(distinct.values()) + _BYTES_A_PIXEL * sum(sizes) + 64 * max(sizes) + 16 * regions
+        needed = kernels + _BYTES_A_PIXEL * sum(sizes) + 64 * max(sizes) + 16 * regions
         rows, columns = self.grids[0].shape
         what = f"the system of {rows} x {columns} samples and {len(self.layers)} layers in {MANIFEST_NAME}"
         advice = "verify on a larger machine, or restore the folder if it never was that large"
@@ -208,7 +215,7 @@ class Manifest(Record):
     def write(self, folder: Path) -> None:
         """Write ``manifest.json`` with its checksum, every list of numbers on a line of its own."""
         content = self.model_dump()
-        content[_CHECKSUM] = manifest_digest(content)
+        content[CHECKSUM] = manifest_digest(content)
         try:
             encoded = _dump(content).encode("utf-8")
         except UnicodeEncodeError:  # a name may hold what no UTF-8 can, half of a pair
@@ -260,23 +267,6 @@ class Manifest(Record):
         return manifest
 
 
-def manifest_digest(content: dict[str, Any]) -> str:
-    """Return the SHA-256 of a manifest without its checksum, as its conventions say."""
-    rest = {key: value for key, value in content.items() if key != _CHECKSUM}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
-
-
-def data_digest(images: torch.Tensor, labels: torch.Tensor) -> str:
-    """Return the SHA-256, in hexadecimal, of ``images x height x width`` images and their labels or targets."""
-    digest = hashlib.sha256(repr((tuple(images.shape), str(images.dtype))).encode())
-    pixels = images.contiguous().cpu().numpy()
-    digest.update(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).data)
-    numbers = torch.view_as_real(labels.resolve_conj()) if labels.is_complex() else labels
-    whole = labels.ndim == 1 and not labels.is_floating_point()
-    digest.update(numbers.contiguous().cpu().numpy().astype("<i8" if whole else "<f8").data)
-    return digest.hexdigest()
-
-
 def _checked_version(path: Path, content: Any) -> int:
     """Return the version of the format, once it is one of ours and the content fits its checksum."""
     if not isinstance(content, dict):
@@ -294,9 +284,9 @@ def _checked_version(path: Path, content: Any) -> int:
         )
     if version == 1:
         return version
-    if content.get(_CHECKSUM) != manifest_digest(content):
+    if content.get(CHECKSUM) != manifest_digest(content):
         raise DeploymentError(
-            f"{path}: {MANIFEST_NAME} was changed after deployment: its content does not fit its {_CHECKSUM}; restore "
+            f"{path}: {MANIFEST_NAME} was changed after deployment: its content does not fit its {CHECKSUM}; restore "
             "the file or deploy again"
         )
     if content.get("conventions", {}) != _CONVENTIONS[version]:

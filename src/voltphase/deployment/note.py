@@ -26,6 +26,8 @@ _MEASURES: Final = {
 }
 
 _DECISIONS: Final = {
+    "wavelength": "a region is read at both wavelengths, and the highest contrast (P - N) / (P + N) names the class, "
+    "where P is its reading at the first and N that at the second",
     False: "the region with the highest reading names the class",
     True: "a class has two regions, and the highest contrast (P - N) / (P + N) names the class, where P is the reading "
     "of its region + and N that of its region -",
@@ -54,6 +56,13 @@ def _light(manifest: Manifest) -> str:
     return f"{f'a Gaussian beam of {waist}' if waist else 'a plane wave'}{phase}{dark}{mask}"
 
 
+def light_words(manifest: Manifest) -> str:
+    """Return the wavelengths of the light and how coherent it is, as a person reads it."""
+    if manifest.light is None:
+        return f"{manifest.wavelength_m * 1e9:.9g} nm, coherent"
+    return manifest.light.words()
+
+
 def bench_note(manifest: Manifest, layers: Sequence[Layer], target: Target) -> str:
     """Return what a person needs to set the system up, as plain text."""
     count = "one device" if len(layers) == 1 else f"{len(layers)} devices"
@@ -67,7 +76,7 @@ def bench_note(manifest: Manifest, layers: Sequence[Layer], target: Target) -> s
             f"An optical network: a source that carries an image as {_CARRIERS[manifest.input.encoding]}, {count} and "
             f"a detector, {along}. All of this is in {MANIFEST_NAME} too, for programs."
         ),
-        _paragraph(f"Light: {manifest.wavelength_m * 1e9:.9g} nm, coherent ({methods} propagation)."),
+        _paragraph(f"Light: {light_words(manifest)} ({methods} propagation)."),
         _paragraph(
             f"Input: {shape} images, their brightness {_CARRIERS[manifest.input.encoding].replace('its', 'the')} of "
             f"{_light(manifest)}, interpolated bilinearly to the samples of the source (Computing the readings, below, "
@@ -172,7 +181,7 @@ def _detector(manifest: Manifest) -> list[str]:
     for index, box in enumerate(readout.on_detector.boxes):
         number = readout.on_detector.class_of(index)
         name = readout.classes[number] if readout.classes else str(number) if paired else ""
-        if paired:
+        if paired is True:
             name += " -" if index % 2 else " +"
         top, bottom, left, right, down, across = span(box, detector)
         rows.append(f"{index:<8}{name:<14}{f'{top}-{bottom}':<11}{f'{left}-{right}':<11}{down:<20}{across}")
@@ -205,6 +214,8 @@ def _decision(manifest: Manifest) -> str:
     answer, paired = manifest.readout.task_object.answer, manifest.readout.differential
     if answer == CLASS_ANSWER:
         return f"{_DECISIONS[paired]}."
+    if paired == "wavelength":
+        return f"the contrast of a region is that of its readings at both wavelengths. {answer}"
     contrast = "the contrast of a pair is (P - N) / (P + N), with P that of its region + and N that of its region -. "
     return f"{contrast if paired else ''}{answer}"
 
@@ -225,6 +236,8 @@ def _formulas(manifest: Manifest) -> Iterator[str]:
         yield f"Panels: {CONVENTIONS['inactive_value']}"
     for name, formula in manifest.propagation.formulas.items():
         yield f"From plane to plane ({name}): {formula}"
+    if manifest.light is not None:
+        yield f"Light: {manifest.light.formula}"
     for number, method in enumerate(manifest.propagation.methods, start=1):
         figures = "; ".join(f"{name} = {value!r}" for name, value in method.parameters.items() if value is not None)
         if figures:

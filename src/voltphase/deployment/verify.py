@@ -11,9 +11,9 @@ from voltphase.core.errors import DataError, DeploymentError, VoltphaseError
 from voltphase.core.files import checked_path
 from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.export import given_dataset
-from voltphase.deployment.folder import read_file
+from voltphase.deployment.folder import data_digest, read_file
 from voltphase.deployment.layers import has_own_pixels, read_shown
-from voltphase.deployment.manifest import Manifest, data_digest
+from voltphase.deployment.manifest import Manifest
 from voltphase.deployment.proof.compare import (
     Check,
     Comparison,

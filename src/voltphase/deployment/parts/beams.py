@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import torch
 from pydantic import Field
@@ -12,7 +12,9 @@ from torch import Tensor
 
 from voltphase.deployment.records import Record, refuse
 from voltphase.optics.grid import Grid
-from voltphase.tasks.background_light import as_field
+
+if TYPE_CHECKING:
+    from voltphase.network.networks import Networks
 
 _MOST_BEAMS: Final = 1000
 
@@ -23,6 +25,20 @@ class BeamRecord(Record):
     layers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=_MOST_BEAMS)]
     weight: Annotated[float, Field(gt=0, le=1)]
     area: Annotated[int, Field(ge=0, lt=_MOST_BEAMS)]
+
+    @classmethod
+    def of(cls, networks: Networks, depth: int) -> list[BeamRecord] | None:
+        """Return the record of each of several networks side by side, of so many layers; None of one alone."""
+        if networks.count == 1:
+            return None
+        return [
+            cls(
+                layers=[layer + 1 for layer in networks.layers(number, depth)],
+                weight=1 / networks.count,
+                area=networks.area(number),
+            )
+            for number in range(networks.count)
+        ]
 
 
 #: The beams of a system that has more than one.
@@ -61,10 +77,10 @@ def part_of(detector: Grid, areas: int) -> Grid:
     return Grid((detector.rows, detector.columns // areas), detector.pitch, detector.offset)
 
 
-def field_of(beams: Sequence[BeamRecord], fields: Sequence[Tensor]) -> Tensor:
-    """Return what stands for the field on the whole detector, of that of each beam on its part of it."""
+def intensity_of(beams: Sequence[BeamRecord], fields: Sequence[Tensor]) -> Tensor:
+    """Return the intensity on the whole detector, of the field of each beam on its part of it."""
     light: dict[int, Tensor] = {}
     for beam, field in zip(beams, fields, strict=True):
         intensity = beam.weight * (field.real.square() + field.imag.square())
         light[beam.area] = light[beam.area] + intensity if beam.area in light else intensity
-    return as_field(torch.cat([light[area] for area in range(len(light))], -1))
+    return torch.cat([light[area] for area in range(len(light))], -1)

@@ -35,7 +35,7 @@ class ReadoutRecord(Record):
     measure: Literal["sum", "mean", "amplitude", "fraction", "intensity", "field"]
     scale: Factor
     digital_factor: Annotated[float, Field(ge=0)]
-    differential: bool
+    differential: bool | Literal["wavelength"]
     regions: Annotated[list[Annotated[list[int], Field(min_length=4, max_length=4)]], Field(max_length=MOST_REGIONS)]
     classes: Annotated[list[str], Field(max_length=MOST_REGIONS)]
     pixels: Shape | None = None
@@ -64,7 +64,8 @@ class ReadoutRecord(Record):
     @cached_property
     def on_detector(self) -> Regions:
         """The regions of the detector."""
-        return Regions(tuple(map(tuple, self.regions)), self.grid.grid.shape, self.differential)  # pyright: ignore[reportArgumentType]
+        paired = self.differential is True
+        return Regions(tuple(map(tuple, self.regions)), self.grid.grid.shape, paired)  # pyright: ignore[reportArgumentType]
 
     @cached_property
     def task_object(self) -> Task:
@@ -86,7 +87,8 @@ class ReadoutRecord(Record):
         """Return the readout, its scale fixed at the value it was deployed with."""
         measure: Any = self.measure
         if self.pixels is None:
-            return RegionReadout(self.on_detector, measure, self.scale)
+            apart = self.differential == "wavelength"
+            return RegionReadout(self.on_detector, measure, self.scale, by_wavelength=apart)
         if len(self.regions) != 1:
             raise GeometryError(f"expected one region with the pixels of a picture, but got {len(self.regions)}")
         return WindowReadout(self.grid.grid.shape, self.regions[0], self.pixels, measure)

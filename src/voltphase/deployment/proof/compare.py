@@ -15,6 +15,7 @@ from voltphase.core.errors import DeploymentError
 from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.folder import read_array
 from voltphase.deployment.manifest import Manifest
+from voltphase.deployment.proof.samples import by_region
 from voltphase.deployment.records import ArrayRecord, SamplesRecord
 from voltphase.tasks import Metric, RegionReadout, Regions, Task, WindowReadout
 
@@ -187,17 +188,18 @@ def compare_samples(folder: Path, emulator: Emulator, samples: SamplesRecord) ->
     if isinstance(readout, WindowReadout):
         pictures = read_finite(folder, samples.readings, (samples.count, *output_shape), "readings")
         return _compare_pictures(emulator, images, pictures, labels)
-    regions = readout.regions
-    readings = read_finite(folder, samples.readings, (samples.count, len(regions)), "readings")
+    regions, channels = readout.regions, readout.channels
+    readings = read_finite(folder, samples.readings, (samples.count, channels * len(regions)), "readings")
     meter = RegionReadout(_with_detector(regions), readout.measure, 1.0)
     logits, sensitivity, measured = _answers(emulator, images, meter)
-    expected = readout.outputs(manifest.reading_factor * _classes(readings, paired=regions.paired))
+    expected = readout.outputs(manifest.reading_factor * _classes(readings, paired=readout.contrasts))
     # The field of a region is off by a part of the field of the whole detector, however dark the region is.
-    light, rounding = measured[:, -1:], _ROUNDING[manifest.propagation.precision]
+    light = measured[..., -1:].amax(1) if channels > 1 else measured[:, -1:]
+    measured, rounding = by_region(measured[..., :-1], channels), _ROUNDING[manifest.propagation.precision]
     tiny = torch.finfo(light.dtype).tiny
     of_field = light if readout.measure == "amplitude" else (light * (readings.abs() + rounding * light)).sqrt()
     scale = light.clamp_min(tiny)
-    parts = (measured[:, :-1] - readings).abs() / scale, rounding * of_field / scale
+    parts = (measured - readings).abs() / scale, rounding * of_field / scale
     return compare(logits, expected, labels, _tolerance(emulator, sensitivity, expected), task, readings=parts)
 
 
@@ -313,8 +315,11 @@ def _sensitivity(readout: RegionReadout | WindowReadout, field: Tensor) -> Tenso
         part = part if readout.measure == "intensity" else part.sqrt()
         return part.view(-1, *[1] * len(readout.output_shape))
     regions = readout.regions
-    if not regions.paired:
+    if not readout.contrasts:
         return field.new_zeros(len(field), regions.classes, dtype=field.real.dtype)
     light = RegionReadout(_with_detector(regions), "mean", 1.0).read(field)
-    pairs = light[:, :-1].unflatten(1, (-1, 2)).mean(2)
+    if readout.channels > 1:
+        pairs, light = light[..., :-1].mean(1), light.mean(1)
+    else:
+        pairs = light[:, :-1].unflatten(1, (-1, 2)).mean(2)
     return readout.scale * (light[:, -1:] / pairs.clamp_min(torch.finfo(pairs.dtype).tiny)).sqrt()

@@ -160,6 +160,8 @@ def measure(emulator: Emulator, shown: Sequence[Shown], images: Tensor, targets:
         targets: What is wanted of each, where that is known.
         what: What the images are, in words.
     """
+    if emulator.manifest.light is not None:
+        return Check(NAME, None, f"not measured on {_sizes(shown)}: light of several waves is not followed there")
     dark = [replace(one, around=0j) for one in shown]
     fewest, reason = min(_FEWEST, len(images)), ""
     for layers in (shown, dark) if any(one.around for one in shown) else (dark,):

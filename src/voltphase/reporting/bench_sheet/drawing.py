@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, Rectangle
 from numpy.typing import NDArray
 
-from voltphase.deployment.note import span
+from voltphase.deployment.note import light_words, span
 from voltphase.optics.grid import Grid
 from voltphase.reporting.bench_sheet import blocks
 from voltphase.reporting.bench_sheet.blocks import Block
@@ -48,7 +48,7 @@ def _blocks(sheet: Sheet, patterns: list[list[str]], inputs: list[str]) -> Itera
     yield blocks.title(f"Bench sheet: {sheet.name:.60}")
     yield blocks.lines(
         [
-            f"Wavelength {manifest.wavelength_m * 1e9:.9g} nm, coherent. Polarisation: as in the measurement of the "
+            f"Wavelength {light_words(manifest)}. Polarisation: as in the measurement of the "
             "devices; no table records it, note it here: ______________",
             "Planes are drawn as an eye sees them that looks along the light, from the source to the detector: row 0 "
             "at the top, column 0 left.",
@@ -198,7 +198,7 @@ def _regions(sheet: Sheet) -> Block:
     for index, box in enumerate(readout.on_detector.boxes[:_MOST_ROWS]):
         number = readout.on_detector.class_of(index)
         name = readout.classes[number] if readout.classes else str(number)
-        name += (" -" if index % 2 else " +") if readout.differential else ""
+        name += (" -" if index % 2 else " +") if readout.differential is True else ""
         top, bottom, left, right, down, across = span(box, detector)
         parts = (f"{reading[index] / most:.3f}" for reading, most in zip(sheet.readings, largest, strict=True))
         rows.append((str(index), name, f"{top}-{bottom}", f"{left}-{right}", down, across, *parts))

@@ -1,19 +1,19 @@
-"""The test inputs that travel in a deployed folder, and what the detector reads for each."""
+"""Test inputs that travel in a deployed folder, and what the model gives for them and for its test set."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from voltphase.core.errors import DeploymentError
-from voltphase.deployment.folder import write_array
-from voltphase.deployment.records import SamplesRecord
-from voltphase.tasks import RegionReadout, Regions, WindowReadout, require_regions
+from voltphase.deployment.folder import data_digest, write_array
+from voltphase.deployment.records import ReferenceRecord, SamplesRecord
+from voltphase.tasks import Measure, Metric, RegionReadout, Regions, WindowReadout, require_regions
 from voltphase.tasks.background_light import with_background
 from voltphase.tasks.hybrid import ElectronicReadout
 
@@ -21,10 +21,34 @@ if TYPE_CHECKING:
     from voltphase.data import ImageDataset
     from voltphase.network.donn import DONN
 
+REFERENCE_NAME: Final = "expected-logits.npy"
 # Test inputs that travel in the folder.
 _SAMPLES: Final = 20
 # Samples of a plane's fields that are kept at a time.
 _KEPT: Final = 2**18
+
+
+def write_reference(
+    folder: Path,
+    metric: Metric,
+    dataset: ImageDataset | None,
+    split: str,
+    logits: Tensor | None,
+    rebuilt_from: dict[str, Any] | None,
+) -> ReferenceRecord | None:
+    """Return the record of the test set that a system is judged by, and write what the model gives for it."""
+    if dataset is None or logits is None:
+        return None
+    return ReferenceRecord(
+        data=dataset.name,
+        data_settings=None if rebuilt_from == {"name": dataset.name} else rebuilt_from,
+        split=split,
+        images=len(dataset),
+        data_sha256=data_digest(dataset.images, dataset.labels),
+        metric=metric.name,
+        expected=metric.of(logits, dataset.labels),
+        logits=write_array(folder / REFERENCE_NAME, logits.numpy()),
+    )
 
 
 def write_samples(
@@ -77,17 +101,31 @@ def readout_of_light(model: DONN) -> RegionReadout | WindowReadout:
 
 @torch.no_grad()
 def _readings(model: DONN, images: Tensor) -> Tensor:
-    """Return the reading of each region, ``images x regions``, as a bench has it: of the light without gain."""
+    """Return the reading of each region, ``images x regions``, as a bench has it: of the light without gain.
+
+    Where the detector tells two wavelengths apart, each region has two in turn.
+    """
     trained, background = readout_of_light(model), model.background_light
     readout = trained
     if isinstance(trained, RegionReadout):
-        readout = RegionReadout(Regions(trained.regions.boxes, trained.regions.shape), trained.measure, 1.0)
+        readout = RegionReadout(Regions(trained.regions.boxes, trained.regions.shape), measure_of(trained), 1.0)
     device, training = next(model.buffers()).device, model.training
     model.eval()
     try:
         # A few at a time, as every plane is kept; what takes light across the gaps is made for each few anew.
         few = images.split(max(1, _KEPT // max(math.prod(grid.shape) for grid in model.grids)))
         fields = (model.detector_field(some.to(device)).cpu() / model.gain for some in few)
-        return torch.cat([readout.read(readout.window(with_background(field, background))) for field in fields])
+        each = [readout.read(readout.window(with_background(field, background))) for field in fields]
+        return by_region(torch.cat(each), trained.channels)
     finally:
         model.train(training)
+
+
+def measure_of(readout: RegionReadout) -> Measure:
+    """Return the measure of a region that a folder names: of contrasts of wavelengths, a share is a sum."""
+    return "sum" if readout.channels > 1 and readout.measure == "fraction" else readout.measure
+
+
+def by_region(readings: Tensor, channels: int) -> Tensor:
+    """Return readings with those of a region at two wavelengths in turn, from ``images x channels x regions``."""
+    return readings.transpose(-1, -2).flatten(1) if channels > 1 else readings
