@@ -33,8 +33,8 @@ _SCREENS: Final = (
     "with Y half the distance of the first sample from the last, and x_k likewise, y and x being counted from the "
     "middle of the plane. Along an axis whose pitch is more than {incoherent:g} length_m, knots are the samples and "
     "the exponential 1 at its own and 0 at any other. n = sqrt(-ln u) exp(2 pi i v), u and v by turns from the stream "
-    "of words w of 64 bits of numpy.random.PCG64(seed).random_raw(), each (floor(w / 2^11) + 1/2) / 2^53, for one screen "
-    "after the other, row by row."
+    "of words w of 64 bits of numpy.random.PCG64(seed).random_raw(), each (floor(w / 2^11) + 1/2) / 2^53, for one "
+    "screen after the other, row by row."
 )
 
 
