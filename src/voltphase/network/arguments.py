@@ -59,12 +59,6 @@ def checked_devices(given: Sequence[Device], spectrum: Spectrum) -> list[Device]
     return [made[id(device)] for device in checked]
 
 
-def checked_coherence(given: Coherence | None) -> Coherence | None:
-    """Return the coherence of the light, None where all of it is coherent."""
-    advice = "use voltphase.optics.Coherence(modes, length)"
-    return None if given is None else checks.instance(given, Coherence, "a coherence", advice=advice)
-
-
 def require_readable(readout: Readout, spectrum: Spectrum, coherence: Coherence | None) -> None:
     """Refuse a readout that tells another number of wavelengths apart than the light has, or a field where none is."""
     several = len(spectrum.each) > 1 or coherence is not None

@@ -19,6 +19,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from voltphase.core import checks
 from voltphase.network.networks import Areas, Networks
 from voltphase.optics.backends.base import Engine, Executor, Options
 from voltphase.optics.backends.select import Selected, compiled
@@ -70,6 +71,11 @@ class Light:
     spectrum: Spectrum
     coherence: Coherence | None = None
     apart: bool = False
+
+    def __post_init__(self) -> None:
+        if self.coherence is not None:
+            advice = "use voltphase.optics.Coherence(modes, length)"
+            checks.instance(self.coherence, Coherence, "a coherence", advice=advice)
 
     def screens(self, grid: Grid) -> list[Tensor | None]:
         """Return the screens that stand in the source's plane, one in turn for each mode; None for none."""

@@ -17,7 +17,6 @@ from voltphase.devices import Device
 from voltphase.network import footprint
 from voltphase.network.arguments import (
     LARGEST_SEED,
-    checked_coherence,
     checked_devices,
     checked_relaxation,
     forward_only,
@@ -29,9 +28,10 @@ from voltphase.network.arguments import (
     require_readable,
     warn_of_devices,
 )
-from voltphase.network.beams import Beam, Beams, Light, beams_of, intensity
+from voltphase.network.beams import Beam, Beams, Light, beams_of
 from voltphase.network.describe import html_of, text_of
 from voltphase.network.networks import Areas, Networks
+from voltphase.network.planes import detector_field_of, planes_of, propagators_of
 from voltphase.network.reading import Reading, light_units, sent_light
 from voltphase.optics import ImageSource, SourceLight
 from voltphase.optics.backends import Options
@@ -44,10 +44,9 @@ from voltphase.optics.grid import Grid
 from voltphase.optics.images import checked_images, require_batch
 from voltphase.optics.light import Coherence, Spectrum
 from voltphase.optics.methods.base import Method
-from voltphase.optics.propagator import across
 from voltphase.optics.stack import Stack
 from voltphase.tasks import Classification, RegionSums, Task, readout_of
-from voltphase.tasks.background_light import as_field, checked_background, measured_with, with_background
+from voltphase.tasks.background_light import checked_background, measured_with, with_background
 from voltphase.tasks.region_readout import share
 
 
@@ -152,7 +151,7 @@ class DONN(nn.Module):
     ) -> None:
         super().__init__()
         self.options, self.asked_backend = Options(dtype, engine, tf32, checkpoint_fields=checkpoint_fields), backend
-        self.spectrum, self.coherence, self.method = Spectrum.of(wavelength), checked_coherence(coherence), method
+        self.spectrum, self.coherence, self.method = Spectrum.of(wavelength), coherence, method
         self.wavelength = self.spectrum.wavelengths[0]
         devices = checked_devices(devices, self.spectrum)
         self.networks = checks.instance(networks or Networks(), Networks, "networks side by side")
@@ -177,6 +176,8 @@ class DONN(nn.Module):
         self.paths = list(beams[0].paths)
         self.distances = forward_only([distance_of(path) for path in self.paths])
         areas = Areas(readout, self.networks.areas)
+        # A kernel makes the field of the image together with the first propagation; screens stand between the two.
+        self._takes_images = self.source.light.linear and coherence is None
         stacks = self._stacks(beams, areas)
         self.footprint = footprint.checked(stacks, self.grids, devices, relaxation, self.options)
         warn_of_devices(devices, self.spectrum)
@@ -198,11 +199,6 @@ class DONN(nn.Module):
     def gain(self) -> float:
         """Gain of all layers that light passes, a factor of the field that no hardware has."""
         return math.prod(self.layers[number].gain for number in self.beams.beams[0].layers)
-
-    @property
-    def _takes_images(self) -> bool:
-        # A kernel makes the field of the image together with the first propagation; screens stand between the two.
-        return self.source.light.linear and self.coherence is None
 
     @property
     def executor(self) -> Executor:
@@ -316,10 +312,7 @@ class DONN(nn.Module):
     @property
     def propagators(self) -> list[nn.Module]:
         """What takes light across each gap by itself, step by step, made anew and where the network is."""
-        return self._propagators(0)
-
-    def _propagators(self, beam: int) -> list[nn.Module]:
-        return [gap.to(self.source.rows.device) for gap in across(self.beams.beams[beam].paths, self.source.dtype)]
+        return propagators_of(self, 0)
 
     @uncompiled
     def planes(self, images: Tensor, beam: int = 0) -> dict[str, Tensor]:
@@ -340,15 +333,7 @@ class DONN(nn.Module):
             >>> light = model.planes(torch.ones(3, 28, 28))["detector"].abs().square().sum()
             >>> light.backward()  # a loss of one's own, of any plane
         """
-        *propagators, last = self._propagators(checks.whole(beam, "a beam", least=0, most=len(self.beams.beams) - 1))
-        planes = {"source": (field := self.beams.lit(beam, self.source(self._checked(images))))}
-        passed, states = self.beams.beams[beam].layers, self.beams.beams[beam].states
-        for cross, number in zip(propagators, passed, strict=True):
-            planes[f"layer {number + 1} in"] = arrived = cross(field)
-            planes[f"layer {number + 1} out"] = field = self.layers[number](
-                arrived, states=self.beams.beams[beam].states
-            )
-        return planes | {"detector": last(field)}
+        return planes_of(self, self._checked(images), beam)
 
     def detector_field(self, images: Tensor) -> Tensor:
         """Return the field on the whole detector, step by step; of several beams, what stands for it.
@@ -356,13 +341,7 @@ class DONN(nn.Module):
         Args:
             images: Images as for :meth:`forward`.
         """
-        draws, each = [layer.draws for layer in self.layers], []
-        for number in range(len(self.beams.beams)):
-            # All beams meet the states of one draw.
-            for layer, count in zip(self.layers, draws, strict=True):
-                layer.draws = count
-            each.append(self.planes(images, number)["detector"])
-        return each[0] if self.beams.single else as_field(self.beams.added(map(intensity, each)))
+        return detector_field_of(self, self._checked(images))
 
     def parameter_groups(self, learning_rate: float = 0.25, scale_learning_rate: float = 0.02) -> list[dict[str, Any]]:
         """Return the parameters for an optimizer of PyTorch, each at a learning rate in its own unit.
