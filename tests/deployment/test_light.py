@@ -18,6 +18,7 @@ from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.folder import manifest_digest
 from voltphase.devices import DevicePanel, DeviceSpectrum
 from voltphase.devices.spectrum import spectrum_of_model
+from voltphase.network.networks import Networks
 from voltphase.optics import Coherence, Spectrum
 from voltphase.tasks import Classification, Image
 
@@ -56,6 +57,7 @@ LIGHTS: list[dict[str, object]] = [
     {"wavelength": 532e-9, "devices": [vp.devices.printed(6)], "coherence": Coherence(3, 6e-6)},
     {"wavelength": Spectrum(LIGHT, bandwidth=20e-9, lines=3), "coherence": Coherence(2, 60e-6), "task": APART},
     {"task": Image(window=(4, 4, 8, 8), measure="amplitude")},
+    {"devices": [RELIEF] * 4, "networks": Networks(2, "classes"), "coherence": Coherence(2, 60e-6)},
     {"wavelength": 532e-9, "devices": [vp.devices.printed(6)], "coherence": Coherence(2, 6e-5), "task": Image()},
 ]
 
@@ -98,7 +100,7 @@ def test_one_coherent_wave_is_written_as_it_always_was(tmp_path: Path) -> None:
         (("light", "channels"), "sum", "formulas of this light"),
         (("light", "formula"), "", "formulas of this light"),
         (("light", "lines", 1, "methods"), [], "methods for 3 distances"),
-        (("format_version",), 3, "format version 4 alone"),
+        (("format_version",), 3, "in format version 4 and none before"),
         (("readout", "differential"), True, "expected"),
     ],
 )

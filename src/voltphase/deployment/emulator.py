@@ -110,17 +110,15 @@ class Emulator(nn.Module):
 
     def _intensity(self, source: Tensor) -> Tensor:
         """Return the intensity on the detector, of all lines behind all screens, of the field on the source."""
-        light, channels = self.manifest.light, {}
+        light, beams, channels = self.manifest.light, self.manifest.all_beams, {}
         screens = [source] if self.screens is None else [screen * source for screen in self.screens]
         lines = [(1.0, 0)] if light is None else [(line.weight, line.states_of) for line in light.lines]
         for (weight, band), executor in zip(lines, self.executors, strict=True):
             states = [states if states.ndim == 2 else states[band] for states in self.modulations()]
             channel = band if light is not None and light.channels == "wavelengths" else 0
             for lit in screens:
-                each = [
-                    executor(lit, [states[number - 1] for number in beam.layers]) for beam in self.manifest.all_beams
-                ]
-                found = weight / len(screens) * intensity_of(self.manifest.all_beams, each)
+                each = [executor(lit, [states[number - 1] for number in beam.layers]) for beam in beams]
+                found = weight / len(screens) * intensity_of(beams, each)
                 channels[channel] = channels[channel] + found if channel in channels else found
         return channels[0] if len(channels) == 1 else torch.stack([channels[n] for n in range(len(channels))], 1)
 
