@@ -49,8 +49,10 @@ FILES: dict[str, Draw | None] = {
     "mixed-devices": None,
     "own-arrays": SHAPES,
     "own-task/strips": None,
+    "partly-coherent": None,
     "regression": draw_spots,
     "two-networks": None,
+    "two-wavelengths": None,
     "wide-panel": None,
 }
 
@@ -69,6 +71,8 @@ SCRIPTS: dict[str, Callable[[dict[str, Any], Path], None]] = {
 RANKED = {
     "class-specific",
     "two-networks",
+    "two-wavelengths",
+    "partly-coherent",
     "illumination",
     "image-folder",
     "logic",
@@ -93,6 +97,8 @@ SHOWN = {
     "regression": "Numbers answered and wanted",
     "two-networks": "their intensities add on one detector",
     "wide-panel": "48 × 80",
+    "two-wavelengths": "532 nm and 633 nm",
+    "partly-coherent": "coherent over",
 }
 #: What becomes of all test images on a panel's own pixels takes longest.
 FEWER = {"wide-panel": ["data.test_limit=20"]}

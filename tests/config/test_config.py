@@ -25,7 +25,7 @@ def problem(*overrides: str, source: str | Path = "digits") -> str:
 
 
 def test_there_are_presets_for_a_minute_a_coffee_and_the_paper():
-    assert list(presets()) == ["digits", "fashion-small", "mnist-small", "paper"]
+    assert list(presets()) == ["digits", "fashion-small", "mnist-small", "paper", "two-wavelengths"]
     assert all(preset.description and not preset.description.startswith("#") for preset in presets().values())
 
 
@@ -56,7 +56,7 @@ def test_the_small_presets_keep_the_fresnel_number_of_the_paper():
         assert small.size / paper.size == pytest.approx(small.distances / paper.distances)
 
 
-@pytest.mark.parametrize("name", ["digits", "fashion-small", "mnist-small", "paper"])
+@pytest.mark.parametrize("name", ["digits", "fashion-small", "mnist-small", "paper", "two-wavelengths"])
 def test_a_resolved_file_loads_back_identically(name: str, tmp_path: Path):
     config = load_config(name, ["seed=3", "data.dir=some/where", 'device.file="7e3"'])
     assert load_config(write(tmp_path / "config.yaml", config.to_yaml())) == config
@@ -315,8 +315,8 @@ def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, m
         ),
         (
             "optics.wavelength=532",
-            "--set: expected optics.wavelength to be a length in metres from 1e-09 to 0.01, but got 532: "
-            "532 nm is 5.32e-07",
+            "--set: expected optics.wavelength to be a length in metres from 1e-09 to 0.01, or a list of them, but got "
+            "532: 532 nm is 5.32e-07",
         ),
         *(
             (
@@ -433,7 +433,7 @@ def test_a_home_folder_that_is_not_there_is_refused():
 
 
 def test_a_mistyped_preset_or_path_gets_suggestions(tmp_path: Path):
-    known = "the presets are digits, fashion-small, mnist-small, paper"
+    known = "the presets are digits, fashion-small, mnist-small, paper, two-wavelengths"
     assert problem(source="digts") == f"digts is neither a preset nor a file (did you mean digits?): {known}"
     write(tmp_path / "mine.yaml", "")
     near = tmp_path / "mien.yaml"

@@ -61,7 +61,7 @@ def kinds(schema: type[BaseModel]) -> dict[str, Kind]:
     for path, each in found.items():
         if each - {types.NoneType} == {str}:
             kinds[path] = "text"
-        elif each - {types.NoneType} == {bool}:
+        elif bool in each and each <= {types.NoneType, bool, str}:  # or a word of its own
             kinds[path] = "switch"
     return kinds
 
