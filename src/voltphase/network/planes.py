@@ -40,3 +40,9 @@ def detector_field_of(model: DONN, images: Tensor) -> Tensor:
             layer.draws = count
         each.append(planes_of(model, images, number)["detector"])
     return each[0] if model.beams.single else as_field(model.beams.added(map(intensity, each)))
+
+
+def detector_light(model: DONN, images: Tensor) -> Tensor:
+    """Return the intensity on the detector of all light, whatever the detector tells apart of it."""
+    light = intensity(model.detector_field(images))
+    return light.sum(1) if model.readout.channels > 1 else light

@@ -17,6 +17,7 @@ from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path
 from voltphase.devices import Device
 from voltphase.network.donn import DONN
+from voltphase.network.planes import detector_light
 from voltphase.network.reading import light_units
 from voltphase.optics.grid import Grid
 from voltphase.reporting.answers import Example, TaskPictures, pictures_of
@@ -146,7 +147,7 @@ def measure_light(model: DONN, images: torch.Tensor, targets: torch.Tensor, pict
             for place, (name, field) in enumerate(model.planes(part, number).items()):
                 power[:, place] += beam.weight * units[name] * field.abs().square().sum((-2, -1)).double().cpu()
         powers.append(power)
-        shares.append(pictures.light_shares(model.detector_field(part).abs().square(), part_targets))
+        shares.append(pictures.light_shares(detector_light(model, part), part_targets))
     power = torch.cat(powers).numpy()
     source = power[:, 0].clip(min=np.finfo(np.float64).tiny)
     positions = np.cumsum(model.distances)
@@ -182,5 +183,5 @@ def _arriving(model: DONN, image: torch.Tensor) -> dict[str, np.ndarray]:
             if name != "detector" and not name.endswith(" out"):
                 light, plane = beam.weight * field[0].abs().square(), name.removesuffix(" in")
                 found[plane] = found[plane] + light if plane in found else light
-    detected = model.detector_field(image)[0].abs().square()
+    detected = detector_light(model, image)[0]
     return {name: light.cpu().numpy() for name, light in (found | {"detector": detected}).items()}
