@@ -129,9 +129,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=300)
-    parser.add_argument(
-        "--longest", type=float, default=0.6, help="seconds after an epoch, or the start, at the latest"
-    )
+    parser.add_argument("--longest", type=float, default=0.6, help="seconds after an epoch or the start, at most")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     found = kill_and_resume(given.kills, given.processes, given.epochs, given.longest, given.seed)

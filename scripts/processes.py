@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+os.environ |= {"TORCH_CPP_LOG_LEVEL": "ERROR"} | os.environ
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from voltphase.cli import main as voltphase
