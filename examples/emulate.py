@@ -37,10 +37,16 @@ class Emulator:
     def __init__(self, folder: str | Path, phase_sign: int = 1) -> None:
         self.folder = Path(folder)
         self.manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
-        if self.manifest["format_version"] not in (1, 2, 3):
-            raise ValueError(f"expected format version 1, 2 or 3, but got {self.manifest['format_version']!r}")
+        if self.manifest["format_version"] not in (1, 2, 3, 4):
+            raise ValueError(f"expected format version 1 to 4, but got {self.manifest['format_version']!r}")
         layers, readout = self.manifest["layers"], self.manifest["readout"]
-        grids = [self.manifest["input"]["grid"], *(layer["grid"] for layer in layers), readout["grid"]]
+        alone = {"layers": range(1, len(layers) + 1), "weight": 1.0, "area": 0}
+        self.beams = self.manifest.get("beams", [alone])
+        self.areas = 1 + max(beam["area"] for beam in self.beams)
+        rows, columns = readout["grid"]["shape"]
+        part = readout["grid"] | {"shape": [rows, columns // self.areas]}
+        passed = [layers[number - 1]["grid"] for number in self.beams[0]["layers"]]
+        grids = [self.manifest["input"]["grid"], *passed, part]
         self.mask = self._source_mask()
         self.states = [self._layer_states(layer, phase_sign) for layer in layers]
         propagation = self.manifest["propagation"]
@@ -55,14 +61,26 @@ class Emulator:
         ]
 
     def detector_field(self, image: Array) -> Array:
-        """The complex field on the detector, `rows x columns`, of one image (bytes, or numbers from 0 to 1)."""
+        """The complex field on the detector, `rows x columns`, of one image (bytes, or numbers from 0 to 1).
+
+        Of several beams, which do not interfere, it is the root of their intensities' sum.
+        """
         values = image / 255 if image.dtype == np.uint8 else image
         rows, columns = self.manifest["input"]["grid"]["shape"]
         down, across = interpolation(values.shape[0], rows), interpolation(values.shape[1], columns)
-        field = self.mask * source_field(self.manifest["input"], down @ values @ across.T)
-        for states, gap in zip(self.states, self.gaps, strict=False):
-            field = states * gap(field)
-        return self.gaps[-1](field)
+        source = self.mask * source_field(self.manifest["input"], down @ values @ across.T)
+        fields = []
+        for beam in self.beams:
+            field = source
+            for number, gap in zip(beam["layers"], self.gaps, strict=False):
+                field = self.states[number - 1] * gap(field)
+            fields.append(self.gaps[-1](field))
+        if len(fields) == 1:
+            return fields[0]
+        light: list[Any] = [0.0] * self.areas
+        for beam, field in zip(self.beams, fields, strict=True):
+            light[beam["area"]] = light[beam["area"]] + beam["weight"] * np.abs(field) ** 2
+        return np.sqrt(np.hstack(light))
 
     def readings(self, images: Array) -> Array:
         """What the detector reads, `images x regions`."""

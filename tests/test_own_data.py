@@ -90,14 +90,14 @@ def test_bad_data_end_with_a_sentence_before_training_begins(shapes: Path, tmp_p
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drawn")
-    runpy.run_path(str(EXAMPLES / "edges.py"))["write"](folder, 100, 20)
+    runpy.run_path(str(EXAMPLES / "pairs.py"))["write"]("edges", folder, 100, 20)
     return folder
 
 
 def test_the_example_of_edges_finds_them_better_than_the_images_show_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runpy.run_path(str(EXAMPLES / "edges.py"))["main"](tmp_path, train=400, test=50, epochs=6)
+    runpy.run_path(str(EXAMPLES / "pairs.py"))["main"]("edges", tmp_path, train=400, test=50, epochs=6)
     words = capsys.readouterr().out.splitlines()[-1].replace(",", "").split()
     found, itself = (float(word) for word in words if word.startswith("0."))
     assert found > itself
@@ -106,7 +106,7 @@ def test_the_example_of_edges_finds_them_better_than_the_images_show_them(
 def test_the_example_of_cells_finds_them_better_than_the_images_show_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runpy.run_path(str(EXAMPLES / "cells.py"))["main"](tmp_path, train=400, test=50, epochs=5)
+    runpy.run_path(str(EXAMPLES / "pairs.py"))["main"]("cells", tmp_path, train=400, test=50, epochs=5)
     words = capsys.readouterr().out.splitlines()[-1].replace(",", "").split()
     by_light, itself, _ = (float(word) for word in words if word.startswith("0."))
     assert by_light > itself
@@ -118,9 +118,11 @@ def test_pairs_of_pictures_in_a_folder_train_to_what_the_same_arrays_do(drawn: P
     words = [word for setting in quick for word in ("--set", setting)]
     said = call("train", EXAMPLES / "edges.yaml", "--data-dir", drawn, "--out", tmp_path / "run", *words)
     assert "training.augmentation moves target pictures with their images" in said
-    pairs = runpy.run_path(str(EXAMPLES / "edges.py"))["pairs"]
+    pairs = runpy.run_path(str(EXAMPLES / "pairs.py"))["pairs"]
     config = vp.config.load_config(EXAMPLES / "edges.yaml", quick)
-    given = vp.train(config, out=tmp_path / "given", data={"train": pairs(100, 0), "test": pairs(20, 1)})
+    given = vp.train(
+        config, out=tmp_path / "given", data={"train": pairs("edges", 100, 0), "test": pairs("edges", 20, 1)}
+    )
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["test_correlation"] == given.summary["test_correlation"]
     call("report", tmp_path / "run")

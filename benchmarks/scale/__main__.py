@@ -25,13 +25,14 @@ from voltphase.training.provenance import commit, hardware, versions
 RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "scale-cpu.json"
 POINTS: Final[dict[str, list[Point]]] = {
     "checkpointing": [
-        Point(size, depth, batch, checkpointed=checkpointed)
-        for size, depth, batch in ((64, 5, 500), (200, 5, 100), (200, 20, 100), (1000, 10, 4))
+        Point(size, depth, batch, steps=2, checkpointed=checkpointed)
+        for size, depth, batch in ((64, 5, 500), (200, 20, 100), (1000, 10, 4))
         for checkpointed in (False, True)
     ],
     "fitting": [
         Point(400, 5, 32),
         Point(400, 5, 8),
+        Point(400, 5, 1),
         Point(400, 5, 32, levels=256),
         Point(400, 5, 8, levels=64, relaxation="gumbel-softmax"),
         Point(1000, 20, 2, levels=256, steps=2, checkpointed=True),

@@ -226,12 +226,12 @@ def _fitted(kept: Kept) -> tuple[float, float, float]:
     rows = [row for row in kept["fitting"] if row["size"] == 400 and row["relaxation"] == "proximity"]
     by = {(row["batch"], row["levels"]): row for row in rows}
     base, many = by[32, 8], by[32, 256]
-    few = by[8, 8]
+    few = by[1, 8]
     pixels = system_of(base).pixels
     level = (many["cpu_seconds_a_step"] - base["cpu_seconds_a_step"]) / (pixels * (256 - 8))
-    slope = (base["cpu_seconds_a_step"] - few["cpu_seconds_a_step"]) / (32 - 8)
+    slope = (base["cpu_seconds_a_step"] - few["cpu_seconds_a_step"]) / (32 - 1)
     light = slope / system_of(base).image_seconds("cpu")
-    return light, level, (few["cpu_seconds_a_step"] - 8 * slope) / pixels - 8 * level
+    return light, level, max(0.0, (few["cpu_seconds_a_step"] - slope) / pixels - 8 * level)
 
 
 def estimated_bytes(row: Kept) -> float:

@@ -155,13 +155,13 @@ def test_every_setting_is_explained():
         ("optics.pich=1", "--set: unknown key optics.pich: did you mean optics.pitch?"),
         (
             "optics.pitch=0",
-            "--set: expected optics.pitch to be a length in metres from 1e-10 to below 0.1, or a list of them, but "
-            "got 0: a typical one is 36e-6",
+            "--set: expected optics.pitch to be a length in metres from 1e-10 to below 0.1, a list of 2 of them or a "
+            "list of either, but got 0: a typical one is 36e-6",
         ),
         (
             "optics.pitch=36",
-            "--set: expected optics.pitch to be a length in metres from 1e-10 to below 0.1, or a list of them, but "
-            "got 36: 36 µm is 3.6e-05",
+            "--set: expected optics.pitch to be a length in metres from 1e-10 to below 0.1, a list of 2 of them or a "
+            "list of either, but got 36: 36 µm is 3.6e-05",
         ),
         ("training.epochs=ten", "--set: expected training.epochs to be a whole number of at least 1, but got 'ten'"),
         (

@@ -265,6 +265,28 @@ def test_planes_and_borders_that_do_not_fit(override: str, message: str):
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["optics.networks.combine=classes"], "optics.networks: expected 2 networks or more to share the classes"),
+        (
+            ["codesign.gain=[1, 1]"],
+            r"codesign.gain to be a number or 6 numbers \(one for each of optics.depth layers of 3 ",
+        ),
+        (["optics.networks.combine=difference"], "expected 2 networks, the first of which speaks for the classes"),
+    ],
+)
+def test_networks_that_do_not_fit(overrides: list[str], message: str):
+    count = 1 if "classes" in overrides[0] else 3
+    with pytest.raises(ConfigError, match=message):
+        load_config("digits", ["optics.depth=2", f"optics.networks.count={count}", *overrides])
+
+
+def test_every_network_has_layers_of_its_own():
+    config = load_config("digits", ["optics.depth=2", "optics.networks.count=3", "optics.networks.combine=classes"])
+    assert (config.optics.layers, len(config.layer_devices), len(config.optics.sizes)) == (6, 6, 4)
+
+
 def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = tmp_path / "configs"
     folder.mkdir()

@@ -139,10 +139,10 @@ def test_a_sweep_trains_them_together_and_keeps_a_result_of_each(
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A clock of the runner that goes on while it sleeps alone, or where it is put forward."""
+    """A clock of the runner that goes on while it waits alone, or where it is put forward."""
     clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
-    clock.sleep = lambda seconds: setattr(clock, "now", clock.now + seconds)
     monkeypatch.setattr(runner, "time", clock)
+    monkeypatch.setattr(TrialQueue, "wait", lambda *_: setattr(clock, "now", clock.now + 2))
     return clock
 
 

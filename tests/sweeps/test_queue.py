@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from voltphase.core.errors import ConfigError, OutputError
 from voltphase.sweeps import queue as queues
 from voltphase.sweeps.queue import TrialQueue
-from voltphase.sweeps.storage import JOURNAL, open_study, place_of
+from voltphase.sweeps.storage import JOURNAL, one_at_a_time, open_study, place_of
 
 Opened = Callable[[], TrialQueue]
 
@@ -164,3 +166,20 @@ def test_what_a_full_disk_left_of_a_journals_last_line_is_cut_off(tmp_path: Path
     queue = TrialQueue(open_study("journal", tmp_path, "x")[0], "")
     queue.add()
     assert states(queue) == ["WAITING"] * 2
+
+
+def test_the_lock_of_a_process_that_died_while_it_added_trials_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(monotonic=itertools.count().__next__, sleep=lambda _: None)
+    monkeypatch.setattr("optuna.storages.journal._file.time", clock)
+    (tmp_path / "adding.lock").touch()
+    with one_at_a_time(tmp_path):
+        assert clock.monotonic() > 30
+        (tmp_path / "adding.lock").unlink()  # by somebody else, as this one took too long
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_without_room_for_a_lock_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot use the storage .*none"), one_at_a_time(tmp_path / "none"):
+        pass

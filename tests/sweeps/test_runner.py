@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -85,11 +86,20 @@ def test_who_waits_sees_how_the_run_at_work_gets_on(size: Size, folder: ResultFo
     assert "epoch 2/2" in shown
 
 
+#: Experiments of dozens of runs.
+_MANY = ("study", "readings")
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_runs(name: str, size: Size, tmp_path: Path, folder: ResultFolder, sweep: Sweep):
     fine_device = tmp_path / "fine.csv"
     write_device(fine_device)
-    runs = EXPERIMENTS[name].runs(size.on(None, fine_device=fine_device, threads=1))
+    all_runs = EXPERIMENTS[name].runs(size.on(None, fine_device=fine_device, threads=1))
+    assert all(run.digest for run in all_runs), "each can be set up"
+    runs = all_runs
+    if name in _MANY:  # the first of each kind: those that differ in numbers alone are one
+        kinds = {tuple(value for value in run.labels.values() if isinstance(value, str)): run for run in runs[::-1]}
+        runs = [run for run in runs if run in kinds.values()]
     if name == "figure4":
         runs = runs[:1]  # a process of its own takes seconds to start
     summary = sweep(runs)
@@ -107,7 +117,8 @@ def test_every_experiment_runs(name: str, size: Size, tmp_path: Path, folder: Re
             assert result["deployed"]["predictions_equal"] == result["deployed"]["images"]
         if run.own_process:
             assert 1e6 < result["measured"]["peak_bytes"] - result["measured"]["bytes_before"] < 1e9
-    assert name == "figure4" or "missing" not in EXPERIMENTS[name].report(folder.outcomes(runs))
+    report = EXPERIMENTS[name].report(folder.outcomes(all_runs))
+    assert len(runs) < len(all_runs) or "missing" not in report
 
 
 def test_a_result_says_all_about_itself(size: Size, folder: ResultFolder, sweep: Sweep, tmp_path: Path):
@@ -167,7 +178,8 @@ def test_the_same_name_with_other_settings_is_another_run(
 @pytest.fixture
 def a_second_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock of the runner that goes on by a second whenever it is looked at."""
-    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=itertools.count().__next__, sleep=lambda _: None))
+    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=itertools.count().__next__))
+    monkeypatch.setattr(queue, "LOOK_SECONDS", 0.0)
 
 
 @pytest.mark.usefixtures("a_second_a_look")
@@ -311,8 +323,17 @@ def test_what_others_have_finished_meanwhile_is_finished(
     assert (summary.finished, summary.elsewhere) == ([first, second], [])
 
 
-def test_two_workers_at_once_give_the_files_that_one_gives(size: Size, folder: ResultFolder, sweep: Sweep):
-    runs = table1.runs(size)
+def test_two_workers_at_once_give_the_files_that_one_gives(
+    size: Size, folder: ResultFolder, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+):
+    runs, add = table1.runs(size)[::3], TrialQueue.add
+
+    def slow(*arguments: Any, **about: Any) -> None:
+        time.sleep(0.1)  # so that both look before either is done
+        add(*arguments, **about)
+
+    monkeypatch.setattr(TrialQueue, "add", slow)
+    monkeypatch.setattr(queue, "LOOK_SECONDS", 0.1)
     other = os.fork()
     if other == 0:
         os._exit(sweep(runs).finished != runs)
@@ -330,8 +351,7 @@ def test_two_workers_at_once_give_the_files_that_one_gives(size: Size, folder: R
             assert both[0][key] == both[1][key]
         losses = [[row["train_loss"] for row in result["epochs"]] for result in both]
         assert losses[0] == losses[1]
-    # Both may have added a run at once; of its trials the first is trained, as the next test shows.
-    assert {trial.state.name for trial in trials(folder)} == {"COMPLETE"}
+    assert [trial.state.name for trial in trials(folder)] == ["COMPLETE"] * len(runs)
     assert {trial.user_attrs["run"] for trial in trials(folder)} == {run.digest for run in runs}
 
 
@@ -438,7 +458,7 @@ def test_progress_is_a_line_a_run_with_a_count_and_the_time_left(size: Size, swe
     sweep(runs)
     first, second = sweep.said
     assert first.startswith("[1/2] table1 digits-depth1-lambda90-seed0: test 0.")
-    assert first.endswith("; about 0 min left")
+    assert re.search(r"; about \d+ min left$", first)
     assert second.startswith("[2/2] ")
     assert "left" not in second
 

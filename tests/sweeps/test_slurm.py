@@ -1,26 +1,34 @@
-"""Workers as jobs, by submitit's executor for one machine."""
+"""Workers as jobs: by submitit's executor for one machine, and by programs that stand for SLURM's."""
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
-import psutil
 import pytest
+from typer.testing import CliRunner
 
+from voltphase.cli import app
 from voltphase.core.errors import ConfigError, OutputError
-from voltphase.sweeps.slurm import Worker, submit
+from voltphase.sweeps import resume
+from voltphase.sweeps.search import run_sweep, sweep
+from voltphase.sweeps.slurm import LOGS, Worker, submit
 from voltphase.sweeps.storage import open_study
+from voltphase.training import RunFolder
 
 pytest.importorskip("submitit", reason="needs submitit: pip install 'voltphase[slurm]'")
+
+from submitit.core.submission import process_job
 
 SWEEP = """\
 config: digits
 set:
   optics: {size: 16, depth: 1, distances: 0.02}
   data: {train_limit: 100, test_limit: 20}
-  training: {epochs: 9, batch_size: 20}
+  training: {epochs: 3, batch_size: 50}
 search: {codesign.gain: [1.0]}
 sampler: grid
 storage: STORAGE
@@ -32,25 +40,118 @@ def worker(folder: Path, storage: str = "journal") -> Worker:
     return Worker(folder / "gains.yaml", folder / "gains", None)
 
 
-def test_a_job_that_is_signalled_is_queued_again_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Programs of SLURM's names, first in PATH: what ``sbatch`` was given and ``scontrol`` was told is kept beside."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, line in (
+        ("srun", "exit 1"),
+        ("sbatch", f'cp "$1" {programs}/job.sh; echo Submitted batch job 4711'),
+        ("scontrol", f'echo "$@" >> {programs}/told'),
+    ):
+        (programs / name).write_text(f"#!/bin/sh\n{line}\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    return programs
+
+
+def test_workers_are_one_array_of_jobs_with_the_options_that_were_given(
+    tmp_path: Path, scheduler: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "sweep",
+        "gains.yaml",
+        "--slurm",
+        "--workers",
+        "3",
+        "--minutes",
+        "30",
+        "--partition",
+        "long",
+        "--gpus",
+        "1",
+    ]
+    for option in ("account=optics", "cpus-per-task=4", "exclusive", "job-name=mine"):
+        words += ["--slurm-option", option]
+    said = CliRunner().invoke(app, words, terminal_width=80)
+    assert said.exit_code == 0, said.output
+    assert said.stdout.startswith("submitted 3 workers: 4711_0, 4711_1, 4711_2\n")
+    script = (scheduler / "job.sh").read_text().splitlines()
+    assert [line for line in script if "job-name" in line] == ["#SBATCH --job-name=mine"]
+    given = {"array=0-2%3", "time=30", "partition=long", "gpus-per-node=1", "account=optics", "cpus-per-task=4"}
+    assert {f"#SBATCH --{option}" for option in {*given, "exclusive", "signal=USR2@90"}} <= set(script)
+    [command] = [line for line in script if line.startswith("srun ")]
+    assert command.endswith(f" -u -m submitit.core._submit {tmp_path / 'sweeps' / 'gains' / 'slurm'}")
+
+
+def run_job(folder: Path) -> int:
+    """Begin to do what the command of a job script does, as the first of an array, in a process forked from this."""
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            numbers = {"JOB_ID": 4712, "ARRAY_JOB_ID": 4711, "ARRAY_TASK_ID": 0, "NTASKS": 4, "PROCID": 0, "LOCALID": 0}
+            os.environ |= {f"SLURM_{name}": str(number) for name, number in numbers.items()}
+            os.environ["SUBMITIT_EXECUTOR"] = "slurm"
+            process_job(folder)
+            code = 0
+        except SystemExit as ended:
+            code = 3 if ended.code else 0
+        finally:
+            os._exit(code)
+    return process
+
+
+def test_a_job_that_is_signalled_keeps_its_trial_is_queued_again_and_goes_on(
+    tmp_path: Path, scheduler: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    job = worker(tmp_path)
+    submit(job, 2, minutes=5)
+    monkeypatch.setattr(sweep, "write_sweep_report", lambda *_: None)  # which would take most of the time
+    whole, (ready, begun) = resume.train, os.pipe()
+
+    def slow(*arguments: Any, watch: Any, **options: Any) -> Any:
+        def wait(epoch: Any) -> None:
+            if epoch["epoch"] == 2:
+                os.write(begun, b"x")
+                time.sleep(60)
+
+        return whole(*arguments, watch=wait, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(resume, "train", slow)
+        process = run_job(job.out / LOGS)
+    os.read(ready, 1)
+    os.kill(process, signal.SIGUSR2)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 3
+    assert (scheduler / "told").read_text() == "requeue 4711_0\n"
+    study, _ = open_study("journal", job.out, "gains")
+    assert [trial.state.name for trial in study.trials] == ["WAITING"]
+
+    process = run_job(job.out / LOGS)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"]
+    said, complained = capfd.readouterr()
+    assert said.count("[1/1] trial 0: codesign.gain 1") == 1
+    assert "Traceback" not in said + complained
+    alone = run_sweep(job.file, tmp_path / "alone")
+    rows = [RunFolder(folder / "trials" / "0000" / "seed-0").read_metrics() for folder in (job.out, alone.path)]
+    losses = [[row["train_loss"] for row in table] for table in rows]
+    assert losses[0] == losses[1]
+    assert (job.out / "best.yaml").is_file()
+
+
+def test_a_job_works_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # What a scheduler sets is not for Lightning: it would look for the other processes of such a job.
     for name, value in (("SLURM_JOB_ID", "7"), ("SLURM_NTASKS", "4"), ("SLURM_PROCID", "0"), ("SLURM_LOCALID", "0")):
         monkeypatch.setenv(name, value)
     [job] = submit(worker(tmp_path), 1, minutes=5, cluster="local")
-    metrics, until = tmp_path / "gains" / "trials" / "0000" / "seed-0" / "metrics.csv", time.monotonic() + 120
-    while not metrics.is_file():
-        assert time.monotonic() < until, job.stderr()
-        time.sleep(0.05)
-    [process] = psutil.Process(int(job.job_id)).children()
-    process.send_signal(signal.SIGUSR2)
     assert job.result() is None
-    study, _ = open_study("journal", tmp_path / "gains", "gains")
-    assert [trial.state.name for trial in study.trials] == ["COMPLETE"]
-    said, complained = job.stdout() or "", job.stderr() or ""
-    assert said.count("Requeued job") == 1
-    assert said.count("[1/1] trial 0: codesign.gain 1") == 1
-    assert "Traceback" not in complained
-    assert len(metrics.read_text().splitlines()) == 1 + 9
+    assert (job.stdout() or "").count("[1/1] trial 0: codesign.gain 1") == 1
+    assert "Traceback" not in (job.stderr() or "")
     assert (tmp_path / "gains" / "best.yaml").is_file()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import re
 import signal
 import threading
 import time
@@ -33,7 +34,13 @@ SMALL = {
     "data": {"train_limit": 60, "test_limit": 20},
     "training": {"epochs": 2, "batch_size": 30},
 }
-GRID = {"config": "digits", "set": SMALL, "search": {"codesign.gain": [1.0, 3.0]}, "sampler": "grid"}
+GRID = {
+    "config": "digits",
+    "set": SMALL,
+    "search": {"codesign.gain": [1.0, 3.0]},
+    "sampler": "grid",
+    "storage": "journal",  # the quickest
+}
 RANGE = {"codesign.gain": {"low": 0.1, "high": 1000.0, "log": True}}
 
 
@@ -152,7 +159,7 @@ def test_tpe_finds_the_best_and_bad_trials_end_early(tmp_path: Path, quick: Coun
     assert said[0].startswith("[1/20] trial 0: codesign.gain ")
     assert "accuracy 0." in said[0]
     assert " ± 0.0" in said[0]
-    assert "; about 0 min left" in said[0]
+    assert re.search(r"; about \d+ min left$", said[0])
     assert {folder.name for folder in quick} == {"seed-3", "seed-4"}
 
 
@@ -301,7 +308,7 @@ def test_the_command_shows_a_table_and_what_comes_next(tmp_path: Path, monkeypat
     result = call("gains.yaml")
     assert result.exit_code == 0, result.output
     first, second, header, best, _, where, again = result.stdout.splitlines()
-    assert first.startswith("[1/2] trial 0: codesign.gain 1: accuracy 0.1333; about 0 min left")
+    assert re.match(r"\[1/2\] trial 0: codesign\.gain 1: accuracy 0\.1333; about \d+ min left$", first)
     assert second.startswith("[2/2] trial 1: codesign.gain 10: accuracy 0.2")
     assert header.split()[:4] == ["trial", "best", "codesign.gain", "accuracy"]
     assert best.split()[:4] == ["1", "yes", "10", "0.2"]
@@ -316,7 +323,7 @@ def test_the_command_shows_a_table_and_what_comes_next(tmp_path: Path, monkeypat
         (["s.yaml", "--workers", "3"], "expected --slurm with --workers"),
         (["s.yaml", "--slurm"], "a file of SQLite is for one machine"),
         (["j.yaml", "--slurm"], "expected SLURM to take the jobs"),
-        (["j.yaml", "--slurm", "--slurm-option", "x"], "expected --slurm-option KEY=VALUE"),
+        (["j.yaml", "--slurm", "--slurm-option", "x="], "expected --slurm-option KEY=VALUE"),
         (["s.yaml", "--out", "file"], "cannot write file"),
         (["p.yaml"], "cannot use the storage postgresql+psycopg://me@127.0.0.1:1/x"),
     ],

@@ -156,7 +156,7 @@ def test_free_phases_have_pictures_and_no_levels(notes: list[Notes], tmp_path: P
 def test_a_logger_that_fails_is_left_out_and_training_goes_on(
     failing: str, words: str, logged: list[int], notes: list[Notes], trained: Trained, tmp_path: Path, tiny: Make
 ) -> None:
-    with pytest.warns(watcher.LoggerWarning, match="training goes on, metrics.csv has every epoch") as warned:
+    with pytest.warns(watcher.LoggerWarning, match="training goes on, and metrics.csv has every epoch") as warned:
         summary = train(tiny(f"training.loggers={{name: noted, failing: {failing}}}"), tmp_path / "run")
     assert len(warned) == 1
     assert "the logger noted is left out" in str(warned[0].message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 
 from voltphase.cli.common import CommandWithTable, DataDirOption, SetOption, argument, option, path_option, say_next
 from voltphase.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED
-from voltphase.cli.voice import JsonOption, QuietOption, console, say, say_error, say_figures
+from voltphase.cli.voice import JsonOption, QuietOption, console, say, say_error, say_figures, say_table
 from voltphase.core.errors import VoltphaseError
 from voltphase.core.words import shell
 
@@ -22,6 +23,7 @@ _VAL = (
     "Part of the training images to validate with: they are watched instead of the test images, which are answered at "
     "the end alone."
 )
+_PROFILE = "End with a table of where time went; it is kept in profile.json of the run folder."
 _SETTINGS = (
     "[bold]Settings[/bold], lengths in metres. Below what is chosen by name stand the names (* the default), each with "
     "the keys of its own. voltphase presets --settings says what each means; the config.yaml of any run holds all."
@@ -54,6 +56,7 @@ def train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in --out.")] = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
+    profile: Annotated[bool, typer.Option("--profile", help=_PROFILE)] = False,
 ) -> None:
     """Train a network and leave everything about it in a run folder.
 
@@ -76,6 +79,8 @@ def train(
       device: {file: slm.csv, levels: 16}
       training: {epochs: 20, threads: 4}
     """
+    from voltphase.training import profiled
+
     settings = _load(config, overrides, data_dir, seed, val_fraction)
     folder = out or _default_folder(config, resume)
     if not _says_it(settings):
@@ -83,8 +88,13 @@ def train(
         return
     if resume and not folder.exists():
         say(f"there is nothing in {folder} to resume: training from the start")
-    summary = _train(settings, folder, resume=resume, overwrite=overwrite)
-    say_figures({"run": str(folder), **summary})
+    with profiled() if profile else nullcontext() as measured:
+        summary = _train(settings, folder, resume=resume, overwrite=overwrite)
+    figures = {"run": str(folder), **summary}
+    if measured is not None:
+        measured.write(folder)
+        figures["profile"] = measured.seconds
+    say_figures(figures)
     metric, deployable = settings.task.build().metrics[0], summary.get("deployable", True)
     names = {"test": "test", "val": "validation", "train": "training"}
     values = {name: summary[column] for split, name in names.items() if (column := metric.column(split)) in summary}
@@ -96,6 +106,8 @@ def train(
     )
     if (light := summary.get("test_light_share")) is not None:
         say(f"light: {light:.2%} of the input's reaches what is read{margin}")
+    if measured is not None:
+        say_table(measured.rows())
     if not deployable:
         say(f"results are in {folder}: a ceiling, which no device can be set to")
         return

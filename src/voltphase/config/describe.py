@@ -37,13 +37,11 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
     Raises:
         ConfigError: if a configuration cannot describe the network.
     """
-    grids = model.grids
+    grids = model.way
     if any(any(grid.offset) for grid in grids):
         raise undescribed("planes around the axis", "others")
     if not all(len(path) == 1 and isinstance(path[0], Gap) for path in model.paths):
         raise undescribed("free space alone between the planes", "lenses or apertures in it", _MAPS)
-    if model.networks.count > 1:
-        raise undescribed("one network", f"{model.networks.count} side by side", _MAPS)
     light, dtype, options = model.source.light, model.source.dtype, model.options
     precision = "double" if dtype == torch.complex128 else "tf32" if options.tf32 else "single"
     method = model.method if isinstance(model.method, str) else METHODS.name_of(type(model.method))
@@ -61,7 +59,8 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
                 "pitch": _one_or_each([_one_or_pair(grid.pitch) for grid in grids]),
                 "wavelength": model.wavelength,
                 "distances": _one_or_each(model.distances),
-                "depth": len(model.layers),
+                "depth": len(model.layers) // model.networks.count,
+                "networks": asdict(model.networks),
                 "source": {**asdict(replace(light, mask=None)), "centre": list(light.centre), "mask": mask},
                 "background_light": model.background_light,
                 "method": method,

@@ -17,6 +17,7 @@ from voltphase.core.units import (
     SHORTEST_WAVELENGTH,
     SMALLEST_PITCH,
 )
+from voltphase.network.networks import Combine, Networks
 from voltphase.optics.backends.base import BACKENDS, Engine
 from voltphase.optics.masks import Mask
 from voltphase.optics.methods import METHODS
@@ -79,6 +80,33 @@ class SourceConfig(Section):
         return SourceLight(self.encoding, self.phase_range, self.waist, self.background, (y, x), mask)
 
 
+class NetworksConfig(Section):
+    """Networks side by side, with planes alike and layers of their own, each lit by an equal share of the light.
+
+    Attributes:
+        count: Number of networks, each of ``optics.depth`` layers; ``devices`` and ``codesign.gain`` list those of the
+            first network, then those of the next.
+        combine: How they make one answer. ``sum``: the light of all falls on one detector, where intensities add. With
+            ``classes`` and ``difference`` the detector has a part of ``optics.size`` for each, side by side: a network
+            reads its share of the classes, or the first of two speaks for the classes and the second against them.
+    """
+
+    count: Annotated[int, Ge(1), Le(1000)] = 1
+    combine: Combine = "sum"
+
+    def build(self) -> Networks:
+        """Return what the settings describe."""
+        return Networks(self.count, self.combine)
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> NetworksConfig:
+        try:
+            self.build()
+        except VoltphaseError as error:
+            raise misfit(str(error), named=False) from error
+        return self
+
+
 class OpticsConfig(Section):
     """The bench: planes and the space between them.
 
@@ -92,7 +120,8 @@ class OpticsConfig(Section):
         wavelength: Wavelength of the light in vacuum, in metres.
         distances: Source to first layer, between layers and last layer to detector, in metres: one number for
             all, or one more than there are layers.
-        depth: Number of layers.
+        depth: Number of layers that light passes.
+        networks: Networks side by side, in place of one.
         source: How the light on the source carries an image.
         background_light: Intensity of even, incoherent light on each sample of the detector that is counted with the
             beam's, in parts of that of a white pixel on the source in a plane wave.
@@ -111,6 +140,7 @@ class OpticsConfig(Section):
     wavelength: _Wavelength = 532e-9
     distances: OneOrEach[_Distance] = 0.096
     depth: Annotated[int, Ge(1), Le(1000)] = 5
+    networks: NetworksConfig = NetworksConfig()
     source: SourceConfig = SourceConfig()
     background_light: Annotated[float, Ge(0), Le(BRIGHTEST)] = 0.0
     method: Annotated[str, Name(METHODS, "auto")] = "fresnel"
@@ -124,13 +154,18 @@ class OpticsConfig(Section):
         return with_pitch_of_panel(values) if isinstance(values, dict) else values
 
     @property
+    def layers(self) -> int:
+        """Number of layers of all networks."""
+        return self.depth * self.networks.count
+
+    @property
     def sizes(self) -> list[tuple[int, int]]:
-        """(rows, columns) of each plane: source, layers, detector."""
+        """(rows, columns) of each plane on the way of one network: source, layers, detector."""
         return _for_planes(self.size, self.depth + 2)
 
     @property
     def pitches(self) -> list[tuple[float, float]]:
-        """The pitch (y, x) of each plane: source, layers, detector."""
+        """The pitch (y, x) of each plane on the way of one network: source, layers, detector."""
         return _for_planes(self.pitch, self.depth + 2)
 
 

@@ -185,17 +185,17 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Config:
-        depth = self.optics.depth
+        depth, all_layers = self.optics.depth, self.optics.layers
         if self.device is not None and self.devices is not None:
             raise misfit("expected either device (for all layers) or devices (one per layer), but got both")
-        if self.devices is not None and len(self.devices) != depth:
+        of = "optics.depth layers" + f" of {self.optics.networks.count} networks" * (all_layers > depth)
+        if self.devices is not None and len(self.devices) != all_layers:
             raise misfit(
-                f"expected devices to list {depth} devices, one for each of optics.depth layers, "
-                f"but got {len(self.devices)}"
+                f"expected devices to list {all_layers} devices, one for each of {of}, but got {len(self.devices)}"
             )
         gaps = f"(source to first layer, between the {depth} layers of optics.depth, last layer to detector)"
         planes = f"(source, the {depth} layers of optics.depth, detector)"
-        layers = "(one for each of optics.depth layers)"
+        layers = f"(one for each of {of})"
         for each, key in ((self.optics.size, "optics.size"), (self.optics.pitch, "optics.pitch")):
             if isinstance(each, list) and which_planes(each) == "each" and len(each) != depth + 2:
                 raise misfit(
@@ -204,8 +204,8 @@ class Config(Section):
                 )
         for each, key, count, which in (
             (self.optics.distances, "optics.distances", depth + 1, gaps),
-            (self.codesign.gain, "codesign.gain", depth, layers),
-            (self.codesign.amplitude_grad_scale, "codesign.amplitude_grad_scale", depth, layers),
+            (self.codesign.gain, "codesign.gain", all_layers, layers),
+            (self.codesign.amplitude_grad_scale, "codesign.amplitude_grad_scale", all_layers, layers),
         ):
             if isinstance(each, list) and len(each) != count:
                 raise misfit(f"expected {key} to be a number or {count} numbers {which}, but got {len(each)}")
@@ -214,7 +214,7 @@ class Config(Section):
     @property
     def layer_devices(self) -> list[DeviceConfig]:
         """The device of each layer."""
-        return self.devices if self.devices is not None else [self.device or DeviceConfig()] * self.optics.depth
+        return self.devices if self.devices is not None else [self.device or DeviceConfig()] * self.optics.layers
 
     def to_yaml(self) -> str:
         """Return every setting, as YAML that loads back to an equal configuration."""

@@ -44,6 +44,16 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def duration(minutes: float) -> str:
+    """Return how long something takes, in minutes or, from an hour and a half on, in hours.
+
+    Examples:
+        >>> duration(0.2), duration(89), duration(90)
+        ('0 min', '89 min', '1.5 h')
+    """
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
 def shell(*words: str | Path) -> str:
     """Return a command line as it can be typed into a shell, whatever its words hold.
 

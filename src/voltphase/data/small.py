@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Final, Literal, get_args
 
 import numpy as np
 import torch
 from annotated_types import Ge
+from torch import Tensor
 
 from voltphase.core import checks
 from voltphase.core.errors import DataError
@@ -40,14 +42,19 @@ class Digits:
     """Handwritten digits, 8 x 8, values 0 to 16 scaled to 0 to 255, one in five held out; nothing to download."""
 
     def load(self, split: str, *, download: bool = True) -> ImageDataset:
-        from sklearn.datasets import load_digits
-
-        values, targets = load_digits(return_X_y=True)
-        scaled = np.rint(np.asarray(values).reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
-        labels = torch.as_tensor(np.asarray(targets), dtype=torch.int64)
+        images, labels = _digits()
         test = held_out(labels, _TEST_SHARE, _SPLIT_SEED)
         chosen = test if split == "test" else ~test
-        return ImageDataset(torch.from_numpy(scaled)[chosen], labels[chosen], "digits", tuple("0123456789"))
+        return ImageDataset(images[chosen], labels[chosen], "digits", tuple("0123456789"))
+
+
+@lru_cache(maxsize=1)  # scikit-learn reads a text of numbers anew each time
+def _digits() -> tuple[Tensor, Tensor]:
+    from sklearn.datasets import load_digits
+
+    values, targets = load_digits(return_X_y=True)
+    scaled = np.rint(np.asarray(values).reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    return torch.from_numpy(scaled), torch.as_tensor(np.asarray(targets), dtype=torch.int64)
 
 
 @DATASETS.register("logic")

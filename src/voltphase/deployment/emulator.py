@@ -16,6 +16,7 @@ from voltphase.core.files import checked_path
 from voltphase.deployment.folder import MANIFEST_NAME
 from voltphase.deployment.layers import read_layers, read_levels, read_mask
 from voltphase.deployment.manifest import Manifest
+from voltphase.deployment.parts.beams import field_of
 from voltphase.deployment.propagation import PRECISIONS
 from voltphase.optics import ImageSource
 from voltphase.optics.backends.base import Options
@@ -53,7 +54,7 @@ class Emulator(nn.Module):
         try:
             self.source = ImageSource(manifest.grids[0], (rows, columns), light=manifest.input.light(mask), dtype=dtype)
             gaps = gaps_between(
-                manifest.grids,
+                manifest.way,
                 manifest.propagation.distances_m,
                 wavelength=manifest.wavelength_m,
                 method=[record.method for record in manifest.propagation.methods],
@@ -92,10 +93,16 @@ class Emulator(nn.Module):
     def detector_field(self, images: Tensor) -> Tensor:
         """The complex ``batch x rows x columns`` field on the detector, of images as for :meth:`forward`.
 
-        Where there is background light, it is what the detector sees of both: see :func:`with_background`.
+        Of several beams, or where there is background light, it is what the detector sees of all: see
+        :func:`with_background`.
         """
-        field = self.executor(self.source(images), self.modulations())
-        return with_background(field, self.manifest.readout.background_light)
+        source, states, beams = self.source(images), self.modulations(), self.manifest.beams
+        each = [
+            self.executor(source, [states[number - 1] for number in beam.layers]) for beam in self.manifest.all_beams
+        ]
+        return with_background(
+            each[0] if beams is None else field_of(beams, each), self.manifest.readout.background_light
+        )
 
     def readings(self, field: Tensor) -> Tensor:
         """The measure of each class, a real ``batch x classes`` tensor, from a detector field.

@@ -15,18 +15,19 @@ from voltphase.core.errors import DataError, DeploymentError, OutputError
 from voltphase.core.files import atomic_directory, checked_path
 from voltphase.core.installed import package_version
 from voltphase.deployment.folder import MANIFEST_NAME, record_file, write_array
-from voltphase.deployment.formulas import CONVENTIONS, picture_formula, reading_factor, readout_formula
+from voltphase.deployment.formulas import CONVENTIONS, CONVENTIONS_4, picture_formula, reading_factor, readout_formula
 from voltphase.deployment.layers import read_layers, read_levels
 from voltphase.deployment.manifest import (
     FORMAT,
-    FORMAT_VERSION,
+    FORMAT_VERSIONS,
     LayerFiles,
     LayerRecord,
     Manifest,
-    ReadoutRecord,
     data_digest,
 )
 from voltphase.deployment.note import bench_note
+from voltphase.deployment.parts.beams import BeamRecord
+from voltphase.deployment.parts.readout import ReadoutRecord
 from voltphase.deployment.propagation import PRECISIONS, InputRecord, MaskRecord, PropagationRecord
 from voltphase.deployment.records import (
     LARGEST_PLANE,
@@ -226,11 +227,8 @@ def _logits(model: DONN, dataset: ImageDataset, expected: float | None) -> Tenso
 def _system(folder: Path, model: DONN, classes: tuple[str, ...]) -> dict[str, Any]:
     """Return what the manifest says of the system itself, and write the mask in front of its source, if it has one."""
     layers, readout = _layers(model), readout_of_light(model)
-    dtype, gains = layers[0].table.values.dtype, [layer.gain for layer in layers]
-    if not model.beams.single:
-        raise DeploymentError(
-            "expected one network to deploy, but got several side by side: take the maps from model.levels()"
-        )
+    dtype, beams = layers[0].table.values.dtype, model.beams.beams
+    gains = [layers[number].gain for number in beams[0].layers]
     gaps = [path[0] for path in model.paths if len(path) == 1 and isinstance(path[0], Gap)]
     if len(gaps) < len(model.paths):
         raise DeploymentError(
@@ -239,15 +237,21 @@ def _system(folder: Path, model: DONN, classes: tuple[str, ...]) -> dict[str, An
         )
     return {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSIONS[0 if model.beams.single else 1],
         "voltphase_version": package_version(),
-        "conventions": CONVENTIONS,
+        "conventions": CONVENTIONS if model.beams.single else CONVENTIONS_4,
         "wavelength_m": model.wavelength,
         "propagation": PropagationRecord.of(
             next(name for name, kind in PRECISIONS.items() if kind == dtype),
             list(model.distances),
             [gap.method for gap in gaps],
         ),
+        "beams": None
+        if model.beams.single
+        else [
+            BeamRecord(layers=[number + 1 for number in beam.layers], weight=beam.weight, area=beam.area)
+            for beam in beams
+        ],
         "input": InputRecord.of(model.source, _write_mask(folder, model.source.light.mask)),
         "readout": ReadoutRecord(
             task=Chosen.of(TASKS, model.task),

@@ -53,6 +53,15 @@ CONVENTIONS: Final = {
     'and numbers as Python writes them: json.dumps(content, sort_keys=True, separators=(",", ":")).',
 }
 
+#: What a folder of format version 4 says besides, that of a system with more than one beam.
+CONVENTIONS_4: Final = CONVENTIONS | {
+    "beams": "Beams do not interfere. Each takes the field on the source through its layers in turn, counted from 1 as "
+    "their files are, to its area of the detector. Areas are equal parts of the detector, side by side from left to "
+    "right and counted from 0; each is a plane by itself, with all rows and its part of the columns, and with the "
+    "pitch and the offset of the detector, about the axis of the layers whose light falls on it. On each area the "
+    "intensities of its beams are added, each times the weight of its beam: that is abs(V)^2, and V has no phase.",
+}
+
 _STATE_2: Final = (
     "A pixel multiplies the field by amplitude * exp(+i * phase_rad). The amplitude is that of the field, not of the "
     "intensity."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from functools import cached_property
+from itertools import accumulate
 from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -13,7 +13,6 @@ from typing import Annotated, Any, Final, Literal, Self
 import numpy as np
 import torch
 from pydantic import (
-    BeforeValidator,
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -22,13 +21,20 @@ from pydantic import (
 )
 
 from voltphase.core import checks
-from voltphase.core.errors import DeploymentError, GeometryError, VoltphaseError
+from voltphase.core.errors import DeploymentError, VoltphaseError
 from voltphase.core.files import checked_path, read_errors, read_json
 from voltphase.core.limits import require_memory
 from voltphase.core.units import LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH
 from voltphase.deployment import old_formats
 from voltphase.deployment.folder import MANIFEST_NAME
-from voltphase.deployment.formulas import CONVENTIONS, CONVENTIONS_2, picture_formula, reading_factor, readout_formula
+from voltphase.deployment.formulas import (
+    CONVENTIONS,
+    CONVENTIONS_2,
+    CONVENTIONS_4,
+    reading_factor,
+)
+from voltphase.deployment.parts.beams import BeamRecord, BeamRecords, areas_of, check_beams, part_of
+from voltphase.deployment.parts.readout import MOST_REGIONS, ReadoutRecord
 from voltphase.deployment.propagation import MOST_LAYERS, InputRecord, PropagationRecord, kernel_bytes
 from voltphase.deployment.records import (
     ArrayRecord,
@@ -40,24 +46,20 @@ from voltphase.deployment.records import (
     Record,
     ReferenceRecord,
     SamplesRecord,
-    Shape,
     refusal,
     refuse,
-    refusing,
 )
 from voltphase.deployment.targets.base import Written
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods.auto import find_method
 from voltphase.optics.methods.geometry import Geometry
-from voltphase.tasks import TASKS, Metric, RegionReadout, Regions, Task, WindowReadout
-from voltphase.tasks.background_light import checked_background
 
 FORMAT: Final = "voltphase-deployment"
-FORMAT_VERSION: Final = 3
+#: What folders are written in: the first of one beam, the last of several.
+FORMAT_VERSIONS: Final = (3, 4)
+_CONVENTIONS: Final = {2: CONVENTIONS_2, 3: CONVENTIONS, 4: CONVENTIONS_4}
 _CHECKSUM: Final = "manifest_sha256"
 
-# Bounds of what is read, far beyond any system, so that nothing is allocated or computed for a number that was made up.
-_MOST_REGIONS: Final = 4096
 # Bytes a sample of a layer takes while it is read: its level, the table it follows, its state and what these come from.
 _BYTES_A_PIXEL: Final = 48
 
@@ -65,7 +67,7 @@ _BYTES_A_PIXEL: Final = 48
 class LayerFiles(Record):
     """What the target wrote for a layer; several layers may share a file."""
 
-    files: Annotated[list[FileRecord], Field(min_length=1, max_length=_MOST_REGIONS)]
+    files: Annotated[list[FileRecord], Field(min_length=1, max_length=MOST_REGIONS)]
     details: dict[str, Any]
 
 
@@ -89,85 +91,6 @@ class LayerRecord(Record):
         return Written([file.file for file in self.target.files], self.target.details)
 
 
-def _named(task: Any) -> Any:
-    # A name alone was written before tasks had settings of their own.
-    return {"name": task, "settings": {}} if isinstance(task, str) else task
-
-
-class ReadoutRecord(Record):
-    """How light on the detector becomes an answer; the digital factor is what the gains amount to on a measure.
-
-    A picture has pixels, (rows, columns), and one region: its window. Background light is an intensity on each sample.
-    """
-
-    task: Annotated[Chosen, BeforeValidator(_named)]
-    grid: GridRecord
-    measure: Literal["sum", "mean", "amplitude", "fraction", "intensity", "field"]
-    scale: Factor
-    digital_factor: Annotated[float, Field(ge=0)]
-    differential: bool
-    regions: Annotated[list[Annotated[list[int], Field(min_length=4, max_length=4)]], Field(max_length=_MOST_REGIONS)]
-    classes: Annotated[list[str], Field(max_length=_MOST_REGIONS)]
-    pixels: Shape | None = None
-    background_light: float = 0.0
-    formula: str
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        with refusing():
-            readout, task = self.make_readout(), self.task_object
-            background = checked_background(self.background_light, readout) > 0
-        if isinstance(readout, WindowReadout):
-            if self.formula != picture_formula(self.measure, readout.pixels, background=background):
-                raise refuse("expected the formula of this measure as this version computes it, but got another")
-            return self
-        classes = readout.regions.classes
-        if len(self.classes) not in (0, classes):
-            raise refuse(
-                f"expected names of {classes} classes for {len(self.regions)} regions, but got {len(self.classes)}"
-            )
-        about: dict[str, Any] = {"differential": self.differential, "answer": task.answer, "background": background}
-        if self.formula != readout_formula(self.measure, **about):
-            raise refuse("expected the formula of this measure as this version computes it, but got another")
-        return self
-
-    @cached_property
-    def on_detector(self) -> Regions:
-        """The regions of the detector."""
-        return Regions(tuple(map(tuple, self.regions)), self.grid.grid.shape, self.differential)  # pyright: ignore[reportArgumentType]
-
-    @cached_property
-    def task_object(self) -> Task:
-        """The task, as it was trained for."""
-        return self.task.make(TASKS, Path(MANIFEST_NAME), "readout", "task")
-
-    @property
-    def metric(self) -> Metric:
-        """The figure that says how well the task is done."""
-        return self.task_object.metrics[0]
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """Shape of what is read of one image and of its outputs: a number for each class, or a picture."""
-        readout = self.make_readout()
-        return readout.output_shape if isinstance(readout, WindowReadout) else (readout.regions.classes,)
-
-    def make_readout(self) -> RegionReadout | WindowReadout:
-        """Return the readout, its scale fixed at the value it was deployed with."""
-        measure: Any = self.measure
-        if self.pixels is None:
-            return RegionReadout(self.on_detector, measure, self.scale)
-        if len(self.regions) != 1:
-            raise GeometryError(f"expected one region with the pixels of a picture, but got {len(self.regions)}")
-        return WindowReadout(self.grid.grid.shape, self.regions[0], self.pixels, measure)
-
-    @model_serializer(mode="wrap")
-    def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # What a readout is without is not written, as it never was.
-        optional = {"pixels": self.pixels is not None, "background_light": self.background_light > 0}
-        return {key: value for key, value in handler(self).items() if optional.get(key, True)}
-
-
 class Manifest(Record):
     """Everything needed to rebuild a deployed system.
 
@@ -176,7 +99,7 @@ class Manifest(Record):
     """
 
     format: Literal["voltphase-deployment"]
-    format_version: Literal[3]
+    format_version: Literal[3, 4]
     voltphase_version: str
     conventions: dict[str, Any]
     wavelength_m: Annotated[float, Field(ge=SHORTEST_WAVELENGTH, le=LONGEST_WAVELENGTH)]
@@ -184,6 +107,7 @@ class Manifest(Record):
     input: InputRecord
     target: Chosen
     layers: Annotated[list[LayerRecord], Field(min_length=1, max_length=MOST_LAYERS)]
+    beams: BeamRecords | None = None
     readout: ReadoutRecord
     reference: ReferenceRecord | None
     samples: SamplesRecord | None
@@ -193,7 +117,11 @@ class Manifest(Record):
     @model_validator(mode="after")
     def _check(self) -> Self:
         distances, layers = len(self.propagation.distances_m), len(self.layers)
-        if distances != layers + 1:
+        if (self.beams is not None) != (self.format_version > FORMAT_VERSIONS[0]):
+            raise refuse("expected beams in format version 4 and none before, but got another version")
+        if self.beams is not None:
+            check_beams(self.beams, self.grids[1:-1], distances - 1, self.grids[-1])
+        elif distances != layers + 1:
             raise refuse(f"expected {layers + 1} distances for {layers} layers, but got {distances}")
         if not np.isclose(self.readout.digital_factor, self.reading_factor, rtol=1e-9, atol=0):
             raise refuse("expected readout.digital_factor to follow from the layers' digital_gain, but it does not")
@@ -211,15 +139,35 @@ class Manifest(Record):
         return [self.input.grid.grid, *(layer.grid.grid for layer in self.layers), self.readout.grid.grid]
 
     @property
+    def all_beams(self) -> list[BeamRecord]:
+        """The beams, a single one if no others are named."""
+        alone = BeamRecord(layers=list(range(1, len(self.layers) + 1)), weight=1.0, area=0)
+        return [alone] if self.beams is None else self.beams
+
+    @property
+    def way(self) -> list[Grid]:
+        """The samples of each plane that a beam meets, on the detector of its part of it; they are the same for all."""
+        beams, grids = self.all_beams, self.grids
+        return [grids[0], *(grids[number] for number in beams[0].layers), part_of(grids[-1], areas_of(beams))]
+
+    @property
+    def positions(self) -> list[float]:
+        """How far each plane is from the source in metres: source, layers, detector."""
+        along, found = [*accumulate(self.propagation.distances_m, initial=0.0)], {}
+        for beam in self.all_beams:
+            found |= dict(zip(beam.layers, along[1:-1], strict=True))
+        return [0.0, *(found[number] for number in sorted(found)), along[-1]]
+
+    @property
     def geometries(self) -> list[Geometry]:
         """The planes and the light on both sides of each gap."""
-        gaps = zip(self.grids[:-1], self.grids[1:], self.propagation.distances_m, strict=True)
+        gaps = zip(self.way[:-1], self.way[1:], self.propagation.distances_m, strict=True)
         return [Geometry(source, target, self.wavelength_m, distance) for source, target, distance in gaps]
 
     @property
     def reading_factor(self) -> float:
-        """What the gains of all layers amount to on a measure: a digital factor."""
-        gains = [layer.digital_gain for layer in self.layers]
+        """What the gains of all layers of a beam amount to on a measure: a digital factor."""
+        gains = [self.layers[number - 1].digital_gain for number in self.all_beams[0].layers]
         return reading_factor(
             gains, self.readout.measure, relative=self.readout.differential or self.readout.pixels is not None
         )
@@ -237,6 +185,10 @@ class Manifest(Record):
             records += [self.samples.images, self.samples.labels, self.samples.readings]
         unique = {record.file: record for record in (*records, self.note) if record is not None}
         return list(unique.values())
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if key != "beams" or value is not None}
 
     def require_memory(self) -> None:
         """Refuse, with a DeploymentError, a system that this machine has no memory for, before any is allocated."""
@@ -284,7 +236,7 @@ class Manifest(Record):
         version = _checked_version(path, content)
         try:
             method = None
-            if version < FORMAT_VERSION:
+            if version < FORMAT_VERSIONS[0]:
                 content, method = old_formats.upgrade(path, content, version)
             manifest = cls.model_validate(content)
             manifest.require_memory()
@@ -335,9 +287,9 @@ def _checked_version(path: Path, content: Any) -> int:
     if content["format"] != FORMAT:
         raise DeploymentError(f"{path}: expected the format {FORMAT!r}, but got {checks.shown(content['format'])}")
     version = content["format_version"]
-    if version not in (1, 2, FORMAT_VERSION) or type(version) is not int:
+    if version not in (1, 2, *FORMAT_VERSIONS) or type(version) is not int:
         raise DeploymentError(
-            f"{path}: expected format version 1, 2 or {FORMAT_VERSION}, but got {checks.shown(version)}: read the "
+            f"{path}: expected format version 1 to {FORMAT_VERSIONS[-1]}, but got {checks.shown(version)}: read the "
             f"folder with the voltphase that wrote it ({content.get('voltphase_version')!s:.40})"
         )
     if version == 1:
@@ -347,7 +299,7 @@ def _checked_version(path: Path, content: Any) -> int:
             f"{path}: {MANIFEST_NAME} was changed after deployment: its content does not fit its {_CHECKSUM}; restore "
             "the file or deploy again"
         )
-    if content.get("conventions", {}) != (CONVENTIONS if version == FORMAT_VERSION else CONVENTIONS_2):
+    if content.get("conventions", {}) != _CONVENTIONS[version]:
         raise DeploymentError(
             f"{path}: expected conventions as this version means them, but got others: read the folder with the "
             "voltphase that wrote it"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
 from voltphase.deployment.folder import MANIFEST_NAME
 from voltphase.deployment.formulas import CONVENTIONS
 from voltphase.deployment.manifest import LayerRecord, Manifest
+from voltphase.deployment.parts.beams import BeamRecord, areas_of, part_of
 from voltphase.deployment.records import ArrayRecord, ReferenceRecord
 from voltphase.deployment.targets import Layer, Target
 from voltphase.optics.grid import Grid
@@ -57,6 +57,7 @@ def _light(manifest: Manifest) -> str:
 def bench_note(manifest: Manifest, layers: Sequence[Layer], target: Target) -> str:
     """Return what a person needs to set the system up, as plain text."""
     count = "one device" if len(layers) == 1 else f"{len(layers)} devices"
+    along = "along one axis" if manifest.beams is None else f"in {len(manifest.beams)} networks side by side"
     shape = "{} x {}".format(*manifest.input.image_shape)
     title = "voltphase deployment"
     methods = ", ".join(manifest.propagation.formulas)
@@ -64,7 +65,7 @@ def bench_note(manifest: Manifest, layers: Sequence[Layer], target: Target) -> s
         f"{title}\n{'=' * len(title)}",
         _paragraph(
             f"An optical network: a source that carries an image as {_CARRIERS[manifest.input.encoding]}, {count} and "
-            f"a detector, along one axis. All of this is in {MANIFEST_NAME} too, for programs."
+            f"a detector, {along}. All of this is in {MANIFEST_NAME} too, for programs."
         ),
         _paragraph(f"Light: {manifest.wavelength_m * 1e9:.9g} nm, coherent ({methods} propagation)."),
         _paragraph(
@@ -84,19 +85,48 @@ def bench_note(manifest: Manifest, layers: Sequence[Layer], target: Target) -> s
 
 
 def _planes(manifest: Manifest) -> list[str]:
-    grids, distances = manifest.grids, manifest.propagation.distances_m
+    grids, beams = manifest.grids, manifest.beams
     loads = ["the input", *(layer.target.files[0].file for layer in manifest.layers), ""]
     names = ["source", *(f"layer {number}" for number in range(1, len(grids) - 1)), "detector"]
-    positions, width = accumulate(distances, initial=0.0), max(16, *(len(load) + 2 for load in loads))
+    width = max(16, *(len(load) + 2 for load in loads))
     rows = [
         f"{name:<12}{_millimetres(position):<14}{load:<{width}}{_grid_words(grid)}"
-        for name, position, load, grid in zip(names, positions, loads, grids, strict=True)
+        for name, position, load, grid in zip(names, manifest.positions, loads, grids, strict=True)
     ]
-    gaps = ", ".join(map(_millimetres, distances))
+    gaps = ", ".join(map(_millimetres, manifest.propagation.distances_m))
     return [
         "\n".join([f"{'plane':<12}{'position':<14}{'carries':<{width}}samples", *rows]),
         _paragraph(f"Gaps, from the source on: {gaps}."),
+        *([] if beams is None else [_paragraph(_side_by_side(beams)), *_networks(beams, grids[-1])]),
     ]
+
+
+def _side_by_side(beams: Sequence[BeamRecord]) -> str:
+    apart = (
+        "Each has an axis of its own, which meets its own part of the detector in the middle."
+        if areas_of(beams) > 1
+        else "The light of all falls on the same samples of the detector, where it must not interfere: the ways there "
+        "have to differ by more than its coherence length. Or send one after the other, and add the readings."
+    )
+    return (
+        f"{len(beams)} networks stand side by side. Beam splitters behind the source (or sources that show the same "
+        f"image) give each its part of the light, and no light of one may reach another. {apart}"
+    )
+
+
+def _networks(beams: Sequence[BeamRecord], detector: Grid) -> Iterator[str]:
+    part = part_of(detector, areas_of(beams))
+    for number, beam in enumerate(beams, start=1):
+        layers = ", ".join(map(str, beam.layers))
+        where = ""
+        if part != detector:
+            first, middle = beam.area * part.columns, (beam.area + 0.5) * part.columns - detector.columns / 2
+            where = (
+                f"; it falls on columns {first}-{first + part.columns - 1} of the detector, and its axis meets these "
+                f"at x = {middle * part.pitch[1] * 1e3:+.4g} mm from the detector's middle"
+            )
+        own = f"layer{'s' * (len(beam.layers) > 1)} {layers}"
+        yield _paragraph(f"Network {number}: {own}, with {beam.weight:.6g} of the light{where}.", "  ")
 
 
 def _devices(manifest: Manifest, layers: Sequence[Layer], target: Target) -> Iterator[str]:
@@ -185,6 +215,8 @@ def _formulas(manifest: Manifest) -> Iterator[str]:
         "the first layer, is multiplied by the state of each pixel, goes on to the next layer, and so on to the "
         "detector. The arrays of levels say which state that is, and the tables of states there what it is."
     )
+    if manifest.beams is not None:
+        yield f"Beams: {manifest.conventions['beams']} The beams are the networks, see Planes, above."
     for key in ("time", "state", "tables", "target", "coordinates", "arrays", "input", "interpolation"):
         yield f"{key.capitalize()}: {CONVENTIONS[key]}"
         if key == "input" and manifest.input.formula is not None:

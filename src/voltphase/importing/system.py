@@ -72,6 +72,11 @@ def configured(design: Design, source: Source) -> tuple[Config, list[str]]:
     known = {} if weights is None else {key: value for key, value in weights.optics.items() if key not in said}
     if missing := [f"optics.{key}" for key in _REQUIRED if key not in {*said, *known}]:
         raise ConfigError(f"expected {', '.join(missing)} in the design, which the maps do not say: give it in metres")
+    if design.optics.networks.count > 1:
+        raise ConfigError(
+            f"expected the maps of one network, but optics.networks.count is {design.optics.networks.count}: import "
+            "each network by itself"
+        )
     depth, sizes = len(source.numbers), [numbers.shape for numbers in source.numbers]
     if "depth" in said and design.optics.depth != depth:
         raise ConfigError(

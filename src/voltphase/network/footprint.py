@@ -21,9 +21,11 @@ from voltphase.optics.backends.cpu.packed_map import MICRO_BATCH
 from voltphase.optics.grid import Grid
 from voltphase.optics.stack import Stack
 
-# Numbers of a design that are held while training, besides itself: its gradient, Adam's two means, and all but the
-# gradient once more in a checkpoint that is being written.
-_OF_DESIGN: Final = 7
+# Numbers of a design that are held while training, besides itself: its gradient and Adam's two means.
+_OF_DESIGN: Final = 3
+# Those of a checkpoint that is being written in the memory of the CPU, when a step's modulations are given back: all of
+# the design but the gradient once more, and what a growing file takes.
+_OF_CHECKPOINT: Final = 4
 # What libraries take when they are used for the first time.
 _AT_LEAST: Final = 8_000_000
 
@@ -58,27 +60,34 @@ class Footprint:
     @property
     def network(self) -> float:
         """The peak while the network is built, which holds it ready for evaluation."""
-        # Each kernel is kept for the way there and the way back. All are made in double precision first, and one of
-        # them takes as much again, twice, for what it is made from.
-        kept = 2 * self.itemsize * sum(self.kernels)
-        making = 16 * sum(self.kernels) + 32 * max(self.kernels)
-        return kept + making + sum(self.numbers) * self.itemsize / 2 + _AT_LEAST
+        # All kernels are made in double precision first, and one of them takes as much again, twice, for what it is
+        # made from.
+        return self._held + 16 * sum(self.kernels) + 32 * max(self.kernels) + _AT_LEAST
+
+    @property
+    def _held(self) -> float:
+        # Each kernel is kept for the way there and the way back.
+        return 2 * self.itemsize * sum(self.kernels) + sum(self.numbers) * self.itemsize / 2
 
     def evaluation(self, batch_size: int, device: str = "cpu") -> float:
         """Return the peak while images are evaluated, so many at a time, on ``"cpu"`` or ``"cuda"``."""
-        largest = max(*self.planes, *self.kernels)
+        return self.network + self._buffers(batch_size, device)
+
+    def _buffers(self, batch_size: int, device: str) -> float:
         # Three buffers of a micro-batch of at least one image, and what transforms make besides.
-        return self.network + 5 * self.itemsize * _at_once(largest, batch_size, device)
+        return 5 * self.itemsize * _at_once(max(*self.planes, *self.kernels), batch_size, device)
 
     def training(self, batch_size: int, device: str = "cpu") -> float:
         """Return the peak of training in batches of so many images, on ``"cpu"`` or ``"cuda"``."""
-        kept = self.kept_fields(batch_size, device)
-        designs = _OF_DESIGN * sum(self.numbers) + sum(self.scores)
+        number = self.itemsize / 2
+        held = self._held + _OF_DESIGN * number * sum(self.numbers) + _AT_LEAST
         modulations = 6 * sum(self.planes[:-1])
         # On a GPU no sum over images is longer than the field that is kept of each.
         sums = sum(_at_once(points, batch_size, device) for points in self.planes[:-1]) if device == "cpu" else 0
-        light = self.itemsize * (kept + modulations + sums)
-        return self.evaluation(batch_size, device) + light + self.itemsize / 2 * designs
+        fields = self.itemsize * (self.kept_fields(batch_size, device) + sums) + self._buffers(batch_size, device)
+        step = fields + self.itemsize * modulations + number * sum(self.scores)
+        written = _OF_CHECKPOINT * number * sum(self.numbers) if device == "cpu" else 0
+        return max(self.network, held + max(step, fields + written))
 
     def kept_fields(self, batch_size: int, device: str = "cpu") -> int:
         """Return how many complex numbers of fields training holds for the way back, on ``"cpu"`` or ``"cuda"``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from voltphase.core.installed import needing_extras
 
 with needing_extras():
-    from voltphase.panels.formats import FORMATS, Format
+    from voltphase.panels.formats import FORMATS, Format, PanelFile
     from voltphase.panels.profile import Correction, Profile, load_profile, profiles
 
-__all__ = ["FORMATS", "Correction", "Format", "Profile", "load_profile", "profiles"]
+__all__ = ["FORMATS", "Correction", "Format", "PanelFile", "Profile", "load_profile", "profiles"]

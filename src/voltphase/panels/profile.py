@@ -19,7 +19,7 @@ from voltphase.core.errors import ConfigError, DeploymentError, VoltphaseError
 from voltphase.core.files import checked_path, read_text
 from voltphase.core.units import LARGEST_PITCH, LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH, SMALLEST_PITCH, WAVELENGTH
 from voltphase.core.words import shown
-from voltphase.panels.formats import FORMATS, Format, Frame
+from voltphase.panels.formats import FORMATS, Format, Frame, PanelFile
 from voltphase.panels.formats.base import AGAIN
 from voltphase.settings.fields import Choice, Section, Settings, misfit
 from voltphase.settings.keys import kinds
@@ -208,7 +208,7 @@ class Profile(Section):
         """
         checks.instance(content, bytes, f"the bytes of a file of {self.name}", error=DeploymentError)
         self._require_count(checks.whole(frames, f"a number of frames of {self.name}", error=DeploymentError))
-        found = self.files.read(content, name, self.shape, self.bits, frames)
+        found = self.files.read(PanelFile(content, name, self.shape, self.bits, frames))
         for frame in found:
             self._require_levels(frame, name)
         return found
@@ -227,7 +227,7 @@ class Profile(Section):
             raise DeploymentError(
                 f"expected no file of corrections for {self.name}, but got {name}: {self.no_correction}"
             )
-        (correction,) = self.correction_files.read(content, name, self.shape, self.bits, exact=False)
+        (correction,) = self.correction_files.read(PanelFile(content, name, self.shape, self.bits, exact=False))
         self._require_levels(correction, name)
         return correction
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path, write_text
-from voltphase.core.words import counted, printable
+from voltphase.core.words import counted, duration, printable
 from voltphase.devices import Device, DeviceStates
 from voltphase.optics.grid import Grid
 from voltphase.reporting import charts, maps, style
@@ -220,7 +220,7 @@ def _answers(view: RunView) -> str:
         '<div class="pair">',
         *(drawing(*one) for one in view.pictures.drawings(view.evaluation)),
         drawing(
-            charts.light_figure(view.light, len(view.layers)),
+            charts.light_figure(view.light, len(view.model.way) - 2),
             "Light left along the axis",
             "Light left along the axis, mean over test images. Drops at a layer are taken by the device, slopes "
             "between layers leave the aperture. Gain, which no hardware has, is not counted.",
@@ -316,6 +316,7 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("device", _devices(view)),
         ("samples", f"{_sizes(model.grids)}, pitch {_pitches(model.grids)} µm"),
         ("layers", f"{len(view.layers)}, gaps of {gaps}"),
+        ("networks", f"{model.networks.count} side by side; {model.networks.told}" * (model.networks.count > 1)),
         ("wavelength", f"{model.wavelength * 1e9:.4g} nm"),
         ("light on the detector", charts.share(float(view.light.kept[-1]))),
         (
@@ -360,5 +361,4 @@ def _versions(summary: Summary) -> str:
 def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
+    return duration(seconds / 60)

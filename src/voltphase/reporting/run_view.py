@@ -140,10 +140,14 @@ def measure_light(model: DONN, images: torch.Tensor, targets: torch.Tensor, pict
     powers, shares = [], []
     units = light_units(model)
     for part, part_targets in zip(images.split(_BATCH), targets.split(_BATCH), strict=True):
-        planes = model.planes(part)
-        powers.append(torch.stack([field.abs().square().sum((-2, -1)) for field in planes.values()], -1))
-        shares.append(pictures.light_shares(planes["detector"].abs().square(), part_targets))
-    power = torch.cat(powers).double().cpu().numpy() * list(units.values())
+        # Of several beams, all that is as far from the source is taken together.
+        power = torch.zeros(len(part), 2 * len(model.way) - 2, dtype=torch.float64)
+        for number, beam in enumerate(model.beams.beams):
+            for place, (name, field) in enumerate(model.planes(part, number).items()):
+                power[:, place] += beam.weight * units[name] * field.abs().square().sum((-2, -1)).double().cpu()
+        powers.append(power)
+        shares.append(pictures.light_shares(model.detector_field(part).abs().square(), part_targets))
+    power = torch.cat(powers).numpy()
     source = power[:, 0].clip(min=np.finfo(np.float64).tiny)
     positions = np.cumsum(model.distances)
     found = {name: torch.cat([part[name] for part in shares]).double().cpu().numpy() for name in shares[0]}
@@ -156,8 +160,7 @@ def measure_light(model: DONN, images: torch.Tensor, targets: torch.Tensor, pict
 
 @torch.no_grad()
 def _example(model: DONN, test: ImageDataset, evaluation: Evaluation, index: int) -> Example:
-    planes = model.planes(test.images[index : index + 1])
-    arriving = {name: field[0] for name, field in planes.items() if not name.endswith(" out")}
+    image = test.images[index : index + 1]
     by_phase = model.source.light.encoding == "phase"
     target, prediction = evaluation.targets[index].numpy(), evaluation.predictions[index].numpy()
     return Example(
@@ -166,6 +169,18 @@ def _example(model: DONN, test: ImageDataset, evaluation: Evaluation, index: int
         target=target if target.ndim else target.item(),
         output=evaluation.outputs[index].numpy(),
         prediction=prediction if prediction.ndim else prediction.item(),
-        intensity={name.removesuffix(" in"): field.abs().square().cpu().numpy() for name, field in arriving.items()},
-        phase=planes["source"][0].angle().remainder(2 * math.pi).cpu().numpy() if by_phase else None,
+        intensity=_arriving(model, image),
+        phase=model.source(image)[0].angle().remainder(2 * math.pi).cpu().numpy() if by_phase else None,
     )
+
+
+def _arriving(model: DONN, image: torch.Tensor) -> dict[str, np.ndarray]:
+    """Return the intensity of an image's light that arrives on each plane, of all beams together, by its name."""
+    found: dict[str, torch.Tensor] = {}
+    for number, beam in enumerate(model.beams.beams):
+        for name, field in model.planes(image, number).items():
+            if name != "detector" and not name.endswith(" out"):
+                light, plane = beam.weight * field[0].abs().square(), name.removesuffix(" in")
+                found[plane] = found[plane] + light if plane in found else light
+    detected = model.detector_field(image)[0].abs().square()
+    return {name: light.cpu().numpy() for name, light in (found | {"detector": detected}).items()}

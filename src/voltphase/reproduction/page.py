@@ -9,7 +9,7 @@ from typing import Any
 
 from voltphase.core.errors import OutputError
 from voltphase.core.files import checked_path, read_text, write_bytes, write_errors, write_text
-from voltphase.core.words import counted
+from voltphase.core.words import counted, duration
 from voltphase.reporting.style import house_style, png
 from voltphase.reproduction.drawings import DRAWINGS
 from voltphase.reproduction.markdown import marks, replace_block
@@ -78,10 +78,9 @@ def _origin(outcomes: Outcomes) -> str:
         devices |= dict.fromkeys(result["devices"])
         commits[f"{commit[:9]}{'+' if commit.endswith('+') else ''}"] = None
     minutes = sum(_seconds(result) for result in results) / 60
-    took = f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
     epochs = sorted({result["summary"]["epochs"] for result in results})
     return (
-        f"Device: {', '.join(devices)}. Epochs: {', '.join(map(str, epochs))}. Made in {took} on "
+        f"Device: {', '.join(devices)}. Epochs: {', '.join(map(str, epochs))}. Made in {duration(minutes)} on "
         f"{'; '.join(machines)}; commit {', '.join(commits)}."
     )
 

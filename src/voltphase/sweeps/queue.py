@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
+from voltphase.core.words import counted, duration
 from voltphase.sweeps.storage import storage_errors
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class TrialQueue:
         self._place, self._sampler_of = place, sampler_of
         self._held: dict[int, int] = {}  # the number of each trial at work here, by what the storage calls it
         self._seen: dict[int, tuple[Any, float]] = {}  # the last beat of others, and since when it is that
+        self._told = False  # whether it was said that others are waited for
 
     def trials(self) -> list[FrozenTrial]:
         """Return all trials there are."""
@@ -64,6 +66,19 @@ class TrialQueue:
         for trial in self._abandoned(trials):
             self._wait_again(trial._trial_id)
         return waiting(trials), [trial for trial in running(trials) if trial._trial_id not in self._held]
+
+    def wait(self, others: Sequence[FrozenTrial], noun: str, say: Callable[[str], None]) -> None:
+        """Wait a moment before the next look, and say the first time what for.
+
+        Args:
+            others: Trials that other processes run.
+            noun: What a trial is called.
+            say: What writes a line.
+        """
+        if others and not self._told:
+            say(f"waiting for {counted(len(others), noun)} that other processes are at work on")
+            self._told = True
+        time.sleep(LOOK_SECONDS)
 
     def take(self, trial: FrozenTrial) -> Trial | None:
         """Take a trial that waits; None if another process was faster."""
@@ -157,6 +172,11 @@ class TrialQueue:
 def waiting(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Return the trials that wait for somebody."""
     return [trial for trial in trials if trial.state.name == "WAITING"]
+
+
+def time_left(minutes: float) -> str:
+    """Return how long all that is left will take, as the end of a line."""
+    return f"; about {duration(minutes)} left"
 
 
 def running(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

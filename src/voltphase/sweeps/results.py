@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -25,6 +26,8 @@ class ResultFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = checked_path(path, OutputError)
         self.work = self.path / WORK
+        # Of each file what its time and size were, and whose result it was then.
+        self._identities: dict[Path, tuple[tuple[int, ...], tuple[str | None, bool] | None]] = {}
 
     def file(self, run: Run) -> Path:
         """Return where the result of a run belongs."""
@@ -35,7 +38,7 @@ class ResultFolder:
         own = read_result(self.file(run))
         if own is None:
             return "damaged" if self.file(run).exists() else "to do"
-        if _is_of(own, run):
+        if _identity(own) == (run.digest, run.own_process):
             return "done"
         return "to do" if _device_digests(own) == run.device_digests else "other device"
 
@@ -46,8 +49,19 @@ class ResultFolder:
 
     def same_run(self, run: Run) -> dict[str, Any] | None:
         """Return the result of this very run under whatever name, as two experiments may have a run in common."""
-        everything = (read_result(path) for path in sorted(self.path.glob("*/*.json")) if path.parent.name != WORK)
-        return next((one for one in everything if one is not None and _is_of(one, run)), None)
+        there = (path for path in sorted(self.path.glob("*/*.json")) if path.parent.name != WORK)
+        same = (path for path in there if self._identity(path) == (run.digest, run.own_process))
+        return next((result for path in same if (result := read_result(path)) is not None), None)
+
+    def _identity(self, path: Path) -> tuple[str | None, bool] | None:
+        """Return what tells a result from others; a file that has not changed since is not read again."""
+        with suppress(OSError):  # removed in between
+            about = path.stat()
+            version = (about.st_mtime_ns, about.st_size, about.st_ino)
+            if self._identities.get(path, (None, None))[0] != version:
+                self._identities[path] = (version, _identity(read_result(path)))
+            return self._identities[path][1]
+        return None
 
     def outcomes(self, runs: Iterable[Run]) -> Outcomes:
         """Return the runs with their results, as far as there are any."""
@@ -86,10 +100,10 @@ def read_result(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def _is_of(content: dict[str, Any], run: Run) -> bool:
-    if content.get("own_process", False) != run.own_process:
-        return False
-    return _settings(content, _device_digests(content)) == run.digest
+def _identity(content: dict[str, Any] | None) -> tuple[str | None, bool] | None:
+    if content is None:
+        return None
+    return _settings(content, _device_digests(content)), content.get("own_process", False)
 
 
 def _device_digests(content: dict[str, Any]) -> list[str]:

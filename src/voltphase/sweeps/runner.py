@@ -12,7 +12,6 @@ from rich.console import Console
 
 from voltphase.core.errors import FolderInUseError, OutputError, VoltphaseError
 from voltphase.core.files import write_errors, write_json, write_text
-from voltphase.core.words import counted
 from voltphase.sweeps import queue as queues
 from voltphase.sweeps.evaluate import result_of
 from voltphase.sweeps.groups import companions
@@ -21,7 +20,7 @@ from voltphase.sweeps.queue import TrialQueue
 from voltphase.sweeps.results import ResultFolder, read_result
 from voltphase.sweeps.resume import drop_checkpoints, finished_before, train_on
 from voltphase.sweeps.runs import Run
-from voltphase.sweeps.storage import open_study, place_of
+from voltphase.sweeps.storage import one_at_a_time, open_study, place_of
 from voltphase.training import train_several
 
 if TYPE_CHECKING:
@@ -136,7 +135,6 @@ class _Worker:
         self._names: dict[str, list[Run]] = {}  # of each trial the runs to come: one may stand under several names
         self._grouped: set[str] = set()  # digests of runs that were trained together, or were to be
         self._seconds = self._work = 0.0
-        self._waits = False
 
     def work_off(self, todo: Sequence[Run], total: int) -> None:
         """Train runs, or wait for what others come to, until there is a result of each or a reason why not."""
@@ -144,9 +142,7 @@ class _Worker:
         for run in todo:
             self._names.setdefault(_key(run), []).append(run)
         with self.queue.working():
-            there = {trial.user_attrs.get(RUN) for trial in self.queue.trials() if not trial.state.is_finished()}
-            for key in self._names.keys() - there:
-                self.queue.add(**{RUN: key})
+            self._add()
             try:
                 while self._names:
                     if group := self._take():
@@ -161,6 +157,18 @@ class _Worker:
                 for key, runs in self._names.items():
                     (self.summary.elsewhere if key in taken else self.summary.left).extend(runs)
 
+    def _add(self) -> None:
+        """Add a trial for each run of which none waits or runs; two that looked at once would both add it."""
+        with one_at_a_time(self.folder.work):
+            there = {trial.user_attrs.get(RUN) for trial in self.queue.trials() if not trial.state.is_finished()}
+            for key, [run, *_] in list(self._names.items()):
+                if key in there:
+                    continue
+                if self.folder.state(run) == "done":  # by others, since it was looked at
+                    self._keep(run, read_result(self.folder.file(run)) or {}, False)
+                else:
+                    self.queue.add(**{RUN: key})
+
     def _is_ours(self, trial: FrozenTrial) -> bool:
         return trial.user_attrs.get(RUN) in self._names
 
@@ -168,7 +176,7 @@ class _Worker:
         """Take the first run that waits, with those that are trained together with it; nothing if others have all."""
         self._stop_in_time(None)
         waiting, running = self.queue.look(self._is_ours)
-        # Two processes may have added one run at once: the first of its trials counts.
+        # Who broke another's lock may have added a run that was there: the first of its trials counts.
         first: dict[str, FrozenTrial] = {}
         for trial in sorted([*waiting, *running], key=lambda trial: trial.number):
             first.setdefault(trial.user_attrs[RUN], trial)
@@ -182,10 +190,7 @@ class _Worker:
             with_it = ((self.queue.take(free[_key(one)]), one) for one in others if self._needs_training(one))
             return [(taken, run), *((more, one) for more, one in with_it if more is not None)]
         if running:
-            if not self._waits:
-                self.say(f"waiting for {counted(len(running), 'run')} that other processes are at work on")
-                self._waits = True
-            time.sleep(queues.LOOK_SECONDS)
+            self.queue.wait(running, "run", self.say)
         return []
 
     def _needs_training(self, run: Run) -> bool:
@@ -302,8 +307,7 @@ class _Worker:
                 left[run.digest] = _work(run)
             except VoltphaseError:
                 continue
-        minutes = sum(left.values()) * self._seconds / self._work / 60
-        return f"; about {minutes:.0f} min left" if minutes < 90 else f"; about {minutes / 60:.1f} h left"
+        return queues.time_left(sum(left.values()) * self._seconds / self._work / 60)
 
 
 def _key(run: Run) -> str:
@@ -324,4 +328,4 @@ def _work(run: Run) -> float:
     # Number of planes times how often light goes through them: the time of a run is roughly proportional to it.
     config = run.config
     images = config.data.train_limit or (1500 if config.data.name == "digits" else 60_000)
-    return config.training.epochs * images * (config.optics.depth + 1)
+    return config.training.epochs * images * (config.optics.layers + 1)

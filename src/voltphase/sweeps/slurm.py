@@ -68,7 +68,7 @@ def submit(
     minutes: int,
     partition: str | None = None,
     gpus: int | None = None,
-    options: Mapping[str, str] | None = None,
+    options: Mapping[str, str | bool] | None = None,
     cluster: Literal["slurm", "local"] = "slurm",
 ) -> list[Job[Any]]:
     """Submit workers as an array of jobs, after making sure that there is something for them to do.
@@ -79,7 +79,7 @@ def submit(
         minutes: Time limit of each; it is queued again when its time is up.
         partition: Name of the partition.
         gpus: Number of GPUs for each.
-        options: Further options of ``sbatch``, by their names.
+        options: Further options of ``sbatch``, by their names; of one without a value ``True``.
         cluster: ``"local"`` starts them on this machine, for tests.
 
     Raises:
@@ -104,13 +104,14 @@ def submit(
         given = {
             "slurm_partition": partition,
             "gpus_per_node": gpus,
-            "slurm_additional_parameters": dict(options) if options else None,
+            # By submitit's own names, so that one given twice is not written twice.
+            "slurm_additional_parameters": {name.replace("-", "_"): value for name, value in (options or {}).items()},
         }
         executor.update_parameters(
             name=f"sweep-{worker.out.resolve().name}",
             timeout_min=minutes,
             slurm_array_parallelism=count,
-            **{key: value for key, value in given.items() if value is not None},
+            **{key: value for key, value in given.items() if value not in (None, {})},
         )
         with executor.batch():
             jobs = [executor.submit(worker) for _ in range(count)]

@@ -7,7 +7,7 @@ import random
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DATABASE: Final = "sweep.db"
 JOURNAL: Final = "sweep.journal"
+# Beside a journal, while somebody adds trials to it.
+_ADDING: Final = "adding"
 
 # Two processes that make the tables of a new database at once get in each other's way: the second finds them there.
 _ATTEMPTS: Final = 5
@@ -139,6 +141,27 @@ def _parsed(url: str) -> URL:
             import psycopg  # noqa: F401 - asked for by name below
         parsed = parsed.set(drivername="postgresql+psycopg")
     return parsed
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Keep other processes, on whatever machine, out of such a block for the same folder, that of a journal.
+
+    Optuna's own lock for journals does: one whose process died is broken by who waits for it, half a minute later.
+
+    Raises:
+        OutputError: if the folder cannot be written to.
+    """
+    from optuna.storages.journal import JournalFileOpenLock
+
+    lock = JournalFileOpenLock(str(folder / _ADDING))
+    with storage_errors(place_of("journal", folder)):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        with suppress(RuntimeError):  # it took so long that somebody else has broken the lock
+            lock.release()
 
 
 def _drop_unfinished_line(path: Path, lock: JournalFileOpenLock) -> None:

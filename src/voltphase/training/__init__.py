@@ -14,11 +14,13 @@ with needing_extras():
     from voltphase.training.run import train
     from voltphase.training.run_folder import RunFolder
     from voltphase.training.several import train_several
+    from voltphase.training.watching.profile import Profile, profiled
     from voltphase.training.weights import save_model
 
 __all__ = [
     "Evaluation",
     "ImageBatches",
+    "Profile",
     "Refinement",
     "RunFolder",
     "build_dataset",
@@ -27,6 +29,7 @@ __all__ = [
     "build_model",
     "evaluate",
     "load_run",
+    "profiled",
     "refine",
     "refine_run",
     "save_model",

@@ -47,7 +47,8 @@ def build_devices(config: Config) -> list[Device]:
             border leaves no pixel active.
     """
     made: dict[tuple[str, tuple[int, int]], Device] = {}
-    wanted = list(zip(config.layer_devices, config.optics.sizes[1:-1], strict=True))
+    sizes = config.optics.sizes[1:-1] * config.optics.networks.count
+    wanted = list(zip(config.layer_devices, sizes, strict=True))
     for device, size in wanted:
         if (repr(device), size) not in made:
             made[repr(device), size] = _build_device(device, size, config.optics.wavelength)
@@ -118,6 +119,7 @@ def build_model(
         image_shape=image_shape,
         source=optics.source.build() if light is None else light,
         background_light=optics.background_light,
+        networks=optics.networks.build(),
         method=optics.method,
         relaxation=config.codesign.relaxation.build(),
         gain=config.codesign.gain,

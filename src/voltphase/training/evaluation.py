@@ -15,6 +15,7 @@ from voltphase.network.donn import DONN
 from voltphase.tasks import Metric, Task
 from voltphase.tasks.base import naming, require_values
 from voltphase.training.processes.ranks import ALONE, Ranks
+from voltphase.training.watching.profile import spending
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,8 @@ def final_figures(
     """
     metrics, light = {}, {}
     for split in sorted(datasets):
-        columns, means = _shared_figures(model, datasets[split], split, batch_size, ranks)
+        with spending("evaluation"):
+            columns, means = _shared_figures(model, datasets[split], split, batch_size, ranks)
         require_values(model.task, columns, split)
         metrics |= columns
         light |= means if split == "test" else {}

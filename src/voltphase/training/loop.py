@@ -23,6 +23,7 @@ from voltphase.training.evaluation import Tally, tally_of
 from voltphase.training.processes import ALONE, Ranks
 from voltphase.training.processes.agreement import require_same_design
 from voltphase.training.steps import Batch, Learner, TrainingStep, make_optimizer
+from voltphase.training.watching.profile import begin_training, spending
 
 # Lightning reads them when it is imported, and expects whole numbers.
 _RANKS: Final = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
@@ -132,6 +133,7 @@ class TrainingModule(lightning.LightningModule):
         self._step = TrainingStep([self.learner]) if self.in_turn is None else None
         self._decay: Any = self.lr_schedulers()
         self._began, self._busy_seconds = time.perf_counter(), 0.0
+        begin_training()
 
     def cpu(self) -> Self:
         """Stay: Lightning ends with this, and a network is evaluated where it was trained, by the same back end."""
@@ -150,7 +152,8 @@ class TrainingModule(lightning.LightningModule):
         """
         with self._busy():
             if self._step is not None:
-                take_steps(self._step, [self], [dataloader_iter])
+                with spending("steps", self.device):
+                    take_steps(self._step, [self], [dataloader_iter])
             elif self.in_turn is not None:
                 self.in_turn(dataloader_iter)
 
@@ -189,7 +192,7 @@ class TrainingModule(lightning.LightningModule):
                 f"loss {figures['train_loss']:g}: lower training.learning_rate, or check the amplitudes of the devices"
             )
         require_same_design(self.model, self._ranks)
-        with self._busy():
+        with self._busy(), spending("evaluation"):
             figures |= tally_of(self.model, self._watched_batches, self._ranks).columns(self.watched)
         for split in ("train", self.watched):
             require_values(self.model.task, figures, split)
@@ -236,13 +239,18 @@ def take_steps(step: TrainingStep, modules: Sequence[TrainingModule], sources: S
         sources: Batches of each, of the same sizes.
     """
     until = time.monotonic() + REFRESH_SECONDS
-    while found := [fetched[0] for batches in sources if (fetched := next(batches, None)) is not None]:
+    while found := _next_batches(sources):
         step([module.next_batch(*batch) for module, batch in zip(modules, found, strict=True)])
         for module in modules:
             module.count_step()
             module.recorded = step.recorded
         if step.failures or time.monotonic() > until:
             break
+
+
+def _next_batches(sources: Sequence[Batches]) -> list[tuple[Tensor, Tensor]]:
+    with spending("data"):
+        return [fetched[0] for batches in sources if (fetched := next(batches, None)) is not None]
 
 
 class _OneProcess(LightningEnvironment):

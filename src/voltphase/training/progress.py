@@ -16,6 +16,7 @@ from voltphase.core.files import atomic_path
 from voltphase.core.surroundings import unheard
 from voltphase.training.loop import EpochMetrics, TrainingModule, lightning
 from voltphase.training.run_folder import RunFolder
+from voltphase.training.watching.profile import spending
 
 # Found once: to look one up takes logging's lock, which Ctrl-C at the wrong moment would leave taken.
 _LOGGERS: Final = tuple(logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric"))
@@ -69,9 +70,10 @@ class Recorder(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, TrainingModule)
         figures, metric = pl_module.close_epoch(), pl_module.model.task.metrics[0]
-        with atomic_path(self.folder.checkpoint_file) as temporary:
-            trainer.save_checkpoint(temporary)
-        self.folder.write_metrics(pl_module.history)
+        with spending("checkpoint"):
+            with atomic_path(self.folder.checkpoint_file) as temporary:
+                trainer.save_checkpoint(temporary)
+            self.folder.write_metrics(pl_module.history)
         seen, train = (metric.number(figures[metric.column(split)]) for split in (pl_module.watched, "train"))
         epoch = f"{int(figures['epoch']):>{len(str(pl_module.epochs))}}/{pl_module.epochs}"
         line = (

@@ -96,9 +96,9 @@ def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
         config = config.model_copy(update={"data": config.data.model_copy(update={"dir": None})})
     summary = folder.read_summary(config.task.build().metrics)
     stored = read_model(folder.model_file)
-    if len(stored.devices) != config.optics.depth:
+    if len(stored.devices) != config.optics.layers:
         raise DataError(
-            f"expected {folder.model_file} to hold {config.optics.depth} layers as its config.yaml says, "
+            f"expected {folder.model_file} to hold {config.optics.layers} layers as its config.yaml says, "
             f"but it holds {len(stored.devices)}: one of them is of another run"
         )
     task = as_settled(config.task.build(), summary.get("task", {}), folder.summary_file)

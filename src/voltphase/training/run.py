@@ -248,7 +248,8 @@ def prepare(
     accelerator = accelerator_of(config)
     on_gpu = accelerator == "cuda"
     asked = config.task.build()
-    readout_of(asked, config.optics.sizes[-1])  # regions that do not fit are found before data are downloaded
+    # Regions that do not fit are found before data are downloaded.
+    config.optics.networks.build().read_by(readout_of(asked, config.optics.sizes[-1]))
     datasets = _datasets(config, data, left.data_given, ranks, datasets_of or load_datasets)
     task = asked.for_data(datasets["train"].classes, datasets["train"].targets)
     model = build_model(config, devices, datasets["train"].image_shape, task=task, light=light, for_gpu=on_gpu)

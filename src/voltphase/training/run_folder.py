@@ -30,14 +30,14 @@ from voltphase.core.words import shell
 from voltphase.data import ImageDataset
 from voltphase.loggers import LOGGERS
 from voltphase.tasks import Metric
+from voltphase.training.watching.profile import FILE as PROFILE
 
 try:
     import fcntl
 except ImportError:  # on Windows
     fcntl = None
 
-# A line of ``metrics.csv`` begins and ends with these; between them are the metrics of what light saw in training, and
-# of the deployed states on the test images.
+# A line of ``metrics.csv`` begins and ends with these; between are the metrics in training and of the deployed states.
 _FIRST: Final = ["epoch", "temperature", "train_loss"]
 _LAST: Final = ["seconds", "images_per_second"]
 # More than a run of a million epochs writes.
@@ -327,7 +327,7 @@ class RunFolder:
     def _remove_run(self) -> None:
         files = (self.summary_file, self.model_file, self.metrics_file, self.checkpoint_file, self.reference_file)
         with write_errors(self.path):
-            for file in (*files, self.path / "report.html"):
+            for file in (*files, self.path / "report.html", self.path / PROFILE):
                 file.unlink(missing_ok=True)
             for logged in filter(Path.is_dir, (self.path / name for name in LOGGERS)):
                 remove_folder(logged)

@@ -20,7 +20,7 @@ _MOST_SHOWN = 10
 _SLURM = "SLURM"
 
 _SUBMIT = "Submit workers as an array of jobs, and return; storage is to be journal or the URL of a database."
-_OPTION = "Another option of sbatch, such as account=optics or cpus-per-task=4; may be given several times."
+_OPTION = "Another option of sbatch, such as account=optics, cpus-per-task=4 or exclusive; may be given several times."
 
 
 def sweep(
@@ -47,7 +47,7 @@ def sweep(
         int | None, option("--gpus", min=0, help="Number of GPUs of a worker.", rich_help_panel=_SLURM)
     ] = None,
     slurm_option: Annotated[
-        list[str] | None, option("--slurm-option", metavar="KEY=VALUE", help=_OPTION, rich_help_panel=_SLURM)
+        list[str] | None, option("--slurm-option", metavar="KEY[=VALUE]", help=_OPTION, rich_help_panel=_SLURM)
     ] = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
@@ -130,11 +130,15 @@ def _submit(
 ) -> None:
     from voltphase.sweeps.slurm import LOGS, Worker, submit
 
-    pairs = [option.partition("=") for option in options]
-    if wrong := [option for option, (key, equals, _) in zip(options, pairs, strict=True) if not key or not equals]:
-        raise ConfigError(f"expected --slurm-option KEY=VALUE such as account=optics, but got {wrong[0]!r:.100}")
+    pairs = [option.lstrip("-").partition("=") for option in options]
+    named = zip(options, pairs, strict=True)
+    if wrong := [option for option, (key, equals, value) in named if not key or (equals and not value)]:
+        raise ConfigError(
+            f"expected --slurm-option KEY=VALUE such as account=optics, or KEY alone such as exclusive, but got "
+            f"{wrong[0]!r:.100}"
+        )
     worker = Worker(file.resolve(), folder.resolve(), data_dir and data_dir.resolve())
-    further = {key.lstrip("-"): value for key, _, value in pairs}
+    further = {key: value if equals else True for key, equals, value in pairs}
     jobs = submit(worker, workers, minutes=minutes, partition=partition, gpus=gpus, options=further)
     say_figures({"sweep": str(folder), "jobs": [job.job_id for job in jobs]})
     say(f"submitted {counted(workers, 'worker')}: {', '.join(job.job_id for job in jobs)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import numpy as np
@@ -20,6 +21,28 @@ AGAIN: Final = "restore the file or deploy again"
 # Bytes of a pixel, as text or as colours of four mirrors' electrodes, and of what surrounds the picture.
 _LARGEST_PIXEL: Final = 16
 _LARGEST_REST: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class PanelFile:
+    """A file in which the frames of a panel are looked for, and what it should be.
+
+    Args:
+        content: Bytes of the file.
+        name: Name of the file, for sentences about it.
+        shape: Rows and columns of the panel.
+        bits: Bits of a grey level.
+        frames: Number of frames that were written, at most :attr:`Format.frames`.
+        exact: Whether the file has to be as :meth:`Format.write` writes it, with nothing besides; a maker's own has
+            more.
+    """
+
+    content: bytes
+    name: str
+    shape: tuple[int, int]
+    bits: int
+    frames: int = 1
+    exact: bool = True
 
 
 class Format(abc.ABC):
@@ -56,25 +79,8 @@ class Format(abc.ABC):
         """
 
     @abc.abstractmethod
-    def read(
-        self,
-        content: bytes,
-        name: str,
-        shape: tuple[int, int],
-        bits: int,
-        frames: int = 1,
-        *,
-        exact: bool = True,
-    ) -> list[Frame]:
+    def read(self, file: PanelFile) -> list[Frame]:
         """Return the frames of a file.
-
-        Args:
-            content: Bytes of the file.
-            name: Name of the file, for sentences about it.
-            shape: Rows and columns of the panel.
-            bits: Bits of a grey level.
-            frames: Number of frames that were written, at most :attr:`frames`.
-            exact: Whether the file has to be as :meth:`write` writes it, with nothing besides; a maker's own has more.
 
         Raises:
             DeploymentError: if it is another kind of file, of another size, or holds more; the sentence names it.

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from voltphase.core.errors import DeploymentError
-from voltphase.panels.formats.base import AGAIN, FORMATS, Format, Frame
+from voltphase.panels.formats.base import AGAIN, FORMATS, Format, Frame, PanelFile
 from voltphase.panels.formats.pictures import read_picture, write_picture
 
 
@@ -39,27 +39,18 @@ class BitPlanes(Format):
             picture[..., channel] |= frame.astype(np.uint8) << bit
         return write_picture(picture, "bmp")
 
-    def read(
-        self,
-        content: bytes,
-        name: str,
-        shape: tuple[int, int],
-        bits: int,
-        frames: int = 1,
-        *,
-        exact: bool = True,
-    ) -> list[Frame]:
-        picture = read_picture(content, name, shape, 24, "bmp", exact=exact)
+    def read(self, file: PanelFile) -> list[Frame]:
+        picture = read_picture(file.content, file.name, file.shape, 24, "bmp", exact=file.exact)
         rest = picture.copy()
         found = []
-        for channel, bit in map(self._place, range(frames)):
+        for channel, bit in map(self._place, range(file.frames)):
             found.append((picture[..., channel] >> bit) & 1)
             rest[..., channel] &= ~np.uint16(1 << bit)
         if rest.any():
             row, column, _ = np.argwhere(rest)[0]
             raise DeploymentError(
-                f"expected {frames} of {self.frames} bit planes in {name} and 0 in the others, but one of these has a "
-                f"bit at row {row}, column {column}: {AGAIN}"
+                f"expected {file.frames} of {self.frames} bit planes in {file.name} and 0 in the others, but one of "
+                f"these has a bit at row {row}, column {column}: {AGAIN}"
             )
         return found
 

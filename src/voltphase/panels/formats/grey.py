@@ -10,7 +10,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from voltphase.core.errors import ConfigError, DeploymentError
-from voltphase.panels.formats.base import AGAIN, FORMATS, Format, Frame
+from voltphase.panels.formats.base import AGAIN, FORMATS, Format, Frame, PanelFile
 from voltphase.panels.formats.pictures import Kind, read_picture, write_picture
 
 _Side = Annotated[int, Ge(0), Le(8192)]
@@ -58,25 +58,16 @@ class Grey(Format):
         picture[self._part(frame.shape)] = frame
         return write_picture(picture if self.depth == 16 else picture.astype(np.uint8), self.kind)
 
-    def read(
-        self,
-        content: bytes,
-        name: str,
-        shape: tuple[int, int],
-        bits: int,
-        frames: int = 1,
-        *,
-        exact: bool = True,
-    ) -> list[Frame]:
-        picture = read_picture(content, name, self._size(shape), self.depth, self.kind, exact=exact)
-        part = self._part(shape)
+    def read(self, file: PanelFile) -> list[Frame]:
+        picture = read_picture(file.content, file.name, self._size(file.shape), self.depth, self.kind, exact=file.exact)
+        part = self._part(file.shape)
         around = picture.copy()
         around[part] = 0
-        if exact and around.any():
+        if file.exact and around.any():
             row, column = np.argwhere(around)[0]
             raise DeploymentError(
-                f"expected 0 around the panel's pixels in {name}, but got {picture[row, column]} at row {row}, column "
-                f"{column}: {AGAIN}"
+                f"expected 0 around the panel's pixels in {file.name}, but got {picture[row, column]} at row {row}, "
+                f"column {column}: {AGAIN}"
             )
         return [picture[part]]
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from voltphase.core.errors import DeploymentError
-from voltphase.panels.formats.base import AGAIN, FORMATS, Format, Frame
+from voltphase.panels.formats.base import AGAIN, FORMATS, Format, Frame, PanelFile
 
 _CORNER: Final = "Y/X"
 _MARK: Final = b"\xef\xbb\xbf"  # with which spreadsheets begin a file
@@ -36,18 +36,9 @@ class SantecCsv(Format):
         lines += [f"{row},{','.join(levels)}" for row, levels in enumerate(texts[frame].tolist())]
         return ("\n".join(lines) + "\n").encode("ascii")
 
-    def read(
-        self,
-        content: bytes,
-        name: str,
-        shape: tuple[int, int],
-        bits: int,
-        frames: int = 1,
-        *,
-        exact: bool = True,
-    ) -> list[Frame]:
-        rows, columns = shape
-        header, _, rest = content.removeprefix(b"" if exact else _MARK).partition(b"\n")
+    def read(self, file: PanelFile) -> list[Frame]:
+        name, (rows, columns) = file.name, file.shape
+        header, _, rest = file.content.removeprefix(b"" if file.exact else _MARK).partition(b"\n")
         numbers = header.strip().split(b",")
         if numbers[0] != _CORNER.encode():
             raise DeploymentError(f"expected {name} to begin with {_CORNER},0,1,2 and so on, but it does not: {AGAIN}")
@@ -65,10 +56,11 @@ class SantecCsv(Format):
         if numbers[1:] != [b"%d" % number for number in range(columns)] or (table[:, 0] != np.arange(rows)).any():
             raise DeploymentError(f"expected {name} to number its rows and columns from 0, but it does not: {AGAIN}")
         levels = table[:, 1:]
-        if levels.min() < 0 or levels.max() >= 2**bits:
-            row, column = np.argwhere((levels < 0) | (levels >= 2**bits))[0]
+        most = 2**file.bits - 1
+        if levels.min() < 0 or levels.max() > most:
+            row, column = np.argwhere((levels < 0) | (levels > most))[0]
             raise DeploymentError(
-                f"expected grey levels from 0 to {2**bits - 1} in {name}, but got {levels[row, column]} at row {row}, "
+                f"expected grey levels from 0 to {most} in {name}, but got {levels[row, column]} at row {row}, "
                 f"column {column}: {AGAIN}"
             )
         return [levels.astype(np.uint16)]

@@ -10,7 +10,7 @@ import numpy as np
 
 from voltphase.core.errors import DeploymentError
 from voltphase.core.installed import needing_extras
-from voltphase.panels.formats.base import AGAIN, FORMATS, Format, Frame
+from voltphase.panels.formats.base import AGAIN, FORMATS, Format, Frame, PanelFile
 from voltphase.panels.formats.pictures import read_picture, write_picture
 
 _BITS: Final = 4  # of 16 heights of a mirror
@@ -42,24 +42,15 @@ class TiPlm(Format):
         (frame,) = frames
         return write_picture(self._plm().electrode_map(frame) * np.uint8(_ON), "bmp")
 
-    def read(
-        self,
-        content: bytes,
-        name: str,
-        shape: tuple[int, int],
-        bits: int,
-        frames: int = 1,
-        *,
-        exact: bool = True,
-    ) -> list[Frame]:
-        plm, (rows, columns) = self._plm(), shape
+    def read(self, file: PanelFile) -> list[Frame]:
+        plm, (rows, columns) = self._plm(), file.shape
         layout = plm.electrode_layout.astype(np.uint16)
         high, wide = layout.shape
-        picture = read_picture(content, name, (rows * high, columns * wide), 8, "bmp", exact=exact)
+        picture = read_picture(file.content, file.name, (rows * high, columns * wide), 8, "bmp", exact=file.exact)
         if ((picture != 0) & (picture != _ON)).any():
             row, column = np.argwhere((picture != 0) & (picture != _ON))[0]
             raise DeploymentError(
-                f"expected 0 or {_ON} for each electrode in {name}, but got {picture[row, column]} at row {row}, "
+                f"expected 0 or {_ON} for each electrode in {file.name}, but got {picture[row, column]} at row {row}, "
                 f"column {column}: {AGAIN}"
             )
         upright = np.flip(picture, tuple(axis for axis, flipped in enumerate(plm.data_flip) if flipped))

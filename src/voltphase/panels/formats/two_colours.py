@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 
 from voltphase.core.errors import ConfigError, DeploymentError
-from voltphase.panels.formats.base import AGAIN, FORMATS, Format, Frame
+from voltphase.panels.formats.base import AGAIN, FORMATS, Format, Frame, PanelFile
 from voltphase.panels.formats.pictures import Kind, read_picture, write_picture
 
 _Colour = Literal["red", "green", "blue"]
@@ -49,28 +49,19 @@ class TwoColours(Format):
         picture[..., _CHANNELS[self.lower]] = frame & self._mask(bits)
         return write_picture(picture, self.kind)
 
-    def read(
-        self,
-        content: bytes,
-        name: str,
-        shape: tuple[int, int],
-        bits: int,
-        frames: int = 1,
-        *,
-        exact: bool = True,
-    ) -> list[Frame]:
-        picture = read_picture(content, name, shape, 24, self.kind, exact=exact)
+    def read(self, file: PanelFile) -> list[Frame]:
+        picture = read_picture(file.content, file.name, file.shape, 24, self.kind, exact=file.exact)
         most = np.zeros(3, dtype=np.uint16)
-        most[_CHANNELS[self.upper]], most[_CHANNELS[self.lower]] = 255, self._mask(bits)
+        most[_CHANNELS[self.upper]], most[_CHANNELS[self.lower]] = 255, self._mask(file.bits)
         if (picture > most).any():
             row, column, channel = np.argwhere(picture > most)[0]
             colour = list(_CHANNELS)[channel]
             raise DeploymentError(
-                f"expected at most {most[channel]} in {colour} in {name}, but got {picture[row, column, channel]} at "
-                f"row {row}, column {column}: {AGAIN}"
+                f"expected at most {most[channel]} in {colour} in {file.name}, but got {picture[row, column, channel]} "
+                f"at row {row}, column {column}: {AGAIN}"
             )
         upper, lower = picture[..., _CHANNELS[self.upper]], picture[..., _CHANNELS[self.lower]]
-        return [((upper << (bits - 8)) | lower).astype(np.uint16)]
+        return [((upper << (file.bits - 8)) | lower).astype(np.uint16)]
 
     def words(self, bits: int) -> str:
         return f"24-bit {self.kind.upper()} with {bits} bits in {self.upper} and {self.lower}"

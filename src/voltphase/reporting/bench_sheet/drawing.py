@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import accumulate, islice
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -87,12 +87,15 @@ def _told(sheet: Sheet) -> Iterator[str]:
 def _draw_axis(sheet: Sheet, figure: Figure, top: float) -> None:
     """Draw the planes along the axis to scale, with the distances between them."""
     axes = blocks.axes_at(figure, blocks.MARGIN, top - 1.2, blocks.WIDTH - 2 * blocks.MARGIN, 1.15)
-    distances = sheet.manifest.propagation.distances_m
-    at = [position * 1e3 for position in accumulate(distances, initial=0.0)]
+    each = ["source", *(layer.target.files[0].file for layer in sheet.manifest.layers), "detector"]
+    standing: dict[float, list[tuple[str, Grid]]] = {}  # at each place, one plane of each network side by side
+    for position, name, grid in zip(sheet.manifest.positions, each, sheet.manifest.grids, strict=True):
+        standing.setdefault(position * 1e3, []).append((name, grid))
+    at, planes = [*standing], [*standing.values()]
     length = at[-1] or 1.0
-    names = ["source", *(layer.target.files[0].file for layer in sheet.manifest.layers), "detector"]
+    names = [first[0] if not others else f"{first[0]} +{len(others)}" for first, *others in planes]
     axes.annotate("", (length, 0), (0, 0), arrowprops={"arrowstyle": "->", "color": ACCENT, "lw": 1.2})
-    heights = [grid.rows * grid.pitch[0] for grid in sheet.manifest.grids]
+    heights = [grid.rows * grid.pitch[0] for ((_, grid), *_) in planes]
     high = False
     for number, (position, name, height) in enumerate(zip(at, names, heights, strict=True)):
         high = number > 0 and position - at[number - 1] < _CROWDED * length and not high

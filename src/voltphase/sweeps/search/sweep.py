@@ -208,7 +208,6 @@ class _Worker:
             self.queue.study.pruner = optuna.pruners.MedianPruner(_UNPRUNED_TRIALS, warm)
         else:
             self.queue.study.pruner = optuna.pruners.NopPruner()
-        said = False
         with self.queue.working():
             while True:
                 waiting, running = self.queue.look(lambda trial: trial.number < self.sweep.trials)
@@ -216,10 +215,7 @@ class _Worker:
                 if taken is not None:
                     self._work_on(taken)
                 elif running or waiting:
-                    if not said and running:
-                        self.say(f"waiting for {counted(len(running), 'trial')} that other processes are at work on")
-                        said = True
-                    time.sleep(queues.LOOK_SECONDS)
+                    self.queue.wait(running, "trial", self.say)
                 elif all(trial.state.is_finished() for trial in _trials(self.queue, self.sweep)):
                     return
 
@@ -307,5 +303,4 @@ def _time_left(trials: list[FrozenTrial]) -> str:
     if not seconds or not left:
         return ""
     workers = 1 + len(queues.running(trials))
-    minutes = left * sum(seconds) / len(seconds) / workers / 60
-    return f"; about {minutes:.0f} min left" if minutes < 90 else f"; about {minutes / 60:.1f} h left"
+    return queues.time_left(left * sum(seconds) / len(seconds) / workers / 60)

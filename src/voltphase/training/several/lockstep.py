@@ -13,6 +13,7 @@ import torch
 from voltphase.core.errors import VoltphaseError
 from voltphase.training.loop import Batches, TrainingModule, take_steps
 from voltphase.training.steps import TrainingStep
+from voltphase.training.watching.profile import spending
 
 
 class _Stopped(BaseException):
@@ -123,7 +124,7 @@ def _take_turns(fibres: Sequence[_Fibre], until: Callable[[], BaseException | No
         if step is None or waiting != members:
             step = None  # and with it the memory of what it recorded for more of them
             step, members = TrainingStep([fibre.module.learner for fibre in waiting]), waiting
-        with torch.enable_grad():
+        with torch.enable_grad(), spending("steps", step.learners[0].device):
             sources = [fibre.batches for fibre in waiting if fibre.batches is not None]
             take_steps(step, [fibre.module for fibre in waiting], sources)
         for number, fibre in enumerate(waiting):

@@ -16,6 +16,7 @@ from voltphase.tasks import loss_of
 from voltphase.training.evaluation import Tally
 from voltphase.training.processes.ranks import ALONE, Ranks
 from voltphase.training.steps.parts import Weights, add_gradients, split
+from voltphase.training.watching.profile import spending_in_step
 
 
 class Learner:
@@ -73,8 +74,20 @@ class Learner:
             parts = split(images, targets, self._accumulate)
             self.optimizer.zero_grad()
             add_gradients(self.model, parts, weights, self.tally, self.ranks)
-            self.optimizer.step()
+            self._step()
             return
+        with spending_in_step("forward", self.device):
+            loss = self._loss(images, targets)
+        with spending_in_step("backward", self.device):
+            self.optimizer.zero_grad()
+            loss.backward()
+        self._step()
+
+    def _step(self) -> None:
+        with spending_in_step("optimiser", self.device):
+            self.optimizer.step()
+
+    def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
         if self._efficiency_weight or self._roughness_weight:
             modulations = [layer.modulation() for layer in self.model.layers]
             outputs, _, light_share = self.model.read(images, modulations)
@@ -89,9 +102,7 @@ class Learner:
             outputs = self.model(images)
             loss = loss_of(self.model.task, outputs, targets)
         self.tally.add_sums(outputs.detach(), targets, loss.detach())
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
+        return loss
 
     def numbers(self, temperature: float) -> list[float]:
         """Return the numbers that a step takes: the temperature and the learning rates."""

@@ -20,6 +20,7 @@ from voltphase.network.donn import DONN
 from voltphase.tasks import loss_of
 from voltphase.training.evaluation import Tally
 from voltphase.training.processes.ranks import Ranks
+from voltphase.training.watching.profile import spending_in_step
 
 #: Images and what is wanted of each.
 Part = tuple[Tensor, Tensor]
@@ -54,9 +55,10 @@ def add_gradients(model: DONN, parts: Sequence[Part], weights: Weights, tally: T
     Raises:
         VoltphaseError: as :meth:`DONN.forward`, or what another process failed with.
     """
-    drawn = [layer.modulation() for layer in model.layers]
+    device = model.layers[0].design.device
+    with spending_in_step("forward", device):
+        drawn = [layer.modulation() for layer in model.layers]
     held = [modulation.detach().requires_grad_() for modulation in drawn]
-    device = held[0].device
     if not model.readout.calibrated:
         _settle(model, parts, held, ranks)
     mean_light = _mean_light(model, parts, held, ranks) if weights.efficiency else None
@@ -65,29 +67,35 @@ def add_gradients(model: DONN, parts: Sequence[Part], weights: Weights, tally: T
     if mean_light is not None:
         constant = constant - weights.efficiency * mean_light.log()
     for images, targets in parts:
-        if mean_light is None:
-            outputs = model.outputs_of(images, held)
-            loss = loss_of(model.task, outputs, targets)
-            total = loss * len(targets)
-        else:
-            outputs, _, light = model.read(images, held)
-            loss = loss_of(model.task, outputs, targets)
-            # The slope of the logarithm is one over the mean of the whole batch; below what counts as light it is 0.
-            slope = torch.where(mean_light > torch.finfo(light.dtype).tiny, weights.efficiency / mean_light, 0)
-            total = loss * len(targets) - slope * light.sum()
-        total.backward()
+        with spending_in_step("forward", device):
+            if mean_light is None:
+                outputs = model.outputs_of(images, held)
+                loss = loss_of(model.task, outputs, targets)
+                total = loss * len(targets)
+            else:
+                outputs, _, light = model.read(images, held)
+                loss = loss_of(model.task, outputs, targets)
+                # The slope of the logarithm is one over the whole batch's mean; below what counts as light it is 0.
+                slope = torch.where(mean_light > torch.finfo(light.dtype).tiny, weights.efficiency / mean_light, 0)
+                total = loss * len(targets) - slope * light.sum()
+        with spending_in_step("backward", device):
+            total.backward()
         tally.add_sums(outputs.detach(), targets, loss.detach() + constant)
     designs = {id(layer.design) for layer in model.layers}
     others = [one for one in model.parameters() if id(one) not in designs and one.requires_grad]
     sums = [_gradient(one) for one in (*held, *others)]
     count = torch.full((), sum(len(targets) for _, targets in parts), dtype=sums[0].real.dtype, device=device)
-    ranks.sum_over([*sums, count])
+    with spending_in_step("exchange", device):
+        ranks.sum_over([*sums, count])
     means = [one / count for one in sums]
     for parameter, mean in zip(others, means[len(held) :], strict=True):
         parameter.grad = mean
     ends = [drawn[number] for number in range(len(drawn)) if drawn[number].requires_grad]
     slopes: list[Tensor | None] = [mean for end, mean in zip(drawn, means, strict=False) if end.requires_grad]
-    torch.autograd.backward([*ends, *([] if added is None else [added])], [*slopes, *([] if added is None else [None])])
+    with spending_in_step("backward", device):
+        torch.autograd.backward(
+            [*ends, *([] if added is None else [added])], [*slopes, *([] if added is None else [None])]
+        )
 
 
 def _gradient(tensor: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ from voltphase.network.donn import DONN
 from voltphase.training.loop import EpochMetrics, TrainingModule, lightning
 from voltphase.training.run_folder import RunFolder, settings
 from voltphase.training.watching.pictures import layer_pictures, level_counts
+from voltphase.training.watching.profile import spending
 
 
 class LoggerWarning(VoltphaseWarning):
@@ -83,8 +84,11 @@ class Watcher(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, TrainingModule)
-        if not self._open:
-            return
+        if self._open:
+            with spending("logging"):
+                self._log(pl_module)
+
+    def _log(self, pl_module: TrainingModule) -> None:
         figures, counts = self._figures_of(pl_module)
         epoch, pictures = int(figures[EPOCH]), None
         for name, log in list(self._open.items()):
@@ -128,7 +132,7 @@ class Watcher(lightning.Callback):
     @contextmanager
     def _trying(self, name: str, epoch: int | None = None) -> Iterator[None]:
         """Leave out a logger that fails in the block, with a warning."""
-        with _undisturbed(self._loggers[name]):
+        with spending("logging"), _undisturbed(self._loggers[name]):
             try:
                 yield
                 return
@@ -140,8 +144,7 @@ class Watcher(lightning.Callback):
         when = "" if epoch is None else f" from epoch {epoch} on"
         self._failures[name] = f"left out{when}: {reason}"
         advise(
-            f"the logger {name} is left out{when} ({reason}): training goes on, metrics.csv has every epoch, and "
-            "--resume of a run that is not finished logs what is missing",
+            f"the logger {name} is left out{when} ({reason}): training goes on, and metrics.csv has every epoch",
             LoggerWarning,
             name,
             self._run.folder,

@@ -1,0 +1,1 @@
+"""Parts of the manifest: what it says of one thing each."""

@@ -1,0 +1,70 @@
+"""Beams of a deployed system: light that does not interfere with that of others, and what all leave on the detector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from voltphase.deployment.records import Record, refuse
+from voltphase.optics.grid import Grid
+from voltphase.tasks.background_light import as_field
+
+_MOST_BEAMS: Final = 1000
+
+
+class BeamRecord(Record):
+    """A beam: the layers it passes, counted from 1, its part of all light, and the part of the detector it falls on."""
+
+    layers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=_MOST_BEAMS)]
+    weight: Annotated[float, Field(gt=0, le=1)]
+    area: Annotated[int, Field(ge=0, lt=_MOST_BEAMS)]
+
+
+#: The beams of a system that has more than one.
+BeamRecords = Annotated[list[BeamRecord], Field(min_length=2, max_length=_MOST_BEAMS)]
+
+
+def check_beams(beams: Sequence[BeamRecord], layers: Sequence[Grid], depth: int, detector: Grid) -> None:
+    """Refuse beams that cannot be those of a system.
+
+    Args:
+        beams: The beams.
+        layers: Samples of each layer.
+        depth: Number of layers that each beam has to pass.
+        detector: Samples of the whole detector.
+    """
+    passed = {number for beam in beams for number in beam.layers}
+    if any(len(beam.layers) != depth for beam in beams) or passed != set(range(1, len(layers) + 1)):
+        raise refuse(f"expected {len(beams)} beams that pass {depth} layers each and all {len(layers)} together")
+    if not math.isclose(sum(beam.weight for beam in beams), 1, rel_tol=1e-9):
+        raise refuse("expected weights of beams that add up to 1, but they do not")
+    areas = areas_of(beams)
+    if {beam.area for beam in beams} != set(range(areas)) or detector.columns % areas:
+        raise refuse("expected beams on each of the equal parts of the detector, but some part has none")
+    first = [layers[number - 1] for number in beams[0].layers]
+    if any([layers[number - 1] for number in beam.layers] != first for beam in beams):
+        raise refuse("expected beams that pass planes with the same samples, but they differ")
+
+
+def areas_of(beams: Sequence[BeamRecord]) -> int:
+    """Return the number of equal parts, side by side, that the detector has."""
+    return 1 + max(beam.area for beam in beams)
+
+
+def part_of(detector: Grid, areas: int) -> Grid:
+    """Return the samples of a part of the detector, about the axis of the light that falls on it."""
+    return Grid((detector.rows, detector.columns // areas), detector.pitch, detector.offset)
+
+
+def field_of(beams: Sequence[BeamRecord], fields: Sequence[Tensor]) -> Tensor:
+    """Return what stands for the field on the whole detector, of that of each beam on its part of it."""
+    light: dict[int, Tensor] = {}
+    for beam, field in zip(beams, fields, strict=True):
+        intensity = beam.weight * (field.real.square() + field.imag.square())
+        light[beam.area] = light[beam.area] + intensity if beam.area in light else intensity
+    return as_field(torch.cat([light[area] for area in range(len(light))], -1))
