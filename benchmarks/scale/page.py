@@ -96,9 +96,9 @@ def data_text(kept: Kept) -> str:
     assert at_once["failed"]
     lines = [
         f"A process that may have {_bytes(data['limit_bytes'])} of memory beyond what Python and its libraries take "
-        f"(`RLIMIT_DATA`) trained on a file of {_bytes(data['file_bytes'])}; read at once, the same file ends it with a "
-        f"`{at_once['failed']}`. Steps with batches from the file, in turn with steps with the same batches from "
-        "memory, the file being in the system's cache:",
+        f"(`RLIMIT_DATA`) trained on a file of {_bytes(data['file_bytes'])}; read at once, the same file ends it "
+        f"with a `{at_once['failed']}`. Steps with batches from the file, in turn with steps with the same batches "
+        "from memory, the file being in the system's cache:",
         "",
         "| system | batch | time of a step, from memory | from the file |",
         "|---|---|---|---|",

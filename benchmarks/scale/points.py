@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 #: Bytes of images that are trained on from their file, and those that the process may have beyond what Python and its
 #: libraries have when all is imported.
 FILE: Final = 1 << 29
-LIMIT: Final = 1 << 28
+LIMIT: Final = 3 << 27
 _SIDE: Final = 128
 
 
@@ -109,7 +109,7 @@ def from_file(given: dict[str, Any]) -> dict[str, Any]:
     most = _status("VmData") + LIMIT
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     folder = Path(given["folder"])
-    small = ["optics.size=16", "optics.depth=1", "optics.distances=0.02", "training.batch_size=200"]
+    small = ["optics.size=16", "optics.depth=1", "optics.distances=0.02", "training.batch_size=50"]
     config = load_config("digits", [*small, "device.model=lcos", "training.epochs=1", "training.threads=1"])
     try:
         images = np.load(folder / "images.npy", mmap_mode="r" if given["mapped"] else None)
