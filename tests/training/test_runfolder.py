@@ -214,7 +214,7 @@ def test_damaged_files_are_named(run: Path):
     (run / "config.yaml").write_text("optics: {size: none}\n")
     assert damage(run) == (
         f"the training run cannot be read: {run}/config.yaml: expected optics.size to be a whole number from 10 to "
-        "8192, or a list of them, but got 'none'"
+        "8192, a list of 2 of them or a list of either, but got 'none'"
     )
 
 
