@@ -95,11 +95,10 @@ def data_text(kept: Kept) -> str:
     assert from_file["failed"] is None
     assert at_once["failed"]
     lines = [
-        f"Training on a file of {_bytes(data['file_bytes'])} in a process that may have "
-        f"{_bytes(data['limit_bytes'])} of memory of its own (`RLIMIT_DATA`) took "
-        f"{_bytes(from_file['peak_own_bytes'])} at most; read at once, the same file ends in a "
-        f"`{at_once['failed']}`. Steps with batches from the file, in turn with steps with the same batches from "
-        "memory, the file being in the system's cache:",
+        f"A process that may have {_bytes(data['limit_bytes'])} of memory beyond what Python and its libraries take "
+        f"(`RLIMIT_DATA`) trained on a file of {_bytes(data['file_bytes'])}; read at once, the same file ends it "
+        f"with a `{at_once['failed']}`. Steps with batches from the file, in turn with steps with the same batches "
+        "from memory, the file being in the system's cache:",
         "",
         "| system | batch | time of a step, from memory | from the file |",
         "|---|---|---|---|",
@@ -224,14 +223,13 @@ def arithmetic_text(kept: Kept) -> str:
 def _fitted(kept: Kept) -> tuple[float, float, float]:
     """Return the factor on the estimate of light, and the seconds of a level and of a pixel in a step."""
     rows = [row for row in kept["fitting"] if row["size"] == 400 and row["relaxation"] == "proximity"]
-    by = {(row["batch"], row["levels"]): row for row in rows}
-    base, many = by[32, 8], by[32, 256]
-    few = by[1, 8]
-    pixels = system_of(base).pixels
+    many = next(row for row in rows if row["levels"] == 256)
+    eight = sorted((row for row in rows if row["levels"] == 8), key=lambda row: row["batch"])
+    few, base, pixels = eight[0], eight[-1], system_of(many).pixels
     level = (many["cpu_seconds_a_step"] - base["cpu_seconds_a_step"]) / (pixels * (256 - 8))
-    slope = (base["cpu_seconds_a_step"] - few["cpu_seconds_a_step"]) / (32 - 1)
-    light = slope / system_of(base).image_seconds("cpu")
-    return light, level, max(0.0, (few["cpu_seconds_a_step"] - slope) / pixels - 8 * level)
+    slope = (base["cpu_seconds_a_step"] - few["cpu_seconds_a_step"]) / (base["batch"] - few["batch"])
+    rest = few["cpu_seconds_a_step"] - few["batch"] * slope
+    return slope / system_of(base).image_seconds("cpu"), level, max(0.0, rest / pixels - 8 * level)
 
 
 def estimated_bytes(row: Kept) -> float:

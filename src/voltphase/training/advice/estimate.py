@@ -48,7 +48,7 @@ def check_training(model: DONN, images: Tensor, batch_size: int, *, on_gpu: bool
     """
     batch, device = min(batch_size, len(images)), "cuda" if on_gpu else "cpu"
     needed = model.footprint.training(batch, device)
-    advice = "lower training.batch_size, or take fewer samples, layers or levels"
+    advice = "raise training.accumulate, lower training.batch_size, or take fewer samples, layers or levels"
     with_fewer = replace(model.footprint, checkpointed=True).training(batch, device)
     if with_fewer < _HELPS * needed:
         advice = f"set training.checkpoint_fields, with which it is {gigabytes(with_fewer)}, {advice}"
