@@ -50,7 +50,9 @@ def test_the_tables_of_what_fits_are_of_the_estimate_that_trainings_are_refused_
         assert 0.7 < estimate / row["peak_bytes"] < 1.6
     one, more = (results.scale_page.TARGET.exchange_seconds(gpus) for gpus in (1, 8))
     assert one == 0 < more
-    batches = [results.scale_page.System(500, 10).largest_batch(80e9, "cuda", checkpointed=some) for some in (0, 1)]
+    batches = [
+        results.scale_page.System(500, 10).largest_batch(80e9, "cuda", checkpointed=some) for some in (False, True)
+    ]
     assert 0 < batches[0] < batches[1]
 
 
