@@ -55,6 +55,20 @@ class Emulator:
             methods = propagation["methods"]
         else:  # version 1 has one for all
             methods = [{"name": propagation["method"], "parameters": {}}] * len(distances)
+        # Beam splitters that lead light past some planes, with the way from one to the other.
+        self.skips = [
+            (
+                skip,
+                propagator(
+                    skip["method"],
+                    grids[skip["start"]],
+                    grids[skip["end"]],
+                    self.manifest["wavelength_m"],
+                    skip["distance_m"],
+                ),
+            )
+            for skip in self.manifest.get("skips", [])
+        ]
         self.gaps = [
             propagator(method, source, target, self.manifest["wavelength_m"], distance)
             for method, source, target, distance in zip(methods, grids[:-1], grids[1:], distances, strict=True)
@@ -71,16 +85,31 @@ class Emulator:
         source = self.mask * source_field(self.manifest["input"], down @ values @ across.T)
         fields = []
         for beam in self.beams:
-            field = source
-            for number, gap in zip(beam["layers"], self.gaps, strict=False):
-                field = self.states[number - 1] * gap(field)
-            fields.append(self.gaps[-1](field))
+            field, past = self._behind(0, source, {})
+            for plane, (number, gap) in enumerate(zip(beam["layers"], self.gaps, strict=False), start=1):
+                field, past = self._behind(plane, self.states[number - 1] * self._before(plane, gap(field), past), past)
+            fields.append(self._before(len(self.gaps), self.gaps[-1](field), past))
         if len(fields) == 1:
             return fields[0]
         light: list[Any] = [0.0] * self.areas
         for beam, field in zip(self.beams, fields, strict=True):
             light[beam["area"]] = light[beam["area"]] + beam["weight"] * np.abs(field) ** 2
         return np.sqrt(np.hstack(light))
+
+    def _behind(self, plane: int, field: Array, past: dict[int, Array]) -> tuple[Array, dict[int, Array]]:
+        """What goes on behind a plane, and what its splitters send past the next ones."""
+        for number, (skip, way) in enumerate(self.skips):
+            if skip["start"] == plane:
+                past = past | {number: 1j * math.sqrt(skip["share"]) * way(field)}
+                field = math.sqrt(1 - skip["share"]) * field
+        return field, past
+
+    def _before(self, plane: int, field: Array, past: dict[int, Array]) -> Array:
+        """What arrives on a plane, with what its splitters add."""
+        for number, (skip, _) in enumerate(self.skips):
+            if skip["end"] == plane:
+                field = math.sqrt(1 - skip["share"]) * field + 1j * math.sqrt(skip["share"]) * past[number]
+        return field
 
     def readings(self, images: Array) -> Array:
         """What the detector reads, `images x regions`."""

@@ -50,6 +50,7 @@ FILES: dict[str, Draw | None] = {
     "own-arrays": SHAPES,
     "own-task/strips": None,
     "regression": draw_spots,
+    "skip": None,
     "two-networks": None,
     "wide-panel": None,
 }
@@ -68,6 +69,7 @@ SCRIPTS: dict[str, Callable[[dict[str, Any], Path], None]] = {
 #: Those of whose answers one is ahead of the others.
 RANKED = {
     "class-specific",
+    "skip",
     "two-networks",
     "illumination",
     "image-folder",
@@ -91,6 +93,7 @@ SHOWN = {
     "own-arrays": "Confusion matrix",
     "own-task/strips": "accuracy of ",
     "regression": "Numbers answered and wanted",
+    "skip": "0.3 of the light from plane 1 to 3",
     "two-networks": "their intensities add on one detector",
     "wide-panel": "48 × 80",
 }

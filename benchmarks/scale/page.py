@@ -90,15 +90,12 @@ def fitting_table(kept: Kept) -> str:
 def data_text(kept: Kept) -> str:
     """Return what training from a file costs."""
     data = kept["data"]
-    from_file, at_once = data["limited"]
-    assert from_file["mapped"]
-    assert from_file["failed"] is None
-    assert at_once["failed"]
+    row = data["fetching"][0]
     lines = [
-        f"A process that may have {_bytes(data['limit_bytes'])} of memory beyond what Python and its libraries take "
-        f"(`RLIMIT_DATA`) trained on a file of {_bytes(data['file_bytes'])}; read at once, the same file ends it "
-        f"with a `{at_once['failed']}`. Steps with batches from the file, in turn with steps with the same batches "
-        "from memory, the file being in the system's cache:",
+        f"To go through a file of {_bytes(data['file_bytes'])} by batches, the process's own memory grows by "
+        f"{_bytes(max(0, row['own_bytes_from_file']))}; read at once, by {_bytes(row['own_bytes_in_memory'])}. "
+        "Steps with batches from the file, in turn with steps with the same batches from memory, the file being in the "
+        "system's cache:",
         "",
         "| system | batch | time of a step, from memory | from the file |",
         "|---|---|---|---|",
@@ -131,7 +128,7 @@ def largest_table(kept: Kept) -> str:
             row["batch"],
             "checkpointed" if row["checkpointed"] else "all kept",
             _bytes(estimated_bytes(row)),
-            f"{_bytes(row['peak_bytes'])} ({_off(row['peak_bytes'], row['estimated_bytes'])})",
+            f"{_bytes(row['peak_bytes'])} ({_off(row['peak_bytes'], estimated_bytes(row))})",
             _seconds(seconds),
             f"{_seconds(row['cpu_seconds_a_step'])} ({_off(row['cpu_seconds_a_step'], seconds)})",
         )

@@ -23,6 +23,8 @@ from voltphase.optics.backends.base import Options
 from voltphase.optics.backends.reference import Reference
 from voltphase.optics.gap import gaps_between, stack_of
 from voltphase.optics.masks import Mask
+from voltphase.optics.propagator import Propagator
+from voltphase.optics.skips import Splitters
 from voltphase.tasks.background_light import with_background
 
 
@@ -60,6 +62,20 @@ class Emulator(nn.Module):
                 method=[record.method for record in manifest.propagation.methods],
             )
             self.executor = Reference().compile(stack_of([(gap,) for gap in gaps]), Options(dtype))
+            self.skips = [record.skip for record in manifest.skips or ()]
+            past = [
+                Propagator(
+                    one.source,
+                    one.target,
+                    wavelength=one.wavelength,
+                    distance=one.distance,
+                    method=record.method.method,
+                    dtype=dtype,
+                )
+                for one, record in zip(manifest.past, manifest.skips or (), strict=True)
+            ]
+            self.past = nn.ModuleList(past)
+            self.gaps = nn.ModuleList(Propagator.of(gap, dtype) for gap in gaps if past)
             self.readout = manifest.readout.make_readout()
         except VoltphaseError as error:
             raise DeploymentError(f"{MANIFEST_NAME}: {error}") from error
@@ -98,11 +114,21 @@ class Emulator(nn.Module):
         """
         source, states, beams = self.source(images), self.modulations(), self.manifest.beams
         each = [
-            self.executor(source, [states[number - 1] for number in beam.layers]) for beam in self.manifest.all_beams
+            self._arriving(source, [states[number - 1] for number in beam.layers]) for beam in self.manifest.all_beams
         ]
         return with_background(
             each[0] if beams is None else field_of(beams, each), self.manifest.readout.background_light
         )
+
+    def _arriving(self, field: Tensor, states: Sequence[Tensor]) -> Tensor:
+        """Return the field that a beam leaves on its part of the detector; plane by plane where there are skips."""
+        if not self.skips:
+            return self.executor(field, states)
+        splitters, (*gaps, last) = Splitters(self.skips, list(self.past)), self.gaps
+        field = splitters.behind(0, field)
+        for plane, (gap, state) in enumerate(zip(gaps, states, strict=True), start=1):
+            field = splitters.behind(plane, state * splitters.before(plane, gap(field)))
+        return splitters.before(len(self.gaps), last(field))
 
     def readings(self, field: Tensor) -> Tensor:
         """The measure of each class, a real ``batch x classes`` tensor, from a detector field.

@@ -26,7 +26,7 @@ from voltphase.deployment.manifest import (
     data_digest,
 )
 from voltphase.deployment.note import bench_note
-from voltphase.deployment.parts.beams import BeamRecord
+from voltphase.deployment.parts.beams import BeamRecord, SkipRecord
 from voltphase.deployment.parts.readout import ReadoutRecord
 from voltphase.deployment.propagation import PRECISIONS, InputRecord, MaskRecord, PropagationRecord
 from voltphase.deployment.records import (
@@ -235,11 +235,13 @@ def _system(folder: Path, model: DONN, classes: tuple[str, ...]) -> dict[str, An
             "expected free space alone between the planes, but there are lenses or apertures in it: take the maps from "
             "model.levels()"
         )
+    plain = model.beams.single and not model.skips
+    past = [cast("Gap", way[0]) for way in beams[0].past]
     return {
         "format": FORMAT,
-        "format_version": FORMAT_VERSIONS[0 if model.beams.single else 1],
+        "format_version": FORMAT_VERSIONS[0 if plain else 1],
         "voltphase_version": package_version(),
-        "conventions": CONVENTIONS if model.beams.single else CONVENTIONS_4,
+        "conventions": CONVENTIONS if plain else CONVENTIONS_4,
         "wavelength_m": model.wavelength,
         "propagation": PropagationRecord.of(
             next(name for name, kind in PRECISIONS.items() if kind == dtype),
@@ -252,6 +254,7 @@ def _system(folder: Path, model: DONN, classes: tuple[str, ...]) -> dict[str, An
             BeamRecord(layers=[number + 1 for number in beam.layers], weight=beam.weight, area=beam.area)
             for beam in beams
         ],
+        "skips": [SkipRecord.of(skip, gap) for skip, gap in zip(model.skips, past, strict=True)] or None,
         "input": InputRecord.of(model.source, _write_mask(folder, model.source.light.mask)),
         "readout": ReadoutRecord(
             task=Chosen.of(TASKS, model.task),

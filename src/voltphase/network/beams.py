@@ -21,8 +21,10 @@ from torch import Tensor, nn
 
 from voltphase.network.networks import Areas, Networks
 from voltphase.optics.backends.base import Executor, Options
-from voltphase.optics.backends.select import Selected, compiled
+from voltphase.optics.backends.composed import made_ready
+from voltphase.optics.backends.select import Selected
 from voltphase.optics.gap import Path
+from voltphase.optics.skips import BranchedStack
 from voltphase.optics.stack import Stack
 from voltphase.tasks.background_light import as_field
 
@@ -40,6 +42,7 @@ class Beam:
         states: Which of the states of a level it meets, where the layers have one at each of several wavelengths.
         channel: Channel of the detector that it is counted in.
         area: Part of the detector that it falls on, counted from the left.
+        past: What light meets on each way past some of the layers, see :class:`voltphase.optics.Skip`.
         screen: Factor on the light of the source, a complex ``rows x columns`` tensor; None for none.
     """
 
@@ -50,6 +53,7 @@ class Beam:
     states: int = 0
     channel: int = 0
     area: int = 0
+    past: tuple[Path, ...] = ()
     screen: Tensor | None = None
 
 
@@ -74,14 +78,19 @@ class Beams(nn.Module):
     screens: Tensor | None
 
     def __init__(
-        self, beams: Sequence[Beam], stacks: Sequence[Stack], options: Options, backend: str, areas: Areas
+        self,
+        beams: Sequence[Beam],
+        stacks: Sequence[Stack | BranchedStack],
+        options: Options,
+        backend: str,
+        areas: Areas,
     ) -> None:
         super().__init__()
         self.beams, self.areas = tuple(beams), areas
         self.channels = 1 + max(beam.channel for beam in self.beams)
         different = list(dict.fromkeys(stacks))
         self._runs_on = [different.index(stack) for stack in stacks]
-        made: list[tuple[Selected, Executor]] = [compiled(stack, options, backend) for stack in different]
+        made: list[tuple[Selected, Executor]] = [made_ready(stack, options, backend) for stack in different]
         self.selected = made[0][0]
         self._executors = nn.ModuleList(executor for _, executor in made)
         given = list(dict.fromkeys(beam.screen for beam in self.beams if beam.screen is not None))
@@ -170,11 +179,18 @@ class Beams(nn.Module):
             yield measure(self.executors[place], area, self.lit(number, light), self.met(number, modulations))
 
 
-def beams_of(networks: Networks, wavelength: float, paths: Sequence[Path]) -> list[Beam]:
+def beams_of(networks: Networks, wavelength: float, paths: Sequence[Path], past: Sequence[Path]) -> list[Beam]:
     """Return the beams of networks side by side, each with its equal share of the light."""
     depth, share = len(paths) - 1, 1 / networks.count
     return [
-        Beam(wavelength, tuple(paths), networks.layers(number, depth), share, area=networks.area(number))
+        Beam(
+            wavelength,
+            tuple(paths),
+            networks.layers(number, depth),
+            share,
+            area=networks.area(number),
+            past=tuple(past),
+        )
         for number in range(networks.count)
     ]
 

@@ -26,23 +26,24 @@ from voltphase.network.arguments import (
     layers_of,
     one_each,
     require_brightness,
+    require_no_gain,
     warn_of_devices,
 )
 from voltphase.network.beams import Beam, Beams, beams_of, intensity
 from voltphase.network.describe import html_of, text_of
 from voltphase.network.networks import Areas, Networks
-from voltphase.network.reading import Reading, light_units, sent_light
+from voltphase.network.reading import Reading, crossings, light_on_planes, light_units, sent_light
 from voltphase.optics import ImageSource, SourceLight
 from voltphase.optics.backends import Options
 from voltphase.optics.backends.base import Engine, Executor
 from voltphase.optics.backends.select import AUTO
 from voltphase.optics.elements import Element
 from voltphase.optics.explain import RunExplanation
-from voltphase.optics.gap import distance_of, paths_between, stack_of
+from voltphase.optics.gap import distance_of, kernels_of, paths_between, stack_of, ways_past
 from voltphase.optics.grid import Grid
 from voltphase.optics.images import checked_images, require_batch
 from voltphase.optics.methods.base import Method
-from voltphase.optics.propagator import across
+from voltphase.optics.skips import BranchedStack, Skip, branched, checked_skips
 from voltphase.optics.stack import Stack
 from voltphase.tasks import Classification, RegionSums, Task, readout_of
 from voltphase.tasks.background_light import as_field, checked_background, measured_with, with_background
@@ -76,6 +77,7 @@ class DONN(nn.Module):
         background_light: Intensity of even, incoherent light on each sample of the detector that is counted with the
             beam's, in parts of that of a white pixel on the source in a plane wave.
         networks: Networks side by side that make one answer together; one if None.
+        skips: Ways past layers, of each network alike.
         method: Method of propagation, by name or as an object with parameters of its own, see
             :class:`voltphase.optics.Propagator`.
         relaxation: How states are chosen differentiably; `Proximity()` if None.
@@ -134,6 +136,7 @@ class DONN(nn.Module):
         source: SourceLight | None = None,
         background_light: float = 0.0,
         networks: Networks | None = None,
+        skips: Sequence[Skip] = (),
         method: str | Method = "fresnel",
         relaxation: Relaxation | None = None,
         gain: float | Sequence[float] = 1.0,
@@ -167,9 +170,12 @@ class DONN(nn.Module):
         self.source = ImageSource(self.grids[0], image_shape, light=source, dtype=dtype)
         spans = one_each(distances, depth + 1, "distances", "one for each gap, source to detector", parts=True)
         self.paths = paths_between(self.way, spans, wavelength=self.wavelength, method=method, engine=engine)
+        self.skips = checked_skips(skips, depth)
+        require_no_gain(gains, self.skips)
         self.distances = forward_only([distance_of(path) for path in self.paths])
         areas = Areas(readout, self.networks.areas)
-        beams = beams_of(self.networks, self.wavelength, self.paths)
+        past = ways_past(self.skips, self.way, self.paths, wavelength=self.wavelength, method=method, engine=engine)
+        beams = beams_of(self.networks, self.wavelength, self.paths, past)
         stacks = self._stacks(beams, areas)
         self.footprint = footprint.checked(stacks, self.grids, devices, relaxation, self.options)
         warn_of_devices(devices, self.wavelength)
@@ -177,14 +183,15 @@ class DONN(nn.Module):
         self.beams = self._run(beams, stacks, areas)
         self.readout = readout
 
-    def _stacks(self, beams: Sequence[Beam], areas: Areas) -> list[Stack]:
-        made = {beam.paths: stack_of(beam.paths).onto(*areas.window) for beam in beams}
+    def _stacks(self, beams: Sequence[Beam], areas: Areas) -> list[Stack | BranchedStack]:
+        ways = {beam.paths: branched(stack_of(beam.paths), self.skips, kernels_of(beam.past)) for beam in beams}
+        made = {paths: stack.onto(*areas.window) for paths, stack in ways.items()}
         if self.source.light.linear:
             made = {paths: stack.behind(self.source.kernel()) for paths, stack in made.items()}
         return [made[beam.paths] for beam in beams]
 
     @with_standard_torch
-    def _run(self, beams: Sequence[Beam], stacks: Sequence[Stack], areas: Areas) -> Beams:
+    def _run(self, beams: Sequence[Beam], stacks: Sequence[Stack | BranchedStack], areas: Areas) -> Beams:
         return Beams(beams, stacks, self.options, self.asked_backend, areas).train(self.training)
 
     @property
@@ -304,10 +311,7 @@ class DONN(nn.Module):
     @property
     def propagators(self) -> list[nn.Module]:
         """What takes light across each gap by itself, step by step, made anew and where the network is."""
-        return self._propagators(0)
-
-    def _propagators(self, beam: int) -> list[nn.Module]:
-        return [gap.to(self.source.rows.device) for gap in across(self.beams.beams[beam].paths, self.source.dtype)]
+        return crossings(self, self.paths)
 
     @uncompiled
     def planes(self, images: Tensor, beam: int = 0) -> dict[str, Tensor]:
@@ -328,12 +332,7 @@ class DONN(nn.Module):
             >>> light = model.planes(torch.ones(3, 28, 28))["detector"].abs().square().sum()
             >>> light.backward()  # a loss of one's own, of any plane
         """
-        *propagators, last = self._propagators(checks.whole(beam, "a beam", least=0, most=len(self.beams.beams) - 1))
-        planes = {"source": (field := self.beams.lit(beam, self.source(self._checked(images))))}
-        for cross, number in zip(propagators, self.beams.beams[beam].layers, strict=True):
-            planes[f"layer {number + 1} in"] = arrived = cross(field)
-            planes[f"layer {number + 1} out"] = field = self.layers[number](arrived)
-        return planes | {"detector": last(field)}
+        return light_on_planes(self, self._checked(images), beam)
 
     def detector_field(self, images: Tensor) -> Tensor:
         """Return the field on the whole detector, step by step; of several beams, what stands for it.
@@ -373,7 +372,9 @@ class DONN(nn.Module):
 
     def explain(self) -> RunExplanation:
         """Return what the network really runs on, and why: back end, precision, and the engine of each gap."""
-        return RunExplanation.of(self.backend, self.beams.selected.reason, self.executor, self.paths)
+        return RunExplanation.of(
+            self.backend, self.beams.selected.reason, self.executor, self.paths, self.beams.beams[0].past
+        )
 
     def __repr__(self) -> str:
         return text_of(self)

@@ -83,14 +83,19 @@ class RunExplanation:
     gaps: tuple[str, ...]  # what each gap is: method and distance
 
     @classmethod
-    def of(cls, backend: str, reason: str, executor: Executor, paths: Sequence[Path]) -> RunExplanation:
-        """Return the explanation of a network, of what the back end has made of the paths from plane to plane."""
+    def of(
+        cls, backend: str, reason: str, executor: Executor, paths: Sequence[Path], past: Sequence[Path]
+    ) -> RunExplanation:
+        """Return the explanation of a network, of what the back end has made of the paths from plane to plane.
+
+        Those past planes are as further gaps.
+        """
         precision = "double precision" if executor.dtype == torch.complex128 else "single precision"
         if executor.tf32 and any("matrix" in engine for engine in executor.engines):
             precision += ", TF32 in the matrix products of training on a CUDA GPU"
         elif executor.tf32:
             precision += ", no TF32 as there are no matrix products"
-        gaps = tuple(" + ".join(_step(step) for step in path) for path in paths)
+        gaps = tuple(" + ".join(_step(step) for step in path) for path in (*paths, *past))
         return cls(backend, reason, precision, executor.engines, gaps)
 
     @property

@@ -135,6 +135,7 @@ def build_model(
         source=optics.source.build() if light is None else light,
         background_light=optics.background_light,
         networks=optics.networks.build(),
+        skips=[skip.build() for skip in optics.skips],
         method=optics.method,
         relaxation=config.codesign.relaxation.build(),
         gain=config.codesign.gain,
