@@ -57,6 +57,20 @@ class Emulator:
             methods = [{"name": propagation["method"], "parameters": {}}] * len(distances)
         wave = {"wavelength_m": self.manifest["wavelength_m"], "weight": 1.0, "states_of": 0, "methods": methods}
         self.light = self.manifest.get("light", {"lines": [wave], "channels": "sum"})
+        # Beam splitters that lead light past some planes, with the way from one to the other.
+        self.skips = [
+            (
+                skip,
+                propagator(
+                    skip["method"],
+                    grids[skip["start"]],
+                    grids[skip["end"]],
+                    self.manifest["wavelength_m"],
+                    skip["distance_m"],
+                ),
+            )
+            for skip in self.manifest.get("skips", [])
+        ]
         self.gaps = [
             [
                 propagator(method, source, target, line["wavelength_m"], distance)
@@ -94,9 +108,26 @@ class Emulator:
     def _through(self, field: Array, beam: dict[str, Any], line: int) -> Array:
         """The field on the detector of light of one line along a beam, from that on the source."""
         gaps, which = self.gaps[line], self.light["lines"][line]["states_of"]
-        for number, gap in zip(beam["layers"], gaps, strict=False):
-            field = self.states[number - 1][which] * gap(field)
-        return gaps[-1](field)
+        field, past = self._behind(0, field, {})
+        for plane, (number, gap) in enumerate(zip(beam["layers"], gaps, strict=False), start=1):
+            behind = self.states[number - 1][which] * self._before(plane, gap(field), past)
+            field, past = self._behind(plane, behind, past)
+        return self._before(len(gaps), gaps[-1](field), past)
+
+    def _behind(self, plane: int, field: Array, past: dict[int, Array]) -> tuple[Array, dict[int, Array]]:
+        """What goes on behind a plane, and what its splitters send past the next ones."""
+        for number, (skip, way) in enumerate(self.skips):
+            if skip["start"] == plane:
+                past = past | {number: 1j * math.sqrt(skip["share"]) * way(field)}
+                field = math.sqrt(1 - skip["share"]) * field
+        return field, past
+
+    def _before(self, plane: int, field: Array, past: dict[int, Array]) -> Array:
+        """What arrives on a plane, with what its splitters add."""
+        for number, (skip, _) in enumerate(self.skips):
+            if skip["end"] == plane:
+                field = math.sqrt(1 - skip["share"]) * field + 1j * math.sqrt(skip["share"]) * past[number]
+        return field
 
     def readings(self, images: Array) -> Array:
         """What the detector reads, `images x regions`."""

@@ -7,7 +7,8 @@
 
 ``add`` copies a run's summary, settings and figures of every epoch to ``results/runs/NAME.json``; ``overview`` draws a
 run as the picture at the top of README.md; ``gpu`` writes a page beside what ``make gpu`` has measured; ``render``
-writes the tables between the marks of README.md and docs/tasks.md, as the others do as well, and the pages of all GPUs.
+writes the tables between the marks of README.md, docs/tasks.md and docs/scale.md, as the others do as well, and the
+pages of all GPUs.
 A number there is never typed by hand.
 """
 
@@ -33,6 +34,7 @@ from voltphase.training import RunFolder
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # a script is started with its own folder there
 gpu_page = import_module("benchmarks.gpu.page").page
+scale_page = import_module("benchmarks.scale.page")
 README = ROOT / "README.md"
 OVERVIEW = ROOT / "docs" / "figures" / "overview.png"
 RUNS = ROOT / "results" / "runs"
@@ -42,6 +44,8 @@ GPUS = SPEED.parent
 TASKS = ROOT / "docs" / "tasks.md"
 EFFICIENCY = GPUS / "efficiency-cpu.json"
 HOLOGRAMS = GPUS / "holograms-cpu.json"
+SCALE = ROOT / "docs" / "scale.md"
+MEASURED_SCALE = GPUS / "scale-cpu.json"
 
 
 def add(run: Path, command: str) -> Path:
@@ -168,6 +172,12 @@ def rendered_tasks(page: str) -> str:
     return _with_tables(page, TASKS, efficiency=efficiency_table(), holograms=hologram_table())
 
 
+def rendered_scale(page: str) -> str:
+    """Return the text of the page on scale with what was measured, and what follows from it."""
+    kept = json.loads(MEASURED_SCALE.read_text(encoding="utf-8"))
+    return _with_tables(page, SCALE, **scale_page.blocks(kept))
+
+
 def _with_tables(text: str, page: Path, **tables: str) -> str:
     for name, table in tables.items():
         text = replace_block(text, name, table, page)
@@ -182,7 +192,7 @@ def main() -> None:
     adding.add_argument("--command", required=True, help="what was typed to train it")
     drawing = actions.add_parser("overview", help="draw a run folder as the picture at the README's top")
     drawing.add_argument("run", type=Path)
-    actions.add_parser("render", help="write the tables into README.md and docs/tasks.md, and the pages of GPUs")
+    actions.add_parser("render", help="write the tables into README.md and docs, and the pages of GPUs")
     page = actions.add_parser("gpu", help="write a page beside a file of `make gpu`")
     page.add_argument("file", type=Path)
     arguments = parser.parse_args()
@@ -195,6 +205,7 @@ def main() -> None:
             write_text(file.with_suffix(".md"), gpu_page(json.loads(file.read_text(encoding="utf-8"))))
         write_text(README, rendered(README.read_text(encoding="utf-8")))
         write_text(TASKS, rendered_tasks(TASKS.read_text(encoding="utf-8")))
+        write_text(SCALE, rendered_scale(SCALE.read_text(encoding="utf-8")))
     except VoltphaseError as error:
         parser.error(str(error))
 

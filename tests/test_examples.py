@@ -51,6 +51,7 @@ FILES: dict[str, Draw | None] = {
     "own-task/strips": None,
     "partly-coherent": None,
     "regression": draw_spots,
+    "skip": None,
     "two-networks": None,
     "two-wavelengths": None,
     "wide-panel": None,
@@ -70,6 +71,7 @@ SCRIPTS: dict[str, Callable[[dict[str, Any], Path], None]] = {
 #: Those of whose answers one is ahead of the others.
 RANKED = {
     "class-specific",
+    "skip",
     "two-networks",
     "two-wavelengths",
     "partly-coherent",
@@ -95,6 +97,7 @@ SHOWN = {
     "own-arrays": "Confusion matrix",
     "own-task/strips": "accuracy of ",
     "regression": "Numbers answered and wanted",
+    "skip": "0.3 of the light from plane 1 to 3",
     "two-networks": "their intensities add on one detector",
     "wide-panel": "48 × 80",
     "two-wavelengths": "532 nm and 633 nm",

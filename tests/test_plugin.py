@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from typer.testing import CliRunner
+
+from voltphase.cli import app
 
 PLUGIN = Path(__file__).parent / "plugin"
 TRAIN = [
@@ -39,65 +41,6 @@ class Done(NamedTuple):
     stderr: str
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Path:
-    """Return a folder in which the package's metadata lie, as pip leaves them."""
-    project = tomllib.loads((PLUGIN / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    info = tmp_path / "site" / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n", encoding="utf-8"
-    )
-    groups = project["entry-points"].items()
-    lines = [line for group, points in groups for line in (f"[{group}]", *(f"{k} = {v}" for k, v in points.items()))]
-    (info / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return info.parent
-
-
-def call(folder: Path, *lines: Sequence[str], paths: tuple[Path, ...] = ()) -> list[Done]:
-    """Run command lines one after the other in a process of their own, as to start one takes longest."""
-    before = os.environ.get("PYTHONPATH")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, paths), *([before] if before else [])])}
-    words = [sys.executable, "-c", PROGRAM, json.dumps(lines)]
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=True)
-    return [Done(*one) for one in json.loads(done.stdout)]
-
-
-def test_another_package_adds_a_device_a_relaxation_a_target_and_a_task(tmp_path: Path, site: Path) -> None:
-    trained, deployed, verified, bad = call(
-        tmp_path,
-        [*TRAIN, "--out", "run"],
-        ["deploy", "run", "--out", "bench", "--target", "acme-csv"],
-        ["verify", "bench"],
-        [*TRAIN, "--set", "codesign.relaxation.factor=-1", "--out", "bad"],
-        paths=(PLUGIN, site),
-    )
-    assert trained.code == 0, trained.stderr
-    summary = json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
-    assert (summary["devices"][0]["name"], summary["devices"][0]["levels"]) == ("acme mirror", 6)
-    assert "factor: 3" in (tmp_path / "run" / "config.yaml").read_text(encoding="utf-8")
-    assert 0 <= summary["test_top_two"] <= 1
-    assert deployed.code == 0, deployed.stderr
-    assert (tmp_path / "bench" / "layer-2.csv").read_text(encoding="ascii").count("\n") == 64
-    assert verified.code == 0, verified.stdout + verified.stderr
-    assert "60 of 60 predictions equal" in verified.stdout
-    assert f"top_two {summary['test_top_two']:.4f} from the files" in verified.stdout
-    task = json.loads((tmp_path / "bench" / "manifest.json").read_text(encoding="utf-8"))["readout"]["task"]
-    assert task == {"name": "acme-strips", "settings": {"classes": 10, "margin": 0.5}}
-    # Its settings are checked like our own.
-    assert bad.code == 2
-    assert "codesign.relaxation.factor" in bad.stderr
-    assert len(bad.stderr.splitlines()) == 1
-
-    missing, unknown = call(tmp_path, ["verify", "bench"], [*TRAIN, "--out", "other"])
-    assert missing.code == 2
-    assert "readout.task: expected name out of classification, " in missing.stderr
-    assert ", but got 'acme-strips': install" in missing.stderr
-    assert len(missing.stderr.splitlines()) == 1
-    assert unknown.code == 2
-    assert "acme-" in unknown.stderr
-
-
 BROKEN = """
 from dataclasses import dataclass
 
@@ -123,26 +66,88 @@ class Lossless(Classification):
         raise OSError("no loss here")
 """
 
+SMALL = ("optics.depth=1", "training.epochs=1", "data.train_limit=200", "data.test_limit=20")
+FAILING = {
+    "codesign.relaxation.name=worn": "a relaxation 'worn' of broken_optics failed: RuntimeError: inconsistent",
+    "codesign.schedule.name=late": "a schedule 'late' of broken_optics failed: KeyError: 'late'",
+    "task.name=lossless": "a task 'lossless' of broken_optics failed: OSError: no loss here: correct it",
+}
+USED = [
+    [*TRAIN, "--out", "run"],
+    ["deploy", "run", "--out", "bench", "--target", "acme-csv"],
+    ["verify", "bench"],
+    [*TRAIN, "--set", "codesign.relaxation.factor=-1", "--out", "bad"],
+]
 
-def test_what_fails_while_it_runs_is_named_in_a_sentence(tmp_path: Path) -> None:
-    info = tmp_path / "site" / "broken_optics-1.0.dist-info"
+
+def install(site: Path, project: dict[str, Any]) -> None:
+    """Put a package's metadata into a folder, as pip leaves them."""
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir(parents=True)
-    (info.parent / "broken_optics.py").write_text(BROKEN, encoding="utf-8")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-optics\nVersion: 1.0\n", encoding="utf-8")
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n", encoding="utf-8"
+    )
+    groups = project["entry-points"].items()
+    lines = [line for group, points in groups for line in (f"[{group}]", *(f"{k} = {v}" for k, v in points.items()))]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Done]]:
+    """Where two packages were used, one of them broken, and how each command line ended: in one process for all."""
+    folder, site = tmp_path_factory.mktemp("used"), tmp_path_factory.mktemp("site")
+    install(site, tomllib.loads((PLUGIN / "pyproject.toml").read_text(encoding="utf-8"))["project"])
+    (site / "broken_optics.py").write_text(BROKEN, encoding="utf-8")
     kinds = {"relaxations": ("worn", "Worn"), "schedules": ("late", "Late"), "tasks": ("lossless", "Lossless")}
-    points = "".join(f"[voltphase.{kind}]\n{key} = broken_optics:{name}\n" for kind, (key, name) in kinds.items())
-    (info / "entry_points.txt").write_text(points, encoding="utf-8")
-    small = ("optics.depth=1", "training.epochs=1", "data.train_limit=200", "data.test_limit=20")
-    failing = {
-        "codesign.relaxation.name=worn": "a relaxation 'worn' of broken_optics failed: RuntimeError: inconsistent",
-        "codesign.schedule.name=late": "a schedule 'late' of broken_optics failed: KeyError: 'late'",
-        "task.name=lossless": "a task 'lossless' of broken_optics failed: OSError: no loss here: correct it",
-    }
-    lines = [
-        ["train", "digits", *(word for one in (*small, setting) for word in ("--set", one)), "--out", f"run-{number}"]
-        for number, setting in enumerate(failing)
+    points = {f"voltphase.{kind}": {key: f"broken_optics:{name}"} for kind, (key, name) in kinds.items()}
+    install(site, {"name": "broken-optics", "version": "1.0", "entry-points": points})
+    lines = USED + [
+        ["train", "digits", *(word for one in (*SMALL, setting) for word in ("--set", one)), "--out", f"run-{number}"]
+        for number, setting in enumerate(FAILING)
     ]
-    for failed, sentence in zip(call(tmp_path, *lines, paths=(info.parent,)), failing.values(), strict=True):
+    before = os.environ.get("PYTHONPATH")
+    paths = os.pathsep.join([str(PLUGIN), str(site), *([before] if before else [])])
+    words = [sys.executable, "-c", PROGRAM, json.dumps(lines)]
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    return folder, [Done(*one) for one in json.loads(done.stdout)]
+
+
+def test_another_package_adds_a_device_a_relaxation_a_target_and_a_task(ended: tuple[Path, list[Done]]) -> None:
+    folder, (trained, deployed, verified, bad, *_) = ended
+    assert trained.code == 0, trained.stderr
+    summary = json.loads((folder / "run" / "summary.json").read_text(encoding="utf-8"))
+    assert (summary["devices"][0]["name"], summary["devices"][0]["levels"]) == ("acme mirror", 6)
+    assert "factor: 3" in (folder / "run" / "config.yaml").read_text(encoding="utf-8")
+    assert 0 <= summary["test_top_two"] <= 1
+    assert deployed.code == 0, deployed.stderr
+    assert (folder / "bench" / "layer-2.csv").read_text(encoding="ascii").count("\n") == 64
+    assert verified.code == 0, verified.stdout + verified.stderr
+    assert "60 of 60 predictions equal" in verified.stdout
+    assert f"top_two {summary['test_top_two']:.4f} from the files" in verified.stdout
+    task = json.loads((folder / "bench" / "manifest.json").read_text(encoding="utf-8"))["readout"]["task"]
+    assert task == {"name": "acme-strips", "settings": {"classes": 10, "margin": 0.5}}
+    # Its settings are checked like our own.
+    assert bad.code == 2
+    assert "codesign.relaxation.factor" in bad.stderr
+    assert len(bad.stderr.splitlines()) == 1
+
+
+def test_where_it_is_missing_its_names_are_unknown(
+    ended: tuple[Path, list[Done]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ended[0])
+    missing, unknown = (CliRunner().invoke(app, words) for words in (["verify", "bench"], [*TRAIN, "--out", "other"]))
+    assert missing.exit_code == 2
+    assert "readout.task: expected name out of classification, " in missing.stderr
+    assert ", but got 'acme-strips': install" in missing.stderr
+    assert len(missing.stderr.splitlines()) == 1
+    assert unknown.exit_code == 2
+    assert "acme-" in unknown.stderr
+
+
+def test_what_fails_while_it_runs_is_named_in_a_sentence(ended: tuple[Path, list[Done]]) -> None:
+    for failed, sentence in zip(ended[1][len(USED) :], FAILING.values(), strict=True):
         assert failed.code == 2, failed.stderr
         assert f"error: {sentence}" in failed.stderr
         assert len(failed.stderr.splitlines()) == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -35,6 +36,24 @@ def test_the_page_on_tasks_shows_the_results_that_are_kept(results: ModuleType) 
     assert page == results.rendered_tasks(page), "run python scripts/results.py render"
     assert "3 seeds" in results.efficiency_table()
     assert results.hologram_table().count("\n") == 2 + 4 * 2
+
+
+def test_the_page_on_scale_shows_what_was_measured_and_what_follows(results: ModuleType) -> None:
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    assert page == results.rendered_scale(page), "run python scripts/results.py render"
+
+
+def test_the_tables_of_what_fits_are_of_the_estimate_that_trainings_are_refused_by(results: ModuleType) -> None:
+    kept = json.loads((ROOT / "benchmarks" / "results" / "scale-cpu.json").read_text(encoding="utf-8"))
+    for row in (row for name in ("checkpointing", "fitting") for row in kept[name] if row["size"] <= 400):
+        estimate = results.scale_page.estimated_bytes(row)
+        assert 0.7 < estimate / row["peak_bytes"] < 1.6
+    one, more = (results.scale_page.TARGET.exchange_seconds(gpus) for gpus in (1, 8))
+    assert one == 0 < more
+    batches = [
+        results.scale_page.System(500, 10).largest_batch(80e9, "cuda", checkpointed=some) for some in (False, True)
+    ]
+    assert 0 < batches[0] < batches[1]
 
 
 def test_a_measured_device_is_told_from_the_modelled_one_of_its_name(results: ModuleType) -> None:

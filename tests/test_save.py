@@ -120,6 +120,7 @@ def test_a_network_that_makes_pictures_is_saved_too(tmp_path: Path) -> None:
         {"task": vp.tasks.Classification.paper(), "grid": vp.Grid(200, 36e-6), "distances": 0.3, "devices": [SLM]},
         {"task": vp.tasks.Classification(differential=False, measure="sum", scale=2.0), "amplitude_grad_scale": 0.5},
         {"background_light": 0.01},
+        {"skips": [vp.Skip(0, 2, 0.3, distance=0.05)]},
         {"grid": [vp.Grid(size, 36e-6) for size in (16, 20, 24)], "networks": vp.Networks(2, "difference")},
     ],
 )
@@ -128,7 +129,7 @@ def test_what_is_rebuilt_from_the_folder_is_the_network(changes: dict[str, Any],
     model = trained(network(**changes), train, steps=1)
     other = vp.save(model, tmp_path / "run", train=train, test=test).model
     assert torch.equal(other(test.images), model.eval()(test.images))
-    for name in ("task", "method", "wavelength", "distances", "grids", "networks", "seed", "options"):
+    for name in ("task", "method", "wavelength", "distances", "grids", "networks", "skips", "seed", "options"):
         assert getattr(other, name) == getattr(model, name), name
     for one, two in zip(other.layers, model.layers, strict=True):
         for name in ("relaxation", "gain", "amplitude_grad_scale"):

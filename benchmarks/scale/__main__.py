@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.scale.points import FILE, KINDS, LIMIT, Point, apart, main, write_images
+from benchmarks.scale.points import FILE, KINDS, Point, apart, main, write_images
 from voltphase.core.files import write_json
 from voltphase.training.provenance import commit, hardware, versions
 
@@ -72,12 +72,11 @@ def _write(kept: dict[str, Any]) -> None:
 def _data() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         write_images(Path(folder))
-        limited = [_said(apart("from-file", {"folder": folder, "mapped": mapped})) for mapped in (True, False)]
         systems = [{"size": 16, "depth": 1}, {"size": 64, "depth": 5}]
         fetched = [apart("fetching", {"folder": folder, "batch": 500, "steps": 9, **system}) for system in systems]
-    for row in (*limited, *fetched):
+    for row in fetched:
         del row["folder"]
-    return {"file_bytes": FILE, "limit_bytes": LIMIT, "limited": limited, "fetching": list(map(_said, fetched))}
+    return {"file_bytes": FILE, "fetching": list(map(_said, fetched))}
 
 
 def _said(row: dict[str, Any]) -> dict[str, Any]:

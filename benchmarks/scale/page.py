@@ -90,16 +90,12 @@ def fitting_table(kept: Kept) -> str:
 def data_text(kept: Kept) -> str:
     """Return what training from a file costs."""
     data = kept["data"]
-    from_file, at_once = data["limited"]
-    assert from_file["mapped"]
-    assert from_file["failed"] is None
-    assert at_once["failed"]
+    row = data["fetching"][0]
     lines = [
-        f"Training on a file of {_bytes(data['file_bytes'])} in a process that may have "
-        f"{_bytes(data['limit_bytes'])} of memory of its own (`RLIMIT_DATA`) took "
-        f"{_bytes(from_file['peak_own_bytes'])} at most; read at once, the same file ends in a "
-        f"`{at_once['failed']}`. Steps with batches from the file, in turn with steps with the same batches from "
-        "memory, the file being in the system's cache:",
+        f"To go through a file of {_bytes(data['file_bytes'])} by batches, the process's own memory grows by "
+        f"{_bytes(max(0, row['own_bytes_from_file']))}; read at once, by {_bytes(row['own_bytes_in_memory'])}. "
+        "Steps with batches from the file, in turn with steps with the same batches from memory, the file being in the "
+        "system's cache:",
         "",
         "| system | batch | time of a step, from memory | from the file |",
         "|---|---|---|---|",
@@ -132,7 +128,7 @@ def largest_table(kept: Kept) -> str:
             row["batch"],
             "checkpointed" if row["checkpointed"] else "all kept",
             _bytes(estimated_bytes(row)),
-            f"{_bytes(row['peak_bytes'])} ({_off(row['peak_bytes'], row['estimated_bytes'])})",
+            f"{_bytes(row['peak_bytes'])} ({_off(row['peak_bytes'], estimated_bytes(row))})",
             _seconds(seconds),
             f"{_seconds(row['cpu_seconds_a_step'])} ({_off(row['cpu_seconds_a_step'], seconds)})",
         )
@@ -224,14 +220,13 @@ def arithmetic_text(kept: Kept) -> str:
 def _fitted(kept: Kept) -> tuple[float, float, float]:
     """Return the factor on the estimate of light, and the seconds of a level and of a pixel in a step."""
     rows = [row for row in kept["fitting"] if row["size"] == 400 and row["relaxation"] == "proximity"]
-    by = {(row["batch"], row["levels"]): row for row in rows}
-    base, many = by[32, 8], by[32, 256]
-    few = by[1, 8]
-    pixels = system_of(base).pixels
+    many = next(row for row in rows if row["levels"] == 256)
+    eight = sorted((row for row in rows if row["levels"] == 8), key=lambda row: row["batch"])
+    few, base, pixels = eight[0], eight[-1], system_of(many).pixels
     level = (many["cpu_seconds_a_step"] - base["cpu_seconds_a_step"]) / (pixels * (256 - 8))
-    slope = (base["cpu_seconds_a_step"] - few["cpu_seconds_a_step"]) / (32 - 1)
-    light = slope / system_of(base).image_seconds("cpu")
-    return light, level, max(0.0, (few["cpu_seconds_a_step"] - slope) / pixels - 8 * level)
+    slope = (base["cpu_seconds_a_step"] - few["cpu_seconds_a_step"]) / (base["batch"] - few["batch"])
+    rest = few["cpu_seconds_a_step"] - few["batch"] * slope
+    return slope / system_of(base).image_seconds("cpu"), level, max(0.0, rest / pixels - 8 * level)
 
 
 def estimated_bytes(row: Kept) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -17,9 +16,8 @@ from typing import Any, Final
 import numpy as np
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-#: Bytes of images that are trained on from their file, and of memory of its own that the process may have then.
-FILE: Final = 2 << 30
-LIMIT: Final = 1 << 30
+#: Bytes of the images that are fetched from their file.
+FILE: Final = 1 << 28
 _SIDE: Final = 128
 
 
@@ -98,29 +96,11 @@ def training(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def from_file(given: dict[str, Any]) -> dict[str, Any]:
-    """Train on a file that is larger than the memory the process may have, from there or read at once."""
-    import voltphase.data.mapped as module
-    from voltphase.config import load_config
-    from voltphase.training import train
-
-    module.MOST = 0.0  # what a machine with less memory would do
-    resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
-    folder = Path(given["folder"])
-    small = ["optics.size=16", "optics.depth=1", "optics.distances=0.02", "training.batch_size=1000"]
-    config = load_config("digits", [*small, "device.model=lcos", "training.epochs=1", "training.threads=1"])
-    try:
-        images = np.load(folder / "images.npy", mmap_mode="r" if given["mapped"] else None)
-        targets = np.load(folder / "targets.npy")
-        test = np.array(images[:100]), targets[:100]
-        train(config, folder / "run", data={"train": (images, targets), "test": test}, overwrite=True)
-    except MemoryError as error:
-        return {**given, "failed": type(error).__name__}
-    return {**given, "failed": None, "peak_own_bytes": _status("VmHWM") - _status("RssFile")}
-
-
 def fetching(given: dict[str, Any]) -> dict[str, Any]:
-    """Take steps in turn with batches in memory and of a file; return the CPU seconds of each with its fetching."""
+    """Take steps in turn with batches in memory and of a file; return the CPU seconds of each with its fetching.
+
+    And by how much the memory grows that is the process's own, for either.
+    """
     import torch
 
     import voltphase.data.mapped as module
@@ -134,12 +114,16 @@ def fetching(given: dict[str, Any]) -> dict[str, Any]:
     config = load_config("digits", [f"optics.size={given['size']}", f"optics.depth={given['depth']}"])
     model = build_model(config, build_devices(config), (_SIDE, _SIDE)).train()
     optimizer = torch.optim.Adam(model.parameter_groups())
-    images = np.load(folder / "images.npy", mmap_mode="r")[: steps * given["batch"]]
-    targets = np.load(folder / "targets.npy")[: len(images)]
+    images, targets = np.load(folder / "images.npy", mmap_mode="r"), np.load(folder / "targets.npy")
     classes = tuple("0123456789")
+    own = [_status("RssAnon")]
     in_memory = ImageDataset(np.array(images), targets, "memory", classes)  # type: ignore[arg-type]
-    module.MOST = 0.0
+    own.append(_status("RssAnon"))
+    module.MOST = 0.0  # what a machine with less memory would do
     in_file = ImageDataset(images, targets, "file", classes)
+    for some, _ in ImageBatches(in_file, given["batch"], seed=1):
+        some.sum()
+    own.append(_status("RssAnon"))
     assert in_file.mapped
     assert not in_memory.mapped
     both = [iter(ImageBatches(one, given["batch"], seed=0)) for one in (in_memory, in_file)]
@@ -154,7 +138,8 @@ def fetching(given: dict[str, Any]) -> dict[str, Any]:
             optimizer.step()
             times.append(time.process_time() - started)
     memory, mapped = (sorted(times[1:])[len(times[1:]) // 2] for times in spent)
-    return {**given, "seconds_in_memory": memory, "seconds_from_file": mapped}
+    grown = {"own_bytes_in_memory": own[1] - own[0], "own_bytes_from_file": own[2] - own[1]}
+    return {**given, "seconds_in_memory": memory, "seconds_from_file": mapped, **grown}
 
 
 def write_images(folder: Path) -> None:
@@ -169,7 +154,6 @@ def write_images(folder: Path) -> None:
 #: Measurements by the word that :func:`apart` starts them with.
 KINDS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
     "training": training,
-    "from-file": from_file,
     "fetching": fetching,
 }
 

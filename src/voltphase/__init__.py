@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         deployment,
         devices,
         importing,
+        loggers,
         network,
         optics,
         panels,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from voltphase.network.networks import Networks
     from voltphase.optics import ImageSource, Propagator
     from voltphase.optics.grid import Grid
+    from voltphase.optics.skips import Skip
     from voltphase.optics.stack import Stack
     from voltphase.sweeps.search.call import sweep
     from voltphase.tasks import RegionReadout, Regions
@@ -76,6 +78,7 @@ __all__ = [
     "RegionReadout",
     "Regions",
     "ReinMax",
+    "Skip",
     "Softmax",
     "Stack",
     "Unconstrained",
@@ -92,6 +95,7 @@ __all__ = [
     "import_design",
     "importing",
     "load_run",
+    "loggers",
     "network",
     "optics",
     "panels",
@@ -119,6 +123,7 @@ _NAMES = {
     "network.networks": "Networks",
     "optics": "ImageSource Propagator",
     "optics.grid": "Grid",
+    "optics.skips": "Skip",
     "optics.stack": "Stack",
     "tasks": "RegionReadout Regions",
     "sweeps.search.call": "sweep",

@@ -30,15 +30,17 @@ def numpy_emulator(folder: Path) -> Any:
     return module.Emulator(folder)
 
 
-def deployed(out: Path, combine: str = "classes", task: Task | None = None, **changes: object) -> tuple[vp.DONN, Path]:
+def deployed(
+    out: Path, combine: str | None = "classes", task: Task | None = None, **changes: object
+) -> tuple[vp.DONN, Path]:
     options: dict[str, object] = {
-        "grid": [vp.Grid(24, 36e-6), vp.Grid(20, 36e-6), vp.Grid(32, 36e-6), vp.Grid(28, 36e-6)],
+        "grid": [vp.Grid(size, 36e-6) for size in ((24, 20, 32, 28) if combine else (24, 20, 20, 20, 28))],
         "wavelength": 532e-9,
         "distances": [0.01, 0.02, 0.015],
         "devices": [vp.devices.tn_slm().pick(8)] * 4,
         "dtype": torch.complex128,
         "image_shape": (9, 9),
-        "networks": vp.Networks(2, combine),  # pyright: ignore[reportArgumentType]
+        "networks": None if combine is None else vp.Networks(2, combine),  # pyright: ignore[reportArgumentType]
         "task": Classification("grid", classes=4, scale=2.0) if task is None else task,
     }
     model = vp.DONN(**(options | changes)).eval()  # pyright: ignore[reportArgumentType]
@@ -52,10 +54,12 @@ def deployed(out: Path, combine: str = "classes", task: Task | None = None, **ch
         ("classes", Classification("grid", classes=4, differential=False, scale=2.0), {"gain": 1.5}),
         ("difference", None, {"background_light": 0.01}),
         ("sum", Image(window=(4, 4, 8, 8)), {}),
+        ("classes", None, {"skips": [vp.Skip(0, 2, 0.3), vp.Skip(1, 3, 0.5, distance=0.04)]}),
+        (None, None, {"skips": [vp.Skip(1, 4, 0.3)], "distances": 0.01, "devices": [vp.devices.tn_slm().pick(8)] * 3}),
     ],
 )
 def test_the_files_alone_give_the_answers(
-    combine: str, task: Task | None, changes: dict[str, object], tmp_path: Path
+    combine: str | None, task: Task | None, changes: dict[str, object], tmp_path: Path
 ) -> None:
     model, folder = deployed(tmp_path / "bench", combine, task, **changes)
     assert verify(folder).passed
@@ -76,8 +80,7 @@ def test_the_note_says_whose_the_layers_are(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_one_beam_is_of_the_version_before(tmp_path: Path) -> None:
-    grids = [vp.Grid(20, 36e-6)] * 6
-    _, folder = deployed(tmp_path / "bench", networks=None, grid=grids, distances=0.01)
+    _, folder = deployed(tmp_path / "bench", None, grid=vp.Grid(20, 36e-6), distances=0.01)
     content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert content["format_version"] == 3
     assert "beams" not in content
@@ -104,11 +107,39 @@ def test_beams_that_cannot_be_are_refused(change: dict[str, object], said: str, 
         Manifest.read(folder)
 
 
+def test_the_note_says_where_the_splitters_stand(tmp_path: Path) -> None:
+    _, folder = deployed(tmp_path / "bench", skips=[vp.Skip(0, 2, 0.3)])
+    note = " ".join((folder / "README.txt").read_text(encoding="utf-8").split())
+    assert "splitter behind the source of each network reflects 0.3 of the power past the layers between" in note
+    assert "in front of layer 2, which reflects as much; 30 mm from plane to plane" in note
+    assert "Skips: Planes on the way of a beam" in note
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"start": 2}, "light does not go in a loop"),
+        ({"end": 4}, "plane 3 at most"),
+        ({"share": 1.0}, "layers would get no light"),
+        ({"formula": "V = U"}, "expected the formula of this method"),
+    ],
+)
+def test_skips_that_cannot_be_are_refused(change: dict[str, object], said: str, tmp_path: Path) -> None:
+    _, folder = deployed(tmp_path / "bench", skips=[vp.Skip(0, 2, 0.3)])
+    content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    content["skips"][0] |= change
+    content["manifest_sha256"] = manifest_digest(content)
+    (folder / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(DeploymentError, match=said):
+        Manifest.read(folder)
+
+
 def test_several_beams_are_of_their_own_version(tmp_path: Path) -> None:
     _, folder = deployed(tmp_path / "bench")
     content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    content |= {"format_version": 3, "conventions": {k: v for k, v in content["conventions"].items() if k != "beams"}}
+    conventions = {key: text for key, text in content["conventions"].items() if key not in ("beams", "skips")}
+    content |= {"format_version": 3, "conventions": conventions}
     content["manifest_sha256"] = manifest_digest(content)
     (folder / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(DeploymentError, match="beams or light in format version 4"):
+    with pytest.raises(DeploymentError, match="beams, skips or light in format version 4"):
         Manifest.read(folder)

@@ -147,7 +147,7 @@ def test_a_batch_that_does_not_fit_is_refused_before_the_folder_is_made(
     config = load_config("digits", ["training.batch_size=1400"])
     model = build_model(config, build_devices(config), (8, 8))
     memory(model.footprint.training(700))
-    wanted = r"batches of 1400 images needs .*: set training\.checkpoint_fields, .* GB, lower training\.batch_size"
+    wanted = r"batches of 1400 images needs .*: set training\.checkpoint_fields, .* GB, raise training\.accumulate"
     with pytest.raises(ConfigError, match=wanted):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

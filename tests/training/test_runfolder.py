@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from voltphase.codesign import CodesignLayer
 from voltphase.config import Config
 from voltphase.core.errors import ConfigError, DataError, OutputError
 from voltphase.devices import DeviceStates
-from voltphase.training import load_run, train
+from voltphase.training import build, load_run, train
 from voltphase.training.run_folder import locked
 
 Make = Callable[..., Config]
@@ -158,6 +159,23 @@ def test_resuming_with_a_changed_device_is_refused_before_the_end_and_after(tmp_
         )
 
 
+def test_a_model_with_other_last_digits_is_the_same_device(tmp_path: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch):
+    # As another processor computes it.
+    run, config = tmp_path / "run", tiny("device.model=tn-slm", "device.levels=8", "training.epochs=1")
+    (before,) = {device["digest"] for device in train(config, run)["devices"]}
+    whole = build.whole_device
+
+    def elsewhere(*arguments: Any) -> Any:
+        device = whole(*arguments).tables[0]
+        return dataclasses.replace(device, phase=device.phase * (1 + 1e-15))
+
+    monkeypatch.setattr(build, "whole_device", elsewhere)
+    assert {device.digest for device in build.build_devices(config)} != {before}
+    assert train(config, run, resume=True)["epochs"] == 1
+    (run / "summary.json").unlink()
+    assert train(config, run, resume=True)["epochs"] == 1
+
+
 def test_a_folder_that_is_no_run(tmp_path: Path):
     assert damage(tmp_path / "none") == (
         f"expected the folder of a training run, but {tmp_path / 'none'} does not exist: train one with voltphase train"
@@ -196,7 +214,7 @@ def test_damaged_files_are_named(run: Path):
     (run / "config.yaml").write_text("optics: {size: none}\n")
     assert damage(run) == (
         f"the training run cannot be read: {run}/config.yaml: expected optics.size to be a whole number from 10 to "
-        "8192, or a list of them, but got 'none'"
+        "8192, a list of 2 of them or a list of either, but got 'none'"
     )
 
 

@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -57,5 +58,8 @@ def test_it_goes_on_from_its_checkpoint_to_the_same_end(name: str, tmp_path: Pat
     again = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     for key in ("test_accuracy", "train_accuracy", "epochs", "seed"):
         assert again[key] == summary[key]
-    # Models were not computed for the wavelength of the light, and a device's notes have other words today.
-    assert [device["digest"] for device in again["devices"]] == [device["digest"] for device in summary["devices"]]
+    # Models were not computed for the wavelength of the light, and a device's notes have other words today. The last
+    # digits of a model, and with them its digest, are the processor's.
+    for layer, before in zip(load_run(run)[0].layers, load_run(FOLDER / name)[0].layers, strict=True):
+        for now, then in zip(layer.device_states.tables, before.device_states.tables, strict=True):
+            np.testing.assert_allclose(now.values(), then.values(), rtol=0, atol=1e-12)

@@ -29,6 +29,8 @@ def main() -> None:
         received.append(number)
         raise KeyboardInterrupt
 
+    # Read when PyTorch is loaded. Its warnings of processes that are gone bring the whole stack.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
         _catch(interrupt)
         _open_streams()

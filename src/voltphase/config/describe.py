@@ -68,6 +68,7 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
                 "distances": _one_or_each(model.distances),
                 "depth": len(model.layers) // model.networks.count,
                 "networks": asdict(model.networks),
+                "skips": [asdict(skip) for skip in model.skips],
                 "source": {**asdict(replace(light, mask=None)), "centre": list(light.centre), "mask": mask},
                 "background_light": model.background_light,
                 "method": method,

@@ -24,6 +24,7 @@ from voltphase.optics.light import Spectrum
 from voltphase.optics.masks import Mask
 from voltphase.optics.methods import METHODS
 from voltphase.optics.precision import Precision
+from voltphase.optics.skips import Skip
 from voltphase.optics.sources import Encoding, SourceLight
 from voltphase.settings.fields import Name, OfPlanes, OneOrEach, Section, misfit, which_planes
 from voltphase.tasks.background_light import BRIGHTEST
@@ -109,6 +110,34 @@ class NetworksConfig(Section):
         return self
 
 
+class SkipConfig(Section):
+    """A way past layers from a beam splitter behind one plane to another in front of a later one.
+
+    Attributes:
+        start: Plane behind which the first splitter stands, counted from the source, which is 0.
+        end: Plane in front of which the second stands; the detector is behind the last layer.
+        share: Part of the power that each splitter reflects onto the way past.
+        distance: Length of the way past in metres; null for that of the way through.
+    """
+
+    start: Annotated[int, Ge(0)]
+    end: Annotated[int, Ge(0)]
+    share: Annotated[float, Gt(0), Lt(1)] = 0.5
+    distance: _Distance | None = None
+
+    def build(self) -> Skip:
+        """Return what the settings describe."""
+        return Skip(self.start, self.end, self.share, self.distance)
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> SkipConfig:
+        try:
+            self.build()
+        except VoltphaseError as error:
+            raise misfit(str(error), named=False) from error
+        return self
+
+
 class OpticsConfig(Section):
     """The bench: planes and the space between them.
 
@@ -127,6 +156,7 @@ class OpticsConfig(Section):
             all, or one more than there are layers.
         depth: Number of layers that light passes.
         networks: Networks side by side, in place of one.
+        skips: Ways past layers by beam splitters, a list of start, end, share and distance.
         source: How the light on the source carries an image.
         background_light: Intensity of even, incoherent light on each sample of the detector that is counted with the
             beam's, in parts of that of a white pixel on the source in a plane wave.
@@ -148,6 +178,7 @@ class OpticsConfig(Section):
     distances: OneOrEach[_Distance] = 0.096
     depth: Annotated[int, Ge(1), Le(1000)] = 5
     networks: NetworksConfig = NetworksConfig()
+    skips: list[SkipConfig] = []  # noqa: RUF012 - pydantic copies it
     source: SourceConfig = SourceConfig()
     background_light: Annotated[float, Ge(0), Le(BRIGHTEST)] = 0.0
     method: Annotated[str, Name(METHODS, "auto")] = "fresnel"

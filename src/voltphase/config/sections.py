@@ -196,6 +196,12 @@ class Config(Section):
         gaps = f"(source to first layer, between the {depth} layers of optics.depth, last layer to detector)"
         planes = f"(source, the {depth} layers of optics.depth, detector)"
         layers = f"(one for each of {of})"
+        for skip in self.optics.skips:
+            if skip.end > depth + 1:
+                raise misfit(
+                    f"expected optics.skips to end at plane {depth + 1} at most, the detector behind {depth} layers, "
+                    f"but got {skip.end}"
+                )
         for each, key in ((self.optics.size, "optics.size"), (self.optics.pitch, "optics.pitch")):
             if isinstance(each, list) and which_planes(each) == "each" and len(each) != depth + 2:
                 raise misfit(

@@ -23,8 +23,10 @@ from voltphase.devices.spectrum import parts_of
 from voltphase.optics import ImageSource
 from voltphase.optics.backends.base import Executor, Options
 from voltphase.optics.backends.reference import Reference
-from voltphase.optics.gap import gaps_between, stack_of
+from voltphase.optics.gap import Gap, gaps_between, stack_of
 from voltphase.optics.masks import Mask
+from voltphase.optics.propagator import Propagator
+from voltphase.optics.skips import Splitters
 from voltphase.tasks.background_light import as_field, with_background
 
 
@@ -59,6 +61,20 @@ class Emulator(nn.Module):
         try:
             self.source = ImageSource(manifest.grids[0], (rows, columns), light=manifest.input.light(mask), dtype=dtype)
             self.executors = nn.ModuleList(self._executor(line, dtype) for line in self._lines())
+            self.skips = [record.skip for record in manifest.skips or ()]
+            past = [
+                Propagator(
+                    one.source,
+                    one.target,
+                    wavelength=one.wavelength,
+                    distance=one.distance,
+                    method=record.method.method,
+                    dtype=dtype,
+                )
+                for one, record in zip(manifest.past, manifest.skips or (), strict=True)
+            ]
+            self.past = nn.ModuleList(past)
+            self.gaps = nn.ModuleList(Propagator.of(gap, dtype) for gap in self._gaps(self._lines()[0]) if past)
             self.readout = manifest.readout.make_readout()
         except VoltphaseError as error:
             raise DeploymentError(f"{MANIFEST_NAME}: {error}") from error
@@ -103,7 +119,7 @@ class Emulator(nn.Module):
         """
         manifest, source = self.manifest, self.source(images)
         if manifest.beams is None and manifest.light is None:
-            field = self.executors[0](source, self.modulations())
+            field = self._arriving(self.executors[0], source, self.modulations())
         else:
             field = as_field(self._intensity(source))
         return with_background(field, manifest.readout.background_light)
@@ -117,7 +133,7 @@ class Emulator(nn.Module):
             states = [states if states.ndim == 2 else states[band] for states in self.modulations()]
             channel = band if light is not None and light.channels == "wavelengths" else 0
             for lit in screens:
-                each = [executor(lit, [states[number - 1] for number in beam.layers]) for beam in beams]
+                each = [self._arriving(executor, lit, [states[number - 1] for number in beam.layers]) for beam in beams]
                 found = weight / len(screens) * intensity_of(beams, each)
                 channels[channel] = channels[channel] + found if channel in channels else found
         return channels[0] if len(channels) == 1 else torch.stack([channels[n] for n in range(len(channels))], 1)
@@ -129,15 +145,27 @@ class Emulator(nn.Module):
             return [(manifest.wavelength_m, manifest.propagation.methods)]
         return [(line.wavelength_m, line.methods) for line in manifest.light.lines]
 
-    def _executor(self, line: tuple[float, list[MethodRecord]], dtype: torch.dtype) -> Executor:
+    def _gaps(self, line: tuple[float, list[MethodRecord]]) -> list[Gap]:
         wavelength, methods = line
-        gaps = gaps_between(
+        return gaps_between(
             self.manifest.way,
             self.manifest.propagation.distances_m,
             wavelength=wavelength,
             method=[record.method for record in methods],
         )
-        return Reference().compile(stack_of([(gap,) for gap in gaps]), Options(dtype))
+
+    def _executor(self, line: tuple[float, list[MethodRecord]], dtype: torch.dtype) -> Executor:
+        return Reference().compile(stack_of([(gap,) for gap in self._gaps(line)]), Options(dtype))
+
+    def _arriving(self, executor: nn.Module, field: Tensor, states: Sequence[Tensor]) -> Tensor:
+        """Return the field that a beam leaves on its part of the detector; plane by plane where there are skips."""
+        if not self.skips:
+            return executor(field, states)
+        splitters, (*gaps, last) = Splitters(self.skips, list(self.past)), self.gaps
+        field = splitters.behind(0, field)
+        for plane, (gap, state) in enumerate(zip(gaps, states, strict=True), start=1):
+            field = splitters.behind(plane, state * splitters.before(plane, gap(field)))
+        return splitters.before(len(self.gaps), last(field))
 
     def readings(self, field: Tensor) -> Tensor:
         """The measure of each class, a real ``batch x classes`` tensor, from a detector field.

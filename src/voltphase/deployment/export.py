@@ -25,7 +25,7 @@ from voltphase.deployment.manifest import (
     Manifest,
 )
 from voltphase.deployment.note import bench_note
-from voltphase.deployment.parts.beams import BeamRecord
+from voltphase.deployment.parts.beams import BeamRecord, SkipRecord
 from voltphase.deployment.parts.light import LightRecord
 from voltphase.deployment.parts.readout import ReadoutRecord
 from voltphase.deployment.proof.samples import measure_of, readout_of_light, write_reference, write_samples
@@ -233,11 +233,13 @@ def _system(folder: Path, model: DONN, classes: tuple[str, ...]) -> dict[str, An
             "expected free space alone between the planes, but there are lenses or apertures in it: take the maps from "
             "model.levels()"
         )
+    plain = model.beams.single and not model.skips
+    past = [cast("Gap", way[0]) for way in beams[0].past]
     return {
         "format": FORMAT,
-        "format_version": FORMAT_VERSIONS[0 if model.beams.single else 1],
+        "format_version": FORMAT_VERSIONS[0 if plain else 1],
         "voltphase_version": package_version(),
-        "conventions": CONVENTIONS if model.beams.single else CONVENTIONS_4,
+        "conventions": CONVENTIONS if plain else CONVENTIONS_4,
         "wavelength_m": model.wavelength,
         "propagation": PropagationRecord.of(
             next(name for name, kind in PRECISIONS.items() if kind == dtype),
@@ -246,6 +248,7 @@ def _system(folder: Path, model: DONN, classes: tuple[str, ...]) -> dict[str, An
         ),
         "light": LightRecord.of(model),
         "beams": BeamRecord.of(model.networks, len(model.way) - 2),
+        "skips": [SkipRecord.of(skip, gap) for skip, gap in zip(model.skips, past, strict=True)] or None,
         "input": InputRecord.of(model.source, _write_mask(folder, model.source.light.mask)),
         "readout": ReadoutRecord(
             task=Chosen.of(TASKS, model.task),

@@ -53,13 +53,19 @@ CONVENTIONS: Final = {
     'and numbers as Python writes them: json.dumps(content, sort_keys=True, separators=(",", ":")).',
 }
 
-#: What a folder of format version 4 says besides, that of a system with more than one beam.
+#: What a folder of format version 4 says besides, that of a system with more than one beam or with skips.
 CONVENTIONS_4: Final = CONVENTIONS | {
     "beams": "Beams do not interfere. Each takes the field on the source through its layers in turn, counted from 1 as "
     "their files are, to its area of the detector. Areas are equal parts of the detector, side by side from left to "
     "right and counted from 0; each is a plane by itself, with all rows and its part of the columns, and with the "
     "pitch and the offset of the detector, about the axis of the layers whose light falls on it. On each area the "
     "intensities of its beams are added, each times the weight of its beam: that is abs(V)^2, and V has no phase.",
+    "skips": "Planes on the way of a beam are counted from the source, which is 0, to the detector. A skip has a beam "
+    "splitter behind the plane start, behind the states of its pixels, and another in front of the plane end. Both let "
+    "sqrt(1 - share) times the field through and reflect i sqrt(share) times it. What the first reflects goes straight "
+    "from the plane start to the plane end, distance_m away, by the method and formula of the skip. There the second "
+    "splitter adds i sqrt(share) times that to sqrt(1 - share) times what comes through the planes between; the rest "
+    "is lost. Several skips at one plane follow in the order in which they are listed.",
 }
 
 _STATE_2: Final = (

@@ -31,7 +31,7 @@ from voltphase.deployment.formulas import (
     CONVENTIONS_4,
     reading_factor,
 )
-from voltphase.deployment.parts.beams import BeamRecord, BeamRecords, areas_of, check_beams, part_of
+from voltphase.deployment.parts.beams import BeamRecord, BeamRecords, SkipRecords, areas_of, check_beams, part_of
 from voltphase.deployment.parts.light import LightRecord
 from voltphase.deployment.parts.readout import MOST_REGIONS, ReadoutRecord
 from voltphase.deployment.propagation import MOST_LAYERS, InputRecord, PropagationRecord, kernel_bytes
@@ -47,11 +47,13 @@ from voltphase.deployment.records import (
     SamplesRecord,
     refusal,
     refuse,
+    refusing,
 )
 from voltphase.deployment.targets.base import Written
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods.auto import find_method
 from voltphase.optics.methods.geometry import Geometry
+from voltphase.optics.skips import checked_skips
 
 FORMAT: Final = "voltphase-deployment"
 #: What folders are written in: the first of one beam, the last of several.
@@ -107,6 +109,7 @@ class Manifest(Record):
     layers: Annotated[list[LayerRecord], Field(min_length=1, max_length=MOST_LAYERS)]
     light: LightRecord | None = None
     beams: BeamRecords | None = None
+    skips: SkipRecords | None = None
     readout: ReadoutRecord
     reference: ReferenceRecord | None
     samples: SamplesRecord | None
@@ -116,13 +119,20 @@ class Manifest(Record):
     @model_validator(mode="after")
     def _check(self) -> Self:
         distances, layers = len(self.propagation.distances_m), len(self.layers)
-        if (self.beams is not None or self.light is not None) != (self.format_version > FORMAT_VERSIONS[0]):
-            raise refuse("expected beams or light in format version 4 and none before, but got another version")
+        given = any(part is not None for part in (self.beams, self.light, self.skips))
+        if given != (self.format_version > FORMAT_VERSIONS[0]):
+            raise refuse("expected beams, skips or light in format version 4 and none before, but got another version")
+        if self.light is not None and self.skips is not None:
+            raise refuse("expected skips in light of one coherent wave, but got light of several")
         if self.light is not None:
             self.light.check(distances)
         apart = self.light is not None and self.light.channels == "wavelengths"
         if apart != (self.readout.differential == "wavelength"):
             raise refuse("expected a detector that tells wavelengths apart for readings of their contrast alone")
+        with refusing():
+            checked_skips([record.skip for record in self.skips or ()], distances - 1)
+        if self.skips is not None and any(layer.digital_gain != 1 for layer in self.layers):
+            raise refuse("expected a digital_gain of 1 where there are skips, but got others")
         if self.beams is not None:
             check_beams(self.beams, self.grids[1:-1], distances - 1, self.grids[-1])
         elif distances != layers + 1:
@@ -169,6 +179,14 @@ class Manifest(Record):
         return [Geometry(source, target, self.wavelength_m, distance) for source, target, distance in gaps]
 
     @property
+    def past(self) -> list[Geometry]:
+        """The planes and the light at both ends of each skip."""
+        return [
+            Geometry(self.way[record.start], self.way[record.end], self.wavelength_m, record.distance_m)
+            for record in self.skips or ()
+        ]
+
+    @property
     def reading_factor(self) -> float:
         """What the gains of all layers of a beam amount to on a measure: a digital factor."""
         gains = [self.layers[number - 1].digital_gain for number in self.all_beams[0].layers]
@@ -192,16 +210,15 @@ class Manifest(Record):
 
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {
-            key: value for key, value in handler(self).items() if key not in ("beams", "light") or value is not None
-        }
+        given = {"beams": self.beams, "skips": self.skips, "light": self.light}
+        return {key: value for key, value in handler(self).items() if given.get(key, self) is not None}
 
     def require_memory(self) -> None:
         """Refuse, with a DeploymentError, a system that this machine has no memory for, before any is allocated."""
-        methods = [record.method for record in self.propagation.methods]
+        methods = [record.method for record in (*self.propagation.methods, *(one.method for one in self.skips or ()))]
         distinct = {
             (geometry, method): kernel_bytes(method, geometry)
-            for geometry, method in zip(self.geometries, methods, strict=True)
+            for geometry, method in zip((*self.geometries, *self.past), methods, strict=True)
         }
         kernels = sum(distinct.values()) * (1 if self.light is None else len(self.light.lines))
         sizes = [math.prod(grid.shape) for grid in self.grids]

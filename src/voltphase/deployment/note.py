@@ -106,8 +106,22 @@ def _planes(manifest: Manifest) -> list[str]:
     return [
         "\n".join([f"{'plane':<12}{'position':<14}{'carries':<{width}}samples", *rows]),
         _paragraph(f"Gaps, from the source on: {gaps}."),
+        *map(_paragraph, _splitters(manifest)),
         *([] if beams is None else [_paragraph(_side_by_side(beams)), *_networks(beams, grids[-1])]),
     ]
+
+
+def _splitters(manifest: Manifest) -> Iterator[str]:
+    names = ["the source", *(f"layer {number}" for number in range(1, len(manifest.way) - 1)), "the detector"]
+    each = " of each network" if manifest.beams is not None else ""
+    for skip in manifest.skips or ():
+        yield (
+            f"A beam splitter behind {names[skip.start]}{each} reflects {skip.share:.6g} of the power past the layers "
+            f"between to another one in front of {names[skip.end]}, which reflects as much; "
+            f"{_millimetres(skip.distance_m)} from plane to plane on the way past. Ways have to differ by less "
+            "than the coherence length of the light, and hold still to a small part of a wavelength; a reflection "
+            "mirrors left and right, and two undo that. The second splitter's other port is left dark."
+        )
 
 
 def _side_by_side(beams: Sequence[BeamRecord]) -> str:
@@ -226,6 +240,11 @@ def _formulas(manifest: Manifest) -> Iterator[str]:
         "the first layer, is multiplied by the state of each pixel, goes on to the next layer, and so on to the "
         "detector. The arrays of levels say which state that is, and the tables of states there what it is."
     )
+    if manifest.skips is not None:
+        yield f"Skips: {manifest.conventions['skips']}"
+        for formula in dict.fromkeys(skip.formula for skip in manifest.skips):
+            if formula not in manifest.propagation.formulas.values():
+                yield f"On skips: {formula}"
     if manifest.beams is not None:
         yield f"Beams: {manifest.conventions['beams']} The beams are the networks, see Planes, above."
     for key in ("time", "state", "tables", "target", "coordinates", "arrays", "input", "interpolation"):

@@ -17,6 +17,7 @@ from voltphase.devices.spectrum import at_wavelengths, parts_of
 from voltphase.devices.summary import warn_of
 from voltphase.optics.grid import Grid
 from voltphase.optics.light import Coherence, Spectrum
+from voltphase.optics.skips import Skip
 from voltphase.tasks import Readout, WindowReadout
 
 #: Largest seed of a network, as of a configuration.
@@ -117,6 +118,15 @@ def require_brightness(gains: Sequence[float], devices: Sequence[Device], networ
         raise ConfigError(
             "expected gains that multiply the light of every network alike, as no hardware has a gain, but got "
             f"{', '.join(f'{product:g}' for product in products)}: give each network the same"
+        )
+
+
+def require_no_gain(gains: Sequence[float], skips: Sequence[Skip]) -> None:
+    """Refuse gains where light goes past layers: they would be no factor that all light has in common."""
+    if skips and any(gain != 1 for gain in gains):
+        raise ConfigError(
+            "expected gain 1 of every layer where skips lead light past layers, as no hardware has a gain, but got "
+            f"{', '.join(f'{gain:g}' for gain in gains)}: leave it out"
         )
 
 

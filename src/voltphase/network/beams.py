@@ -22,13 +22,16 @@ from torch import Tensor, nn
 from voltphase.core import checks
 from voltphase.network.networks import Areas, Networks
 from voltphase.optics.backends.base import Engine, Executor, Options
-from voltphase.optics.backends.select import Selected, compiled
+from voltphase.optics.backends.composed import made_ready
+from voltphase.optics.backends.select import Selected
 from voltphase.optics.elements import Element, in_light_of
-from voltphase.optics.gap import Path, paths_between
+from voltphase.optics.gap import Path, paths_between, ways_past
 from voltphase.optics.grid import Grid
 from voltphase.optics.light import Coherence, Spectrum
 from voltphase.optics.methods.base import Method
+from voltphase.optics.skips import BranchedStack, Skip
 from voltphase.optics.stack import Stack
+from voltphase.tasks import Readout, RegionSums
 from voltphase.tasks.background_light import as_field
 
 
@@ -45,6 +48,7 @@ class Beam:
         states: Which of the states of a level it meets, where the layers have one at each of several wavelengths.
         channel: Channel of the detector that it is counted in.
         area: Part of the detector that it falls on, counted from the left.
+        past: What light meets on each way past some of the layers, see :class:`voltphase.optics.Skip`.
         screen: Factor on the light of the source, a complex ``rows x columns`` tensor; None for none.
     """
 
@@ -55,6 +59,7 @@ class Beam:
     states: int = 0
     channel: int = 0
     area: int = 0
+    past: tuple[Path, ...] = ()
     screen: Tensor | None = None
 
 
@@ -106,14 +111,19 @@ class Beams(nn.Module):
     screens: Tensor | None
 
     def __init__(
-        self, beams: Sequence[Beam], stacks: Sequence[Stack], options: Options, backend: str, areas: Areas
+        self,
+        beams: Sequence[Beam],
+        stacks: Sequence[Stack | BranchedStack],
+        options: Options,
+        backend: str,
+        areas: Areas,
     ) -> None:
         super().__init__()
         self.beams, self.areas = tuple(beams), areas
         self.channels = 1 + max(beam.channel for beam in self.beams)
         different = list(dict.fromkeys(stacks))
         self._runs_on = [different.index(stack) for stack in stacks]
-        made: list[tuple[Selected, Executor]] = [compiled(stack, options, backend) for stack in different]
+        made: list[tuple[Selected, Executor]] = [made_ready(stack, options, backend) for stack in different]
         self.selected = made[0][0]
         self._executors = nn.ModuleList(executor for _, executor in made)
         given = {id(beam.screen): beam.screen for beam in self.beams if beam.screen is not None}
@@ -131,6 +141,29 @@ class Beams(nn.Module):
     def single(self) -> bool:
         """Whether there is one beam, whose field is all there is."""
         return len(self.beams) == 1 and self.beams[0].weight == 1.0 and self.screens is None
+
+    def detected(
+        self,
+        readout: Readout,
+        light: Tensor,
+        modulations: Sequence[Tensor],
+        background: bool,
+        amplitude: bool | None = None,
+    ) -> Tensor:
+        """Return what a readout asks for: sums over its regions, or the field; of an intensity's amplitude the field.
+
+        Args:
+            readout: Readout of the network.
+            light: Images or fields on the source, as the stacks take them.
+            modulations: Modulation of each layer, as for :meth:`field`.
+            background: Whether there is light besides, which is added to the intensity.
+            amplitude: False for sums of the intensity, whatever the readout measures.
+        """
+        of_intensity = background or not self.single
+        if not isinstance(readout, RegionSums) or (amplitude is None and of_intensity and not readout.uses_intensity):
+            return self.field(light, modulations)
+        masks, amplitude = (readout.row_masks, readout.column_masks), amplitude is None and not readout.uses_intensity
+        return self.sums(light, modulations, masks, amplitude=amplitude)
 
     def field(self, light: Tensor, modulations: Sequence[Tensor]) -> Tensor:
         """Return the field on the readout's window, complex ``batch x rows x columns``.
@@ -208,6 +241,7 @@ def beams_of(
     light: Light,
     way: Sequence[Grid],
     spans: Sequence[float | Sequence[float | Element]],
+    skips: Sequence[Skip],
     *,
     method: str | Method,
     engine: Engine,
@@ -219,6 +253,7 @@ def beams_of(
         light: What is sent through each of them.
         way: Samples of the planes of one.
         spans: What light meets between them, see :func:`~voltphase.optics.gap.paths_between`.
+        skips: Ways past planes.
         method: Mathematics of the propagation.
         engine: What applies the kernels.
     """
@@ -227,6 +262,7 @@ def beams_of(
     for line in light.spectrum.each:
         here = [in_light_of(span, line.wavelength) for span in spans] if several else spans
         paths = tuple(paths_between(way, here, wavelength=line.wavelength, method=method, engine=engine))
+        past = ways_past(skips, way, paths, wavelength=line.wavelength, method=method, engine=engine)
         beams += [
             Beam(
                 line.wavelength,
@@ -236,6 +272,7 @@ def beams_of(
                 states=line.band,
                 channel=line.band if light.apart else 0,
                 area=networks.area(number),
+                past=tuple(past),
                 screen=screen,
             )
             for number in range(networks.count)

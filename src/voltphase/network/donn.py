@@ -25,25 +25,27 @@ from voltphase.network.arguments import (
     layers_of,
     one_each,
     require_brightness,
+    require_no_gain,
     require_readable,
     warn_of_devices,
 )
 from voltphase.network.beams import Beam, Beams, Light, beams_of
 from voltphase.network.describe import html_of, text_of
 from voltphase.network.networks import Areas, Networks
-from voltphase.network.planes import detector_field_of, planes_of, propagators_of
-from voltphase.network.reading import Reading, light_units, sent_light
+from voltphase.network.planes import detector_field_of
+from voltphase.network.reading import Reading, crossings, light_on_planes, light_units, sent_light
 from voltphase.optics import ImageSource, SourceLight
 from voltphase.optics.backends import Options
 from voltphase.optics.backends.base import Engine, Executor
 from voltphase.optics.backends.select import AUTO
 from voltphase.optics.elements import Element
 from voltphase.optics.explain import RunExplanation
-from voltphase.optics.gap import distance_of, stack_of
+from voltphase.optics.gap import distance_of, kernels_of, stack_of
 from voltphase.optics.grid import Grid
 from voltphase.optics.images import checked_images, require_batch
 from voltphase.optics.light import Coherence, Spectrum
 from voltphase.optics.methods.base import Method
+from voltphase.optics.skips import BranchedStack, Skip, branched, checked_skips
 from voltphase.optics.stack import Stack
 from voltphase.tasks import Classification, RegionSums, Task, readout_of
 from voltphase.tasks.background_light import checked_background, measured_with, with_background
@@ -79,6 +81,7 @@ class DONN(nn.Module):
         background_light: Intensity of even, incoherent light on each sample of the detector that is counted with the
             beam's, in parts of that of a white pixel on the source in a plane wave.
         networks: Networks side by side that make one answer together; one if None.
+        skips: Ways past layers, of each network alike.
         method: Method of propagation, by name or as an object with parameters of its own, see
             :class:`voltphase.optics.Propagator`.
         relaxation: How states are chosen differentiably; `Proximity()` if None.
@@ -138,6 +141,7 @@ class DONN(nn.Module):
         coherence: Coherence | None = None,
         background_light: float = 0.0,
         networks: Networks | None = None,
+        skips: Sequence[Skip] = (),
         method: str | Method = "fresnel",
         relaxation: Relaxation | None = None,
         gain: float | Sequence[float] = 1.0,
@@ -171,8 +175,10 @@ class DONN(nn.Module):
         self.seed = checks.whole(seed, "a seed", least=0, most=LARGEST_SEED)
         self.source = ImageSource(self.grids[0], image_shape, light=source, dtype=dtype)
         spans = one_each(distances, depth + 1, "distances", "one for each gap, source to detector", parts=True)
+        self.skips = checked_skips(skips, depth)
+        require_no_gain(gains, self.skips)
         light = Light(self.spectrum, self.coherence, apart=readout.channels > 1)
-        beams = beams_of(self.networks, light, self.way, spans, method=method, engine=engine)
+        beams = beams_of(self.networks, light, self.way, spans, self.skips, method=method, engine=engine)
         self.paths = list(beams[0].paths)
         self.distances = forward_only([distance_of(path) for path in self.paths])
         areas = Areas(readout, self.networks.areas)
@@ -185,14 +191,15 @@ class DONN(nn.Module):
         self.beams = self._run(beams, stacks, areas)
         self.readout = readout
 
-    def _stacks(self, beams: Sequence[Beam], areas: Areas) -> list[Stack]:
-        made = {beam.paths: stack_of(beam.paths).onto(*areas.window) for beam in beams}
+    def _stacks(self, beams: Sequence[Beam], areas: Areas) -> list[Stack | BranchedStack]:
+        ways = {beam.paths: branched(stack_of(beam.paths), self.skips, kernels_of(beam.past)) for beam in beams}
+        made = {paths: stack.onto(*areas.window) for paths, stack in ways.items()}
         if self._takes_images:
             made = {paths: stack.behind(self.source.kernel()) for paths, stack in made.items()}
         return [made[beam.paths] for beam in beams]
 
     @with_standard_torch
-    def _run(self, beams: Sequence[Beam], stacks: Sequence[Stack], areas: Areas) -> Beams:
+    def _run(self, beams: Sequence[Beam], stacks: Sequence[Stack | BranchedStack], areas: Areas) -> Beams:
         return Beams(beams, stacks, self.options, self.asked_backend, areas).train(self.training)
 
     @property
@@ -287,15 +294,7 @@ class DONN(nn.Module):
             return measured_with(self.readout, self._detected(images, modulations), self._background)
 
     def _detected(self, light: Tensor, modulations: Sequence[Tensor], *, amplitude: bool | None = None) -> Tensor:
-        readout, of_intensity = self.readout, self.background_light > 0 or not self.beams.single
-        if not isinstance(readout, RegionSums) or (amplitude is None and of_intensity and not readout.uses_intensity):
-            return self.beams.field(light, modulations)
-        masks, amplitude = (readout.row_masks, readout.column_masks), amplitude is None and not readout.uses_intensity
-        return self.beams.sums(light, modulations, masks, amplitude=amplitude)
-
-    def outputs_of(self, images: Tensor, modulations: Sequence[Tensor]) -> Tensor:
-        """Return what :meth:`forward` does, with other modulations; for the arguments see :meth:`measure`."""
-        return self._outputs(images, self.measure(images, modulations))
+        return self.beams.detected(self.readout, light, modulations, self.background_light > 0, amplitude)
 
     @property
     def _background(self) -> float:
@@ -312,7 +311,7 @@ class DONN(nn.Module):
     @property
     def propagators(self) -> list[nn.Module]:
         """What takes light across each gap by itself, step by step, made anew and where the network is."""
-        return propagators_of(self, 0)
+        return crossings(self, self.paths)
 
     @uncompiled
     def planes(self, images: Tensor, beam: int = 0) -> dict[str, Tensor]:
@@ -333,7 +332,7 @@ class DONN(nn.Module):
             >>> light = model.planes(torch.ones(3, 28, 28))["detector"].abs().square().sum()
             >>> light.backward()  # a loss of one's own, of any plane
         """
-        return planes_of(self, self._checked(images), beam)
+        return light_on_planes(self, self._checked(images), beam)
 
     def detector_field(self, images: Tensor) -> Tensor:
         """Return the field on the whole detector, step by step; of several beams, what stands for it.
@@ -373,7 +372,8 @@ class DONN(nn.Module):
     def explain(self) -> RunExplanation:
         """Return what the network really runs on, and why: back end, precision, and the engine of each gap."""
         return RunExplanation.of(
-            self.backend, self.beams.selected.reason, self.beams.executors, self.paths, len(self.beams.beams)
+            *(self.backend, self.beams.selected.reason, self.beams.executors),
+            *(self.paths, self.beams.beams[0].past, len(self.beams.beams)),
         )
 
     def __repr__(self) -> str:

@@ -20,6 +20,7 @@ from voltphase.devices.spectrum import parts_of
 from voltphase.optics.backends.base import Options, checkpoint_stride
 from voltphase.optics.backends.cpu.packed_map import MICRO_BATCH
 from voltphase.optics.grid import Grid
+from voltphase.optics.skips import BranchedStack
 from voltphase.optics.stack import Stack
 
 # Numbers of a design that are held while training, besides itself: its gradient and Adam's two means.
@@ -51,7 +52,9 @@ class Footprint:
     checkpointed: bool = False  # whether training keeps fields of few planes, and computes the others again
 
     @classmethod
-    def of(cls, stacks: Sequence[Stack], numbers: Sequence[int], scores: Sequence[int], options: Options) -> Footprint:
+    def of(
+        cls, stacks: Sequence[Stack | BranchedStack], numbers: Sequence[int], scores: Sequence[int], options: Options
+    ) -> Footprint:
         """Return the footprint of a network; of the kernels in its stacks, one a beam, no array need be made."""
         planes = tuple(math.prod(shape) for shape in stacks[0].shapes)
         kernels = tuple(gap[0].numbers for gap in dict.fromkeys(gap for stack in stacks for gap in stack.gaps))
@@ -126,7 +129,7 @@ def gpu_memory() -> int:
 
 
 def checked(
-    stacks: Sequence[Stack],
+    stacks: Sequence[Stack | BranchedStack],
     grids: Sequence[Grid],
     devices: Sequence[Device],
     relaxation: Relaxation,

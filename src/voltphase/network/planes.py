@@ -4,31 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from voltphase.core import checks
 from voltphase.network.beams import intensity
-from voltphase.optics.propagator import across
+from voltphase.network.reading import light_on_planes
 from voltphase.tasks.background_light import as_field
 
 if TYPE_CHECKING:
     from voltphase.network.donn import DONN
-
-
-def propagators_of(model: DONN, beam: int) -> list[nn.Module]:
-    """Return what takes a beam across each gap by itself, made anew and where the network is."""
-    return [gap.to(model.source.rows.device) for gap in across(model.beams.beams[beam].paths, model.source.dtype)]
-
-
-def planes_of(model: DONN, images: Tensor, beam: int) -> dict[str, Tensor]:
-    """Return the field of a beam on each plane; see :meth:`voltphase.DONN.planes`."""
-    about = model.beams.beams[checks.whole(beam, "a beam", least=0, most=len(model.beams.beams) - 1)]
-    *propagators, last = propagators_of(model, beam)
-    planes = {"source": (field := model.beams.lit(beam, model.source(images)))}
-    for cross, number in zip(propagators, about.layers, strict=True):
-        planes[f"layer {number + 1} in"] = arrived = cross(field)
-        planes[f"layer {number + 1} out"] = field = model.layers[number](arrived, states=about.states)
-    return planes | {"detector": last(field)}
 
 
 def detector_field_of(model: DONN, images: Tensor) -> Tensor:
@@ -38,7 +21,7 @@ def detector_field_of(model: DONN, images: Tensor) -> Tensor:
         # All beams meet the states of one draw.
         for layer, count in zip(model.layers, draws, strict=True):
             layer.draws = count
-        each.append(planes_of(model, images, number)["detector"])
+        each.append(light_on_planes(model, images, number)["detector"])
     return each[0] if model.beams.single else as_field(model.beams.added(map(intensity, each)))
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from voltphase.core import checks
 from voltphase.network.beams import intensity
+from voltphase.optics.gap import Path
+from voltphase.optics.propagator import across
+from voltphase.optics.skips import Splitters
 
 if TYPE_CHECKING:
     from voltphase.network.donn import DONN
@@ -52,6 +57,25 @@ def light_units(model: DONN) -> dict[str, float]:
             gain *= model.layers[number].gain
             units[f"layer {number + 1} out"] = planes[number] / source / gain**2
     return units | {"detector": detector / source / model.gain**2}
+
+
+def crossings(model: DONN, paths: Sequence[Path]) -> list[nn.Module]:
+    """Return what takes light along each of some paths, step by step, made anew and where the network is."""
+    return [step.to(model.source.rows.device) for step in across(paths, model.source.dtype)]
+
+
+def light_on_planes(model: DONN, images: Tensor, beam: int) -> dict[str, Tensor]:
+    """Return the field of a beam on each plane in the order light meets them; see :meth:`voltphase.DONN.planes`."""
+    run = model.beams.beams[checks.whole(beam, "a beam", least=0, most=len(model.beams.beams) - 1)]
+    *propagators, last = crossings(model, run.paths)
+    splitters = Splitters(model.skips, crossings(model, run.past))
+    planes = {"source": model.beams.lit(beam, model.source(images))}
+    field = splitters.behind(0, planes["source"])
+    for plane, (cross, number) in enumerate(zip(propagators, run.layers, strict=True), start=1):
+        planes[f"layer {number + 1} in"] = arrived = splitters.before(plane, cross(field))
+        planes[f"layer {number + 1} out"] = field = model.layers[number](arrived, states=run.states)
+        field = splitters.behind(plane, field)
+    return planes | {"detector": splitters.before(len(propagators) + 1, last(field))}
 
 
 def sent_light(model: DONN, images: Tensor) -> Tensor:

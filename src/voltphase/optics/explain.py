@@ -87,16 +87,25 @@ class RunExplanation:
 
     @classmethod
     def of(
-        cls, backend: str, reason: str, executors: Sequence[Executor], paths: Sequence[Path], beams: int = 1
+        cls,
+        backend: str,
+        reason: str,
+        executors: Sequence[Executor],
+        paths: Sequence[Path],
+        past: Sequence[Path],
+        beams: int = 1,
     ) -> RunExplanation:
-        """Return the explanation of a network, of what the back end has made of the first beam's paths."""
+        """Return the explanation of a network, of what the back end has made of the first beam's paths.
+
+        Those past planes are as further gaps.
+        """
         executor = executors[0]
         precision = "double precision" if executor.dtype == torch.complex128 else "single precision"
         if executor.tf32 and any("matrix" in engine for engine in executor.engines):
             precision += ", TF32 in the matrix products of training on a CUDA GPU"
         elif executor.tf32:
             precision += ", no TF32 as there are no matrix products"
-        gaps = tuple(" + ".join(_step(step) for step in path) for path in paths)
+        gaps = tuple(" + ".join(_step(step) for step in path) for path in (*paths, *past))
         return cls(backend, reason, precision, executor.engines, gaps, beams, len(executors))
 
     @property

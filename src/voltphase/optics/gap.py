@@ -23,6 +23,7 @@ from voltphase.optics.methods.auto import best_method, checked_method, find_meth
 from voltphase.optics.methods.base import METHODS, Method, aliasing_limit
 from voltphase.optics.methods.geometry import Geometry
 from voltphase.optics.sampling import enforce
+from voltphase.optics.skips import Skip
 from voltphase.optics.stack import Stack
 
 
@@ -185,12 +186,49 @@ def distance_of(path: Path) -> float:
 
 def stack_of(paths: Sequence[Path]) -> Stack:
     """Return the stack of the kernels between modulated planes; paths that are alike share them."""
+    return Stack(kernels_of(paths))
+
+
+def kernels_of(paths: Sequence[Path]) -> tuple[tuple[Kernel, ...], ...]:
+    """Return the kernels of each of some paths, as those of a gap of a stack; paths that are alike share them."""
     made: dict[Path, tuple[Kernel, ...]] = {}
     for path in paths:
         if path not in made:
             steps = [(step.kernel(),) if isinstance(step, Element) else step.kernels() for step in path]
             made[path] = tuple(reduce(Kernel.then, kernels) for kernels in product(*steps))
-    return Stack(tuple(made[path] for path in paths))
+    return tuple(made[path] for path in paths)
+
+
+def ways_past(
+    skips: Sequence[Skip],
+    grids: Sequence[Grid],
+    paths: Sequence[Path],
+    *,
+    wavelength: float,
+    method: str | Method,
+    engine: Engine = "auto",
+) -> list[Path]:
+    """Return what light meets on each skip, free space, between planes that have these paths between them.
+
+    The arguments are those of :func:`paths_between`; a skip without a distance is as long as the way through.
+    """
+
+    def way(skip: Skip) -> Path:
+        distance = skip.distance
+        if distance is None:
+            distance = sum(distance_of(path) for path in paths[skip.start : skip.end])
+        return (
+            Gap.between(
+                grids[skip.start],
+                grids[skip.end],
+                wavelength=wavelength,
+                distance=distance,
+                method=checked_method(method),
+                engine=engine,
+            ),
+        )
+
+    return [way(skip) for skip in skips]
 
 
 def beyond_numbers(geometry: Geometry) -> GeometryError:

@@ -318,6 +318,10 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("samples", f"{_sizes(model.grids)}, pitch {_pitches(model.grids)} µm"),
         ("layers", f"{len(view.layers)}, gaps of {gaps}"),
         ("networks", f"{model.networks.count} side by side; {model.networks.told}" * (model.networks.count > 1)),
+        (
+            "skips",
+            "; ".join(f"{skip.share:.3g} of the light from plane {skip.start} to {skip.end}" for skip in model.skips),
+        ),
         ("light", light_of(model)),
         ("light on the detector", charts.share(float(view.light.kept[-1]))),
         (

@@ -56,27 +56,42 @@ def build_devices(config: Config) -> list[Device]:
     return [made[repr(device), size] for device, size in wanted]
 
 
-def as_started(config: Config, digests: Sequence[str]) -> Config:
+def as_started(config: Config, digests: Sequence[str], where: object, *, old: bool) -> Config:
     """Return the configuration of a run that goes on, with the devices that it was started with.
 
-    Version 0.1.0 computed a model for a wavelength of its own where none was given, not for that of the light.
+    Version 0.1.0 computed a model for a wavelength of its own where none was given, not for that of the light. Where
+    both can be, the digests tell which it was. The last digits of a model's figures depend on the processor, and with
+    them its digest: a model is what its settings say, and only the table of a file can have changed.
 
-    This is ``config``, or the same with wavelengths given to models, if that makes its devices the ones with these
-    digests.
+    Args:
+        config: Settings of the run.
+        digests: Digests of its devices, as it was started.
+        where: Folder of the run, for the sentence that refuses it.
+        old: Whether version 0.1.0 may have started it, for models whose digest tells nothing.
+
+    Returns:
+        ``config``, or the same with wavelengths given to models.
 
     Raises:
+        ConfigError: if a device's table has changed since.
         DeviceError: if a device cannot be had either way.
     """
-
-    def fits(candidate: Config) -> bool:
-        return [device.digest for device in build_devices(candidate)] == list(digests)
-
-    with suppress(DeviceError):
-        if fits(config):
-            return config
     pinned = [_with_own_wavelength(device) for device in config.layer_devices]
-    before = config.model_copy(update={"device": None, "devices": pinned})
-    return before if fits(before) else config
+    candidates = [config, config.model_copy(update={"device": None, "devices": pinned})]
+    found: list[tuple[Config, list[str]]] = []
+    for candidate in candidates:
+        with suppress(DeviceError):
+            found.append((candidate, [device.digest for device in build_devices(candidate)]))
+    if not found:
+        build_devices(config)  # says what is wrong
+    chosen, now = next((one for one in found if one[1] == list(digests)), found[-1 if old else 0])
+    of_files = [device.file is not None for device in config.layer_devices]
+    if any(file and before != after for file, before, after in zip(of_files, digests, now, strict=True)):
+        raise ConfigError(
+            f"expected the devices that {where} was started with, but a device's table has changed since: "
+            "restore it, or start again with --overwrite"
+        )
+    return chosen
 
 
 def _with_own_wavelength(device: DeviceConfig) -> DeviceConfig:
@@ -122,6 +137,7 @@ def build_model(
         coherence=optics.coherence.build(),
         background_light=optics.background_light,
         networks=optics.networks.build(),
+        skips=[skip.build() for skip in optics.skips],
         method=optics.method,
         relaxation=config.codesign.relaxation.build(),
         gain=config.codesign.gain,

@@ -43,6 +43,11 @@ class Left:
                 "restore its file, or start again with --overwrite"
             )
 
+    @property
+    def old(self) -> bool:
+        """Whether version 0.1.0 may have begun the checkpoint: it did not say where images came from."""
+        return self.checkpoint is not None and "data_given" not in self.checkpoint["voltphase"]
+
 
 def left_in(folder: RunFolder, config: Config, data_given: bool, *, resume: bool, overwrite: bool) -> Left:
     """Return what a training into a folder begins with.

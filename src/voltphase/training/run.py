@@ -230,17 +230,12 @@ def prepare(
     """
     folder = RunFolder(out, OutputError)
     left = ranks.of_first(lambda: left_in(folder, config, data is not None, resume=resume, overwrite=overwrite))
-    made_of = config if left.devices is None else as_started(config, left.devices)
+    made_of = config if left.devices is None else as_started(config, left.devices, folder.path, old=left.old)
     watcher = Watcher(folder, config)
     devices, light = build_devices(made_of), config.optics.source.build()
     check_panel(config.optics, devices)
     light.beam(Grid(config.optics.sizes[0], config.optics.pitches[0]))  # light that does not fit is found at once, too
     digests = [device.digest for device in devices]
-    if left.devices not in (None, digests):
-        raise ConfigError(
-            f"expected the devices that {folder.path} was started with, but a device's table has changed since: "
-            "restore it, or start again with --overwrite"
-        )
     left.require_same_mask(folder, light.mask)
     if left.finished is not None:
         return left.finished

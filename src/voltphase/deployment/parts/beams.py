@@ -1,17 +1,21 @@
-"""Beams of a deployed system: light that does not interfere with that of others, and what all leave on the detector."""
+"""Ways of light in a deployed system: beams that do not interfere with each other, and skips past their planes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
-from voltphase.deployment.records import Record, refuse
+from voltphase.deployment.formulas import FORMULAS
+from voltphase.deployment.propagation import MethodRecord
+from voltphase.deployment.records import Record, refuse, refusing
+from voltphase.optics.gap import Gap
 from voltphase.optics.grid import Grid
+from voltphase.optics.skips import Skip
 
 if TYPE_CHECKING:
     from voltphase.network.networks import Networks
@@ -41,6 +45,42 @@ class BeamRecord(Record):
         ]
 
 
+class SkipRecord(Record):
+    """A way past layers between two beam splitters, see :class:`voltphase.optics.skips.Skip`."""
+
+    start: int
+    end: int
+    share: float
+    distance_m: float
+    method: MethodRecord
+    formula: str
+
+    @classmethod
+    def of(cls, skip: Skip, gap: Gap) -> SkipRecord:
+        """Return the record of a skip, and of the free space on it."""
+        method = MethodRecord.of(gap.method)
+        formula = FORMULAS[method.name]
+        distance = gap.geometry.distance
+        return cls(
+            start=skip.start, end=skip.end, share=skip.share, distance_m=distance, method=method, formula=formula
+        )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        with refusing():
+            _ = self.skip
+        if self.formula != FORMULAS[self.method.name]:
+            raise refuse("expected the formula of this method as this version computes it, but got another")
+        return self
+
+    @property
+    def skip(self) -> Skip:
+        """The skip itself."""
+        return Skip(self.start, self.end, self.share, self.distance_m)
+
+
+#: The skips of a system that has some.
+SkipRecords = Annotated[list[SkipRecord], Field(min_length=1, max_length=_MOST_BEAMS)]
 #: The beams of a system that has more than one.
 BeamRecords = Annotated[list[BeamRecord], Field(min_length=2, max_length=_MOST_BEAMS)]
 

@@ -60,8 +60,8 @@ class OwnPixels:
 
     def __init__(self, emulator: Emulator, shown: Sequence[Shown]) -> None:
         self.emulator, self.shown, manifest = emulator, shown, emulator.manifest
-        if manifest.beams is not None:
-            raise GeometryError("it is measured of one network alone, and there are several side by side")
+        if manifest.beams is not None or manifest.skips is not None:
+            raise GeometryError("it is measured of one network without skips, and there are several or some")
         first, *_, last = manifest.grids
         self.grids = [_refined(first, shown[0].grid), *(one.grid for one in shown), _refined(last, shown[-1].grid)]
         self.gaps = {

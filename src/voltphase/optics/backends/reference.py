@@ -89,11 +89,7 @@ class ReferenceExecutor(Executor):
     def _sums(
         self, images: Tensor, modulations: tuple[Tensor, ...], masks: tuple[Tensor, Tensor], *, amplitude: bool
     ) -> Tensor:
-        field = self._field(images, modulations)
-        light = magnitude(field) if amplitude else field.real.square() + field.imag.square()
-        rows, columns = (mask.to(light.dtype) for mask in masks)
-        by_row = exact_linear(lambda light: light @ columns, lambda sums: sums @ columns.mT, light)
-        return (by_row * rows).sum(-2)
+        return summed(self._field(images, modulations), masks, amplitude=amplitude)
 
 
 class _Walk(torch.autograd.Function):
@@ -155,6 +151,14 @@ def _walk_again(
         field = light[start] if start == 0 else modulations[start - 1] * light[start]
         again = walk(maps[start:plane], field, modulations[start : plane - 1])
         light |= dict(enumerate(again, start=start + 1))
+
+
+def summed(field: Tensor, masks: tuple[Tensor, Tensor], *, amplitude: bool) -> Tensor:
+    """Return the light of a field summed over masks; see :meth:`Executor.sums`."""
+    light = magnitude(field) if amplitude else field.real.square() + field.imag.square()
+    rows, columns = (mask.to(light.dtype) for mask in masks)
+    by_row = exact_linear(lambda light: light @ columns, lambda sums: sums @ columns.mT, light)
+    return (by_row * rows).sum(-2)
 
 
 def magnitude(field: Tensor) -> Tensor:

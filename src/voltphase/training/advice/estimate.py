@@ -17,7 +17,6 @@ from voltphase.core.units import metres
 from voltphase.network import footprint
 from voltphase.network.donn import DONN
 from voltphase.network.reading import light_units
-from voltphase.optics.stack import walk
 
 # With states at random, the presets send 0.1 to 0.3 % of the light to their regions, what reaches the detector's plane
 # elsewhere is ten times that, and a bench adds stray light. Measured in emulation, which has none: digits with a pitch
@@ -48,7 +47,7 @@ def check_training(model: DONN, images: Tensor, batch_size: int, *, on_gpu: bool
     """
     batch, device = min(batch_size, len(images)), "cuda" if on_gpu else "cpu"
     needed = model.footprint.training(batch, device)
-    advice = "lower training.batch_size, or take fewer samples, layers or levels"
+    advice = "raise training.accumulate, lower training.batch_size, or take fewer samples, layers or levels"
     with_fewer = replace(model.footprint, checkpointed=True).training(batch, device)
     if with_fewer < _HELPS * needed:
         advice = f"set training.checkpoint_fields, with which it is {gigabytes(with_fewer)}, {advice}"
@@ -67,15 +66,11 @@ def shares(model: DONN, images: Tensor) -> list[float]:
     model.eval()
     passed, named = model.beams.beams[0].layers, light_units(model)
     units = [named[name] for name in ("source", *(f"layer {number + 1} in" for number in passed), "detector")]
-    modulations = model.beams.met(0, [layer.modulation() for layer in model.layers])
-    propagators = model.propagators
     powers = torch.zeros(len(units) + 1, dtype=torch.float64)
     for one in images.split(1):  # of large planes, fields of all images at once would take more than training does
-        arrived = source = model.beams.lit(0, model.source(one))
-        powers[0] += _power(source)
-        for place, arrived in enumerate(walk(propagators, source, modulations), start=1):
-            powers[place] += _power(arrived)
-        detected = arrived if model.beams.single else model.detector_field(one)
+        arriving = [field for name, field in model.planes(one).items() if not name.endswith(" out")]
+        powers[: len(arriving)] += torch.tensor([_power(field) for field in arriving], dtype=torch.float64)
+        detected = arriving[-1] if model.beams.single else model.detector_field(one)
         powers[-1] += _power(model.readout.window(detected) * model.readout.counted())
     model.train(training)
     powers *= torch.tensor([*units, units[-1]], dtype=torch.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -138,7 +139,9 @@ def _others(call: Call) -> Iterator[tuple[Place, Store, Any]]:
 def _start(about: dict[str, Any]) -> subprocess.Popen[bytes]:
     # In a session of its own: Ctrl-C in a terminal is for the first process, which tells the others. Each of these ends
     # when its standard input does, whatever ends the first.
-    process = subprocess.Popen([sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, start_new_session=True)
+    environment = {"TORCH_CPP_LOG_LEVEL": "ERROR"} | os.environ  # without warnings, each with a stack, of who is gone
+    call = [sys.executable, "-c", _PROGRAM]
+    process = subprocess.Popen(call, stdin=subprocess.PIPE, env=environment, start_new_session=True)
     assert process.stdin is not None
     with suppress(BrokenPipeError):  # it is seen to have ended
         process.stdin.write(json.dumps(about).encode() + b"\n")
