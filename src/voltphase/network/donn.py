@@ -169,27 +169,25 @@ class DONN(nn.Module):
         require_readable(readout, self.spectrum, self.coherence)
         relaxation = checked_relaxation(relaxation)
         gains = one_each(gain, len(devices), "gains", "one for each layer")
-        what = "scales of the amplitude's gradient"
-        scales = one_each(amplitude_grad_scale, len(devices), what, "one for each layer")
+        scales = one_each(amplitude_grad_scale, len(devices), "amplitude_grad_scales", "one for each layer")
         require_brightness(gains, devices, self.networks.count, dtype)
         self.seed = checks.whole(seed, "a seed", least=0, most=LARGEST_SEED)
         self.source = ImageSource(self.grids[0], image_shape, light=source, dtype=dtype)
         spans = one_each(distances, depth + 1, "distances", "one for each gap, source to detector", parts=True)
         self.skips = checked_skips(skips, depth)
         require_no_gain(gains, self.skips)
-        light = Light(self.spectrum, self.coherence, apart=readout.channels > 1)
-        beams = beams_of(self.networks, light, self.way, spans, self.skips, method=method, engine=engine)
-        self.paths = list(beams[0].paths)
+        sent = Light(self.spectrum, coherence, readout.channels > 1)
+        beams = beams_of(self.networks, sent, self.way, spans, self.skips, method=method, engine=engine)
+        self.paths, self.readout = list(beams[0].paths), readout
         self.distances = forward_only([distance_of(path) for path in self.paths])
         areas = Areas(readout, self.networks.areas)
-        # A kernel makes the field of the image together with the first propagation; screens stand between the two.
+        # A kernel makes the image's field with the first propagation; screens stand between the two.
         self._takes_images = self.source.light.linear and coherence is None
         stacks = self._stacks(beams, areas)
         self.footprint = footprint.checked(stacks, self.grids, devices, relaxation, self.options)
         warn_of_devices(devices, self.spectrum)
         self.layers = layers_of(self.grids[1:-1], devices, gains, scales, relaxation, self.seed, dtype)
         self.beams = self._run(beams, stacks, areas)
-        self.readout = readout
 
     def _stacks(self, beams: Sequence[Beam], areas: Areas) -> list[Stack | BranchedStack]:
         ways = {beam.paths: branched(stack_of(beam.paths), self.skips, kernels_of(beam.past)) for beam in beams}
@@ -371,10 +369,9 @@ class DONN(nn.Module):
 
     def explain(self) -> RunExplanation:
         """Return what the network really runs on, and why: back end, precision, and the engine of each gap."""
-        return RunExplanation.of(
-            *(self.backend, self.beams.selected.reason, self.beams.executors),
-            *(self.paths, self.beams.beams[0].past, len(self.beams.beams)),
-        )
+        selected, beams = self.beams.selected, self.beams.beams
+        about = selected.name, selected.reason, self.beams.executors, self.paths, beams[0].past, len(beams)
+        return RunExplanation.of(*about)
 
     def __repr__(self) -> str:
         return text_of(self)
