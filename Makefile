@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# Two workers with one thread each keep two cores busy; more threads would fight over them.
+# Two workers with one thread each keep two cores busy; more threads would fight over them. A file stays with one of
+# them, as what its tests share would be made twice otherwise.
 WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
@@ -50,7 +51,7 @@ demo: $(READY)
 	@$(BIN)/voltphase demo --out runs/demo
 
 test: $(READY)
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 coverage: PYTEST_ARGS += --cov --cov-report=term:skip-covered
 coverage: test

@@ -94,6 +94,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_example_of_edges_finds_them_better_than_the_images_show_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,6 +104,7 @@ def test_the_example_of_edges_finds_them_better_than_the_images_show_them(
     assert found > itself
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_example_of_cells_finds_them_better_than_the_images_show_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
