@@ -92,7 +92,7 @@ class RunExplanation:
         reason: str,
         executors: Sequence[Executor],
         paths: Sequence[Path],
-        past: Sequence[Path],
+        past: Sequence[Path] = (),
         beams: int = 1,
     ) -> RunExplanation:
         """Return the explanation of a network, of what the back end has made of the first beam's paths.
