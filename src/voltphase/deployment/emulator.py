@@ -21,9 +21,9 @@ from voltphase.deployment.propagation import PRECISIONS
 from voltphase.optics import ImageSource
 from voltphase.optics.backends.base import Options
 from voltphase.optics.backends.reference import Reference
-from voltphase.optics.gap import gaps_between, stack_of
 from voltphase.optics.masks import Mask
-from voltphase.optics.propagator import Propagator
+from voltphase.optics.paths import paths_between, stack_of
+from voltphase.optics.propagator import Propagator, across
 from voltphase.optics.skips import Splitters
 from voltphase.tasks.background_light import with_background
 
@@ -55,13 +55,13 @@ class Emulator(nn.Module):
         rows, columns = manifest.input.image_shape
         try:
             self.source = ImageSource(manifest.grids[0], (rows, columns), light=manifest.input.light(mask), dtype=dtype)
-            gaps = gaps_between(
+            paths = paths_between(
                 manifest.way,
                 manifest.propagation.distances_m,
                 wavelength=manifest.wavelength_m,
                 method=[record.method for record in manifest.propagation.methods],
             )
-            self.executor = Reference().compile(stack_of([(gap,) for gap in gaps]), Options(dtype))
+            self.executor = Reference().compile(stack_of(paths), Options(dtype))
             self.skips = [record.skip for record in manifest.skips or ()]
             past = [
                 Propagator(
@@ -75,7 +75,7 @@ class Emulator(nn.Module):
                 for one, record in zip(manifest.past, manifest.skips or (), strict=True)
             ]
             self.past = nn.ModuleList(past)
-            self.gaps = nn.ModuleList(Propagator.of(gap, dtype) for gap in gaps if past)
+            self.gaps = nn.ModuleList(across(paths, dtype) if past else [])
             self.readout = manifest.readout.make_readout()
         except VoltphaseError as error:
             raise DeploymentError(f"{MANIFEST_NAME}: {error}") from error

@@ -23,7 +23,7 @@ from voltphase.network.networks import Areas, Networks
 from voltphase.optics.backends.base import Executor, Options
 from voltphase.optics.backends.composed import made_ready
 from voltphase.optics.backends.select import Selected
-from voltphase.optics.gap import Path
+from voltphase.optics.paths import Path
 from voltphase.optics.skips import BranchedStack
 from voltphase.optics.stack import Stack
 from voltphase.tasks.background_light import as_field
@@ -35,8 +35,8 @@ class Beam:
 
     Args:
         wavelength: Wavelength in metres.
-        paths: What light meets from plane to plane, see :func:`voltphase.optics.gap.paths_between`. Beams with the same
-            paths share their kernels.
+        paths: What light meets from plane to plane, see :func:`voltphase.optics.paths.paths_between`. Beams with the
+            same paths share their kernels.
         layers: Numbers of the network's layers that it passes, in turn, counted from 0.
         weight: Part of all light; those of a network add up to 1.
         states: Which of the states of a level it meets, where the layers have one at each of several wavelengths.

@@ -37,12 +37,11 @@ from voltphase.optics import ImageSource, SourceLight
 from voltphase.optics.backends import Options
 from voltphase.optics.backends.base import Engine, Executor
 from voltphase.optics.backends.select import AUTO
-from voltphase.optics.elements import Element
 from voltphase.optics.explain import RunExplanation
-from voltphase.optics.gap import distance_of, kernels_of, paths_between, stack_of, ways_past
 from voltphase.optics.grid import Grid
 from voltphase.optics.images import checked_images, require_batch
 from voltphase.optics.methods.base import Method
+from voltphase.optics.paths import Span, kernels_of, length_of, paths_between, placed, stack_of, ways_past
 from voltphase.optics.skips import BranchedStack, Skip, branched, checked_skips
 from voltphase.optics.stack import Stack
 from voltphase.tasks import Classification, RegionSums, Task, readout_of
@@ -67,8 +66,8 @@ class DONN(nn.Module):
             layers and detector. Sizes, pitches and offsets may all differ. Networks side by side have alike ones.
         wavelength: Wavelength in metres.
         distances: Distances from source to first layer, between layers, and from last layer to detector in metres: one
-            number for all, or one more than there are layers. Where a lens or an aperture stands between two planes, it
-            is distances and elements by turns: ``(0.1, ThinLens(...), 0.2)``.
+            number for all, or one more than there are layers. Where a lens, an aperture or a relay stands between two
+            planes, it is distances and elements in the order light meets them: ``(0.1, Lens(0.2), 0.2)``.
         devices: States of each layer's device, or its panel, one for each layer; they need not be alike. Of networks
             side by side they are those of the first network, then those of the next.
         task: What is asked of the light: how the detector is read out, and what is learned and judged by.
@@ -129,7 +128,7 @@ class DONN(nn.Module):
         *,
         grid: Grid | Sequence[Grid],
         wavelength: float,
-        distances: float | Sequence[float | Sequence[float | Element]],
+        distances: float | Sequence[Span],
         devices: Sequence[Device],
         task: Task | None = None,
         image_shape: tuple[int, int] = (28, 28),
@@ -169,12 +168,13 @@ class DONN(nn.Module):
         self.seed = checks.whole(seed, "a seed", least=0, most=LARGEST_SEED)
         self.source = ImageSource(self.grids[0], image_shape, light=source, dtype=dtype)
         spans = one_each(distances, depth + 1, "distances", "one for each gap, source to detector", parts=True)
-        self.paths = paths_between(self.way, spans, wavelength=self.wavelength, method=method, engine=engine)
+        self.spans = placed(self.way, spans, self.wavelength)
+        self.distances = forward_only(list(map(length_of, self.spans)))
+        self.paths = paths_between(self.way, self.spans, wavelength=self.wavelength, method=method, engine=engine)
         self.skips = checked_skips(skips, depth)
         require_no_gain(gains, self.skips)
-        self.distances = forward_only([distance_of(path) for path in self.paths])
         areas = Areas(readout, self.networks.areas)
-        past = ways_past(self.skips, self.way, self.paths, wavelength=self.wavelength, method=method, engine=engine)
+        past = ways_past(self.skips, self.way, self.distances, wavelength=self.wavelength, method=method, engine=engine)
         beams = beams_of(self.networks, self.wavelength, self.paths, past)
         stacks = self._stacks(beams, areas)
         self.footprint = footprint.checked(stacks, self.grids, devices, relaxation, self.options)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from voltphase.optics.elements import (
+    ELEMENTS,
     Aperture,
     Element,
+    Lens,
     LensWarning,
+    Optic,
+    Relay,
+    Stop,
     ThinLens,
     circular_aperture,
     rectangular_aperture,
@@ -41,6 +46,7 @@ from voltphase.optics.sources import (
 from voltphase.optics.stack import Stack
 
 __all__ = [
+    "ELEMENTS",
     "METHODS",
     "AngularSpectrum",
     "Aperture",
@@ -53,17 +59,21 @@ __all__ = [
     "FresnelTransfer",
     "ImageSource",
     "Kernel",
+    "Lens",
     "LensWarning",
     "Mask",
     "Method",
+    "Optic",
     "PeriodicAngularSpectrum",
     "PeriodicFresnel",
     "Propagator",
     "RayleighSommerfeld",
+    "Relay",
     "SamplingWarning",
     "SeparableMethod",
     "SourceLight",
     "Stack",
+    "Stop",
     "ThinLens",
     "circular_aperture",
     "gaussian_beam",

@@ -1,4 +1,4 @@
-"""What stands in the beam and is not trained: lenses and apertures."""
+"""Lenses and apertures on a plane, as modules that light goes through."""
 
 from __future__ import annotations
 
@@ -10,94 +10,13 @@ from torch import Tensor
 from voltphase.core import checks
 from voltphase.core.advice import advise
 from voltphase.core.dtypes import FixedDtype, with_standard_torch
-from voltphase.core.errors import GeometryError, SamplingError, VoltphaseWarning
-from voltphase.core.units import FOCAL_LENGTH, SIZE, metres, require_length, require_wavelength
-from voltphase.optics.grid import Grid, around
+from voltphase.core.errors import GeometryError, VoltphaseWarning
+from voltphase.core.units import metres
+from voltphase.optics.elements.optic import Lens, Stop
+from voltphase.optics.elements.transmissions import circular_aperture, rectangular_aperture, thin_lens
+from voltphase.optics.grid import Grid
 from voltphase.optics.kernels.kernel import Diagonal
-from voltphase.optics.methods.formulas import phasor
 from voltphase.optics.precision import require_complex, require_field
-
-
-def thin_lens(
-    grid: Grid,
-    *,
-    wavelength: float,
-    focal_length: float,
-    diameter: float | None = None,
-    centre: tuple[float, float] = (0.0, 0.0),
-) -> Tensor:
-    """Return the transmission exp(-i pi r^2 / (wavelength f)) of a thin lens, complex128 ``rows x columns``.
-
-    Goodman, eq. 5-10.
-
-    Args:
-        grid: Plane where the lens stands.
-        wavelength: Wavelength in metres.
-        focal_length: Focal length in metres; negative diverges.
-        diameter: Diameter of the lens, dark outside, in metres; None for a lens without an edge.
-        centre: Centre of the lens (y, x), in metres.
-
-    Raises:
-        GeometryError: if the wavelength is none that light has, the focal length is zero, the diameter not positive, or
-            a number not finite.
-        SamplingError: if the phase turns by more than pi from sample to sample inside the lens.
-    """
-    require_wavelength(wavelength)
-    y, x = around(grid, centre)
-    if diameter is not None:
-        _require_diameter(diameter)
-    if not checks.is_number(focal_length) or focal_length == 0:
-        raise GeometryError(f"expected a focal length other than zero, but got {checks.shown(focal_length)}")
-    require_length(FOCAL_LENGTH, focal_length)
-    for beside, pitch in ((y, grid.pitch[0]), (x, grid.pitch[1])):
-        rim = float(beside.abs().max())
-        rim = rim if diameter is None else min(rim, diameter / 2)
-        shortest = 2 * rim * pitch / wavelength
-        if abs(focal_length) < shortest:
-            raise SamplingError(
-                f"expected a focal length of {metres(shortest)} or more for a lens that reaches {metres(rim)} from "
-                f"its centre on a pitch of {metres(pitch)}, but got {metres(abs(focal_length))}: choose a finer grid "
-                "or a smaller diameter"
-            )
-    lens = phasor(-math.pi / (wavelength * focal_length) * (y[:, None] ** 2 + x**2))
-    return lens if diameter is None else lens * _disc(grid, y, x, diameter / 2)
-
-
-def circular_aperture(grid: Grid, *, diameter: float, centre: tuple[float, float] = (0.0, 0.0)) -> Tensor:
-    """Return the part of each sample's pixel inside a circle, exactly, float64 ``rows x columns``.
-
-    Args:
-        grid: Plane where the aperture stands; a pixel is a pitch high and wide.
-        diameter: Diameter in metres.
-        centre: Centre (y, x) in metres.
-
-    Raises:
-        GeometryError: if the diameter is not positive, or a number is not finite.
-    """
-    _require_diameter(diameter)
-    return _disc(grid, *around(grid, centre), diameter / 2)
-
-
-def rectangular_aperture(grid: Grid, *, size: tuple[float, float], centre: tuple[float, float] = (0.0, 0.0)) -> Tensor:
-    """Return the part of each sample's pixel inside a rectangle, exactly, float64 ``rows x columns``.
-
-    Args:
-        grid: Plane where the aperture stands; a pixel is a pitch high and wide.
-        size: Height and width in metres.
-        centre: Centre (y, x) in metres.
-
-    Raises:
-        GeometryError: if the size is not positive, or a number is not finite.
-    """
-    size = checks.pair(size, "size in metres", error=GeometryError)
-    if not min(size) > 0:
-        raise GeometryError(f"expected a size in metres above zero, but got {size}")
-    require_length(SIZE, *size)
-    rows, columns = (
-        _edges(beside, pitch).clamp(-width / 2, width / 2).diff() / pitch
-        for beside, width, pitch in zip(around(grid, centre), size, grid.pitch, strict=True)
-    )
-    return rows[:, None] * columns
 
 
 class Element(FixedDtype):
@@ -110,6 +29,7 @@ class Element(FixedDtype):
     """
 
     transmission: Tensor
+    title: str = "element"
 
     @with_standard_torch
     def __init__(self, transmission: Tensor, *, grid: Grid | None = None, dtype: torch.dtype = torch.complex64) -> None:
@@ -133,6 +53,11 @@ class Element(FixedDtype):
         self.register_buffer("transmission", transmission.to(dtype), persistent=False)
         # A network has its own dtype: it rounds what was given, not what is rounded already.
         self._exact = transmission.detach().cpu().clone()
+
+    @property
+    def optic(self) -> Lens | Stop | None:
+        """What it is, to be made for any wavelength; None where nothing but its transmission is known."""
+        return None
 
     def kernel(self) -> Diagonal:
         """Return the element as a kernel, for a :class:`~voltphase.optics.stack.Stack`."""
@@ -164,6 +89,8 @@ class LensWarning(VoltphaseWarning):
 class ThinLens(Element):
     """A thin lens; see :func:`thin_lens`."""
 
+    title = "lens"
+
     def __init__(
         self,
         grid: Grid,
@@ -176,9 +103,14 @@ class ThinLens(Element):
     ) -> None:
         lens = thin_lens(grid, wavelength=wavelength, focal_length=focal_length, diameter=diameter, centre=centre)
         super().__init__(lens, grid=grid, dtype=dtype)
+        self._optic = Lens(focal_length, diameter, centre, wavelength)
         self._wavelength, self._focal_length = wavelength, focal_length
         corner = math.hypot(*(float((c - o).abs().max()) for c, o in zip(grid.coordinates(), centre, strict=True)))
         self._rim = corner if diameter is None else min(corner, diameter / 2)
+
+    @property
+    def optic(self) -> Lens:
+        return self._optic
 
     def warn_of(self, wavelength: float) -> None:
         """Warn where the lens is another one in light of this wavelength.
@@ -215,6 +147,8 @@ class Aperture(Element):
             finite.
     """
 
+    title = "aperture"
+
     def __init__(
         self,
         grid: Grid,
@@ -231,36 +165,8 @@ class Aperture(Element):
         else:
             raise GeometryError("expected either a diameter or a size for an aperture, and not both")
         super().__init__(hole, grid=grid, dtype=dtype)
+        self._optic = Stop(diameter, size, centre)
 
-
-def _require_diameter(diameter: float) -> None:
-    require_length(SIZE, diameter, what="diameter")
-    checks.number(diameter, "a diameter in metres", above=0, error=GeometryError)
-
-
-def _disc(grid: Grid, y: Tensor, x: Tensor, radius: float) -> Tensor:
-    """The part of each pixel inside a circle, of the distances of rows and columns from its centre."""
-    corners = _disc_corner(_edges(y, grid.pitch[0])[:, None], _edges(x, grid.pitch[1]), radius)
-    return corners.diff(dim=0).diff(dim=1) / (grid.pitch[0] * grid.pitch[1])
-
-
-def _edges(centres: Tensor, pitch: float) -> Tensor:
-    return torch.cat((centres - pitch / 2, centres[-1:] + pitch / 2))
-
-
-def _disc_corner(y: Tensor, x: Tensor, radius: float) -> Tensor:
-    """Area of a disc inside the rectangle from its centre to (y, x), with the sign of y x."""
-    sign = y.sign() * x.sign()
-    y, x = y.abs().clamp(max=radius), x.abs().clamp(max=radius)
-    # Where the corner is outside, the top edge leaves the disc at this x and the rim takes over.
-    leaves = torch.minimum(_half_chord(y, radius), x)
-    return sign * (y * leaves + _under_rim(x, radius) - _under_rim(leaves, radius))
-
-
-def _under_rim(x: Tensor, radius: float) -> Tensor:
-    return (x * _half_chord(x, radius) + radius**2 * torch.asin(x / radius)) / 2
-
-
-def _half_chord(beside: Tensor, radius: float) -> Tensor:
-    # On the rim, rounding can leave less than nothing.
-    return torch.sqrt((radius**2 - beside**2).clamp(min=0))
+    @property
+    def optic(self) -> Stop:
+        return self._optic
