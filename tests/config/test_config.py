@@ -342,8 +342,8 @@ def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, m
         ("optics=5", "--set: expected optics to be a group of keys, but got 5"),
         (
             "optics.distances=[0.1, -2]",
-            "--set: expected optics.distances to be a length in metres above 0 and at most 1000, or a list of them, or of "
-            "but item 1 is -2",
+            "--set: expected optics.distances to be a length in metres above 0 and at most 1000, or a list of them, "
+            "or of lists of lengths and elements, but item 1 is -2",
         ),
         (
             "optics.distances=[0.1]",

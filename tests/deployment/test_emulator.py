@@ -230,7 +230,7 @@ CONTRADICTIONS = {
     ),
     "newer version": (
         change_manifest(lambda m: m.update(format_version=99, voltphase_version="7.0")),
-        r"manifest\.json: expected format version 1, 2 or 3, but got 99: .* voltphase that wrote it \(7\.0\)",
+        r"manifest\.json: expected format version 1 to 4, but got 99: .* voltphase that wrote it \(7\.0\)",
     ),
     "edited table": (
         change_manifest(lambda m: m["layers"][1]["device"]["tables"][0]["phase"].__setitem__(2, 0.25)),

@@ -22,7 +22,7 @@ from voltphase.optics import ImageSource
 from voltphase.optics.backends.base import Options
 from voltphase.optics.backends.reference import Reference
 from voltphase.optics.masks import Mask
-from voltphase.optics.paths import paths_between, stack_of
+from voltphase.optics.paths import Steps, paths_between, stack_of
 from voltphase.optics.propagator import Propagator, across
 from voltphase.optics.skips import Splitters
 from voltphase.tasks.background_light import with_background
@@ -39,13 +39,20 @@ class Emulator(nn.Module):
         manifest: What the folder says about the system.
         states: State of each pixel of each layer, complex arrays of shape (rows, columns).
         mask: Mask in front of the source, where the manifest names one.
+        spans: What is between the planes, with what is in the arrays of elements, where the manifest names some.
 
     Raises:
         DeploymentError: if the parts do not fit together, or need more memory than there is.
     """
 
     @with_standard_torch
-    def __init__(self, manifest: Manifest, states: Sequence[NDArray[np.complex128]], mask: Mask | None = None) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        states: Sequence[NDArray[np.complex128]],
+        mask: Mask | None = None,
+        spans: Sequence[Steps] | None = None,
+    ) -> None:
         super().__init__()
         manifest.require_memory()
         if (mask is None) != (manifest.input.mask is None):
@@ -57,7 +64,7 @@ class Emulator(nn.Module):
             self.source = ImageSource(manifest.grids[0], (rows, columns), light=manifest.input.light(mask), dtype=dtype)
             paths = paths_between(
                 manifest.way,
-                manifest.propagation.distances_m,
+                manifest.spans() if spans is None else spans,
                 wavelength=manifest.wavelength_m,
                 method=[record.method for record in manifest.propagation.methods],
             )
@@ -100,7 +107,7 @@ class Emulator(nn.Module):
         layers = read_layers(folder, manifest)
         levels = read_levels(folder, manifest, layers)
         states = [layer.device.states_at(level) for layer, level in zip(layers, levels, strict=True)]
-        return cls(manifest, states, read_mask(folder, manifest))
+        return cls(manifest, states, read_mask(folder, manifest), manifest.spans(folder))
 
     def modulations(self) -> list[Tensor]:
         """The states of each layer, complex ``rows x columns`` tensors, as the light meets them: without gain."""

@@ -13,7 +13,7 @@ from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.export import given_dataset
 from voltphase.deployment.folder import read_file
 from voltphase.deployment.layers import has_own_pixels, read_shown
-from voltphase.deployment.manifest import Manifest, data_digest
+from voltphase.deployment.manifest import Manifest
 from voltphase.deployment.proof.compare import (
     Check,
     Comparison,
@@ -23,7 +23,7 @@ from voltphase.deployment.proof.compare import (
     read_samples,
 )
 from voltphase.deployment.proof.own_pixels import measure
-from voltphase.deployment.records import ReferenceRecord
+from voltphase.deployment.records import ReferenceRecord, data_digest
 
 if TYPE_CHECKING:
     from voltphase.data import ImageDataset, Images
@@ -165,6 +165,8 @@ def on_own_pixels(folder: str | PathLike[str], *, data_dir: str | PathLike[str] 
 def _own_pixels(folder: Path, emulator: Emulator, dataset: ImageDataset | None) -> tuple[Check, ...]:
     if not has_own_pixels(emulator.manifest):
         return ()
+    if emulator.manifest.propagation.elements:
+        return (Check("own pixels", None, "not computed where lenses or other elements stand between the planes"),)
     shown, samples = read_shown(folder, emulator.manifest), emulator.manifest.samples
     if shown is None:
         return ()

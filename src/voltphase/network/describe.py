@@ -39,7 +39,8 @@ def lines_of(model: DONN) -> dict[str, str]:
     if count > 1:
         lines["networks"] = f"{count} side by side, of {len(distances)} of these layers each; {model.networks.told}"
     for number, (skip, way) in enumerate(zip(model.skips, model.beams.beams[0].past, strict=True), start=1):
-        past = f"past the layers between, {metres(sum(step.geometry.distance for step in way if isinstance(step, Gap)))} on"
+        length = sum(step.geometry.distance for step in way if isinstance(step, Gap))
+        past = f"past the layers between, {metres(length)} on"
         lines[f"skip {number}"] = f"{skip.share:.3g} of the light from plane {skip.start} to plane {skip.end} {past}"
     return lines | {"detector": f"{model.grids[-1]}, {metres(behind)} on; {type(model.task).__name__}{beside}"}
 

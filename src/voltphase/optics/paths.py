@@ -13,7 +13,7 @@ from voltphase.core import checks
 from voltphase.core.advice import once
 from voltphase.core.errors import GeometryError
 from voltphase.optics.backends.base import Engine
-from voltphase.optics.elements import ELEMENTS, Element, Lens, Optic, Relay, Stop, ThinLens
+from voltphase.optics.elements import ELEMENTS, Element, Optic, Relay, ThinLens
 from voltphase.optics.gap import Gap
 from voltphase.optics.grid import Grid
 from voltphase.optics.kernels.kernel import Kernel
@@ -76,11 +76,7 @@ class _Whole(Optic):
     element: Element
 
     def plane(self, before: Grid) -> Grid:
-        if self.element.grid is None:
-            raise GeometryError(
-                "expected an element that says where it stands: give it its grid, Element(..., grid=grid)"
-            )
-        return self.element.grid
+        return before if self.element.grid is None else self.element.grid
 
     def transmission(self, plane: Grid, wavelength: float) -> Tensor:
         return self.element.kernel().factor
@@ -110,9 +106,10 @@ def _placed(plane: Grid, span: Span, wavelength: float) -> Steps:
     for part in span if isinstance(span, Sequence) else (span,):
         if not isinstance(part, Element | Optic | Placed):
             what = "a distance in metres, a lens or another element between two planes"
+            distance = checks.number(part, what, error=GeometryError)
             if steps and not isinstance(steps[-1], Placed):
-                raise GeometryError(f"expected an element behind a distance, but got {checks.shown(part)}: add them up")
-            steps.append(checks.number(part, what, error=GeometryError))
+                raise GeometryError(f"expected an element behind a distance, but got {distance:g}: add them up")
+            steps.append(distance)
             continue
         if not steps or isinstance(steps[-1], Placed):
             steps.append(0.0)
@@ -127,10 +124,17 @@ def _on_plane(part: Element | Optic, before: Grid, wavelength: float) -> Placed:
         return Placed(part, part.plane(before))
     if isinstance(part, ThinLens):
         part.warn_of(wavelength)
-    plane, optic = _Whole(part).plane(before), part.optic
-    if isinstance(optic, Lens | Stop):
-        return Placed(replace(optic, size=plane.shape, pitch=plane.pitch), plane)
-    return Placed(_Whole(part), plane)
+    whole, optic = placed_element(part), part.optic
+    if optic is None:
+        return whole
+    return Placed(replace(optic, size=whole.plane.shape, pitch=whole.plane.pitch), whole.plane)
+
+
+def placed_element(element: Element) -> Placed:
+    """Return an element of which nothing but its transmission is known where it stands, which it has to say."""
+    if element.grid is None:
+        raise GeometryError("expected an element that says where it stands: give it its grid, Element(..., grid=grid)")
+    return Placed(_Whole(element), element.grid)
 
 
 def _titled(element: Element, title: str) -> Element:
