@@ -125,7 +125,7 @@ def test_large_networks_say_that_transforms_run(size: int) -> None:
     selected = select(stack, options)
     assert selected.name == "cpu"
     executor = selected.backend.compile(stack, options)
-    explained = RunExplanation.of(selected.name, selected.reason, executor, gaps)
+    explained = RunExplanation.of(selected.name, selected.reason, executor, gaps, ())
     assert "fft in all gaps" in explained.summary
     assert sorted(
         {type(each).__name__ for each in executor.modules()} & {"SeparableConvolution", "EvenOddMatrixMap"}

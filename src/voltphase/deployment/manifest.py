@@ -123,9 +123,7 @@ class Manifest(Record):
         distances, layers, elements = len(self.propagation.distances_m), len(self.layers), self.propagation.elements
         later = self.beams is not None or self.skips is not None or bool(elements)
         if later != (self.format_version > FORMAT_VERSIONS[0]):
-            raise refuse(
-                "expected beams, skips or elements in format version 4 and none before, but got another"
-            )
+            raise refuse("expected beams, skips or elements in format version 4 and none before, but got another")
         depth = distances - 1 - len(elements)
         with refusing():
             checked_skips([record.skip for record in self.skips or ()], depth)
