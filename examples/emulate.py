@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -72,12 +72,7 @@ class Emulator:
             for skip in self.manifest.get("skips", [])
         ]
         self.gaps = [
-            [
-                propagator(method, source, target, line["wavelength_m"], distance)
-                for method, source, target, distance in zip(
-                    line["methods"], grids[:-1], grids[1:], distances, strict=True
-                )
-            ]
+            self._between(grids, list(zip(line["methods"], distances, strict=True)), line["wavelength_m"])
             for line in self.light["lines"]
         ]
         self.screens = screens(self.light.get("coherence"), grids[0])
@@ -158,6 +153,33 @@ class Emulator:
             low, high = np.array(settings["ranges"] or [(-1.0, 1.0)] * logits.shape[1]).T
             return low + (high - low) / 2 * (logits + 1)
         return None
+
+    def _between(
+        self, grids: list[dict[str, Any]], gaps: list[Any], wavelength: float
+    ) -> list[Callable[[Array], Array]]:
+        """What takes light of a wavelength from each plane to the next, by the method of each distance."""
+        steps = iter(gaps)
+        return [self._across(plane, *sides, steps, wavelength) for plane, sides in enumerate(pairwise(grids))]
+
+    def _across(
+        self, plane: int, start: dict[str, Any], end: dict[str, Any], steps: Iterator[Any], wavelength: float
+    ) -> Callable[[Array], Array]:
+        """What takes a field from one plane to the next, through the elements between them."""
+        parts, elements = [], self.manifest["propagation"].get("elements", [])
+        for one in (one for one in elements if one["behind"] == plane):
+            method, distance = next(steps)
+            parts.append(propagator(method, start, one["grid"], wavelength, distance))
+            through, start = element(one, wavelength, self.folder)
+            parts.append(through)
+        method, distance = next(steps)
+        parts.append(propagator(method, start, end, wavelength, distance))
+
+        def cross(field: Array) -> Array:
+            for part in parts:
+                field = part(field)
+            return field
+
+        return cross
 
     def _source_mask(self) -> Array:
         if "mask" not in self.manifest["input"]:
@@ -276,6 +298,91 @@ def coordinates(grid: dict[str, Any], axis: int) -> Array:
     """Where samples lie along an axis, 0 for y and 1 for x, in metres."""
     n = grid["shape"][axis]
     return (np.arange(n) - (n - 1) / 2) * grid["pitch_m"][axis] + grid["offset_m"][axis]
+
+
+def element(one: dict[str, Any], wavelength: float, folder: Path) -> tuple[Callable[[Array], Array], dict[str, Any]]:
+    """What an element does to a field, and the plane that light goes on from."""
+    grid, settings = one["grid"], one["settings"]
+    if one["kind"] == "relay":
+        return relay(grid, settings, wavelength)
+    if one["kind"] == "transmission":
+        amplitude, phase = (np.load(folder / one[key]["file"]) for key in ("amplitude", "phase"))
+        factor = amplitude * np.exp(1j * phase)
+    elif one["kind"] == "lens":
+        y, x = (coordinates(grid, axis) - settings["centre"][axis] for axis in (0, 1))
+        made_for = settings["design_wavelength"] or wavelength
+        factor = np.exp(-1j * math.pi / (made_for * settings["focal_length"]) * (y[:, None] ** 2 + x**2))
+        factor = factor * hole(grid, settings["centre"], settings["diameter"])
+    elif one["kind"] == "aperture":
+        factor = hole(grid, settings["centre"], settings["diameter"], settings["opening"])
+    else:
+        raise ValueError(f"the element {one['kind']!r} is not known here")
+    return lambda field: factor * field, grid
+
+
+def relay(
+    grid: dict[str, Any], settings: dict[str, Any], wavelength: float
+) -> tuple[Callable[[Array], Array], dict[str, Any]]:
+    """A 4-f relay, by the light in its Fourier plane, and the plane of its image."""
+    given = settings["focal_length"]
+    first, second = given if isinstance(given, list) else (given, given)
+    shape = [2 * count for count in grid["shape"]]
+    pitches = [wavelength * first / (n * pitch) for n, pitch in zip(shape, grid["pitch_m"], strict=True)]
+    fourier = {"shape": shape, "pitch_m": pitches, "offset_m": [0.0, 0.0]}
+    image = {
+        "shape": grid["shape"],
+        "pitch_m": [pitch * second / first for pitch in grid["pitch_m"]],
+        "offset_m": [-offset * second / first for offset in grid["offset_m"]],
+    }
+    there, on = (
+        propagator({"name": "focal-plane", "parameters": {"front": focal}}, *planes, wavelength, focal)
+        for focal, planes in ((first, (grid, fourier)), (second, (fourier, image)))
+    )
+    stop = hole(fourier, (0.0, 0.0), settings["aperture"])
+    return lambda field: on(stop * there(field)), image
+
+
+def hole(grid: dict[str, Any], centre: Any, diameter: float | None = None, opening: list[float] | None = None) -> Array:
+    """The part of each pixel inside a circle or a rectangle around a centre; all of it without either."""
+    pitch_y, pitch_x = grid["pitch_m"]
+    y, x = (coordinates(grid, axis) - centre[axis] for axis in (0, 1))
+    if opening is not None:
+        rows, columns = (
+            inside(at, pitch, -side / 2, side / 2)
+            for at, pitch, side in zip((y, x), (pitch_y, pitch_x), opening, strict=True)
+        )
+        return rows[:, None] * columns / (pitch_y * pitch_x)
+    if diameter is None:
+        return np.ones(grid["shape"])
+    radius, area = diameter / 2, pitch_y * pitch_x
+    near, far = (
+        np.hypot(np.maximum(np.abs(y) + side * pitch_y / 2, 0)[:, None], np.maximum(np.abs(x) + side * pitch_x / 2, 0))
+        for side in (-1, 1)
+    )
+    part = (far <= radius).astype(float)
+    for row, column in np.argwhere((near < radius) & (far > radius)):
+        part[row, column] = area_inside(y[row], x[column], pitch_y, pitch_x, radius) / area
+    return part
+
+
+def area_inside(y: float, x: float, height: float, width: float, radius: float) -> float:
+    """The area of a rectangle around (y, x) that is inside a circle around 0."""
+    left, right, ends = x - width / 2, x + width / 2, (y - height / 2, y + height / 2)
+    # Where an end of it leaves the circle, what is inside bends.
+    bends = [side * math.sqrt(radius**2 - end**2) for end in ends if abs(end) < radius for side in (-1, 1)]
+    total = 0.0
+    for start, end in pairwise(sorted(min(max(at, left), right) for at in (-radius, *bends, radius, left, right))):
+        if end > start and min(abs(start), abs(end)) < radius:
+            # In the angle, in which the circle is smooth at its sides.
+            low, high = (math.asin(min(max(at / radius, -1.0), 1.0)) for at in (start, end))
+            half = radius * np.cos((low + high) / 2 + (high - low) / 2 * NODES)
+            total += float((inside(np.full_like(half, y), height, -half, half) * half) @ WEIGHTS) * (high - low) / 2
+    return total
+
+
+def inside(at: Array, pitch: float, low: Any, high: Any) -> Array:
+    """How much of each sample's pixel, a pitch wide, lies between two ends."""
+    return np.maximum(np.minimum(at + pitch / 2, high) - np.maximum(at - pitch / 2, low), 0.0)
 
 
 def propagator(

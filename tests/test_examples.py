@@ -41,6 +41,7 @@ FILES: dict[str, Draw | None] = {
     "cells": lambda folder: script("pairs")["write"]("cells", folder, 60, 20),
     "class-specific": None,
     "edges": lambda folder: script("pairs")["write"]("edges", folder, 60, 20),
+    "four-f": None,
     "hologram": PICTURES,
     "hybrid": None,
     "illumination": None,
@@ -71,6 +72,7 @@ SCRIPTS: dict[str, Callable[[dict[str, Any], Path], None]] = {
 #: Those of whose answers one is ahead of the others.
 RANKED = {
     "class-specific",
+    "four-f",
     "skip",
     "two-networks",
     "two-wavelengths",
@@ -88,6 +90,7 @@ SHOWN = {
     "cells": "of the masks white is right",
     "class-specific": "each reads its share of the classes",
     "edges": "Pictures of the light",
+    "four-f": "Confusion matrix",
     "hologram": "weighted form",
     "hybrid": "accuracy of ",
     "illumination": "Confusion matrix",

@@ -26,6 +26,9 @@ def network(kind: type[vp.DONN] = vp.DONN, **changes: Any) -> vp.DONN:
     return kind(**options)
 
 
+RELAY = vp.optics.Relay(0.02)
+
+
 def trained(model: vp.DONN, dataset: vp.data.ImageDataset, steps: int = 5) -> vp.DONN:
     optimizer = torch.optim.Adam(model.parameter_groups())
     for _ in range(steps):
@@ -122,6 +125,7 @@ def test_a_network_that_makes_pictures_is_saved_too(tmp_path: Path) -> None:
         {"background_light": 0.01},
         {"skips": [vp.Skip(0, 2, 0.3, distance=0.05)]},
         {"grid": [vp.Grid(size, 36e-6) for size in (16, 20, 24)], "networks": vp.Networks(2, "difference")},
+        {"distances": [0.02, (0.01, vp.optics.Aperture(vp.Grid(24, 30e-6), diameter=5e-4), 0.01), (RELAY,)]},
     ],
 )
 def test_what_is_rebuilt_from_the_folder_is_the_network(changes: dict[str, Any], digits, tmp_path: Path) -> None:
@@ -148,7 +152,10 @@ class Answering(vp.DONN):
     ("changes", "message"),
     [
         ({"grid": vp.Grid(20, 36e-6, (0.0, 1e-5))}, "planes around the axis"),
-        ({"distances": [0.02, (0.01, vp.optics.Aperture(PLANE, diameter=5e-4), 0.01), 0.02]}, "free space alone"),
+        (
+            {"distances": [0.02, (0.01, vp.optics.Element(torch.ones(20, 20), grid=PLANE), 0.01), 0.02]},
+            "lenses, apertures and relays around the axis",
+        ),
         ({"kind": Answering}, "the answers that one rebuilt from it gives"),
     ],
 )

@@ -176,6 +176,6 @@ def _rounded(call: Call, run: Run, *, tf32: bool) -> Call:
 
 
 def _stack_of(model: vp.DONN) -> Any:
-    from voltphase.optics.gap import stack_of
+    from voltphase.optics.paths import stack_of
 
     return stack_of(model.paths)

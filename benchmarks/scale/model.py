@@ -10,8 +10,8 @@ from typing import Final
 from voltphase.network.footprint import Footprint
 from voltphase.optics import ImageSource
 from voltphase.optics.backends import BACKENDS, Options
-from voltphase.optics.gap import paths_between, stack_of
 from voltphase.optics.grid import Grid
+from voltphase.optics.paths import paths_between, stack_of
 from voltphase.optics.stack import Stack
 from voltphase.tasks import Classification, readout_of
 

@@ -67,7 +67,7 @@ def training(given: dict[str, Any]) -> dict[str, Any]:
     """Train at a point; return its peak of memory beside the estimate, and the CPU seconds of a step."""
     from voltphase.config import load_config
     from voltphase.optics.backends import BACKENDS
-    from voltphase.optics.gap import stack_of
+    from voltphase.optics.paths import stack_of
     from voltphase.training import run
     from voltphase.training.steps import TrainingStep
 

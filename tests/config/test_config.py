@@ -42,6 +42,8 @@ def test_the_small_presets_keep_the_fresnel_number_of_the_paper():
     paper = load_config("paper").optics
     for name in ("mnist-small", "fashion-small"):
         small = load_config(name).optics
+        assert isinstance(small.wavelength, float)
+        assert isinstance(paper.wavelength, float)
         assert isinstance(small.distances, float)
         assert isinstance(small.size, int)
         assert isinstance(small.pitch, float)
@@ -343,7 +345,7 @@ def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, m
         (
             "optics.distances=[0.1, -2]",
             "--set: expected optics.distances to be a length in metres above 0 and at most 1000, or a list of them, "
-            "but item 1 is -2",
+            "or of lists of lengths and elements, but item 1 is -2",
         ),
         (
             "optics.distances=[0.1]",
@@ -414,7 +416,10 @@ def test_the_line_is_named_where_yaml_is_broken(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("preset: [digits]", ": expected preset to be digits, fashion-small, mnist-small or paper, but got ['digits']"),
+        (
+            "preset: [digits]",
+            ": expected preset to be digits, fashion-small, mnist-small, paper or two-wavelengths, but got ['digits']",
+        ),
         ("device: {{file}}", ", line 1: this cannot be read as YAML: expected a word as a key"),
         ("5: 3", ": unknown key 5: expected seed, data, "),
         ("~: 3", ": unknown key ~: expected seed, data, "),
@@ -451,7 +456,7 @@ def test_a_file_that_is_no_mapping_or_no_text_is_refused(tmp_path: Path):
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00\xd8")
     assert problem(source=tmp_path / "b.yaml").endswith("b.yaml: it is not UTF-8 text")
     assert problem(source=write(tmp_path / "p.yaml", "preset: papr\n")).endswith(
-        "p.yaml: expected preset to be digits, fashion-small, mnist-small or paper, but got 'papr'"
+        "p.yaml: expected preset to be digits, fashion-small, mnist-small, paper or two-wavelengths, but got 'papr'"
     )
 
 

@@ -17,6 +17,7 @@ from voltphase.deployment.targets import TARGETS
 from voltphase.devices import MODELS
 from voltphase.loggers import LOGGERS
 from voltphase.optics.backends import BACKENDS
+from voltphase.optics.elements import ELEMENTS
 from voltphase.optics.methods import METHODS
 from voltphase.panels import FORMATS
 from voltphase.tasks import TASKS
@@ -69,7 +70,7 @@ def test_what_is_left_out_says_why(registry: Registry[Callable[..., int]]):
 
 
 def test_the_groups_are_those_of_the_registries():
-    known = [BACKENDS, DATASETS, FORMATS, LOGGERS, MODELS, METHODS, RELAXATIONS, SCHEDULES, TARGETS, TASKS]
+    known = [BACKENDS, DATASETS, ELEMENTS, FORMATS, LOGGERS, MODELS, METHODS, RELAXATIONS, SCHEDULES, TARGETS, TASKS]
     assert sorted(GROUPS) == sorted(one.group for one in known)
 
 

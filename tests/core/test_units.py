@@ -13,7 +13,7 @@ from voltphase.core.errors import DeviceError, GeometryError
 from voltphase.core.units import UnitWarning, metres
 from voltphase.devices import phase_change, printed, tn_slm
 from voltphase.optics import circular_aperture, gaussian_beam, plane_wave, point_source, rectangular_aperture, thin_lens
-from voltphase.optics.gap import gaps_between
+from voltphase.optics.paths import paths_between
 from voltphase.tasks import Classification
 
 GREEN = 532e-9
@@ -123,7 +123,7 @@ def test_real_benches_from_violet_to_microwaves_hear_nothing(wavelength, pitch, 
     with warnings.catch_warnings():
         warnings.simplefilter("error", UnitWarning)
         grids = [vp.Grid(size, pitch)] * 3
-        gaps_between(grids, [distance] * 2, wavelength=wavelength, method="auto")
+        paths_between(grids, [distance] * 2, wavelength=wavelength, method="auto")
 
 
 @pytest.mark.parametrize("length", [36e-6, 1e-3, 0.3, 12.0, 0.0, math.inf])

@@ -141,5 +141,5 @@ def test_several_beams_are_of_their_own_version(tmp_path: Path) -> None:
     content |= {"format_version": 3, "conventions": conventions}
     content["manifest_sha256"] = manifest_digest(content)
     (folder / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(DeploymentError, match="beams, skips or light in format version 4"):
+    with pytest.raises(DeploymentError, match="beams, skips, light or elements in format version 4"):
         Manifest.read(folder)

@@ -17,9 +17,10 @@ from voltphase import DONN, Grid
 from voltphase.core.errors import DataError, DeploymentError
 from voltphase.data import ImageDataset, dataset_of, load
 from voltphase.deployment import deploy, verify
-from voltphase.deployment.folder import data_digest, manifest_digest
+from voltphase.deployment.folder import manifest_digest
 from voltphase.deployment.formulas import CONVENTIONS
 from voltphase.deployment.proof.compare import Comparison, compare
+from voltphase.deployment.records import data_digest
 from voltphase.tasks import Classification
 
 

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from voltphase.core.errors import ConfigError, SamplingError
 from voltphase.core.registry import PluginWarning
 from voltphase.optics import FocalPlane, FresnelTransfer, Propagator, SamplingWarning
-from voltphase.optics.gap import gaps_between
 from voltphase.optics.grid import Grid
 from voltphase.optics.kernels.kernel import Separable
 from voltphase.optics.kernels.map_choice import Cost, product_cost
@@ -23,6 +22,7 @@ from voltphase.optics.methods import formulas as kernels
 from voltphase.optics.methods.auto import best_method
 from voltphase.optics.methods.base import METHODS, aliasing_limit
 from voltphase.optics.methods.geometry import Geometry
+from voltphase.optics.paths import paths_between
 
 GREEN = 532e-9
 PAPER = Grid(200, 36e-6)
@@ -229,7 +229,7 @@ def test_planes_too_coarse_to_go_on_from_are_refused_but_a_detector_is_not() -> 
     options = {"wavelength": GREEN, "method": "fresnel"}
     fine, coarse, detector = Grid(96, 24e-6), Grid(64, 36e-6), Grid(32, 72e-6)
     with pytest.raises(SamplingError) as caught:
-        gaps_between([fine, coarse, detector], [0.096] * 2, **options)
+        paths_between([fine, coarse, detector], [0.096] * 2, **options)
     assert str(caught.value) == (
         "the sampling of plane 2 of 3 is wrong here: expected a pitch of 24 µm or less in y, so that samples carry the "
         "light that arrives, but got 36 µm; use a finer pitch there, a coarser one on the plane before it, or a longer "
@@ -237,12 +237,12 @@ def test_planes_too_coarse_to_go_on_from_are_refused_but_a_detector_is_not() -> 
     )
     oblong = Grid((96, 88), (24e-6, 26e-6))
     with pytest.warns(SamplingWarning, match=r"plane 3 of 4 is borderline .* 24 µm or less in x, .* but got 26 µm;"):
-        gaps_between([coarse, fine, oblong, detector], [0.096] * 3, **options)
+        paths_between([coarse, fine, oblong, detector], [0.096] * 3, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        there, here, last = gaps_between([coarse, coarse, coarse, detector], [0.096] * 3, **options)
-        gaps_between([fine, coarse, detector], [2.0, 0.096], **options)
-    assert there is here is not last
+        there, here, last = paths_between([coarse, coarse, coarse, detector], [0.096] * 3, **options)
+        paths_between([fine, coarse, detector], [2.0, 0.096], **options)
+    assert there[0] is here[0] is not last[0]
 
 
 def test_an_explanation_gives_the_figures() -> None:

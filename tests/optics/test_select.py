@@ -12,7 +12,7 @@ from voltphase.core.errors import ConfigError
 from voltphase.core.registry import PluginWarning
 from voltphase.optics.backends import BACKENDS, Backend, Executor, Options
 from voltphase.optics.backends.select import compiled, select
-from voltphase.optics.gap import gaps_between, stack_of
+from voltphase.optics.paths import paths_between, stack_of
 from voltphase.optics.stack import Stack
 
 
@@ -45,7 +45,7 @@ class Unmade(Added):
 @pytest.fixture
 def stack() -> Stack:
     plane = vp.Grid(8, 36e-6)
-    return stack_of([(gap,) for gap in gaps_between([plane] * 3, [0.3] * 2, wavelength=532e-9, method="fresnel")])
+    return stack_of(paths_between([plane] * 3, [0.3] * 2, wavelength=532e-9, method="fresnel"))
 
 
 @pytest.fixture

@@ -14,15 +14,16 @@ from voltphase.config.load import parse_config
 from voltphase.config.sections import Config
 from voltphase.core.errors import ConfigError
 from voltphase.core.registry import AUTO, Registry
-from voltphase.optics.gap import Gap
+from voltphase.optics.elements import ELEMENTS
+from voltphase.optics.grid import Grid
 from voltphase.optics.methods import METHODS
+from voltphase.optics.paths import Placed, Steps
 from voltphase.tasks import TASKS
 
 if TYPE_CHECKING:
     from voltphase.network.donn import DONN
 
 _CURE: Final = "deploy the network itself with voltphase.deploy"
-_MAPS: Final = "take the maps from model.levels()"
 
 
 def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, Any], mask: str | None = None) -> Config:
@@ -40,8 +41,6 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
     grids = model.way
     if any(any(grid.offset) for grid in grids):
         raise undescribed("planes around the axis", "others")
-    if not all(len(path) == 1 and isinstance(path[0], Gap) for path in model.paths):
-        raise undescribed("free space alone between the planes", "lenses or apertures in it", _MAPS)
     light, dtype, options = model.source.light, model.source.dtype, model.options
     spectrum = model.spectrum
     precision = "double" if dtype == torch.complex128 else "tf32" if options.tf32 else "single"
@@ -65,7 +64,7 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
                     "lines": spectrum.lines,
                 },
                 "coherence": {} if model.coherence is None else asdict(model.coherence),
-                "distances": _one_or_each(model.distances),
+                "distances": _one_or_each([_span(*each) for each in zip(grids, model.spans, strict=False)]),
                 "depth": len(model.layers) // model.networks.count,
                 "networks": asdict(model.networks),
                 "skips": [asdict(skip) for skip in model.skips],
@@ -85,6 +84,20 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
             "task": _chosen(TASKS, model.task),
         }
     )
+
+
+def _span(plane: Grid, steps: Steps) -> Any:
+    """Return what is between two planes, the first of which is given."""
+    parts: list[Any] = []
+    for step in steps:
+        if isinstance(step, Placed):
+            if ELEMENTS.name_of(type(step.optic)) is None or step.optic.plane(plane) != step.plane:
+                raise undescribed("lenses, apertures and relays around the axis between the planes", "others")
+            parts.append(_chosen(ELEMENTS, step.optic))
+            plane = step.image
+        else:
+            parts.append(step)
+    return parts if len(parts) > 1 else parts[0]
 
 
 def _chosen(registry: Registry[Any], entry: object) -> dict[str, Any]:

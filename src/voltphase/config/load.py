@@ -28,8 +28,8 @@ SchemaT = TypeVar("SchemaT", bound=Config)
 
 # Two spellings of one thing: a file that gives one replaces the other of the preset it starts from.
 _EXCLUSIVE = {"device": "devices", "devices": "device"}
-# What a device is: a later word on one of them takes the place of an earlier one on the other.
-_SOURCES = {"file": "model", "model": "file"}
+# What a device is: a later word on one of them takes the place of an earlier one on the other, and of its parameters.
+_SOURCES = {"file": ("model", "parameters"), "model": ("file",)}
 
 # What a recipe leaves alone in the sections it settles: where on the detector, how long, on which machine.
 _LEFT_BY_RECIPES = {
@@ -220,8 +220,10 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any], path: str = "") -> dic
     for key, value in over.items():
         if value is not None and key in _EXCLUSIVE:
             merged.pop(_EXCLUSIVE[key], None)
-        if value is not None and path == "device" and key in _SOURCES and _SOURCES[key] not in over:
-            merged.pop(_SOURCES[key], None)
+        if value is not None and path == "device":
+            for other in _SOURCES.get(key, ()):
+                if other not in over:
+                    merged.pop(other, None)
         if isinstance(value, Mapping) and isinstance(merged.get(key), dict):
             merged[key] = _merge(merged[key], value, f"{path}.{key}".lstrip("."))
         else:
@@ -260,9 +262,10 @@ def _set(raw: dict[str, Any], key: str, value: Any, overridden: Sequence[str]) -
     at[place] = value
     if value is not None and parents and parents[0] in ("device", "devices") and last in _SOURCES:
         # What a device was otherwise, and only that: two sources that are set together are refused.
-        other = _SOURCES[last]
-        if ".".join((*parents, other)) not in overridden:
-            at.pop(other, None)
+        for other in _SOURCES[last]:
+            place = ".".join((*parents, other))
+            if not any(f"{one}.".startswith(f"{place}.") for one in overridden):
+                at.pop(other, None)
     if key in _EXCLUSIVE and value is not None:
         raw.pop(_EXCLUSIVE[key], None)
 

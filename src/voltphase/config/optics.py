@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Le, Len, Lt, Unit
-from pydantic import model_validator
+from annotated_types import Ge, Gt, Le, Len, Lt, MinLen, Unit
+from pydantic import Discriminator, Tag, model_validator
 
 from voltphase.config.light import CoherenceConfig, SpectrumConfig
 from voltphase.config.masks import read_mask
@@ -20,18 +20,62 @@ from voltphase.core.units import (
 )
 from voltphase.network.networks import Combine, Networks
 from voltphase.optics.backends.base import BACKENDS, Engine
+from voltphase.optics.elements import ELEMENTS
+from voltphase.optics.grid import Grid
 from voltphase.optics.light import Spectrum
 from voltphase.optics.masks import Mask
 from voltphase.optics.methods import METHODS
+from voltphase.optics.paths import Span, length_of, placed
 from voltphase.optics.precision import Precision
 from voltphase.optics.skips import Skip
 from voltphase.optics.sources import Encoding, SourceLight
-from voltphase.settings.fields import Name, OfPlanes, OneOrEach, Section, misfit, which_planes
+from voltphase.settings.fields import (
+    Choice,
+    Name,
+    OfPlanes,
+    OneOrEach,
+    Section,
+    Settings,
+    Wording,
+    misfit,
+    which_planes,
+)
 from voltphase.tasks.background_light import BRIGHTEST
 
 _Size = Annotated[int, Ge(10), Le(8192)]
 _Pitch = Annotated[float, Unit("m"), Ge(SMALLEST_PITCH), Lt(LARGEST_PITCH)]
 _Distance = Annotated[float, Unit("m"), Gt(0), Le(LONGEST_DISTANCE)]
+_ELEMENT = Choice(ELEMENTS, "lens", Settings)
+
+
+def _one_or_parts(value: Any) -> str:
+    return "parts" if isinstance(value, list | tuple) else "element" if isinstance(value, dict | Settings) else "one"
+
+
+# A number, or what is between two planes: numbers and elements.
+_Span = Annotated[
+    Annotated[_Distance, Tag("one")]
+    | Annotated[
+        list[
+            Annotated[
+                Annotated[float, Unit("m"), Ge(0), Le(LONGEST_DISTANCE), Tag("one")]
+                | Annotated[Settings, _ELEMENT, Tag("element")],
+                Discriminator(_one_or_parts),
+            ]
+        ],
+        MinLen(1),
+        Tag("parts"),
+    ],
+    Discriminator(_one_or_parts),
+]
+_Distances = Annotated[
+    Annotated[_Distance, Tag("one")] | Annotated[list[_Span], Tag("parts")],
+    Discriminator(_one_or_parts),
+    Wording(
+        f"a length in metres above 0 and at most {LONGEST_DISTANCE:g}, or a list of them, or of lists of lengths and "
+        "elements"
+    ),
+]
 _Wavelength = Annotated[float, Unit("m"), Ge(SHORTEST_WAVELENGTH), Le(LONGEST_WAVELENGTH)]
 
 
@@ -153,7 +197,8 @@ class OpticsConfig(Section):
         spectrum: How much light has each wavelength, and how wide it is.
         coherence: How far the waves of the source know of each other.
         distances: Source to first layer, between layers and last layer to detector, in metres: one number for
-            all, or one more than there are layers.
+            all, or one more than there are layers. Where something stands in between, a list of distances and elements
+            in the order light meets them, such as [0.2, {name: lens, focal_length: 0.2}, 0.2], in place of a number.
         depth: Number of layers that light passes.
         networks: Networks side by side, in place of one.
         skips: Ways past layers by beam splitters, a list of start, end, share and distance.
@@ -175,7 +220,7 @@ class OpticsConfig(Section):
     wavelength: OneOrEach[_Wavelength] = 532e-9
     spectrum: SpectrumConfig = SpectrumConfig()
     coherence: CoherenceConfig = CoherenceConfig()
-    distances: OneOrEach[_Distance] = 0.096
+    distances: _Distances = 0.096
     depth: Annotated[int, Ge(1), Le(1000)] = 5
     networks: NetworksConfig = NetworksConfig()
     skips: list[SkipConfig] = []  # noqa: RUF012 - pydantic copies it
@@ -226,7 +271,23 @@ class OpticsConfig(Section):
         """The pitch (y, x) of each plane on the way of one network: source, layers, detector."""
         return _for_planes(self.pitch, self.depth + 2)
 
+    @property
+    def spans(self) -> list[Span]:
+        """What is from each plane to the next: source, layers, detector."""
+        each = self.distances if isinstance(self.distances, list) else [self.distances] * (self.depth + 1)
+        return [_built(span) if isinstance(span, list) else span for span in each]
+
+    @property
+    def lengths(self) -> list[float]:
+        """The distance from each plane to the next in metres, elements included."""
+        planes = [Grid(size, pitch) for size, pitch in zip(self.sizes, self.pitches, strict=True)]
+        return list(map(length_of, placed(planes, self.spans, None)))
+
 
 def _for_planes(given: Any, count: int) -> list[tuple[Any, Any]]:
     each = given if which_planes(given) == "each" else [given] * count
     return [(one[0], one[1]) if isinstance(one, list) else (one, one) for one in each]
+
+
+def _built(parts: list[Any]) -> tuple[Any, ...]:
+    return tuple(part.build() if isinstance(part, Settings) else part for part in parts)

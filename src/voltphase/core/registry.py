@@ -27,6 +27,7 @@ GROUPS: Final = tuple(
         "backends",
         "data",
         "devices",
+        "elements",
         "loggers",
         "methods",
         "panel_formats",

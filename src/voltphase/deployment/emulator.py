@@ -21,11 +21,11 @@ from voltphase.deployment.propagation import PRECISIONS, MethodRecord
 from voltphase.devices import Device
 from voltphase.devices.spectrum import parts_of
 from voltphase.optics import ImageSource
-from voltphase.optics.backends.base import Executor, Options
+from voltphase.optics.backends.base import Options
 from voltphase.optics.backends.reference import Reference
-from voltphase.optics.gap import Gap, gaps_between, stack_of
 from voltphase.optics.masks import Mask
-from voltphase.optics.propagator import Propagator
+from voltphase.optics.paths import Path, Steps, paths_between, stack_of
+from voltphase.optics.propagator import Propagator, across
 from voltphase.optics.skips import Splitters
 from voltphase.tasks.background_light import as_field, with_background
 
@@ -42,6 +42,7 @@ class Emulator(nn.Module):
         states: State of each pixel of each layer, complex arrays of shape (rows, columns), with a first axis of
             wavelengths where devices have states at several.
         mask: Mask in front of the source, where the manifest names one.
+        spans: What is between the planes, with what is in the arrays of elements, where the manifest names some.
 
     Raises:
         DeploymentError: if the parts do not fit together, or need more memory than there is.
@@ -50,7 +51,13 @@ class Emulator(nn.Module):
     screens: Tensor | None
 
     @with_standard_torch
-    def __init__(self, manifest: Manifest, states: Sequence[NDArray[np.complex128]], mask: Mask | None = None) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        states: Sequence[NDArray[np.complex128]],
+        mask: Mask | None = None,
+        spans: Sequence[Steps] | None = None,
+    ) -> None:
         super().__init__()
         manifest.require_memory()
         if (mask is None) != (manifest.input.mask is None):
@@ -60,7 +67,8 @@ class Emulator(nn.Module):
         rows, columns = manifest.input.image_shape
         try:
             self.source = ImageSource(manifest.grids[0], (rows, columns), light=manifest.input.light(mask), dtype=dtype)
-            self.executors = nn.ModuleList(self._executor(line, dtype) for line in self._lines())
+            paths = [self._paths(line, spans) for line in self._lines()]
+            self.executors = nn.ModuleList(Reference().compile(stack_of(one), Options(dtype)) for one in paths)
             self.skips = [record.skip for record in manifest.skips or ()]
             past = [
                 Propagator(
@@ -74,7 +82,7 @@ class Emulator(nn.Module):
                 for one, record in zip(manifest.past, manifest.skips or (), strict=True)
             ]
             self.past = nn.ModuleList(past)
-            self.gaps = nn.ModuleList(Propagator.of(gap, dtype) for gap in self._gaps(self._lines()[0]) if past)
+            self.gaps = nn.ModuleList(across(paths[0], dtype) if past else [])
             self.readout = manifest.readout.make_readout()
         except VoltphaseError as error:
             raise DeploymentError(f"{MANIFEST_NAME}: {error}") from error
@@ -102,7 +110,7 @@ class Emulator(nn.Module):
         layers = read_layers(folder, manifest)
         levels = read_levels(folder, manifest, layers)
         states = [_states(layer.device, level) for layer, level in zip(layers, levels, strict=True)]
-        return cls(manifest, states, read_mask(folder, manifest))
+        return cls(manifest, states, read_mask(folder, manifest), manifest.spans(folder))
 
     def modulations(self) -> list[Tensor]:
         """The states of each layer, complex ``rows x columns`` tensors, as the light meets them: without gain.
@@ -145,17 +153,14 @@ class Emulator(nn.Module):
             return [(manifest.wavelength_m, manifest.propagation.methods)]
         return [(line.wavelength_m, line.methods) for line in manifest.light.lines]
 
-    def _gaps(self, line: tuple[float, list[MethodRecord]]) -> list[Gap]:
+    def _paths(self, line: tuple[float, list[MethodRecord]], spans: Sequence[Steps] | None) -> list[Path]:
         wavelength, methods = line
-        return gaps_between(
+        return paths_between(
             self.manifest.way,
-            self.manifest.propagation.distances_m,
+            self.manifest.spans() if spans is None else spans,
             wavelength=wavelength,
             method=[record.method for record in methods],
         )
-
-    def _executor(self, line: tuple[float, list[MethodRecord]], dtype: torch.dtype) -> Executor:
-        return Reference().compile(stack_of([(gap,) for gap in self._gaps(line)]), Options(dtype))
 
     def _arriving(self, executor: nn.Module, field: Tensor, states: Sequence[Tensor]) -> Tensor:
         """Return the field that a beam leaves on its part of the detector; plane by plane where there are skips."""

@@ -16,20 +16,15 @@ from voltphase.core.files import atomic_directory, checked_path
 from voltphase.core.installed import package_version
 from voltphase.deployment.folder import MANIFEST_NAME, record_file, write_array
 from voltphase.deployment.formulas import CONVENTIONS, CONVENTIONS_4, picture_formula, reading_factor, readout_formula
-from voltphase.deployment.layers import read_layers, read_levels
-from voltphase.deployment.manifest import (
-    FORMAT,
-    FORMAT_VERSIONS,
-    LayerFiles,
-    LayerRecord,
-    Manifest,
-)
+from voltphase.deployment.layers import read_layers, read_levels, write_mask
+from voltphase.deployment.manifest import FORMAT, FORMAT_VERSIONS, LayerFiles, LayerRecord, Manifest
 from voltphase.deployment.note import bench_note
 from voltphase.deployment.parts.beams import BeamRecord, SkipRecord
-from voltphase.deployment.parts.light import LightRecord
+from voltphase.deployment.parts.elements import write_elements
+from voltphase.deployment.parts.light import LightRecord, distances_of, methods_of
 from voltphase.deployment.parts.readout import ReadoutRecord
 from voltphase.deployment.proof.samples import measure_of, readout_of_light, write_reference, write_samples
-from voltphase.deployment.propagation import PRECISIONS, InputRecord, MaskRecord, PropagationRecord
+from voltphase.deployment.propagation import PRECISIONS, InputRecord, PropagationRecord
 from voltphase.deployment.records import (
     LARGEST_PLANE,
     Chosen,
@@ -40,8 +35,6 @@ from voltphase.deployment.records import (
 from voltphase.deployment.targets import TARGETS, Layer, Target
 from voltphase.deployment.targets.panel.trained_for import check_panel_of_run
 from voltphase.devices.record import to_json
-from voltphase.optics.gap import Gap
-from voltphase.optics.masks import Mask
 from voltphase.tasks import TASKS, RegionReadout, WindowReadout, all_outputs
 from voltphase.tasks.hybrid import ElectronicReadout
 
@@ -49,6 +42,7 @@ if TYPE_CHECKING:
     from voltphase.codesign import CodesignLayer
     from voltphase.data import ImageDataset, Images
     from voltphase.network.donn import DONN
+    from voltphase.optics.gap import Gap
 
 NOTE_NAME: Final = "README.txt"
 # A tie between two regions may fall the other way on another machine; more than this is another network.
@@ -227,13 +221,13 @@ def _system(folder: Path, model: DONN, classes: tuple[str, ...]) -> dict[str, An
     layers, readout = _layers(model), readout_of_light(model)
     dtype, beams = layers[0].table.values.dtype, model.beams.beams
     gains = [layers[number].gain for number in beams[0].layers]
-    gaps = [path[0] for path in model.paths if len(path) == 1 and isinstance(path[0], Gap)]
-    if len(gaps) < len(model.paths):
-        raise DeploymentError(
-            "expected free space alone between the planes, but there are lenses or apertures in it: take the maps from "
-            "model.levels()"
-        )
-    plain = model.beams.single and not model.skips
+    propagation = PropagationRecord.of(
+        next(name for name, kind in PRECISIONS.items() if kind == dtype),
+        distances_of(model),
+        methods_of(model, model.wavelength),
+        write_elements(folder, model),
+    )
+    plain = model.beams.single and not model.skips and not propagation.elements
     past = [cast("Gap", way[0]) for way in beams[0].past]
     return {
         "format": FORMAT,
@@ -241,15 +235,11 @@ def _system(folder: Path, model: DONN, classes: tuple[str, ...]) -> dict[str, An
         "voltphase_version": package_version(),
         "conventions": CONVENTIONS if plain else CONVENTIONS_4,
         "wavelength_m": model.wavelength,
-        "propagation": PropagationRecord.of(
-            next(name for name, kind in PRECISIONS.items() if kind == dtype),
-            list(model.distances),
-            [gap.method for gap in gaps],
-        ),
+        "propagation": propagation,
         "light": LightRecord.of(model),
         "beams": BeamRecord.of(model.networks, len(model.way) - 2),
         "skips": [SkipRecord.of(skip, gap) for skip, gap in zip(model.skips, past, strict=True)] or None,
-        "input": InputRecord.of(model.source, _write_mask(folder, model.source.light.mask)),
+        "input": InputRecord.of(model.source, write_mask(folder, model.source.light.mask)),
         "readout": ReadoutRecord(
             task=Chosen.of(TASKS, model.task),
             grid=GridRecord.of(model.grids[-1]),
@@ -263,13 +253,6 @@ def _system(folder: Path, model: DONN, classes: tuple[str, ...]) -> dict[str, An
             ),
         ),
     }
-
-
-def _write_mask(folder: Path, mask: Mask | None) -> MaskRecord | None:
-    if mask is None:
-        return None
-    parts = {"amplitude": np.abs(mask.values), "phase": np.angle(mask.values)}
-    return MaskRecord(**{key: write_array(folder / f"source-mask-{key}.npy", part) for key, part in parts.items()})
 
 
 def _of_regions(readout: RegionReadout, gains: list[float], answer: str, background: bool) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -156,14 +155,3 @@ def manifest_digest(content: dict[str, Any]) -> str:
     """Return the SHA-256 of a manifest without its checksum, as its conventions say."""
     rest = {key: value for key, value in content.items() if key != CHECKSUM}
     return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
-
-
-def data_digest(images: torch.Tensor, labels: torch.Tensor) -> str:
-    """Return the SHA-256, in hexadecimal, of ``images x height x width`` images and their labels or targets."""
-    digest = hashlib.sha256(repr((tuple(images.shape), str(images.dtype))).encode())
-    pixels = images.contiguous().cpu().numpy()
-    digest.update(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).data)
-    numbers = torch.view_as_real(labels.resolve_conj()) if labels.is_complex() else labels
-    whole = labels.ndim == 1 and not labels.is_floating_point()
-    digest.update(numbers.contiguous().cpu().numpy().astype("<i8" if whole else "<f8").data)
-    return digest.hexdigest()

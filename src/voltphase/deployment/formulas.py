@@ -133,6 +133,33 @@ FORMULAS: Final = {
     "exp(-2 pi i z / lambda - 2 pi z sqrt(g^2 + f^2 - 1 / lambda^2)).",
 }
 
+_ON_A_PLANE: Final = (
+    "V = t * U on the samples of its grid, where U is the field that arrives and y, x are coordinates of samples, with "
+)
+#: Of an element that is none of those below: arrays of what it does are in the folder.
+TRANSMISSION: Final = "transmission"
+#: What an element between planes does to light, by its kind; lengths in its settings are in metres.
+ELEMENT_FORMULAS: Final = {
+    "lens": _ON_A_PLANE
+    + "t = exp(-i pi ((y - centre[0])^2 + (x - centre[1])^2) / (l * focal_length)), l the design_wavelength, or"
+    " lambda where that is null; where diameter is not null, times the part of the sample's pixel, a pitch "
+    "high and wide around it, that is inside the circle of that diameter around centre.",
+    "aperture": _ON_A_PLANE
+    + "t the part of the sample's pixel, a pitch high and wide around it, that is inside the circle of that "
+    "diameter around centre, or inside the rectangle of that opening, [height, width], around centre.",
+    "relay": "With f1 and f2 the two focal lengths, the one that is given or two, and p_y, p_x the pitches of its "
+    "grid, the Fourier plane has twice as many rows and columns as its grid, at pitches lambda f1 / (2 rows "
+    "p_y) and lambda f1 / (2 columns p_x), around the axis. Light goes there by the method focal-plane over "
+    "f1 with front = f1, is multiplied by the part of the sample's pixel that is inside the circle of the "
+    "diameter aperture around the axis, if that is not null, and goes on by focal-plane over f2 with front = "
+    "f2 to its image: as many rows and columns as its grid, at pitches p_y f2 / f1 and p_x f2 / f1, with "
+    "offsets times -f2 / f1. By focal-plane V(Y, X) = C * sum over y and x of m_y(Y, y) m_x(X, x) U(y, x), "
+    "with C = exp(4 pi i f / lambda), and for each axis, with p the pitch of the plane left: m(Y, y) = p * "
+    "exp(-i pi / 4) / sqrt(lambda f) * exp(-2 pi i Y y / (lambda f)).",
+    TRANSMISSION: _ON_A_PLANE
+    + "t = a * exp(i * p), and a and p the amplitude and the phase in radians of that sample in its arrays.",
+}
+
 #: The reading of a region, by its measure.
 READINGS: Final = {
     "sum": "the sum of abs(V)^2 over the samples of the region",

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voltphase.core.errors import DeploymentError, VoltphaseError
-from voltphase.deployment.folder import MANIFEST_NAME, check_content, read_array, read_files, was_changed
+from voltphase.deployment.folder import MANIFEST_NAME, check_content, read_array, read_files, was_changed, write_array
 from voltphase.deployment.manifest import LayerRecord, Manifest
+from voltphase.deployment.propagation import MaskRecord
 from voltphase.deployment.targets import TARGETS, Layer, Shown, Target
 from voltphase.devices.record import from_json
 from voltphase.optics.masks import Mask
@@ -74,6 +75,14 @@ def _reading(folder: Path, manifest: Manifest) -> Iterator[None]:
             f"{folder}: expected files that the target {manifest.target.name} can read, but it fails with {reason}: "
             "restore them or deploy again"
         ) from error
+
+
+def write_mask(folder: Path, mask: Mask | None) -> MaskRecord | None:
+    """Write the arrays of a mask in front of the source, and return their record; None where there is none."""
+    if mask is None:
+        return None
+    parts = {"amplitude": np.abs(mask.values), "phase": np.angle(mask.values)}
+    return MaskRecord(**{key: write_array(folder / f"source-mask-{key}.npy", part) for key, part in parts.items()})
 
 
 def read_mask(folder: Path, manifest: Manifest) -> Mask | None:

@@ -32,6 +32,7 @@ from voltphase.deployment.formulas import (
     reading_factor,
 )
 from voltphase.deployment.parts.beams import BeamRecord, BeamRecords, SkipRecords, areas_of, check_beams, part_of
+from voltphase.deployment.parts.elements import files_of, read_spans
 from voltphase.deployment.parts.light import LightRecord
 from voltphase.deployment.parts.readout import MOST_REGIONS, ReadoutRecord
 from voltphase.deployment.propagation import MOST_LAYERS, InputRecord, PropagationRecord, kernel_bytes
@@ -53,10 +54,11 @@ from voltphase.deployment.targets.base import Written
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods.auto import find_method
 from voltphase.optics.methods.geometry import Geometry
+from voltphase.optics.paths import Steps, length_of, planes_of
 from voltphase.optics.skips import checked_skips
 
 FORMAT: Final = "voltphase-deployment"
-#: What folders are written in: the first of one beam, the last of several.
+#: What folders are written in: the first of one beam in free space, the last of several, or with elements in between.
 FORMAT_VERSIONS: Final = (3, 4)
 _CONVENTIONS: Final = {2: CONVENTIONS_2, 3: CONVENTIONS, 4: CONVENTIONS_4}
 
@@ -118,10 +120,11 @@ class Manifest(Record):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        distances, layers = len(self.propagation.distances_m), len(self.layers)
-        given = any(part is not None for part in (self.beams, self.light, self.skips))
-        if given != (self.format_version > FORMAT_VERSIONS[0]):
-            raise refuse("expected beams, skips or light in format version 4 and none before, but got another version")
+        distances, layers, elements = len(self.propagation.distances_m), len(self.layers), self.propagation.elements
+        later = any(part is not None for part in (self.beams, self.light, self.skips)) or bool(elements)
+        if later != (self.format_version > FORMAT_VERSIONS[0]):
+            raise refuse("expected beams, skips, light or elements in format version 4 alone, but got another version")
+        depth = distances - 1 - len(elements)
         if self.light is not None and self.skips is not None:
             raise refuse("expected skips in light of one coherent wave, but got light of several")
         if self.light is not None:
@@ -130,13 +133,18 @@ class Manifest(Record):
         if apart != (self.readout.differential == "wavelength"):
             raise refuse("expected a detector that tells wavelengths apart for readings of their contrast alone")
         with refusing():
-            checked_skips([record.skip for record in self.skips or ()], distances - 1)
+            checked_skips([record.skip for record in self.skips or ()], depth)
         if self.skips is not None and any(layer.digital_gain != 1 for layer in self.layers):
             raise refuse("expected a digital_gain of 1 where there are skips, but got others")
         if self.beams is not None:
-            check_beams(self.beams, self.grids[1:-1], distances - 1, self.grids[-1])
-        elif distances != layers + 1:
-            raise refuse(f"expected {layers + 1} distances for {layers} layers, but got {distances}")
+            check_beams(self.beams, self.grids[1:-1], depth, self.grids[-1])
+        elif depth != layers:
+            between = f" and {len(elements)} elements" if elements else ""
+            raise refuse(
+                f"expected {layers + 1 + len(elements)} distances for {layers} layers{between}, but got {distances}"
+            )
+        if elements and elements[-1].behind > depth:
+            raise refuse("expected elements behind planes that there are, but one is behind another")
         if not np.isclose(self.readout.digital_factor, self.reading_factor, rtol=1e-9, atol=0):
             raise refuse("expected readout.digital_factor to follow from the layers' digital_gain, but it does not")
         if (reference := self.reference) is not None:
@@ -151,6 +159,16 @@ class Manifest(Record):
     def grids(self) -> list[Grid]:
         """The samples of each plane: source, layers, detector."""
         return [self.input.grid.grid, *(layer.grid.grid for layer in self.layers), self.readout.grid.grid]
+
+    def spans(self, folder: Path | None = None) -> list[Steps]:
+        """Return what is between the planes, with the arrays of elements that a folder has, or without."""
+        propagation = self.propagation
+        return read_spans(folder, len(self.way) - 2, propagation.distances_m, propagation.elements)
+
+    @property
+    def lengths(self) -> list[float]:
+        """The distance from each plane to the next in metres, elements included."""
+        return [length_of(steps) for steps in self.spans()]
 
     @property
     def all_beams(self) -> list[BeamRecord]:
@@ -167,16 +185,16 @@ class Manifest(Record):
     @property
     def positions(self) -> list[float]:
         """How far each plane is from the source in metres: source, layers, detector."""
-        along, found = [*accumulate(self.propagation.distances_m, initial=0.0)], {}
+        along, found = [*accumulate(self.lengths, initial=0.0)], {}
         for beam in self.all_beams:
             found |= dict(zip(beam.layers, along[1:-1], strict=True))
         return [0.0, *(found[number] for number in sorted(found)), along[-1]]
 
     @property
     def geometries(self) -> list[Geometry]:
-        """The planes and the light on both sides of each gap."""
-        gaps = zip(self.way[:-1], self.way[1:], self.propagation.distances_m, strict=True)
-        return [Geometry(source, target, self.wavelength_m, distance) for source, target, distance in gaps]
+        """The planes and the light on both sides of each distance."""
+        gaps = zip(planes_of(self.way, self.spans()), self.propagation.distances_m, strict=True)
+        return [Geometry(*sides, self.wavelength_m, distance) for sides, distance in gaps]
 
     @property
     def past(self) -> list[Geometry]:
@@ -199,6 +217,7 @@ class Manifest(Record):
         """The record of every file of the folder but the manifest."""
         mask = self.input.mask
         records: list[FileRecord | None] = [] if mask is None else [mask.amplitude, mask.phase]
+        records += files_of(self.propagation.elements)
         for layer in self.layers:
             records += [*layer.target.files, layer.levels, layer.regions]
         if self.reference is not None:
@@ -222,6 +241,7 @@ class Manifest(Record):
         }
         kernels = sum(distinct.values()) * (1 if self.light is None else len(self.light.lines))
         sizes = [math.prod(grid.shape) for grid in self.grids]
+        sizes += [4 * math.prod(element.grid.shape) for element in self.propagation.elements]  # the plane of a relay
         regions = len(self.readout.regions) * sum(self.grids[-1].shape)
         needed = kernels + _BYTES_A_PIXEL * sum(sizes) + 64 * max(sizes) + 16 * regions
         rows, columns = self.grids[0].shape

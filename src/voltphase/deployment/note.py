@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from voltphase.deployment.folder import MANIFEST_NAME
-from voltphase.deployment.formulas import CONVENTIONS
+from voltphase.deployment.formulas import CONVENTIONS, ELEMENT_FORMULAS
 from voltphase.deployment.manifest import LayerRecord, Manifest
 from voltphase.deployment.parts.beams import BeamRecord, areas_of, part_of
 from voltphase.deployment.records import ArrayRecord, ReferenceRecord
@@ -69,7 +69,7 @@ def bench_note(manifest: Manifest, layers: Sequence[Layer], target: Target) -> s
     along = "along one axis" if manifest.beams is None else f"in {len(manifest.beams)} networks side by side"
     shape = "{} x {}".format(*manifest.input.image_shape)
     title = "voltphase deployment"
-    methods = ", ".join(manifest.propagation.formulas)
+    methods = ", ".join(name for name in manifest.propagation.formulas if name not in ELEMENT_FORMULAS)
     blocks = [
         f"{title}\n{'=' * len(title)}",
         _paragraph(
@@ -94,20 +94,19 @@ def bench_note(manifest: Manifest, layers: Sequence[Layer], target: Target) -> s
 
 
 def _planes(manifest: Manifest) -> list[str]:
-    grids, beams = manifest.grids, manifest.beams
-    loads = ["the input", *(layer.target.files[0].file for layer in manifest.layers), ""]
-    names = ["source", *(f"layer {number}" for number in range(1, len(grids) - 1)), "detector"]
-    width = max(16, *(len(load) + 2 for load in loads))
+    beams = manifest.beams
+    planes = list(_in_turn(manifest))
+    width = max(16, *(len(load) + 2 for _, _, load, _ in planes))
     rows = [
         f"{name:<12}{_millimetres(position):<14}{load:<{width}}{_grid_words(grid)}"
-        for name, position, load, grid in zip(names, manifest.positions, loads, grids, strict=True)
+        for name, position, load, grid in planes
     ]
     gaps = ", ".join(map(_millimetres, manifest.propagation.distances_m))
     return [
         "\n".join([f"{'plane':<12}{'position':<14}{'carries':<{width}}samples", *rows]),
         _paragraph(f"Gaps, from the source on: {gaps}."),
         *map(_paragraph, _splitters(manifest)),
-        *([] if beams is None else [_paragraph(_side_by_side(beams)), *_networks(beams, grids[-1])]),
+        *([] if beams is None else [_paragraph(_side_by_side(beams)), *_networks(beams, manifest.grids[-1])]),
     ]
 
 
@@ -150,6 +149,21 @@ def _networks(beams: Sequence[BeamRecord], detector: Grid) -> Iterator[str]:
             )
         own = f"layer{'s' * (len(beam.layers) > 1)} {layers}"
         yield _paragraph(f"Network {number}: {own}, with {beam.weight:.6g} of the light{where}.", "  ")
+
+
+def _in_turn(manifest: Manifest) -> Iterator[tuple[str, float, str, Grid]]:
+    """Yield the name of each plane and element, how far it is from the source, what it carries, and its samples."""
+    loads = ["the input", *(layer.target.files[0].file for layer in manifest.layers), ""]
+    names = ["source", *(f"layer {number}" for number in range(1, len(loads) - 1)), "detector"]
+    for number, plane in enumerate(zip(names, manifest.positions, loads, manifest.grids, strict=True)):
+        yield plane
+        spans = manifest.spans()
+        at, steps = plane[1], iter(spans[number] if number < len(spans) else ())
+        between = [element for element in manifest.propagation.elements if element.behind == number]
+        for element, distance in zip(between, (step for step in steps if isinstance(step, float)), strict=False):
+            at += distance
+            yield element.kind, at, element.words, element.grid.grid
+            at += element.length
 
 
 def _devices(manifest: Manifest, layers: Sequence[Layer], target: Target) -> Iterator[str]:
@@ -254,7 +268,7 @@ def _formulas(manifest: Manifest) -> Iterator[str]:
     if any(layer.regions is not None for layer in manifest.layers):
         yield f"Panels: {CONVENTIONS['inactive_value']}"
     for name, formula in manifest.propagation.formulas.items():
-        yield f"From plane to plane ({name}): {formula}"
+        yield f"{'Between planes' if name in ELEMENT_FORMULAS else 'From plane to plane'} ({name}): {formula}"
     if manifest.light is not None:
         yield f"Light: {manifest.light.formula}"
     for number, method in enumerate(manifest.propagation.methods, start=1):
@@ -276,6 +290,9 @@ def _files(manifest: Manifest, target: Target) -> list[str]:
     if (mask := manifest.input.mask) is not None:
         tell(mask.amplitude, "the amplitude of the mask in front of the source, [row, column]")
         tell(mask.phase, "its phase in radians, [row, column]")
+    for element in manifest.propagation.elements:
+        tell(element.amplitude, "the amplitude of what an element multiplies light by, [row, column]")
+        tell(element.phase, "its phase in radians, [row, column]")
     for number, layer in enumerate(manifest.layers, start=1):
         kind = target.format(layer.written)
         what = f"the map of layer {number}; for its values see Images and devices, above"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
@@ -13,7 +14,8 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 from voltphase.core import checks
 from voltphase.core.errors import DeploymentError
 from voltphase.core.units import LONGEST_DISTANCE
-from voltphase.deployment.formulas import FORMULAS, source_formula
+from voltphase.deployment.formulas import ELEMENT_FORMULAS, FORMULAS, source_formula
+from voltphase.deployment.parts.elements import MOST_ELEMENTS, ElementRecord
 from voltphase.deployment.records import PAIR, ArrayRecord, GridRecord, Record, refuse, refusing
 from voltphase.optics import AngularSpectrum, Method
 from voltphase.optics.kernels.common_grid import common_grid
@@ -26,6 +28,7 @@ from voltphase.optics.sources import Encoding, ImageSource, SourceLight
 #: Names of the complex types the light may be computed in.
 PRECISIONS: Final[dict[str, torch.dtype]] = {"complex64": torch.complex64, "complex128": torch.complex128}
 MOST_LAYERS: Final = 1000
+MOST_DISTANCES: Final = MOST_LAYERS + 1 + MOST_ELEMENTS
 # Any parameter of a method, whatever it is: lengths in metres and factors. An oversampling costs memory as its square.
 _LARGEST: Final = 1e4
 _LARGEST_OVERSAMPLING: Final = 16.0
@@ -138,35 +141,53 @@ class MethodRecord(Record):
 
 
 class PropagationRecord(Record):
-    """How light gets from plane to plane."""
+    """How light gets from plane to plane: distances and their methods, and the elements between them.
+
+    Light goes over a distance from each plane, and from each element, to the next of either.
+    """
 
     precision: Literal["complex64", "complex128"]
     distances_m: Annotated[
-        list[Annotated[float, Field(ge=0, le=LONGEST_DISTANCE)]], Field(min_length=2, max_length=MOST_LAYERS + 1)
+        list[Annotated[float, Field(ge=0, le=LONGEST_DISTANCE)]], Field(min_length=2, max_length=MOST_DISTANCES)
     ]
-    methods: Annotated[list[MethodRecord], Field(max_length=MOST_LAYERS + 1)]
+    methods: Annotated[list[MethodRecord], Field(max_length=MOST_DISTANCES)]
     formulas: dict[str, Any]
+    elements: Annotated[list[ElementRecord], Field(max_length=MOST_ELEMENTS)] = []  # noqa: RUF012 - pydantic copies it
 
     @classmethod
-    def of(cls, precision: str, distances: list[float], methods: list[Method]) -> PropagationRecord:
-        """Return the record of distances in metres and the method over each of them."""
+    def of(
+        cls, precision: str, distances: list[float], methods: list[Method], elements: Sequence[ElementRecord] = ()
+    ) -> PropagationRecord:
+        """Return the record of distances in metres, the method over each of them, and the elements between them."""
         return cls(
             precision=precision,  # pyright: ignore[reportArgumentType] - checked there
             distances_m=distances,
             methods=[MethodRecord.of(method) for method in methods],
-            formulas={method.name: FORMULAS[method.name] for method in methods},
+            formulas=_formulas([method.name for method in methods], elements),
+            elements=list(elements),
         )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if len(self.methods) != len(self.distances_m):
             raise refuse(f"expected methods for {len(self.distances_m)} distances, but got {len(self.methods)}")
-        if self.formulas != {method.name: FORMULAS[method.name] for method in self.methods}:
+        if [one.behind for one in self.elements] != sorted(one.behind for one in self.elements):
+            raise refuse("expected elements in the order light meets them, but got another")
+        if self.formulas != _formulas([method.name for method in self.methods], self.elements):
             raise refuse(
                 "expected formulas as this version means them, but got others: read the folder with the voltphase that "
                 "wrote it"
             )
         return self
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Free space alone is written as it always was.
+        return {key: value for key, value in handler(self).items() if key != "elements" or value}
+
+
+def _formulas(methods: Sequence[str], elements: Sequence[ElementRecord]) -> dict[str, Any]:
+    return {name: FORMULAS[name] for name in methods} | {one.kind: ELEMENT_FORMULAS[one.kind] for one in elements}
 
 
 def kernel_bytes(method: Method, geometry: Geometry) -> float:

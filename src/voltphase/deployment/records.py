@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
@@ -9,6 +10,7 @@ from functools import cache, cached_property
 from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any, Final, Self
 
+import torch
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -124,6 +126,17 @@ Shape = Annotated[list[Annotated[int, Field(ge=1, le=_LARGEST_SIDE)]], PAIR, Aft
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 #: Any factor of a reading.
 Factor = Annotated[float, Field(ge=1e-30, le=1e30)]
+
+
+def data_digest(images: torch.Tensor, labels: torch.Tensor) -> str:
+    """Return the SHA-256, in hexadecimal, of ``images x height x width`` images and their labels or targets."""
+    digest = hashlib.sha256(repr((tuple(images.shape), str(images.dtype))).encode())
+    pixels = images.contiguous().cpu().numpy()
+    digest.update(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).data)
+    numbers = torch.view_as_real(labels.resolve_conj()) if labels.is_complex() else labels
+    whole = labels.ndim == 1 and not labels.is_floating_point()
+    digest.update(numbers.contiguous().cpu().numpy().astype("<i8" if whole else "<f8").data)
+    return digest.hexdigest()
 
 
 def named_data(section: dict[str, Any]) -> dict[str, Any]:

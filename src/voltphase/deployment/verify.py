@@ -11,7 +11,7 @@ from voltphase.core.errors import DataError, DeploymentError, VoltphaseError
 from voltphase.core.files import checked_path
 from voltphase.deployment.emulator import Emulator
 from voltphase.deployment.export import given_dataset
-from voltphase.deployment.folder import data_digest, read_file
+from voltphase.deployment.folder import read_file
 from voltphase.deployment.layers import has_own_pixels, read_shown
 from voltphase.deployment.manifest import Manifest
 from voltphase.deployment.proof.compare import (
@@ -23,7 +23,7 @@ from voltphase.deployment.proof.compare import (
     read_samples,
 )
 from voltphase.deployment.proof.own_pixels import measure
-from voltphase.deployment.records import ReferenceRecord
+from voltphase.deployment.records import ReferenceRecord, data_digest
 
 if TYPE_CHECKING:
     from voltphase.data import ImageDataset, Images
@@ -165,6 +165,8 @@ def on_own_pixels(folder: str | PathLike[str], *, data_dir: str | PathLike[str] 
 def _own_pixels(folder: Path, emulator: Emulator, dataset: ImageDataset | None) -> tuple[Check, ...]:
     if not has_own_pixels(emulator.manifest):
         return ()
+    if emulator.manifest.propagation.elements:
+        return (Check("own pixels", None, "not computed where lenses or other elements stand between the planes"),)
     shown, samples = read_shown(folder, emulator.manifest), emulator.manifest.samples
     if shown is None:
         return ()

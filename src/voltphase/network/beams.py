@@ -14,22 +14,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from voltphase.core import checks
+from voltphase.core.errors import GeometryError
 from voltphase.network.networks import Areas, Networks
+from voltphase.optics import ImageSource
 from voltphase.optics.backends.base import Engine, Executor, Options
 from voltphase.optics.backends.composed import made_ready
 from voltphase.optics.backends.select import Selected
-from voltphase.optics.elements import Element, in_light_of
-from voltphase.optics.gap import Path, paths_between, ways_past
 from voltphase.optics.grid import Grid
 from voltphase.optics.light import Coherence, Spectrum
 from voltphase.optics.methods.base import Method
-from voltphase.optics.skips import BranchedStack, Skip
+from voltphase.optics.paths import Path, Steps, kernels_of, length_of, paths_between, stack_of, ways_past
+from voltphase.optics.skips import BranchedStack, Skip, branched
 from voltphase.optics.stack import Stack
 from voltphase.tasks import Readout, RegionSums
 from voltphase.tasks.background_light import as_field
@@ -41,8 +42,8 @@ class Beam:
 
     Args:
         wavelength: Wavelength in metres.
-        paths: What light meets from plane to plane, see :func:`voltphase.optics.gap.paths_between`. Beams with the same
-            paths share their kernels.
+        paths: What light meets from plane to plane, see :func:`voltphase.optics.paths.paths_between`. Beams with the
+            same paths share their kernels.
         layers: Numbers of the network's layers that it passes, in turn, counted from 0.
         weight: Part of all light; those of a network add up to 1.
         states: Which of the states of a level it meets, where the layers have one at each of several wavelengths.
@@ -121,6 +122,8 @@ class Beams(nn.Module):
         super().__init__()
         self.beams, self.areas = tuple(beams), areas
         self.channels = 1 + max(beam.channel for beam in self.beams)
+        self._layers = 1 + max(layer for beam in self.beams for layer in beam.layers)
+        self._bands = 1 + max(beam.states for beam in self.beams)
         different = list(dict.fromkeys(stacks))
         self._runs_on = [different.index(stack) for stack in stacks]
         made: list[tuple[Selected, Executor]] = [made_ready(stack, options, backend) for stack in different]
@@ -200,10 +203,25 @@ class Beams(nn.Module):
         return self._told_apart([found[channel, 0] for channel in range(self.channels)])
 
     def met(self, number: int, modulations: Sequence[Tensor]) -> list[Tensor]:
-        """Return the modulations that a beam meets, in turn, out of those of all layers."""
-        beam = self.beams[number]
-        given = [modulations[layer] for layer in beam.layers]
-        return [modulation if modulation.ndim == 2 else modulation[beam.states] for modulation in given]
+        """Return the modulations that a beam meets, in turn, out of those of all layers.
+
+        Raises:
+            GeometryError: if there is not one for each layer, of as many wavelengths as the light has.
+        """
+        beam, what = self.beams[number], f"{self._layers} modulations, one for each layer"
+        given = checks.items(modulations, what, error=GeometryError)
+        if len(given) != self._layers:
+            raise GeometryError(f"expected {what}, but got {len(given)}")
+        return [self._at(beam.states, given[layer]) for layer in beam.layers]
+
+    def _at(self, band: int, modulation: Any) -> Any:
+        """Return the states of a band; what is none of several is left for the executor to refuse, or to take."""
+        several = self._bands > 1 and isinstance(modulation, Tensor) and modulation.ndim == 3
+        if several and len(modulation) != self._bands:
+            raise GeometryError(
+                f"expected a modulation at each of {self._bands} wavelengths, but got one at {len(modulation)}"
+            )
+        return modulation[band] if several else modulation
 
     def lit(self, number: int, light: Tensor) -> Tensor:
         """Return the light of a beam behind its screen, if it has one."""
@@ -240,7 +258,7 @@ def beams_of(
     networks: Networks,
     light: Light,
     way: Sequence[Grid],
-    spans: Sequence[float | Sequence[float | Element]],
+    spans: Sequence[Steps],
     skips: Sequence[Skip],
     *,
     method: str | Method,
@@ -252,17 +270,16 @@ def beams_of(
         networks: The networks.
         light: What is sent through each of them.
         way: Samples of the planes of one.
-        spans: What light meets between them, see :func:`~voltphase.optics.gap.paths_between`.
+        spans: What light meets between them, see :func:`~voltphase.optics.paths.placed`.
         skips: Ways past planes.
         method: Mathematics of the propagation.
         engine: What applies the kernels.
     """
     screens = light.screens(way[0])
-    beams, several = [], len(light.spectrum.each) > 1
+    lengths, beams = list(map(length_of, spans)), []
     for line in light.spectrum.each:
-        here = [in_light_of(span, line.wavelength) for span in spans] if several else spans
-        paths = tuple(paths_between(way, here, wavelength=line.wavelength, method=method, engine=engine))
-        past = ways_past(skips, way, paths, wavelength=line.wavelength, method=method, engine=engine)
+        paths = tuple(paths_between(way, spans, wavelength=line.wavelength, method=method, engine=engine))
+        past = ways_past(skips, way, lengths, wavelength=line.wavelength, method=method, engine=engine)
         beams += [
             Beam(
                 line.wavelength,
@@ -279,6 +296,24 @@ def beams_of(
             for screen in screens
         ]
     return beams
+
+
+def stacks_of(
+    beams: Sequence[Beam], skips: Sequence[Skip], areas: Areas, source: ImageSource | None
+) -> list[Stack | BranchedStack]:
+    """Return the kernels of each beam onto the readout's window; beams with the same paths have the same object.
+
+    Args:
+        beams: The beams.
+        skips: Ways past planes.
+        areas: Parts of the detector.
+        source: Source whose images they begin with; None where they begin with its field.
+    """
+    ways = {beam.paths: branched(stack_of(beam.paths), skips, kernels_of(beam.past)) for beam in beams}
+    made = {paths: stack.onto(*areas.window) for paths, stack in ways.items()}
+    if source is not None:
+        made = {paths: stack.behind(source.kernel()) for paths, stack in made.items()}
+    return [made[beam.paths] for beam in beams]
 
 
 def intensity(field: Tensor) -> Tensor:

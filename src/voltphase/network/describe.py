@@ -12,7 +12,7 @@ from voltphase.core.display.card import card
 from voltphase.core.display.pictures import phase_picture
 from voltphase.core.units import metres
 from voltphase.core.words import counted
-from voltphase.optics.gap import distance_of
+from voltphase.optics.gap import Gap
 
 if TYPE_CHECKING:
     from voltphase.network.donn import DONN
@@ -39,7 +39,8 @@ def lines_of(model: DONN) -> dict[str, str]:
     if count > 1:
         lines["networks"] = f"{count} side by side, of {len(distances)} of these layers each; {model.networks.told}"
     for number, (skip, way) in enumerate(zip(model.skips, model.beams.beams[0].past, strict=True), start=1):
-        past = f"past the layers between, {metres(distance_of(way))} on"
+        length = sum(step.geometry.distance for step in way if isinstance(step, Gap))
+        past = f"past the layers between, {metres(length)} on"
         lines[f"skip {number}"] = f"{skip.share:.3g} of the light from plane {skip.start} to plane {skip.end} {past}"
     return lines | {"detector": f"{model.grids[-1]}, {metres(behind)} on; {type(model.task).__name__}{beside}"}
 

@@ -29,7 +29,7 @@ from voltphase.network.arguments import (
     require_readable,
     warn_of_devices,
 )
-from voltphase.network.beams import Beam, Beams, Light, beams_of
+from voltphase.network.beams import Beam, Beams, Light, beams_of, stacks_of
 from voltphase.network.describe import html_of, text_of
 from voltphase.network.networks import Areas, Networks
 from voltphase.network.planes import detector_field_of
@@ -38,14 +38,13 @@ from voltphase.optics import ImageSource, SourceLight
 from voltphase.optics.backends import Options
 from voltphase.optics.backends.base import Engine, Executor
 from voltphase.optics.backends.select import AUTO
-from voltphase.optics.elements import Element
 from voltphase.optics.explain import RunExplanation
-from voltphase.optics.gap import distance_of, kernels_of, stack_of
 from voltphase.optics.grid import Grid
 from voltphase.optics.images import checked_images, require_batch
 from voltphase.optics.light import Coherence, Spectrum
 from voltphase.optics.methods.base import Method
-from voltphase.optics.skips import BranchedStack, Skip, branched, checked_skips
+from voltphase.optics.paths import Span, length_of, placed
+from voltphase.optics.skips import BranchedStack, Skip, checked_skips
 from voltphase.optics.stack import Stack
 from voltphase.tasks import Classification, RegionSums, Task, readout_of
 from voltphase.tasks.background_light import checked_background, measured_with, with_background
@@ -70,8 +69,8 @@ class DONN(nn.Module):
         wavelength: Wavelength in metres; or a list of them, or a spectrum: wavelengths add as intensities, and each
             level has a state at each of them.
         distances: Distances from source to first layer, between layers, and from last layer to detector in metres: one
-            number for all, or one more than there are layers. Where a lens or an aperture stands between two planes, it
-            is distances and elements by turns: ``(0.1, ThinLens(...), 0.2)``.
+            number for all, or one more than there are layers. Where a lens, an aperture or a relay stands between two
+            planes, it is distances and elements in the order light meets them: ``(0.1, Lens(0.2), 0.2)``.
         devices: States of each layer's device, or its panel, one for each layer; they need not be alike. Of networks
             side by side they are those of the first network, then those of the next.
         task: What is asked of the light: how the detector is read out, and what is learned and judged by.
@@ -133,7 +132,7 @@ class DONN(nn.Module):
         *,
         grid: Grid | Sequence[Grid],
         wavelength: float | Sequence[float] | Spectrum,
-        distances: float | Sequence[float | Sequence[float | Element]],
+        distances: float | Sequence[Span],
         devices: Sequence[Device],
         task: Task | None = None,
         image_shape: tuple[int, int] = (28, 28),
@@ -174,15 +173,14 @@ class DONN(nn.Module):
         self.seed = checks.whole(seed, "a seed", least=0, most=LARGEST_SEED)
         self.source = ImageSource(self.grids[0], image_shape, light=source, dtype=dtype)
         spans = one_each(distances, depth + 1, "distances", "one for each gap, source to detector", parts=True)
+        self.spans = placed(self.way, spans, None if len(self.spectrum.each) > 1 else self.wavelength)
+        self.distances = forward_only(list(map(length_of, self.spans)))
         self.skips = checked_skips(skips, depth)
         require_no_gain(gains, self.skips)
         sent = Light(self.spectrum, coherence, readout.channels > 1)
-        beams = beams_of(self.networks, sent, self.way, spans, self.skips, method=method, engine=engine)
+        beams = beams_of(self.networks, sent, self.way, self.spans, self.skips, method=method, engine=engine)
         self.paths, self.readout = list(beams[0].paths), readout
-        self.distances = forward_only([distance_of(path) for path in self.paths])
         areas = Areas(readout, self.networks.areas)
-        # A kernel makes the image's field with the first propagation; screens stand between the two.
-        self._takes_images = self.source.light.linear and coherence is None
         stacks = self._stacks(beams, areas)
         self.footprint = footprint.checked(stacks, self.grids, devices, relaxation, self.options)
         warn_of_devices(devices, self.spectrum)
@@ -190,15 +188,16 @@ class DONN(nn.Module):
         self.beams = self._run(beams, stacks, areas)
 
     def _stacks(self, beams: Sequence[Beam], areas: Areas) -> list[Stack | BranchedStack]:
-        ways = {beam.paths: branched(stack_of(beam.paths), self.skips, kernels_of(beam.past)) for beam in beams}
-        made = {paths: stack.onto(*areas.window) for paths, stack in ways.items()}
-        if self._takes_images:
-            made = {paths: stack.behind(self.source.kernel()) for paths, stack in made.items()}
-        return [made[beam.paths] for beam in beams]
+        return stacks_of(beams, self.skips, areas, self.source if self._takes_images else None)
 
     @with_standard_torch
     def _run(self, beams: Sequence[Beam], stacks: Sequence[Stack | BranchedStack], areas: Areas) -> Beams:
         return Beams(beams, stacks, self.options, self.asked_backend, areas).train(self.training)
+
+    @property
+    def _takes_images(self) -> bool:
+        # A kernel makes the image's field with the first propagation; screens stand between the two.
+        return self.source.light.linear and self.coherence is None
 
     @property
     def gain(self) -> float:
@@ -298,6 +297,10 @@ class DONN(nn.Module):
     def _background(self) -> float:
         # The gain of emulation, which no hardware has, is all light's.
         return self.background_light * self.gain**2
+
+    def outputs_of(self, images: Tensor, modulations: Sequence[Tensor]) -> Tensor:
+        """Return what :meth:`forward` does, with other modulations; for the arguments see :meth:`measure`."""
+        return self._outputs(images, self.measure(images, modulations))
 
     def _outputs(self, images: Tensor, measured: Tensor) -> Tensor:
         return measured if self.unsettled_by(images) else self.readout.outputs(measured)

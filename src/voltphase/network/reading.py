@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from voltphase.core import checks
 from voltphase.network.beams import intensity
-from voltphase.optics.gap import Path
+from voltphase.optics.paths import Path
 from voltphase.optics.propagator import across
 from voltphase.optics.skips import Splitters
 

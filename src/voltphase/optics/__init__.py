@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from voltphase.optics.elements import (
+    ELEMENTS,
     Aperture,
     Element,
+    Lens,
     LensWarning,
+    Optic,
+    Relay,
+    Stop,
     ThinLens,
     circular_aperture,
     rectangular_aperture,
@@ -42,6 +47,7 @@ from voltphase.optics.sources import (
 from voltphase.optics.stack import Stack
 
 __all__ = [
+    "ELEMENTS",
     "METHODS",
     "AngularSpectrum",
     "Aperture",
@@ -55,18 +61,22 @@ __all__ = [
     "FresnelTransfer",
     "ImageSource",
     "Kernel",
+    "Lens",
     "LensWarning",
     "Mask",
     "Method",
+    "Optic",
     "PeriodicAngularSpectrum",
     "PeriodicFresnel",
     "Propagator",
     "RayleighSommerfeld",
+    "Relay",
     "SamplingWarning",
     "SeparableMethod",
     "SourceLight",
     "Spectrum",
     "Stack",
+    "Stop",
     "ThinLens",
     "circular_aperture",
     "gaussian_beam",

@@ -12,9 +12,10 @@ from voltphase.core.units import metres
 from voltphase.core.words import counted
 from voltphase.optics.backends.base import Executor
 from voltphase.optics.elements import Element
-from voltphase.optics.gap import Gap, Path
+from voltphase.optics.gap import Gap
 from voltphase.optics.kernels.map_choice import Way
 from voltphase.optics.methods.geometry import Geometry
+from voltphase.optics.paths import Path
 from voltphase.optics.sampling import Limit
 
 
@@ -127,7 +128,7 @@ class RunExplanation:
 
 def _step(step: Gap | Element) -> str:
     if isinstance(step, Element):
-        return type(step).__name__
+        return step.title
     return f"{step.method.name} over {metres(step.geometry.distance, 6)}"
 
 

@@ -12,13 +12,14 @@ from voltphase.core.dtypes import FixedDtype, exact_linear, with_standard_torch
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.elements import Element
 from voltphase.optics.explain import Explanation
-from voltphase.optics.gap import Gap, Path, beyond_numbers
+from voltphase.optics.gap import Gap, beyond_numbers
 from voltphase.optics.grid import Grid
 from voltphase.optics.kernels.kernel import Separable
 from voltphase.optics.kernels.maps import DiagonalMap
 from voltphase.optics.methods.accuracy.rough_error import rough_error
 from voltphase.optics.methods.auto import candidates
 from voltphase.optics.methods.base import Method
+from voltphase.optics.paths import Path
 from voltphase.optics.precision import require_complex, require_field
 
 

@@ -11,7 +11,7 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cache, reduce
 from operator import or_
 from pathlib import Path
@@ -97,6 +97,13 @@ OfPlanes = Annotated[
     ],
     Discriminator(which_planes),
 ]
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What a field takes, in words, where those that its type makes would be hard to read."""
+
+    text: str
 
 
 @cache

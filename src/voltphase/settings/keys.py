@@ -11,7 +11,7 @@ from annotated_types import Len, MinLen, Unit
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from voltphase.settings.fields import Choice, Choices, Name, Parameters
+from voltphase.settings.fields import Choice, Choices, Name, Parameters, Wording
 from voltphase.settings.yaml_io import Kind
 
 
@@ -49,7 +49,18 @@ def keys(schema: type[BaseModel], prefix: str = "") -> Iterator[Key]:
 
 def variants_of(field: FieldInfo) -> Choice | Parameters | None:
     """Return what says which keys are in a group, where that depends on a name; None where it does not."""
-    return next((part for part in field.metadata if isinstance(part, Choice | Parameters)), None)
+    return next(_variants(field.annotation, field.metadata), None)
+
+
+def _variants(annotation: Any, metadata: Iterable[Any] = ()) -> Iterator[Choice | Parameters]:
+    # An item of a list may be what is chosen by a name in it.
+    yield from (part for part in metadata if isinstance(part, Choice | Parameters))
+    if get_origin(annotation) is Annotated:
+        annotation, *metadata = get_args(annotation)
+        yield from _variants(annotation, metadata)
+    elif get_origin(annotation) is not Literal:
+        for part in get_args(annotation):
+            yield from _variants(part)
 
 
 def kinds(schema: type[BaseModel]) -> dict[str, Kind]:
@@ -91,6 +102,8 @@ def in_words(annotation: Any, metadata: Iterable[Any] = ()) -> str:
         'a list of whole numbers of at least 2, or null'
     """
     origin, parts, metadata = get_origin(annotation), get_args(annotation), [*metadata]
+    if wording := next((part.text for part in metadata if isinstance(part, Wording)), ""):
+        return wording
     if (choices := next((part for part in metadata if isinstance(part, Choices)), None)) is not None:
         return f"a list of {enumerate_words(choices.models)}, each by its name or as a group of keys"
     if origin is Annotated:

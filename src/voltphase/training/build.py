@@ -129,7 +129,7 @@ def build_model(
     return DONN(
         grid=[Grid(size, pitch) for size, pitch in zip(optics.sizes, optics.pitches, strict=True)],
         wavelength=optics.light,
-        distances=optics.distances,
+        distances=optics.spans,
         devices=devices,
         task=config.task.build() if task is None else task,
         image_shape=image_shape,

@@ -8,12 +8,15 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from voltphase.core.units import LONGEST_DISTANCE, LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH, metres
 from voltphase.deployment.formulas import FORMULAS
-from voltphase.deployment.propagation import MOST_LAYERS, MethodRecord
+from voltphase.deployment.propagation import MOST_DISTANCES, MethodRecord
 from voltphase.deployment.records import Record, refuse
-from voltphase.optics.gap import Gap
 from voltphase.optics.light import Coherence
 from voltphase.optics.light.coherence import INCOHERENT, MOST_MODES
 from voltphase.optics.light.spectrum import MOST_LINES, MOST_WAVELENGTHS
+from voltphase.optics.methods import Method
+from voltphase.optics.methods.auto import find_method
+from voltphase.optics.methods.geometry import Geometry
+from voltphase.optics.paths import Placed, planes_of
 
 if TYPE_CHECKING:
     from voltphase.network.donn import DONN
@@ -44,7 +47,7 @@ class LineRecord(Record):
     wavelength_m: _Wavelength
     weight: Annotated[float, Field(gt=0, le=1)]
     states_of: Annotated[int, Field(ge=0, lt=MOST_WAVELENGTHS)]
-    methods: Annotated[list[MethodRecord], Field(max_length=MOST_LAYERS + 1)]
+    methods: Annotated[list[MethodRecord], Field(max_length=MOST_DISTANCES)]
 
 
 class CoherenceRecord(Record):
@@ -75,13 +78,12 @@ class LightRecord(Record):
         about, lines = model.coherence, model.spectrum.each
         if len(lines) == 1 and about is None:
             return None
-        kept = {beam.wavelength: beam.paths for beam in model.beams.beams}
         records = [
             LineRecord(
                 wavelength_m=line.wavelength,
                 weight=line.weight,
                 states_of=line.band,
-                methods=[MethodRecord.of(gap.method) for (gap,) in kept[line.wavelength] if isinstance(gap, Gap)],
+                methods=[MethodRecord.of(method) for method in methods_of(model, line.wavelength)],
             )
             for line in lines
         ]
@@ -129,6 +131,17 @@ class LightRecord(Record):
             "" if screens is None else f"; partly coherent, over {metres(screens.length_m)}, as {screens.modes} screens"
         )
         return f"{lines}, of intensities that are added{apart}{far}"
+
+
+def distances_of(model: DONN) -> list[float]:
+    """Return the distances between the planes and elements of a network in metres."""
+    return [step for steps in model.spans for step in steps if not isinstance(step, Placed)]
+
+
+def methods_of(model: DONN, wavelength: float) -> list[Method]:
+    """Return the method over each distance of a network in light of a wavelength in metres."""
+    gaps = zip(planes_of(model.way, model.spans), distances_of(model), strict=True)
+    return [find_method(model.method, Geometry(*sides, wavelength, distance))[0] for sides, distance in gaps]
 
 
 def _formulas(lines: list[LineRecord]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from voltphase.core.errors import DeploymentError
-from voltphase.deployment.folder import data_digest, write_array
-from voltphase.deployment.records import ReferenceRecord, SamplesRecord
+from voltphase.deployment.folder import write_array
+from voltphase.deployment.records import ReferenceRecord, SamplesRecord, data_digest
 from voltphase.tasks import Measure, Metric, RegionReadout, Regions, WindowReadout, require_regions
 from voltphase.tasks.background_light import with_background
 from voltphase.tasks.hybrid import ElectronicReadout

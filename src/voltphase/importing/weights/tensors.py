@@ -114,4 +114,4 @@ def _all_tensors(content: Any) -> bool:
 
 def distances_of(optics: OpticsConfig) -> list[float]:
     """Return the distance of each gap, source to detector."""
-    return optics.distances if isinstance(optics.distances, list) else [optics.distances] * (optics.depth + 1)
+    return optics.lengths

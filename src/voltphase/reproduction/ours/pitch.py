@@ -48,6 +48,7 @@ def samples(config: Config) -> float:
     """Return how many samples light of the highest spatial frequency goes sideways: wavelength z / (2 pitch²)."""
     optics = config.optics
     assert isinstance(optics.pitch, float)
+    assert isinstance(optics.wavelength, float)
     assert isinstance(optics.distances, float)
     return optics.wavelength * optics.distances / (2 * optics.pitch**2)
 

@@ -17,6 +17,7 @@ from voltphase.core.units import metres
 from voltphase.network import footprint
 from voltphase.network.donn import DONN
 from voltphase.network.reading import light_units
+from voltphase.optics.paths import Placed
 
 # With states at random, the presets send 0.1 to 0.3 % of the light to their regions, what reaches the detector's plane
 # elsewhere is ten times that, and a bench adds stray light. Measured in emulation, which has none: digits with a pitch
@@ -118,9 +119,11 @@ def _check_light(model: DONN, images: Tensor) -> None:
 def _check_reach(model: DONN) -> None:
     width = min(side for grid in model.grids for side in grid.extent)
     crossed = 0.0
-    for (source, _), distance in zip(pairwise(model.way), model.distances, strict=True):
+    for (source, _), steps in zip(pairwise(model.way), model.spans, strict=True):
         sine = min(model.wavelength / (2 * max(source.pitch)), 0.999)
-        crossed += abs(distance) * sine / math.sqrt(1 - sine**2)
+        # A relay images, and spreads nothing.
+        distance = sum(abs(step) for step in steps if not isinstance(step, Placed))
+        crossed += distance * sine / math.sqrt(1 - sine**2)
     if crossed < SHORT * width:
         advise(
             f"light spreads by {metres(crossed)} to either side on its whole way, and the planes are {metres(width)} "

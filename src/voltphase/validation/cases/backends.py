@@ -11,8 +11,8 @@ from voltphase.optics import Aperture, ThinLens
 from voltphase.optics.backends import BACKENDS, Executor, Options
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.elements import Element
-from voltphase.optics.gap import paths_between, stack_of
 from voltphase.optics.grid import Grid
+from voltphase.optics.paths import paths_between, stack_of
 from voltphase.optics.propagator import across
 from voltphase.optics.stack import walk
 from voltphase.validation.comparison import ADJOINT, ROUNDING, Comparison, largest, relative

@@ -10,8 +10,8 @@ from torch import Tensor
 from voltphase.optics import gaussian_beam
 from voltphase.optics.backends import Options
 from voltphase.optics.backends.composed import made_ready
-from voltphase.optics.gap import kernels_of, paths_between, stack_of, ways_past
 from voltphase.optics.grid import Grid
+from voltphase.optics.paths import kernels_of, paths_between, stack_of, ways_past
 from voltphase.optics.skips import Skip, Splitters, branched
 from voltphase.validation.comparison import Comparison, relative
 from voltphase.validation.light import DOUBLE, WAVELENGTH, noise, through
@@ -61,8 +61,9 @@ def _splitters() -> list[Comparison]:
     wave, phases = torch.ones(1, *grid.shape, dtype=DOUBLE), torch.linspace(0, 2 * math.pi, 9, dtype=torch.float64)
     # Of a plane wave each way is a phase that both have in common, and the plate's.
     expected = (1 - share) ** 2 + share**2 - 2 * share * (1 - share) * torch.cos(phases)
-    paths = paths_between([grid] * 3, [0.02, 0.03], wavelength=WAVELENGTH, method="fresnel-wrapped")
-    past_paths = ways_past([skip], [grid] * 3, paths, wavelength=WAVELENGTH, method="fresnel-wrapped")
+    lengths = [0.02, 0.03]
+    paths = paths_between([grid] * 3, lengths, wavelength=WAVELENGTH, method="fresnel-wrapped")
+    past_paths = ways_past([skip], [grid] * 3, lengths, wavelength=WAVELENGTH, method="fresnel-wrapped")
     stack = branched(stack_of(paths), [skip], kernels_of(past_paths))
     _, executor = made_ready(stack, Options(DOUBLE), "reference")
     plates = [torch.exp(1j * phase).to(DOUBLE).expand(grid.shape) for phase in phases]

@@ -1,0 +1,22 @@
+"""What stands in the beam and is not trained: lenses, apertures and relays."""
+
+from __future__ import annotations
+
+from voltphase.optics.elements.element import Aperture, Element, LensWarning, ThinLens
+from voltphase.optics.elements.optic import ELEMENTS, Lens, Optic, Relay, Stop
+from voltphase.optics.elements.transmissions import circular_aperture, rectangular_aperture, thin_lens
+
+__all__ = [
+    "ELEMENTS",
+    "Aperture",
+    "Element",
+    "Lens",
+    "LensWarning",
+    "Optic",
+    "Relay",
+    "Stop",
+    "ThinLens",
+    "circular_aperture",
+    "rectangular_aperture",
+    "thin_lens",
+]
