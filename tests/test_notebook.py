@@ -83,7 +83,11 @@ def test_a_stack_is_its_planes() -> None:
         (lambda: GRID, "svg", "720 µm x 720 µm"),
         (lambda: SLM, "svg", "tn-slm"),
         (lambda: vp.devices.DevicePanel.uniform(SLM, (20, 20), border=2), "svg", "144 of them inactive"),
-        (lambda: network()._stacks(network().beams.beams)[0], "svg", "Stack(3 gaps: 8 x 8 -&gt; 20 x 20"),
+        (
+            lambda: network()._stacks(network().beams.beams, network().beams.areas)[0],
+            "svg",
+            "Stack(3 gaps: 8 x 8 -&gt; 20 x 20",
+        ),
         (network, "img", "layers 1 to 2"),
         (lambda: network(relaxation=vp.Unconstrained()), "table", "layers 1 to 2"),
     ],

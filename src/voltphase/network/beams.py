@@ -19,6 +19,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from voltphase.core import checks
+from voltphase.core.errors import GeometryError
 from voltphase.network.networks import Areas, Networks
 from voltphase.optics.backends.base import Executor, Options
 from voltphase.optics.backends.composed import made_ready
@@ -144,9 +146,13 @@ class Beams(nn.Module):
 
     def met(self, number: int, modulations: Sequence[Tensor]) -> list[Tensor]:
         """Return the modulations that a beam meets, in turn, out of those of all layers."""
-        beam = self.beams[number]
+        beam, depth = self.beams[number], 1 + max(layer for beam in self.beams for layer in beam.layers)
+        wanted = f"{depth} modulations, one for each layer"
+        modulations = checks.items(modulations, wanted, error=GeometryError)
+        if len(modulations) != depth:
+            raise GeometryError(f"expected {wanted}, but got {len(modulations)}")
         given = [modulations[layer] for layer in beam.layers]
-        return [modulation if modulation.ndim == 2 else modulation[beam.states] for modulation in given]
+        return [one[beam.states] if isinstance(one, Tensor) and one.ndim == 3 else one for one in given]
 
     def lit(self, number: int, light: Tensor) -> Tensor:
         """Return the light of a beam behind its screen, if it has one."""
