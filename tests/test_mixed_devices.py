@@ -70,7 +70,8 @@ def test_the_example_says_what_it_is():
     from voltphase.training import build_devices, build_model
 
     config = load_config(EXAMPLE)
-    extents = {round(size * pitch, 9) for size, pitch in zip(config.optics.sizes, config.optics.pitches, strict=True)}
+    planes = zip(config.optics.sizes, config.optics.pitches, strict=True)
+    extents = {round(one * apart, 9) for size, pitch in planes for one, apart in zip(size, pitch, strict=True)}
     assert extents == {64 * 36e-6}
     devices = build_devices(config)
     assert [(device.name, len(device)) for device in devices] == [

@@ -82,10 +82,13 @@ class System:
         return fastest, max(fastest, a_level * self.pixels * self.levels)
 
     def exchange_seconds(self, gpus: int) -> float:
-        """Return the seconds a step in which GPUs add up their gradients, around a ring."""
+        """Return the seconds a step in which GPUs add up gradients, around a ring.
+
+        They are those of the modulations, a complex number a pixel whatever is learned of it.
+        """
         if gpus == 1:
             return 0.0
-        return 2 * (gpus - 1) / gpus * 4 * self.learned / (NVLINK if gpus <= NODE else NETWORK)
+        return 2 * (gpus - 1) / gpus * 8 * self.pixels / (NVLINK if gpus <= NODE else NETWORK)
 
     def largest_batch(self, memory: float, device: str, *, checkpointed: bool = False) -> int:
         """Return the most images in a batch that fit; 0 if not even one does."""

@@ -161,9 +161,8 @@ def arithmetic_text(kept: Kept) -> str:
         "nodes, and nothing of it is hidden behind other work.",
         "",
         f"| GPUs | images each | fields kept, all or checkpointed | memory of a GPU, a point a pixel | "
-        f"{point.levels} scores a pixel | light | choosing states | exchange, a point | {point.levels} scores | "
-        "an epoch, a point |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        f"{point.levels} scores a pixel | light | choosing states | exchange | an epoch, a point |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     epochs, shares = [], []
     for gpus in GPUS:
@@ -184,7 +183,6 @@ def arithmetic_text(kept: Kept) -> str:
             _seconds(seconds),
             " to ".join(map(_seconds, drawn)),
             _seconds(exchange),
-            _seconds(scores.exchange_seconds(gpus)),
             " to ".join(map(_hours, epoch)),
         )
         lines.append(_row(cells))
@@ -209,7 +207,8 @@ def arithmetic_text(kept: Kept) -> str:
         f"{100 * shares[-1]:.0f} % of a step, and {last} GPUs are {min(speedup):.0f} to {max(speedup):.0f} times as "
         "fast as one. Larger batches push it away.",
         f"4. **The exchange of gradients** takes {_seconds(point.exchange_seconds(last))} a step between "
-        f"{last // NODE} nodes with a point a pixel, and {_seconds(scores.exchange_seconds(last))} with scores, beside "
+        f"{last // NODE} nodes, as only those of the modulations are exchanged, {8 * point.pixels / 1e6:.0f} MB for "
+        "any number of levels and any relaxation, beside "
         f"{_seconds(BATCH / last * point.image_seconds('cuda', tf32=True))} of light.",
         f"5. **The data** do not break at 28 × 28 ({_bytes(IMAGES * 28**2)} in all, on each GPU). Images as large as "
         f"the planes are {_bytes(IMAGES * point.size**2)}, and {last} GPUs would read {_bytes(rate)} of them a second.",

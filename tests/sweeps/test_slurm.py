@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,7 @@ search: {codesign.gain: [1.0]}
 sampler: grid
 storage: STORAGE
 """
+SMALL = ("optics.size=16", "optics.depth=1", "data.train_limit=60", "data.test_limit=20", "training.epochs=1")
 
 
 def worker(folder: Path, storage: str = "journal") -> Worker:
@@ -142,6 +146,47 @@ def test_a_job_that_is_signalled_keeps_its_trial_is_queued_again_and_goes_on(
     losses = [[row["train_loss"] for row in table] for table in rows]
     assert losses[0] == losses[1]
     assert (job.out / "best.yaml").is_file()
+
+
+@pytest.mark.usefixtures("quick")
+def test_each_command_of_the_readmes_way_from_a_laptop_to_a_cluster_does_what_it_says(
+    tmp_path: Path, scheduler: Path, postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    gain, commands = re.findall(
+        r"```(?:yaml|sh)\n(.*?)```", readme.partition("## From a laptop to a cluster")[2], re.S
+    )[:2]
+    lines = commands.replace("/shared", str(tmp_path / "shared")).splitlines()
+    assert len(lines) == 10
+    monkeypatch.chdir(tmp_path)
+    Path("gain.yaml").write_text(gain.replace("trials: 40", "trials: 3"))
+    # Where the URL of the README leads to.
+    with psycopg.connect(postgresql, autocommit=True) as database:
+        database.execute("CREATE ROLE me SUPERUSER LOGIN")
+        database.execute("CREATE DATABASE sweeps")
+    monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
+    monkeypatch.setenv("PGPORT", postgresql.partition("@127.0.0.1:")[2].partition("/")[0])
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        if words[0] == "voltphase":
+            if words[1] == "train":
+                words += [word for setting in SMALL for word in ("--set", setting)]
+            said = CliRunner().invoke(app, words[1:], terminal_width=80)
+            assert said.exit_code == 0, (line, said.output)
+        elif words[0] in ("cp", "echo"):
+            subprocess.run(line, shell=True, check=True)
+        else:
+            assert line.startswith("pip install '.[postgresql,slurm]'"), "which is not tried here"
+        if "--slurm" in words:
+            assert "#SBATCH --array=0-7%8" in (scheduler / "job.sh").read_text()
+            process = run_job(tmp_path / "shared" / "many" / LOGS)
+            assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+    for folder in ("sweeps/gain", "shared/gain", "shared/many"):
+        assert len(Path(folder, "trials.csv").read_text().splitlines()) == 1 + 3
+    assert Path("sweeps/gain/sweep.db").is_file()
+    assert Path("shared/gain/sweep.journal").is_file()
 
 
 def test_a_job_works_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,6 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 import voltphase as vp
 from voltphase.cli import app
-from voltphase.config import Config, load_config
+from voltphase.config import load_config
 from voltphase.core.errors import ConfigError, OutputError, TrainingError
 from voltphase.devices.models import tn_slm
 from voltphase.reporting import write_sweep_report
@@ -57,29 +56,6 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> SweepResult:
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draws nothing, which would take most of the time."""
     monkeypatch.setattr(sweeps, "write_sweep_report", lambda *_: None)
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
-    """Trains nothing: the best gain is 10, all else follows; counts what would have been trained."""
-    trained: Counter[Path] = Counter()
-
-    def train_on(config: Config, folder: Path, *, watch: Callable[..., None] | None, **_: Any) -> dict[str, Any]:
-        trained[folder] += 1
-        gain: Any = config.codesign.gain
-        worth = 1 - abs(math.log10(gain) - 1) / 3 + config.seed / 1000
-        history = []
-        for epoch in range(1, config.training.epochs + 1):
-            row = {"epoch": epoch, "temperature": 1.0, "train_loss": 1 - worth, "test_accuracy": worth * epoch / 10}
-            history.append(row | {"seconds": 1.0, "images_per_second": 1.0})
-            if watch is not None:
-                watch(history[-1])
-        folder.mkdir(parents=True)
-        RunFolder(folder).write_metrics(history)
-        return {"watched": "test", **history[-1]}
-
-    monkeypatch.setattr(sweeps, "train_on", train_on)
-    return trained
 
 
 def call(*words: str | Path) -> Result:

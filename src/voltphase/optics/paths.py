@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise, product
+from typing import Any
 
 from torch import Tensor
 
 from voltphase.core import checks
 from voltphase.core.advice import once
-from voltphase.core.errors import GeometryError
+from voltphase.core.errors import ConfigError, GeometryError
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.elements import ELEMENTS, Element, Optic, Relay, ThinLens
 from voltphase.optics.gap import Gap
@@ -192,7 +193,9 @@ def paths_between(
     """
     full = placed(grids, spans, wavelength)
     distances = [step for steps in full for step in steps if not isinstance(step, Placed)]
-    methods = [method] * len(distances) if isinstance(method, str | Method) else list(method)
+    methods: list[Any] = list(method) if isinstance(method, list | tuple) else [method] * len(distances)
+    if len(methods) != len(distances):
+        raise ConfigError(f"expected a method, or one for each of {len(distances)} distances, but got {len(methods)}")
     asked = zip(planes_of(grids, full), distances, map(checked_method, methods), strict=True)
     gaps = iter(_gaps(list(asked), wavelength, engine))
     made: dict[Placed, Path] = {}
