@@ -179,13 +179,13 @@ class DONN(nn.Module):
         require_no_gain(gains, self.skips)
         sent = Light(self.spectrum, coherence, readout.channels > 1)
         beams = beams_of(self.networks, sent, self.way, self.spans, self.skips, method=method, engine=engine)
-        self.paths, self.readout = list(beams[0].paths), readout
+        self.paths = list(beams[0].paths)
         areas = Areas(readout, self.networks.areas)
         stacks = self._stacks(beams, areas)
         self.footprint = footprint.checked(stacks, self.grids, devices, relaxation, self.options)
         warn_of_devices(devices, self.spectrum)
         self.layers = layers_of(self.grids[1:-1], devices, gains, scales, relaxation, self.seed, dtype)
-        self.beams = self._run(beams, stacks, areas)
+        self.beams, self.readout = self._run(beams, stacks, areas), readout
 
     def _stacks(self, beams: Sequence[Beam], areas: Areas) -> list[Stack | BranchedStack]:
         return stacks_of(beams, self.skips, areas, self.source if self._takes_images else None)

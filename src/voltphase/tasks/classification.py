@@ -105,7 +105,7 @@ class Classification(Task):
             checks.whole(self.classes, "a number of classes", least=2)
             regions = "grid" if regions == "paper" and self.classes != PAPER_CLASSES else regions
         object.__setattr__(self, "regions", regions)
-        if self.differential != "wavelength":
+        if not isinstance(self.differential, str) or self.differential != "wavelength":
             paired = isinstance(regions, str) if self.differential is None else self.differential
             object.__setattr__(self, "differential", checks.flag(paired, "differential"))
         checks.word(self.measure, "a measure", get_args(Measure))
