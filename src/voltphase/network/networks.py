@@ -88,7 +88,8 @@ class Networks:
     def planes(self, way: Sequence[Grid]) -> list[Grid]:
         """Return the planes of all: the source, all layers, and the whole detector, of those on the way of one."""
         source, *layers, part = way
-        whole = Grid((part.rows, part.columns * self.areas), part.pitch, part.offset)
+        shape = part.rows, part.columns * self.areas
+        whole = part if self.areas == 1 else Grid(shape, part.pitch, part.offset)
         return [source, *layers * self.count, whole]
 
     def read_by(self, readout: Readout) -> Readout:
