@@ -93,7 +93,8 @@ def train(
         KeyboardInterrupt: if interrupted; every whole epoch is kept for ``resume``.
     """
     check_call([config], resume, overwrite, console, watch)
-    with training_together(Call(config, Path(out), resume, overwrite), accelerator_of(config)) as ranks:
+    call = Call(config, RunFolder(out, OutputError).path, resume, overwrite)
+    with training_together(call, accelerator_of(config)) as ranks:
         options = {"resume": resume, "overwrite": overwrite, "console": console, "watch": watch}
         return train_as(ranks, config, out, data=data, **options)
 

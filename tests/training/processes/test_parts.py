@@ -149,9 +149,10 @@ def test_processes_share_each_batch_and_its_augmentation(images: int, batch_size
 def test_evaluation_counts_each_image_once_and_an_empty_part_not(tiny: Make) -> None:
     config = tiny("optics.size=12", "data.train_limit=25", "data.test_limit=2")
     datasets = load_datasets(config, None)
-    model = build_model(config, build_devices(config), datasets["test"].image_shape)
+    # One each, as processes have: to evaluate puts a network into another mode.
+    model, *models = (build_model(config, build_devices(config), datasets["test"].image_shape) for _ in range(4))
     wanted, light = final_figures(model, datasets, 10)
-    for found in in_each(3, lambda ranks: final_figures(model, datasets, 10, ranks)):
+    for found in in_each(3, lambda ranks: final_figures(models[ranks.rank], datasets, 10, ranks)):
         assert found[0] == wanted
         assert found[1] == pytest.approx(light, rel=1e-6)
     assert evaluate(model, datasets["test"]).columns("test").items() <= wanted.items()
