@@ -132,6 +132,7 @@ def test_presets_are_listed():
         "fashion-small",
         "mnist-small",
         "paper",
+        "two-wavelengths",
     ]
 
 
@@ -193,7 +194,7 @@ def test_a_wrong_number_of_regions(refused: Callable[..., str]):
 def test_a_mistyped_preset(refused: Callable[..., str]):
     assert refused("train", "digts") == (
         "digts is neither a preset nor a file (did you mean digits?): the presets are digits, fashion-small, "
-        "mnist-small, paper"
+        "mnist-small, paper, two-wavelengths"
     )
 
 

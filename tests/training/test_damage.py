@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import pickle
+import re
 import shutil
 import time
 import zipfile
@@ -316,7 +317,7 @@ def test_settings_that_were_cut_off_or_changed_are_named(finished: Path):
     whole = file.read_text()
     for lost in ("training:", "task:", "seed:"):
         kept = whole if lost == "seed:" else whole.partition(f"\n{lost}")[0] + "\n"
-        file.write_text(kept.replace("seed: 0", "seed: 5") if lost == "seed:" else kept)
+        file.write_text(re.sub("(?m)^seed: 0", "seed: 5", kept) if lost == "seed:" else kept)
         with pytest.raises(DataError, match=rf"config\.yaml, but (training|task|{lost[:-1]})"):
             load_run(finished)
 
