@@ -82,9 +82,11 @@ def as_started(config: Config, digests: Sequence[str], where: object, *, old: bo
     for candidate in candidates:
         with suppress(DeviceError):
             found.append((candidate, [device.digest for device in build_devices(candidate)]))
+        if found and found[-1][1] == list(digests):
+            break
     if not found:
         build_devices(config)  # says what is wrong
-    chosen, now = next((one for one in found if one[1] == list(digests)), found[-1 if old else 0])
+    chosen, now = found[-1] if old or found[-1][1] == list(digests) else found[0]
     of_files = [device.file is not None for device in config.layer_devices]
     if any(file and before != after for file, before, after in zip(of_files, digests, now, strict=True)):
         raise ConfigError(
