@@ -55,22 +55,11 @@ class Emulator:
             methods = propagation["methods"]
         else:  # version 1 has one for all
             methods = [{"name": propagation["method"], "parameters": {}}] * len(distances)
+        self.skips = self.manifest.get("skips", [])  # beam splitters that lead light past some planes
         wave = {"wavelength_m": self.manifest["wavelength_m"], "weight": 1.0, "states_of": 0, "methods": methods}
+        wave["past"] = [skip["method"] for skip in self.skips]
         self.light = self.manifest.get("light", {"lines": [wave], "channels": "sum"})
-        # Beam splitters that lead light past some planes, with the way from one to the other.
-        self.skips = [
-            (
-                skip,
-                propagator(
-                    skip["method"],
-                    grids[skip["start"]],
-                    grids[skip["end"]],
-                    self.manifest["wavelength_m"],
-                    skip["distance_m"],
-                ),
-            )
-            for skip in self.manifest.get("skips", [])
-        ]
+        self.past = [self._past(grids, line.get("past", []), line["wavelength_m"]) for line in self.light["lines"]]
         self.gaps = [
             self._between(grids, list(zip(line["methods"], distances, strict=True)), line["wavelength_m"])
             for line in self.light["lines"]
@@ -103,15 +92,15 @@ class Emulator:
     def _through(self, field: Array, beam: dict[str, Any], line: int) -> Array:
         """The field on the detector of light of one line along a beam, from that on the source."""
         gaps, which = self.gaps[line], self.light["lines"][line]["states_of"]
-        field, past = self._behind(0, field, {})
+        field, past = self._behind(0, field, {}, line)
         for plane, (number, gap) in enumerate(zip(beam["layers"], gaps, strict=False), start=1):
             behind = self.states[number - 1][which] * self._before(plane, gap(field), past)
-            field, past = self._behind(plane, behind, past)
+            field, past = self._behind(plane, behind, past, line)
         return self._before(len(gaps), gaps[-1](field), past)
 
-    def _behind(self, plane: int, field: Array, past: dict[int, Array]) -> tuple[Array, dict[int, Array]]:
+    def _behind(self, plane: int, field: Array, past: dict[int, Array], line: int) -> tuple[Array, dict[int, Array]]:
         """What goes on behind a plane, and what its splitters send past the next ones."""
-        for number, (skip, way) in enumerate(self.skips):
+        for number, (skip, way) in enumerate(zip(self.skips, self.past[line], strict=True)):
             if skip["start"] == plane:
                 past = past | {number: 1j * math.sqrt(skip["share"]) * way(field)}
                 field = math.sqrt(1 - skip["share"]) * field
@@ -119,7 +108,7 @@ class Emulator:
 
     def _before(self, plane: int, field: Array, past: dict[int, Array]) -> Array:
         """What arrives on a plane, with what its splitters add."""
-        for number, (skip, _) in enumerate(self.skips):
+        for number, skip in enumerate(self.skips):
             if skip["end"] == plane:
                 field = math.sqrt(1 - skip["share"]) * field + 1j * math.sqrt(skip["share"]) * past[number]
         return field
@@ -160,6 +149,15 @@ class Emulator:
         """What takes light of a wavelength from each plane to the next, by the method of each distance."""
         steps = iter(gaps)
         return [self._across(plane, *sides, steps, wavelength) for plane, sides in enumerate(pairwise(grids))]
+
+    def _past(
+        self, grids: list[dict[str, Any]], methods: list[Any], wavelength: float
+    ) -> list[Callable[[Array], Array]]:
+        """What takes light of a wavelength from the first splitter of each skip to its second one."""
+        return [
+            propagator(method, grids[skip["start"]], grids[skip["end"]], wavelength, skip["distance_m"])
+            for skip, method in zip(self.skips, methods, strict=True)
+        ]
 
     def _across(
         self, plane: int, start: dict[str, Any], end: dict[str, Any], steps: Iterator[Any], wavelength: float

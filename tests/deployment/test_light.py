@@ -59,6 +59,8 @@ LIGHTS: list[dict[str, object]] = [
     {"task": Image(window=(4, 4, 8, 8), measure="amplitude")},
     {"devices": [RELIEF] * 4, "networks": Networks(2, "classes"), "coherence": Coherence(2, 60e-6)},
     {"wavelength": 532e-9, "devices": [vp.devices.printed(6)], "coherence": Coherence(2, 6e-5), "task": Image()},
+    {"skips": [vp.Skip(0, 2, 0.3), vp.Skip(1, 3, 0.5, distance=0.05)], "task": APART, "method": "auto"},
+    {"devices": [RELIEF] * 4, "networks": Networks(2, "classes"), "skips": [vp.Skip(0, 3, 0.3)]},
 ]
 
 
@@ -99,7 +101,12 @@ def test_one_coherent_wave_is_written_as_it_always_was(tmp_path: Path) -> None:
         (("light", "lines", 1, "states_of"), 0, "two wavelengths"),
         (("light", "channels"), "sum", "formulas of this light"),
         (("light", "formula"), "", "formulas of this light"),
-        (("light", "lines", 1, "methods"), [], "methods for 3 distances"),
+        (("light", "lines", 1, "methods"), [], "methods for 3 distances of each line"),
+        (
+            ("light", "lines", 1, "past"),
+            [{"name": "fresnel", "parameters": {}}],
+            "methods for 3 distances of each line",
+        ),
         (("format_version",), 3, "conventions"),
         (("readout", "differential"), True, "expected"),
     ],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from os import PathLike
+from typing import cast
 
 import numpy as np
 import torch
@@ -21,13 +23,13 @@ from voltphase.deployment.propagation import PRECISIONS, MethodRecord
 from voltphase.devices import Device
 from voltphase.devices.spectrum import parts_of
 from voltphase.optics import ImageSource
-from voltphase.optics.backends.base import Options
-from voltphase.optics.backends.reference import Reference
 from voltphase.optics.masks import Mask
-from voltphase.optics.paths import Path, Steps, paths_between, stack_of
+from voltphase.optics.paths import Path, Steps, paths_between
 from voltphase.optics.propagator import Propagator, across
-from voltphase.optics.skips import Splitters
 from voltphase.tasks.background_light import as_field, with_background
+
+#: A line of the light: its wavelength, and its methods over each distance and on each skip.
+_Line = tuple[float, list[MethodRecord], list[MethodRecord]]
 
 
 class Emulator(nn.Module):
@@ -67,22 +69,9 @@ class Emulator(nn.Module):
         rows, columns = manifest.input.image_shape
         try:
             self.source = ImageSource(manifest.grids[0], (rows, columns), light=manifest.input.light(mask), dtype=dtype)
-            paths = [self._paths(line, spans) for line in self._lines()]
-            self.executors = nn.ModuleList(Reference().compile(stack_of(one), Options(dtype)) for one in paths)
-            self.skips = [record.skip for record in manifest.skips or ()]
-            past = [
-                Propagator(
-                    one.source,
-                    one.target,
-                    wavelength=one.wavelength,
-                    distance=one.distance,
-                    method=record.method.method,
-                    dtype=dtype,
-                )
-                for one, record in zip(manifest.past, manifest.skips or (), strict=True)
-            ]
-            self.past = nn.ModuleList(past)
-            self.gaps = nn.ModuleList(across(paths[0], dtype) if past else [])
+            lines = self._lines()
+            self.gaps = nn.ModuleList(nn.ModuleList(across(self._paths(line, spans), dtype)) for line in lines)
+            self.past = nn.ModuleList(nn.ModuleList(self._past(line, dtype)) for line in lines)
             self.readout = manifest.readout.make_readout()
         except VoltphaseError as error:
             raise DeploymentError(f"{MANIFEST_NAME}: {error}") from error
@@ -127,7 +116,7 @@ class Emulator(nn.Module):
         """
         manifest, source = self.manifest, self.source(images)
         if manifest.beams is None and manifest.light is None:
-            field = self._arriving(self.executors[0], source, self.modulations())
+            field = self._arriving(0, source, self.modulations())
         else:
             field = as_field(self._intensity(source))
         return with_background(field, manifest.readout.background_light)
@@ -137,24 +126,24 @@ class Emulator(nn.Module):
         light, beams, channels = self.manifest.light, self.manifest.all_beams, {}
         screens = [source] if self.screens is None else [screen * source for screen in self.screens]
         lines = [(1.0, 0)] if light is None else [(line.weight, line.states_of) for line in light.lines]
-        for (weight, band), executor in zip(lines, self.executors, strict=True):
+        for line, (weight, band) in enumerate(lines):
             states = [states if states.ndim == 2 else states[band] for states in self.modulations()]
             channel = band if light is not None and light.channels == "wavelengths" else 0
             for lit in screens:
-                each = [self._arriving(executor, lit, [states[number - 1] for number in beam.layers]) for beam in beams]
+                each = [self._arriving(line, lit, [states[number - 1] for number in beam.layers]) for beam in beams]
                 found = weight / len(screens) * intensity_of(beams, each)
                 channels[channel] = channels[channel] + found if channel in channels else found
         return channels[0] if len(channels) == 1 else torch.stack([channels[n] for n in range(len(channels))], 1)
 
-    def _lines(self) -> list[tuple[float, list[MethodRecord]]]:
-        """Return the wavelength of each line, and its methods over each distance."""
+    def _lines(self) -> list[_Line]:
         manifest = self.manifest
         if manifest.light is None:
-            return [(manifest.wavelength_m, manifest.propagation.methods)]
-        return [(line.wavelength_m, line.methods) for line in manifest.light.lines]
+            past = [record.method for record in manifest.skips or ()]
+            return [(manifest.wavelength_m, manifest.propagation.methods, past)]
+        return [(line.wavelength_m, line.methods, line.past) for line in manifest.light.lines]
 
-    def _paths(self, line: tuple[float, list[MethodRecord]], spans: Sequence[Steps] | None) -> list[Path]:
-        wavelength, methods = line
+    def _paths(self, line: _Line, spans: Sequence[Steps] | None) -> list[Path]:
+        wavelength, methods, _ = line
         return paths_between(
             self.manifest.way,
             self.manifest.spans() if spans is None else spans,
@@ -162,15 +151,38 @@ class Emulator(nn.Module):
             method=[record.method for record in methods],
         )
 
-    def _arriving(self, executor: nn.Module, field: Tensor, states: Sequence[Tensor]) -> Tensor:
-        """Return the field that a beam leaves on its part of the detector; plane by plane where there are skips."""
-        if not self.skips:
-            return executor(field, states)
-        splitters, (*gaps, last) = Splitters(self.skips, list(self.past)), self.gaps
-        field = splitters.behind(0, field)
-        for plane, (gap, state) in enumerate(zip(gaps, states, strict=True), start=1):
-            field = splitters.behind(plane, state * splitters.before(plane, gap(field)))
-        return splitters.before(len(self.gaps), last(field))
+    def _past(self, line: _Line, dtype: torch.dtype) -> Iterator[Propagator]:
+        """Yield what takes light of a line from the first splitter of each skip to its second one."""
+        wavelength, _, methods = line
+        for geometry, record in zip(self.manifest.past, methods, strict=True):
+            yield Propagator(
+                geometry.source,
+                geometry.target,
+                wavelength=wavelength,
+                distance=geometry.distance,
+                method=record.method,
+                dtype=dtype,
+            )
+
+    def _arriving(self, line: int, field: Tensor, states: Sequence[Tensor]) -> Tensor:
+        """Return the field that light of a line leaves on a beam's part of the detector.
+
+        It goes from plane to plane by a walk of its own, which shares nothing with how networks are trained.
+        """
+        skips, aside = self.manifest.skips or (), dict[int, Tensor]()
+        gaps, past = (cast("nn.ModuleList", each[line]) for each in (self.gaps, self.past))
+        for plane, gap in enumerate(gaps):
+            if plane > 0:
+                field = states[plane - 1] * field
+            for number, (skip, way) in enumerate(zip(skips, past, strict=True)):
+                if skip.start == plane:
+                    aside[number] = 1j * math.sqrt(skip.share) * way(field)
+                    field = math.sqrt(1 - skip.share) * field
+            field = gap(field)
+            for number, skip in enumerate(skips):
+                if skip.end == plane + 1:
+                    field = math.sqrt(1 - skip.share) * field + 1j * math.sqrt(skip.share) * aside.pop(number)
+        return field
 
     def readings(self, field: Tensor) -> Tensor:
         """The measure of each class, a real ``batch x classes`` tensor, from a detector field.

@@ -125,10 +125,8 @@ class Manifest(Record):
         if later != (self.format_version > FORMAT_VERSIONS[0]):
             raise refuse("expected beams, skips, light or elements in format version 4 alone, but got another version")
         depth = distances - 1 - len(elements)
-        if self.light is not None and self.skips is not None:
-            raise refuse("expected skips in light of one coherent wave, but got light of several")
         if self.light is not None:
-            self.light.check(distances)
+            self.light.check(distances, len(self.skips or ()))
         apart = self.light is not None and self.light.channels == "wavelengths"
         if apart != (self.readout.differential == "wavelength"):
             raise refuse("expected a detector that tells wavelengths apart for readings of their contrast alone")

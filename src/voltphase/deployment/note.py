@@ -254,10 +254,11 @@ def _formulas(manifest: Manifest) -> Iterator[str]:
         "the first layer, is multiplied by the state of each pixel, goes on to the next layer, and so on to the "
         "detector. The arrays of levels say which state that is, and the tables of states there what it is."
     )
+    formulas = manifest.propagation.formulas | ({} if manifest.light is None else manifest.light.formulas)
     if manifest.skips is not None:
         yield f"Skips: {manifest.conventions['skips']}"
         for formula in dict.fromkeys(skip.formula for skip in manifest.skips):
-            if formula not in manifest.propagation.formulas.values():
+            if formula not in formulas.values():
                 yield f"On skips: {formula}"
     if manifest.beams is not None:
         yield f"Beams: {manifest.conventions['beams']} The beams are the networks, see Planes, above."
@@ -267,7 +268,7 @@ def _formulas(manifest: Manifest) -> Iterator[str]:
             yield f"Source: {manifest.input.formula}."
     if any(layer.regions is not None for layer in manifest.layers):
         yield f"Panels: {CONVENTIONS['inactive_value']}"
-    for name, formula in manifest.propagation.formulas.items():
+    for name, formula in formulas.items():
         yield f"{'Between planes' if name in ELEMENT_FORMULAS else 'From plane to plane'} ({name}): {formula}"
     if manifest.light is not None:
         yield f"Light: {manifest.light.formula}"

@@ -20,15 +20,16 @@ from voltphase.optics.skips import Skip
 if TYPE_CHECKING:
     from voltphase.network.networks import Networks
 
-_MOST_BEAMS: Final = 1000
+#: More than any bench has.
+MOST_BEAMS: Final = 1000
 
 
 class BeamRecord(Record):
     """A beam: the layers it passes, counted from 1, its part of all light, and the part of the detector it falls on."""
 
-    layers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=_MOST_BEAMS)]
+    layers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=MOST_BEAMS)]
     weight: Annotated[float, Field(gt=0, le=1)]
-    area: Annotated[int, Field(ge=0, lt=_MOST_BEAMS)]
+    area: Annotated[int, Field(ge=0, lt=MOST_BEAMS)]
 
     @classmethod
     def of(cls, networks: Networks, depth: int) -> list[BeamRecord] | None:
@@ -80,9 +81,9 @@ class SkipRecord(Record):
 
 
 #: The skips of a system that has some.
-SkipRecords = Annotated[list[SkipRecord], Field(min_length=1, max_length=_MOST_BEAMS)]
+SkipRecords = Annotated[list[SkipRecord], Field(min_length=1, max_length=MOST_BEAMS)]
 #: The beams of a system that has more than one.
-BeamRecords = Annotated[list[BeamRecord], Field(min_length=2, max_length=_MOST_BEAMS)]
+BeamRecords = Annotated[list[BeamRecord], Field(min_length=2, max_length=MOST_BEAMS)]
 
 
 def check_beams(beams: Sequence[BeamRecord], layers: Sequence[Grid], depth: int, detector: Grid) -> None:

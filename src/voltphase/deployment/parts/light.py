@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from voltphase.core.units import LONGEST_DISTANCE, LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH, metres
 from voltphase.deployment.formulas import FORMULAS
+from voltphase.deployment.parts.beams import MOST_BEAMS
 from voltphase.deployment.propagation import MOST_DISTANCES, MethodRecord
 from voltphase.deployment.records import Record, refuse
 from voltphase.optics.light import Coherence
@@ -20,6 +21,7 @@ from voltphase.optics.paths import Placed, planes_of
 
 if TYPE_CHECKING:
     from voltphase.network.donn import DONN
+    from voltphase.optics.gap import Gap
 
 _Wavelength = Annotated[float, Field(ge=SHORTEST_WAVELENGTH, le=LONGEST_WAVELENGTH)]
 
@@ -27,6 +29,9 @@ _ADDED: Final = (
     "Light of each line, and behind each screen, goes to the detector by itself; the intensity there, which stands for "
     "abs(V)^2 in all else, is the sum of weight * abs(V)^2 over the lines{channel}, V by the methods of the line. "
     "states_of is which of a device's tables in spectrum, counted from 0, light of a line meets."
+)
+_PAST: Final = (
+    " On skips light of a line goes by its methods in past, one for each skip in turn, in place of the skip's own."
 )
 _SCREENS: Final = (
     " V of a line is that of each of the screens s_m in turn, by which the field on the source is multiplied, and "
@@ -48,6 +53,12 @@ class LineRecord(Record):
     weight: Annotated[float, Field(gt=0, le=1)]
     states_of: Annotated[int, Field(ge=0, lt=MOST_WAVELENGTHS)]
     methods: Annotated[list[MethodRecord], Field(max_length=MOST_DISTANCES)]
+    past: Annotated[list[MethodRecord], Field(max_length=MOST_BEAMS)] = []  # noqa: RUF012 - pydantic copies it
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Light without skips is written as it always was.
+        return {key: value for key, value in handler(self).items() if key != "past" or value}
 
 
 class CoherenceRecord(Record):
@@ -84,6 +95,7 @@ class LightRecord(Record):
                 weight=line.weight,
                 states_of=line.band,
                 methods=[MethodRecord.of(method) for method in methods_of(model, line.wavelength)],
+                past=[MethodRecord.of(method) for method in methods_past(model, line.wavelength)],
             )
             for line in lines
         ]
@@ -93,14 +105,14 @@ class LightRecord(Record):
             channels="wavelengths" if apart else "sum",
             coherence=about and CoherenceRecord(modes=about.modes, length_m=about.length, seed=about.seed),
             formulas=_formulas(records),
-            formula=_formula(apart=apart, screens=about is not None),
+            formula=_formula(apart=apart, screens=about is not None, skips=bool(model.skips)),
         )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.formulas != _formulas(self.lines) or self.formula != _formula(
-            apart=self.channels == "wavelengths", screens=self.coherence is not None
-        ):
+        apart, screens = self.channels == "wavelengths", self.coherence is not None
+        formula = _formula(apart=apart, screens=screens, skips=bool(self.lines[0].past))
+        if self.formulas != _formulas(self.lines) or self.formula != formula:
             raise refuse("expected the formulas of this light as this version computes it, but got others")
         if not abs(sum(line.weight for line in self.lines) - 1) < 1e-9:
             raise refuse("expected weights of lines that add up to 1, but they do not")
@@ -108,10 +120,11 @@ class LightRecord(Record):
             raise refuse("expected lines of two wavelengths for a detector that tells them apart, but got others")
         return self
 
-    def check(self, distances: int) -> None:
-        """Refuse light whose lines do not go over as many distances."""
-        if any(len(line.methods) != distances for line in self.lines):
-            raise refuse(f"expected methods for {distances} distances of each line of light, but got others")
+    def check(self, distances: int, skips: int) -> None:
+        """Refuse light whose lines do not go over as many distances and skips."""
+        if any((len(line.methods), len(line.past)) != (distances, skips) for line in self.lines):
+            also = f" and {skips} skips" if skips else ""
+            raise refuse(f"expected methods for {distances} distances{also} of each line of light, but got others")
 
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -144,10 +157,17 @@ def methods_of(model: DONN, wavelength: float) -> list[Method]:
     return [find_method(model.method, Geometry(*sides, wavelength, distance))[0] for sides, distance in gaps]
 
 
+def methods_past(model: DONN, wavelength: float) -> list[Method]:
+    """Return the method on each skip of a network in light of one of its wavelengths in metres."""
+    past = next(beam.past for beam in model.beams.beams if beam.wavelength == wavelength)
+    return [cast("Gap", way[0]).method for way in past]
+
+
 def _formulas(lines: list[LineRecord]) -> dict[str, Any]:
-    return {method.name: FORMULAS[method.name] for line in lines for method in line.methods}
+    return {method.name: FORMULAS[method.name] for line in lines for method in (*line.methods, *line.past)}
 
 
-def _formula(*, apart: bool, screens: bool) -> str:
+def _formula(*, apart: bool, screens: bool, skips: bool) -> str:
     channel = " of each wavelength, which are the two channels of the detector" if apart else ""
-    return _ADDED.format(channel=channel) + (_SCREENS.format(incoherent=1 / INCOHERENT) if screens else "")
+    past, behind = _PAST if skips else "", _SCREENS.format(incoherent=1 / INCOHERENT) if screens else ""
+    return f"{_ADDED.format(channel=channel)}{past}{behind}"
