@@ -165,8 +165,6 @@ def on_own_pixels(folder: str | PathLike[str], *, data_dir: str | PathLike[str] 
 def _own_pixels(folder: Path, emulator: Emulator, dataset: ImageDataset | None) -> tuple[Check, ...]:
     if not has_own_pixels(emulator.manifest):
         return ()
-    if emulator.manifest.propagation.elements:
-        return (Check("own pixels", None, "not computed where lenses or other elements stand between the planes"),)
     shown, samples = read_shown(folder, emulator.manifest), emulator.manifest.samples
     if shown is None:
         return ()

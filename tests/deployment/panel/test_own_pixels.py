@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ import torch
 from voltphase import DONN, Grid, Propagator
 from voltphase.deployment import Emulator, Panel, deploy, on_own_pixels, verify
 from voltphase.deployment.layers import read_layers, read_shown
+from voltphase.deployment.parts.light import LightRecord
 from voltphase.deployment.proof import own_pixels
 from voltphase.deployment.proof.own_pixels import OwnPixels, measure
 from voltphase.deployment.targets import Shown
@@ -105,6 +108,26 @@ def test_answers_that_differ_are_no_pass_and_say_what_to_change(bench: Path, emu
     result = replace(result, checks=(*result.checks[:-1], told))
     assert result.passed
     assert result.verdict.endswith("for own pixels, see above")
+
+
+@pytest.mark.parametrize(
+    ("has", "said"),
+    [
+        ({"light": LightRecord.model_construct(lines=[], channels="sum", coherence=None)}, "here light is"),
+        ({"beams": [None, None]}, "here 2 networks stand side by side"),
+        ({"skips": [None]}, "here beam splitters lead light past layers"),
+        ({"elements": [None]}, "here lenses or other elements stand between the planes"),
+    ],
+)
+def test_what_it_does_not_follow_gets_its_sentence(emulator: Emulator, has: dict[str, Any], said: str):
+    other, manifest = copy.copy(emulator), emulator.manifest
+    if "elements" in has:
+        has = {"propagation": manifest.propagation.model_copy(update=has)}
+    other.manifest = manifest.model_copy(update=has)
+    told = measure(other, as_designed(emulator), IMAGES, None, "of noise")
+    assert told.passed is None
+    assert "not measured on 10 x 12 pixels: one coherent wave through the layers of one network" in told.figures
+    assert said in told.figures
 
 
 def test_what_takes_too_long_or_too_much_is_left_out_with_a_sentence(

@@ -60,8 +60,6 @@ class OwnPixels:
 
     def __init__(self, emulator: Emulator, shown: Sequence[Shown]) -> None:
         self.emulator, self.shown, manifest = emulator, shown, emulator.manifest
-        if manifest.beams is not None or manifest.skips is not None:
-            raise GeometryError("it is measured of one network without skips, and there are several or some")
         first, *_, last = manifest.grids
         self.grids = [_refined(first, shown[0].grid), *(one.grid for one in shown), _refined(last, shown[-1].grid)]
         self.gaps = {
@@ -160,8 +158,11 @@ def measure(emulator: Emulator, shown: Sequence[Shown], images: Tensor, targets:
         targets: What is wanted of each, where that is known.
         what: What the images are, in words.
     """
-    if emulator.manifest.light is not None:
-        return Check(NAME, None, f"not measured on {_sizes(shown)}: light of several waves is not followed there")
+    if (here := _not_followed(emulator.manifest)) is not None:
+        followed = (
+            "one coherent wave through the layers of one network, with free space between them, is followed there"
+        )
+        return Check(NAME, None, f"not measured on {_sizes(shown)}: {followed}, and here {here}")
     dark = [replace(one, around=0j) for one in shown]
     fewest, reason = min(_FEWEST, len(images)), ""
     for layers in (shown, dark) if any(one.around for one in shown) else (dark,):
@@ -178,6 +179,17 @@ def measure(emulator: Emulator, shown: Sequence[Shown], images: Tensor, targets:
         except VoltphaseError as error:
             reason = str(error)
     return Check(NAME, None, f"not measured on {_sizes(shown)}: {reason}")
+
+
+def _not_followed(manifest: Manifest) -> str | None:
+    """Return what a system has that its light is not followed through on pixels of its own, None if nothing."""
+    if manifest.light is not None:
+        return f"light is {manifest.light.words()}"
+    if manifest.beams is not None:
+        return f"{len(manifest.beams)} networks stand side by side"
+    if manifest.skips is not None:
+        return "beam splitters lead light past layers"
+    return "lenses or other elements stand between the planes" if manifest.propagation.elements else None
 
 
 def _figures(system: OwnPixels, images: Tensor, targets: Tensor | None, what: str, border: str) -> Check:
