@@ -27,6 +27,7 @@ from voltphase.deployment.targets import Target
 from voltphase.devices import Device, DevicePanel, DeviceSpectrum
 from voltphase.importing.finished import write_finished
 from voltphase.network.donn import DONN
+from voltphase.optics.paths import masks_in
 from voltphase.training.build import test_images_of
 from voltphase.training.loop import EpochMetrics
 
@@ -123,7 +124,7 @@ def save(model: DONN, out: str | Path, *, train: Images, test: Images) -> Traine
     """Write a network that was trained in a loop of one's own as the folder of a finished run, and return the run.
 
     Reports, deployment, verification and refinement then take it as any run. Its ``config.yaml`` says what the network
-    is, with its devices' tables and its source's mask beside it, but nothing of how it was trained: ``metrics.csv`` has
+    is, with its devices' tables and its masks beside it, but nothing of how it was trained: ``metrics.csv`` has
     no epochs.
 
     Args:
@@ -151,8 +152,8 @@ def save(model: DONN, out: str | Path, *, train: Images, test: Images) -> Traine
     datasets = given_datasets({"train": train, "test": test}, 0)
     named, devices = _named(datasets), [layer.device_states for layer in model.layers]
     with atomic_directory(out) as temporary:
-        mask = _write_mask(model, temporary)
-        config = config_of(model, _write_devices(devices, temporary), named or {}, mask)
+        masks = _write_masks(model, temporary)
+        config = config_of(model, _write_devices(devices, temporary), named or {}, *masks)
         _require_trained(model)  # behind what no training mends
         given = {} if named else {"data_given": True}
         write_finished(temporary, config, model, devices, datasets, note=_NOTE, about=given)
@@ -296,8 +297,11 @@ def _write_devices(devices: Sequence[Device], folder: Path) -> list[dict[str, An
     return [{"file": names[device.digest], "levels": None} for device in devices]
 
 
-def _write_mask(model: DONN, folder: Path) -> str | None:
-    if (mask := model.source.light.mask) is None:
-        return None
-    np.save(folder / "source-mask.npy", mask.values)
-    return "source-mask.npy"
+def _write_masks(model: DONN, folder: Path) -> tuple[str | None, list[str]]:
+    """Write the masks of a network; return the file of that of its source, if it has one, and those of the others."""
+    source, between = model.source.light.mask, masks_in(model.spans)
+    names = [f"mask-{number}.npy" for number in range(1, len(between) + 1)]
+    for name, mask in [("source-mask.npy", source), *zip(names, between, strict=True)]:
+        if mask is not None:
+            np.save(folder / name, mask.values)
+    return None if source is None else "source-mask.npy", names

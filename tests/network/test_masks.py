@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import runpy
 import shutil
@@ -20,12 +21,15 @@ from voltphase.config import load_config
 from voltphase.config.masks import read_mask
 from voltphase.core.errors import ConfigError, DataError, DeploymentError, GeometryError
 from voltphase.optics import ImageSource, Mask, SourceLight, thin_lens
+from voltphase.optics.elements import Element
+from voltphase.optics.paths import paths_between
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WAVELENGTH = 532e-9
 SLM = vp.devices.tn_slm(8)
 WHITE = torch.full((1, 8, 8), 255, dtype=torch.uint8)
 HALF = np.repeat([[1.0, 0.0]], 16, axis=0).repeat(8, axis=1)
+PLATE = np.exp(1j * np.arange(256).reshape(16, 16))
 QUICK = ["optics.size=16", "optics.depth=1", "training.epochs=2", "data.train_limit=60", "data.test_limit=20"]
 
 
@@ -186,18 +190,47 @@ def settings(tmp_path: Path) -> Path:
     folder = tmp_path / "bench 3"
     folder.mkdir()
     write(folder / "mask.png", HALF)
-    (folder / "run.yaml").write_text("preset: digits\noptics: {source: {mask: mask.png}}\n")
+    np.save(folder / "plate.npy", PLATE)
+    between = "distances: [[0.03, {name: mask, file: plate.npy}, 0.02], 0.06]"
+    (folder / "run.yaml").write_text(f"preset: digits\noptics: {{depth: 1, source: {{mask: mask.png}}, {between}}}\n")
     return folder / "run.yaml"
 
 
 def test_a_run_needs_no_file_of_its_mask_again(settings: Path, tmp_path: Path) -> None:
     run = vp.train(load_config(settings, QUICK), out=tmp_path / "run", progress=False)
-    assert run.summary["mask"] == Mask(HALF).digest
+    assert (run.summary["mask"], run.summary["masks"]) == (Mask(HALF).digest, [Mask(PLATE).digest])
     assert Path(run.config.optics.source.mask or "") == settings.with_name("mask.png")
     shutil.rmtree(settings.parent)
     again = vp.load_run(tmp_path / "run")
     assert again.model.source.light == SourceLight(mask=Mask(HALF))
-    assert vp.verify(vp.deploy(again, tmp_path / "deployed")).passed
+    bench = vp.deploy(again, tmp_path / "deployed")
+    assert vp.verify(bench).passed
+    about = json.loads((bench / "manifest.json").read_text())["propagation"]["elements"]
+    assert [one["kind"] for one in about] == ["transmission"]
+    images = np.load(bench / "sample-images.npy")[:3]
+    expected = again.model(torch.from_numpy(images)).detach()
+    numpy = runpy.run_path(str(EXAMPLES / "emulate.py"))["Emulator"](bench)
+    np.testing.assert_allclose(numpy.logits(images), expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+    # What it does is what an element of the same numbers does.
+    distances: Any = [(0.03, Element(torch.tensor(PLATE), grid=vp.Grid(16, 36e-6)), 0.02), 0.06]
+    light = paths_between(again.model.way, distances, wavelength=532e-9, method="fresnel")
+    own = paths_between(again.model.way, again.model.spans, wavelength=532e-9, method="fresnel")
+    factors = [one[0][1].transmission for one in (light, own) if isinstance(one[0][1], Element)]
+    assert torch.equal(*factors)
+
+
+def test_a_saved_network_has_its_masks_beside_it(tmp_path: Path) -> None:
+    np.save(tmp_path / "plate.npy", PLATE)
+    optics: Any = {"grid": vp.Grid(16, 36e-6), "wavelength": WAVELENGTH, "devices": [SLM], "image_shape": (8, 8)}
+    plate = vp.optics.MaskFile(str(tmp_path / "plate.npy"))
+    model = vp.DONN(**optics, distances=[(0.03, plate, 0.02), 0.06])
+    digits = vp.data.load("digits", "test").take(20)
+    model.train()(digits.images)
+    vp.save(model.eval(), tmp_path / "run", train=digits, test=digits)
+    (tmp_path / "plate.npy").unlink()
+    again = vp.load_run(tmp_path / "run", digits)
+    torch.testing.assert_close(again.model(digits.images), model(digits.images))
+    assert np.array_equal(np.load(tmp_path / "run" / "mask-1.npy"), PLATE)
 
 
 def test_a_run_is_gone_on_with_behind_the_same_mask_only(settings: Path, tmp_path: Path) -> None:
@@ -208,6 +241,11 @@ def test_a_run_is_gone_on_with_behind_the_same_mask_only(settings: Path, tmp_pat
 
     with pytest.raises(KeyboardInterrupt):
         vp.train(config, out=out, progress=False, watch=stop)
+    plate = settings.with_name("plate.npy")
+    np.save(plate, PLATE.conj())
+    with pytest.raises(ConfigError, match=r"the mask that .* was started with, but one in optics.distances is another"):
+        vp.train(config, out=out, resume=True, progress=False)
+    np.save(plate, PLATE)
     mask = settings.with_name("mask.png")
     write(mask, 1 - HALF)
     for changed in (config, load_config(settings, [*QUICK, "optics.source.mask=null"])):
@@ -228,6 +266,18 @@ def test_a_mask_of_another_size_is_refused_before_anything_is_made(settings: Pat
     result = CliRunner().invoke(app, ["train", str(settings), "--out", str(tmp_path / "run")])
     assert result.exit_code == 2
     assert "expected a mask of 64 x 64 samples, those of the source, but got one of 16 x 16" in result.output
+    words = ["train", str(settings), "--out", str(tmp_path / "run"), "--set", "optics.source.mask=null"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    said = (
+        f"optics.distances, expected a mask of 64 x 64 numbers, one for each sample of its plane, but {settings.parent}"
+    )
+    assert f"{said}/plate.npy has 16 x 16: save it with as many, or give it a plane of its own" in result.output
+    settings.with_name("plate.npy").unlink()
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert "optics.distances, " in result.output
+    assert "plate.npy" in result.output
     assert not (tmp_path / "run").exists()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +14,7 @@ from voltphase.config.load import parse_config
 from voltphase.config.sections import Config
 from voltphase.core.errors import ConfigError
 from voltphase.core.registry import AUTO, Registry
-from voltphase.optics.elements import ELEMENTS
+from voltphase.optics.elements import ELEMENTS, MaskFile
 from voltphase.optics.grid import Grid
 from voltphase.optics.methods import METHODS
 from voltphase.optics.paths import Placed, Steps
@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 _CURE: Final = "deploy the network itself with voltphase.deploy"
 
 
-def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, Any], mask: str | None = None) -> Config:
+def config_of(
+    model: DONN,
+    devices: Sequence[dict[str, Any]],
+    data: dict[str, Any],
+    mask: str | None = None,
+    masks: Sequence[str] = (),
+) -> Config:
     """Return the configuration that describes a network; what it says of training stands at its defaults.
 
     Args:
@@ -34,11 +40,12 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
         devices: Section for the device of each layer.
         data: Section for the images.
         mask: File of the mask in front of the source, if there is one.
+        masks: Files of the masks between the planes, in the order light meets them.
 
     Raises:
         ConfigError: if a configuration cannot describe the network.
     """
-    grids = model.way
+    grids, files = model.way, iter(masks)
     if any(any(grid.offset) for grid in grids):
         raise undescribed("planes around the axis", "others")
     light, dtype, options = model.source.light, model.source.dtype, model.options
@@ -64,7 +71,7 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
                     "lines": spectrum.lines,
                 },
                 "coherence": {} if model.coherence is None else asdict(model.coherence),
-                "distances": _one_or_each([_span(*each) for each in zip(grids, model.spans, strict=False)]),
+                "distances": _one_or_each([_span(*each, files) for each in zip(grids, model.spans, strict=False)]),
                 "depth": len(model.layers) // model.networks.count,
                 "networks": asdict(model.networks),
                 "skips": [asdict(skip) for skip in model.skips],
@@ -86,14 +93,15 @@ def config_of(model: DONN, devices: Sequence[dict[str, Any]], data: dict[str, An
     )
 
 
-def _span(plane: Grid, steps: Steps) -> Any:
-    """Return what is between two planes, the first of which is given."""
+def _span(plane: Grid, steps: Steps, files: Iterator[str]) -> Any:
+    """Return what is between two planes, the first of which is given, as are the files of masks."""
     parts: list[Any] = []
     for step in steps:
         if isinstance(step, Placed):
             if ELEMENTS.name_of(type(step.optic)) is None or step.optic.plane(plane) != step.plane:
                 raise undescribed("lenses, apertures and relays around the axis between the planes", "others")
-            parts.append(_chosen(ELEMENTS, step.optic))
+            optic = replace(step.optic, file=next(files)) if isinstance(step.optic, MaskFile) else step.optic
+            parts.append(_chosen(ELEMENTS, optic))
             plane = step.image
         else:
             parts.append(step)

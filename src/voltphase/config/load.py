@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from voltphase.config import migrate
+from voltphase.config.masks import mask_settings
 from voltphase.config.sections import Config
 from voltphase.config.training import HOW_IT_RUNS
 from voltphase.core.advice import advise
@@ -287,6 +288,7 @@ def _settle_paths(raw: dict[str, Any], folder: Path) -> None:
     source = optics.get("source") if isinstance(optics, dict) else None
     if isinstance(optics, dict) and str(optics.get("panel")).endswith(PROFILE_SUFFIXES):  # others are names
         optics["panel"] = str(folder / checked_path(optics["panel"], ConfigError))
-    for section, key in [(raw.get("data"), "dir"), (source, "mask"), *((device, "file") for device in each)]:
+    each += mask_settings(optics.get("distances")) if isinstance(optics, dict) else []
+    for section, key in [(raw.get("data"), "dir"), (source, "mask"), *((one, "file") for one in each)]:
         if isinstance(section, dict) and isinstance(section.get(key), str):
             section[key] = str(folder / checked_path(section[key], ConfigError))

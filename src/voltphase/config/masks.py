@@ -1,20 +1,29 @@
-"""The mask in front of the source, from a file."""
+"""Masks of a configuration: that in front of the source, and those between planes."""
 
 from __future__ import annotations
 
-from voltphase.core.errors import DataError, VoltphaseError
-from voltphase.core.files import checked_path, read_numbers
+from collections.abc import Iterator
+from typing import Any
+
+from voltphase.core.errors import DataError
 from voltphase.optics.masks import Mask
 
 
 def read_mask(file: str) -> Mask:
-    """Return the mask in a file: an array (NPY), a table of numbers (CSV), or a grey picture of 8 or 16 bits.
+    """Return the mask in front of the source, from its file; see :meth:`Mask.read`.
 
     Raises:
         DataError: if the file cannot be read, or holds no mask.
     """
-    path = checked_path(file, DataError)
     try:
-        return Mask(read_numbers(path, DataError))
-    except VoltphaseError as error:
-        raise DataError(f"optics.source.mask, {path}: {error}") from error
+        return Mask.read(file)
+    except DataError as error:
+        raise DataError(f"optics.source.mask, {error}") from error
+
+
+def mask_settings(distances: Any) -> Iterator[dict[str, Any]]:
+    """Yield the settings of each mask in ``optics.distances``, as these are read from YAML."""
+    for span in distances if isinstance(distances, list) else ():
+        for part in span if isinstance(span, list) else ():
+            if isinstance(part, dict) and part.get("name") == "mask":
+                yield part

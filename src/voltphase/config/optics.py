@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le, Len, Lt, MinLen, Unit
@@ -20,12 +21,12 @@ from voltphase.core.units import (
 )
 from voltphase.network.networks import Combine, Networks
 from voltphase.optics.backends.base import BACKENDS, Engine
-from voltphase.optics.elements import ELEMENTS
+from voltphase.optics.elements import ELEMENTS, MaskFile
 from voltphase.optics.grid import Grid
 from voltphase.optics.light import Spectrum
 from voltphase.optics.masks import Mask
 from voltphase.optics.methods import METHODS
-from voltphase.optics.paths import Span, length_of, placed
+from voltphase.optics.paths import Placed, Span, length_of, placed
 from voltphase.optics.precision import Precision
 from voltphase.optics.skips import Skip
 from voltphase.optics.sources import Encoding, SourceLight
@@ -280,8 +281,43 @@ class OpticsConfig(Section):
     @property
     def lengths(self) -> list[float]:
         """The distance from each plane to the next in metres, elements included."""
-        planes = [Grid(size, pitch) for size, pitch in zip(self.sizes, self.pitches, strict=True)]
-        return list(map(length_of, placed(planes, self.spans, None)))
+        return list(map(length_of, placed(self.planes, self.spans, None)))
+
+    @property
+    def planes(self) -> list[Grid]:
+        """The samples of each plane on the way of one network: source, layers, detector."""
+        return [Grid(size, pitch) for size, pitch in zip(self.sizes, self.pitches, strict=True)]
+
+    @property
+    def masks(self) -> Iterator[tuple[MaskFile, Grid]]:
+        """The masks between the planes in the order light meets them, each with its plane."""
+        for step in (step for steps in placed(self.planes, self.spans, None) for step in steps):
+            if isinstance(step, Placed) and isinstance(step.optic, MaskFile):
+                yield step.optic, step.plane
+
+    def read_masks(self) -> list[Mask]:
+        """Return what is in the files of the masks between the planes, in the order light meets them.
+
+        Raises:
+            DataError: if a file cannot be read, or holds no mask.
+            GeometryError: if a mask has another size than its plane.
+        """
+        try:
+            for mask, plane in (found := list(self.masks)):
+                mask.transmission(plane, self.wavelengths[0])
+        except VoltphaseError as error:
+            raise type(error)(f"optics.distances, {error}") from error
+        return [mask.mask for mask, _ in found]
+
+    def spans_with(self, masks: Sequence[Mask]) -> list[Span]:
+        """Return what is from each plane to the next, with what was in the files of its masks."""
+        left = iter(masks)
+        return [
+            tuple(part.holding(next(left)) if isinstance(part, MaskFile) else part for part in span)
+            if isinstance(span, Sequence)
+            else span
+            for span in self.spans
+        ]
 
 
 def _for_planes(given: Any, count: int) -> list[tuple[Any, Any]]:

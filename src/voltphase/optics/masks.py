@@ -1,8 +1,9 @@
-"""What stands in front of the source: a filter, or the light that really falls on it."""
+"""What multiplies light sample by sample: a filter, a phase plate, or the light that really falls on the source."""
 
 from __future__ import annotations
 
 import hashlib
+from os import PathLike
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from voltphase.core import checks
-from voltphase.core.errors import GeometryError
+from voltphase.core.errors import DataError, GeometryError, VoltphaseError
+from voltphase.core.files import checked_path, read_numbers
 
 # Rounding of phasors in single precision.
 _ROUNDING: Final = 1e-6
@@ -19,13 +21,13 @@ _GREY_LEVELS: Final = {torch.uint8: 255, torch.uint16: 65535}
 
 
 class Mask:
-    """A mask, a filter or a measured illumination in front of the source: what each sample of its plane is lit by.
+    """A mask, a filter or a measured illumination: what the field is multiplied by at each sample of its plane.
 
-    It multiplies the field. Real numbers are its amplitude (not its intensity), complex ones its amplitude and phase;
+    Real numbers are its amplitude (not its intensity), complex ones its amplitude and phase;
     of grey levels of 8 or 16 bits the brightest is amplitude 1. Two masks with the same values are equal.
 
     Args:
-        values: ``rows x columns`` tensor or array with a value for each sample of the source; no amplitude is above 1.
+        values: ``rows x columns`` tensor or array with a value for each sample of its plane; no amplitude is above 1.
 
     Attributes:
         values: The same, a complex128 array that cannot be written to.
@@ -56,7 +58,8 @@ class Mask:
         if (largest := float(exact.abs().max())) > 1 + _ROUNDING:
             raise GeometryError(
                 f"expected a mask with amplitudes up to 1, as it can only take light away, but got {largest:g}: divide "
-                "it by its largest one, and take the square root of a measured intensity first"
+                "it by its largest one, and take the square root of a measured intensity first; of phases in radians "
+                "save exp(1j * phase)"
             )
         if largest == 0:
             raise GeometryError("expected a mask that lets some light through, but all of it is 0")
@@ -64,6 +67,19 @@ class Mask:
         self.values.setflags(write=False)
         content = np.ascontiguousarray(self.values, dtype="<c16")
         self.digest = hashlib.sha256(f"{content.shape}".encode() + content.tobytes()).hexdigest()
+
+    @classmethod
+    def read(cls, path: str | PathLike[str]) -> Mask:
+        """Return the mask in a file: an array (NPY), a table of numbers (CSV), or a grey picture of 8 or 16 bits.
+
+        Raises:
+            DataError: if the file cannot be read, or holds no mask.
+        """
+        file = checked_path(path, DataError)
+        try:
+            return cls(read_numbers(file, DataError))
+        except VoltphaseError as error:
+            raise DataError(f"{file}: {error}") from error
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -14,10 +14,11 @@ from voltphase.core import checks
 from voltphase.core.advice import once
 from voltphase.core.errors import ConfigError, GeometryError
 from voltphase.optics.backends.base import Engine
-from voltphase.optics.elements import ELEMENTS, Element, Optic, Relay, ThinLens
+from voltphase.optics.elements import ELEMENTS, Element, MaskFile, Optic, Relay, ThinLens
 from voltphase.optics.gap import Gap
 from voltphase.optics.grid import Grid
 from voltphase.optics.kernels.kernel import Kernel
+from voltphase.optics.masks import Mask
 from voltphase.optics.methods.auto import checked_method
 from voltphase.optics.methods.base import Method, aliasing_limit
 from voltphase.optics.methods.far_field import FocalPlane
@@ -149,6 +150,12 @@ def _titled(element: Element, title: str) -> Element:
 def length_of(steps: Steps) -> float:
     """Return the distance from plane to plane in metres, elements included."""
     return sum(step.optic.length if isinstance(step, Placed) else step for step in steps)
+
+
+def masks_in(spans: Sequence[Steps]) -> list[Mask]:
+    """Return what is in the files of masks between planes, in the order light meets them."""
+    elements = (step.optic for steps in spans for step in steps if isinstance(step, Placed))
+    return [optic.mask for optic in elements if isinstance(optic, MaskFile)]
 
 
 def planes_of(grids: Sequence[Grid], spans: Sequence[Steps]) -> list[tuple[Grid, Grid]]:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from voltphase.config import Config, parse_config
+from voltphase.config.masks import mask_settings
 from voltphase.core.errors import ConfigError, DataError, OutputError
 from voltphase.core.files import checked_path, read_json
 from voltphase.sweeps.runs import Label, Run, identity
@@ -108,7 +109,8 @@ def _identity(content: dict[str, Any] | None) -> tuple[str | None, bool] | None:
 
 def _device_digests(content: dict[str, Any]) -> list[str]:
     summary = content["summary"]
-    return [device["digest"] for device in summary["devices"]] + ([summary["mask"]] if "mask" in summary else [])
+    masks = ([summary["mask"]] if "mask" in summary else []) + summary.get("masks", [])
+    return [device["digest"] for device in summary["devices"]] + masks
 
 
 def _settings(content: dict[str, Any], device_digests: Sequence[str]) -> str | None:
@@ -123,10 +125,11 @@ def public_settings(config: Config) -> dict[str, Any]:
     """Return all settings, without where on this machine data and tables lie."""
     content = config.model_dump()
     content["data"]["dir"] = None
-    for device in [content.get("device"), *(content.get("devices") or [])]:
-        if device and device.get("file"):
-            device["file"] = Path(device["file"]).name
-    source = content["optics"]["source"]
+    optics = content["optics"]
+    for one in [content.get("device"), *(content.get("devices") or []), *mask_settings(optics["distances"])]:
+        if one and one.get("file"):
+            one["file"] = Path(one["file"]).name
+    source = optics["source"]
     if source["mask"]:
         source["mask"] = Path(source["mask"]).name
     return {key: value for key, value in content.items() if value is not None}

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from voltphase.config import HOW_IT_RUNS, Config, load_config
+from voltphase.config.masks import mask_settings
 from voltphase.training import build_devices
 
 Label = str | int | float
@@ -40,9 +41,11 @@ class Run:
 
     @cached_property
     def device_digests(self) -> list[str]:
-        """Digests of the devices of its layers, and of the mask in front of its source if it has one."""
-        mask = self.config.optics.source.build().mask
-        return [states.digest for states in build_devices(self.config)] + ([] if mask is None else [mask.digest])
+        """Digests of the devices of its layers, of the mask in front of its source if it has one, and of the others."""
+        optics = self.config.optics
+        source = optics.source.build().mask
+        masks = ([] if source is None else [source]) + optics.read_masks()
+        return [one.digest for one in (*build_devices(self.config), *masks)]
 
     @cached_property
     def digest(self) -> str:
@@ -77,6 +80,8 @@ def identity(config: Config, device_digests: Sequence[str]) -> str:
     for key in ("device", "devices"):
         content.pop(key, None)
     content.get("optics", {}).get("source", {}).pop("mask", None)
+    for mask in mask_settings(content.get("optics", {}).get("distances")):
+        mask.pop("file", None)
     for key in ("panel", "panel_pixels"):  # which settle the pitch, and nothing else
         content.get("optics", {}).pop(key, None)
     # A section of which nothing is left is one that was never given.

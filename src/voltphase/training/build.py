@@ -31,6 +31,7 @@ from voltphase.devices import load as load_device
 from voltphase.devices.spectrum import at_wavelengths, parts_of, spectrum_of_model
 from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
+from voltphase.optics.masks import Mask
 from voltphase.optics.precision import complex_dtype
 from voltphase.optics.sources import SourceLight
 from voltphase.tasks import Task
@@ -111,6 +112,7 @@ def build_model(
     *,
     task: Task | None = None,
     light: SourceLight | None = None,
+    masks: Sequence[Mask] | None = None,
     for_gpu: bool = False,
 ) -> DONN:
     """Return an untrained network.
@@ -121,6 +123,7 @@ def build_model(
         image_shape: (rows, columns) of the images it will see.
         task: The configuration's task with what it leaves to the data settled; as configured by default.
         light: How light carries an image; as configured by default, with a mask read from its file.
+        masks: Masks between the planes in the order light meets them; read from their files by default.
         for_gpu: Whether a CUDA GPU will train it, for which the precision ``auto`` is TF32.
 
     Raises:
@@ -131,7 +134,7 @@ def build_model(
     return DONN(
         grid=[Grid(size, pitch) for size, pitch in zip(optics.sizes, optics.pitches, strict=True)],
         wavelength=optics.light,
-        distances=optics.spans,
+        distances=optics.spans_with(optics.read_masks() if masks is None else masks),
         devices=devices,
         task=config.task.build() if task is None else task,
         image_shape=image_shape,

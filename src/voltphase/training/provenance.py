@@ -20,10 +20,12 @@ from voltphase.core.installed import package_version
 from voltphase.data import ImageDataset
 from voltphase.devices import Device
 from voltphase.network.donn import DONN
+from voltphase.optics.paths import masks_in
 from voltphase.training.build import settled_by_data
 from voltphase.training.evaluation import final_figures
 from voltphase.training.processes.ranks import ALONE, Ranks
 from voltphase.training.run_folder import settings
+from voltphase.training.weights import mask_digests
 
 
 def summary_of(
@@ -50,7 +52,7 @@ def summary_of(
         **({"data_notes": about_data} if (about_data := data_notes(datasets)) else {}),
         **({"task": settled} if (settled := settled_by_data(model.task, config.task.build())) else {}),
         "devices": [_about(*one) for one in zip(devices, model.layers, notes, strict=True)],
-        **({} if (mask := model.source.light.mask) is None else {"mask": mask.digest}),
+        **mask_digests(model.source.light.mask, masks_in(model.spans)),
         **model.readout.figures(),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "backend": ran.backend,

@@ -9,7 +9,6 @@ from typing import Any
 from voltphase.config import Config
 from voltphase.core.errors import ConfigError, DataError
 from voltphase.network.donn import DONN
-from voltphase.optics.masks import Mask
 from voltphase.training.build import as_settled, build_model
 from voltphase.training.checkpoint import read_checkpoint
 from voltphase.training.run_folder import RunFolder, settings
@@ -34,14 +33,16 @@ class Left:
     checkpoint: dict[str, Any] | None = None
     devices: list[str] | None = None
 
-    def require_same_mask(self, folder: RunFolder, mask: Mask | None) -> None:
-        """Refuse another mask than the run was started with, with a ConfigError."""
-        left = self.finished or self.checkpoint
-        if left is not None and left.get("voltphase", left).get("mask") != (None if mask is None else mask.digest):
-            raise ConfigError(
-                f"expected the mask that {folder.path} was started with, but optics.source.mask is another now: "
-                "restore its file, or start again with --overwrite"
-            )
+    def require_same_masks(self, folder: RunFolder, masks: dict[str, Any]) -> None:
+        """Refuse masks of other digests than those the run was started with, with a ConfigError."""
+        if (left := self.finished or self.checkpoint) is None:
+            return
+        for key, where in (("mask", "optics.source.mask"), ("masks", "one in optics.distances")):
+            if left.get("voltphase", left).get(key) != masks.get(key):
+                raise ConfigError(
+                    f"expected the mask that {folder.path} was started with, but {where} is another now: restore its "
+                    "file, or start again with --overwrite"
+                )
 
     @property
     def old(self) -> bool:
@@ -86,7 +87,7 @@ def left_in(folder: RunFolder, config: Config, data_given: bool, *, resume: bool
 def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
     """Return the trained network of a run folder in evaluation mode, its configuration and its summary.
 
-    Nothing but the folder is needed: the device tables and the mask of the source are in ``model.safetensors``.
+    Nothing but the folder is needed: the device tables and the masks are in ``model.safetensors``.
 
     Args:
         path: Path of the folder of a finished run.
@@ -113,8 +114,13 @@ def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
             f"expected {folder.model_file} to hold {'a mask' if masked else 'no mask'} as its config.yaml says, but it "
             f"holds {'none' if masked else 'one'}: one of them is of another run"
         )
+    if (wanted := len(list(config.optics.masks))) != len(stored.masks):
+        raise DataError(
+            f"expected {folder.model_file} to hold {wanted} masks between planes as its config.yaml says, but it holds "
+            f"{len(stored.masks)}: one of them is of another run"
+        )
     light = config.optics.source.build(stored.mask)
-    model = build_model(config, stored.devices, stored.image_shape, task=task, light=light)
+    model = build_model(config, stored.devices, stored.image_shape, task=task, light=light, masks=stored.masks)
     restore(model, stored.parameters, folder.model_file)
     folder.check_settings(config, summary)
     return model.eval(), config, summary

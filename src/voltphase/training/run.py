@@ -44,7 +44,7 @@ from voltphase.training.provenance import data_notes, summary_of
 from voltphase.training.resume import left_in
 from voltphase.training.run_folder import RunFolder, settings
 from voltphase.training.watching.watcher import Watcher
-from voltphase.training.weights import save_model
+from voltphase.training.weights import mask_digests, save_model
 
 
 @once()
@@ -236,8 +236,9 @@ def prepare(
     devices, light = build_devices(made_of), config.optics.source.build()
     check_panel(config.optics, devices)
     light.beam(Grid(config.optics.sizes[0], config.optics.pitches[0]))  # light that does not fit is found at once, too
-    digests = [device.digest for device in devices]
-    left.require_same_mask(folder, light.mask)
+    masks = config.optics.read_masks()
+    digests, masked = [device.digest for device in devices], mask_digests(light.mask, masks)
+    left.require_same_masks(folder, masked)
     if left.finished is not None:
         return left.finished
     notes = note_devices(made_of)
@@ -248,11 +249,13 @@ def prepare(
     config.optics.networks.build().read_by(readout_of(asked, config.optics.sizes[-1]))
     datasets = _datasets(config, data, left.data_given, ranks, datasets_of or load_datasets)
     task = asked.for_data(datasets["train"].classes, datasets["train"].targets)
-    model = build_model(config, devices, datasets["train"].image_shape, task=task, light=light, for_gpu=on_gpu)
+    model = build_model(
+        config, devices, datasets["train"].image_shape, task=task, light=light, masks=masks, for_gpu=on_gpu
+    )
     at_once = -(-config.training.batch_size // (ranks.count * config.training.accumulate))
     check_training(model, datasets["train"].images, at_once, on_gpu=on_gpu)
     about = {"devices": digests, "settings": settings(config), "data_given": left.data_given}
-    about |= {} if light.mask is None else {"mask": light.mask.digest}
+    about |= masked
     require_alike(ranks, about, datasets)
     # Its back end is to say where the network is.
     module = _module(config, model.to(accelerator), datasets, about, ranks)

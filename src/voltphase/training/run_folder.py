@@ -92,8 +92,8 @@ class Summary(_Part):
 
 
 # Where the data lie, how the machine is used and who looks on are no part of the experiment: a run may go on elsewhere.
-_ELSEWHERE = {("data", "dir"), ("device", "file"), ("devices", "file"), ("optics", "source", "mask")}
-_NOT_THE_EXPERIMENT = _ELSEWHERE | {("training", key) for key in HOW_IT_RUNS}
+_FILES = {("device", "file"), ("devices", "file"), ("optics", "source", "mask"), ("optics", "distances", "file")}
+_NOT_THE_EXPERIMENT = _FILES | {("data", "dir")} | {("training", key) for key in HOW_IT_RUNS}
 
 
 class RunFolder:

@@ -23,11 +23,13 @@ from voltphase.devices import Device
 from voltphase.devices.record import COLUMNS, from_json, to_json
 from voltphase.network.donn import DONN
 from voltphase.optics.masks import Mask
+from voltphase.optics.paths import masks_in
 
 _FORMAT = "voltphase-model-1"
 _REGIONS = "device {index} regions"
 _IMAGE_SHAPE = "image shape"
-_MASK = "source mask"
+_SOURCE_MASK = "source mask"
+_MASK = "mask {index}"
 
 
 def save_model(model: DONN, path: str | Path) -> None:
@@ -38,8 +40,10 @@ def save_model(model: DONN, path: str | Path) -> None:
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     tensors[_IMAGE_SHAPE] = torch.tensor(model.source.image_shape)
-    if (mask := model.source.light.mask) is not None:
-        tensors[_MASK] = torch.view_as_real(torch.tensor(mask.values))  # the format has no numbers of complex128
+    masks = {_MASK.format(index=index): mask for index, mask in enumerate(masks_in(model.spans))}
+    for name, mask in (masks | {_SOURCE_MASK: model.source.light.mask}).items():
+        if mask is not None:
+            tensors[name] = torch.view_as_real(torch.tensor(mask.values))  # the format has no numbers of complex128
     about = []
     for index, layer in enumerate(model.layers):
         device = cast("CodesignLayer", layer).device_states
@@ -80,13 +84,15 @@ def _digest(tensors: dict[str, Tensor], described: str) -> str:
 class StoredModel(NamedTuple):
     """A trained network as it is stored.
 
-    It is the device of each layer, the size of its images, its state dict and the mask in front of its source, if any.
+    It is the device of each layer, the size of its images, its state dict, the mask in front of its source, if any, and
+    those between its planes in the order light meets them.
     """
 
     devices: list[Device]
     image_shape: tuple[int, int]
     parameters: dict[str, Tensor]
     mask: Mask | None
+    masks: list[Mask]
 
 
 def read_model(path: str | Path) -> StoredModel:
@@ -114,7 +120,8 @@ def read_model(path: str | Path) -> StoredModel:
         about: Sequence[dict[str, Any]] = json.loads(metadata["devices"])
         devices = [_device(index, known, tensors) for index, known in enumerate(about)]
         rows, columns = tensors.pop(_IMAGE_SHAPE).tolist()
-        mask = Mask(torch.view_as_complex(tensors.pop(_MASK))) if _MASK in tensors else None
+        mask = _mask(tensors, _SOURCE_MASK)
+        masks = [one for index in range(len(tensors)) if (one := _mask(tensors, _MASK.format(index=index))) is not None]
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError, VoltphaseError) as error:
         raise DataError(
             f"expected device tables and the shape of images in {path}, but they are damaged: {error}"
@@ -122,7 +129,22 @@ def read_model(path: str | Path) -> StoredModel:
     # Models of earlier versions have no digest.
     if metadata.get("digest", digest) != digest:
         raise DataError(f"expected the trained model in {path} to be as it was saved, but the file was altered")
-    return StoredModel(devices, (rows, columns), tensors, mask)
+    return StoredModel(devices, (rows, columns), tensors, mask, masks)
+
+
+def _mask(tensors: dict[str, Tensor], name: str) -> Mask | None:
+    return Mask(torch.view_as_complex(tensors.pop(name))) if name in tensors else None
+
+
+def mask_digests(source: Mask | None, between: Sequence[Mask]) -> dict[str, Any]:
+    """Return the digests of the masks of a network, as summaries and checkpoints have them.
+
+    Args:
+        source: Mask in front of the source.
+        between: Masks between the planes.
+    """
+    own: dict[str, Any] = {} if source is None else {"mask": source.digest}
+    return own | ({"masks": [mask.digest for mask in between]} if between else {})
 
 
 def _utf8(path: Path, stream: BinaryIO) -> str:

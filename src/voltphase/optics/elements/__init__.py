@@ -1,9 +1,9 @@
-"""What stands in the beam and is not trained: lenses, apertures and relays."""
+"""What stands in the beam and is not trained: lenses, apertures, masks and relays."""
 
 from __future__ import annotations
 
 from voltphase.optics.elements.element import Aperture, Element, LensWarning, ThinLens
-from voltphase.optics.elements.optic import ELEMENTS, Lens, Optic, Relay, Stop
+from voltphase.optics.elements.optic import ELEMENTS, Lens, MaskFile, Optic, Relay, Stop
 from voltphase.optics.elements.transmissions import circular_aperture, rectangular_aperture, thin_lens
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Element",
     "Lens",
     "LensWarning",
+    "MaskFile",
     "Optic",
     "Relay",
     "Stop",

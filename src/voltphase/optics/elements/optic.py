@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated
 
 import torch
@@ -16,6 +17,7 @@ from voltphase.core.registry import Registry
 from voltphase.core.units import LONGEST_DISTANCE, SHORTEST_WAVELENGTH, require_wavelength
 from voltphase.optics.elements.transmissions import circular_aperture, rectangular_aperture, thin_lens
 from voltphase.optics.grid import Grid
+from voltphase.optics.masks import Mask
 
 _Length = Annotated[float, Unit("m"), Gt(0), Le(LONGEST_DISTANCE)]
 _Focus = Annotated[float, Unit("m"), Ge(-LONGEST_DISTANCE), Le(LONGEST_DISTANCE)]
@@ -143,6 +145,47 @@ class Stop(OnPlane):
             return circular_aperture(plane, diameter=self.diameter, centre=self.centre)
         assert self.opening is not None
         return rectangular_aperture(plane, size=self.opening, centre=self.centre)
+
+
+@ELEMENTS.register("mask")
+@dataclass(frozen=True)
+class MaskFile(OnPlane):
+    """A fixed mask, a filter or a phase plate: a number for each sample of its plane, which multiplies the field there.
+
+    Args:
+        file: File with the numbers: amplitudes from a grey picture (PNG, TIFF, BMP; white is 1) or a table (CSV), or
+            amplitudes or complex numbers from an array (NPY).
+        size: Samples along each side of the plane it stands on, or [rows, columns]; null for those of the plane before.
+        pitch: Distance between these samples in metres, or [y, x]; null for that of the plane before.
+    """
+
+    file: str
+    size: _Size | tuple[_Size, _Size] | None = None
+    pitch: _Length | tuple[_Length, _Length] | None = None
+
+    def __post_init__(self) -> None:
+        _settle(self)
+
+    @cached_property
+    def mask(self) -> Mask:
+        """What is in the file, which is read once; a DataError says if it cannot be."""
+        return Mask.read(self.file)
+
+    def holding(self, mask: Mask) -> MaskFile:
+        """Return the same with what was in the file, which is not read again."""
+        held = replace(self)
+        vars(held)["mask"] = mask
+        return held
+
+    def transmission(self, plane: Grid, wavelength: float) -> Tensor:
+        if self.mask.shape != plane.shape:
+            rows, columns = self.mask.shape
+            raise GeometryError(
+                f"expected a mask of {plane.rows} x {plane.columns} numbers, one for each sample of its plane, but "
+                f"{self.file} has {rows} x {columns}: save it with as many, or give it a plane of its own, "
+                f"size: [{rows}, {columns}]"
+            )
+        return torch.tensor(self.mask.values)
 
 
 @ELEMENTS.register("relay")
