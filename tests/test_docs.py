@@ -24,7 +24,7 @@ PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SESSION = re.compile(r"^```console\n(.*?)```", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize(("page", "number"), [("devices", 5), ("panels", 3)])
+@pytest.mark.parametrize(("page", "number"), [("devices", 6), ("panels", 3)])
 def test_a_page_shows_what_happens(page: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     page = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)

@@ -13,7 +13,17 @@ from typer.testing import CliRunner
 import voltphase as vp
 from voltphase.cli import app
 from voltphase.core.errors import DeviceError, VoltphaseWarning
-from voltphase.devices import DevicePanel, DeviceStates, DeviceWarning, dmd, load, load_table, tn_slm
+from voltphase.devices import (
+    DevicePanel,
+    DeviceSpectrum,
+    DeviceStates,
+    DeviceWarning,
+    dmd,
+    load,
+    load_table,
+    read_folder,
+    tn_slm,
+)
 from voltphase.devices.summary import warn_of
 
 TABLE = "control,amplitude,phase\n0,0.9,0\n1,0.8,2\n2,0.7,6\n"
@@ -106,3 +116,101 @@ def test_states_for_another_wavelength_are_warned_of_with_the_phase_they_are_off
 def test_a_network_says_it() -> None:
     with pytest.warns(DeviceWarning, match="532 nm.* 633 nm"):
         vp.DONN(grid=vp.Grid(32, 36e-6), wavelength=633e-9, distances=0.05, devices=[tn_slm(4)])
+
+
+BOTH = """\
+wavelength (nm),level,voltage (V),amplitude,phase
+633,0,0,0.96,0
+532,0,0,0.95,0
+532,1,1.1,0.88,1.24
+633,1,1.1,0.9,1.02
+532,2,2.3,0.97,3.1
+633,2,2.3,0.96,2.55
+"""
+SHORT = "# wavelength: 532 nm\nvoltage (V),amplitude,phase\n0,0.95,0\n1.1,0.88,1.24\n2.3,0.97,3.1\n"
+LONG = "# wavelength: 633e-9\nvoltage (V),amplitude,phase\n0,0.96,0\n1.1,0.9,1.02\n2.3,0.96,2.55\n"
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> tuple[Path, Path]:
+    """A device at two wavelengths, as one table and as a folder of two."""
+    (tmp_path / "slm.csv").write_text(BOTH)
+    (tmp_path / "slm").mkdir()
+    (tmp_path / "slm" / "green.csv").write_text(SHORT)
+    (tmp_path / "slm" / "red.csv").write_text(LONG)
+    return tmp_path / "slm.csv", tmp_path / "slm"
+
+
+def test_one_table_of_several_wavelengths_is_what_a_folder_of_them_is(both: tuple[Path, Path]) -> None:
+    table, folder = map(load, both)
+    assert isinstance(table, DeviceSpectrum)
+    assert table.wavelengths == (532e-9, 633e-9)
+    assert table.digest == folder.digest
+    # In metres, without levels, and with rows in other orders at each wavelength it is the same.
+    file = both[0]
+    file.write_text(
+        "wavelength,voltage (V),amplitude,phase\n5.32e-7,0,.95,0\n5.32e-7,1.1,.88,1.24\n6.33e-7,2.3,.96,2.55\n"
+    )
+    with file.open("a") as stream:
+        stream.write("6.33e-7,1.1,.9,1.02\n6.33e-7,0,.96,0\n5.32e-7,2.3,.97,3.1\n")
+    assert load(file).digest == folder.digest
+    # Of a single wavelength a column is as good as a comment.
+    file.write_text("".join(line for line in BOTH.splitlines(keepends=True) if not line.startswith("633")))
+    assert load_table(file).wavelength == 532e-9
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (
+            "633,2,2.3,0.96,2.55\n",
+            "",
+            r":6: expected each level at all wavelengths, but 2 is here at 532 nm and nowhere",
+        ),
+        ("633,2,2.3", "633,2,2.4", r":7: .* level 2 .* got 2.4 here at 633 nm and 2.3 on line 6 at 532 nm"),
+        ("532,2,2.3,0.97,3.1\n633,2", "532,1,2.3,0.97,3.1\n633,1", r":6: expected each level once, but 1 is on line 4"),
+        ("(nm)", "", r":2: expected a wavelength from 1 nm to 1 cm, but got 633 m as wavelength.*'wavelength \(nm\)'"),
+        ("(nm)", "(Å)", r":1: expected wavelengths in nm, um, .* but got 'wavelength \(Å\)'"),
+        ("wavelength (nm)", "# wavelength: 532 nm\nwavelength (nm)", r"there are both, 532 nm, 633 nm and 532 nm"),
+    ],
+)
+def test_levels_that_differ_between_wavelengths_are_named_with_their_line(
+    both: tuple[Path, Path], before: str, after: str, said: str
+) -> None:
+    assert before in BOTH
+    both[0].write_text(BOTH.replace(before, after), encoding="utf-8")
+    with pytest.raises(DeviceError, match=said):
+        load(both[0])
+
+
+def test_without_levels_control_values_have_to_be_the_same(both: tuple[Path, Path]) -> None:
+    both[0].write_text("wavelength (nm),control,amplitude,phase\n532,0,1,0\n532,1,1,1\n633,0,1,0\n633,2,1,1\n")
+    with pytest.raises(
+        DeviceError, match=r":3: expected each control value .* but 1 is here at 532 nm and nowhere at 633 nm"
+    ):
+        load(both[0])
+
+
+def test_every_wavelength_is_told_of(both: tuple[Path, Path]) -> None:
+    for path in both:
+        told = CliRunner().invoke(app, ["device", "check", str(path)])
+        assert told.exit_code == 0
+        head, *lines = told.output.splitlines()
+        assert head.endswith("is fine: a device at 2 wavelengths, 532 nm and 633 nm")
+        told_of = [line.rpartition(", ")[2] for line in lines if not line.startswith("note: ")]
+        assert told_of == ["at 532 nm", "at 633 nm"]
+        picture = path.parent / "states.svg"
+        shown = CliRunner().invoke(app, ["device", "show", str(path), "--out", str(picture)])
+        assert shown.exit_code == 0
+        assert [line.rpartition(", ")[2] for line in shown.output.splitlines() if ", at " in line] == [
+            "at 532 nm",
+            "at 633 nm",
+        ]
+    names, _ = read_folder(both[0].parent)
+    assert list(names) == ["slm at 532 nm", "slm at 633 nm"]
+    with pytest.raises(DeviceError, match=r"at one wavelength, but .* has 532 nm, 633 nm"):
+        load_table(both[0])
+    converted = both[0].parent / "red.csv"
+    words = ["device", "calibrate", str(both[0]), "--wavelength", "633e-9", "--out", str(converted)]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert load_table(converted).digest == load_table(both[1] / "red.csv").digest

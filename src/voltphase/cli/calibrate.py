@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 _COLUMNS = (
-    "Which column is control, amplitude or intensity, phase, and if there are such reference, level, repeat, spread: "
-    "by its name in the header or its number from 1. Others are found by name."
+    "Which column is control, amplitude or intensity, phase, and if there are such reference, level, repeat, spread, "
+    "wavelength: by its name in the header or its number from 1. Others are found by name."
 )
 
 

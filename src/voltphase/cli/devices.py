@@ -22,7 +22,7 @@ _ROWS_SHOWN = 64
 # Of what matplotlib knows, what it needs no other program for.
 _FIGURE_TYPES = ("png", "svg", "pdf", "jpg", "webp")
 
-_SHOWN = "A table, the folder of a panel, or a name from voltphase device list."
+_SHOWN = "A table, the folder of a panel or of several wavelengths, or a name from voltphase device list."
 _DRAWN = "Draw amplitude and phase against control, and the states on the complex plane."
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Look at devices and check their tables.")
@@ -72,20 +72,23 @@ def show_device(
       voltphase device show slm.csv --out slm.png
     """
     from voltphase.devices import find
+    from voltphase.devices.spectrum import parts_of
 
     shown = find(device)
     if levels is not None:
         shown = shown.pick(levels)
-    if shown.regions is not None:
-        _show_panel(shown, shown.regions)
-    for states in shown.tables:
-        _show_states(states)
+    for part in parts_of(shown):
+        if part.regions is not None:
+            _show_panel(part, part.regions)
+        for states in part.tables:
+            _show_states(states)
     if out is not None:
         _draw(shown, out)
         say(f"figure: {out}")
 
 
 def _show_states(states: DeviceStates) -> None:
+    from voltphase.core.units import metres
     from voltphase.devices import fit_response, summary
 
     rows = [["level", states.control_unit, "amplitude", "phase (rad)", "phase (π)"]]
@@ -101,7 +104,7 @@ def _show_states(states: DeviceStates) -> None:
             spread = float(states.spread[level])
             cells.append("" if math.isnan(spread) else f"{spread:.4f}")
         rows.append(cells)
-    say(states.name)
+    say(states.name + ("" if states.wavelength is None else f", at {metres(states.wavelength)}"))
     say_table(rows, right=True)
     if step > 1:
         say(f"levels 0, {step}, {2 * step}, … of {len(states)}")
@@ -116,7 +119,7 @@ def _show_states(states: DeviceStates) -> None:
 
 @app.command("check")
 def check(
-    file: Annotated[Path, argument("FILE", "A CSV, one file of a measured pair, or the folder of a panel.")],
+    file: Annotated[Path, argument("FILE", "A CSV, one file of a pair, or a folder of a panel or of wavelengths.")],
 ) -> None:
     """Check the table of a device; exits 2 and says what is wrong and where.
 
@@ -124,21 +127,31 @@ def check(
     (radians); or a pair without headers, NAME-phase.csv beside
     NAME-intensity.csv or NAME-amplitude.csv, with the columns control, raw
     reading and value. With a column repeat a level may come several times.
-    A panel is a folder of tables with the map of the pixels that follow each,
+    A device at several wavelengths is one CSV with a column wavelength (nm),
+    or a folder with a table for each. A panel is a folder of tables with the map of the pixels that follow each,
     as DevicePanel.save writes it.
 
     [bold]Example[/bold]
 
       voltphase device check slm.csv
     """
+    from voltphase.core.units import metres
     from voltphase.devices import load
+    from voltphase.devices.spectrum import parts_of
 
     device = load(file)
-    if device.regions is not None:
+    parts = parts_of(device)
+    plain = device.regions is None and len(parts) == 1
+    if len(parts) > 1:
+        light = " and ".join(metres(part.wavelength or 0) for part in parts)
+        say(f"{file} is fine: a device at {len(parts)} wavelengths, {light}")
+    elif not plain:
         say(f"{file} is fine:")
-        _show_panel(device, device.regions)
-    for states in device.tables:
-        describe(states.name if device.regions is not None else f"{file} is fine", states)
+    for part in parts:
+        if part.regions is not None:
+            _show_panel(part, part.regions)
+        for states in part.tables:
+            describe(f"{file} is fine" if plain else states.name, states)
 
 
 def describe(title: str, states: DeviceStates) -> None:

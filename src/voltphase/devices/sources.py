@@ -13,7 +13,7 @@ from voltphase.devices.device import Device
 from voltphase.devices.models.base import MODELS, model
 from voltphase.devices.panel import DevicePanel
 from voltphase.devices.spectrum import DeviceSpectrum
-from voltphase.devices.tables.load import load_table
+from voltphase.devices.tables.load import load_tables
 from voltphase.devices.tables.two_files import find_pair
 
 
@@ -22,7 +22,8 @@ def load(path: str | Path) -> Device:
 
     Args:
         path: File or folder; see :func:`load_table` for what a table may look like, `DevicePanel.load` for panels, and
-            `DeviceSpectrum.load` for a table at each of several wavelengths.
+            `DeviceSpectrum.load` for a folder with a table at each of several wavelengths, which a column
+            ``wavelength`` in one table does as well.
 
     Raises:
         DeviceError: if it is missing or malformed; it names file and line, and what to do.
@@ -37,7 +38,10 @@ def load(path: str | Path) -> Device:
     """
     if DevicePanel.is_at(path):
         return DevicePanel.load(path)
-    return DeviceSpectrum.load(path) if DeviceSpectrum.is_at(path) else load_table(path)
+    if DeviceSpectrum.is_at(path):
+        return DeviceSpectrum.load(path)
+    tables = load_tables(path)
+    return tables[0] if len(tables) == 1 else DeviceSpectrum(tuple(tables))
 
 
 def find(name_or_path: str | Path) -> Device:

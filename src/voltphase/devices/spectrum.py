@@ -22,7 +22,7 @@ from voltphase.devices.models.base import model
 from voltphase.devices.panel import DevicePanel
 from voltphase.devices.pick import Pick, pick_levels
 from voltphase.devices.states import DeviceStates
-from voltphase.devices.tables.load import load_table
+from voltphase.devices.tables.load import load_tables
 from voltphase.devices.tables.two_files import is_half_of_pair
 
 # Wavelengths closer than this, relative to themselves, are one: as near as a laser is known.
@@ -221,7 +221,9 @@ class DeviceSpectrum:
             DeviceError: if one is malformed, or together they are no device.
         """
         folder = checked_path(path, DeviceError)
-        found = [DevicePanel.load(file) if file.is_dir() else load_table(file) for file in _files_in(folder)]
+        found: list[DeviceStates | DevicePanel] = []
+        for file in _files_in(folder):
+            found += [DevicePanel.load(file)] if file.is_dir() else load_tables(file)
         try:
             return cls(tuple(sorted(found, key=lambda one: one.wavelength or 0.0)))
         except DeviceError as error:
@@ -276,8 +278,8 @@ def at_wavelengths(device: Device, wavelengths: Sequence[float]) -> Device:
     known = "at one that it does not name" if device.wavelength is None else f"at {metres(device.wavelength)} alone"
     raise DeviceError(
         f"expected states of {device.name} at each wavelength of the light, {', '.join(map(metres, wavelengths))}, but "
-        f"it has them {known}: put a table for each, which names its wavelength, into one folder, or take a modelled "
-        "device that has a wavelength"
+        f"it has them {known}: give a table with a column wavelength, or a folder with a table for each, or take a "
+        "modelled device that has a wavelength"
     )
 
 

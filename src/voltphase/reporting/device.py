@@ -9,9 +9,11 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
+from voltphase.core.units import metres
 from voltphase.devices import Device, DeviceStates
+from voltphase.devices.spectrum import parts_of
 from voltphase.reporting import style
 from voltphase.reporting.charts import draw_states
 
@@ -29,13 +31,25 @@ def device_figure(device: Device) -> Figure:
 
     Of a table, amplitude and phase against control value, and the states on the complex plane, coloured and named by
     level; of a panel, the table that each pixel follows, inactive ones left blank, and the states of the first tables.
+    Of several wavelengths one is drawn below the other.
     """
+    parts = parts_of(device)
+    width, height, draw = (
+        (9.2, 4.6, _draw_table) if device.regions is None else (_panel_width(device), 3.4, _draw_panel)
+    )
     with style.house_style():
-        return _table_figure(device.tables[0]) if device.regions is None else _panel_figure(device, device.regions)
+        figure = style.new_figure(width, height * len(parts))
+        places = [figure] if len(parts) == 1 else figure.subfigures(len(parts), 1, squeeze=False).ravel()
+        for part, place in zip(parts, places, strict=True):
+            draw(place, part)
+            at = f", at {metres(part.wavelength)}" if len(parts) > 1 and part.wavelength is not None else ""
+            title = f"{style.plain(part.name)}: {len(part)} states{at}"
+            place.suptitle(title, fontsize=11, color=style.INK)
+        return figure
 
 
-def _table_figure(states: DeviceStates) -> Figure:
-    figure = style.new_figure(9.2, 4.6)
+def _draw_table(figure: Figure | SubFigure, device: Device) -> None:
+    states = device.tables[0]
     grid = figure.add_gridspec(2, 2, width_ratios=[1.15, 1])
     phase = figure.add_subplot(grid[1, 0])
     amplitude = figure.add_subplot(grid[0, 0], sharex=phase)
@@ -59,13 +73,15 @@ def _table_figure(states: DeviceStates) -> Figure:
         direction = value / abs(value) if abs(value) > 0 else 1.0
         offset = (10 * direction.real, 10 * direction.imag)
         style.annotate(plane, str(level), (value.real, value.imag), offset, **_NUMBER)
-    figure.suptitle(f"{style.plain(states.name)}: {len(states)} states", fontsize=11, color=style.INK)
-    return figure
 
 
-def _panel_figure(panel: Device, regions: np.ndarray) -> Figure:
-    shown = panel.tables[:_MOST_TABLES]
-    figure = style.new_figure(3.2 * (len(shown) + 1), 3.4)
+def _panel_width(panel: Device) -> float:
+    return 3.2 * (len(panel.tables[:_MOST_TABLES]) + 1)
+
+
+def _draw_panel(figure: Figure | SubFigure, panel: Device) -> None:
+    shown, regions = panel.tables[:_MOST_TABLES], panel.regions
+    assert regions is not None
     pixels, *planes = figure.subplots(1, len(shown) + 1)
     image = pixels.imshow(
         np.ma.masked_where(panel.inactive, regions),
@@ -79,8 +95,6 @@ def _panel_figure(panel: Device, regions: np.ndarray) -> Figure:
     for index, (table, plane) in enumerate(zip(shown, planes, strict=True)):
         draw_states(plane, table)
         plane.set_title(f"table {index}: {style.plain(table.name)}")
-    figure.suptitle(f"{style.plain(panel.name)}: {len(panel)} states", fontsize=11, color=style.INK)
-    return figure
 
 
 def _curve(axes: Axes, states: DeviceStates, values: np.ndarray, named: list[int]) -> None:

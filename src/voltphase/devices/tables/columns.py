@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from voltphase.core.errors import DeviceError
 from voltphase.core.units import beyond_radians
-from voltphase.devices.tables.rows import Row, as_number, cure
+from voltphase.devices.tables.rows import PER_METRE, Row, as_number, cure
 from voltphase.devices.tables.text_table import TextTable
 
 #: What a phase is multiplied by to be in radians, by the name of its unit.
@@ -26,7 +26,7 @@ PHASE_UNITS: Final[dict[str, float]] = {
     "turns": 2 * math.pi,
 }
 #: What a column can be used as.
-ROLES: Final = ("level", "control", "amplitude", "intensity", "phase", "repeat", "spread", "reference")
+ROLES: Final = ("level", "control", "amplitude", "intensity", "phase", "repeat", "spread", "reference", "wavelength")
 
 _PHASE_WORDS: Final[dict[str, str]] = {
     **dict.fromkeys(("rad", "rads", "radian", "radians"), "rad"),
@@ -57,6 +57,7 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "phase": ("phase shift", "phase"),
     "repeat": ("repeat",),
     "spread": ("spread",),
+    "wavelength": ("wavelength",),
 }
 
 
@@ -184,6 +185,11 @@ def _find_columns(header: Row, but: Collection[str]) -> dict[str, Column]:
         found.pop("intensity", None)
     lacking = _lacking(found)
     for role, column in doubtful.items():
+        if role == "wavelength" and _names_unit(column.heading):
+            raise header.error(
+                f"expected wavelengths in {', '.join(filter(None, PER_METRE))}, but got {column.heading!r}: convert "
+                "the column, and write its unit into the heading"
+            )
         if role in lacking or (role == "intensity" and "amplitude" in lacking and "amplitude" not in but):
             raise header.error(
                 f"expected {role} in a unit that is known, but got {column.heading!r}: convert the column, or "
@@ -287,6 +293,10 @@ def _unit(heading: str, name: str | None = None) -> str:
     return rest.removeprefix("in ").strip()
 
 
+def _names_unit(heading: str) -> bool:
+    return any(mark in heading for mark in "([{/")
+
+
 def _bare(heading: str) -> str:
     text = " ".join(heading.replace("_", " ").split())
     return re.split(r"\s*[(\[{/]", text, maxsplit=1)[0]
@@ -307,6 +317,8 @@ def _is_known(role: str, unit: str, heading: str) -> bool:
             return word in _RELATIVE or word == "%" or word in _POWERS
         case "control":
             # Any unit will do, but "voltage error" is no control value.
-            return word in _RELATIVE or word in _DRIVES or any(mark in heading for mark in "([{/")
+            return word in _RELATIVE or word in _DRIVES or _names_unit(heading)
+        case "wavelength":
+            return word in PER_METRE
         case _:
             return not word

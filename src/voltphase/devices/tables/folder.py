@@ -6,8 +6,9 @@ from pathlib import Path
 
 from voltphase.core.errors import DeviceError
 from voltphase.core.files import given_path, read_errors
+from voltphase.core.units import metres
 from voltphase.devices.states import DeviceStates
-from voltphase.devices.tables.load import load_table
+from voltphase.devices.tables.load import load_tables
 from voltphase.devices.tables.text_table import read_table
 from voltphase.devices.tables.two_files import find_pair, is_half_of_pair
 
@@ -20,7 +21,8 @@ def load_folder(path: str | Path) -> dict[str, DeviceStates]:
 
     Returns:
         The devices by the ``NAME`` of their files, in alphabetical order. The name within a file need not be unique,
-        and stays with its states.
+        and stays with its states. One that is measured at several wavelengths comes once for each, as ``NAME at 532
+        nm``.
 
     Raises:
         DeviceError: if there is no such folder, no table in it, a table and a pair of one name, or a malformed table;
@@ -55,7 +57,9 @@ def read_folder(path: str | Path) -> tuple[dict[str, DeviceStates], dict[str, De
         try:
             if isinstance(file, DeviceError):
                 raise file
-            devices[name] = load_table(file)
+            tables = load_tables(file)
+            several = len(tables) > 1
+            devices |= {f"{name} at {metres(one.wavelength or 0)}" if several else name: one for one in tables}
         except DeviceError as error:
             bad[name] = error
     return devices, bad

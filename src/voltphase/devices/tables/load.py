@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from voltphase.core.errors import DeviceError
 from voltphase.core.files import given_path
+from voltphase.core.units import metres
 from voltphase.devices.calibration.intensities import amplitude_of
 from voltphase.devices.states import DeviceStates
 from voltphase.devices.tables.columns import Column, columns_of, in_radians, is_relative, unit_of_control
@@ -21,6 +22,7 @@ from voltphase.devices.tables.rows import Row, cure, wavelength_of
 from voltphase.devices.tables.text_table import TableFormat, TextTable, check_decimals, read_table
 from voltphase.devices.tables.two_files import Pair, find_pair, is_half_of_pair, load_pair, only_pair
 from voltphase.devices.tables.validate import check_amplitudes, check_count, check_repeats, check_unique, check_width
+from voltphase.devices.tables.wavelengths import by_wavelength
 
 VERSION: Final = "1"
 
@@ -78,19 +80,56 @@ def load_table(path: str | Path) -> DeviceStates:
     return read_states(path, Reading())[0]
 
 
+def load_tables(path: str | Path) -> list[DeviceStates]:
+    """Read measured states as `load_table` does, at each of several wavelengths.
+
+    A column ``wavelength``, in metres or in a unit that its heading names, such as ``wavelength (nm)``, says at which
+    a state was measured. Each has the same levels, with the same control values.
+
+    Returns:
+        The table at each wavelength, the shortest first; a single one of a file without such a column.
+
+    Raises:
+        DeviceError: if the table is missing or malformed; it names file and line, and what to do.
+    """
+    return [states for states, _ in _read(path, Reading())]
+
+
 def read_states(path: str | Path, how: Reading) -> tuple[DeviceStates, list[str]]:
     """Read a device's measured states as `load_table` does, and say what was seen and done, a line each."""
+    found = _read(path, how)
+    if len(found) > 1:
+        each = [states.wavelength or math.nan for states, _ in found]
+        raise DeviceError(
+            f"expected a table of states at one wavelength, but {path} has {', '.join(map(metres, each))}: take one, "
+            f"by --wavelength {each[0]:g} of voltphase device calibrate, or load all with voltphase.devices.load"
+        )
+    return found[0]
+
+
+def _read(path: str | Path, how: Reading) -> list[tuple[DeviceStates, list[str]]]:
     with given_path(path, DeviceError) as path:
         if path.is_dir():
-            return _pair(only_pair(path), how)
+            return [_pair(only_pair(path), how)]
         if not path.exists() and (pair := find_pair(path)) is not None:
-            return _pair(pair, how)
+            return [_pair(pair, how)]
         table = read_table(path, how.form)
         if is_half_of_pair(path) and table.header is None and not how.columns:
             pair = find_pair(path)
             if pair is not None:
-                return _pair(pair, how)
-        return _one_file(replace(table, notes={**table.notes, **how.notes}), how)
+                return [_pair(pair, how)]
+        table = replace(table, notes={**table.notes, **how.notes})
+        return [_one_file(part, how) for part in _at_each_wavelength(table, how)]
+
+
+def _at_each_wavelength(table: TextTable, how: Reading) -> list[TextTable]:
+    header, columns = columns_of(table, how.columns, any_level=how.any_level)
+    if "wavelength" not in columns:
+        return [table]
+    check_width(table.rows, header.fields if header is not None else table.rows[0].fields)
+    check_decimals(table, [column.index for column in columns.values()])
+    given = how.notes.get("wavelength")
+    return by_wavelength(table, columns, given=None if given is None else float(given), any_level=how.any_level)
 
 
 def _pair(pair: Pair, how: Reading) -> tuple[DeviceStates, list[str]]:

@@ -13,8 +13,9 @@ from voltphase.core.errors import DeviceError, VoltphaseWarning
 from voltphase.core.units import LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH
 from voltphase.core.words import shell
 
-_PER_METRE = {"nm": 1e9, "um": 1e6, "µm": 1e6, "μm": 1e6, "mm": 1e3, "m": 1.0, "": 1.0}
-_LENGTH = re.compile(rf"([0-9.,e+-]+)\s*({'|'.join(_PER_METRE)})", re.IGNORECASE)
+#: What a length is divided by to be in metres, by the name of its unit.
+PER_METRE = {"nm": 1e9, "um": 1e6, "µm": 1e6, "μm": 1e6, "mm": 1e3, "m": 1.0, "": 1.0}
+_LENGTH = re.compile(rf"([0-9.,e+-]+)\s*({'|'.join(PER_METRE)})", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
 
@@ -68,7 +69,7 @@ def wavelength_of(notes: Mapping[str, str], path: Path) -> float | None:
     text = notes.get("wavelength", "")
     if (match := _LENGTH.fullmatch(text)) and (number := as_number(match[1])) is not None:
         # Divided: nanometres then give the very number that is written in metres.
-        metres = number / _PER_METRE[match[2].lower()]
+        metres = number / PER_METRE[match[2].lower()]
         if SHORTEST_WAVELENGTH <= metres <= LONGEST_WAVELENGTH:
             return metres
     if text:
