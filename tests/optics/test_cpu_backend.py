@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from voltphase.core.errors import GeometryError
 from voltphase.optics.backends.base import Engine, Executor, Options
+from voltphase.optics.backends.cpu import fourier
 from voltphase.optics.backends.cpu.backend import CpuBackend
 from voltphase.optics.backends.reference import Reference
 from voltphase.optics.kernels.axis import Axis, Matrix, Toeplitz
@@ -38,6 +39,12 @@ def toeplitz(n_out: int, n_in: int, shift: float = 0.0) -> Axis:
     """A chirp between two axes."""
     grid = points(n_in, n_out, shift)
     return Toeplitz(shift == 0, grid, partial(chirp, grid))
+
+
+def strided(n_in: int, n_out: int, strides: Shape) -> Axis:
+    """A chirp between two axes with samples at some of the points that both share."""
+    grid = points(n_in, n_out, strides=strides)
+    return Toeplitz(False, grid, partial(chirp, grid))
 
 
 def structureless(n_out: int, n_in: int) -> Axis:
@@ -109,6 +116,12 @@ def assert_same_system(steps: Sequence[Kernel], planes: list[Shape], engine: Eng
         assert_same(mine, wanted)
 
 
+@pytest.fixture(params=[fourier.SLAB, 40], ids=["at once", "in slabs"])
+def slabs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Transforms of all rows at once, and of two or three rows at a time, as of large planes."""
+    monkeypatch.setattr(fourier, "SLAB", request.param)
+
+
 SIZES = st.integers(1, 9)
 PLANES = st.lists(st.tuples(SIZES, SIZES), min_size=3, max_size=5)
 ENGINES: list[Engine] = ["matrix", "fft", "auto"]
@@ -134,6 +147,7 @@ def test_a_kernel_off_centre_among_centred_ones(
     assert_same_system(steps, planes, engine)
 
 
+@pytest.mark.usefixtures("slabs")
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("rows", [[0, 1, 3], [2, 3], list(range(5))])
 @pytest.mark.parametrize("detector", [(5, 7), (5, 4)])
@@ -216,12 +230,23 @@ def test_amplitude_has_no_slope_in_the_dark() -> None:
     assert not modulations[0].grad.any()
 
 
+@pytest.mark.usefixtures("slabs")
 def test_convolutions_that_do_not_separate_between_matrices() -> None:
     planes = [(3, 4), (5, 4), (4, 6), (4, 6), (3, 5)]
     interpolation, *_, last = kernels(planes)
     convolutions = [convolution(source, target, (12, 11)) for source, target in pairwise(planes[1:4])]
     steps = [interpolation.then(convolutions[0]), convolutions[1], last]
     assert_same_system(steps, [planes[0], *planes[2:]], "auto")
+
+
+@pytest.mark.usefixtures("slabs")
+def test_planes_with_samples_farther_apart_than_those_of_the_next() -> None:
+    planes = [(5, 4), (6, 7), (6, 8), (5, 4)]
+    steps = [
+        Separable(*(strided(*counts, strides=strides) for counts in zip(source, target, strict=True)))
+        for (source, target), strides in zip(pairwise(planes), [(1, 2), (3, 2), (2, 1)], strict=True)
+    ]
+    assert_same_system(steps, planes, "fft")
 
 
 def test_of_kernels_that_do_the_same_it_takes_one_that_it_can_apply() -> None:

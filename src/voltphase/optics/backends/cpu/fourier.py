@@ -12,6 +12,12 @@ from torch import Tensor
 from voltphase.optics.backends.cpu.layout import FieldLayout
 from voltphase.optics.backends.cpu.packed_map import PackedMap, Step
 
+# Complex numbers that are transformed together, at most: 2 MB of them, as much as a level-2 cache. Results of torch's
+# transforms are fresh memory, and those of 32 MB or more are given back to the operating system at once and asked for
+# again: with all rows together a step at 2000 x 2000 takes 1.8 times the time, at 800 x 800 1.1 to 1.2 times. Below 400 x
+# 400 it makes no difference.
+SLAB = 1 << 18
+
 
 class SeparableConvolution(PackedMap):
     """A separable convolution, along one axis after the other.
@@ -64,16 +70,21 @@ class SeparableConvolution(PackedMap):
             padded[..., columns:].zero_()
         else:
             padded.zero_().index_copy_(2, self.columns_in, self.inlet(work, batch)[0, 0])
-        arrived = torch.fft.ifft(torch.fft.fft(padded).mul_(self.columns))
-        arrived = _read_off(arrived, self.columns_out, self.target.rows).permute(2, 1, 0)
-        padded = _padded(work[1], self.target.rows, batch, len(self.rows))
+        following = _padded(work[1], self.target.rows, batch, len(self.rows))
         if self.rows_in is None:
-            padded[..., :rows].copy_(arrived)
-            padded[..., rows:].zero_()
+            following[..., rows:].zero_()
         else:
-            padded.zero_().index_copy_(2, self.rows_in, arrived)
-        arrived = torch.fft.ifft(torch.fft.fft(padded).mul_(self.rows))
-        out[0, 0].copy_(_read_off(arrived, self.rows_out, self.target.columns))
+            following.zero_()
+        for slab in _slabs(padded):
+            arrived = torch.fft.ifft(torch.fft.fft(padded[slab]).mul_(self.columns))
+            arrived = _read_off(arrived, self.columns_out, self.target.rows).permute(2, 1, 0)
+            if self.rows_in is None:
+                following[..., slab].copy_(arrived)
+            else:
+                following.index_copy_(2, self.rows_in[slab], arrived)
+        for slab in _slabs(following):
+            arrived = torch.fft.ifft(torch.fft.fft(following[slab]).mul_(self.rows))
+            out[0, 0, slab].copy_(_read_off(arrived, self.rows_out, self.target.columns))
 
     def transposed(self) -> PackedMap:
         places = self.columns_out, self.rows_out, self.columns_in, self.rows_in
@@ -107,16 +118,26 @@ class Convolution2d(PackedMap):
         batch, (padded_columns, padded_rows) = out.shape[3], self.transfer.shape
         padded = _padded(work[0], self.source.rows, batch, padded_columns)
         padded[..., self.source.columns :].zero_()
-        spectrum = torch.fft.fft(padded)
-        padded = _padded(work[1], padded_columns, batch, padded_rows)
-        padded[..., : self.source.rows].copy_(spectrum.permute(2, 1, 0))
-        padded[..., self.source.rows :].zero_()
-        spectrum = torch.fft.fft(padded).mul_(self.transfer[:, None])
-        arrived = torch.fft.ifft(spectrum)[..., : self.target.rows].permute(2, 1, 0).contiguous()
-        out[0, 0].copy_(torch.fft.ifft(arrived)[..., : self.target.columns])
+        following = _padded(work[1], padded_columns, batch, padded_rows)
+        following[..., self.source.rows :].zero_()
+        for slab in _slabs(padded):
+            following[..., slab].copy_(torch.fft.fft(padded[slab]).permute(2, 1, 0))
+        last = _padded(work[0], self.target.rows, batch, padded_columns)
+        for slab in _slabs(following):
+            spectrum = torch.fft.fft(following[slab]).mul_(self.transfer[slab, None])
+            last[..., slab].copy_(torch.fft.ifft(spectrum)[..., : self.target.rows].permute(2, 1, 0))
+        for slab in _slabs(last):
+            out[0, 0, slab].copy_(torch.fft.ifft(last[slab])[..., : self.target.columns])
 
     def transposed(self) -> PackedMap:
         return Convolution2d(_reversed(self.transfer), self.target, self.source.shape)
+
+
+def _slabs(padded: Tensor) -> list[slice]:
+    """Return rows that are transformed together, so that what is in between stays in the caches."""
+    rows, batch, columns = padded.shape
+    step = max(1, SLAB // (batch * columns))
+    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
 def _padded(buffer: Tensor, rows: int, batch: int, columns: int) -> Tensor:
