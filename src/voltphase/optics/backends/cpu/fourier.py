@@ -14,8 +14,8 @@ from voltphase.optics.backends.cpu.packed_map import PackedMap, Step
 
 # Complex numbers that are transformed together, at most: 2 MB of them, as much as a level-2 cache. Results of torch's
 # transforms are fresh memory, and those of 32 MB or more are given back to the operating system at once and asked for
-# again: with all rows together a step at 2000 x 2000 takes 1.8 times the time, at 800 x 800 1.1 to 1.2 times. Below 400 x
-# 400 it makes no difference.
+# again: with all rows together a step at 2000 x 2000 takes 1.8 times the time, at 800 x 800 1.1 to 1.2 times. Below
+# 400 x 400 it makes no difference.
 SLAB = 1 << 18
 
 
