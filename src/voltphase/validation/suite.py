@@ -23,6 +23,14 @@ from voltphase.validation.cases import (
     straight_edge,
     talbot,
 )
+from voltphase.validation.cases.systems import (
+    bandwidth,
+    chromatic_focus,
+    incoherent_disc,
+    incoherent_imaging,
+    relays,
+    two_wavelengths,
+)
 from voltphase.validation.comparison import Comparison, Curve, Findings
 
 CASES: tuple[Callable[[], Findings], ...] = (
@@ -36,6 +44,12 @@ CASES: tuple[Callable[[], Findings], ...] = (
     blazed_gratings.compare_angle,
     fill_factor.compare,
     blazed_gratings.compare_levels,
+    two_wavelengths.compare,
+    chromatic_focus.compare,
+    bandwidth.compare,
+    incoherent_disc.compare,
+    incoherent_imaging.compare,
+    relays.compare,
     rough_light.compare,
     methods.methods,
     methods.engines,

@@ -1,0 +1,1 @@
+"""Comparisons of whole networks: several wavelengths, partly coherent light, relays."""
