@@ -23,7 +23,7 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 if obstacle := triton_obstacle(DEVICE.type):
     pytest.skip(f"no kernels: {obstacle}", allow_module_level=True)
 
-from voltphase.codesign.kernels import draws, near  # noqa: E402 (only where Triton is)
+from voltphase.codesign.kernels import draws, near, near_at_each  # noqa: E402 (only where Triton is)
 
 # What a few operations in each precision may differ by, of the largest gradient.
 ROUNDING = {torch.float32: 2e-5, torch.float64: 1e-12}
@@ -210,7 +210,7 @@ def test_states_near_a_point_are_those_of_the_plain_path(
     levels: int, shape: tuple[int, int], dtype: torch.dtype, hard: bool, spread: bool, monkeypatch: Any
 ) -> None:
     if levels == 784 and DEVICE.type == "cpu":
-        monkeypatch.setattr(near, "_STATES", 256)
+        monkeypatch.setattr(near, "STATES", 256)
     table, design = device(levels, dtype), 0.7 * normal(2, *shape, dtype=dtype)
     design.requires_grad_()
     excess = normal(levels, dtype=dtype, seed=4).square() / 20 if spread else None
@@ -223,6 +223,30 @@ def test_states_near_a_point_are_those_of_the_plain_path(
     levels_found = near.nearest_levels(design.detach().flatten(1), table.values, excess).view(shape)
     if hard:
         assert torch.equal(table.values[levels_found], made.detach())
+
+
+@pytest.mark.parametrize(
+    ("waves", "levels", "shape", "dtype", "spread"),
+    [(3, 2, (3, 4), torch.float32, False), (2, 17, (5, 14), torch.float64, True)],
+)
+@pytest.mark.parametrize("hard", [True, False])
+def test_states_near_points_at_several_wavelengths_are_those_of_the_plain_path(
+    waves: int, levels: int, shape: tuple[int, int], dtype: torch.dtype, spread: bool, hard: bool
+) -> None:
+    values = 0.5 * torch.view_as_complex(normal(waves, levels, 2, dtype=dtype, seed=2))
+    design = (0.5 * normal(2 * waves, *shape, dtype=dtype)).requires_grad_()
+    excess = normal(levels, dtype=dtype, seed=4).square() / 20 if spread else None
+    width = proximity.spacing(values)
+    for temperature in (0.2, torch.tensor(2.0, dtype=dtype, device=DEVICE)):
+        made, expected = (
+            near_by.NearAtEach.apply(design, values, width, temperature, hard, excess)
+            for near_by in (near_at_each, proximity)
+        )
+        torch.testing.assert_close(made, expected, rtol=0, atol=ROUNDING[dtype])
+        assert_gradients_agree(made, expected, design)
+    found = near_at_each.nearest_levels_at_each(design.detach().flatten(1), values, excess).view(shape)
+    if hard:
+        assert torch.equal(values[:, found], made.detach())
 
 
 def test_of_states_equally_near_the_first_is_chosen_and_equal_states_mix_to_themselves() -> None:
@@ -270,6 +294,18 @@ def test_relaxations_use_them(relaxation: Relaxation, monkeypatch: pytest.Monkey
     assert design.grad.abs().max() > 1e-3
 
 
+def test_nearness_at_two_wavelengths_uses_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = device(4)
+    table, design = replace(first, others=(replace(first, values=first.values.conj()),)), normal(4, 2, 3)
+    monkeypatch.setattr(proximity, "by_kernel", lambda device: False)
+    plain = Proximity().chosen_levels(design, table)
+    monkeypatch.setattr(proximity, "by_kernel", lambda device: True)
+    monkeypatch.setattr(proximity, "NearAtEach", None)
+    assert torch.equal(Proximity().chosen_levels(design, table), plain)
+    hard = Proximity(hard=True).modulation(design, table, 0.5, generator())
+    assert torch.equal(hard, table.over(lambda one: one.values[plain]))
+
+
 @pytest.mark.parametrize("relaxation", RELAXATIONS, ids=repr)
 def test_a_temperature_may_be_a_tensor(relaxation: Relaxation) -> None:
     table, gradients = device(8), []
@@ -314,11 +350,11 @@ def test_a_gpu_takes_all_pixels_at_once() -> None:
 COMPILED = """
 import triton
 from triton.backends.compiler import GPUTarget
-from voltphase.codesign.kernels import draws, near  # noqa: E402 (only where Triton is)
+from voltphase.codesign.kernels import draws, near, near_at_each
 
 REALS = dict.fromkeys(["scores", "values", "maximum", "drawn", "temperature", "columns", "slope", "gradient", "noise",
-                       "design", "excess", "modulation", "jacobian"], "*fp32")
-TYPES = REALS | {"seed": "*i64", "choice": "*i64", "levels": "i32", "pixels": "i32"}
+                       "design", "excess", "modulation", "jacobian", "steepness"], "*fp32")
+TYPES = REALS | {"seed": "*i64", "choice": "*i64", "levels": "i32", "pixels": "i32", "waves": "i32"}
 CONSTANTS = {"FOURS": 2, "PIXELS": 64, "STATES": 4, "ALL": 8, "FLOOR": 1e-31, "POLAR": True, "HARD": False, "BLOCK": 64}
 for kernel, without in [
     (draws.highest_kernel, []),
@@ -328,6 +364,9 @@ for kernel, without in [
     (near.near_kernel, ["excess"]),
     (near.nearest_kernel, []),
     (near.near_gradient_kernel, []),
+    (near_at_each.near_at_each_kernel, []),
+    (near_at_each.near_at_each_kernel, ["excess", "steepness", "temperature", "modulation"]),
+    (near_at_each.near_at_each_gradient_kernel, ["excess"]),
 ]:
     constants = {n: CONSTANTS.get(n) for n in kernel.arg_names if n in CONSTANTS or n in without}
     signature = {n: "constexpr" if n in constants else TYPES[n] for n in kernel.arg_names}

@@ -150,7 +150,7 @@ def checked(
     # A draw in closed form keeps one number of each score, autograd two to four.
     kept = 1 if getattr(relaxation, "hard", False) else 3
     numbers = [one[table] * count for table, count in zip(tables, pixels, strict=True)]
-    # At several wavelengths nearness, too, keeps a number of each level.
+    # At several wavelengths nearness, too, keeps a number of each level, but on a GPU with Triton.
     least = [3 if len(each) == 1 else len(each[0]) for each in tables]
     scores = [max(low, kept * one[each]) * n for low, each, n in zip(least, tables, pixels, strict=True)]
     needed = Footprint.of(stacks, numbers, scores, options)

@@ -15,7 +15,7 @@ from voltphase.codesign.kernels.draws import PIXELS, as_reals, first_highest, hi
 from voltphase.core import checks
 
 # States that a program works on at a time: six sums for each of 64 x 16 numbers are 48 registers a thread.
-_STATES: Final = 16
+STATES: Final = 16
 # Pixels of a program of the backward pass.
 _WIDE: Final = 256
 
@@ -170,7 +170,7 @@ class Near(torch.autograd.Function):
 def _launch(kernel: Any, design: Tensor, values: Tensor, *arguments: Tensor | None, **constants: Any) -> None:
     """Run a kernel over all blocks of the pixels of ``2 x pixels`` points."""
     levels, pixels = len(values), design.shape[1]
-    states = min(_STATES, triton.next_power_of_2(levels))
+    states = min(STATES, triton.next_power_of_2(levels))
     with torch.cuda.device_of(design):
         kernel[triton.cdiv(pixels, PIXELS),](
             design, values, *arguments, levels, pixels, **constants, STATES=states, PIXELS=PIXELS

@@ -38,7 +38,7 @@ class Proximity(Relaxation):
     taken for one another, and one set of weights mixes the states at each.
 
     Three numbers a pixel are kept for the backward pass, however many levels there are; at several wavelengths one for
-    each level.
+    each level, but on a GPU with Triton none.
 
     The mix as light's modulation, under a temperature that falls by the same factor in equal times and ends where the
     weights are all but one-hot, trains better than the nearest state (``voltphase reproduce study --only alternatives``
@@ -90,7 +90,12 @@ class Proximity(Relaxation):
         checks.require_plain("a relaxation")
         excess = self._excess(table)
         if table.others:
-            return NearAtEach.apply(design, _planes(table), _spacing_of(table), temperature, self.hard, excess)
+            near: type[torch.autograd.Function] = NearAtEach
+            if by_kernel(design.device):
+                from voltphase.codesign.kernels import near_at_each
+
+                near = near_at_each.NearAtEach
+            return near.apply(design, _planes(table), _spacing_of(table), temperature, self.hard, excess)
         if by_kernel(design.device):
             from voltphase.codesign.kernels.near import Near
 
@@ -99,7 +104,11 @@ class Proximity(Relaxation):
 
     def chosen_levels(self, design: Tensor, table: StateTable) -> Tensor:
         flat, excess = design.detach().flatten(1), self._excess(table)
-        if by_kernel(flat.device) and not table.others:
+        if by_kernel(flat.device):
+            if table.others:
+                from voltphase.codesign.kernels.near_at_each import nearest_levels_at_each
+
+                return nearest_levels_at_each(flat, _planes(table), excess).view(design.shape[1:])
             from voltphase.codesign.kernels.near import nearest_levels
 
             return nearest_levels(flat, table.values, excess).view(design.shape[1:])
