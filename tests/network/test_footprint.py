@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -22,6 +23,8 @@ from voltphase.network import footprint
 from voltphase.tasks import Classification
 from voltphase.training import build_devices, train
 from voltphase.training.build import build_model
+from voltphase.training.processes import ALONE
+from voltphase.training.run import train_as
 
 # Of the estimate over the measured peak. Too low, and a training that is let through is killed; too high, and one that
 # would have fitted is refused.
@@ -151,6 +154,18 @@ def test_a_batch_that_does_not_fit_is_refused_before_the_folder_is_made(
     with pytest.raises(ConfigError, match=wanted):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_several_processes_share_the_memory_of_their_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_config("digits", ["training.batch_size=1400", "training.devices=2"])
+    needed = build_model(config, build_devices(config), (8, 8)).footprint.training(1400)
+    free = SimpleNamespace(available=round(1.5 * needed))
+    monkeypatch.setattr("voltphase.core.limits.psutil", SimpleNamespace(virtual_memory=lambda: free))
+    half = f"{0.75 * needed / 1e9:.2g} GB free for each of 2 processes: set a lower training.devices, "
+    with pytest.raises(ConfigError, match=f"batches of 1400 images needs .*, but this machine has {half}"):
+        train_as(ALONE, config, tmp_path / "run")  # as each of them does
+    assert not (tmp_path / "run").exists()
+    assert footprint.available_memory() == free.available
 
 
 def test_a_gpu_is_asked_for_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:

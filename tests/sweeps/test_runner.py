@@ -151,6 +151,29 @@ def test_a_finished_run_is_never_run_again(size: Size, folder: ResultFolder, swe
     assert folder.file(run).read_bytes() == before
 
 
+def test_what_other_machines_and_earlier_versions_have_made_of_a_modelled_device_counts(
+    size: Size, folder: ResultFolder, sweep: Sweep, trained: list[Path]
+):
+    run = table1.runs(size)[0]
+    sweep([run])
+    result, file = folder.read(run), folder.file(run)
+    assert result is not None
+    for device in result["summary"]["devices"]:
+        device["digest"] = "of another processor"
+    file.write_text(json.dumps(result))
+    assert ResultFolder(folder.path).state(run) == "done"
+    # A run that has been begun, under the name that it had before.
+    file.unlink()
+    (folder.work / run.digest).rename(folder.work / run.former_digest)
+    assert sweep([run]).finished == [run]
+    assert len(trained) == 2
+    assert sweep.said[0].endswith("s")
+    assert [path.name for path in folder.work.iterdir() if path.is_dir()] == [run.digest]
+    result["config"]["device"] = {"file": "slm.csv", "levels": 8}
+    file.write_text(json.dumps(result))
+    assert folder.state(run) == "other device"
+
+
 def test_a_run_of_two_experiments_is_trained_once(size: Size, folder: ResultFolder, sweep: Sweep, trained: list[Path]):
     one, other = table1.runs(size)[0], table2.runs(size)[0]
     sweep([one, other])

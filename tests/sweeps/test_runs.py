@@ -3,10 +3,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from voltphase.config import parse_config
+from voltphase.config import Config, parse_config
 from voltphase.core.errors import ConfigError
 from voltphase.devices.models import tn_slm
 from voltphase.reproduction.ours import interpretations, pitch, study
@@ -94,9 +96,28 @@ def test_a_setting_that_is_added_later_makes_no_run_another_one(ready: Size):
     assert identity(config, ["device"]) != identity(config, ["another"])
 
 
-def test_a_device_is_known_by_its_states_and_not_by_its_file(ready: Size, tmp_path: Path):
-    tn_slm().save(tmp_path / "mine.csv")
-    assert table1.runs(ready.on(tmp_path / "mine.csv"))[0].digest == table1.runs(ready)[0].digest
+def test_a_measured_device_is_known_by_its_states_and_a_model_by_its_settings(
+    ready: Size, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("mine", "same"):
+        tn_slm().save(tmp_path / f"{name}.csv")
+
+    def digests() -> list[str]:
+        measured = [ready.on(tmp_path / f"{name}.csv") for name in ("mine", "same")]
+        return [table1.runs(size)[0].digest for size in (*measured, ready)]
+
+    mine, same, modelled = digests()
+    assert mine == same
+    monkeypatch.setattr("voltphase.sweeps.runs.build_devices", elsewhere)
+    other, _, again = digests()
+    assert other != mine
+    assert again == modelled
+
+
+def elsewhere(config: Config) -> list[Any]:
+    """Devices as a processor computes them that rounds otherwise."""
+    tables = [device.tables[0] for device in build_devices(config)]
+    return [replace(table, phase=np.nextafter(table.phase, 9.0)) for table in tables]
 
 
 def test_choosing_runs(ready: Size):

@@ -13,7 +13,7 @@ from voltphase.codesign import Relaxation
 from voltphase.codesign.state_table import StateTable
 from voltphase.core.advice import advise
 from voltphase.core.errors import ConfigError, VoltphaseWarning
-from voltphase.core.limits import CLOSE, available_memory, gigabytes
+from voltphase.core.limits import CLOSE, available_memory, for_whom, gigabytes
 from voltphase.core.words import counted
 from voltphase.devices import Device
 from voltphase.devices.spectrum import parts_of
@@ -110,15 +110,16 @@ def _at_once(points: int, batch_size: int, device: str) -> int:
 def require(needed: float, what: str, advice: str, *, on_gpu: bool = False) -> None:
     """Refuse what there is not the memory for, and warn of what takes more than 70 % of it."""
     available = gpu_memory() if on_gpu else available_memory()
+    place, each = ("the GPU", "") if on_gpu else ("this machine", for_whom())
+    advice = f"set a lower training.devices, {advice}" if each else advice
     if needed > available:
-        place = "the GPU" if on_gpu else "this machine"
         raise ConfigError(
-            f"{what} needs about {gigabytes(needed)}, but {place} has {gigabytes(available)} free: {advice}"
+            f"{what} needs about {gigabytes(needed)}, but {place} has {gigabytes(available)} free{each}: {advice}"
         )
     if needed > CLOSE * available:
         advise(
-            f"{what} needs about {gigabytes(needed)} of the {gigabytes(available)} that are free: if it is slow or is "
-            f"killed, {advice}",
+            f"{what} needs about {gigabytes(needed)} of the {gigabytes(available)} that are free{each}: if it is slow "
+            f"or is killed, {advice}",
             MemoryWarning,
         )
 

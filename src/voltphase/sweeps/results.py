@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,7 +15,7 @@ from voltphase.config import Config, parse_config
 from voltphase.config.masks import mask_settings
 from voltphase.core.errors import ConfigError, DataError, OutputError
 from voltphase.core.files import checked_path, read_json
-from voltphase.sweeps.runs import Label, Run, identity
+from voltphase.sweeps.runs import Label, Run, devices_of, identity
 from voltphase.training.run_folder import Summary
 
 WORK = ".work"
@@ -41,12 +41,13 @@ class ResultFolder:
             return "damaged" if self.file(run).exists() else "to do"
         if _identity(own) == (run.digest, run.own_process):
             return "done"
-        return "to do" if _device_digests(own) == run.device_digests else "other device"
+        return "to do" if _devices(own) == run.devices else "other device"
 
     def read(self, run: Run) -> dict[str, Any] | None:
         """Return the result under the run's name, if it is of these settings, whatever the device's states."""
         own = read_result(self.file(run))
-        return own if own is not None and _settings(own, []) == identity(run.config, []) else None
+        settings = None if own is None else _config(own)
+        return own if settings is not None and identity(settings, []) == identity(run.config, []) else None
 
     def same_run(self, run: Run) -> dict[str, Any] | None:
         """Return the result of this very run under whatever name, as two experiments may have a run in common."""
@@ -104,19 +105,22 @@ def read_result(path: Path) -> dict[str, Any] | None:
 def _identity(content: dict[str, Any] | None) -> tuple[str | None, bool] | None:
     if content is None:
         return None
-    return _settings(content, _device_digests(content)), content.get("own_process", False)
+    config = _config(content)
+    settings = None if config is None else identity(config, _devices(content))
+    return settings, content.get("own_process", False)
 
 
-def _device_digests(content: dict[str, Any]) -> list[str]:
-    summary = content["summary"]
+def _devices(content: dict[str, Any]) -> list[Any]:
+    summary, config = content["summary"], _config(content)
     masks = ([summary["mask"]] if "mask" in summary else []) + summary.get("masks", [])
-    return [device["digest"] for device in summary["devices"]] + masks
+    digests = [device["digest"] for device in summary["devices"]] + masks
+    return digests if config is None else devices_of(config, digests)
 
 
-def _settings(content: dict[str, Any], device_digests: Sequence[str]) -> str | None:
+def _config(content: dict[str, Any]) -> Config | None:
     try:
         # Settings that came after a result was kept have their defaults in it: parsing fills them in.
-        return identity(parse_config(content["config"]), device_digests)
+        return parse_config(content["config"])
     except ConfigError:
         return None
 

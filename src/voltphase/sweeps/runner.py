@@ -164,6 +164,10 @@ class _Worker:
             for key, [run, *_] in list(self._names.items()):
                 if key in there:
                     continue
+                former, now = (self.folder.work / name for name in (_key(run, run.former_digest), key))
+                if former.is_dir() and not now.exists():  # begun by an earlier version
+                    with write_errors(now):
+                        former.rename(now)
                 if self.folder.state(run) == "done":  # by others, since it was looked at
                     self._keep(run, read_result(self.folder.file(run)) or {}, False)
                 else:
@@ -310,8 +314,8 @@ class _Worker:
         return queues.time_left(sum(left.values()) * self._seconds / self._work / 60)
 
 
-def _key(run: Run) -> str:
-    return f"{run.digest}{'-apart' if run.own_process else ''}"
+def _key(run: Run, digest: str | None = None) -> str:
+    return f"{digest or run.digest}{'-apart' if run.own_process else ''}"
 
 
 def _line(run: Run, result: Mapping[str, Any], trained: bool) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from voltphase.config import HOW_IT_RUNS, Config, load_config
 from voltphase.config.masks import mask_settings
 from voltphase.training import build_devices
+from voltphase.training.build import file_digests
 
 Label = str | int | float
 
@@ -48,8 +49,18 @@ class Run:
         return [one.digest for one in (*build_devices(self.config), *masks)]
 
     @cached_property
+    def devices(self) -> list[Any]:
+        """What its devices are, on whatever machine; see :func:`devices_of`."""
+        return devices_of(self.config, self.device_digests)
+
+    @cached_property
     def digest(self) -> str:
         """A digest of all that decides how it ends; two entries with the same digest are one run."""
+        return identity(self.config, self.devices)
+
+    @property
+    def former_digest(self) -> str:
+        """What the digest was when that of a model's states was a part of it."""
         return identity(self.config, self.device_digests)
 
     def fits(self, words: Iterable[str], depth: int | None = None) -> bool:
@@ -67,7 +78,19 @@ def _word(value: Label) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
 
-def identity(config: Config, device_digests: Sequence[str]) -> str:
+def devices_of(config: Config, digests: Sequence[str]) -> list[Any]:
+    """Return what the devices of a run are: for each layer the digest of a file's states, or the settings of a model.
+
+    Args:
+        config: Configuration of the run.
+        digests: Digests of the devices of its layers, and of the mask in front of its source if it has one.
+    """
+    settings = [device.model_dump(mode="json", exclude_defaults=True) for device in config.layer_devices]
+    layers = [digest or model for digest, model in zip(file_digests(config, digests), settings, strict=False)]
+    return [*layers, *digests[len(settings) :]]
+
+
+def identity(config: Config, devices: Sequence[Any]) -> str:
     """Return a digest of all that decides how training ends.
 
     Where data and tables lie, how the machine is used and who looks on do not count. Only what differs from the
@@ -86,5 +109,5 @@ def identity(config: Config, device_digests: Sequence[str]) -> str:
         content.get("optics", {}).pop(key, None)
     # A section of which nothing is left is one that was never given.
     given = {key: value for key, value in content.items() if value != {}}
-    text = json.dumps([given, list(device_digests)], sort_keys=True)
+    text = json.dumps([given, list(devices)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]

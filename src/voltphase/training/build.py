@@ -57,12 +57,21 @@ def build_devices(config: Config) -> list[Device]:
     return [made[repr(device), size] for device, size in wanted]
 
 
+def file_digests(config: Config, digests: Sequence[str]) -> list[str | None]:
+    """Return which digests of the devices of a configuration tell whether these are what they were; None for a model.
+
+    The last digits of a model's figures depend on the processor, and with them its digest: a model is what its settings
+    say, and only the table of a file can have changed.
+    """
+    files = [device.file is not None for device in config.layer_devices]
+    return [digest if file else None for file, digest in zip(files, digests, strict=False)]
+
+
 def as_started(config: Config, digests: Sequence[str], where: object, *, old: bool) -> Config:
     """Return the configuration of a run that goes on, with the devices that it was started with.
 
     Version 0.1.0 computed a model for a wavelength of its own where none was given, not for that of the light. Where
-    both can be, the digests tell which it was. The last digits of a model's figures depend on the processor, and with
-    them its digest: a model is what its settings say, and only the table of a file can have changed.
+    both can be, the digests tell which it was.
 
     Args:
         config: Settings of the run.
@@ -88,8 +97,7 @@ def as_started(config: Config, digests: Sequence[str], where: object, *, old: bo
     if not found:
         build_devices(config)  # says what is wrong
     chosen, now = found[-1] if old or found[-1][1] == list(digests) else found[0]
-    of_files = [device.file is not None for device in config.layer_devices]
-    if any(file and before != after for file, before, after in zip(of_files, digests, now, strict=True)):
+    if file_digests(config, digests) != file_digests(config, now):
         raise ConfigError(
             f"expected the devices that {where} was started with, but a device's table has changed since: "
             "restore it, or start again with --overwrite"

@@ -88,7 +88,7 @@ class TrainingModule(lightning.LightningModule):
         self._batches = batches
         self._watched_batches, self.watched = watched_batches, watched
         self._temperature_per_epoch = temperature_per_epoch
-        self._about, self._ranks = about or {}, ranks
+        self._about, self.ranks = about or {}, ranks
         #: What takes steps with batches in turn with other trainings; None where they are taken as they come.
         self.in_turn: Callable[[Batches], None] | None = None
         self.trained_together = 1
@@ -129,7 +129,7 @@ class TrainingModule(lightning.LightningModule):
     def on_train_start(self) -> None:
         # What a checkpoint holds has been put back by now.
         optimizer: Any = self.optimizers(use_pl_optimizer=False)
-        self.learner = Learner.of(self.model, optimizer, self._tally, self._training_config, self._ranks)
+        self.learner = Learner.of(self.model, optimizer, self._tally, self._training_config, self.ranks)
         self._step = TrainingStep([self.learner]) if self.in_turn is None else None
         self._decay: Any = self.lr_schedulers()
         self._began, self._busy_seconds = time.perf_counter(), 0.0
@@ -182,7 +182,7 @@ class TrainingModule(lightning.LightningModule):
         Raises:
             TrainingError: if the loss, a parameter or a metric is not finite.
         """
-        tally = self._tally.of_all(self._ranks)
+        tally = self._tally.of_all(self.ranks)
         figures: EpochMetrics = {"epoch": len(self.history) + 1, **self._figures_of(tally)}
         trained = time.perf_counter() - self._started
         # The loss of an epoch does not show what its last step did to the parameters.
@@ -191,9 +191,9 @@ class TrainingModule(lightning.LightningModule):
                 f"expected a finite loss and finite parameters, but training diverged in epoch {figures['epoch']:g}, "
                 f"loss {figures['train_loss']:g}: lower training.learning_rate, or check the amplitudes of the devices"
             )
-        require_same_design(self.model, self._ranks)
+        require_same_design(self.model, self.ranks)
         with self._busy(), spending("evaluation"):
-            figures |= tally_of(self.model, self._watched_batches, self._ranks).columns(self.watched)
+            figures |= tally_of(self.model, self._watched_batches, self.ranks).columns(self.watched)
         for split in ("train", self.watched):
             require_values(self.model.task, figures, split)
         figures["seconds"] = time.perf_counter() - self._started

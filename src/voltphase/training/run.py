@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from voltphase.core.advice import once
 from voltphase.core.dtypes import readable_precision
 from voltphase.core.errors import ConfigError, DataError, OutputError, VoltphaseError
 from voltphase.core.files import write_json
+from voltphase.core.limits import memory_for
 from voltphase.data import Data, ImageDataset
 from voltphase.devices import Device
 from voltphase.network.donn import DONN
 from voltphase.optics.grid import Grid
-from voltphase.tasks import Task, readout_of
+from voltphase.tasks import readout_of
 from voltphase.training.advice.device_notes import note_devices, show_choice
 from voltphase.training.advice.estimate import check_training
 from voltphase.training.batches import Augmentation, ImageBatches, targets_move
@@ -31,6 +32,7 @@ from voltphase.training.build import (
     as_started,
     build_devices,
     build_model,
+    file_digests,
     load_datasets,
     settled_by_data,
 )
@@ -41,7 +43,7 @@ from voltphase.training.processes.agreement import require_alike
 from voltphase.training.processes.machine import accelerator_of, cpu_threads, same_gpu
 from voltphase.training.progress import Follower, Recorder, quiet_lightning
 from voltphase.training.provenance import data_notes, summary_of
-from voltphase.training.resume import left_in
+from voltphase.training.resume import Left, left_in
 from voltphase.training.run_folder import RunFolder, settings
 from voltphase.training.watching.watcher import Watcher
 from voltphase.training.weights import mask_digests, save_model
@@ -94,7 +96,7 @@ def train(
     """
     check_call([config], resume, overwrite, console, watch)
     call = Call(config, RunFolder(out, OutputError).path, resume, overwrite)
-    with training_together(call, accelerator_of(config)) as ranks:
+    with training_together(call) as ranks:
         options = {"resume": resume, "overwrite": overwrite, "console": console, "watch": watch}
         return train_as(ranks, config, out, data=data, **options)
 
@@ -122,13 +124,14 @@ def train_as(
         console: As for :func:`train`, in the first process.
         watch: As for :func:`train`, in the first process.
     """
-    ready = prepare(config, out, data=data, resume=resume, overwrite=overwrite, ranks=ranks)
-    if not isinstance(ready, ReadyRun):
-        return ready
-    with ready.writing(console):
-        make = Recorder if ranks.first else Follower
-        _fit_alone(ready, make(ready.folder, console, watch))
-        return ready.finish()
+    with memory_for(config.training.devices):
+        ready = prepare(config, out, data=data, resume=resume, overwrite=overwrite, ranks=ranks)
+        if not isinstance(ready, ReadyRun):
+            return ready
+        with ready.writing(console):
+            make = Recorder if ranks.first else Follower
+            _fit_alone(ready, make(ready.folder, console, watch))
+            return ready.finish()
 
 
 def check_call(configs: Sequence[Config], resume: bool, overwrite: bool, console: object, watch: object) -> None:
@@ -143,33 +146,32 @@ def check_call(configs: Sequence[Config], resume: bool, overwrite: bool, console
         checks.function(watch, "watch")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class ReadyRun:
     """A training that was found to be possible, and has written nothing yet."""
 
     config: Config
     made_of: Config  # the same, with the devices that it was started with
     folder: RunFolder
-    module: TrainingModule
-    datasets: Mapping[str, ImageDataset]
+    left: Left
+    overwrite: bool
     devices: Sequence[Device]
     notes: Sequence[list[str]]  # on each device
-    asked: Task  # before the data settled some of it
-    checkpoint: dict[str, Any] | None
-    data_given: bool
-    start: Mapping[str, bool]  # whether to resume or to overwrite
+    datasets: Mapping[str, ImageDataset]
+    module: TrainingModule
     watcher: Watcher
-    ranks: Ranks = ALONE
 
     @contextmanager
     def writing(self, console: Console | None) -> Iterator[None]:
         """Hold the folder, for a training in the block, and say what is trained."""
-        held = self.folder.writing(self.config, **self.start) if self.ranks.first else nullcontext()
-        with held, cpu_threads(self.config.training.threads, self.config.training.devices):
+        with ExitStack() as held:
+            if self.module.ranks.first:
+                held.enter_context(self.folder.writing(self.config, resume=self.left.resume, overwrite=self.overwrite))
+            held.enter_context(cpu_threads(self.config.training.threads, self.config.training.devices))
             self.watcher.console = console
             if console is not None:
                 show_choice(self.made_of, console)
-                for line in _opening(self.config, self.module.model, self.datasets, self.asked):
+                for line in _opening(self.config, self.module.model, self.datasets):
                     console.print(line, markup=False, highlight=False, soft_wrap=True)
             yield
 
@@ -181,8 +183,9 @@ class ReadyRun:
             DataError: if the checkpoint to go on from is one that Lightning does not take.
             SystemExit: if interrupted, in the main thread.
         """
-        accelerator, checkpoint = accelerator_of(self.config), self.checkpoint
-        callbacks = [recorder, *([self.watcher] if self.ranks.first else [])]  # which logs what the recorder has kept
+        accelerator, checkpoint = accelerator_of(self.config), self.left.checkpoint
+        # The watcher logs what the recorder has kept, in the first process alone.
+        callbacks = [recorder, *([self.watcher] if self.module.ranks.first else [])]
         trainer = make_trainer(accelerator, Checkpoints(checkpoint), max_epochs=self.module.epochs, callbacks=callbacks)
         self.module.train()
         try:
@@ -199,12 +202,12 @@ class ReadyRun:
     def finish(self) -> dict[str, Any]:
         """Write what a finished run leaves beside its epochs, and return the summary."""
         trained = _trained(self.module)
-        about = (self.config, self.module.model, self.datasets, self.devices, self.notes, trained)
-        summary = summary_of(*about, self.ranks)
-        return self.ranks.of_first(lambda: self._write(summary))
+        ranks, about = self.module.ranks, (self.datasets, self.devices, self.notes, trained)
+        summary = summary_of(self.config, self.module.model, *about, ranks)
+        return ranks.of_first(lambda: self._write(summary))
 
     def _write(self, summary: dict[str, Any]) -> dict[str, Any]:
-        summary |= ({"data_given": True} if self.data_given else {}) | self.watcher.noted
+        summary |= ({"data_given": True} if self.left.data_given else {}) | self.watcher.noted
         # A run cut off between its last checkpoint and metrics lacks a row.
         self.folder.write_metrics(self.module.history)
         save_model(self.module.model, self.folder.model_file)
@@ -256,24 +259,19 @@ def prepare(
     check_training(model, datasets["train"].images, at_once, on_gpu=on_gpu)
     about = {"devices": digests, "settings": settings(config), "data_given": left.data_given}
     about |= masked
-    require_alike(ranks, about, datasets)
-    # Its back end is to say where the network is.
-    module = _module(config, model.to(accelerator), datasets, about, ranks)
-    start = {"resume": left.resume, "overwrite": overwrite}
+    require_alike(ranks, {**about, "devices": file_digests(config, digests)}, datasets)
     return ReadyRun(
-        config,
-        made_of,
-        folder,
-        module,
-        datasets,
-        devices,
-        notes,
-        asked,
-        left.checkpoint,
-        left.data_given,
-        start,
-        watcher,
-        ranks,
+        config=config,
+        made_of=made_of,
+        folder=folder,
+        left=left,
+        overwrite=overwrite,
+        devices=devices,
+        notes=notes,
+        datasets=datasets,
+        # Its back end is to say where the network is.
+        module=_module(config, model.to(accelerator), datasets, about, ranks),
+        watcher=watcher,
     )
 
 
@@ -330,9 +328,9 @@ def _module(
     return module
 
 
-def _opening(config: Config, model: DONN, datasets: Mapping[str, ImageDataset], asked: Task) -> list[str]:
+def _opening(config: Config, model: DONN, datasets: Mapping[str, ImageDataset]) -> list[str]:
     """Return what is said before training begins."""
-    settled = ", ".join(f"{name} {value}" for name, value in settled_by_data(model.task, asked).items())
+    settled = ", ".join(f"{name} {value}" for name, value in settled_by_data(model.task, config.task.build()).items())
     task = [f"task, as the data say: {settled}"] if settled else []
     pictures = datasets["train"].targets.ndim > 2 and _augmentation(config) is not None
     moves, size = targets_move(datasets["train"]), "complex or of another size"

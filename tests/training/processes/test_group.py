@@ -37,6 +37,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import processes
 from voltphase.core.errors import DataError
+from voltphase.devices.models import tn_slm
 from voltphase.training import run
 from voltphase.training.loop import TrainingModule
 from voltphase.training.processes import group
@@ -81,13 +82,20 @@ def go(name, count, *more, main=usual, out=None):
     codes = [os.waitstatus_to_exitcode(os.waitpid(one, 0)[1]) for one in processes.start(call, count, log)]
     found[name] = [codes, [line for line in log.read_text().splitlines() if not line.startswith(" ")]]
 
-go("one", 1), go("two", 2), go("three", 3)
+few.append("device.file=slm.csv")
+tn_slm(4).save("slm.csv")
+go("one", 1), go("two", 2, "training.loggers=[tensorboard]"), go("three", 3)
 go("interrupted", 2, main=stopped(interrupt, "1"))
-shutil.copytree("interrupted", "alone")
+shutil.copytree("interrupted", "alone"), shutil.copytree("interrupted", "begun")
 go("resumed", 2, out="interrupted"), go("resumed alone", 1, out="alone")
 go("killed", 2, main=stopped(lambda: os.kill(os.getpid(), signal.SIGKILL), "1"))
 go("lacking", 2, main=lacking)
 go("full", 2, main=full)
+go("diverged", 2, "training.learning_rate=1e38")
+Path("file").touch()
+go("unwritable", 2, out="file/run")
+tn_slm(5).save("slm.csv")
+go("changed", 2, out="begun")
 print(json.dumps(found))
 """
 
@@ -128,6 +136,19 @@ def test_two_and_three_processes_come_to_what_one_comes_to(ran: tuple[Path, dict
         assert load_run(folder / name)[2]["hardware"]["processes"] == count
 
 
+def test_of_several_processes_the_first_alone_logs(ran: tuple[Path, dict[str, Any]]) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder, found = ran
+    assert sum(line.startswith("tensorboard: ") for line in found["two"][1]) == 1
+    (file,) = (folder / "two" / "tensorboard").iterdir()
+    points = EventAccumulator(str(file)).Reload().Scalars("train_loss")
+    losses = [row[1] for row in result(folder / "two")[0]]
+    assert [(point.step, point.value) for point in points] == [
+        (epoch, pytest.approx(loss, rel=1e-5)) for epoch, loss in enumerate(losses, start=1)
+    ]
+
+
 def test_an_interrupted_run_goes_on_bit_by_bit_and_with_another_number(ran: tuple[Path, dict[str, Any]]) -> None:
     folder, found = ran
     assert found["interrupted"][0] == [130, 130]
@@ -148,6 +169,9 @@ def test_an_interrupted_run_goes_on_bit_by_bit_and_with_another_number(ran: tupl
         ("killed", [2, -signal.SIGKILL], "one of them ended without a word"),
         ("lacking", [2, 2], "expected train-images in data, but it is not there"),
         ("full", [2, 2], "cannot write full/metrics.csv: no space left on device"),
+        ("diverged", [2, 2], "training diverged in epoch 1"),
+        ("unwritable", [2, 2], "cannot write file/run: not a directory"),
+        ("changed", [2, 2], "a device's table has changed since"),
     ],
 )
 def test_what_fails_in_one_process_is_said_once_and_ends_all(
@@ -158,7 +182,9 @@ def test_what_fails_in_one_process_is_said_once_and_ends_all(
     (line,) = [line for line in found[name][1] if line.startswith("error:")]
     assert sentence in line
     assert not any(word in line for line in found[name][1] for word in ("Traceback", "[W", "Exception"))
-    assert (folder / name).exists() == (name != "lacking")  # no run folder where nothing could be trained
+    # No run folder where nothing could be trained.
+    assert (folder / name).exists() == (name not in ("lacking", "unwritable", "changed"))
+    assert not list(folder.rglob(".voltphase-*"))
 
 
 def test_a_training_in_python_starts_the_others_gives_them_its_data_and_ends_them(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def require_alike(ranks: Ranks, about: Mapping[str, Any], datasets: Mapping[str,
 
     Args:
         ranks: The processes.
-        about: What each is to be alike in, by words for a sentence.
+        about: What each is to be alike in, by words for a sentence; of devices only what is from files.
         datasets: Images of each split.
 
     Raises:

@@ -18,6 +18,7 @@ from torch import distributed as dist
 from voltphase.config import Config, TrainingConfig
 from voltphase.core.errors import ConfigError
 from voltphase.training.processes.group import Group
+from voltphase.training.processes.machine import accelerator_of
 from voltphase.training.processes.place import Place, place_of, process_count
 from voltphase.training.processes.ranks import ALONE, Ranks
 from voltphase.training.processes.stores import LOCAL, open_store, own_store
@@ -54,15 +55,14 @@ class Call:
 
 
 @contextmanager
-def training_together(call: Call, accelerator: str) -> Iterator[Ranks]:
+def training_together(call: Call) -> Iterator[Ranks]:
     """Train in the block together with all other processes that a configuration asks for.
 
     Args:
         call: What is trained.
-        accelerator: ``"cuda"`` or ``"cpu"``.
 
     Raises:
-        ConfigError: if there are not enough GPUs, or others were started than asked for.
+        ConfigError: if there is no GPU, or too few, where they are asked for, or others were started than asked for.
         TrainingError: if the others do not come.
         VoltphaseError: what any of the processes fails with.
         KeyboardInterrupt: if any of them is interrupted.
@@ -73,15 +73,21 @@ def training_together(call: Call, accelerator: str) -> Iterator[Ranks]:
         return
     if not dist.is_available():
         raise ConfigError("expected a PyTorch with torch.distributed for several processes, but this one has none")
-    place = place_of(training)
-    on_gpu = accelerator == "cuda"
-    if on_gpu:
-        _require_gpus(training, place)
+    place, on_gpu, lacking = place_of(training), False, None
+    try:
+        if on_gpu := accelerator_of(call.config) == "cuda":
+            _require_gpus(training, place)
+    except ConfigError as error:
+        if place is None:
+            raise
+        on_gpu, lacking = False, error
     if place is None:
         with _others(call) as (place, store, ended), taking_part(place, store, on_gpu, ended) as group:
             yield group
         return
     with taking_part(place, open_store(place), on_gpu) as group:
+        if lacking is not None:  # which may be so on this machine alone, and is for the first process to say
+            raise lacking
         yield group
 
 
