@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ import pytest
 from voltphase.core.errors import ConfigError, OutputError
 from voltphase.sweeps import queue as queues
 from voltphase.sweeps.queue import TrialQueue
-from voltphase.sweeps.storage import JOURNAL, one_at_a_time, open_study, place_of
+from voltphase.sweeps.storage import JOURNAL, close_connections, one_at_a_time, open_study, place_of
 
 Opened = Callable[[], TrialQueue]
 
@@ -25,9 +25,17 @@ def storage(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def opened(storage: str, tmp_path: Path) -> Opened:
+def opened(storage: str, tmp_path: Path) -> Iterator[Opened]:
     """Opens the same trials anew, as another process does."""
-    return lambda: TrialQueue(open_study(storage, tmp_path, tmp_path.name)[0], place_of(storage, tmp_path))
+    queues: list[TrialQueue] = []
+
+    def open_queue() -> TrialQueue:
+        queues.append(TrialQueue(open_study(storage, tmp_path, tmp_path.name)[0], place_of(storage, tmp_path)))
+        return queues[-1]
+
+    yield open_queue
+    for queue in queues:
+        close_connections(queue.study)
 
 
 @pytest.fixture
@@ -158,14 +166,14 @@ def test_a_storage_that_is_damaged_is_one_sentence(name: str, tmp_path: Path) ->
         open_study("journal" if name == JOURNAL else "sqlite", tmp_path, "x")
 
 
-def test_what_a_full_disk_left_of_a_journals_last_line_is_cut_off(tmp_path: Path) -> None:
-    queue = TrialQueue(open_study("journal", tmp_path, "x")[0], "")
+def test_what_a_full_disk_left_of_a_journals_last_line_is_cut_off_whoever_writes_next(tmp_path: Path) -> None:
+    queue, other = (TrialQueue(open_study("journal", tmp_path, "x")[0], "") for _ in range(2))
     queue.add()
     with (tmp_path / JOURNAL).open("ab") as stream:
         stream.write(b'{"op_code":4,"wor')
-    queue = TrialQueue(open_study("journal", tmp_path, "x")[0], "")
-    queue.add()
-    assert states(queue) == ["WAITING"] * 2
+    assert states(other) == ["WAITING"]
+    other.add()
+    assert states(queue) == states(other) == ["WAITING"] * 2
 
 
 def test_the_lock_of_a_process_that_died_while_it_added_trials_is_broken(

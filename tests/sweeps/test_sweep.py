@@ -10,21 +10,23 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 import voltphase as vp
 from voltphase.cli import app
 from voltphase.config import load_config
-from voltphase.core.errors import ConfigError, OutputError, TrainingError
+from voltphase.core.errors import ConfigError, DataError, OutputError, TrainingError, VoltphaseError
 from voltphase.devices.models import tn_slm
 from voltphase.reporting import write_sweep_report
 from voltphase.sweeps import queue as queues
 from voltphase.sweeps import resume
-from voltphase.sweeps.search import SweepResult, run_sweep
+from voltphase.sweeps.search import SweepResult, run_sweep, settings
 from voltphase.sweeps.search import sweep as sweeps
 from voltphase.training import RunFolder
 
@@ -152,7 +154,7 @@ def test_of_two_aims_those_are_best_that_none_beats_in_both(tmp_path: Path) -> N
 
 
 def test_if_all_fail_the_first_reason_is_said(tmp_path: Path) -> None:
-    given = {**GRID, "set": {**SMALL, "data": {"test_limit": 5000}}}
+    given = {**GRID, "set": {**SMALL, "device.levels": 5000}}
     with pytest.raises(TrainingError, match=r"all 2 failed, the first because .*5000"):
         run_sweep(given, tmp_path / "s")
     assert "5000" in (tmp_path / "s" / "trials.csv").read_text(encoding="utf-8")
@@ -165,9 +167,84 @@ def test_a_device_that_has_changed_since_is_refused(tmp_path: Path, quick: Count
     given = {**GRID, "set": {**SMALL, "device.levels": None}, "search": search}
     run_sweep(given, tmp_path / "s")
     tn_slm(6).save(tmp_path / "b.csv")
-    with pytest.raises(ConfigError, match="a device's table has changed since"):
+    with pytest.raises(ConfigError, match="a device's table or a mask has changed since"):
         run_sweep(given, tmp_path / "s")
     assert len(quick) == 2
+
+
+def test_a_modelled_device_is_the_same_on_every_machine(
+    tmp_path: Path, quick: Counter[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = run_sweep(GRID, tmp_path / "s").study
+    known = study.user_attrs["sweep"]
+    assert known["devices"] == {"": [None]}
+    study.set_user_attr("sweep", {**known, "devices": {"": ["as another processor, and earlier versions, have it"]}})
+    monkeypatch.setattr(settings, "build_devices", lambda _: [tn_slm(3)])
+    run_sweep(GRID, tmp_path / "s")
+    assert set(quick.values()) == {1}
+
+
+def test_a_table_that_changes_and_data_that_vanish_end_the_worker_and_lose_no_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, data = tmp_path / "slm.csv", tmp_path / "data.npz"
+    tn_slm(4).save(table)
+    images, targets = np.arange(80 * 16, dtype=np.uint8).reshape(80, 4, 4), np.arange(80) % 4
+    whole: Any = resume.train
+
+    def give() -> None:
+        np.savez(data, images=images, targets=targets)
+
+    def then(happens: Callable[[], object]) -> None:
+        def trained(*arguments: Any, **options: Any) -> Any:
+            summary = whole(*arguments, **options)
+            happens()
+            return summary
+
+        monkeypatch.setattr(resume, "train", trained)
+
+    give()
+    own = {"name": "arrays", "train": str(data), "test": str(data)}
+    shared = {"optics": SMALL["optics"], "training": {**SMALL["training"], "epochs": 1}, "data": own}
+    given = {**GRID, "set": {**shared, "device": {"file": str(table), "levels": None}}}
+    given["search"] = {"codesign.gain": [1.0, 2.0, 3.0]}
+    then(data.unlink)
+    with pytest.raises(DataError, match=r"data\.npz"):
+        run_sweep(given, tmp_path / "s")
+    give()
+    then(lambda: tn_slm(6).save(table))
+    with pytest.raises(ConfigError, match="a device's table or a mask has changed since, or is gone"):
+        run_sweep(given, tmp_path / "s")
+    tn_slm(4).save(table)
+    then(lambda: None)
+    rows = run_sweep(given, tmp_path / "s").rows
+    assert [(row["state"], row["codesign.gain"]) for row in rows] == [("complete", gain) for gain in (1.0, 2.0, 3.0)]
+
+
+def test_a_worker_that_could_train_nothing_takes_no_trial(
+    tmp_path: Path, quick: Counter[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(sentence: str, **shared: Any) -> None:
+        with pytest.raises(VoltphaseError, match=sentence):
+            run_sweep({**GRID, "set": {**SMALL, **shared}}, tmp_path / sentence[:4])
+
+    refused("start workers one by one", **{"training.nodes": 2})
+    refused("none.csv", **{"device.file": str(tmp_path / "none.csv")})
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    refused("expected a CUDA GPU", **{"training.accelerator": "gpu"})
+    for name, value in {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    refused("torchrun or srun has started several", **{"training.devices": 2})
+    assert not quick
+
+
+def test_connections_to_a_database_are_closed(tmp_path: Path, quick: Counter[Path]) -> None:
+    result = run_sweep({**GRID, "storage": "sqlite"}, tmp_path / "s")
+    storage: Any = result.study._storage
+    assert storage._backend.engine.pool.checkedin() == 0
+    assert len(result.study.trials) == len(quick) == 2
 
 
 def test_an_interrupted_trial_goes_on_from_its_last_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from voltphase.core.errors import ConfigError, OutputError, VoltphaseError
 from voltphase.core.files import reason_of, write_errors
 from voltphase.core.installed import needing_extras
 from voltphase.core.words import one_line, printable
-from voltphase.sweeps.search.sweep import prepare_sweep, run_sweep
+from voltphase.sweeps.search.sweep import prepared_sweep, run_sweep
 
 if TYPE_CHECKING:
     from submitit import Job
@@ -90,8 +90,9 @@ def submit(
     with needing_extras():
         import submitit
 
-    sweep, _ = prepare_sweep(worker.file, worker.out, worker.data_dir)
-    if sweep.given.storage == "sqlite":
+    with prepared_sweep(worker.file, worker.out, worker.data_dir) as (sweep, _):
+        storage = sweep.given.storage
+    if storage == "sqlite":
         raise ConfigError(
             "expected storage: journal, or the URL of a database, for workers on several machines, but got sqlite: a "
             "file of SQLite is for one machine"

@@ -18,7 +18,6 @@ from voltphase.core.installed import needing_extras
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.storages import BaseStorage
-    from optuna.storages.journal import JournalFileOpenLock
     from sqlalchemy.engine import URL, Connection, Engine
 
 DATABASE: Final = "sweep.db"
@@ -78,18 +77,25 @@ def open_study(
             return optuna.load_study(storage=opened, study_name=name), False
 
 
+def close_connections(study: Study) -> None:
+    """Close the connections to a database that a study has; it opens others where it is used again."""
+    storage: Any = getattr(study._storage, "_backend", study._storage)  # below Optuna's cache
+    if hasattr(storage, "engine"):
+        storage.remove_session()
+        storage.engine.dispose()
+
+
 def _opened(storage: str, folder: Path) -> BaseStorage:
     from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+    from optuna.storages.journal import JournalFileBackend
     from sqlalchemy.exc import SQLAlchemyError
 
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if storage == "journal":
-        path = str(folder / JOURNAL)
-        lock = JournalFileOpenLock(path)
-        _drop_unfinished_line(Path(path), lock)
-        return JournalStorage(JournalFileBackend(path, lock))
+        path = folder / JOURNAL
+        whole: Any = _WholeLines(path)
+        return JournalStorage(JournalFileBackend(str(path), whole))
     url = _parsed(storage) if "://" in storage else _parsed(f"sqlite:///{folder.resolve() / DATABASE}")
     options = {"timeout": _PATIENCE_SECONDS} if url.get_backend_name() == "sqlite" else {}
     for attempt in range(_ATTEMPTS):
@@ -164,19 +170,33 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
             lock.release()
 
 
-def _drop_unfinished_line(path: Path, lock: JournalFileOpenLock) -> None:
-    """Cut off what a full disk has left of a journal's last line: nobody could read what is written after it."""
-    if not path.exists() or path.stat().st_size == 0:
-        return
-    lock.acquire()
-    try:
-        with path.open("rb+") as stream:
-            stream.seek(-1, os.SEEK_END)
-            if stream.read(1) != b"\n":
-                content = path.read_bytes()
-                stream.truncate(content.rfind(b"\n") + 1)
-    finally:
-        lock.release()
+class _WholeLines:
+    """Optuna's lock of a journal, for whose holder the journal ends with a whole line.
+
+    What a full disk, or a killed process, has left of a line is cut off before the next one is written: nobody could
+    read what came after it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from optuna.storages.journal import JournalFileOpenLock
+
+        self._path, self._lock = path, JournalFileOpenLock(str(path))
+
+    def acquire(self) -> bool:
+        self._lock.acquire()
+        try:
+            with self._path.open("rb+") as stream:
+                size = stream.seek(0, os.SEEK_END)
+                stream.seek(max(size - 1, 0))
+                if size and stream.read(1) != b"\n":
+                    stream.truncate(self._path.read_bytes().rfind(b"\n") + 1)
+        except BaseException:
+            self._lock.release()
+            raise
+        return True
+
+    def release(self) -> None:
+        self._lock.release()
 
 
 @contextmanager

@@ -6,6 +6,6 @@ from voltphase.core.installed import needing_extras
 
 with needing_extras():
     from voltphase.sweeps.search.settings import SweepConfig, read_sweep
-    from voltphase.sweeps.search.sweep import SweepResult, folder_of, prepare_sweep, run_sweep
+    from voltphase.sweeps.search.sweep import SweepResult, folder_of, prepared_sweep, run_sweep
 
-__all__ = ["SweepConfig", "SweepResult", "folder_of", "prepare_sweep", "read_sweep", "run_sweep"]
+__all__ = ["SweepConfig", "SweepResult", "folder_of", "prepared_sweep", "read_sweep", "run_sweep"]

@@ -17,6 +17,7 @@ from voltphase.config import Config, load_config, presets
 from voltphase.core import checks
 from voltphase.core.errors import ConfigError, VoltphaseError
 from voltphase.core.files import checked_path, read_text
+from voltphase.devices import load as load_device
 from voltphase.settings.fields import Section
 from voltphase.settings.keys import enumerate_words, keys
 from voltphase.settings.messages import describe, nearest
@@ -24,6 +25,7 @@ from voltphase.settings.yaml_io import LARGEST, read_yaml
 from voltphase.sweeps.search.aims import Aim, parse_metric
 from voltphase.sweeps.search.space import Dimension, Values, ends, grid, parse_search
 from voltphase.training import build_devices
+from voltphase.training.build import file_digests
 from voltphase.training.run_folder import settings
 
 _Seed = Annotated[int, Ge(0)]
@@ -152,23 +154,38 @@ class Sweep:
             "seeds": self.seeds,
             "metric": {aim.name: aim.direction for aim in self.aims},
             "prune": self.prunes,
-            "devices": self._devices(),
+            "devices": self.tables(),
         }
         return json.loads(json.dumps(content))
 
-    def _devices(self) -> dict[str, list[str]]:
-        """Return digests of the devices, with each choice of one that is searched."""
+    def tables(self) -> dict[str, list[str | None]]:
+        """Return digests of the devices of files, None for a model, and of a mask, with each choice that is searched.
+
+        Raises:
+            VoltphaseError: if a file of all trials cannot be read; what else is wrong a trial says of itself.
+        """
         choices = {"": {}}
         for one in self.dimensions:
-            if one.key.startswith("device"):
+            if one.key.startswith(("device", "optics.source.mask")):
                 choices |= {f"{one.key}={value}": {one.key: value} for value in one.choices or ()}
         first, found = ends(self.dimensions)[0], {}
         for name, values in choices.items():
             try:
-                found[name] = [device.digest for device in build_devices(self.config_of({**first, **values}))]
-            except VoltphaseError:  # that trial says so
+                config = self.config_of({**first, **values})
+                of_files = file_digests(config, [device.digest for device in build_devices(config)])
+                mask = config.optics.source.build().mask
+            except VoltphaseError:
+                if len(choices) == 1:
+                    self._require_files()
                 continue
+            found[name] = [*of_files, *([] if mask is None else [mask.digest])]
         return found
+
+    def _require_files(self) -> None:
+        """Refuse files of all trials that cannot be read."""
+        for file in {device.file for device in self.base.layer_devices} - {None}:
+            load_device(str(file))
+        self.base.optics.source.build()
 
     def _settled(self, key: str, value: Any) -> Any:
         plain = ".".join(step.replace("devices", "device") for step in key.split(".") if not step.isdigit())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.console import Console
 
 from voltphase.config import Config
-from voltphase.core.errors import ConfigError, FolderInUseError, OutputError, TrainingError
+from voltphase.core.errors import ConfigError, DataError, FolderInUseError, OutputError, TrainingError
 from voltphase.core.files import checked_path
 from voltphase.core.words import counted
 from voltphase.reporting import write_sweep_report
@@ -23,8 +24,10 @@ from voltphase.sweeps.resume import drop_checkpoints, train_on
 from voltphase.sweeps.search.outcome import EPOCHS, ERROR, FIGURES, SECONDS, VALUES, Outcome, shown
 from voltphase.sweeps.search.settings import Sweep, read_sweep
 from voltphase.sweeps.search.space import Values, as_told, draw
-from voltphase.sweeps.storage import open_study, place_of, quiet_optuna, storage_errors
-from voltphase.training import RunFolder
+from voltphase.sweeps.storage import close_connections, open_study, place_of, quiet_optuna, storage_errors
+from voltphase.training import RunFolder, build_datasets
+from voltphase.training.processes import place
+from voltphase.training.processes.machine import accelerator_of
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -81,14 +84,17 @@ def run_sweep(
         console: Console to show the progress of the trial at work on.
 
     Raises:
-        ConfigError: if the sweep makes no sense, or another one is in the folder.
+        ConfigError: if the sweep makes no sense, another one is in the folder, or a device's table has changed.
+        DataError: if the data of all trials cannot be had here; the trial at work waits for who has them.
+        DeviceError: if a device that no trial chooses cannot be had.
         OutputError: if the folder or the storage cannot be used.
         TrainingError: if all trials have failed.
         KeyboardInterrupt: if interrupted; the trial at work waits for who goes on with it.
     """
     folder = folder_of(given, out)
-    with quiet_optuna():
-        sweep, queue = prepare_sweep(given, folder, data_dir)
+    with quiet_optuna(), prepared_sweep(given, folder, data_dir) as (sweep, queue):
+        if any(not trial.state.is_finished() for trial in _trials(queue, sweep)):
+            _require_able(sweep)
         _Worker(sweep, folder, queue, say, console).work_off()
         outcome = Outcome(sweep, _trials(queue, sweep))
         outcome.write(folder)
@@ -101,17 +107,44 @@ def run_sweep(
     return result
 
 
-def prepare_sweep(
+@contextmanager
+def prepared_sweep(
     given: str | PathLike[str] | Mapping[str, Any], folder: Path, data_dir: str | Path | None = None
-) -> tuple[Sweep, TrialQueue]:
-    """Return a sweep and its trials, which are made if the sweep is new; for errors see :func:`run_sweep`."""
+) -> Iterator[tuple[Sweep, TrialQueue]]:
+    """Provide a sweep and its trials, which are made if the sweep is new; for errors see :func:`run_sweep`."""
     sweep = read_sweep(given, data_dir)
+    definition = sweep.definition()
     storage, name = sweep.given.storage, folder.resolve().name
     with quiet_optuna():
         study, created = open_study(storage, folder, name, [aim.direction for aim in sweep.aims])
-        queue = TrialQueue(study, place_of(storage, folder), lambda number: _sampler(sweep, number))
-        _join(queue, created, sweep, folder)
-    return sweep, queue
+        try:
+            queue = TrialQueue(study, place_of(storage, folder), lambda number: _sampler(sweep, number))
+            _join(queue, created, sweep, definition, folder)
+            yield sweep, queue
+        finally:
+            close_connections(study)
+
+
+def _require_able(sweep: Sweep) -> None:
+    """Refuse to take trials that no process like this one could train: another may be able to.
+
+    Raises:
+        ConfigError: if there is no GPU and one is asked for, or several processes were started that would each take
+            the others for its own.
+    """
+    training = sweep.base.training
+    if not {"training.accelerator", "optics.backend", "optics.precision"} & sweep.given.search.keys():
+        accelerator_of(sweep.base)
+    try:
+        alone = training.nodes == 1 and place.place_of(training) is None
+    except ConfigError:
+        alone = False
+    if not alone:
+        raise ConfigError(
+            "expected each worker of a sweep to start the processes of a training itself, but training.nodes is "
+            f"{training.nodes}, or torchrun or srun has started several: start workers one by one, with "
+            "training.nodes 1"
+        )
 
 
 def folder_of(given: str | PathLike[str] | Mapping[str, Any], out: str | PathLike[str] | None) -> Path:
@@ -135,9 +168,9 @@ def _sampler(sweep: Sweep, number: int) -> BaseSampler:
     return samplers.NSGAIISampler(population_size=min(max(round(sweep.trials**0.5), 4), 50), seed=number)
 
 
-def _join(queue: TrialQueue, created: bool, sweep: Sweep, folder: Path) -> None:
+def _join(queue: TrialQueue, created: bool, sweep: Sweep, wanted: Mapping[str, Any], folder: Path) -> None:
     """Make the trials of a study that is new, and see that one that is there is of the same sweep."""
-    study, wanted = queue.study, sweep.definition()
+    study = queue.study
     with storage_errors(place_of(sweep.given.storage, folder)):
         count, since = -1, time.monotonic()
         # Whoever has made a study makes its trials; unless that process has ended meanwhile.
@@ -164,13 +197,11 @@ def _join(queue: TrialQueue, created: bool, sweep: Sweep, folder: Path) -> None:
 def _require_same(known: Mapping[str, Any], wanted: Mapping[str, Any], folder: Path) -> None:
     for part in wanted:
         one, other = known.get(part), wanted[part]
+        if part == "devices":
+            _require_same_tables(one or {}, other, folder)
+            continue
         if one == other:
             continue
-        if part == "devices":
-            raise ConfigError(
-                f"expected the devices that the sweep in {folder} was begun with, but a device's table has changed "
-                "since: restore it, or begin another sweep with --out"
-            )
         name = part
         if isinstance(one, dict) and isinstance(other, dict):
             key = next(key for key in [*one, *other] if one.get(key) != other.get(key))
@@ -178,6 +209,16 @@ def _require_same(known: Mapping[str, Any], wanted: Mapping[str, Any], folder: P
         raise ConfigError(
             f"expected the sweep that {folder} was begun with, but {name} is {yaml_shown(other)} instead of "
             f"{yaml_shown(one)}: put it back, or begin another sweep with --out"
+        )
+
+
+def _require_same_tables(known: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
+    # Storages of earlier versions have digests of models too, of which there is nothing now, and none of masks.
+    pairs = (pair for name in known for pair in zip(known[name], now.get(name, []), strict=False))
+    if known.keys() - now.keys() or any(digest not in (None, before) for before, digest in pairs):
+        raise ConfigError(
+            f"expected the devices that the sweep in {folder} was begun with, but a device's table or a mask has "
+            "changed since, or is gone: restore it, or begin another sweep with --out"
         )
 
 
@@ -203,6 +244,7 @@ class _Worker:
         """Train the trials that wait, and wait for those of others, until all have ended."""
         import optuna
 
+        self._tables = self.sweep.tables()
         if self.sweep.prunes:
             warm = round(_UNPRUNED_EPOCHS * self.sweep.base.training.epochs)
             self.queue.study.pruner = optuna.pruners.MedianPruner(_UNPRUNED_TRIALS, warm)
@@ -223,6 +265,7 @@ class _Worker:
         import optuna
 
         started, means, pruned = time.monotonic(), None, False
+        _require_same_tables(self._tables, self.sweep.tables(), self.folder)
         with storage_errors(place_of(self.sweep.given.storage, self.folder)):
             values = draw(self.sweep.dimensions, trial)
         try:
@@ -235,6 +278,8 @@ class _Worker:
         except optuna.TrialPruned as ended:
             about, pruned = {EPOCHS: int(str(ended))}, True
         except Exception as error:
+            if isinstance(error, DataError):
+                self._require_data()
             about = {ERROR: str(error) or type(error).__name__}
         else:
             about = {FIGURES: figures, EPOCHS: self.sweep.config_of(values).training.epochs}
@@ -244,6 +289,11 @@ class _Worker:
         for seed in self.sweep.seeds:
             drop_checkpoints(self._run_folder(trial, seed))
         self._tell(trial.number)
+
+    def _require_data(self) -> None:
+        """Refuse to go on where the data of all trials cannot be had: each would fail, and another worker has them."""
+        if not any(one.key.startswith("data.") for one in self.sweep.dimensions):
+            build_datasets(self.sweep.base)
 
     def _train(self, trial: Trial, values: Values) -> dict[str, list[float]]:
         """Train with each seed, and return the figures of each by their names."""
