@@ -413,3 +413,20 @@ def test_a_target_s_settings_are_checked_and_listed_like_those_of_a_configuratio
     told = " ".join(CliRunner().invoke(app, ["deploy", "--help"]).stdout.split())
     assert "first: Number that stands for level 0. Takes a whole number of at least 0; 1 by default." in told
     assert "index: Refractive index of the material at the wavelength used" in told  # of a base class
+
+
+@pytest.mark.parametrize(("rank", "ended", "said"), [("0", False, True), ("1", True, False), ("1", False, True)])
+def test_of_torchruns_processes_the_first_says_what_is_wrong_unless_it_alone_is_right(
+    rank: str, ended: bool, said: bool, monkeypatch: pytest.MonkeyPatch
+):
+    def wait(_: float) -> None:
+        if ended:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("voltphase.cli.train.time", SimpleNamespace(sleep=wait))
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setenv("RANK", rank)
+    result = call("train", "digits", "--set", "training.epochs=none")
+    assert result.exit_code == 2
+    assert result.stderr.count("training.epochs") == said
+    assert result.output.count("\n") == said

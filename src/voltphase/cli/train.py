@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,6 +19,9 @@ from voltphase.core.words import shell
 
 if TYPE_CHECKING:
     from voltphase.config import Config
+
+# How long torchrun may take to end the other processes, once one has failed.
+_END_SECONDS = 10.0
 
 _SEED = "Seed of the initial states, of draws and of shuffling: the same seed gives the same maps."
 _VAL = (
@@ -81,9 +86,15 @@ def train(
     """
     from voltphase.training import profiled
 
-    settings = _load(config, overrides, data_dir, seed, val_fraction)
+    try:
+        settings = _load(config, overrides, data_dir, seed, val_fraction)
+        first = _says_it(settings)
+    except VoltphaseError:
+        if not _said_by_first():
+            raise
+        raise typer.Exit(BAD_INPUT) from None
     folder = out or _default_folder(config, resume)
-    if not _says_it(settings):
+    if not first:
         _follow(settings, folder, resume=resume, overwrite=overwrite)
         return
     if resume and not folder.exists():
@@ -193,6 +204,21 @@ def _says_it(config: Config) -> bool:
     from voltphase.training.processes import is_first
 
     return is_first(config.training)
+
+
+def _said_by_first() -> bool:
+    """Return whether the first process of torchrun's says what each of them has found, and not this one.
+
+    torchrun ends all processes with the first that ends: this one waits for that, or the first could not say it. Where
+    it waits in vain, as where others have another file, it is for this one to say.
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0":
+        return False
+    try:
+        time.sleep(_END_SECONDS)
+    except KeyboardInterrupt:
+        return True
+    return False
 
 
 def _follow(config: Config, folder: Path, *, resume: bool, overwrite: bool) -> None:
