@@ -26,7 +26,7 @@ from voltphase.devices.models import tn_slm
 from voltphase.reporting import write_sweep_report
 from voltphase.sweeps import queue as queues
 from voltphase.sweeps import resume
-from voltphase.sweeps.search import SweepResult, run_sweep, settings
+from voltphase.sweeps.search import SweepResult, run_sweep
 from voltphase.sweeps.search import sweep as sweeps
 from voltphase.training import RunFolder
 
@@ -179,7 +179,7 @@ def test_a_modelled_device_is_the_same_on_every_machine(
     known = study.user_attrs["sweep"]
     assert known["devices"] == {"": [None]}
     study.set_user_attr("sweep", {**known, "devices": {"": ["as another processor, and earlier versions, have it"]}})
-    monkeypatch.setattr(settings, "build_devices", lambda _: [tn_slm(3)])
+    monkeypatch.setattr("voltphase.sweeps.runs.build_devices", lambda _: [tn_slm(3)])
     run_sweep(GRID, tmp_path / "s")
     assert set(quick.values()) == {1}
 

@@ -42,11 +42,8 @@ class Run:
 
     @cached_property
     def device_digests(self) -> list[str]:
-        """Digests of the devices of its layers, of the mask in front of its source if it has one, and of the others."""
-        optics = self.config.optics
-        source = optics.source.build().mask
-        masks = ([] if source is None else [source]) + optics.read_masks()
-        return [one.digest for one in (*build_devices(self.config), *masks)]
+        """Digests of its devices and masks; see :func:`digests_of`."""
+        return digests_of(self.config)
 
     @cached_property
     def devices(self) -> list[Any]:
@@ -78,12 +75,19 @@ def _word(value: Label) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
 
+def digests_of(config: Config) -> list[str]:
+    """Return digests of the devices of all layers, of the mask in front of the source if it has one, and of others."""
+    source = config.optics.source.build().mask
+    masks = ([] if source is None else [source]) + config.optics.read_masks()
+    return [one.digest for one in (*build_devices(config), *masks)]
+
+
 def devices_of(config: Config, digests: Sequence[str]) -> list[Any]:
     """Return what the devices of a run are: for each layer the digest of a file's states, or the settings of a model.
 
     Args:
         config: Configuration of the run.
-        digests: Digests of the devices of its layers, and of the mask in front of its source if it has one.
+        digests: Its digests, as :func:`digests_of` returns them; those of masks stay as they are.
     """
     settings = [device.model_dump(mode="json", exclude_defaults=True) for device in config.layer_devices]
     layers = [digest or model for digest, model in zip(file_digests(config, digests), settings, strict=False)]

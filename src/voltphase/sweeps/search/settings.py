@@ -22,9 +22,9 @@ from voltphase.settings.fields import Section
 from voltphase.settings.keys import enumerate_words, keys
 from voltphase.settings.messages import describe, nearest
 from voltphase.settings.yaml_io import LARGEST, read_yaml
+from voltphase.sweeps.runs import digests_of
 from voltphase.sweeps.search.aims import Aim, parse_metric
 from voltphase.sweeps.search.space import Dimension, Values, ends, grid, parse_search
-from voltphase.training import build_devices
 from voltphase.training.build import file_digests
 from voltphase.training.run_folder import settings
 
@@ -159,7 +159,7 @@ class Sweep:
         return json.loads(json.dumps(content))
 
     def tables(self) -> dict[str, list[str | None]]:
-        """Return digests of the devices of files, None for a model, and of a mask, with each choice that is searched.
+        """Return digests of the devices of files, None for a model, and of masks, with each choice that is searched.
 
         Raises:
             VoltphaseError: if a file of all trials cannot be read; what else is wrong a trial says of itself.
@@ -172,13 +172,13 @@ class Sweep:
         for name, values in choices.items():
             try:
                 config = self.config_of({**first, **values})
-                of_files = file_digests(config, [device.digest for device in build_devices(config)])
-                mask = config.optics.source.build().mask
+                digests = digests_of(config)
             except VoltphaseError:
                 if len(choices) == 1:
                     self._require_files()
                 continue
-            found[name] = [*of_files, *([] if mask is None else [mask.digest])]
+            of_devices = file_digests(config, digests)
+            found[name] = [*of_devices, *digests[len(of_devices) :]]
         return found
 
     def _require_files(self) -> None:
@@ -186,6 +186,7 @@ class Sweep:
         for file in {device.file for device in self.base.layer_devices} - {None}:
             load_device(str(file))
         self.base.optics.source.build()
+        self.base.optics.read_masks()
 
     def _settled(self, key: str, value: Any) -> Any:
         plain = ".".join(step.replace("devices", "device") for step in key.split(".") if not step.isdigit())
