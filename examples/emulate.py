@@ -42,7 +42,9 @@ class Emulator:
         layers, readout = self.manifest["layers"], self.manifest["readout"]
         alone = {"layers": range(1, len(layers) + 1), "weight": 1.0, "area": 0}
         self.beams = self.manifest.get("beams", [alone])
-        self.areas = 1 + max(beam["area"] for beam in self.beams)
+        # Detectors that share the light behind the last layer, each at the end of a way of its own.
+        self.detectors = self.manifest.get("detectors", [{"share": 1.0, "area": 0}])
+        self.areas = 1 + max(beam["area"] + one["area"] for beam in self.beams for one in self.detectors)
         rows, columns = readout["grid"]["shape"]
         part = readout["grid"] | {"shape": [rows, columns // self.areas]}
         passed = [layers[number - 1]["grid"] for number in self.beams[0]["layers"]]
@@ -76,27 +78,29 @@ class Emulator:
         rows, columns = self.manifest["input"]["grid"]["shape"]
         down, across = interpolation(values.shape[0], rows), interpolation(values.shape[1], columns)
         source = self.mask * source_field(self.manifest["input"], down @ values @ across.T)
-        if len(self.beams) == len(self.light["lines"]) == len(self.screens) == 1:
-            return self._through(source, self.beams[0], 0)
+        if len(self.beams) == len(self.detectors) == len(self.light["lines"]) == len(self.screens) == 1:
+            return self._through(source, self.beams[0], 0)[0]
         found = np.zeros((2, *self.manifest["readout"]["grid"]["shape"]))
         for number, line in enumerate(self.light["lines"]):
             channel = line["states_of"] if self.light["channels"] == "wavelengths" else 0
             for screen in self.screens:
                 light: list[Any] = [0.0] * self.areas
                 for beam in self.beams:
-                    here = beam["weight"] * np.abs(self._through(screen * source, beam, number)) ** 2
-                    light[beam["area"]] = light[beam["area"]] + here
+                    for one, field in zip(self.detectors, self._through(screen * source, beam, number), strict=True):
+                        area = beam["area"] + one["area"]
+                        light[area] = light[area] + beam["weight"] * one["share"] * np.abs(field) ** 2
                 found[channel] += line["weight"] / len(self.screens) * np.hstack(light)
         return np.sqrt(found if self.light["channels"] == "wavelengths" else found[0])
 
-    def _through(self, field: Array, beam: dict[str, Any], line: int) -> Array:
-        """The field on the detector of light of one line along a beam, from that on the source."""
-        gaps, which = self.gaps[line], self.light["lines"][line]["states_of"]
+    def _through(self, field: Array, beam: dict[str, Any], line: int) -> list[Array]:
+        """The field on each detector of light of one line along a beam, from that on the source."""
+        layers, which = beam["layers"], self.light["lines"][line]["states_of"]
+        gaps, ends = self.gaps[line][: len(layers)], self.gaps[line][len(layers) :]
         field, past = self._behind(0, field, {}, line)
-        for plane, (number, gap) in enumerate(zip(beam["layers"], gaps, strict=False), start=1):
+        for plane, (number, gap) in enumerate(zip(layers, gaps, strict=True), start=1):
             behind = self.states[number - 1][which] * self._before(plane, gap(field), past)
             field, past = self._behind(plane, behind, past, line)
-        return self._before(len(gaps), gaps[-1](field), past)
+        return [self._before(len(layers) + 1, end(field), past) for end in ends]
 
     def _behind(self, plane: int, field: Array, past: dict[int, Array], line: int) -> tuple[Array, dict[int, Array]]:
         """What goes on behind a plane, and what its splitters send past the next ones."""
@@ -146,9 +150,10 @@ class Emulator:
     def _between(
         self, grids: list[dict[str, Any]], gaps: list[Any], wavelength: float
     ) -> list[Callable[[Array], Array]]:
-        """What takes light of a wavelength from each plane to the next, by the method of each distance."""
-        steps = iter(gaps)
-        return [self._across(plane, *sides, steps, wavelength) for plane, sides in enumerate(pairwise(grids))]
+        """What takes light of a wavelength from each plane to the next, and from the last layer to each detector."""
+        steps, sides = iter(gaps), list(pairwise(grids))
+        sides += sides[-1:] * (len(self.detectors) - 1)
+        return [self._across(plane, *ends, steps, wavelength) for plane, ends in enumerate(sides)]
 
     def _past(
         self, grids: list[dict[str, Any]], methods: list[Any], wavelength: float

@@ -125,6 +125,7 @@ def test_a_network_that_makes_pictures_is_saved_too(tmp_path: Path) -> None:
         {"background_light": 0.01},
         {"skips": [vp.Skip(0, 2, 0.3, distance=0.05)]},
         {"grid": [vp.Grid(size, 36e-6) for size in (16, 20, 24)], "networks": vp.Networks(2, "difference")},
+        {"detectors": vp.Detectors((0.02, (0.01, vp.optics.Lens(0.1), 0.03)), "difference", (0.25, 0.75))},
         {"distances": [0.02, (0.01, vp.optics.Aperture(vp.Grid(24, 30e-6), diameter=5e-4), 0.01), (RELAY,)]},
     ],
 )

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from voltphase.core.errors import VoltphaseError
     from voltphase.deployment import verify
     from voltphase.devices import DeviceStates
+    from voltphase.network.detectors import Detectors
     from voltphase.network.donn import DONN
     from voltphase.network.networks import Networks
     from voltphase.optics import ImageSource, Propagator
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DONN",
     "CodesignLayer",
+    "Detectors",
     "DeviceStates",
     "Grid",
     "GumbelSoftmax",
@@ -119,6 +121,7 @@ _NAMES = {
     "core.errors": "VoltphaseError",
     "deployment": "verify",
     "devices": "DeviceStates",
+    "network.detectors": "Detectors",
     "network.donn": "DONN",
     "network.networks": "Networks",
     "optics": "ImageSource Propagator",

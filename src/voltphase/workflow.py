@@ -299,7 +299,7 @@ def _write_devices(devices: Sequence[Device], folder: Path) -> list[dict[str, An
 
 def _write_masks(model: DONN, folder: Path) -> tuple[str | None, list[str]]:
     """Write the masks of a network; return the file of that of its source, if it has one, and those of the others."""
-    source, between = model.source.light.mask, masks_in(model.spans)
+    source, between = model.source.light.mask, masks_in(model.layout.every_span)
     names = [f"mask-{number}.npy" for number in range(1, len(between) + 1)]
     for name, mask in [("source-mask.npy", source), *zip(names, between, strict=True)]:
         if mask is not None:

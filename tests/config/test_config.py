@@ -289,6 +289,47 @@ def test_every_network_has_layers_of_its_own():
     assert (config.optics.layers, len(config.layer_devices), len(config.optics.sizes)) == (6, 6, 4)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["optics.detectors.distances=[0.1]"],
+            "optics.detectors: expected distances of two detectors or more, but got 1",
+        ),
+        (["optics.detectors.combine=classes"], "expected the distances of several detectors"),
+        (
+            ["optics.detectors={distances: [0.1, 0.2], shares: [0.5, 0.6]}"],
+            "optics.detectors: expected shares of the light of detectors that add up to 1",
+        ),
+        (
+            ["optics.detectors.distances=[0.1, 0.2]", "optics.distances=[0.1, 0.1, 0.1]"],
+            r"optics.distances to be a number or 2 numbers .*; those behind it are in optics.detectors.distances\)",
+        ),
+        (
+            ["optics.detectors.distances=[0.1, 0.2]", "optics.skips=[{start: 1, end: 3}]"],
+            "optics.skips to end at plane 2 at most, the last layer, behind which detectors share the light, but got 3",
+        ),
+        (
+            ["optics.detectors.distances=[0.1, 0.2]", "optics.networks={count: 2, combine: classes}"],
+            "networks to combine by sum where there are several detectors",
+        ),
+    ],
+)
+def test_detectors_that_do_not_fit(overrides: list[str], message: str):
+    with pytest.raises(ConfigError, match=message):
+        load_config("digits", ["optics.depth=2", *overrides])
+
+
+def test_distances_end_at_the_last_layer_before_several_detectors():
+    ways = "[0.1, [0.05, {name: lens, focal_length: 0.1}, 0.2]]"
+    config = load_config("digits", ["optics.depth=2", f"optics.detectors.distances={ways}", "optics.distances=0.3"])
+    assert (config.optics.spans[:3], config.optics.lengths) == ([0.3, 0.3, 0.1], [0.3, 0.3, 0.1])
+    detectors = config.optics.detectors.build()
+    assert detectors is not None
+    assert detectors.light == (0.5, 0.5)
+    assert parse_config(read_yaml(config.to_yaml(), "")) == config
+
+
 def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = tmp_path / "configs"
     folder.mkdir()

@@ -219,11 +219,15 @@ def test_a_run_needs_no_file_of_its_mask_again(settings: Path, tmp_path: Path) -
     assert torch.equal(*factors)
 
 
-def test_a_saved_network_has_its_masks_beside_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("before_a_detector", [False, True])
+def test_a_saved_network_has_its_masks_beside_it(before_a_detector: bool, tmp_path: Path) -> None:
     np.save(tmp_path / "plate.npy", PLATE)
     optics: Any = {"grid": vp.Grid(16, 36e-6), "wavelength": WAVELENGTH, "devices": [SLM], "image_shape": (8, 8)}
     plate = vp.optics.MaskFile(str(tmp_path / "plate.npy"))
-    model = vp.DONN(**optics, distances=[(0.03, plate, 0.02), 0.06])
+    way: Any = {"distances": [(0.03, plate, 0.02), 0.06]}
+    if before_a_detector:
+        way = {"distances": 0.05, "detectors": vp.Detectors((0.06, (0.03, plate, 0.02)), "classes")}
+    model = vp.DONN(**optics, **way)
     digits = vp.data.load("digits", "test").take(20)
     model.train()(digits.images)
     vp.save(model.eval(), tmp_path / "run", train=digits, test=digits)

@@ -49,6 +49,7 @@ def config_of(
     if any(any(grid.offset) for grid in grids):
         raise undescribed("planes around the axis", "others")
     light, dtype, options = model.source.light, model.source.dtype, model.options
+    distances, detectors = _distances(model, files)
     spectrum = model.spectrum
     precision = "double" if dtype == torch.complex128 else "tf32" if options.tf32 else "single"
     method = model.method if isinstance(model.method, str) else METHODS.name_of(type(model.method))
@@ -71,9 +72,10 @@ def config_of(
                     "lines": spectrum.lines,
                 },
                 "coherence": {} if model.coherence is None else asdict(model.coherence),
-                "distances": _one_or_each([_span(*each, files) for each in zip(grids, model.spans, strict=False)]),
+                "distances": _one_or_each(distances),
                 "depth": len(model.layers) // model.networks.count,
                 "networks": asdict(model.networks),
+                "detectors": detectors,
                 "skips": [asdict(skip) for skip in model.skips],
                 "source": {**asdict(replace(light, mask=None)), "centre": list(light.centre), "mask": mask},
                 "background_light": model.background_light,
@@ -91,6 +93,17 @@ def config_of(
             "task": _chosen(TASKS, model.task),
         }
     )
+
+
+def _distances(model: DONN, files: Iterator[str]) -> tuple[list[Any], dict[str, Any]]:
+    """Return what is between the planes, and the section for several detectors; the files are those of masks."""
+    layout, depth = model.layout, len(model.way) - 2
+    starts = [*model.way[:depth], *[model.way[depth]] * len(layout.ends)]
+    spans = [_span(*each, files) for each in zip(starts, layout.every_span, strict=True)]
+    if (several := layout.detectors) is None:
+        return spans, {}
+    shares = None if several.shares is None else list(several.shares)
+    return spans[:depth], {"distances": spans[depth:], "combine": several.combine, "shares": shares}
 
 
 def _span(plane: Grid, steps: Steps, files: Iterator[str]) -> Any:

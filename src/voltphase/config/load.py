@@ -288,7 +288,7 @@ def _settle_paths(raw: dict[str, Any], folder: Path) -> None:
     source = optics.get("source") if isinstance(optics, dict) else None
     if isinstance(optics, dict) and str(optics.get("panel")).endswith(PROFILE_SUFFIXES):  # others are names
         optics["panel"] = str(folder / checked_path(optics["panel"], ConfigError))
-    each += mask_settings(optics.get("distances")) if isinstance(optics, dict) else []
+    each += mask_settings(optics)
     for section, key in [(raw.get("data"), "dir"), (source, "mask"), *((one, "file") for one in each)]:
         if isinstance(section, dict) and isinstance(section.get(key), str):
             section[key] = str(folder / checked_path(section[key], ConfigError))

@@ -21,9 +21,12 @@ def read_mask(file: str) -> Mask:
         raise DataError(f"optics.source.mask, {error}") from error
 
 
-def mask_settings(distances: Any) -> Iterator[dict[str, Any]]:
-    """Yield the settings of each mask in ``optics.distances``, as these are read from YAML."""
-    for span in distances if isinstance(distances, list) else ():
-        for part in span if isinstance(span, list) else ():
-            if isinstance(part, dict) and part.get("name") == "mask":
-                yield part
+def mask_settings(optics: Any) -> Iterator[dict[str, Any]]:
+    """Yield the settings of each mask between planes in the section ``optics``, as these are read from YAML."""
+    given = optics if isinstance(optics, dict) else {}
+    detectors = given.get("detectors")
+    for distances in (given.get("distances"), detectors.get("distances") if isinstance(detectors, dict) else None):
+        for span in distances if isinstance(distances, list) else ():
+            for part in span if isinstance(span, list) else ():
+                if isinstance(part, dict) and part.get("name") == "mask":
+                    yield part

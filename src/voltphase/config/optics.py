@@ -19,7 +19,9 @@ from voltphase.core.units import (
     SHORTEST_WAVELENGTH,
     SMALLEST_PITCH,
 )
-from voltphase.network.networks import Combine, Networks
+from voltphase.network.areas import Combination, Combine
+from voltphase.network.detectors import Detectors, require_one_combination
+from voltphase.network.networks import Networks
 from voltphase.optics.backends.base import BACKENDS, Engine
 from voltphase.optics.elements import ELEMENTS, MaskFile
 from voltphase.optics.grid import Grid
@@ -155,6 +157,43 @@ class NetworksConfig(Section):
         return self
 
 
+class DetectorsConfig(Section):
+    """Several detectors that share the light behind the last layer, cameras by themselves with samples alike.
+
+    Attributes:
+        distances: Last layer to each detector, in metres, or a list of distances and elements as in
+            ``optics.distances``, which then ends at the last layer; none for a single detector at its end.
+        combine: How they make one answer. ``sum``: their pictures are added. ``classes``: each reads its share of the
+            classes. ``difference``: the first of two speaks for the classes, and the second against them.
+        shares: Part of the light that each gets, which add up to 1; null for equal ones.
+    """
+
+    distances: list[_Span] = []  # noqa: RUF012 - pydantic copies it
+    combine: Combine = "sum"
+    shares: list[Annotated[float, Gt(0), Lt(1)]] | None = None
+
+    def build(self, spans: Sequence[Span] | None = None) -> Detectors | None:
+        """Return what the settings describe, None of a single detector.
+
+        Args:
+            spans: Ways to the detectors in place of ``distances``, the same with what is in files.
+        """
+        if not self.distances:
+            return None
+        given = [_built(span) if isinstance(span, list) else span for span in self.distances]
+        return Detectors(given if spans is None else spans, self.combine, self.shares)
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> DetectorsConfig:
+        if not self.distances and (self.combine != "sum" or self.shares is not None):
+            raise misfit("expected the distances of several detectors to combine or share light, but got none")
+        try:
+            self.build()
+        except VoltphaseError as error:
+            raise misfit(str(error), named=False) from error
+        return self
+
+
 class SkipConfig(Section):
     """A way past layers from a beam splitter behind one plane to another in front of a later one.
 
@@ -200,8 +239,10 @@ class OpticsConfig(Section):
         distances: Source to first layer, between layers and last layer to detector, in metres: one number for
             all, or one more than there are layers. Where something stands in between, a list of distances and elements
             in the order light meets them, such as [0.2, {name: lens, focal_length: 0.2}, 0.2], in place of a number.
+            Where there are several detectors, those up to the last layer.
         depth: Number of layers that light passes.
         networks: Networks side by side, in place of one.
+        detectors: Several detectors behind the last layer, in place of one.
         skips: Ways past layers by beam splitters, a list of start, end, share and distance.
         source: How the light on the source carries an image.
         background_light: Intensity of even, incoherent light on each sample of the detector that is counted with the
@@ -224,6 +265,7 @@ class OpticsConfig(Section):
     distances: _Distances = 0.096
     depth: Annotated[int, Ge(1), Le(1000)] = 5
     networks: NetworksConfig = NetworksConfig()
+    detectors: DetectorsConfig = DetectorsConfig()
     skips: list[SkipConfig] = []  # noqa: RUF012 - pydantic copies it
     source: SourceConfig = SourceConfig()
     background_light: Annotated[float, Ge(0), Le(BRIGHTEST)] = 0.0
@@ -241,6 +283,7 @@ class OpticsConfig(Section):
     def _is_light(self) -> OpticsConfig:
         try:
             _ = self.light
+            require_one_combination(self.networks.build(), self.detectors.build())
         except VoltphaseError as error:
             raise misfit(str(error), named=False) from error
         return self
@@ -273,15 +316,25 @@ class OpticsConfig(Section):
         return _for_planes(self.pitch, self.depth + 2)
 
     @property
+    def combination(self) -> Combination:
+        """How networks, or else detectors, make one answer."""
+        return (self.detectors.build() or self.networks.build()).combination
+
+    @property
+    def gaps(self) -> int:
+        """Number of gaps that ``distances`` is for: up to the detector, or to the last layer before several."""
+        return self.depth + (0 if self.detectors.distances else 1)
+
+    @property
     def spans(self) -> list[Span]:
-        """What is from each plane to the next: source, layers, detector."""
-        each = self.distances if isinstance(self.distances, list) else [self.distances] * (self.depth + 1)
-        return [_built(span) if isinstance(span, list) else span for span in each]
+        """What is from each plane to the next: source, layers, and a single detector or, from the last layer, each."""
+        each = self.distances if isinstance(self.distances, list) else [self.distances] * self.gaps
+        return [_built(span) if isinstance(span, list) else span for span in (*each, *self.detectors.distances)]
 
     @property
     def lengths(self) -> list[float]:
-        """The distance from each plane to the next in metres, elements included."""
-        return list(map(length_of, placed(self.planes, self.spans, None)))
+        """The distance from each plane to the next in metres, elements included; to the first of several detectors."""
+        return list(map(length_of, placed(self.planes, self.spans, None)))[: self.depth + 1]
 
     @property
     def planes(self) -> list[Grid]:
@@ -289,11 +342,13 @@ class OpticsConfig(Section):
         return [Grid(size, pitch) for size, pitch in zip(self.sizes, self.pitches, strict=True)]
 
     @property
-    def masks(self) -> Iterator[tuple[MaskFile, Grid]]:
-        """The masks between the planes in the order light meets them, each with its plane."""
-        for step in (step for steps in placed(self.planes, self.spans, None) for step in steps):
-            if isinstance(step, Placed) and isinstance(step.optic, MaskFile):
-                yield step.optic, step.plane
+    def masks(self) -> Iterator[tuple[MaskFile, Grid, str]]:
+        """The masks between the planes in the order light meets them, each with its plane and the key it is in."""
+        for number, steps in enumerate(placed(self.planes, self.spans, None)):
+            key = "optics.distances" if number < self.gaps else "optics.detectors.distances"
+            for step in steps:
+                if isinstance(step, Placed) and isinstance(step.optic, MaskFile):
+                    yield step.optic, step.plane, key
 
     def read_masks(self) -> list[Mask]:
         """Return what is in the files of the masks between the planes, in the order light meets them.
@@ -302,15 +357,16 @@ class OpticsConfig(Section):
             DataError: if a file cannot be read, or holds no mask.
             GeometryError: if a mask has another size than its plane.
         """
-        try:
-            for mask, plane in (found := list(self.masks)):
+        found = list(self.masks)
+        for mask, plane, key in found:
+            try:
                 mask.transmission(plane, self.wavelengths[0])
-        except VoltphaseError as error:
-            raise type(error)(f"optics.distances, {error}") from error
-        return [mask.mask for mask, _ in found]
+            except VoltphaseError as error:
+                raise type(error)(f"{key}, {error}") from error
+        return [mask.mask for mask, *_ in found]
 
     def spans_with(self, masks: Sequence[Mask]) -> list[Span]:
-        """Return what is from each plane to the next, with what was in the files of its masks."""
+        """Return :attr:`spans` with what was in the files of masks."""
         left = iter(masks)
         return [
             tuple(part.holding(next(left)) if isinstance(part, MaskFile) else part for part in span)

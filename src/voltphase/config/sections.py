@@ -193,14 +193,16 @@ class Config(Section):
             raise misfit(
                 f"expected devices to list {all_layers} devices, one for each of {of}, but got {len(self.devices)}"
             )
-        gaps = f"(source to first layer, between the {depth} layers of optics.depth, last layer to detector)"
+        several = self.optics.gaps == depth
+        last = "; those behind it are in optics.detectors.distances" if several else ", last layer to detector"
+        gaps = f"(source to first layer, between the {depth} layers of optics.depth{last})"
         planes = f"(source, the {depth} layers of optics.depth, detector)"
         layers = f"(one for each of {of})"
         for skip in self.optics.skips:
-            if skip.end > depth + 1:
+            if skip.end > self.optics.gaps:
+                end = "last layer, behind which detectors share the light" if several else "detector behind all layers"
                 raise misfit(
-                    f"expected optics.skips to end at plane {depth + 1} at most, the detector behind {depth} layers, "
-                    f"but got {skip.end}"
+                    f"expected optics.skips to end at plane {self.optics.gaps} at most, the {end}, but got {skip.end}"
                 )
         for each, key in ((self.optics.size, "optics.size"), (self.optics.pitch, "optics.pitch")):
             if isinstance(each, list) and which_planes(each) == "each" and len(each) != depth + 2:
@@ -209,7 +211,7 @@ class Config(Section):
                     f"{planes}, but got {len(each)}"
                 )
         for each, key, count, which in (
-            (self.optics.distances, "optics.distances", depth + 1, gaps),
+            (self.optics.distances, "optics.distances", self.optics.gaps, gaps),
             (self.codesign.gain, "codesign.gain", all_layers, layers),
             (self.codesign.amplitude_grad_scale, "codesign.amplitude_grad_scale", all_layers, layers),
         ):

@@ -115,23 +115,32 @@ class Emulator(nn.Module):
         :func:`with_background`. Where the detector tells wavelengths apart, they are an axis behind the first.
         """
         manifest, source = self.manifest, self.source(images)
-        if manifest.beams is None and manifest.light is None:
-            field = self._arriving(0, source, self.modulations())
+        if manifest.beams is None and manifest.light is None and manifest.detectors is None:
+            (field,) = self._arriving(0, source, self.modulations())
         else:
             field = as_field(self._intensity(source))
         return with_background(field, manifest.readout.background_light)
 
     def _intensity(self, source: Tensor) -> Tensor:
         """Return the intensity on the detector, of all lines behind all screens, of the field on the source."""
-        light, beams, channels = self.manifest.light, self.manifest.all_beams, {}
+        manifest, channels = self.manifest, {}
+        light = manifest.light
         screens = [source] if self.screens is None else [screen * source for screen in self.screens]
         lines = [(1.0, 0)] if light is None else [(line.weight, line.states_of) for line in light.lines]
         for line, (weight, band) in enumerate(lines):
             states = [states if states.ndim == 2 else states[band] for states in self.modulations()]
             channel = band if light is not None and light.channels == "wavelengths" else 0
             for lit in screens:
-                each = [self._arriving(line, lit, [states[number - 1] for number in beam.layers]) for beam in beams]
-                found = weight / len(screens) * intensity_of(beams, each)
+                each = (
+                    (beam.weight * one.share, beam.area + one.area, arrived)
+                    for beam in manifest.all_beams
+                    for one, arrived in zip(
+                        manifest.all_detectors,
+                        self._arriving(line, lit, [states[number - 1] for number in beam.layers]),
+                        strict=True,
+                    )
+                )
+                found = weight / len(screens) * intensity_of(each)
                 channels[channel] = channels[channel] + found if channel in channels else found
         return channels[0] if len(channels) == 1 else torch.stack([channels[n] for n in range(len(channels))], 1)
 
@@ -164,25 +173,28 @@ class Emulator(nn.Module):
                 dtype=dtype,
             )
 
-    def _arriving(self, line: int, field: Tensor, states: Sequence[Tensor]) -> Tensor:
-        """Return the field that light of a line leaves on a beam's part of the detector.
+    def _arriving(self, line: int, field: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
+        """Return the field that light of a line leaves on a beam's part of the detector, or on each of several.
 
         It goes from plane to plane by a walk of its own, which shares nothing with how networks are trained.
         """
         skips, aside = self.manifest.skips or (), dict[int, Tensor]()
-        gaps, past = (cast("nn.ModuleList", each[line]) for each in (self.gaps, self.past))
-        for plane, gap in enumerate(gaps):
+        gaps, past = (list(cast("nn.ModuleList", each[line])) for each in (self.gaps, self.past))
+
+        def joined(plane: int, field: Tensor) -> Tensor:
+            for number, skip in enumerate(skips):
+                if skip.end == plane:
+                    field = math.sqrt(1 - skip.share) * field + 1j * math.sqrt(skip.share) * aside.pop(number)
+            return field
+
+        for plane in range(len(states) + 1):
             if plane > 0:
-                field = states[plane - 1] * field
+                field = states[plane - 1] * joined(plane, gaps[plane - 1](field))
             for number, (skip, way) in enumerate(zip(skips, past, strict=True)):
                 if skip.start == plane:
                     aside[number] = 1j * math.sqrt(skip.share) * way(field)
                     field = math.sqrt(1 - skip.share) * field
-            field = gap(field)
-            for number, skip in enumerate(skips):
-                if skip.end == plane + 1:
-                    field = math.sqrt(1 - skip.share) * field + 1j * math.sqrt(skip.share) * aside.pop(number)
-        return field
+        return [joined(len(states) + 1, gap(field)) for gap in gaps[len(states) :]]
 
     def readings(self, field: Tensor) -> Tensor:
         """The measure of each class, a real ``batch x classes`` tensor, from a detector field.

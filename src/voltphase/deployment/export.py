@@ -15,11 +15,18 @@ from voltphase.core.errors import DataError, DeploymentError, OutputError
 from voltphase.core.files import atomic_directory, checked_path
 from voltphase.core.installed import package_version
 from voltphase.deployment.folder import MANIFEST_NAME, record_file, write_array
-from voltphase.deployment.formulas import CONVENTIONS, CONVENTIONS_4, picture_formula, reading_factor, readout_formula
+from voltphase.deployment.formulas import (
+    CONVENTIONS,
+    CONVENTIONS_4,
+    DETECTORS,
+    picture_formula,
+    reading_factor,
+    readout_formula,
+)
 from voltphase.deployment.layers import read_layers, read_levels, write_mask
 from voltphase.deployment.manifest import FORMAT, FORMAT_VERSIONS, LayerFiles, LayerRecord, Manifest
 from voltphase.deployment.note import bench_note
-from voltphase.deployment.parts.beams import BeamRecord, SkipRecord
+from voltphase.deployment.parts.beams import BeamRecord, DetectorRecord, SkipRecord
 from voltphase.deployment.parts.elements import write_elements
 from voltphase.deployment.parts.light import LightRecord, distances_of, methods_of
 from voltphase.deployment.parts.readout import ReadoutRecord
@@ -229,15 +236,17 @@ def _system(folder: Path, model: DONN, classes: tuple[str, ...]) -> dict[str, An
     )
     plain = model.beams.single and not model.skips and not propagation.elements
     past = [cast("Gap", way[0]) for way in beams[0].past]
+    detectors = DetectorRecord.of(model.layout)
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSIONS[0 if plain else 1],
         "voltphase_version": package_version(),
-        "conventions": CONVENTIONS if plain else CONVENTIONS_4,
+        "conventions": CONVENTIONS if plain else CONVENTIONS_4 | (DETECTORS if detectors else {}),
         "wavelength_m": model.wavelength,
         "propagation": propagation,
         "light": LightRecord.of(model),
         "beams": BeamRecord.of(model.networks, len(model.way) - 2),
+        "detectors": detectors,
         "skips": [SkipRecord.of(skip, gap) for skip, gap in zip(model.skips, past, strict=True)] or None,
         "input": InputRecord.of(model.source, write_mask(folder, model.source.light.mask)),
         "readout": ReadoutRecord(

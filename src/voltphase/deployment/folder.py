@@ -155,3 +155,15 @@ def manifest_digest(content: dict[str, Any]) -> str:
     """Return the SHA-256 of a manifest without its checksum, as its conventions say."""
     rest = {key: value for key, value in content.items() if key != CHECKSUM}
     return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
+
+
+def dump(value: Any, indent: str = "") -> str:
+    """Return JSON with every list or object that holds no further one on a line of its own."""
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if not any(isinstance(child, dict | list) for child in children):
+        return json.dumps(value, allow_nan=False, ensure_ascii=False)
+    inner = indent + "  "
+    if isinstance(value, dict):
+        lines = [f"{inner}{json.dumps(key)}: {dump(child, inner)}" for key, child in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    return "[\n" + ",\n".join(inner + dump(child, inner) for child in value) + f"\n{indent}]"

@@ -68,6 +68,17 @@ CONVENTIONS_4: Final = CONVENTIONS | {
     "is lost. Several skips at one plane follow in the order in which they are listed.",
 }
 
+#: What a folder of that version says besides, where there are several detectors.
+DETECTORS: Final = {
+    "detectors": "Behind the last layer, of number L on the way of a beam, detectors share the light, in the order in "
+    "which they are listed: each gets share of the power, and has a way of its own from the last layer, whose "
+    "distances and methods are listed after those up to the last layer, one detector's after the other's. Elements on "
+    "these ways are behind L for the first detector, L + 1 for the second, and so on. Light on different detectors "
+    "does not interfere. Each detector is a plane by itself, as areas are that beams fall on: its intensity, times "
+    "share, is added on the area of the whole detector that it names. Where detectors name the same area, their "
+    "pictures add.",
+}
+
 _STATE_2: Final = (
     "A pixel multiplies the field by amplitude * exp(+i * phase_rad). The amplitude is that of the field, not of the "
     "intensity."

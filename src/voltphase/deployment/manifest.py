@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from itertools import accumulate
 from os import PathLike
 from pathlib import Path
@@ -24,14 +25,25 @@ from voltphase.core.files import checked_path, read_errors, read_json
 from voltphase.core.limits import require_memory
 from voltphase.core.units import LONGEST_WAVELENGTH, SHORTEST_WAVELENGTH
 from voltphase.deployment import old_formats
-from voltphase.deployment.folder import CHECKSUM, MANIFEST_NAME, manifest_digest
+from voltphase.deployment.folder import CHECKSUM, MANIFEST_NAME, dump, manifest_digest
 from voltphase.deployment.formulas import (
     CONVENTIONS,
     CONVENTIONS_2,
     CONVENTIONS_4,
+    DETECTORS,
     reading_factor,
 )
-from voltphase.deployment.parts.beams import BeamRecord, BeamRecords, SkipRecords, areas_of, check_beams, part_of
+from voltphase.deployment.parts.beams import (
+    BeamRecord,
+    BeamRecords,
+    DetectorRecord,
+    DetectorRecords,
+    SkipRecords,
+    areas_of,
+    check_areas,
+    check_beams,
+    part_of,
+)
 from voltphase.deployment.parts.elements import files_of, read_spans
 from voltphase.deployment.parts.light import LightRecord
 from voltphase.deployment.parts.readout import MOST_REGIONS, ReadoutRecord
@@ -111,6 +123,7 @@ class Manifest(Record):
     layers: Annotated[list[LayerRecord], Field(min_length=1, max_length=MOST_LAYERS)]
     light: LightRecord | None = None
     beams: BeamRecords | None = None
+    detectors: DetectorRecords | None = None
     skips: SkipRecords | None = None
     readout: ReadoutRecord
     reference: ReferenceRecord | None
@@ -121,27 +134,33 @@ class Manifest(Record):
     @model_validator(mode="after")
     def _check(self) -> Self:
         distances, layers, elements = len(self.propagation.distances_m), len(self.layers), self.propagation.elements
-        later = any(part is not None for part in (self.beams, self.light, self.skips)) or bool(elements)
+        several = self.beams, self.detectors, self.light, self.skips
+        later = any(part is not None for part in several) or bool(elements)
         if later != (self.format_version > FORMAT_VERSIONS[0]):
-            raise refuse("expected beams, skips, light or elements in format version 4 alone, but got another version")
-        depth = distances - 1 - len(elements)
+            raise refuse(
+                "expected several detectors, beams, skips, light or elements in format version 4 alone, but got some "
+                "in another, or none in it"
+            )
+        ends = len(self.all_detectors)
+        depth = distances - ends - len(elements)
         if self.light is not None:
             self.light.check(distances, len(self.skips or ()))
         apart = self.light is not None and self.light.channels == "wavelengths"
         if apart != (self.readout.differential == "wavelength"):
             raise refuse("expected a detector that tells wavelengths apart for readings of their contrast alone")
         with refusing():
-            checked_skips([record.skip for record in self.skips or ()], depth)
+            checked_skips([record.skip for record in self.skips or ()], depth, ends)
         if self.skips is not None and any(layer.digital_gain != 1 for layer in self.layers):
             raise refuse("expected a digital_gain of 1 where there are skips, but got others")
         if self.beams is not None:
-            check_beams(self.beams, self.grids[1:-1], depth, self.grids[-1])
+            check_beams(self.beams, self.grids[1:-1], depth)
         elif depth != layers:
             between = f" and {len(elements)} elements" if elements else ""
             raise refuse(
-                f"expected {layers + 1 + len(elements)} distances for {layers} layers{between}, but got {distances}"
+                f"expected {layers + ends + len(elements)} distances for {layers} layers{between}, but got {distances}"
             )
-        if elements and elements[-1].behind > depth:
+        check_areas(self.all_beams, self.all_detectors, self.grids[-1])
+        if elements and elements[-1].behind > depth + ends - 1:
             raise refuse("expected elements behind planes that there are, but one is behind another")
         if not np.isclose(self.readout.digital_factor, self.reading_factor, rtol=1e-9, atol=0):
             raise refuse("expected readout.digital_factor to follow from the layers' digital_gain, but it does not")
@@ -159,14 +178,17 @@ class Manifest(Record):
         return [self.input.grid.grid, *(layer.grid.grid for layer in self.layers), self.readout.grid.grid]
 
     def spans(self, folder: Path | None = None) -> list[Steps]:
-        """Return what is between the planes, with the arrays of elements that a folder has, or without."""
-        propagation = self.propagation
-        return read_spans(folder, len(self.way) - 2, propagation.distances_m, propagation.elements)
+        """Return what is between the planes, with the arrays of elements that a folder has, or without.
+
+        Last are the ways to further detectors.
+        """
+        propagation, count = self.propagation, self.depth + len(self.all_detectors)
+        return read_spans(folder, count, propagation.distances_m, propagation.elements)
 
     @property
-    def lengths(self) -> list[float]:
-        """The distance from each plane to the next in metres, elements included."""
-        return [length_of(steps) for steps in self.spans()]
+    def depth(self) -> int:
+        """Number of layers that a beam passes."""
+        return len(self.all_beams[0].layers)
 
     @property
     def all_beams(self) -> list[BeamRecord]:
@@ -175,18 +197,44 @@ class Manifest(Record):
         return [alone] if self.beams is None else self.beams
 
     @property
-    def way(self) -> list[Grid]:
-        """The samples of each plane that a beam meets, on the detector of its part of it; they are the same for all."""
-        beams, grids = self.all_beams, self.grids
-        return [grids[0], *(grids[number] for number in beams[0].layers), part_of(grids[-1], areas_of(beams))]
+    def all_detectors(self) -> list[DetectorRecord]:
+        """The detectors, a single one if no others are named."""
+        return self.detectors or [DetectorRecord(share=1.0, area=0)]
 
     @property
-    def positions(self) -> list[float]:
-        """How far each plane is from the source in metres: source, layers, detector."""
-        along, found = [*accumulate(self.lengths, initial=0.0)], {}
+    def part(self) -> Grid:
+        """The samples of the part of the detector that a beam falls on, about its axis."""
+        return part_of(self.grids[-1], areas_of(self.all_beams, self.all_detectors))
+
+    @property
+    def way(self) -> list[Grid]:
+        """The samples of each plane that a beam meets, on the detector of its part of it; they are the same for all."""
+        grids = self.grids
+        return [grids[0], *(grids[number] for number in self.all_beams[0].layers), self.part]
+
+    @property
+    def positions(self) -> list[tuple[str, float, Grid]]:
+        """The name of each plane, how far it is from the source in metres, and its samples: source, layers, detectors.
+
+        Of several detectors each has its own samples.
+        """
+        lengths, found = list(map(length_of, self.spans())), {}
+        *along, last = accumulate(lengths[: self.depth], initial=0.0)
         for beam in self.all_beams:
-            found |= dict(zip(beam.layers, along[1:-1], strict=True))
-        return [0.0, *(found[number] for number in sorted(found)), along[-1]]
+            found |= dict(zip(beam.layers, [*along[1:], last], strict=True))
+        source, *layers, detector = self.grids
+        planes = [(f"layer {number}", found[number], grid) for number, grid in enumerate(layers, start=1)]
+        ends = [(f"detector {number}", last + way, self.part) for number, way in enumerate(lengths[self.depth :], 1)]
+        alone = [("detector", last + lengths[-1], detector)]
+        return [("source", 0.0, source), *planes, *(alone if self.detectors is None else ends)]
+
+    def seen(self, box: Sequence[int]) -> tuple[str, Sequence[int], Grid]:
+        """Return which of several detectors a region of the whole one is on, where there, and its samples."""
+        row, column, *size = box
+        if self.detectors is None or self.part == self.grids[-1]:
+            return "", box, self.grids[-1]
+        area, column = divmod(column, self.part.columns)
+        return f"{area + 1}", (row, column, *size), self.part
 
     @property
     def geometries(self) -> list[Geometry]:
@@ -227,7 +275,7 @@ class Manifest(Record):
 
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        given = {"beams": self.beams, "skips": self.skips, "light": self.light}
+        given = {"beams": self.beams, "detectors": self.detectors, "skips": self.skips, "light": self.light}
         return {key: value for key, value in handler(self).items() if given.get(key, self) is not None}
 
     def require_memory(self) -> None:
@@ -252,7 +300,7 @@ class Manifest(Record):
         content = self.model_dump()
         content[CHECKSUM] = manifest_digest(content)
         try:
-            encoded = _dump(content).encode("utf-8")
+            encoded = dump(content).encode("utf-8")
         except UnicodeEncodeError:  # a name may hold what no UTF-8 can, half of a pair
             encoded = json.dumps(content).encode("ascii")
         (folder / MANIFEST_NAME).write_bytes(encoded + b"\n")
@@ -324,7 +372,7 @@ def _checked_version(path: Path, content: Any) -> int:
             f"{path}: {MANIFEST_NAME} was changed after deployment: its content does not fit its {CHECKSUM}; restore "
             "the file or deploy again"
         )
-    if content.get("conventions", {}) != _CONVENTIONS[version]:
+    if content.get("conventions", {}) != _CONVENTIONS[version] | (DETECTORS if "detectors" in content else {}):
         raise DeploymentError(
             f"{path}: expected conventions as this version means them, but got others: read the folder with the "
             "voltphase that wrote it"
@@ -342,15 +390,3 @@ def _check_strangers(folder: Path, manifest: Manifest) -> None:
             f"expected no maps in {folder} but those that its {MANIFEST_NAME} names, but got {strangers[0]:.80}: "
             "remove it, so that nobody loads it"
         )
-
-
-def _dump(value: Any, indent: str = "") -> str:
-    """Return JSON with every list or object that holds no further one on a line of its own."""
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    if not any(isinstance(child, dict | list) for child in children):
-        return json.dumps(value, allow_nan=False, ensure_ascii=False)
-    inner = indent + "  "
-    if isinstance(value, dict):
-        lines = [f"{inner}{json.dumps(key)}: {_dump(child, inner)}" for key, child in value.items()]
-        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
-    return "[\n" + ",\n".join(inner + _dump(child, inner) for child in value) + f"\n{indent}]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -10,13 +9,11 @@ from typing import Final
 from voltphase.deployment.folder import MANIFEST_NAME
 from voltphase.deployment.formulas import CONVENTIONS, ELEMENT_FORMULAS
 from voltphase.deployment.manifest import LayerRecord, Manifest
-from voltphase.deployment.parts.beams import BeamRecord, areas_of, part_of
+from voltphase.deployment.note_planes import off_axis, paragraph, planes_blocks
 from voltphase.deployment.records import ArrayRecord, ReferenceRecord
 from voltphase.deployment.targets import Layer, Target
 from voltphase.optics.grid import Grid
 from voltphase.tasks.base import CLASS_ANSWER
-
-_WIDTH: Final = 100
 
 _MEASURES: Final = {
     "sum": "the sum of the intensity",
@@ -33,6 +30,11 @@ _DECISIONS: Final = {
     "of its region + and N that of its region -",
 }
 
+_APART: Final = (
+    "Rows and columns, y and x are those of each detector by itself, about the axis. In {} regions are of all "
+    "detectors side by side from left to right."
+)
+
 _ORIENTATION: Final = (
     "Row 0 of an image is its top row, column 0 its left column. Every plane is drawn as seen by an eye that looks "
     "along the light, from the source to the detector: x grows to the right, y downwards, and the centre of every "
@@ -48,7 +50,7 @@ _CARRIERS: Final = {"amplitude": "its amplitude", "phase": "its phase", "both": 
 
 def _light(manifest: Manifest) -> str:
     source = manifest.input
-    where = "on the axis" if source.centre_m is None else f"centred {_beside(source.centre_m)}"
+    where = "on the axis" if source.centre_m is None else f"centred {off_axis(source.centre_m)}"
     waist = "" if source.waist_m is None else f"{source.waist_m * 1e3:.6g} mm at 1/e of the amplitude, {where}"
     phase = f"; {source.phase_range_rad:.6g} rad for the brightest pixel" if source.phase_range_rad is not None else ""
     dark = f"; a black pixel has the amplitude {source.background:.6g}" if source.background else ""
@@ -67,103 +69,31 @@ def bench_note(manifest: Manifest, layers: Sequence[Layer], target: Target) -> s
     """Return what a person needs to set the system up, as plain text."""
     count = "one device" if len(layers) == 1 else f"{len(layers)} devices"
     along = "along one axis" if manifest.beams is None else f"in {len(manifest.beams)} networks side by side"
+    cameras = "a detector" if manifest.detectors is None else f"{len(manifest.detectors)} detectors"
     shape = "{} x {}".format(*manifest.input.image_shape)
     title = "voltphase deployment"
     methods = ", ".join(name for name in manifest.propagation.formulas if name not in ELEMENT_FORMULAS)
     blocks = [
         f"{title}\n{'=' * len(title)}",
-        _paragraph(
+        paragraph(
             f"An optical network: a source that carries an image as {_CARRIERS[manifest.input.encoding]}, {count} and "
-            f"a detector, {along}. All of this is in {MANIFEST_NAME} too, for programs."
+            f"{cameras}, {along}. All of this is in {MANIFEST_NAME} too, for programs."
         ),
-        _paragraph(f"Light: {light_words(manifest)} ({methods} propagation)."),
-        _paragraph(
+        paragraph(f"Light: {light_words(manifest)} ({methods} propagation)."),
+        paragraph(
             f"Input: {shape} images, their brightness {_CARRIERS[manifest.input.encoding].replace('its', 'the')} of "
             f"{_light(manifest)}, interpolated bilinearly to the samples of the source (Computing the readings, below, "
             "says how)."
         ),
-        _section("Planes", *_planes(manifest)),
+        _section("Planes", *planes_blocks(manifest)),
         _section("Images and devices", *_devices(manifest, layers, target)),
-        _section("Orientation", *map(_paragraph, _ORIENTATION)),
+        _section("Orientation", *map(paragraph, _ORIENTATION)),
         _section("Detector", *_detector(manifest)),
-        _section("Computing the readings", *map(_paragraph, _formulas(manifest))),
+        _section("Computing the readings", *map(paragraph, _formulas(manifest))),
         _section("Files", *_files(manifest, target)),
-        _section("Check", *map(_paragraph, _check(manifest))),
+        _section("Check", *map(paragraph, _check(manifest))),
     ]
     return "".join(f"{line.rstrip()}\n" for line in "\n\n".join(blocks).split("\n"))
-
-
-def _planes(manifest: Manifest) -> list[str]:
-    beams = manifest.beams
-    planes = list(_in_turn(manifest))
-    width = max(16, *(len(load) + 2 for _, _, load, _ in planes))
-    rows = [
-        f"{name:<12}{_millimetres(position):<14}{load:<{width}}{_grid_words(grid)}"
-        for name, position, load, grid in planes
-    ]
-    gaps = ", ".join(map(_millimetres, manifest.propagation.distances_m))
-    return [
-        "\n".join([f"{'plane':<12}{'position':<14}{'carries':<{width}}samples", *rows]),
-        _paragraph(f"Gaps, from the source on: {gaps}."),
-        *map(_paragraph, _splitters(manifest)),
-        *([] if beams is None else [_paragraph(_side_by_side(beams)), *_networks(beams, manifest.grids[-1])]),
-    ]
-
-
-def _splitters(manifest: Manifest) -> Iterator[str]:
-    names = ["the source", *(f"layer {number}" for number in range(1, len(manifest.way) - 1)), "the detector"]
-    each = " of each network" if manifest.beams is not None else ""
-    for skip in manifest.skips or ():
-        yield (
-            f"A beam splitter behind {names[skip.start]}{each} reflects {skip.share:.6g} of the power past the layers "
-            f"between to another one in front of {names[skip.end]}, which reflects as much; "
-            f"{_millimetres(skip.distance_m)} from plane to plane on the way past. Ways have to differ by less "
-            "than the coherence length of the light, and hold still to a small part of a wavelength; a reflection "
-            "mirrors left and right, and two undo that. The second splitter's other port is left dark."
-        )
-
-
-def _side_by_side(beams: Sequence[BeamRecord]) -> str:
-    apart = (
-        "Each has an axis of its own, which meets its own part of the detector in the middle."
-        if areas_of(beams) > 1
-        else "The light of all falls on the same samples of the detector, where it must not interfere: the ways there "
-        "have to differ by more than its coherence length. Or send one after the other, and add the readings."
-    )
-    return (
-        f"{len(beams)} networks stand side by side. Beam splitters behind the source (or sources that show the same "
-        f"image) give each its part of the light, and no light of one may reach another. {apart}"
-    )
-
-
-def _networks(beams: Sequence[BeamRecord], detector: Grid) -> Iterator[str]:
-    part = part_of(detector, areas_of(beams))
-    for number, beam in enumerate(beams, start=1):
-        layers = ", ".join(map(str, beam.layers))
-        where = ""
-        if part != detector:
-            first, middle = beam.area * part.columns, (beam.area + 0.5) * part.columns - detector.columns / 2
-            where = (
-                f"; it falls on columns {first}-{first + part.columns - 1} of the detector, and its axis meets these "
-                f"at x = {middle * part.pitch[1] * 1e3:+.4g} mm from the detector's middle"
-            )
-        own = f"layer{'s' * (len(beam.layers) > 1)} {layers}"
-        yield _paragraph(f"Network {number}: {own}, with {beam.weight:.6g} of the light{where}.", "  ")
-
-
-def _in_turn(manifest: Manifest) -> Iterator[tuple[str, float, str, Grid]]:
-    """Yield the name of each plane and element, how far it is from the source, what it carries, and its samples."""
-    loads = ["the input", *(layer.target.files[0].file for layer in manifest.layers), ""]
-    names = ["source", *(f"layer {number}" for number in range(1, len(loads) - 1)), "detector"]
-    for number, plane in enumerate(zip(names, manifest.positions, loads, manifest.grids, strict=True)):
-        yield plane
-        spans = manifest.spans()
-        at, steps = plane[1], iter(spans[number] if number < len(spans) else ())
-        between = [element for element in manifest.propagation.elements if element.behind == number]
-        for element, distance in zip(between, (step for step in steps if isinstance(step, float)), strict=False):
-            at += distance
-            yield element.kind, at, element.words, element.grid.grid
-            at += element.length
 
 
 def _devices(manifest: Manifest, layers: Sequence[Layer], target: Target) -> Iterator[str]:
@@ -187,8 +117,8 @@ def _devices(manifest: Manifest, layers: Sequence[Layer], target: Target) -> Ite
                 f"A panel: {maps} says which of its tables in {MANIFEST_NAME} each pixel follows. Where it is -1 no "
                 "driver reaches the pixel, and its level is 0."
             )
-        indented = "\n\n".join(_paragraph(text, "  ") for text in texts)
-        yield f"{_paragraph(words)}\n{indented}".rstrip("\n")
+        indented = "\n\n".join(paragraph(text, "  ") for text in texts)
+        yield f"{paragraph(words)}\n{indented}".rstrip("\n")
 
 
 def _detector(manifest: Manifest) -> list[str]:
@@ -197,28 +127,33 @@ def _detector(manifest: Manifest) -> list[str]:
         "The readings count background light: even and incoherent, of an intensity of "
         f"{readout.background_light:.6g} a sample, where 1 is that of a white pixel on the source in a plane wave."
     )
-    beside = [_paragraph(about)] if readout.background_light else []
+    beside = [paragraph(about)] if readout.background_light else []
     if readout.pixels is not None:
         size = "{} x {}".format(*readout.pixels)
         where = "rows {}-{}, columns {}-{}; y {} mm, x {} mm".format(*span(readout.regions[0], detector))
-        return [_paragraph(f"A picture of {size} pixels is read of the window of {where}. {readout.formula}"), *beside]
+        return [paragraph(f"A picture of {size} pixels is read of the window of {where}. {readout.formula}"), *beside]
     factor = readout.scale * manifest.reading_factor
     gain = f", in which {manifest.reading_factor:.7g} is the digital gain" if manifest.reading_factor != 1 else ""
     paired = readout.differential
-    rows = [f"{'region':<8}{'class':<14}{'rows':<11}{'columns':<11}{'y from, to (mm)':<20}x from, to (mm)"]
+    apart = manifest.detectors is not None and manifest.part != detector
+    on = f"{'detector':<10}" * apart
+    rows = [f"{'region':<8}{on}{'class':<14}{'rows':<11}{'columns':<11}{'y from, to (mm)':<20}x from, to (mm)"]
     for index, box in enumerate(readout.on_detector.boxes):
         number = readout.on_detector.class_of(index)
         name = readout.classes[number] if readout.classes else str(number) if paired else ""
         if paired is True:
             name += " -" if index % 2 else " +"
-        top, bottom, left, right, down, across = span(box, detector)
-        rows.append(f"{index:<8}{name:<14}{f'{top}-{bottom}':<11}{f'{left}-{right}':<11}{down:<20}{across}")
+        which, there, grid = manifest.seen(box)
+        top, bottom, left, right, down, across = span(there, grid)
+        on = f"{which:<10}" * apart
+        rows.append(f"{index:<8}{on}{name:<14}{f'{top}-{bottom}':<11}{f'{left}-{right}':<11}{down:<20}{across}")
     return [
-        _paragraph(
+        paragraph(
             f"The reading of a region is {_MEASURES[readout.measure]}; {_decision(manifest)} To get the logits of the "
             f"design, multiply {'contrasts' if paired else 'readings'} by {factor:.7g}{gain}."
         ),
         "\n".join(rows),
+        *([paragraph(_APART.format(MANIFEST_NAME))] if apart else []),
         *beside,
     ]
 
@@ -260,8 +195,11 @@ def _formulas(manifest: Manifest) -> Iterator[str]:
         for formula in dict.fromkeys(skip.formula for skip in manifest.skips):
             if formula not in formulas.values():
                 yield f"On skips: {formula}"
-    if manifest.beams is not None:
-        yield f"Beams: {manifest.conventions['beams']} The beams are the networks, see Planes, above."
+    if manifest.beams is not None or manifest.detectors is not None:
+        networks = " The beams are the networks, see Planes, above." if manifest.beams is not None else ""
+        yield f"Beams: {manifest.conventions['beams']}{networks}"
+    if manifest.detectors is not None:
+        yield f"Detectors: {manifest.conventions['detectors']}"
     for key in ("time", "state", "tables", "target", "coordinates", "arrays", "input", "interpolation"):
         yield f"{key.capitalize()}: {CONVENTIONS[key]}"
         if key == "input" and manifest.input.formula is not None:
@@ -318,8 +256,8 @@ def _files(manifest: Manifest, target: Target) -> list[str]:
     told = ["data_sha256", *([] if manifest.readout.classes else ["targets"]), "manifest_sha256"]
     return [
         "\n".join(f"{name:<{widths[0]}}{kind:<{widths[1]}}{what}" for name, kind, what in rows),
-        _paragraph(CONVENTIONS["files"]),
-        *(_paragraph(f"{key} in {MANIFEST_NAME}: {CONVENTIONS[key]}") for key in told),
+        paragraph(CONVENTIONS["files"]),
+        *(paragraph(f"{key} in {MANIFEST_NAME}: {CONVENTIONS[key]}") for key in told),
     ]
 
 
@@ -348,35 +286,6 @@ def _reached(manifest: Manifest, reference: ReferenceRecord) -> str:
 
 def _section(title: str, *blocks: str) -> str:
     return f"{title}\n{'-' * len(title)}\n" + "\n\n".join(blocks)
-
-
-def _paragraph(text: str, indent: str = "") -> str:
-    # File names have hyphens, and a name in two lines cannot be copied.
-    return textwrap.fill(
-        text,
-        _WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
-
-
-def _grid_words(grid: Grid) -> str:
-    pitch_y, pitch_x = (f"{pitch * 1e6:.6g}" for pitch in grid.pitch)
-    words = f"{grid.rows} rows x {grid.columns} columns, pitch "
-    words += f"{pitch_x} um" if pitch_x == pitch_y else f"{pitch_y} um down, {pitch_x} um across"
-    if any(grid.offset):
-        words += f", centre {_beside(grid.offset)}"
-    return words
-
-
-def _beside(point: Sequence[float]) -> str:
-    return f"{point[0] * 1e3:+.4g} mm down and {point[1] * 1e3:+.4g} mm right of the axis"
-
-
-def _millimetres(distance: float) -> str:
-    return f"{distance * 1e3:.6g} mm"
 
 
 def _range(start: float, width: float) -> str:

@@ -166,8 +166,9 @@ def _require_phases(maps: Any) -> None:
 def _depth(optics: dict[str, Any], devices: Any, maps: Any) -> int | None:
     """Return how many layers there are, by whatever lists one thing for each; None if nothing does."""
     files = maps.get("files") if isinstance(maps, dict) else None
-    distances = optics.get("distances")
-    for each, more in ((files, 0), (devices, 0), (distances, 1)):
+    distances, detectors = optics.get("distances"), optics.get("detectors")
+    behind = 0 if isinstance(detectors, dict) and detectors.get("distances") else 1  # the last layer
+    for each, more in ((files, 0), (devices, 0), (distances, behind)):
         if isinstance(each, list) and len(each) > more:
             return len(each) - more
     return None

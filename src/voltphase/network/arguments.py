@@ -60,12 +60,20 @@ def checked_devices(given: Sequence[Device], spectrum: Spectrum) -> list[Device]
     return [made[id(device)] for device in checked]
 
 
-def require_readable(readout: Readout, spectrum: Spectrum, coherence: Coherence | None) -> None:
-    """Refuse a readout that tells another number of wavelengths apart than the light has, or a field where none is."""
+def require_readable(readout: Readout, spectrum: Spectrum, coherence: Coherence | None, ways: int) -> None:
+    """Refuse a readout that tells another number of wavelengths apart than the light has, or a field where none is.
+
+    Args:
+        readout: The readout.
+        spectrum: Wavelengths of the light.
+        coherence: How far its waves know of each other.
+        ways: How many there are through networks to detectors.
+    """
     several = len(spectrum.each) > 1 or coherence is not None
-    if several and isinstance(readout, WindowReadout) and readout.measure == "field":
+    if (several or ways > 1) and isinstance(readout, WindowReadout) and readout.measure == "field":
+        light = spectrum if several else "several networks or detectors"
         raise ConfigError(
-            f"expected a picture of the intensity or the amplitude of {spectrum}, but got one of the "
+            f"expected a picture of the intensity or the amplitude of {light}, but got one of the "
             "field, which light of several waves that do not interfere has none of"
         )
     if readout.channels > 1 and readout.channels != len(spectrum.wavelengths):

@@ -2,10 +2,11 @@
 
 A network is a list of them. One wavelength through all layers is a single beam of weight 1. Further wavelengths are
 beams over other paths, which meet other states of the same levels; modes of partly coherent light are beams of other
-sources through the same kernels; and a network beside the first is a beam through other layers. What tells them apart
-is all in :class:`Beam`; that their fields do not interfere is all in :class:`Beams`.
+sources through the same kernels; a network beside the first is a beam through other layers; and a second detector is
+at the end of a beam over another last path. What tells them apart is all in :class:`Beam`; that their fields do not
+interfere is all in :class:`Beams`.
 
-Parts of a detector that lie side by side, :class:`voltphase.network.networks.Areas`, are one detector to whatever reads
+Parts of a detector that lie side by side, :class:`voltphase.network.areas.Areas`, are one detector to whatever reads
 it: regions of the whole detector read what they lie on. Channels are what a detector tells apart in one and the same
 place.
 """
@@ -21,15 +22,17 @@ from torch import Tensor, nn
 
 from voltphase.core import checks
 from voltphase.core.errors import GeometryError
-from voltphase.network.networks import Areas, Networks
+from voltphase.network.areas import Areas
+from voltphase.network.detectors import Layout
 from voltphase.optics import ImageSource
 from voltphase.optics.backends.base import Engine, Executor, Options
 from voltphase.optics.backends.composed import made_ready
 from voltphase.optics.backends.select import Selected
+from voltphase.optics.explain import RunExplanation
 from voltphase.optics.grid import Grid
 from voltphase.optics.light import Coherence, Spectrum
 from voltphase.optics.methods.base import Method
-from voltphase.optics.paths import Path, Steps, kernels_of, length_of, paths_between, stack_of, ways_past
+from voltphase.optics.paths import Path, kernels_of, length_of, paths_between, ways_past
 from voltphase.optics.skips import BranchedStack, Skip, branched
 from voltphase.optics.stack import Stack
 from voltphase.tasks import Readout, RegionSums
@@ -145,6 +148,17 @@ class Beams(nn.Module):
         """Whether there is one beam, whose field is all there is."""
         return len(self.beams) == 1 and self.beams[0].weight == 1.0 and self.screens is None
 
+    def explain(self) -> RunExplanation:
+        """Return what runs the first beam; the ways to further detectors are as further gaps."""
+        first, executors = self.beams[0], self.executors
+        ends: dict[tuple[Path, ...], Executor] = {}
+        for beam, place in zip(self.beams, self._runs_on, strict=True):
+            if beam.wavelength == first.wavelength and beam.paths != first.paths:
+                ends.setdefault(beam.paths, executors[place])
+        further = [(paths[-1], executor.engines[len(paths) - 1]) for paths, executor in ends.items()]
+        about = self.selected.name, self.selected.reason, executors
+        return RunExplanation.of(*about, (*first.paths, *first.past), further, len(self.beams))
+
     def detected(
         self,
         readout: Readout,
@@ -255,45 +269,45 @@ class Beams(nn.Module):
 
 
 def beams_of(
-    networks: Networks,
+    layout: Layout,
     light: Light,
-    way: Sequence[Grid],
-    spans: Sequence[Steps],
     skips: Sequence[Skip],
     *,
     method: str | Method,
     engine: Engine,
 ) -> list[Beam]:
-    """Return the beams of networks side by side, each with its equal share of the light.
+    """Return the beams of networks side by side, each with its equal share of the light, to each of their detectors.
 
     Args:
-        networks: The networks.
+        layout: Planes of the networks, and what light meets between them.
         light: What is sent through each of them.
-        way: Samples of the planes of one.
-        spans: What light meets between them, see :func:`~voltphase.optics.paths.placed`.
         skips: Ways past planes.
         method: Mathematics of the propagation.
         engine: What applies the kernels.
     """
+    networks, way, depth = layout.networks, layout.way, len(layout.way) - 2
     screens = light.screens(way[0])
-    lengths, beams = list(map(length_of, spans)), []
+    lengths, beams = list(map(length_of, layout.spans)), []
     for line in light.spectrum.each:
-        paths = tuple(paths_between(way, spans, wavelength=line.wavelength, method=method, engine=engine))
-        past = ways_past(skips, way, lengths, wavelength=line.wavelength, method=method, engine=engine)
+        about = {"wavelength": line.wavelength, "method": method, "engine": engine}
+        paths = paths_between(way, layout.every_span, **about)
+        ends = [(*paths[:depth], last) for last in paths[depth:]]
+        past = ways_past(skips, way, lengths, **about)
         beams += [
             Beam(
                 line.wavelength,
-                paths,
-                networks.layers(number, len(way) - 2),
-                line.weight / (networks.count * len(screens)),
+                path,
+                networks.layers(number, depth),
+                line.weight / (networks.count * len(screens)) * share,
                 states=line.band,
                 channel=line.band if light.apart else 0,
-                area=networks.area(number),
+                area=layout.area(number, detector),
                 past=tuple(past),
                 screen=screen,
             )
             for number in range(networks.count)
             for screen in screens
+            for detector, (path, share) in enumerate(zip(ends, layout.light, strict=True))
         ]
     return beams
 
@@ -309,7 +323,10 @@ def stacks_of(
         areas: Parts of the detector.
         source: Source whose images they begin with; None where they begin with its field.
     """
-    ways = {beam.paths: branched(stack_of(beam.paths), skips, kernels_of(beam.past)) for beam in beams}
+    met = list(dict.fromkeys(path for beam in beams for path in beam.paths))
+    kernels = dict(zip(met, kernels_of(met), strict=True))
+    stacks = {beam.paths: Stack(tuple(kernels[path] for path in beam.paths)) for beam in beams}
+    ways = {beam.paths: branched(stacks[beam.paths], skips, kernels_of(beam.past)) for beam in beams}
     made = {paths: stack.onto(*areas.window) for paths, stack in ways.items()}
     if source is not None:
         made = {paths: stack.behind(source.kernel()) for paths, stack in made.items()}

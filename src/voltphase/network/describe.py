@@ -13,6 +13,7 @@ from voltphase.core.display.pictures import phase_picture
 from voltphase.core.units import metres
 from voltphase.core.words import counted
 from voltphase.optics.gap import Gap
+from voltphase.optics.paths import length_of
 
 if TYPE_CHECKING:
     from voltphase.network.donn import DONN
@@ -42,7 +43,18 @@ def lines_of(model: DONN) -> dict[str, str]:
         length = sum(step.geometry.distance for step in way if isinstance(step, Gap))
         past = f"past the layers between, {metres(length)} on"
         lines[f"skip {number}"] = f"{skip.share:.3g} of the light from plane {skip.start} to plane {skip.end} {past}"
-    return lines | {"detector": f"{model.grids[-1]}, {metres(behind)} on; {type(model.task).__name__}{beside}"}
+    asked = f"{type(model.task).__name__}{beside}"
+    if model.layout.detectors is None:
+        return lines | {"detector": f"{model.grids[-1]}, {metres(behind)} on; {asked}"}
+    return lines | {"detectors": f"{model.way[-1]} each, {detectors_of(model)}; {asked}"}
+
+
+def detectors_of(model: DONN) -> str:
+    """Return how far from the last layer each of several detectors is, what it gets, and how they make one answer."""
+    layout = model.layout
+    each = zip(layout.light, layout.ends, strict=True)
+    told = ", ".join(f"{share:.3g} of the light {metres(length_of(steps))} on" for share, steps in each)
+    return f"{told}; {layout.detectors.told}" if layout.detectors else told
 
 
 def light_of(model: DONN) -> str:

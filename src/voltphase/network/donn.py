@@ -15,12 +15,11 @@ from voltphase.core import checks
 from voltphase.core.dtypes import no_autocast, uncompiled, with_standard_torch
 from voltphase.devices import Device
 from voltphase.network import footprint
+from voltphase.network.areas import Areas
 from voltphase.network.arguments import (
     LARGEST_SEED,
     checked_devices,
     checked_relaxation,
-    forward_only,
-    grids_of,
     has_hooks,
     layers_of,
     one_each,
@@ -31,7 +30,8 @@ from voltphase.network.arguments import (
 )
 from voltphase.network.beams import Beam, Beams, Light, beams_of, stacks_of
 from voltphase.network.describe import html_of, text_of
-from voltphase.network.networks import Areas, Networks
+from voltphase.network.detectors import Detectors, Layout
+from voltphase.network.networks import Networks
 from voltphase.network.planes import detector_field_of
 from voltphase.network.reading import Reading, crossings, light_on_planes, light_units, sent_light
 from voltphase.optics import ImageSource, SourceLight
@@ -43,7 +43,7 @@ from voltphase.optics.grid import Grid
 from voltphase.optics.images import checked_images, require_batch
 from voltphase.optics.light import Coherence, Spectrum
 from voltphase.optics.methods.base import Method
-from voltphase.optics.paths import Span, length_of, placed
+from voltphase.optics.paths import Span, length_of
 from voltphase.optics.skips import BranchedStack, Skip, checked_skips
 from voltphase.optics.stack import Stack
 from voltphase.tasks import Classification, RegionSums, Task, readout_of
@@ -70,7 +70,8 @@ class DONN(nn.Module):
             level has a state at each of them.
         distances: Distances from source to first layer, between layers, and from last layer to detector in metres: one
             number for all, or one more than there are layers. Where a lens, an aperture or a relay stands between two
-            planes, it is distances and elements in the order light meets them: ``(0.1, Lens(0.2), 0.2)``.
+            planes, it is distances and elements in the order light meets them: ``(0.1, Lens(0.2), 0.2)``. Where there
+            are ``detectors``, those up to the last layer, as many as there are layers.
         devices: States of each layer's device, or its panel, one for each layer; they need not be alike. Of networks
             side by side they are those of the first network, then those of the next.
         task: What is asked of the light: how the detector is read out, and what is learned and judged by.
@@ -80,6 +81,7 @@ class DONN(nn.Module):
         background_light: Intensity of even, incoherent light on each sample of the detector that is counted with the
             beam's, in parts of that of a white pixel on the source in a plane wave.
         networks: Networks side by side that make one answer together; one if None.
+        detectors: Several detectors that share the light behind the last layer; one if None.
         skips: Ways past layers, of each network alike.
         method: Method of propagation, by name or as an object with parameters of its own, see
             :class:`voltphase.optics.Propagator`.
@@ -140,6 +142,7 @@ class DONN(nn.Module):
         coherence: Coherence | None = None,
         background_light: float = 0.0,
         networks: Networks | None = None,
+        detectors: Detectors | None = None,
         skips: Sequence[Skip] = (),
         method: str | Method = "fresnel",
         relaxation: Relaxation | None = None,
@@ -158,29 +161,27 @@ class DONN(nn.Module):
         self.wavelength = self.spectrum.wavelengths[0]
         devices = checked_devices(devices, self.spectrum)
         self.networks = checks.instance(networks or Networks(), Networks, "networks side by side")
-        depth = self.networks.depth(len(devices))
-        self.way = grids_of(grid, depth)
-        self.grids = self.networks.planes(self.way)
+        about = {"layers": len(devices), "wavelength": None if len(self.spectrum.each) > 1 else self.wavelength}
+        self.layout = layout = Layout.of(self.networks, detectors, grid, distances, **about)
+        self.way, self.grids, self.spans = layout.way, layout.grids, layout.spans
+        self.distances = list(map(length_of, self.spans))
         self.task = Classification() if task is None else task
         checks.instance(self.task, Task, "a task", advice="use voltphase.tasks.Classification() or another one")
-        readout = self.networks.read_by(readout_of(self.task, self.way[-1].shape))
+        readout = layout.combination.read_by(readout_of(self.task, self.way[-1].shape))
         self.background_light = checked_background(background_light, readout)
-        require_readable(readout, self.spectrum, self.coherence)
+        require_readable(readout, self.spectrum, self.coherence, self.networks.count * len(layout.ends))
         relaxation = checked_relaxation(relaxation)
         gains = one_each(gain, len(devices), "gains", "one for each layer")
         scales = one_each(amplitude_grad_scale, len(devices), "amplitude_grad_scales", "one for each layer")
         require_brightness(gains, devices, self.networks.count, dtype)
         self.seed = checks.whole(seed, "a seed", least=0, most=LARGEST_SEED)
         self.source = ImageSource(self.grids[0], image_shape, light=source, dtype=dtype)
-        spans = one_each(distances, depth + 1, "distances", "one for each gap, source to detector", parts=True)
-        self.spans = placed(self.way, spans, None if len(self.spectrum.each) > 1 else self.wavelength)
-        self.distances = forward_only(list(map(length_of, self.spans)))
-        self.skips = checked_skips(skips, depth)
+        self.skips = checked_skips(skips, len(self.way) - 2, len(layout.ends))
         require_no_gain(gains, self.skips)
         sent = Light(self.spectrum, coherence, readout.channels > 1)
-        beams = beams_of(self.networks, sent, self.way, self.spans, self.skips, method=method, engine=engine)
+        beams = beams_of(layout, sent, self.skips, method=method, engine=engine)
         self.paths = list(beams[0].paths)
-        areas = Areas(readout, self.networks.areas)
+        areas = Areas(readout, layout.combination.areas)
         stacks = self._stacks(beams, areas)
         self.footprint = footprint.checked(stacks, self.grids, devices, relaxation, self.options)
         warn_of_devices(devices, self.spectrum)
@@ -372,9 +373,7 @@ class DONN(nn.Module):
 
     def explain(self) -> RunExplanation:
         """Return what the network really runs on, and why: back end, precision, and the engine of each gap."""
-        selected, beams = self.beams.selected, self.beams.beams
-        about = selected.name, selected.reason, self.beams.executors, self.paths, beams[0].past, len(beams)
-        return RunExplanation.of(*about)
+        return self.beams.explain()
 
     def __repr__(self) -> str:
         return text_of(self)

@@ -57,7 +57,8 @@ class Footprint:
     ) -> Footprint:
         """Return the footprint of a network; of the kernels in its stacks, one a beam, no array need be made."""
         planes = tuple(math.prod(shape) for shape in stacks[0].shapes)
-        kernels = tuple(gap[0].numbers for gap in dict.fromkeys(gap for stack in stacks for gap in stack.gaps))
+        # What runs a stack keeps its own, also of gaps that are alike in another.
+        kernels = tuple(gap[0].numbers for stack in dict.fromkeys(stacks) for gap in dict.fromkeys(stack.gaps))
         itemsize, checkpointed = options.dtype.itemsize, options.checkpoint_fields
         return cls(planes, kernels, tuple(numbers), tuple(scores), itemsize, len(stacks), checkpointed)
 

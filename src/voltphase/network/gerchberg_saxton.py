@@ -138,9 +138,10 @@ def _checked(model: DONN, images: Tensor, target: Tensor) -> WindowReadout:
             f"got {readout!r:.120}"
         )
     if not model.beams.single:
+        several = " on several detectors" if model.layout.detectors else ""
         raise ConfigError(
-            f"expected coherent light of one wavelength, which alone has a phase to keep, but got light of "
-            f"{light_of(model)}: train a network in place of it"
+            f"expected coherent light of one wavelength on one detector, which alone has a phase to keep, but got "
+            f"light of {light_of(model)}{several}: train a network in place of it"
         )
     if len(model.layers) != 1:
         raise ConfigError(f"expected a network of one layer, but got {len(model.layers)}: it shapes light once")

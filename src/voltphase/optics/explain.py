@@ -93,12 +93,18 @@ class RunExplanation:
         reason: str,
         executors: Sequence[Executor],
         paths: Sequence[Path],
-        past: Sequence[Path] = (),
+        further: Sequence[tuple[Path, str]] = (),
         beams: int = 1,
     ) -> RunExplanation:
-        """Return the explanation of a network, of what the back end has made of the first beam's paths.
+        """Return the explanation of a network.
 
-        Those past planes are as further gaps.
+        Args:
+            backend: Name of the back end.
+            reason: Why it is that one.
+            executors: What runs the beams, that of the first beam first.
+            paths: Paths of the first beam, and then those past its planes.
+            further: Ways to further detectors, each with what applies its kernel.
+            beams: Number of beams.
         """
         executor = executors[0]
         precision = "double precision" if executor.dtype == torch.complex128 else "single precision"
@@ -106,8 +112,9 @@ class RunExplanation:
             precision += ", TF32 in the matrix products of training on a CUDA GPU"
         elif executor.tf32:
             precision += ", no TF32 as there are no matrix products"
-        gaps = tuple(" + ".join(_step(step) for step in path) for path in (*paths, *past))
-        return cls(backend, reason, precision, executor.engines, gaps, beams, len(executors))
+        gaps = tuple(" + ".join(_step(step) for step in path) for path in (*paths, *(path for path, _ in further)))
+        engines = (*executor.engines, *(engine for _, engine in further))
+        return cls(backend, reason, precision, engines, gaps, beams, len(executors))
 
     @property
     def summary(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from itertools import pairwise, product
+from itertools import accumulate, pairwise, product
 from typing import Any
 
 from torch import Tensor
@@ -91,7 +91,7 @@ def placed(grids: Sequence[Grid], spans: Sequence[Span], wavelength: float | Non
 
     Args:
         grids: Samples of the planes in the order light meets them.
-        spans: What is from each plane to the next.
+        spans: What is from each plane to the next; any beyond that are other ways from the last but one to the last.
         wavelength: Wavelength of the light in metres, which lenses are warned of that are made for another; None of
             light of several, in which each :class:`ThinLens` is of glass and has its focal length at all of them.
 
@@ -101,7 +101,14 @@ def placed(grids: Sequence[Grid], spans: Sequence[Span], wavelength: float | Non
     Warns:
         LensWarning: if a lens was made for another wavelength.
     """
-    return [_placed(start, span, wavelength) for start, span in zip(grids, spans, strict=False)]
+    sides = zip(_sides(grids, spans), spans, strict=False)
+    return [_placed(start, span, wavelength) for (start, _), span in sides]
+
+
+def _sides(grids: Sequence[Grid], spans: Sequence[Any]) -> list[tuple[Grid, Grid]]:
+    """Return the planes at both ends of each span."""
+    sides = list(pairwise(grids))
+    return sides + sides[-1:] * (len(spans) - len(sides))
 
 
 def _placed(plane: Grid, span: Span, wavelength: float | None) -> Steps:
@@ -159,9 +166,9 @@ def masks_in(spans: Sequence[Steps]) -> list[Mask]:
 
 
 def planes_of(grids: Sequence[Grid], spans: Sequence[Steps]) -> list[tuple[Grid, Grid]]:
-    """Return the planes on both sides of each distance of some spans."""
+    """Return the planes on both sides of each distance of some spans, see :func:`placed`."""
     found: list[tuple[Grid, Grid]] = []
-    for (start, end), steps in zip(pairwise(grids), spans, strict=True):
+    for (start, end), steps in zip(_sides(grids, spans), spans, strict=True):
         elements = [step for step in steps if isinstance(step, Placed)]
         starts = [start, *(element.image for element in elements)]
         found += zip(starts, [*(element.plane for element in elements), end], strict=True)
@@ -181,7 +188,7 @@ def paths_between(
     Args:
         grids: Samples of the planes in the order light meets them; from all but the last, the detector, it goes on.
         spans: Distance from each plane to the next in metres; or distances and elements in the order light meets them,
-            such as ``(0.1, Lens(0.2), 0.2)``; see :func:`placed`.
+            such as ``(0.1, Lens(0.2), 0.2)``; see :func:`placed`. Those beyond are other ways to the detector.
         wavelength: Wavelength in metres.
         method: Mathematics of the propagation, see :class:`~voltphase.optics.propagator.Propagator`; or one for each
             distance of the spans in full.
@@ -204,7 +211,9 @@ def paths_between(
     if len(methods) != len(distances):
         raise ConfigError(f"expected a method, or one for each of {len(distances)} distances, but got {len(methods)}")
     asked = zip(planes_of(grids, full), distances, map(checked_method, methods), strict=True)
-    gaps = iter(_gaps(list(asked), wavelength, engine))
+    behind = [sum(not isinstance(step, Placed) for step in steps) for steps in full]
+    ends = {count - 1 for count in list(accumulate(behind))[len(grids) - 2 :]}
+    gaps = iter(_gaps(list(asked), ends, wavelength, engine))
     made: dict[Placed, Path] = {}
     paths: list[Path] = []
     for steps in full:
@@ -225,20 +234,23 @@ def _same_place(gap: Gap) -> bool:
     return gap.geometry.distance == 0 and gap.geometry.source == gap.geometry.target
 
 
-def _gaps(asked: list[tuple[tuple[Grid, Grid], float, Method | str]], wavelength: float, engine: Engine) -> list[Gap]:
-    """Return the gap of each distance between two planes; those that are alike are one."""
+def _gaps(
+    asked: list[tuple[tuple[Grid, Grid], float, Method | str]], ends: set[int], wavelength: float, engine: Engine
+) -> list[Gap]:
+    """Return the gap of each distance between two planes; those that are alike are one, and ``ends`` at a detector."""
     with once():
         alike = {
             one: Gap.between(*one[0], wavelength=wavelength, distance=one[1], method=one[2], engine=engine)
             for one in dict.fromkeys(asked)
         }
     gaps = [alike[one] for one in asked]
-    for number, gap in enumerate(gaps[:-1], start=2):
-        enforce(
-            f"the sampling of plane {number} of {len(gaps) + 1}",
-            [aliasing_limit(gap.method, gap.geometry)],
-            "use a finer pitch there, a coarser one on the plane before it, or a longer distance",
-        )
+    for index, gap in enumerate(gaps):
+        if index not in ends:
+            enforce(
+                f"the sampling of plane {index + 2} of {len(gaps) + 1}",
+                [aliasing_limit(gap.method, gap.geometry)],
+                "use a finer pitch there, a coarser one on the plane before it, or a longer distance",
+            )
     return gaps
 
 

@@ -159,12 +159,12 @@ def branched(stack: Stack, skips: Sequence[Skip], past: Sequence[tuple[Kernel, .
     return BranchedStack(stack, tuple(skips), tuple(past)) if skips else stack
 
 
-def checked_skips(skips: Sequence[Skip], depth: int) -> tuple[Skip, ...]:
-    """Return skips past some of as many layers.
+def checked_skips(skips: Sequence[Skip], depth: int, detectors: int = 1) -> tuple[Skip, ...]:
+    """Return skips past some of as many layers, behind which as many detectors share the light.
 
     Raises:
         ConfigError: if they are none.
-        GeometryError: if one ends behind the detector.
+        GeometryError: if one ends behind the detector, or at one of several.
     """
     advice = "use voltphase.Skip(start, end)"
     given = checks.items(skips, "a list of skips", advice=advice)
@@ -174,5 +174,10 @@ def checked_skips(skips: Sequence[Skip], depth: int) -> tuple[Skip, ...]:
             raise GeometryError(
                 f"expected a skip to end at plane {depth + 1} at most, the detector behind {depth} layers, but got "
                 f"{skip.end}"
+            )
+        if detectors > 1 and skip.end == depth + 1:
+            raise GeometryError(
+                f"expected a skip to end at plane {depth} at most, the last layer, behind which {detectors} detectors "
+                f"share the light, but got {skip.end}"
             )
     return tuple(given)

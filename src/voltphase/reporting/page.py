@@ -16,8 +16,9 @@ from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path, write_text
 from voltphase.core.words import counted, duration, printable
 from voltphase.devices import Device, DeviceStates
-from voltphase.network.describe import light_of
+from voltphase.network.describe import detectors_of, light_of
 from voltphase.optics.grid import Grid
+from voltphase.optics.paths import length_of
 from voltphase.reporting import charts, maps, style
 from voltphase.reporting.device import device_figure
 from voltphase.reporting.run_view import RunView
@@ -303,7 +304,7 @@ def _devices(view: RunView) -> str:
 
 def _facts(view: RunView) -> list[tuple[str, str]]:
     summary, model, metric, evaluated = view.summary, view.model, view.metric, view.evaluation
-    distances = sorted(set(model.distances))
+    distances = sorted({*model.distances, *map(length_of, model.layout.ends)})
     gaps = f"{distances[0] * 1e3:.4g}" + (f" to {distances[-1] * 1e3:.4g}" if len(distances) > 1 else "") + " mm"
     refined = summary.refined and (
         f"loss {summary.refined.loss_before:.4f} to {summary.refined.loss_after:.4f} on {summary.refined.images} "
@@ -318,6 +319,7 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("samples", f"{_sizes(model.grids)}, pitch {_pitches(model.grids)} µm"),
         ("layers", f"{len(view.layers)}, gaps of {gaps}"),
         ("networks", f"{model.networks.count} side by side; {model.networks.told}" * (model.networks.count > 1)),
+        ("detectors", detectors_of(model) * (model.layout.detectors is not None)),
         (
             "skips",
             "; ".join(f"{skip.share:.3g} of the light from plane {skip.start} to {skip.end}" for skip in model.skips),

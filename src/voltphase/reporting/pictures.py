@@ -100,7 +100,7 @@ class ImagePictures(TaskPictures):
 
     def _baseline(self, evaluation: Evaluation) -> str:
         readout, targets = self._readout, evaluation.targets
-        alone = len(targets) == len(self._model.layers) == 1
+        alone = len(targets) == len(self._model.layers) == 1 and self._model.beams.single
         if not alone or readout.measure == "field" or readout.pixels != readout.box[2:]:
             return ""
         found = [

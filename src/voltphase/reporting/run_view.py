@@ -20,6 +20,7 @@ from voltphase.network.donn import DONN
 from voltphase.network.planes import detector_light
 from voltphase.network.reading import light_units
 from voltphase.optics.grid import Grid
+from voltphase.optics.paths import length_of
 from voltphase.reporting.answers import Example, TaskPictures, pictures_of
 from voltphase.tasks import Metric
 
@@ -150,7 +151,8 @@ def measure_light(model: DONN, images: torch.Tensor, targets: torch.Tensor, pict
         shares.append(pictures.light_shares(detector_light(model, part), part_targets))
     power = torch.cat(powers).numpy()
     source = power[:, 0].clip(min=np.finfo(np.float64).tiny)
-    positions = np.cumsum(model.distances)
+    farthest = max(map(length_of, model.layout.ends))  # where light on several detectors is drawn
+    positions = np.cumsum([*model.distances[:-1], farthest])
     found = {name: torch.cat([part[name] for part in shares]).double().cpu().numpy() for name in shares[0]}
     return Light(
         distance=np.concatenate([[0], np.repeat(positions[:-1], 2), positions[-1:]]),

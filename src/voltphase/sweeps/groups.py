@@ -50,4 +50,4 @@ def _shape(run: Run) -> str | None:
     optics, training = config.optics, config.training
     common = [optics.sizes, optics.depth, optics.method, optics.precision, optics.backend, config.data.model_dump()]
     how = [training.batch_size, training.accumulate, training.epochs, training.threads, training.accelerator]
-    return json.dumps([*common, optics.networks.model_dump(), *how])
+    return json.dumps([*common, optics.networks.model_dump(), len(optics.detectors.distances), *how])

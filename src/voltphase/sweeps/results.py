@@ -130,7 +130,7 @@ def public_settings(config: Config) -> dict[str, Any]:
     content = config.model_dump()
     content["data"]["dir"] = None
     optics = content["optics"]
-    for one in [content.get("device"), *(content.get("devices") or []), *mask_settings(optics["distances"])]:
+    for one in [content.get("device"), *(content.get("devices") or []), *mask_settings(optics)]:
         if one and one.get("file"):
             one["file"] = Path(one["file"]).name
     source = optics["source"]

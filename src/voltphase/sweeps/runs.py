@@ -107,7 +107,7 @@ def identity(config: Config, devices: Sequence[Any]) -> str:
     for key in ("device", "devices"):
         content.pop(key, None)
     content.get("optics", {}).get("source", {}).pop("mask", None)
-    for mask in mask_settings(content.get("optics", {}).get("distances")):
+    for mask in mask_settings(content.get("optics")):
         mask.pop("file", None)
     for key in ("panel", "panel_pixels"):  # which settle the pitch, and nothing else
         content.get("optics", {}).pop(key, None)

@@ -139,10 +139,11 @@ def build_model(
         ConfigError: if a part is not configured as it can be, or a panel has another size than its layer.
     """
     optics = config.optics
+    spans = optics.spans_with(optics.read_masks() if masks is None else masks)
     return DONN(
         grid=[Grid(size, pitch) for size, pitch in zip(optics.sizes, optics.pitches, strict=True)],
         wavelength=optics.light,
-        distances=optics.spans_with(optics.read_masks() if masks is None else masks),
+        distances=spans[: optics.gaps],
         devices=devices,
         task=config.task.build() if task is None else task,
         image_shape=image_shape,
@@ -150,6 +151,7 @@ def build_model(
         coherence=optics.coherence.build(),
         background_light=optics.background_light,
         networks=optics.networks.build(),
+        detectors=optics.detectors.build(spans[optics.gaps :]),
         skips=[skip.build() for skip in optics.skips],
         method=optics.method,
         relaxation=config.codesign.relaxation.build(),

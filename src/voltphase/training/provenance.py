@@ -52,7 +52,7 @@ def summary_of(
         **({"data_notes": about_data} if (about_data := data_notes(datasets)) else {}),
         **({"task": settled} if (settled := settled_by_data(model.task, config.task.build())) else {}),
         "devices": [_about(*one) for one in zip(devices, model.layers, notes, strict=True)],
-        **mask_digests(model.source.light.mask, masks_in(model.spans)),
+        **mask_digests(model.source.light.mask, masks_in(model.layout.every_span)),
         **model.readout.figures(),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "backend": ran.backend,

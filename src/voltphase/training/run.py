@@ -249,7 +249,7 @@ def prepare(
     on_gpu = accelerator == "cuda"
     asked = config.task.build()
     # Regions that do not fit are found before data are downloaded.
-    config.optics.networks.build().read_by(readout_of(asked, config.optics.sizes[-1]))
+    config.optics.combination.read_by(readout_of(asked, config.optics.sizes[-1]))
     datasets = _datasets(config, data, left.data_given, ranks, datasets_of or load_datasets)
     task = asked.for_data(datasets["train"].classes, datasets["train"].targets)
     model = build_model(

@@ -92,8 +92,9 @@ class Summary(_Part):
 
 
 # Where the data lie, how the machine is used and who looks on are no part of the experiment: a run may go on elsewhere.
-_FILES = {("device", "file"), ("devices", "file"), ("optics", "source", "mask"), ("optics", "distances", "file")}
-_NOT_THE_EXPERIMENT = _FILES | {("data", "dir")} | {("training", key) for key in HOW_IT_RUNS}
+_PLACES = ("data.dir", "device.file", "devices.file", "optics.source.mask")
+_MASKS = ("optics.distances.file", "optics.detectors.distances.file")
+_NOT_THE_EXPERIMENT = {*_PLACES, *_MASKS, *(f"training.{key}" for key in HOW_IT_RUNS)}
 
 
 class RunFolder:
@@ -384,8 +385,7 @@ def settings(config: Config) -> dict[str, Any]:
 
 
 def _flattened(content: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    plain = tuple(step for step in path if not step.isdigit())
-    if plain in _NOT_THE_EXPERIMENT:
+    if ".".join(step for step in path if not step.isdigit()) in _NOT_THE_EXPERIMENT:
         return
     if isinstance(content, dict | list):
         for key, value in content.items() if isinstance(content, dict) else enumerate(content):

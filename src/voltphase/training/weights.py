@@ -40,7 +40,7 @@ def save_model(model: DONN, path: str | Path) -> None:
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     tensors[_IMAGE_SHAPE] = torch.tensor(model.source.image_shape)
-    masks = {_MASK.format(index=index): mask for index, mask in enumerate(masks_in(model.spans))}
+    masks = {_MASK.format(index=index): mask for index, mask in enumerate(masks_in(model.layout.every_span))}
     for name, mask in (masks | {_SOURCE_MASK: model.source.light.mask}).items():
         if mask is not None:
             tensors[name] = torch.view_as_real(torch.tensor(mask.values))  # the format has no numbers of complex128

@@ -115,6 +115,7 @@ def test_answers_that_differ_are_no_pass_and_say_what_to_change(bench: Path, emu
     [
         ({"light": LightRecord.model_construct(lines=[], channels="sum", coherence=None)}, "here light is"),
         ({"beams": [None, None]}, "here 2 networks stand side by side"),
+        ({"detectors": [None, None]}, "here 2 detectors share the light"),
         ({"skips": [None]}, "here beam splitters lead light past layers"),
         ({"elements": [None]}, "here lenses or other elements stand between the planes"),
     ],

@@ -1,9 +1,9 @@
-"""Ways of light in a deployed system: beams that do not interfere with each other, and skips past their planes."""
+"""Ways of light in a deployed system: beams that do not interfere, skips past their planes, and several detectors."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import torch
@@ -18,6 +18,7 @@ from voltphase.optics.grid import Grid
 from voltphase.optics.skips import Skip
 
 if TYPE_CHECKING:
+    from voltphase.network.detectors import Layout
     from voltphase.network.networks import Networks
 
 #: More than any bench has.
@@ -40,10 +41,24 @@ class BeamRecord(Record):
             cls(
                 layers=[layer + 1 for layer in networks.layers(number, depth)],
                 weight=1 / networks.count,
-                area=networks.area(number),
+                area=networks.combination.area(number),
             )
             for number in range(networks.count)
         ]
+
+
+class DetectorRecord(Record):
+    """One of several detectors: its share of the light behind the last layer, and its part of the whole detector."""
+
+    share: Annotated[float, Field(gt=0, le=1)]
+    area: Annotated[int, Field(ge=0, lt=MOST_BEAMS)]
+
+    @classmethod
+    def of(cls, layout: Layout) -> list[DetectorRecord] | None:
+        """Return the record of each of several detectors; None of one alone."""
+        if layout.detectors is None:
+            return None
+        return [cls(share=share, area=layout.area(0, number)) for number, share in enumerate(layout.light)]
 
 
 class SkipRecord(Record):
@@ -84,33 +99,48 @@ class SkipRecord(Record):
 SkipRecords = Annotated[list[SkipRecord], Field(min_length=1, max_length=MOST_BEAMS)]
 #: The beams of a system that has more than one.
 BeamRecords = Annotated[list[BeamRecord], Field(min_length=2, max_length=MOST_BEAMS)]
+#: The detectors of a system that has more than one.
+DetectorRecords = Annotated[list[DetectorRecord], Field(min_length=2, max_length=MOST_BEAMS)]
 
 
-def check_beams(beams: Sequence[BeamRecord], layers: Sequence[Grid], depth: int, detector: Grid) -> None:
+def check_beams(beams: Sequence[BeamRecord], layers: Sequence[Grid], depth: int) -> None:
     """Refuse beams that cannot be those of a system.
 
     Args:
         beams: The beams.
         layers: Samples of each layer.
         depth: Number of layers that each beam has to pass.
-        detector: Samples of the whole detector.
     """
     passed = {number for beam in beams for number in beam.layers}
     if any(len(beam.layers) != depth for beam in beams) or passed != set(range(1, len(layers) + 1)):
         raise refuse(f"expected {len(beams)} beams that pass {depth} layers each and all {len(layers)} together")
     if not math.isclose(sum(beam.weight for beam in beams), 1, rel_tol=1e-9):
         raise refuse("expected weights of beams that add up to 1, but they do not")
-    areas = areas_of(beams)
-    if {beam.area for beam in beams} != set(range(areas)) or detector.columns % areas:
-        raise refuse("expected beams on each of the equal parts of the detector, but some part has none")
     first = [layers[number - 1] for number in beams[0].layers]
     if any([layers[number - 1] for number in beam.layers] != first for beam in beams):
         raise refuse("expected beams that pass planes with the same samples, but they differ")
 
 
-def areas_of(beams: Sequence[BeamRecord]) -> int:
-    """Return the number of equal parts, side by side, that the detector has."""
-    return 1 + max(beam.area for beam in beams)
+def check_areas(beams: Sequence[BeamRecord], detectors: Sequence[DetectorRecord], detector: Grid) -> None:
+    """Refuse beams and detectors whose parts are not all of the whole detector.
+
+    Args:
+        beams: The beams.
+        detectors: The detectors, among which each beam is shared.
+        detector: Samples of the whole detector.
+    """
+    if not math.isclose(sum(one.share for one in detectors), 1, rel_tol=1e-9):
+        raise refuse("expected shares of detectors that add up to 1, but they do not")
+    if len({beam.area for beam in beams}) > 1 and len(detectors) > 1:
+        raise refuse("expected several detectors of beams that have the same area, but they differ")
+    areas = areas_of(beams, detectors)
+    if {beam.area + one.area for beam in beams for one in detectors} != set(range(areas)) or detector.columns % areas:
+        raise refuse("expected beams on each of the equal parts of the detector, but some part has none")
+
+
+def areas_of(beams: Sequence[BeamRecord], detectors: Sequence[DetectorRecord]) -> int:
+    """Return the number of equal parts, side by side, that the whole detector has."""
+    return 1 + max(beam.area for beam in beams) + max(one.area for one in detectors)
 
 
 def part_of(detector: Grid, areas: int) -> Grid:
@@ -118,10 +148,10 @@ def part_of(detector: Grid, areas: int) -> Grid:
     return Grid((detector.rows, detector.columns // areas), detector.pitch, detector.offset)
 
 
-def intensity_of(beams: Sequence[BeamRecord], fields: Sequence[Tensor]) -> Tensor:
-    """Return the intensity on the whole detector, of the field of each beam on its part of it."""
+def intensity_of(parts: Iterable[tuple[float, int, Tensor]]) -> Tensor:
+    """Return the intensity on the whole detector, of the weight, the part of it and the field of each of some beams."""
     light: dict[int, Tensor] = {}
-    for beam, field in zip(beams, fields, strict=True):
-        intensity = beam.weight * (field.real.square() + field.imag.square())
-        light[beam.area] = light[beam.area] + intensity if beam.area in light else intensity
+    for weight, area, field in parts:
+        intensity = weight * (field.real.square() + field.imag.square())
+        light[area] = light[area] + intensity if area in light else intensity
     return torch.cat([light[area] for area in range(len(light))], -1)

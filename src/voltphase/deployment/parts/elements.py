@@ -33,7 +33,7 @@ class ElementRecord(Record):
     """An element: which it is, or the arrays of what it multiplies light by, and the plane that it stands on.
 
     It stands behind the plane of that number, 0 for the source and 1 for layer 1; several there are listed in the order
-    light meets them.
+    light meets them. On the way to further detectors numbers go on from that of the last layer.
     """
 
     behind: Annotated[int, Field(ge=0, le=MOST_ELEMENTS)]
@@ -83,7 +83,7 @@ class ElementRecord(Record):
 def write_elements(folder: Path, model: DONN) -> list[ElementRecord]:
     """Return the record of each element of a network, of which some are written as arrays."""
     records: list[ElementRecord] = []
-    for behind, steps in enumerate(model.spans):
+    for behind, steps in enumerate(model.layout.every_span):
         for one in (step for step in steps if isinstance(step, Placed)):
             about: dict[str, Any] = {"behind": behind, "grid": GridRecord.of(one.plane)}
             name = ELEMENTS.name_of(type(one.optic))
@@ -105,13 +105,13 @@ def write_elements(folder: Path, model: DONN) -> list[ElementRecord]:
 
 
 def read_spans(
-    folder: Path | None, depth: int, distances: Sequence[float], elements: Sequence[ElementRecord]
+    folder: Path | None, count: int, distances: Sequence[float], elements: Sequence[ElementRecord]
 ) -> list[Steps]:
     """Return what is between the planes, in full.
 
     Args:
         folder: Folder with the arrays; None where what elements do is of no interest.
-        depth: Number of layers.
+        count: Number of spans: from each plane to the next, and to each further detector.
         distances: The distances, in turn.
         elements: The elements, in turn.
 
@@ -119,7 +119,7 @@ def read_spans(
         DeploymentError: if an array is missing or was changed.
     """
     left, spans = iter(distances), []
-    for behind in range(depth + 1):
+    for behind in range(count):
         steps: list[float | Placed] = [next(left)]
         for record in (element for element in elements if element.behind == behind):
             steps += [_placed(folder, record), next(left)]

@@ -147,13 +147,13 @@ class LightRecord(Record):
 
 
 def distances_of(model: DONN) -> list[float]:
-    """Return the distances between the planes and elements of a network in metres."""
-    return [step for steps in model.spans for step in steps if not isinstance(step, Placed)]
+    """Return the distances between the planes and elements of a network in metres, to further detectors last."""
+    return [step for steps in model.layout.every_span for step in steps if not isinstance(step, Placed)]
 
 
 def methods_of(model: DONN, wavelength: float) -> list[Method]:
     """Return the method over each distance of a network in light of a wavelength in metres."""
-    gaps = zip(planes_of(model.way, model.spans), distances_of(model), strict=True)
+    gaps = zip(planes_of(model.way, model.layout.every_span), distances_of(model), strict=True)
     return [find_method(model.method, Geometry(*sides, wavelength, distance))[0] for sides, distance in gaps]
 
 

@@ -187,6 +187,8 @@ def _not_followed(manifest: Manifest) -> str | None:
         return f"light is {manifest.light.words()}"
     if manifest.beams is not None:
         return f"{len(manifest.beams)} networks stand side by side"
+    if manifest.detectors is not None:
+        return f"{len(manifest.detectors)} detectors share the light"
     if manifest.skips is not None:
         return "beam splitters lead light past layers"
     return "lenses or other elements stand between the planes" if manifest.propagation.elements else None

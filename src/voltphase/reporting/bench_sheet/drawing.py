@@ -87,10 +87,12 @@ def _told(sheet: Sheet) -> Iterator[str]:
 def _draw_axis(sheet: Sheet, figure: Figure, top: float) -> None:
     """Draw the planes along the axis to scale, with the distances between them."""
     axes = blocks.axes_at(figure, blocks.MARGIN, top - 1.2, blocks.WIDTH - 2 * blocks.MARGIN, 1.15)
-    each = ["source", *(layer.target.files[0].file for layer in sheet.manifest.layers), "detector"]
+    files = [layer.target.files[0].file for layer in sheet.manifest.layers]
     standing: dict[float, list[tuple[str, Grid]]] = {}  # at each place, one plane of each network side by side
-    for position, name, grid in zip(sheet.manifest.positions, each, sheet.manifest.grids, strict=True):
-        standing.setdefault(position * 1e3, []).append((name, grid))
+    for number, (name, position, grid) in enumerate(sheet.manifest.positions):
+        loaded = files[number - 1] if 0 < number <= len(files) else name
+        standing.setdefault(position * 1e3, []).append((loaded, grid))
+    standing = dict(sorted(standing.items()))
     at, planes = [*standing], [*standing.values()]
     length = at[-1] or 1.0
     names = [first[0] if not others else f"{first[0]} +{len(others)}" for first, *others in planes]
@@ -120,7 +122,8 @@ def _planes(sheet: Sheet) -> Iterator[Callable[[Axes], None]]:
         values = np.argsort(np.argsort(layer.device.control))[level]
         name = f"{layer.number}: {record.target.files[0].file:.20}"
         yield partial(_draw_map, name, values, layer.grid, "gray")
-    yield partial(_draw_detector, sheet)
+    for name, _, grid in sheet.manifest.positions[len(sheet.layers) + 1 :]:
+        yield partial(_draw_detector, sheet, name, grid)
 
 
 def _draw_map(name: str, values: NDArray[np.generic], grid: Grid, colours: str, axes: Axes) -> None:
@@ -138,19 +141,22 @@ def _mark(axes: Axes, name: str) -> None:
     axes.text(0.02, 0.5, "LEFT", ha="left", va="center", rotation=90, bbox=paper, **told)
 
 
-def _draw_detector(sheet: Sheet, axes: Axes) -> None:
-    readout, grid = sheet.manifest.readout, sheet.manifest.grids[-1]
+def _draw_detector(sheet: Sheet, name: str, grid: Grid, axes: Axes) -> None:
+    readout = sheet.manifest.readout
     show_plane(axes, np.zeros(grid.shape), grid, cmap="gray_r", vmin=0, vmax=1)
     y, x = (each.numpy() * 1e3 for each in grid.coordinates())
     pitch_y, pitch_x = (pitch * 1e3 for pitch in grid.pitch)
-    for index, (row, column, height, width) in enumerate(map(tuple, readout.regions)):
+    for index, box in enumerate(readout.regions):
+        which, (row, column, height, width), _ = sheet.manifest.seen(box)
+        if which and name != f"detector {which}":
+            continue
         corner = (x[column] - pitch_x / 2, y[row] - pitch_y / 2)
         size = (width * pitch_x, height * pitch_y)
         axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=ACCENT, lw=0.7))
         middle = (corner[0] + size[0] / 2, corner[1] + size[1] / 2)
         if len(readout.regions) <= _MOST_ROWS:
             axes.text(*middle, str(index), ha="center", va="center", size=5, color=INK)
-    _mark(axes, "detector")
+    _mark(axes, name)
 
 
 def _files(sheet: Sheet, patterns: list[list[str]]) -> Block:
@@ -199,7 +205,9 @@ def _regions(sheet: Sheet) -> Block:
         number = readout.on_detector.class_of(index)
         name = readout.classes[number] if readout.classes else str(number)
         name += (" -" if index % 2 else " +") if readout.differential is True else ""
-        top, bottom, left, right, down, across = span(box, detector)
+        which, there, grid = manifest.seen(box)
+        name += f", detector {which}" * bool(which)
+        top, bottom, left, right, down, across = span(there, grid)
         parts = (f"{reading[index] / most:.3f}" for reading, most in zip(sheet.readings, largest, strict=True))
         rows.append((str(index), name, f"{top}-{bottom}", f"{left}-{right}", down, across, *parts))
     tests = [f"input {number}" for number in range(1, len(sheet.readings) + 1)]
