@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -108,6 +109,32 @@ def test_a_plain_interferometer() -> None:
         sent = model.source(images).abs().square().sum()
         found = float(model.planes(images)["detector"].abs().square().sum() / sent)
         assert found == pytest.approx(math.sin(phase / 2) ** 2, abs=1e-3)
+
+
+@pytest.mark.parametrize(("lines", "fringes"), [(5, 1.0), (14, 0.0)])
+def test_lines_of_a_band_that_come_into_step_again_are_warned_of(lines: int, fringes: float) -> None:
+    phases = np.arange(4) * math.pi / 2
+    # The band has no fringes any more, but five lines have them all again.
+    length = 1.72 * 532e-9**2 / 5e-9
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = network(
+            grid=vp.Grid(4, 36e-6),
+            distances=0.01,
+            devices=[vp.devices.DeviceStates(np.arange(4.0), np.ones(4), phases, "plate", "V")],
+            wavelength=vp.optics.Spectrum((532e-9,), bandwidth=5e-9, lines=lines),
+            skips=[vp.Skip(0, 2, 0.5, distance=0.02 + length)],
+            method="fresnel-wrapped",
+            task=Image(),
+        )
+    found = []
+    for level in range(4):
+        model.layers[0].set_levels(torch.full((4, 4), level))
+        field = model.detector_field(torch.ones(1, 9, 9, dtype=torch.float64))
+        found.append(float(field.detach().abs().square().mean()))
+    assert math.hypot(found[0] - found[2], found[1] - found[3]) == pytest.approx(fringes, abs=0.01)
+    said = [str(one.message) for one in caught if "interfere as a band 5 nm wide" in str(one.message)]
+    assert ["set optics.spectrum.lines to 14" in one for one in said] == [True] * int(fringes)
 
 
 def test_networks_side_by_side_skip_alike() -> None:

@@ -21,7 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from voltphase.core import checks
+from voltphase.core.advice import advise
 from voltphase.core.errors import GeometryError
+from voltphase.core.units import metres
 from voltphase.network.areas import Areas
 from voltphase.network.detectors import Layout
 from voltphase.optics import ImageSource
@@ -33,6 +35,7 @@ from voltphase.optics.grid import Grid
 from voltphase.optics.light import Coherence, Spectrum
 from voltphase.optics.methods.base import Method
 from voltphase.optics.paths import Path, kernels_of, length_of, paths_between, ways_past
+from voltphase.optics.sampling import SamplingWarning
 from voltphase.optics.skips import BranchedStack, Skip, branched
 from voltphase.optics.stack import Stack
 from voltphase.tasks import Readout, RegionSums
@@ -284,10 +287,15 @@ def beams_of(
         skips: Ways past planes.
         method: Mathematics of the propagation.
         engine: What applies the kernels.
+
+    Warns:
+        SamplingWarning: if the ways of a skip differ by more than the lines of a band stand for.
     """
     networks, way, depth = layout.networks, layout.way, len(layout.way) - 2
     screens = light.screens(way[0])
     lengths, beams = list(map(length_of, layout.spans)), []
+    for skip in skips:
+        _warn_of_ways(skip, sum(lengths[skip.start : skip.end]), light.spectrum)
     for line in light.spectrum.each:
         about = {"wavelength": line.wavelength, "method": method, "engine": engine}
         paths = paths_between(way, layout.every_span, **about)
@@ -310,6 +318,20 @@ def beams_of(
             for detector, (path, share) in enumerate(zip(ends, layout.light, strict=True))
         ]
     return beams
+
+
+def _warn_of_ways(skip: Skip, through: float, spectrum: Spectrum) -> None:
+    apart = 0.0 if skip.distance is None else abs(skip.distance - through)
+    if apart > spectrum.reach:
+        enough, advice = spectrum.reaching(apart), "make the ways more alike"
+        if enough is not None:
+            advice = f"set optics.spectrum.lines to {enough.lines}, or {advice}"
+        advise(
+            f"The ways past and through the layers from plane {skip.start} to {skip.end} differ by {metres(apart)}, "
+            f"but {spectrum.lines} lines interfere as a band {metres(spectrum.bandwidth)} wide does up to "
+            f"{metres(spectrum.reach)} alone: {advice}",
+            SamplingWarning,
+        )
 
 
 def stacks_of(

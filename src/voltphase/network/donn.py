@@ -83,8 +83,7 @@ class DONN(nn.Module):
         networks: Networks side by side that make one answer together; one if None.
         detectors: Several detectors that share the light behind the last layer; one if None.
         skips: Ways past layers, of each network alike.
-        method: Method of propagation, by name or as an object with parameters of its own, see
-            :class:`voltphase.optics.Propagator`.
+        method: Method of propagation, a name or an object with parameters, see :class:`voltphase.optics.Propagator`.
         relaxation: How states are chosen differentiably; `Proximity()` if None.
         gain: Factor of the light in each layer, the paper's lambda, one for all layers or one each.
         amplitude_grad_scale: The other reading of the paper's lambda, see :class:`CodesignLayer`; one for all layers or
@@ -118,6 +117,7 @@ class DONN(nn.Module):
     Warns:
         DeviceWarning: if a table looks wrong: amplitudes above 1, phases in another unit, spikes.
         LensWarning: if a lens was made for another wavelength.
+        SamplingWarning: if the ways of a skip differ by more than the lines of a band stand for.
         UnitWarning: if lengths look to be in different units.
 
     Examples:

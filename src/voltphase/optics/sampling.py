@@ -13,7 +13,7 @@ PARAXIAL_GOOD, PARAXIAL_WRONG = 0.2, 3.2
 
 
 class SamplingWarning(VoltphaseWarning):
-    """A propagation method used where it is borderline."""
+    """A propagation method, or the lines that stand for a band of light, used where they are borderline."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -20,6 +21,8 @@ MOST_LINES: Final = 64
 _WIDTHS: Final = 2 * math.sqrt(2 * math.log(2))
 # A band wider than this, relative to its middle, has lines where its device has other states.
 _WIDEST: Final = 0.2
+# What lines may be off by of the visibility of their band.
+_OFF: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,31 @@ class Spectrum:
                 lines.append(Line(middle / (1 + deviation * node), weight * part, band))
         return tuple(lines)
 
+    @property
+    def reach(self) -> float:
+        """How far ways may differ for lines to have the visibility of their band, to 0.01: a length in metres.
+
+        Beyond it lines come into step again, and give fringes that light of the band does not.
+        """
+        return _turns(self.lines) * min(self.wavelengths) ** 2 / self.bandwidth if self.bandwidth else math.inf
+
+    def reaching(self, length: float) -> Spectrum | None:
+        """Return the spectrum with as many lines as ways that differ by a length in metres need; None beyond all."""
+        enough = (replace(self, lines=lines) for lines in range(self.lines, MOST_LINES + 1))
+        return next((one for one in enough if one.reach >= length), None)
+
     def __str__(self) -> str:
         light = " and ".join(metres(wavelength, 6) for wavelength in self.wavelengths)
         if not self.even:
             light += " (" + " : ".join(f"{weight:.3g}" for weight in self.weights or ()) + ")"
         return f"{light}, {metres(self.bandwidth)} wide as {self.lines} lines" if self.bandwidth else light
+
+
+@lru_cache
+def _turns(lines: int) -> float:
+    """Return the reach of a band's lines, in units of wavelength^2 / bandwidth."""
+    nodes, parts = np.polynomial.hermite.hermgauss(lines)
+    turns = np.arange(0.0, 6.0, 2e-3)
+    found = np.cos(np.pi / math.sqrt(math.log(2)) * turns[:, None] * nodes) @ (parts / parts.sum())
+    off = np.abs(found - np.exp(-((np.pi * turns) ** 2) / (4 * math.log(2)))) > _OFF
+    return float(turns[off.argmax() - 1])
