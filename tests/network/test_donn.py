@@ -150,7 +150,7 @@ def test_a_lens_and_an_aperture_stand_inside_a_network(images: torch.Tensor, bac
     torch.testing.assert_close(model(images), model.readout(field), rtol=1e-9, atol=1e-13)
     torch.testing.assert_close(model.planes(images)["detector"], field)
     assert "gap 2      fresnel over 10 mm + lens + fresnel over 10 mm + aperture" in str(model.explain())
-    with pytest.raises(GeometryError, match="expected an element behind a distance"):
+    with pytest.raises(GeometryError, match="expected an element between two distances"):
         network(distances=[0.03, (0.01, 0.02, lens), 0.03])
     with pytest.raises(GeometryError, match="where it stands"):
         network(distances=[0.03, (0.01, Element(torch.ones(20, 20)), 0.01), 0.03])

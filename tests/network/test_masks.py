@@ -274,13 +274,13 @@ def test_a_mask_of_another_size_is_refused_before_anything_is_made(settings: Pat
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 2
     said = (
-        f"optics.distances, expected a mask of 64 x 64 numbers, one for each sample of its plane, but {settings.parent}"
+        f"optics.distances: expected a mask of 64 x 64 numbers, one for each sample of its plane, but {settings.parent}"
     )
     assert f"{said}/plate.npy has 16 x 16: save it with as many, or give it a plane of its own" in result.output
     settings.with_name("plate.npy").unlink()
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 2
-    assert "optics.distances, " in result.output
+    assert "optics.distances: " in result.output
     assert "plate.npy" in result.output
     assert not (tmp_path / "run").exists()
 

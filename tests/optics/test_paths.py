@@ -98,8 +98,8 @@ def test_a_flat_lens_has_another_focus_in_another_light() -> None:
         (lambda: Stop(), "either a diameter or an opening for an aperture, but got neither", GeometryError),
         (lambda: Relay((0.1, -0.1)), "a focal length in metres above zero", GeometryError),
         (lambda: through((Lens(1e-4), 0.1)), "expected a focal length of .* choose a finer grid", SamplingError),
-        (lambda: through((0.1, 0.2, Lens(1.0))), "expected an element behind a distance", GeometryError),
-        (lambda: through((0.1, "lens")), "a lens or another element between two planes", GeometryError),
+        (lambda: through((0.1, 0.2, Lens(1.0))), "expected an element between two distances", GeometryError),
+        (lambda: through((0.1, "lens")), "lenses or other elements, between two planes", GeometryError),
     ],
 )
 def test_what_makes_no_sense_is_a_sentence(made, message: str, error: type[Exception]) -> None:

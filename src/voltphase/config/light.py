@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt, Unit
+from pydantic import model_validator
 
+from voltphase.core.errors import VoltphaseError
 from voltphase.optics.light.coherence import MOST_MODES, Coherence
 from voltphase.optics.light.spectrum import MOST_LINES
-from voltphase.settings.fields import Section
+from voltphase.settings.fields import Section, misfit
 
 
 class SpectrumConfig(Section):
@@ -43,3 +45,11 @@ class CoherenceConfig(Section):
     def build(self) -> Coherence | None:
         """Return what the settings describe, None where light is coherent all over."""
         return None if self.modes is None else Coherence(self.modes, self.length, self.seed)
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> CoherenceConfig:
+        try:
+            self.build()
+        except VoltphaseError as error:
+            raise misfit(str(error), named=False) from error
+        return self

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Le, Len, Lt, MinLen, Unit
-from pydantic import Discriminator, Tag, model_validator
+from annotated_types import Ge, Gt, Le, Len, Lt, Unit
+from pydantic import model_validator
 
+from voltphase.config.distances import BetweenPlanes, Distance, Distances, built
 from voltphase.config.light import CoherenceConfig, SpectrumConfig
 from voltphase.config.masks import read_mask
 from voltphase.config.panels import with_pitch_of_panel
 from voltphase.core.errors import VoltphaseError
 from voltphase.core.units import (
     LARGEST_PITCH,
-    LONGEST_DISTANCE,
     LONGEST_WAVELENGTH,
     SHORTEST_WAVELENGTH,
     SMALLEST_PITCH,
@@ -23,23 +23,20 @@ from voltphase.network.areas import Combination, Combine
 from voltphase.network.detectors import Detectors, require_one_combination
 from voltphase.network.networks import Networks
 from voltphase.optics.backends.base import BACKENDS, Engine
-from voltphase.optics.elements import ELEMENTS, MaskFile
+from voltphase.optics.elements import MaskFile
 from voltphase.optics.grid import Grid
 from voltphase.optics.light import Spectrum
 from voltphase.optics.masks import Mask
 from voltphase.optics.methods import METHODS
-from voltphase.optics.paths import Placed, Span, length_of, placed
+from voltphase.optics.paths import Placed, Span, length_of, masks_in, placed
 from voltphase.optics.precision import Precision
 from voltphase.optics.skips import Skip
 from voltphase.optics.sources import Encoding, SourceLight
 from voltphase.settings.fields import (
-    Choice,
     Name,
     OfPlanes,
     OneOrEach,
     Section,
-    Settings,
-    Wording,
     misfit,
     which_planes,
 )
@@ -47,38 +44,6 @@ from voltphase.tasks.background_light import BRIGHTEST
 
 _Size = Annotated[int, Ge(10), Le(8192)]
 _Pitch = Annotated[float, Unit("m"), Ge(SMALLEST_PITCH), Lt(LARGEST_PITCH)]
-_Distance = Annotated[float, Unit("m"), Gt(0), Le(LONGEST_DISTANCE)]
-_ELEMENT = Choice(ELEMENTS, "lens", Settings)
-
-
-def _one_or_parts(value: Any) -> str:
-    return "parts" if isinstance(value, list | tuple) else "element" if isinstance(value, dict | Settings) else "one"
-
-
-# A number, or what is between two planes: numbers and elements.
-_Span = Annotated[
-    Annotated[_Distance, Tag("one")]
-    | Annotated[
-        list[
-            Annotated[
-                Annotated[float, Unit("m"), Ge(0), Le(LONGEST_DISTANCE), Tag("one")]
-                | Annotated[Settings, _ELEMENT, Tag("element")],
-                Discriminator(_one_or_parts),
-            ]
-        ],
-        MinLen(1),
-        Tag("parts"),
-    ],
-    Discriminator(_one_or_parts),
-]
-_Distances = Annotated[
-    Annotated[_Distance, Tag("one")] | Annotated[list[_Span], Tag("parts")],
-    Discriminator(_one_or_parts),
-    Wording(
-        f"a length in metres above 0 and at most {LONGEST_DISTANCE:g}, or a list of them, or of lists of lengths and "
-        "elements"
-    ),
-]
 _Wavelength = Annotated[float, Unit("m"), Ge(SHORTEST_WAVELENGTH), Le(LONGEST_WAVELENGTH)]
 
 
@@ -168,7 +133,7 @@ class DetectorsConfig(Section):
         shares: Part of the light that each gets, which add up to 1; null for equal ones.
     """
 
-    distances: list[_Span] = []  # noqa: RUF012 - pydantic copies it
+    distances: list[BetweenPlanes] = []  # noqa: RUF012 - pydantic copies it
     combine: Combine = "sum"
     shares: list[Annotated[float, Gt(0), Lt(1)]] | None = None
 
@@ -180,7 +145,7 @@ class DetectorsConfig(Section):
         """
         if not self.distances:
             return None
-        given = [_built(span) if isinstance(span, list) else span for span in self.distances]
+        given = [built(span) for span in self.distances]
         return Detectors(given if spans is None else spans, self.combine, self.shares)
 
     @model_validator(mode="after")
@@ -207,7 +172,7 @@ class SkipConfig(Section):
     start: Annotated[int, Ge(0)]
     end: Annotated[int, Ge(0)]
     share: Annotated[float, Gt(0), Lt(1)] = 0.5
-    distance: _Distance | None = None
+    distance: Distance | None = None
 
     def build(self) -> Skip:
         """Return what the settings describe."""
@@ -262,7 +227,7 @@ class OpticsConfig(Section):
     wavelength: OneOrEach[_Wavelength] = 532e-9
     spectrum: SpectrumConfig = SpectrumConfig()
     coherence: CoherenceConfig = CoherenceConfig()
-    distances: _Distances = 0.096
+    distances: Distances = 0.096
     depth: Annotated[int, Ge(1), Le(1000)] = 5
     networks: NetworksConfig = NetworksConfig()
     detectors: DetectorsConfig = DetectorsConfig()
@@ -281,11 +246,15 @@ class OpticsConfig(Section):
 
     @model_validator(mode="after")
     def _is_light(self) -> OpticsConfig:
-        try:
-            _ = self.light
-            require_one_combination(self.networks.build(), self.detectors.build())
-        except VoltphaseError as error:
-            raise misfit(str(error), named=False) from error
+        for key, make in (
+            ("wavelength", lambda: Spectrum(tuple(self.wavelengths))),
+            ("spectrum", lambda: self.light),
+            ("detectors", lambda: require_one_combination(self.networks.build(), self.detectors.build())),
+        ):
+            try:
+                make()
+            except VoltphaseError as error:
+                raise misfit(f"optics.{key}: {error}") from error
         return self
 
     @property
@@ -329,7 +298,7 @@ class OpticsConfig(Section):
     def spans(self) -> list[Span]:
         """What is from each plane to the next: source, layers, and a single detector or, from the last layer, each."""
         each = self.distances if isinstance(self.distances, list) else [self.distances] * self.gaps
-        return [_built(span) if isinstance(span, list) else span for span in (*each, *self.detectors.distances)]
+        return [built(span) for span in (*each, *self.detectors.distances)]
 
     @property
     def lengths(self) -> list[float]:
@@ -342,28 +311,29 @@ class OpticsConfig(Section):
         return [Grid(size, pitch) for size, pitch in zip(self.sizes, self.pitches, strict=True)]
 
     @property
-    def masks(self) -> Iterator[tuple[MaskFile, Grid, str]]:
-        """The masks between the planes in the order light meets them, each with its plane and the key it is in."""
-        for number, steps in enumerate(placed(self.planes, self.spans, None)):
-            key = "optics.distances" if number < self.gaps else "optics.detectors.distances"
-            for step in steps:
-                if isinstance(step, Placed) and isinstance(step.optic, MaskFile):
-                    yield step.optic, step.plane, key
+    def masks(self) -> int:
+        """Number of masks between the planes."""
+        return sum(isinstance(part, MaskFile) for span in self.spans if isinstance(span, Sequence) for part in span)
 
     def read_masks(self) -> list[Mask]:
-        """Return what is in the files of the masks between the planes, in the order light meets them.
+        """Return what is in the files of the masks between the planes, once all elements there are known to fit.
+
+        Returns:
+            The masks in the order light meets them.
 
         Raises:
             DataError: if a file cannot be read, or holds no mask.
-            GeometryError: if a mask has another size than its plane.
+            GeometryError: if an element does not fit its plane.
         """
-        found = list(self.masks)
-        for mask, plane, key in found:
+        spans = placed(self.planes, self.spans, None)
+        for number, steps in enumerate(spans):
             try:
-                mask.transmission(plane, self.wavelengths[0])
+                for one in (step for step in steps if isinstance(step, Placed)):
+                    one.transmission(self.wavelengths[0])
             except VoltphaseError as error:
-                raise type(error)(f"{key}, {error}") from error
-        return [mask.mask for mask, *_ in found]
+                key = "optics.distances" if number < self.gaps else "optics.detectors.distances"
+                raise type(error)(f"{key}: {error}") from error
+        return masks_in(spans)
 
     def spans_with(self, masks: Sequence[Mask]) -> list[Span]:
         """Return :attr:`spans` with what was in the files of masks."""
@@ -379,7 +349,3 @@ class OpticsConfig(Section):
 def _for_planes(given: Any, count: int) -> list[tuple[Any, Any]]:
     each = given if which_planes(given) == "each" else [given] * count
     return [(one[0], one[1]) if isinstance(one, list) else (one, one) for one in each]
-
-
-def _built(parts: list[Any]) -> tuple[Any, ...]:
-    return tuple(part.build() if isinstance(part, Settings) else part for part in parts)

@@ -76,6 +76,8 @@ FOCAL_LENGTH = Length("focal length", 1e4, 10.0, (1e-3, 3.0), ("mm", "cm", "µm"
 # Of what is in the beam, and of where it is across the beam.
 SIZE = Length("size", LONGEST_DISTANCE, 0.5, (1e-5, 0.1), ("mm", "µm", "cm"), "a typical one is 5e-3")
 OFFSET = Length("offset", LONGEST_DISTANCE, 0.5, (1e-6, 0.1), ("mm", "µm", "cm"), "a typical one is 1e-3")
+# Waves of a source that is larger than a metre are not known of.
+COHERENCE = Length("coherence length", 1.0, 1.0, (1e-6, 0.01), ("µm", "mm", "nm"), "a typical one is 100e-6")
 THICKNESS = Length("thickness", 0.1, 0.1, (1e-8, 1e-3), ("µm", "nm", "mm"), "a typical one is 1e-6")
 
 

@@ -79,7 +79,7 @@ def require_readable(readout: Readout, spectrum: Spectrum, coherence: Coherence 
     if readout.channels > 1 and readout.channels != len(spectrum.wavelengths):
         raise ConfigError(
             f"expected light of {readout.channels} wavelengths, which the detector tells apart, but got "
-            f"{spectrum}: give that many, or a task that is not differential by wavelength"
+            f"{spectrum}: give that many, optics.wavelength, or a task that is not differential by wavelength"
         )
 
 
@@ -134,7 +134,7 @@ def require_no_gain(gains: Sequence[float], skips: Sequence[Skip]) -> None:
     if skips and any(gain != 1 for gain in gains):
         raise ConfigError(
             "expected gain 1 of every layer where skips lead light past layers, as no hardware has a gain, but got "
-            f"{', '.join(f'{gain:g}' for gain in gains)}: leave it out"
+            f"{', '.join(f'{gain:g}' for gain in gains)}: leave codesign.gain out"
         )
 
 
@@ -148,8 +148,11 @@ def one_each(values: Any, count: int, what: str, meaning: str, *, parts: bool = 
     numbers = checks.items(values, wanted := f"{count} {what} ({meaning}) or a single number")
     if len(numbers) != count:
         raise ConfigError(f"expected {wanted}, but got {len(numbers)}")
+    advice = "put what stands between two planes in a tuple, such as (0.1, element, 0.2)" if parts else ""
     return [
-        tuple(value) if parts and isinstance(value, list | tuple) else checks.number(value, f"each of the {what}")
+        tuple(value)
+        if parts and isinstance(value, list | tuple)
+        else checks.number(value, f"each of the {what}", advice=advice)
         for value in numbers
     ]
 

@@ -34,7 +34,7 @@ from voltphase.optics.explain import RunExplanation
 from voltphase.optics.grid import Grid
 from voltphase.optics.light import Coherence, Spectrum
 from voltphase.optics.methods.base import Method
-from voltphase.optics.paths import Path, kernels_of, length_of, paths_between, ways_past
+from voltphase.optics.paths import Path, kernels_of, length_of, paths_between, warn_of_images, ways_past
 from voltphase.optics.sampling import SamplingWarning
 from voltphase.optics.skips import BranchedStack, Skip, branched
 from voltphase.optics.stack import Stack
@@ -292,6 +292,7 @@ def beams_of(
         SamplingWarning: if the ways of a skip differ by more than the lines of a band stand for.
     """
     networks, way, depth = layout.networks, layout.way, len(layout.way) - 2
+    warn_of_images(way, layout.every_span)
     screens = light.screens(way[0])
     lengths, beams = list(map(length_of, layout.spans)), []
     for skip in skips:

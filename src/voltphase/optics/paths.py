@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -11,8 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from voltphase.core import checks
-from voltphase.core.advice import once
+from voltphase.core.advice import advise, once
 from voltphase.core.errors import ConfigError, GeometryError
+from voltphase.core.units import metres
 from voltphase.optics.backends.base import Engine
 from voltphase.optics.elements import ELEMENTS, Element, MaskFile, Optic, Relay, ThinLens
 from voltphase.optics.gap import Gap
@@ -22,7 +24,7 @@ from voltphase.optics.masks import Mask
 from voltphase.optics.methods.auto import checked_method
 from voltphase.optics.methods.base import Method, aliasing_limit
 from voltphase.optics.methods.far_field import FocalPlane
-from voltphase.optics.sampling import enforce
+from voltphase.optics.sampling import SamplingWarning, enforce
 from voltphase.optics.skips import Skip
 from voltphase.optics.stack import Stack
 
@@ -47,14 +49,32 @@ class Placed:
         """The plane that light goes on from."""
         return self.optic.image(self.plane)
 
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return ELEMENTS.name_of(type(self.optic)) or type(self.optic).__name__
+
+    def transmission(self, wavelength: float) -> Tensor:
+        """Return what it multiplies light of a wavelength in metres by; see :meth:`Optic.transmission`.
+
+        Raises:
+            GeometryError: if it does not fit its plane, or lets no light through.
+        """
+        factor = self.optic.transmission(self.plane, wavelength)
+        if not bool(factor.any()):
+            raise GeometryError(
+                f"expected {self.title} to let some light through, but all of its plane of {_extent(self.plane)} is "
+                "dark: check its size and its centre, [y, x] in metres from the axis"
+            )
+        return factor
+
     def steps(self, wavelength: float, engine: Engine) -> Path:
         """Return what it is made of in light of a wavelength in metres."""
-        optic = self.optic
+        optic, factor = self.optic, self.transmission(wavelength)
         if isinstance(optic, _Whole):
             return (optic.element,)
-        factor = optic.transmission(self.plane, wavelength)
         if not isinstance(optic, Relay):
-            return (_titled(Element(factor, grid=self.plane), ELEMENTS.name_of(type(optic)) or type(optic).__name__),)
+            return (_titled(Element(factor, grid=self.plane), self.title),)
         first, second = optic.focal_lengths
         fourier = optic.fourier_plane(self.plane, wavelength)
         about = {"wavelength": wavelength, "engine": engine, "check": False}  # its planes are chosen to be right
@@ -115,10 +135,17 @@ def _placed(plane: Grid, span: Span, wavelength: float | None) -> Steps:
     steps: list[float | Placed] = []
     for part in span if isinstance(span, Sequence) else (span,):
         if not isinstance(part, Element | Optic | Placed):
-            what = "a distance in metres, a lens or another element between two planes"
-            distance = checks.number(part, what, error=GeometryError)
+            if not checks.is_number(part) or (isinstance(span, Sequence) and part < 0):
+                raise GeometryError(
+                    "expected distances in metres of at least 0, and lenses or other elements, between two planes, but "
+                    f"got {checks.shown(part)}: list them in the order light meets them, an array as Element(array, "
+                    "grid=grid)"
+                )
+            distance = float(part)
             if steps and not isinstance(steps[-1], Placed):
-                raise GeometryError(f"expected an element behind a distance, but got {distance:g}: add them up")
+                raise GeometryError(
+                    f"expected an element between two distances, but got {steps[-1]:g} and {distance:g}: add them up"
+                )
             steps.append(distance)
             continue
         if not steps or isinstance(steps[-1], Placed):
@@ -147,6 +174,40 @@ def placed_element(element: Element) -> Placed:
     if element.grid is None:
         raise GeometryError("expected an element that says where it stands: give it its grid, Element(..., grid=grid)")
     return Placed(_Whole(element), element.grid)
+
+
+def warn_of_images(grids: Sequence[Grid], spans: Sequence[Steps]) -> None:
+    """Warn where a relay makes an image on a plane of another pitch.
+
+    Args:
+        grids: Samples of the planes in the order light meets them.
+        spans: What is from each plane to the next in full.
+
+    Warns:
+        SamplingWarning: if the plane right where an image is has samples farther apart or nearer than the image's.
+    """
+    for ends, steps in zip(_sides(grids, spans), spans, strict=True):
+        elements = [step for step in steps if isinstance(step, Placed)]
+        sides = planes_of(ends, (steps,))[1:]
+        for one, distance, (image, plane) in zip(elements, steps[2::2], sides, strict=True):
+            alike = all(math.isclose(a, b, rel_tol=1e-6) for a, b in zip(image.pitch, plane.pitch, strict=True))
+            if isinstance(one.optic, Relay) and distance == 0 and not alike:
+                wide = any(one > other for one, other in zip(image.extent, plane.extent, strict=True))
+                lost = f", and lost where {_extent(image)} is beside {_extent(plane)}" if wide else ""
+                advise(
+                    f"A relay images samples onto a pitch of {_pitch(image)}, where a plane has {_pitch(plane)}: light "
+                    f"is interpolated{lost}. Give that plane the image's pitch, f2 / f1 times that before the relay, "
+                    "unless that is meant.",
+                    SamplingWarning,
+                )
+
+
+def _pitch(grid: Grid) -> str:
+    return " x ".join(dict.fromkeys(map(metres, grid.pitch)))
+
+
+def _extent(grid: Grid) -> str:
+    return " x ".join(map(metres, grid.extent))
 
 
 def _titled(element: Element, title: str) -> Element:

@@ -343,7 +343,11 @@ def whole_device(device: DeviceConfig, wavelengths: Sequence[float]) -> Device:
         DeviceError: if a table is missing or malformed, or a parameter of a model does not fit.
     """
     if device.file is not None:
-        return at_wavelengths(load_device(device.file), wavelengths)
+        whole = load_device(device.file)
+        try:
+            return at_wavelengths(whole, wavelengths)
+        except DeviceError as error:
+            raise DeviceError(f"optics.wavelength: {error}") from error
     try:
         if len(wavelengths) > 1:
             return spectrum_of_model(str(device.model), device.levels, wavelengths, device.parameters)
@@ -353,7 +357,7 @@ def whole_device(device: DeviceConfig, wavelengths: Sequence[float]) -> Device:
         # A model knows no keys of a configuration: it names a parameter in words.
         named = (key for key in device.parameters if key.replace("_", " ") in str(error))
         if (key := next(named, None)) is None:
-            raise
+            raise DeviceError(f"device.model: {error}") from error
         raise DeviceError(f"device.parameters.{key}: {error}") from error
 
 

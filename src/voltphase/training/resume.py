@@ -114,7 +114,7 @@ def load_run(path: str | Path) -> tuple[DONN, Config, dict[str, Any]]:
             f"expected {folder.model_file} to hold {'a mask' if masked else 'no mask'} as its config.yaml says, but it "
             f"holds {'none' if masked else 'one'}: one of them is of another run"
         )
-    if (wanted := len(list(config.optics.masks))) != len(stored.masks):
+    if (wanted := config.optics.masks) != len(stored.masks):
         raise DataError(
             f"expected {folder.model_file} to hold {wanted} masks between planes as its config.yaml says, but it holds "
             f"{len(stored.masks)}: one of them is of another run"

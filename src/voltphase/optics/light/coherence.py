@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from voltphase.core import checks
 from voltphase.core.advice import advise
 from voltphase.core.errors import GeometryError, VoltphaseWarning
-from voltphase.core.units import LONGEST_DISTANCE, metres
+from voltphase.core.units import COHERENCE, metres, require_length
 from voltphase.optics.grid import Grid
 
 MOST_MODES: Final = 4096
@@ -24,8 +24,12 @@ _SPACING: Final = 0.5
 _REACH: Final = 4.0
 
 
+# Beyond this many diagonals of the source the degree of coherence is 0.995 and more everywhere on it.
+_COHERENT: Final = 10.0
+
+
 class CoherenceWarning(VoltphaseWarning):
-    """Light that is as incoherent as its samples can show."""
+    """Light that is as incoherent as its samples can show, or coherent all over the source."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,8 @@ class Coherence:
 
     def __post_init__(self) -> None:
         checks.whole(self.modes, "the modes of partly coherent light", least=2, most=MOST_MODES)
-        what = "a coherence length in metres"
-        checks.number(self.length, what, above=0, most=LONGEST_DISTANCE, error=GeometryError)
+        require_length(COHERENCE, self.length)
+        checks.number(self.length, "a coherence length in metres", above=0, error=GeometryError)
         checks.seed(self.seed)
 
     def screens(self, grid: Grid) -> NDArray[np.complex128]:
@@ -84,14 +88,21 @@ class Coherence:
         return screens / np.sqrt((np.abs(screens) ** 2).mean(0))
 
     def warn_of(self, grid: Grid) -> None:
-        """Warn where light on a plane is as incoherent as its samples can show.
+        """Warn where light on a plane is as incoherent as its samples can show, or coherent all over it.
 
         Args:
             grid: Plane of the source.
 
         Warns:
-            CoherenceWarning: if the length is below a quarter of the pitch.
+            CoherenceWarning: if the length is below a quarter of the pitch, or above ten times the plane's diagonal.
         """
+        if self.length > _COHERENT * (across := math.hypot(*grid.extent)):
+            advise(
+                f"Light with a coherence length of {metres(self.length)} is coherent all over the source, which is "
+                f"{metres(across)} from corner to corner: {self.modes} modes cost as many beams, for nothing. "
+                f"Leave optics.coherence out, or is it in another unit? {COHERENCE.meant(1e3 * self.length)}.",
+                CoherenceWarning,
+            )
         if self.length < INCOHERENT * min(grid.pitch):
             advise(
                 f"Light with a coherence length of {metres(self.length)} is incoherent from sample to sample of "

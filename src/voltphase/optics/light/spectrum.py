@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,8 @@ from voltphase.core.units import metres, require_wavelength
 #: Wavelengths of light at most, and lines of a band: each costs as much as light of one.
 MOST_WAVELENGTHS: Final = 64
 MOST_LINES: Final = 64
+# Nearer than this, relative to themselves, wavelengths are one to a device.
+_NEAREST: Final = 1e-3
 # Standard deviations of a normal distribution in its full width at half maximum.
 _WIDTHS: Final = 2 * math.sqrt(2 * math.log(2))
 # A band wider than this, relative to its middle, has lines where its device has other states.
@@ -56,7 +59,8 @@ class Spectrum:
 
     Raises:
         GeometryError: if a wavelength is none that light has, or the bandwidth negative or more than a fifth of one.
-        ConfigError: if there is none, one comes twice, or the weights are not one each, above zero.
+        ConfigError: if there is none, two differ by less than a part in a thousand, or the weights are not one each,
+            above zero.
 
     Examples:
         >>> Spectrum((532e-9, 633e-9), weights=(3, 1)).weights
@@ -76,10 +80,14 @@ class Spectrum:
             require_wavelength(wavelength)
         wavelengths = tuple(map(float, given))
         object.__setattr__(self, "wavelengths", wavelengths)
-        if not 1 <= len(set(wavelengths)) == len(wavelengths) <= MOST_WAVELENGTHS:
-            raise ConfigError(
-                f"expected 1 to {MOST_WAVELENGTHS} wavelengths that differ, but got {checks.shown(list(wavelengths))}"
-            )
+        if not 1 <= len(wavelengths) <= MOST_WAVELENGTHS:
+            raise ConfigError(f"expected 1 to {MOST_WAVELENGTHS} wavelengths, but got {len(wavelengths)}: list as many")
+        for one, other in pairwise(sorted(wavelengths)):
+            if math.isclose(one, other, rel_tol=_NEAREST):
+                raise ConfigError(
+                    f"expected wavelengths that differ by more than a part in a thousand, but got {one:.9g} and "
+                    f"{other:.9g}: leave one out, or give one a bandwidth"
+                )
         numbers = [1.0] * len(wavelengths)
         if self.weights is not None:
             wanted = f"{len(wavelengths)} weights, one for each wavelength"
