@@ -23,7 +23,7 @@ LOADED = "import json, sys; print(json.dumps(sorted({name.split('.')[0] for name
 
 
 def loaded(program: str) -> set[str]:
-    program = f"import sys; before = set(sys.modules); {program}; {LOADED}"
+    program = f"import sys; before = set(sys.modules); {program}\n{LOADED}"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stderr == ""
     return set(json.loads(result.stdout))
@@ -33,10 +33,18 @@ def test_import_loads_nothing() -> None:
     assert loaded("import voltphase; voltphase.__version__; dir(voltphase)") & (HEAVY | {"torch", "numpy"}) == set()
 
 
-def test_physics_and_codesign_load_no_heavy_library() -> None:
+#: A network and what a notebook shows of it.
+SHOWN = """
+model = vp.DONN(grid=vp.Grid(20, 36e-6), wavelength=532e-9, distances=0.02, devices=[vp.devices.tn_slm()])
+assert '<img' in model._repr_html_() and '<svg' in vp.Grid(20, 36e-6)._repr_html_()
+"""
+
+
+def test_physics_and_codesign_load_no_heavy_library_nor_does_a_notebook_that_shows_them() -> None:
     light = [name for name, home in vp._HOMES.items() if home.partition(".")[0] in LIGHT]
     assert {"DONN", "Propagator", "Proximity"} <= {*light}
-    assert loaded(f"import voltphase; [getattr(voltphase, name) for name in {[*light, *LIGHT]}]") & HEAVY == set()
+    used = f"import voltphase as vp; [getattr(vp, name) for name in {[*light, *LIGHT]}]\n{SHOWN}"
+    assert loaded(used) & {*HEAVY, "PIL"} == set()
 
 
 def test_every_public_name_is_there() -> None:
@@ -76,7 +84,7 @@ def test_the_package_runs_as_a_module() -> None:
 
 
 MISSING = {
-    "training of the package": ("lightning", "train", "import voltphase as vp; vp.train"),
+    "training of the package": ("lightning", "train", "import voltphase as vp; vp.train('digits', out='run')"),
     "configuration of the package": ("pydantic", "train", "import voltphase as vp; vp.config"),
     "training": ("lightning", "train", "from voltphase.training import train"),
     "configuration": ("yaml", "train", "from voltphase.config import load_config"),

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -29,7 +29,9 @@ from voltphase.importing.finished import write_finished
 from voltphase.network.donn import DONN
 from voltphase.optics.paths import masks_in
 from voltphase.training.build import test_images_of
-from voltphase.training.loop import EpochMetrics
+
+if TYPE_CHECKING:
+    from voltphase.training.loop import EpochMetrics
 
 _NOTE: Final = """\
 # Saved from Python: a loop of one's own trained this network. Its settings are those below, but for training, the

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from voltphase.core import checks
-
 _MODELLED: Final = {"model": "tn-slm"}
 _PAPER_LAMBDAS: Final = {1: 90.0, 3: 5.0, 5: 1.8}
 _DATA: Final = {"mnist": "mnist-small", "fashion-mnist": "fashion-small"}
@@ -106,4 +104,6 @@ SIZES: Final[dict[str, Size]] = {
 
 def get(name: str) -> Size:
     """Return the size of that name."""
+    from voltphase.core import checks  # here, for a command line that starts without PyTorch
+
     return SIZES[checks.word(name, "a preset", [*SIZES])]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import zipfile
 from pathlib import Path
@@ -16,38 +15,13 @@ from voltphase.config import current_settings
 from voltphase.core.errors import ConfigError, DataError
 from voltphase.core.files import reason_of
 from voltphase.core.limits import require_memory
-from voltphase.training.loop import CheckpointIO
 
 OURS: Final = "voltphase"
-_DIGESTS: Final = "digests"
+DIGESTS: Final = "digests"
 _PARTS: Final = ("state_dict", "optimizer_states", "lr_schedulers", "loops", "pytorch-lightning_version", OURS)
 # Far more values than there are in a checkpoint beside its tensors. Lists within lists that are all the same list take
 # next to no room in a file, and for ever to walk through.
 _MOST_VALUES: Final = 1_000_000
-
-
-class Checkpoints(CheckpointIO):
-    """Writes checkpoints with a digest for each part, and gives Lightning the one that was read and checked before."""
-
-    def __init__(self, content: dict[str, Any] | None = None) -> None:
-        self._content = content
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        digests = {name: _digest(part) for name, part in checkpoint.items()}
-        # To memory first: PyTorch's own writer reports a full disk as a RuntimeError.
-        stream = io.BytesIO()
-        torch.save({**checkpoint, _DIGESTS: digests}, stream)
-        Path(path).write_bytes(stream.getbuffer())
-
-    def load_checkpoint(
-        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
-    ) -> dict[str, Any]:
-        if self._content is None:
-            raise DataError(f"expected a checkpoint that was read before, but got {path}")
-        return self._content
-
-    def remove_checkpoint(self, path: str | Path) -> None:
-        Path(path).unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
@@ -62,12 +36,12 @@ def read_checkpoint(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
         TrainingError: if its parameters are not finite.
     """
     content = _read(path)
-    digests = content.pop(_DIGESTS, None)
+    digests = content.pop(DIGESTS, None)
     for name in _PARTS:
         if name not in content or not isinstance(digests, dict) or name not in digests:
             raise _refused(path, f"{name if name not in content else 'the digest of ' + name} is missing")
     try:
-        altered = [name for name, part in content.items() if _digest(part) != digests.get(name)]
+        altered = [name for name, part in content.items() if digest_of(part) != digests.get(name)]
     except Exception as error:  # an object of its own kind, nested without end, larger than the file
         raise _refused(path, "it is damaged") from error
     if altered:
@@ -109,8 +83,13 @@ def _refused(path: Path, reason: str) -> DataError:
     return DataError(f"expected a checkpoint to resume from in {path}, but {reason}: start again with --overwrite")
 
 
-def _digest(content: Any) -> str:
-    """Return the SHA-256 of nested dicts, lists and tensors, in the order in which they are."""
+def digest_of(content: Any) -> str:
+    """Return the SHA-256 of nested dicts, lists and tensors, in the order in which they are.
+
+    Raises:
+        ValueError: if there are more values than in any checkpoint, or a tensor larger than what is stored of it.
+        TypeError: if there is anything else.
+    """
     digest, values = hashlib.sha256(), 0
 
     def add(value: Any) -> None:

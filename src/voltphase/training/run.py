@@ -36,8 +36,7 @@ from voltphase.training.build import (
     load_datasets,
     settled_by_data,
 )
-from voltphase.training.checkpoint import Checkpoints
-from voltphase.training.loop import EpochMetrics, TrainingModule, lightning, make_trainer
+from voltphase.training.loop import Checkpoints, EpochMetrics, TrainingModule, lightning, make_trainer
 from voltphase.training.processes import ALONE, Call, Ranks, training_together
 from voltphase.training.processes.agreement import require_alike
 from voltphase.training.processes.machine import accelerator_of, cpu_threads, same_gpu
