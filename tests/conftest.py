@@ -13,8 +13,13 @@ from typing import Any
 
 import hypothesis
 import pytest
+
+# Read when PyTorch is loaded, and as the command line has it, which tests run in processes forked from this one.
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+
 import sklearn.datasets
 import torch
+import typer.testing
 from PIL import Image
 
 # Read when Triton is imported, as by what is imported next: without a GPU its interpreter runs the kernels that tests
@@ -27,6 +32,7 @@ from voltphase.core.files import write_json
 from voltphase.reporting import style
 from voltphase.sweeps.results import ResultFolder, public_settings
 from voltphase.sweeps.runs import Run
+from voltphase.training import provenance
 
 Keep = Callable[..., dict[str, Any]]
 
@@ -72,10 +78,15 @@ def seeded() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def digits_read_once() -> Iterator[None]:
-    """Reading scikit-learn's digits takes longer than training on a few of them."""
+def found_once() -> Iterator[None]:
+    """What takes longer than a small training: to read scikit-learn's digits, to ask git, to set up all commands."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sklearn.datasets, "load_digits", functools.cache(sklearn.datasets.load_digits))
+        for module, name in (
+            (sklearn.datasets, "load_digits"),
+            (provenance, "commit"),
+            (typer.testing, "_get_command"),
+        ):
+            patch.setattr(module, name, functools.cache(getattr(module, name)))
         yield
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import runpy
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.forked import Forked
 from typer.testing import CliRunner
 
 import voltphase
@@ -99,8 +100,14 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
 def test_what_is_of_ones_own_in_a_page_does_what_it_says(page: str, tmp_path: Path):
     (script,) = PYTHON.findall((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
     (tmp_path / "mine.py").write_text(script, encoding="utf-8")
+
+    def run() -> None:
+        os.chdir(tmp_path)
+        runpy.run_path("mine.py", run_name="__main__")
+
     # In a process of its own: what it registers is gone with it.
-    subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, check=True)
+    ended = Forked(run).wait()
+    assert ended.code == 0, ended.stderr
 
 
 def test_the_commands_of_the_page_on_fabrication_say_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -7,16 +7,16 @@ import os
 import shutil
 import signal
 import struct
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from tests.forked import Forked
 from typer.testing import CliRunner, Result
 
-from voltphase.cli import app
+from voltphase.cli import app, main
 from voltphase.training import load_run
 
 SETTINGS = {
@@ -201,17 +201,17 @@ def test_an_altered_deployment_fails(run: Path, tmp_path: Path):
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path):
     out = tmp_path / "run"
-    words = ["voltphase", "train", "digits", *TINY, "--set", "training.epochs=5000", "--out", str(out)]
-    code = f"import sys; sys.argv = {words!r}; from voltphase.cli import main; main()"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def train() -> None:
+        sys.argv = ["voltphase", "train", "digits", *TINY, "--set", "training.epochs=5000", "--out", str(out)]
+        main()
+
+    process = Forked(train)
     deadline = time.monotonic() + 60
     while not (out / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    try:
-        _, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert errors == f"interrupted: continue with voltphase train {out}/config.yaml --out {out} --resume\n"
+    os.kill(process.pid, signal.SIGINT)
+    ended = process.wait()
+    assert ended.code == 130
+    assert ended.stderr == f"interrupted: continue with voltphase train {out}/config.yaml --out {out} --resume\n"
     assert not list(out.rglob(".*"))

@@ -13,6 +13,19 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and streams are
 
 MAIN = "import sys; from voltphase.cli import main; sys.argv = ['voltphase', *sys.argv[1:]]; main()"
 
+# In one process, which loads PyTorch once.
+ONE_AFTER_ANOTHER = """
+import sys
+from voltphase.cli import main
+for line in sys.argv[1:]:
+    sys.argv = ["voltphase", *line.split()]
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+
 
 def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     program = f'voltphase() {{ "{sys.executable}" -c "{MAIN}" "$@"; }}; {command}'
@@ -67,7 +80,7 @@ def test_output_that_nobody_reads():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
-@pytest.mark.parametrize("command", ["--version", "--help", "device list"])
+@pytest.mark.parametrize("command", ["--help", "device list"])
 def test_output_that_cannot_be_written(command: str):
     done = shell(f"voltphase {command} >/dev/full")
     assert done.returncode == 2
@@ -94,7 +107,10 @@ def test_terminals_that_know_little(environment: dict[str, str], tmp_path: Path)
     (tmp_path / "[b].csv").write_text(
         "# name: λ [b] :x: ﬀ\nlevel,control,amplitude,phase\n0,0,1,0\n1,9,1,3\n", encoding="utf-8"
     )
-    done = shell(f"cd {tmp_path}; voltphase train --help; voltphase device show *.csv", **environment)
+    words = [sys.executable, "-c", ONE_AFTER_ANOTHER, "train --help", "device show [b].csv"]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     shown = done.stdout
     if environment.keys() & {"PYTHONIOENCODING", "LC_ALL"}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -14,10 +15,11 @@ from typing import Any
 import pytest
 import torch
 from rich.console import Console
+from tests.training.conftest import TINY
 from tests.training.test_run import FILES, same_result
 from tests.training.test_steps import RecordedOperations
 
-from voltphase.config import Config
+from voltphase.config import Config, load_config
 from voltphase.core.errors import ConfigError, OutputError, TrainingError
 from voltphase.training import RunFolder, evaluate, load_run, train
 from voltphase.training.checkpoint import read_checkpoint
@@ -36,22 +38,31 @@ OF_EACH = (
 )
 
 
-@pytest.fixture
-def recorders(monkeypatch: pytest.MonkeyPatch) -> list[RecordedOperations]:
-    """Has steps recorded on a CPU as they are on a GPU; each recorder that is made is in the list."""
+def record_steps(patch: pytest.MonkeyPatch) -> list[RecordedOperations]:
+    """Have steps recorded on a CPU as they are on a GPU; each recorder that is made is in the list."""
     made: list[RecordedOperations] = []
 
     def graphs_of(device: torch.device) -> RecordedOperations:
         made.append(RecordedOperations())
         return made[-1]
 
-    monkeypatch.setattr("voltphase.training.steps.training_step.graphs_of", graphs_of)
+    patch.setattr("voltphase.training.steps.training_step.graphs_of", graphs_of)
     return made
 
 
 @pytest.fixture
-def configs(tiny: Make) -> list[Config]:
-    return [tiny("training.epochs=5", *own) for own in OF_EACH]
+def recorders(monkeypatch: pytest.MonkeyPatch) -> list[RecordedOperations]:
+    return record_steps(monkeypatch)
+
+
+def config_of(*own: str) -> Config:
+    # Three steps an epoch: of 40 images, of 40 and of 30.
+    return load_config("digits", [*TINY, "data.train_limit=110", "training.epochs=5", *own])
+
+
+@pytest.fixture
+def configs() -> list[Config]:
+    return [config_of(*own) for own in OF_EACH]
 
 
 def grouped(configs: Sequence[Config], folder: Path, **options: Any) -> list[Any]:
@@ -60,12 +71,15 @@ def grouped(configs: Sequence[Config], folder: Path, **options: Any) -> list[Any
     return train_together(configs, outs, NAMES[: len(configs)], **({"console": None, "watch": None} | options))
 
 
-@pytest.fixture
-def alone(configs: list[Config], recorders: list[RecordedOperations], tmp_path: Path) -> Path:
-    for config, name in zip(configs, NAMES, strict=True):
-        train(config, tmp_path / "alone" / name)
-    recorders.clear()
-    return tmp_path / "alone"
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What each leaves alone, its steps recorded too; to be read, not written."""
+    out = tmp_path_factory.mktemp("alone")
+    with pytest.MonkeyPatch.context() as patch:
+        record_steps(patch)
+        for own, name in zip(OF_EACH, NAMES, strict=True):
+            train(config_of(*own), out / name)
+    return out
 
 
 def test_each_leaves_what_it_leaves_alone(
@@ -99,7 +113,7 @@ def interrupting(seed: int, epochs: int, *, by_signal: bool) -> Callable[[Traini
     whole = TrainingModule.temperature
 
     def temperature(module: TrainingModule, done: int) -> float:
-        if module._about["settings"]["seed"] == seed and done == 4 * epochs + 2:
+        if module._about["settings"]["seed"] == seed and done == 3 * epochs + 1:
             if not by_signal:
                 raise KeyboardInterrupt
             os.kill(os.getpid(), signal.SIGINT)
@@ -155,15 +169,16 @@ def test_runs_that_were_interrupted_at_different_epochs_go_on_together(
 def test_what_is_finished_is_not_run_again(
     alone: Path, configs: list[Config], recorders: list[RecordedOperations], tmp_path: Path
 ) -> None:
-    before = (alone / "two" / "summary.json").read_bytes()
+    there = Path(shutil.copytree(alone, tmp_path / "group"))
+    before = (there / "two" / "summary.json").read_bytes()
     for name in ("one", "three"):
-        (alone / name / "summary.json").unlink()
-    summaries = grouped(configs, alone, resume=True)
-    assert (alone / "two" / "summary.json").read_bytes() == before
+        (there / name / "summary.json").unlink()
+    summaries = grouped(configs, there, resume=True)
+    assert (there / "two" / "summary.json").read_bytes() == before
     assert "trained_together" not in summaries[1]
     assert [summary["seed"] for summary in summaries] == [1, 2, 3]
     recorders.clear()
-    assert grouped(configs, alone, resume=True) == summaries
+    assert grouped(configs, there, resume=True) == summaries
     assert recorders == []
 
 
@@ -174,10 +189,9 @@ def test_one_that_diverges_leaves_the_others_alone(
     configs: list[Config],
     recorders: list[RecordedOperations],
     tmp_path: Path,
-    tiny: Make,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    configs[1] = tiny("training.epochs=5", *OF_EACH[1], *settings_of_it)
+    configs[1] = config_of(*OF_EACH[1], *settings_of_it)
     at_start, spoilt_in = TrainingModule.on_train_epoch_start, 2 if settings_of_it else 0
 
     def spoilt(module: TrainingModule) -> None:

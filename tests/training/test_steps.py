@@ -180,11 +180,13 @@ def same(one: Training, other: Training) -> bool:
     )
 
 
+#: Steps of both sizes of batch are recorded in the fifth of them, the first of all being one that calibrates.
+EPOCHS = WARM_UP + 3
+
 #: The draws of single precision on a CPU are not PyTorch's, and not recorded.
 KINDS = {
     "default": ["codesign.relaxation.name=proximity"],
-    "light": ["training.efficiency_weight=0.5"],
-    "even": ["training.roughness_weight=0.5"],
+    "light, even": ["training.efficiency_weight=0.5", "training.roughness_weight=0.5"],
     "paper": ["codesign.relaxation.name=gumbel-softmax", "codesign.gain=9", "task.loss=mse", "optics.precision=double"],
     "reinmax": ["codesign.relaxation.name=reinmax", "codesign.amplitude_grad_scale=0.1", "optics.precision=double"],
     "rounded": ["codesign.relaxation.name=qat", "task.scale=3.0", "optics.backend=reference"],
@@ -193,62 +195,61 @@ KINDS = {
 }
 
 
+@pytest.fixture
+def tiny(tiny: Make) -> Make:
+    """Of two steps an epoch: 70 images in batches of 40, the second of which holds 30."""
+    return lambda *overrides: tiny("data.train_limit=70", *overrides)
+
+
 @pytest.fixture(params=KINDS.values(), ids=list(KINDS))
 def config(request: pytest.FixtureRequest, tiny: Make) -> Config:
-    return tiny(*request.param)  # 150 images in batches of 40: the last of four holds 30
+    return tiny(*request.param)
 
 
 def test_steps_that_are_replayed_are_those_that_run_as_they_are_written(config: Config) -> None:
     recorder = RecordedOperations()
-    replayed = Training(config, recorder).epochs(WARM_UP + 2)
+    replayed = Training(config, recorder).epochs(EPOCHS)
     with pytest.warns(StepWarning, match="because there is no graph"):
-        written = Training(config, RecordedOperations(records=False)).epochs(WARM_UP + 2)
+        written = Training(config, RecordedOperations(records=False)).epochs(EPOCHS)
     assert recorder.recordings == 2  # of 40 images and of 30
     assert replayed.step.recorded
     assert not written.step.recorded
     assert same(replayed, written)
-    assert [layer.draws for layer in replayed.model.layers] == [4 * (WARM_UP + 2)] * 2
-
-
-def test_they_come_to_what_a_cpu_comes_to(config: Config) -> None:
-    replayed, written = (Training(config, graphs).epochs(5) for graphs in (RecordedOperations(), None))
-    for a, b in zip(replayed.numbers(), written.numbers(), strict=True):
-        # Learning rates and temperatures are rounded to single precision in a tensor.
+    assert [layer.draws for layer in replayed.model.layers] == [2 * EPOCHS] * 2
+    for a, b in zip(replayed.numbers(), Training(config, None).epochs(EPOCHS).numbers(), strict=True):
+        # Without graphs; learning rates and temperatures are rounded to single precision in a tensor.
         torch.testing.assert_close(torch.as_tensor(a), torch.as_tensor(b), rtol=1e-3, atol=1e-4)
+    # Nothing of a recording stays behind.
+    assert all(layer.draw_inputs is None for layer in replayed.model.layers)
+    for group in replayed.optimizer.param_groups:
+        assert isinstance(group["lr"], float)
+        assert not group["capturable"]
+    replayed.step = None  # pyright: ignore[reportAttributeAccessIssue]
+    replayed.model(next(iter(replayed.batches))[0]).sum().backward()
 
 
 def test_a_training_that_is_taken_up_again_repeats(config: Config) -> None:
-    whole = Training(config, RecordedOperations()).epochs(2)
+    whole = Training(config, RecordedOperations()).epochs(5)
+    assert whole.step.recorded
     state = whole.state()
-    whole.epochs(4)
-    again = Training(config, RecordedOperations()).restore(state, 2).epochs(4)
+    whole.epochs(5)
+    again = Training(config, RecordedOperations()).restore(state, 5).epochs(5)
     assert same(whole, again)
-
-
-def test_nothing_of_a_recording_stays_behind(config: Config) -> None:
-    training = Training(config, RecordedOperations()).epochs(2)
-    assert training.step.recorded
-    assert all(layer.draw_inputs is None for layer in training.model.layers)
-    for group in training.optimizer.param_groups:
-        assert isinstance(group["lr"], float)
-        assert not group["capturable"]
-    training.step = None  # pyright: ignore[reportAttributeAccessIssue]
-    training.model(next(iter(training.batches))[0]).sum().backward()
 
 
 def test_a_step_that_waits_is_not_recorded_and_says_so_once(tiny: Make) -> None:
     recorder = RecordedOperations(waits="task.py, line 7, waits for the GPU")
     with pytest.warns(StepWarning, match="kernel by kernel.*because task.py, line 7, waits for the GPU") as caught:
-        training = Training(tiny(), recorder).epochs(4)
+        training = Training(tiny(), recorder).epochs(5)
     assert len(caught) == 1
     assert recorder.recordings == 0
-    assert same(training, Training(tiny(), RecordedOperations()).epochs(4))
+    assert same(training, Training(tiny(), RecordedOperations()).epochs(5))
 
 
 def test_a_step_that_cannot_be_recorded_runs_on_as_if_nobody_had_tried(
     tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = Training(tiny(), RecordedOperations()).epochs(4)
+    whole = Training(tiny(), RecordedOperations()).epochs(5)
     training = Training(tiny(), RecordedOperations())
     of_task = Classification.compute_loss
     monkeypatch.setattr(
@@ -257,13 +258,13 @@ def test_a_step_that_cannot_be_recorded_runs_on_as_if_nobody_had_tried(
         lambda task, outputs, targets: of_task(task, outputs, targets) + 0 * bool(outputs.detach().any()),
     )
     with pytest.warns(StepWarning, match="because operation not permitted when stream is capturing$"):
-        training.epochs(4)
+        training.epochs(5)
     assert not training.step.recorded
     assert same(training, whole)
 
 
 def test_dark_images_that_calibrate_nothing_are_no_steps_to_warm_up_by(tiny: Make) -> None:
-    training = Training(tiny(), recorder := RecordedOperations())
+    training = Training(tiny("data.train_limit=150"), recorder := RecordedOperations())
     images, targets = next(iter(training.batches))
     for _ in range(WARM_UP + 2):
         training.step([(torch.zeros_like(images), targets, 1.0)])
@@ -306,14 +307,14 @@ def together(trainings: Sequence[Training], graphs: Graphs | None, count: int) -
 def test_designs_trained_together_come_to_what_each_comes_to_alone(kind: str, tiny: Make) -> None:
     recorder = RecordedOperations()
     group = designs(tiny, None, *KINDS[kind])
-    assert together(group, recorder, WARM_UP + 2).recorded
+    assert together(group, recorder, EPOCHS).recorded
     assert recorder.recordings == 2  # of 40 images and of 30
     for branches in recorder.branches:
         # Nothing runs beside the branches, and what they do differs by a design's own settings alone.
         assert set(branches) == {0, 1, 2}
         assert max(branches.values()) < 1.5 * min(branches.values())
     for ours, alone in zip(group, designs(tiny, RecordedOperations(), *KINDS[kind]), strict=True):
-        assert same(ours, alone.epochs(WARM_UP + 2))
+        assert same(ours, alone.epochs(EPOCHS))
         assert [layer.draws for layer in ours.model.layers] == [layer.draws for layer in alone.model.layers]
 
 
@@ -321,9 +322,9 @@ def test_designs_of_several_epochs_go_on_together(tiny: Make) -> None:
     first, second, third = designs(tiny, RecordedOperations(), *KINDS["paper"])
     first.epochs(2)
     third.epochs(1)
-    together([first, second, third], RecordedOperations(), 4)
+    assert together([first, second, third], RecordedOperations(), 5).recorded
     for ours, alone, epochs in zip(
-        (first, second, third), designs(tiny, RecordedOperations(), *KINDS["paper"]), (6, 4, 5), strict=True
+        (first, second, third), designs(tiny, RecordedOperations(), *KINDS["paper"]), (7, 5, 6), strict=True
     ):
         assert same(ours, alone.epochs(epochs))
 
@@ -337,15 +338,15 @@ def test_a_design_that_diverges_does_not_touch_the_others(tiny: Make) -> None:
     group = designs(tiny, None, "task.scale=2.0")
     spoil(group[1])
     recorder = RecordedOperations()
-    assert together(group, recorder, WARM_UP + 2).failures == {}
+    assert together(group, recorder, EPOCHS).failures == {}
     assert recorder.recordings == 2
     assert not group[1].tally.loss < float("inf")
     # It leaves, and the others go on in a recording of their own.
-    together([group[0], group[2]], again := RecordedOperations(), WARM_UP + 2)
+    together([group[0], group[2]], again := RecordedOperations(), EPOCHS)
     assert again.recordings == 2
     alone = designs(tiny, RecordedOperations(), "task.scale=2.0")
     for number in (0, 2):
-        assert same(group[number], alone[number].epochs(2 * (WARM_UP + 2)))
+        assert same(group[number], alone[number].epochs(2 * EPOCHS))
 
 
 @pytest.mark.parametrize("graphs", [RecordedOperations(), None])
@@ -370,7 +371,7 @@ def test_what_a_branch_writes_no_other_branch_touches(tiny: Make) -> None:
     second.learner.model = first.model
     second.learner.optimizer = first.optimizer
     with pytest.raises(AssertionError, match=r"branch \d touches what branch \d writes"):
-        together([first, second], RecordedOperations(), WARM_UP + 1)
+        together([first, second], RecordedOperations(), EPOCHS)
 
 
 def test_layers_that_draw_nothing_are_not_seeded_once_that_is_known(
@@ -379,7 +380,7 @@ def test_layers_that_draw_nothing_are_not_seeded_once_that_is_known(
     seeded: Counter[str] = Counter()
     of_layer = CodesignLayer.next_draw
     for name, draws in (("default", False), ("paper", True)):
-        training = Training(tiny(*KINDS[name]), RecordedOperations()).epochs(WARM_UP + 3)
+        training = Training(tiny(*KINDS[name]), RecordedOperations()).epochs(EPOCHS)
 
         def next_draw(layer: CodesignLayer, name: str = name) -> int:
             seeded[name] += 1
@@ -402,9 +403,9 @@ class WrittenCuda(CudaGraphs):
 
 @needs_gpu
 def test_a_gpu_replays_what_it_would_do_as_it_is_written(config: Config) -> None:
-    replayed = Training(config, None, "cuda").epochs(WARM_UP + 3)
+    replayed = Training(config, None, "cuda").epochs(EPOCHS)
     with pytest.warns(StepWarning, match="because there is no graph"):
-        written = Training(config, WrittenCuda(torch.device("cuda")), "cuda").epochs(WARM_UP + 3)
+        written = Training(config, WrittenCuda(torch.device("cuda")), "cuda").epochs(EPOCHS)
     assert replayed.step.recorded
     assert same(replayed, written)
 
@@ -413,19 +414,19 @@ def test_a_gpu_replays_what_it_would_do_as_it_is_written(config: Config) -> None
 def test_a_gpu_trains_designs_together_to_what_each_comes_to_alone(config: Config, tiny: Make, request: Any) -> None:
     settings = request.node.callspec.params["config"]
     group = designs(tiny, None, *settings, device="cuda")
-    assert together(group, None, WARM_UP + 3).recorded
+    assert together(group, None, EPOCHS).recorded
     # Some leave, and the others are recorded anew.
-    assert together(group[:2], None, WARM_UP + 3).recorded
+    assert together(group[:2], None, EPOCHS).recorded
     for number, alone in enumerate(designs(tiny, None, *settings, device="cuda")):
-        assert same(group[number], alone.epochs((1 + (number < 2)) * (WARM_UP + 3)))
+        assert same(group[number], alone.epochs((1 + (number < 2)) * EPOCHS))
 
 
 @needs_gpu
 def test_a_training_on_a_gpu_repeats_from_the_start_and_from_any_epoch(config: Config) -> None:
-    whole, again = Training(config, None, "cuda").epochs(2), Training(config, None, "cuda").epochs(2)
+    whole, again = Training(config, None, "cuda").epochs(5), Training(config, None, "cuda").epochs(5)
     state = whole.state()
-    assert same(whole.epochs(4), again.epochs(4))
-    resumed = Training(config, None, "cuda").restore(state, 2).epochs(4)
+    assert same(whole.epochs(5), again.epochs(5))
+    resumed = Training(config, None, "cuda").restore(state, 5).epochs(5)
     assert resumed.step.recorded
     assert same(whole, resumed)
 
@@ -438,7 +439,7 @@ def test_a_gpu_and_a_cpu_begin_alike(tiny: Make) -> None:
 
 @needs_gpu
 def test_a_recorded_step_waits_for_nothing(config: Config) -> None:
-    training = Training(config, None, "cuda").epochs(WARM_UP + 2)
+    training = Training(config, None, "cuda").epochs(EPOCHS)
     assert training.step.recorded
     images, targets = next(iter(training.batches))
     before = torch.cuda.get_sync_debug_mode()

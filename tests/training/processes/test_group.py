@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import json
+import errno
+import importlib.util
 import os
+import shutil
 import signal
 import subprocess
-import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
+from tests.forked import take_streams
 
 import voltphase as vp
 from voltphase.config import load_config
-from voltphase.core.errors import TrainingError
-from voltphase.training import load_run
+from voltphase.core.errors import DataError, TrainingError
+from voltphase.devices.models import tn_slm
+from voltphase.training import load_run, run, train
+from voltphase.training.loop import TrainingModule
+from voltphase.training.processes import group, start
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 FEW = [
@@ -30,97 +38,117 @@ FEW = [
     "training.epochs=2",
     "training.threads=1",
 ]
-# Processes are forked from one that has imported everything, which takes longer than all that they do.
-_PROGRAM = """
-import errno, json, os, shutil, signal, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-import processes
-from voltphase.core.errors import DataError
-from voltphase.devices.models import tn_slm
-from voltphase.training import run
-from voltphase.training.loop import TrainingModule
-from voltphase.training.processes import group
 
-few, found, usual = json.loads(sys.argv[2]), {}, processes.voltphase
-group._REASON_SECONDS = 1.0
 
-def stopped(stop, rank, steps=5):
-    def main():
-        if os.environ.get("RANK") == rank:
-            count, taken = TrainingModule.count_step, []
-            def counted(self):
-                taken.append(count(self))
-                if len(taken) == steps:
-                    stop()
-            TrainingModule.count_step = counted
-        usual()
-    return main
+@contextmanager
+def started() -> Iterator[Callable[..., tuple[list[int], list[str]]]]:
+    """Starts so many processes of the command line, each of which runs ``main``; gives exit codes and what they say.
 
-def interrupt():
+    They are forked from this one, which has imported everything: that takes longer than all that they do.
+    """
+    spec = importlib.util.spec_from_file_location("processes", SCRIPTS / "processes.py")
+    assert spec is not None
+    assert spec.loader is not None
+    processes: Any = importlib.util.module_from_spec(spec)
+    with mock.patch.dict(os.environ), pytest.MonkeyPatch.context() as patch:
+        spec.loader.exec_module(processes)
+        patch.setattr(group, "_REASON_SECONDS", 1.0)
+        usual = processes.voltphase
+
+        def go(call: list[str], count: int, log: Path, main: Callable[[], None]) -> tuple[list[int], list[str]]:
+            def run() -> None:
+                take_streams(1, 2)
+                main()
+                usual()
+
+            processes.voltphase = run
+            codes = [os.waitstatus_to_exitcode(os.waitpid(one, 0)[1]) for one in processes.start(call, count, log)]
+            return codes, [line for line in log.read_text().splitlines() if not line.startswith(" ")]
+
+        yield go
+
+
+def in_second(stop: Callable[[], object]) -> Callable[[], None]:
+    """Has the second process stop in its fifth step."""
+
+    def prepare() -> None:
+        if os.environ.get("RANK") != "1":
+            return
+        count, taken = TrainingModule.count_step, []
+
+        def counted(self: TrainingModule) -> None:
+            taken.append(count(self))
+            if len(taken) == 5:
+                stop()
+
+        TrainingModule.count_step = counted
+
+    return prepare
+
+
+def interrupt() -> None:
     raise KeyboardInterrupt
 
-def fill(*_):
-    raise OSError(errno.ENOSPC, "No space left on device")
 
-def lacking():
+def lacking() -> None:
+    def missing(*_: object) -> None:
+        raise DataError("expected train-images in data, but it is not there")
+
     if os.environ.get("RANK") == "1":
-        def missing(*_):
-            raise DataError("expected train-images in data, but it is not there")
         run.load_datasets = missing
-    usual()
 
-def full():
+
+def full() -> None:
     write = Path.write_bytes
-    Path.write_bytes = lambda path, content: fill() if path.name == "metrics.csv" else write(path, content)
-    usual()
 
-def go(name, count, *more, main=usual, out=None):
-    processes.voltphase, log = main, Path(f"{name}.log")
-    chosen = [part for one in [*few, f"training.devices={count}", *more] for part in ("--set", one)]
-    call = ["train", "digits", *chosen, "--out", out or name, *(["--resume"] if out else [])]
-    codes = [os.waitstatus_to_exitcode(os.waitpid(one, 0)[1]) for one in processes.start(call, count, log)]
-    found[name] = [codes, [line for line in log.read_text().splitlines() if not line.startswith(" ")]]
+    def fill(path: Path, content: Any) -> int:
+        if path.name == "metrics.csv":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, content)
 
-few.append("device.file=slm.csv")
-tn_slm(4).save("slm.csv")
-go("one", 1), go("two", 2, "training.loggers=[tensorboard]"), go("three", 3)
-go("interrupted", 2, main=stopped(interrupt, "1"))
-shutil.copytree("interrupted", "alone"), shutil.copytree("interrupted", "begun")
-go("resumed", 2, out="interrupted"), go("resumed alone", 1, out="alone")
-go("killed", 2, main=stopped(lambda: os.kill(os.getpid(), signal.SIGKILL), "1"))
-go("lacking", 2, main=lacking)
-go("full", 2, main=full)
-go("diverged", 2, "training.learning_rate=1e38")
-Path("file").touch()
-go("unwritable", 2, out="file/run")
-tn_slm(5).save("slm.csv")
-go("changed", 2, out="begun")
-print(json.dumps(found))
-"""
+    Path.write_bytes = fill  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A folder with runs, and of each the exit codes of its processes and the lines that they wrote."""
     folder = tmp_path_factory.mktemp("ran")
-    done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, str(SCRIPTS), json.dumps(FEW)],
-        cwd=folder,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder, json.loads(done.stdout)
+    found: dict[str, Any] = {}
+
+    def go(
+        name: str, count: int, *more: str, prepare: Callable[[], None] = lambda: None, out: str | None = None
+    ) -> None:
+        settings = [*FEW, "device.file=slm.csv", f"training.devices={count}", *more]
+        chosen = [part for one in settings for part in ("--set", one)]
+        call = ["train", "digits", *chosen, "--out", out or name, *(["--resume"] if out else [])]
+        found[name] = start(call, count, Path(f"{name}.log"), prepare)
+
+    with pytest.MonkeyPatch.context() as patch, started() as start:
+        patch.chdir(folder)
+        tn_slm(4).save("slm.csv")
+        train(load_config("digits", [*FEW, "device.file=slm.csv"]), Path("one"))  # here, so that all is warm for others
+        go("two", 2, "training.loggers=[tensorboard]")
+        go("three", 3)
+        go("interrupted", 2, prepare=in_second(interrupt))
+        for name in ("alone", "begun"):
+            shutil.copytree("interrupted", name)
+        go("resumed", 2, out="interrupted")
+        go("resumed alone", 1, out="alone")
+        go("killed", 2, prepare=in_second(lambda: os.kill(os.getpid(), signal.SIGKILL)))
+        go("lacking", 2, prepare=lacking)
+        go("full", 2, prepare=full)
+        go("diverged", 2, "training.learning_rate=1e38")
+        Path("file").touch()
+        go("unwritable", 2, out="file/run")
+        tn_slm(5).save("slm.csv")
+        go("changed", 2, out="begun")
+    return folder, found
 
 
-def result(run: Path) -> tuple[list[list[float]], list[torch.Tensor]]:
+def result(folder: Path) -> tuple[list[list[float]], list[torch.Tensor]]:
     """Each epoch's temperature, loss and metrics, and the levels."""
-    rows = [row.split(",")[1:5] for row in (run / "metrics.csv").read_text().splitlines()[1:]]
-    return [[float(one) for one in row] for row in rows], load_run(run)[0].levels()
+    rows = [row.split(",")[1:5] for row in (folder / "metrics.csv").read_text().splitlines()[1:]]
+    return [[float(one) for one in row] for row in rows], load_run(folder)[0].levels()
 
 
 def test_two_and_three_processes_come_to_what_one_comes_to(ran: tuple[Path, dict[str, Any]]) -> None:
@@ -187,18 +215,29 @@ def test_what_fails_in_one_process_is_said_once_and_ends_all(
     assert not list(folder.rglob(".voltphase-*"))
 
 
-def test_a_training_in_python_starts_the_others_gives_them_its_data_and_ends_them(tmp_path: Path) -> None:
+def test_a_training_in_python_starts_the_others_and_gives_them_its_data(tmp_path: Path) -> None:
     images, labels = torch.randint(0, 256, (40, 8, 8), dtype=torch.uint8), torch.arange(40) % 4
     config, seen = load_config("digits", [*FEW, "data.train_limit=null", "data.test_limit=null"]), []
     both = config.model_copy(update={"training": config.training.model_copy(update={"devices": 2})})
-    run = vp.train(both, out=tmp_path / "two", data=(images, labels), progress=False, watch=seen.append)
+    trained = vp.train(both, out=tmp_path / "two", data=(images, labels), progress=False, watch=seen.append)
     one = vp.train(config, out=tmp_path / "one", data=(images, labels), progress=False)
     assert [row["train_loss"] for row in seen] == pytest.approx([row[1] for row in result(one.path)[0]], rel=1e-4)
-    assert run.summary["test_accuracy"] == one.summary["test_accuracy"]
-    assert run.summary["hardware"]["processes"] == 2
+    assert trained.summary["test_accuracy"] == one.summary["test_accuracy"]
+    assert trained.summary["hardware"]["processes"] == 2
 
-    def end(_: object) -> None:
-        raise TrainingError("expected another watch")
+
+def test_who_starts_the_others_ends_them_whatever_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    others: list[Any] = []
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *call, **how: others.append(popen(*call, **how)) or others[-1])
+    monkeypatch.setattr(start, "_PROGRAM", "import sys; sys.stdin.read()")  # which trains nothing, and ends with this
+    call = start.Call(load_config("digits", [*FEW, "training.devices=3"]), tmp_path / "run", False, False)
+
+    def fail() -> None:
+        with start._others(call) as (place, _, ended):
+            assert (place.rank, place.count, len(others), ended()) == (0, 3, 2, None)
+            raise TrainingError("expected another watch")
 
     with pytest.raises(TrainingError, match="expected another watch"):
-        vp.train(both, out=tmp_path / "two", data=(images, labels), progress=False, watch=end, overwrite=True)
+        fail()
+    assert [process.poll() for process in others] == [0, 0]
