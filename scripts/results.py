@@ -7,8 +7,7 @@
 
 ``add`` copies a run's summary, settings and figures of every epoch to ``results/runs/NAME.json``; ``overview`` draws a
 run as the picture at the top of README.md; ``gpu`` writes a page beside what ``make gpu`` has measured; ``render``
-writes the tables between the marks of README.md, docs/tasks.md and docs/scale.md, as the others do as well, and the
-pages of all GPUs.
+writes the tables between the marks of README.md and pages of docs, as the others do as well, and the pages of all GPUs.
 A number there is never typed by hand.
 """
 
@@ -17,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from statistics import mean, stdev
@@ -46,6 +45,8 @@ EFFICIENCY = GPUS / "efficiency-cpu.json"
 HOLOGRAMS = GPUS / "holograms-cpu.json"
 SCALE = ROOT / "docs" / "scale.md"
 MEASURED_SCALE = GPUS / "scale-cpu.json"
+LIGHT = ROOT / "docs" / "light.md"
+WAVELENGTHS = GPUS / "wavelengths-cpu.json"
 
 
 def add(run: Path, command: str) -> Path:
@@ -162,24 +163,57 @@ def _percent(values: Sequence[float], digits: int = 1) -> str:
     return f"{_spread([100 * value for value in values], digits)} %"
 
 
-def rendered(readme: str) -> str:
-    """Return the README's text with the present tables."""
-    return _with_tables(readme, README, accuracy=accuracy_table(), speed=speed_table())
+def wavelengths_table(path: Path = WAVELENGTHS) -> str:
+    """Return the tables of `scripts/wavelengths.py`, in Markdown."""
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    rows, costs = kept["rows"], kept["costs"]
+    seeds, epochs = len({row["seed"] for row in rows}), rows[0]["epochs"]
+    lines = [
+        f"One layer of 64 × 64, MNIST, {epochs} epochs, {seeds} seeds, mean ± standard deviation:",
+        "",
+        "| light | a class is read by the contrast of | test accuracy, deployed states |",
+        "|---|---|---|",
+    ]
+    for light in dict.fromkeys(row["light"] for row in rows):
+        told = "its region at one and the other" if "wavelength" in kept["lights"][light][1].split("=")[1] else "two regions"
+        lines.append(f"| {light} | {told} | {_percent([r['test_accuracy'] for r in rows if r['light'] == light], 2)} |")
+    counts, steps, made = (
+        " | ".join(cells)
+        for cells in (
+            [f"{row['wavelengths']}" for row in costs],
+            [f"{row['against_one']:.2f} ×" for row in costs],
+            [f"{1e3 * row['seconds_to_make']:.0f} ms" for row in costs],
+        )
+    )
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Its training step in light of more wavelengths, against one, batch {kept['batch']}, one thread of "
+            f"{kept['hardware']['processor']}, and the making of the network:",
+            "",
+            f"| wavelengths | {counts} |",
+            f"|---|{'---|' * len(costs)}",
+            f"| a training step | {steps} |",
+            f"| making the network | {made} |",
+            "",
+        ]
+    )
 
 
-def rendered_tasks(page: str) -> str:
-    """Return the text of the page on tasks with the present tables."""
-    return _with_tables(page, TASKS, efficiency=efficiency_table(), holograms=hologram_table())
+#: The pages with tables, and what makes the tables of each.
+PAGES: dict[Path, Callable[[], dict[str, str]]] = {
+    README: lambda: {"accuracy": accuracy_table(), "speed": speed_table()},
+    TASKS: lambda: {"efficiency": efficiency_table(), "holograms": hologram_table()},
+    SCALE: lambda: scale_page.blocks(json.loads(MEASURED_SCALE.read_text(encoding="utf-8"))),
+    LIGHT: lambda: {"wavelengths": wavelengths_table()},
+}
 
 
-def rendered_scale(page: str) -> str:
-    """Return the text of the page on scale with what was measured, and what follows from it."""
-    kept = json.loads(MEASURED_SCALE.read_text(encoding="utf-8"))
-    return _with_tables(page, SCALE, **scale_page.blocks(kept))
-
-
-def _with_tables(text: str, page: Path, **tables: str) -> str:
-    for name, table in tables.items():
+def rendered(page: Path) -> str:
+    """Return the text of a page with the present tables."""
+    text = page.read_text(encoding="utf-8")
+    for name, table in PAGES[page]().items():
         text = replace_block(text, name, table, page)
     return text
 
@@ -203,9 +237,8 @@ def main() -> None:
             save_overview(arguments.run, OVERVIEW)
         for file in [arguments.file] if arguments.action == "gpu" else GPUS.glob("gpu-*.json"):
             write_text(file.with_suffix(".md"), gpu_page(json.loads(file.read_text(encoding="utf-8"))))
-        write_text(README, rendered(README.read_text(encoding="utf-8")))
-        write_text(TASKS, rendered_tasks(TASKS.read_text(encoding="utf-8")))
-        write_text(SCALE, rendered_scale(SCALE.read_text(encoding="utf-8")))
+        for path in PAGES:
+            write_text(path, rendered(path))
     except VoltphaseError as error:
         parser.error(str(error))
 
