@@ -175,7 +175,8 @@ def wavelengths_table(path: Path = WAVELENGTHS) -> str:
         "|---|---|---|",
     ]
     for light in dict.fromkeys(row["light"] for row in rows):
-        told = "its region at one and the other" if "wavelength" in kept["lights"][light][1].split("=")[1] else "two regions"
+        by_wavelength = "task.differential=wavelength" in kept["lights"][light]
+        told = "its region at one and the other" if by_wavelength else "two regions"
         lines.append(f"| {light} | {told} | {_percent([r['test_accuracy'] for r in rows if r['light'] == light], 2)} |")
     counts, steps, made = (
         " | ".join(cells)
