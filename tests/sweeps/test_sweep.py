@@ -21,7 +21,7 @@ from typer.testing import CliRunner, Result
 import voltphase as vp
 from voltphase.cli import app
 from voltphase.config import load_config
-from voltphase.core.errors import ConfigError, DataError, OutputError, TrainingError, VoltphaseError
+from voltphase.core.errors import ConfigError, DataError, LostProcessError, OutputError, TrainingError, VoltphaseError
 from voltphase.devices.models import tn_slm
 from voltphase.reporting import write_sweep_report
 from voltphase.sweeps import queue as queues
@@ -267,15 +267,17 @@ def test_an_interrupted_trial_goes_on_from_its_last_epoch(tmp_path: Path, monkey
     assert [row["accuracy"] for row in result.rows] == [row["accuracy"] for row in alone.rows]
 
 
-def test_what_cannot_be_written_ends_the_worker_and_its_trial_waits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [OutputError("no space left on device"), LostProcessError("process 1 ended")])
+@pytest.mark.usefixtures("quick")
+def test_what_no_trial_is_to_blame_for_ends_the_worker_and_its_trial_waits(
+    error: VoltphaseError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any, **__: Any) -> None:
-        raise OutputError("cannot write it: no space left on device")
+    def end(*_: Any, **__: Any) -> None:
+        raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(sweeps, "train_on", full)
-        with pytest.raises(OutputError, match="no space left"):
+        patch.setattr(sweeps, "train_on", end)
+        with pytest.raises(type(error), match=str(error)):
             run_sweep(GRID, tmp_path / "s")
     assert [row["state"] for row in run_sweep(GRID, tmp_path / "s").rows] == ["complete"] * 2
 

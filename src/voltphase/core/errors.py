@@ -47,6 +47,10 @@ class TrainingError(VoltphaseError):
     """Training that fails: no light to learn from, or non-finite numbers."""
 
 
+class LostProcessError(TrainingError):
+    """One of several processes that train together, which has ended without a word."""
+
+
 class OutputError(VoltphaseError):
     """A place to write results that exists already or cannot be written."""
 

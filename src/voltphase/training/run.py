@@ -285,7 +285,10 @@ def _datasets(
     if given and ranks.data_from_first:
         datasets = ranks.of_first(lambda: load(config, data))
     else:
-        datasets = load(config, data)
+        # One process of a machine after the other, so that what is missing is fetched there once.
+        loaded = load(config, data) if ranks.local_rank == 0 else None
+        ranks.gathered(None)
+        datasets = load(config, data) if loaded is None else loaded
     fewest = min(len(datasets["train"]), config.training.batch_size)
     if fewest < ranks.count:
         raise ConfigError(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.console import Console
 
 from voltphase.config import Config
-from voltphase.core.errors import ConfigError, DataError, FolderInUseError, OutputError, TrainingError
+from voltphase.core.errors import ConfigError, DataError, FolderInUseError, LostProcessError, OutputError, TrainingError
 from voltphase.core.files import checked_path
 from voltphase.core.words import counted
 from voltphase.reporting import write_sweep_report
@@ -87,6 +87,7 @@ def run_sweep(
         ConfigError: if the sweep makes no sense, another one is in the folder, or a device's table has changed.
         DataError: if the data of all trials cannot be had here; the trial at work waits for who has them.
         DeviceError: if a device that no trial chooses cannot be had.
+        LostProcessError: if one of several processes of a training is killed; the trial goes on, as after a kill.
         OutputError: if the folder or the storage cannot be used.
         TrainingError: if all trials have failed.
         KeyboardInterrupt: if interrupted; the trial at work waits for who goes on with it.
@@ -273,7 +274,7 @@ class _Worker:
         except FolderInUseError:  # by a process that was taken for dead
             self.queue.leave(trial)
             return
-        except OutputError:
+        except (OutputError, LostProcessError):
             raise
         except optuna.TrialPruned as ended:
             about, pruned = {EPOCHS: int(str(ended))}, True

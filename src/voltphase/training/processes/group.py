@@ -16,7 +16,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from voltphase.core import errors
-from voltphase.core.errors import ConfigError, TrainingError, VoltphaseError
+from voltphase.core.errors import ConfigError, LostProcessError, TrainingError, VoltphaseError
 from voltphase.core.words import one_line
 from voltphase.training.processes.place import Place
 from voltphase.training.processes.ranks import Ranks
@@ -49,7 +49,8 @@ class Group(Ranks):
         ended: Function that returns why a process that this one has started is gone, or None.
 
     Raises:
-        TrainingError: if not all processes come, or one of them ends before.
+        TrainingError: if not all processes come.
+        LostProcessError: if one of them ends before.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class Group(Ranks):
 
         def met() -> bool:
             if (why := self._ended()) is not None:
-                raise TrainingError(f"expected {self.count} processes to train together, but {why}")
+                raise LostProcessError(f"expected {self.count} processes to train together, but {why}")
             return self._store.check(names)
 
         if not self._wait(met, MEETING_SECONDS):
@@ -153,7 +154,7 @@ class Group(Ranks):
                 kind, text = json.loads(self._store.get(_FAILURE))
                 return getattr(errors, kind)(text) if kind else KeyboardInterrupt()
         why = self._ended() or "one of them ended without a word, as where memory runs out"
-        return TrainingError(
+        return LostProcessError(
             f"expected {self.count} processes to train together, but {why}: every whole epoch is kept, go on with "
             "--resume"
         )
