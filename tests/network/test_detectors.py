@@ -59,6 +59,23 @@ def test_planes_up_to_the_last_layer_are_those_of_one_detector() -> None:
     assert all(path is other for path, other in zip(*(each[:-1] for each in paths), strict=True))
 
 
+def test_light_goes_through_the_layers_once() -> None:
+    model = network(vp.Detectors(WAYS, "classes"), devices=[DEVICE] * 4, networks=vp.Networks(2))
+    assert len(model.beams.beams) == 4
+    crossed: list[int] = []
+    (executor,) = model.beams.executors
+    executor.get_submodule("trunk").register_forward_hook(lambda *_: crossed.append(1))
+    model(IMAGES)
+    assert len(crossed) == 2  # of two networks
+    assert model.footprint.walks == 2
+
+
+def test_one_layer_is_enough() -> None:
+    one = {"devices": [DEVICE], "distances": [0.02]}
+    each = [light(network(devices=[DEVICE], distances=[0.02, way])) / 2 for way in WAYS]
+    torch.testing.assert_close(light(network(vp.Detectors(WAYS, "classes"), **one)), torch.cat(each, -1))
+
+
 def test_light_is_shared_and_none_is_made() -> None:
     clear = vp.devices.DeviceStates(np.arange(2.0), np.ones(2), np.array([0, 0.1]), "clear", "V")
     short = {"devices": [clear] * 2, "distances": 1e-4}
@@ -142,7 +159,7 @@ def test_gradients_are_those_of_finite_differences() -> None:
 def test_what_it_runs_on_names_the_way_to_each_detector() -> None:
     model = network(vp.Detectors(WAYS, "difference", (0.25, 0.75)))
     explained = str(model.explain())
-    assert "2 beams through 2 sets of kernels" in explained
+    assert "2 beams through 1 set of kernels" in explained
     assert "gap 3      fresnel over 20 mm" in explained
     assert "gap 4      fresnel over 35 mm" in explained
     assert "0.25 of the light 20 mm on, 0.75 of the light 35 mm on; the first speaks for the classes" in repr(model)

@@ -13,8 +13,9 @@ place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, cast
 
 import torch
@@ -28,7 +29,8 @@ from voltphase.network.areas import Areas
 from voltphase.network.detectors import Layout
 from voltphase.optics import ImageSource
 from voltphase.optics.backends.base import Engine, Executor, Options
-from voltphase.optics.backends.composed import made_ready
+from voltphase.optics.backends.composed import ForkedExecutor, made_ready
+from voltphase.optics.backends.reference import summed
 from voltphase.optics.backends.select import Selected
 from voltphase.optics.explain import RunExplanation
 from voltphase.optics.grid import Grid
@@ -130,9 +132,13 @@ class Beams(nn.Module):
         self.channels = 1 + max(beam.channel for beam in self.beams)
         self._layers = 1 + max(layer for beam in self.beams for layer in beam.layers)
         self._bands = 1 + max(beam.states for beam in self.beams)
-        different = list(dict.fromkeys(stacks))
-        self._runs_on = [different.index(stack) for stack in stacks]
-        made: list[tuple[Selected, Executor]] = [made_ready(stack, options, backend) for stack in different]
+        self._walks = walks_of(self.beams)
+        each = [tuple(stacks[number] for number in walk) for walk in self._walks]
+        different = list(dict.fromkeys(each))
+        self._runs_on = [different.index(one) for one in each]
+        made: list[tuple[Selected, Executor]] = [
+            made_ready(first, options, backend, others) for first, *others in different
+        ]
         self.selected = made[0][0]
         self._executors = nn.ModuleList(executor for _, executor in made)
         given = {id(beam.screen): beam.screen for beam in self.beams if beam.screen is not None}
@@ -153,14 +159,9 @@ class Beams(nn.Module):
 
     def explain(self) -> RunExplanation:
         """Return what runs the first beam; the ways to further detectors are as further gaps."""
-        first, executors = self.beams[0], self.executors
-        ends: dict[tuple[Path, ...], Executor] = {}
-        for beam, place in zip(self.beams, self._runs_on, strict=True):
-            if beam.wavelength == first.wavelength and beam.paths != first.paths:
-                ends.setdefault(beam.paths, executors[place])
-        further = [(paths[-1], executor.engines[len(paths) - 1]) for paths, executor in ends.items()]
-        about = self.selected.name, self.selected.reason, executors
-        return RunExplanation.of(*about, (*first.paths, *first.past), further, len(self.beams))
+        first = self.beams[0]
+        paths = *first.paths, *first.past, *(self.beams[number].paths[-1] for number in self._walks[0][1:])
+        return RunExplanation.of(self.selected.name, self.selected.reason, self.executors, paths, beams=len(self.beams))
 
     def detected(
         self,
@@ -198,7 +199,7 @@ class Beams(nn.Module):
         """
         if self.single:
             return self.executors[0](light, self.met(0, modulations))
-        each = self._each(light, modulations, lambda runs, _, *given: intensity(runs(*given)))
+        each = self._each(light, modulations)
         return as_field(self.areas.windowed(self.added(each)))
 
     def sums(
@@ -214,8 +215,7 @@ class Beams(nn.Module):
         """
         if self.single:
             return self.executors[0].sums(light, self.met(0, modulations), *masks, amplitude=amplitude)
-        rows, columns = masks[0], self.areas.masks(masks[1])
-        each = self._each(light, modulations, lambda runs, area, *given: runs.sums(*given, rows, columns[area]))
+        each = self._each(light, modulations, [(masks[0], columns) for columns in self.areas.masks(masks[1])])
         found = self._gathered(each, [(beam.channel, 0) for beam in self.beams])
         return self._told_apart([found[channel, 0] for channel in range(self.channels)])
 
@@ -265,10 +265,29 @@ class Beams(nn.Module):
     def _told_apart(self, channels: list[Tensor]) -> Tensor:
         return channels[0] if self.channels == 1 else torch.stack(channels, 1)
 
-    def _each(self, light: Tensor, modulations: Sequence[Tensor], measure: Callable[..., Tensor]) -> Iterator[Tensor]:
-        for number, place in enumerate(self._runs_on):
-            area = self.beams[number].area
-            yield measure(self.executors[place], area, self.lit(number, light), self.met(number, modulations))
+    def _each(
+        self, light: Tensor, modulations: Sequence[Tensor], masks: Sequence[tuple[Tensor, Tensor]] | None = None
+    ) -> Iterator[Tensor]:
+        """Yield the intensity that each beam leaves on its part of the detector, summed over masks if any are given."""
+        for walk, place in zip(self._walks, self._runs_on, strict=True):
+            runs, areas = self.executors[place], [self.beams[number].area for number in walk]
+            given = self.lit(walk[0], light), self.met(walk[0], modulations)
+            if not isinstance(runs, ForkedExecutor):
+                yield intensity(runs(*given)) if masks is None else runs.sums(*given, *masks[areas[0]])
+                continue
+            for area, field in zip(areas, runs.fields(*given), strict=True):
+                yield intensity(field) if masks is None else summed(field, masks[area], amplitude=False)
+
+
+def walks_of(beams: Sequence[Beam]) -> list[list[int]]:
+    """Return the numbers of the beams that each walk through the layers is for: those that part behind the last one."""
+    numbers = range(len(beams))
+    walks = groupby(numbers, lambda number: _until_last_layer(beams[number]))
+    return [list(walk) for _, walk in walks]
+
+
+def _until_last_layer(beam: Beam) -> tuple[Any, ...]:
+    return beam.paths[:-1], beam.past, beam.layers, beam.states, id(beam.screen)
 
 
 def beams_of(

@@ -28,7 +28,7 @@ from voltphase.network.arguments import (
     require_readable,
     warn_of_devices,
 )
-from voltphase.network.beams import Beam, Beams, Light, beams_of, stacks_of
+from voltphase.network.beams import Beam, Beams, Light, beams_of, stacks_of, walks_of
 from voltphase.network.describe import html_of, text_of
 from voltphase.network.detectors import Detectors, Layout
 from voltphase.network.networks import Networks
@@ -183,7 +183,7 @@ class DONN(nn.Module):
         self.paths = list(beams[0].paths)
         areas = Areas(readout, layout.combination.areas)
         stacks = self._stacks(beams, areas)
-        self.footprint = footprint.checked(stacks, self.grids, devices, relaxation, self.options)
+        self.footprint = footprint.checked(stacks, len(walks_of(beams)), self.grids, devices, relaxation, self.options)
         warn_of_devices(devices, self.spectrum)
         self.layers = layers_of(self.grids[1:-1], devices, gains, scales, relaxation, self.seed, dtype)
         self.beams, self.readout = self._run(beams, stacks, areas), readout

@@ -48,19 +48,31 @@ class Footprint:
     numbers: tuple[int, ...]  # real numbers that are learned of each layer, all its pixels together
     scores: tuple[int, ...]  # real numbers that drawing a state keeps of each layer until its gradient is known
     itemsize: int  # bytes of one complex number
-    beams: int = 1  # fields that are kept of each plane while training
+    walks: int = 1  # fields that are kept of each plane while training
     checkpointed: bool = False  # whether training keeps fields of few planes, and computes the others again
 
     @classmethod
     def of(
-        cls, stacks: Sequence[Stack | BranchedStack], numbers: Sequence[int], scores: Sequence[int], options: Options
+        cls,
+        stacks: Sequence[Stack | BranchedStack],
+        numbers: Sequence[int],
+        scores: Sequence[int],
+        options: Options,
+        walks: int = 1,
     ) -> Footprint:
-        """Return the footprint of a network; of the kernels in its stacks, one a beam, no array need be made."""
+        """Return the footprint of a network; of the kernels in its stacks, one a beam, no array need be made.
+
+        Args:
+            stacks: Stack of each beam.
+            numbers: Real numbers that are learned of each layer.
+            scores: Real numbers that drawing keeps of each.
+            options: Precision, and whether fields are kept.
+            walks: How many times light goes through the layers.
+        """
         planes = tuple(math.prod(shape) for shape in stacks[0].shapes)
-        # What runs a stack keeps its own, also of gaps that are alike in another.
-        kernels = tuple(gap[0].numbers for stack in dict.fromkeys(stacks) for gap in dict.fromkeys(stack.gaps))
+        kernels = tuple(gap[0].numbers for gap in dict.fromkeys(gap for stack in stacks for gap in stack.gaps))
         itemsize, checkpointed = options.dtype.itemsize, options.checkpoint_fields
-        return cls(planes, kernels, tuple(numbers), tuple(scores), itemsize, len(stacks), checkpointed)
+        return cls(planes, kernels, tuple(numbers), tuple(scores), itemsize, walks, checkpointed)
 
     @property
     def network(self) -> float:
@@ -97,10 +109,10 @@ class Footprint:
     def kept_fields(self, batch_size: int, device: str = "cpu") -> int:
         """Return how many complex numbers of fields training holds for the way back, on ``"cpu"`` or ``"cuda"``."""
         if not self.checkpointed:
-            return batch_size * sum(self.planes) * self.beams
+            return batch_size * sum(self.planes) * self.walks
         at_once = _at_once(max(self.planes), batch_size, device)
         stride = checkpoint_stride(len(self.planes), round(batch_size * max(self.planes) / at_once))
-        return batch_size * sum(self.planes[stride - 1 : -1 : stride]) * self.beams + stride * at_once
+        return batch_size * sum(self.planes[stride - 1 : -1 : stride]) * self.walks + stride * at_once
 
 
 def _at_once(points: int, batch_size: int, device: str) -> int:
@@ -132,12 +144,13 @@ def gpu_memory() -> int:
 
 def checked(
     stacks: Sequence[Stack | BranchedStack],
+    walks: int,
     grids: Sequence[Grid],
     devices: Sequence[Device],
     relaxation: Relaxation,
     options: Options,
 ) -> Footprint:
-    """Return how much memory a network will take, before it does.
+    """Return how much memory a network will take, before it does; for the first arguments see :meth:`Footprint.of`.
 
     Raises:
         ConfigError: if there is not as much.
@@ -155,7 +168,7 @@ def checked(
     # At several wavelengths nearness, too, keeps a number of each level, but on a GPU with Triton.
     least = [3 if len(each) == 1 else len(each[0]) for each in tables]
     scores = [max(low, kept * one[each]) * n for low, each, n in zip(least, tables, pixels, strict=True)]
-    needed = Footprint.of(stacks, numbers, scores, options)
+    needed = Footprint.of(stacks, numbers, scores, options, walks)
     rows, columns = max(plane.shape for plane in grids)
     require(
         needed.network,

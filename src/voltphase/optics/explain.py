@@ -93,7 +93,6 @@ class RunExplanation:
         reason: str,
         executors: Sequence[Executor],
         paths: Sequence[Path],
-        further: Sequence[tuple[Path, str]] = (),
         beams: int = 1,
     ) -> RunExplanation:
         """Return the explanation of a network.
@@ -102,8 +101,7 @@ class RunExplanation:
             backend: Name of the back end.
             reason: Why it is that one.
             executors: What runs the beams, that of the first beam first.
-            paths: Paths of the first beam, and then those past its planes.
-            further: Ways to further detectors, each with what applies its kernel.
+            paths: Paths of the first beam, then those past its planes, and then those to further detectors.
             beams: Number of beams.
         """
         executor = executors[0]
@@ -112,9 +110,8 @@ class RunExplanation:
             precision += ", TF32 in the matrix products of training on a CUDA GPU"
         elif executor.tf32:
             precision += ", no TF32 as there are no matrix products"
-        gaps = tuple(" + ".join(_step(step) for step in path) for path in (*paths, *(path for path, _ in further)))
-        engines = (*executor.engines, *(engine for _, engine in further))
-        return cls(backend, reason, precision, engines, gaps, beams, len(executors))
+        gaps = tuple(" + ".join(_step(step) for step in path) for path in paths)
+        return cls(backend, reason, precision, executor.engines, gaps, beams, len(executors))
 
     @property
     def summary(self) -> str:

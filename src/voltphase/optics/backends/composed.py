@@ -1,14 +1,15 @@
-"""A stack with skip connections, as segments between its beam splitters that a back end runs as it runs any stack."""
+"""Stacks with beam splitters: segments between those of skips, and one walk to those before several detectors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import cast
 
 from torch import Tensor, nn
 
-from voltphase.core.dtypes import exact_linear, with_standard_torch
+from voltphase.core.dtypes import exact_linear, uncompiled, with_standard_torch
 from voltphase.optics.backends.base import Executor, Options
 from voltphase.optics.backends.reference import summed
 from voltphase.optics.backends.select import AUTO, Selected, compiled, select
@@ -84,9 +85,74 @@ class ComposedExecutor(Executor):
         return last.sums(field, modulations[self.cuts[-2] :], *masks, amplitude=amplitude)
 
 
-def made_ready(stack: Stack | BranchedStack, options: Options, name: str = AUTO) -> tuple[Selected, Executor]:
-    """Return the back end for a stack, and what runs it, whether or not there are skips; see :func:`compiled`."""
-    if isinstance(stack, Stack):
+class ForkedExecutor(Executor):
+    """Stacks that are alike up to their last gaps, with one walk to the last modulated plane.
+
+    Args:
+        stacks: The stacks.
+        options: Precision and engine.
+        name: Name of a back end, or ``"auto"``.
+
+    Attributes:
+        selected: Back end of the walk, and why it is that one.
+        engines: What applies the kernels of the first stack, and then those of the other last gaps.
+    """
+
+    @with_standard_torch
+    def __init__(self, stacks: Sequence[Stack | BranchedStack], options: Options, name: str) -> None:
+        first, (*gaps, _) = stacks[0], plain(stacks[0]).gaps
+        super().__init__(plain(first), options)
+        if len(gaps) > 1:
+            way = Stack(tuple(gaps))
+            self.selected, self.trunk = made_ready(
+                way if isinstance(first, Stack) else replace(first, stack=way), options, name
+            )
+        else:
+            self.selected, self.trunk = select(plain(first), options, "reference"), Crossing(gaps[0], options)
+        ends = [Crossing(plain(stack).gaps[-1], options) for stack in stacks]
+        self.ends = nn.ModuleList(ends)
+        (last, *others), through = [way for end in ends for way in end.engines], self.trunk.engines
+        self.engines = (*through[: len(gaps)], last, *through[len(gaps) :], *others)
+
+    @uncompiled
+    def fields(self, images: Tensor, modulations: Sequence[Tensor]) -> list[Tensor]:
+        """Return the field on the detector of each stack; for the arguments see :meth:`Executor.forward`."""
+        images, (*before, last) = self._checked(images, modulations)
+        field = last * self.trunk(images, before)
+        return [end(field) for end in self.ends]
+
+    def _field(self, images: Tensor, modulations: tuple[Tensor, ...]) -> Tensor:
+        return self.fields(images, modulations)[0]
+
+    def _sums(
+        self, images: Tensor, modulations: tuple[Tensor, ...], masks: tuple[Tensor, Tensor], *, amplitude: bool
+    ) -> Tensor:
+        return summed(self._field(images, modulations), masks, amplitude=amplitude)
+
+
+def plain(stack: Stack | BranchedStack) -> Stack:
+    """Return a stack without the ways past its planes."""
+    return stack if isinstance(stack, Stack) else stack.stack
+
+
+def made_ready(
+    stack: Stack | BranchedStack,
+    options: Options,
+    name: str = AUTO,
+    others: Sequence[Stack | BranchedStack] = (),
+) -> tuple[Selected, Executor]:
+    """Return the back end for a stack, and what runs it, whether or not there are skips; see :func:`compiled`.
+
+    Args:
+        stack: The stack.
+        options: Precision and engine.
+        name: Name of a back end, or ``"auto"``.
+        others: Stacks that differ from it in their last gap alone, to be run with it by a :class:`ForkedExecutor`.
+    """
+    if others:
+        executor = ForkedExecutor([stack, *others], options, name)
+    elif isinstance(stack, Stack):
         return compiled(stack, options, name)
-    executor = ComposedExecutor(stack, options, name)
+    else:
+        executor = ComposedExecutor(stack, options, name)
     return executor.selected, executor
