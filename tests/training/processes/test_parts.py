@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from voltphase.training.build import build_devices, build_model, load_datasets
 from voltphase.training.evaluation import Tally, evaluate, final_figures
 from voltphase.training.processes import Ranks
 from voltphase.training.processes.agreement import require_alike
+from voltphase.training.run import _datasets
 from voltphase.training.steps import Learner, make_optimizer
 
 Make = Callable[..., Config]
@@ -167,6 +169,23 @@ def test_processes_with_other_images_or_settings_are_refused() -> None:
         in_each(2, differing)
     with pytest.raises(ConfigError, match="same seed"):
         in_each(2, lambda ranks: require_alike(ranks, {"seed": ranks.rank}, {}))
+
+
+def test_the_first_process_of_a_machine_loads_what_others_then_find_there(tiny: Make) -> None:
+    config, order = tiny("data.train_limit=4", "data.test_limit=2"), []
+    datasets = load_datasets(config, None)
+
+    def load(ranks: Ranks) -> None:
+        def loaded(*_: object) -> dict[str, ImageDataset]:
+            time.sleep(0.0 if ranks.rank else 0.1)
+            order.append(ranks.rank)
+            return datasets
+
+        ranks.local_rank = ranks.rank
+        assert _datasets(config, None, False, ranks, loaded) is datasets
+
+    in_each(2, load)
+    assert order == [0, 1]
 
 
 def test_a_run_goes_on_with_another_number_of_parts(tmp_path: Path, tiny: Make) -> None:
