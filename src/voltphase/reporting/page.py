@@ -163,11 +163,13 @@ def _learning(view: RunView) -> str:
 def _light(view: RunView) -> str:
     by_phase = " Of the input its phase is drawn, which alone carries the image, from light for 0 to dark for π."
     by_phase *= any(example.phase is not None for example in view.examples)
+    side_by_side = view.model.layout.detectors is not None and view.model.layout.combination.areas > 1
+    several = " Several detectors are drawn side by side, the first on the left." * side_by_side
     return section(
         "light",
         "An image on its way through the network",
         "Intensity of the light that arrives on each plane, each panel scaled to its own brightest sample; shades "
-        f"go with the amplitude, so that dim light shows.{by_phase}{view.pictures.detector_note}",
+        f"go with the amplitude, so that dim light shows.{by_phase}{several}{view.pictures.detector_note}",
         *(
             _picture(
                 view,
