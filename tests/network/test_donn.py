@@ -355,3 +355,11 @@ def test_a_lens_for_another_wavelength_is_told_of(recwarn: pytest.WarningsRecord
     assert not [one for one in recwarn if issubclass(one.category, LensWarning)]
     with pytest.warns(LensWarning, match=r"of a wavelength of 633 nm, .* 532 nm.* focuses at 0\.119 m, not at 0\.1 m"):
         network(distances=[0.03, (0.01, red, 0.01), 0.03])
+
+
+def test_what_stands_between_planes_is_told_of():
+    lens = vp.optics.Lens(0.1, diameter=3e-4, centre=(1e-5, 0.0))
+    optics: Any = {"grid": vp.Grid(16, 36e-6), "wavelength": 532e-9, "devices": [vp.devices.tn_slm(4)]}
+    model = vp.DONN(**optics, distances=[(0.01, lens, 0.02), 0.02])
+    told = "source to layer 1: 10 mm, lens (focal length 0.1 m, diameter 300 µm, centre 10 µm and 0 m), 20 mm"
+    assert f"between planes  {told}" in repr(model)

@@ -12,13 +12,15 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from voltphase import DONN, Grid
+from voltphase import DONN, Grid, Networks, Skip
 from voltphase.cli import app
 from voltphase.core.errors import DeploymentError, OutputError
 from voltphase.data import ImageDataset
 from voltphase.deployment import deploy
 from voltphase.deployment.targets import Layer, Stl, Target
 from voltphase.devices import DevicePanel, DeviceStates, model, tn_slm
+from voltphase.devices.spectrum import spectrum_of_model
+from voltphase.optics import Lens
 from voltphase.reporting import write_bench_sheet
 from voltphase.reporting.bench_sheet.content import Sheet
 from voltphase.reporting.bench_sheet.drawing import sheet_figure
@@ -67,6 +69,30 @@ def words(folder: Path) -> list[str]:
     assert tuple(drawn.get_size_inches()) == (8.27, 11.69)
     titles = [text for axes in drawn.axes for text in (axes.get_title(), *(text.get_text() for text in axes.texts))]
     return [text.get_text() for text in drawn.texts] + titles
+
+
+def test_what_stands_between_planes_and_beside_them_is_on_the_page(tmp_path: Path):
+    light = (532e-9, 633e-9)
+    boxes = ((2, 2, 4, 4), (2, 10, 4, 4))
+    network = DONN(
+        grid=Grid(16, 36e-6),
+        wavelength=light,
+        distances=[(0.01, Lens(0.1), 0.01), 0.02, 0.02],
+        devices=[spectrum_of_model("printed", 4, light)] * 4,
+        task=Classification(boxes, differential="wavelength", scale=2.0),
+        networks=Networks(2, "classes"),
+        skips=[Skip(0, 2, 0.3)],
+        image_shape=(7, 6),
+    ).eval()
+    told = words(deploy(network, tmp_path / "bench"))
+    assert {"lens", "layers 1, 3", "layers 2, 4", "10 mm", "40 mm"} <= set(told)
+    page = " ".join(told)
+    assert "At 10 mm, lens: focal length 100 mm." in page
+    assert "A beam splitter behind the source of each network reflects 0.3 of the power" in page
+    assert "Network 2: layers 3, 4, with 0.5 of the light" in page
+    # A region is read at each wavelength, and every line of text is on the page.
+    assert {"0, 532 nm", "0, 633 nm", "1, 532 nm", "1, 633 nm"} <= set(told)
+    assert max(map(len, told)) < 135
 
 
 def test_it_is_one_page_and_a_page_for_a_browser_and_lies_beside_the_folder(deployed: Path, made: Path):

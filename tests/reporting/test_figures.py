@@ -26,7 +26,7 @@ from voltphase.reporting.answers import (
     pictures_of,
 )
 from voltphase.reporting.run_view import Light, measure_light
-from voltphase.tasks import Classification, Metric
+from voltphase.tasks import Classification, Metric, readout_of, require_regions
 from voltphase.tasks.classification import ACCURACY
 from voltphase.training import evaluate
 
@@ -193,6 +193,37 @@ def test_a_pair_is_drawn_as_for_and_against_its_class():
     draw_regions(axes, pairs, GRID, prediction=0, label=1)
     assert [text.get_text() for text in axes.texts] == ["0+", "0−", "1+", "1−"]
     assert [patch.get_linestyle() for patch in axes.patches] == ["-", "-", "--", "--"]
+
+
+@pytest.mark.parametrize("shape", [(32, 64), (48, 80), (64, 24)])
+def test_labels_of_regions_overlap_neither_each_other_nor_other_regions(shape: tuple[int, int]):
+    grid, task = Grid(shape, 36e-6), Classification(differential=True)
+    regions = require_regions(readout_of(task, shape)).regions
+    light = {name: np.ones(grid.shape) for name in ("source", "layer 1", "detector")}
+    example = Example(0, np.zeros((8, 8)), 1, np.arange(10.0), 3, light)
+    with style.house_style():
+        figure = maps.propagation_figure(
+            example, ClassificationPictures(regions, list("0123456789")), dict.fromkeys(light, grid)
+        )
+        figure.draw_without_rendering()
+        axes = next(axes for axes in figure.axes if axes.texts)
+        letters = [text.get_window_extent() for text in axes.texts]
+        boxes = [patch.get_window_extent() for patch in axes.patches]
+    for number, own in enumerate(letters):
+        # What a font calls the extent of a letter has room above and below it.
+        core = own.expanded(1.0, 0.7)
+        assert not any(core.overlaps(other.expanded(1.0, 0.7)) for other in letters[number + 1 :])
+        assert not any(core.overlaps(box) for index, box in enumerate(boxes) if index != number)
+
+
+def test_planes_stand_in_a_row_as_high_as_each_other():
+    grids = {"source": Grid(16, 36e-6), "layer 1": Grid((16, 32), 36e-6), "detector": Grid((16, 24), 36e-6)}
+    light = {name: np.ones(grid.shape) for name, grid in grids.items()}
+    example = Example(0, np.zeros((8, 8)), 1, np.arange(10.0), 3, light)
+    figure = maps.propagation_figure(example, TaskPictures(), grids)
+    figure.draw_without_rendering()
+    heights = [axes.get_window_extent().height for axes in figure.axes if axes.images]
+    assert max(heights) == pytest.approx(min(heights), rel=0.02)
 
 
 def test_many_planes_keep_the_first_and_the_last():

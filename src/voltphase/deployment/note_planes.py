@@ -16,8 +16,7 @@ _WIDTH: Final = 100
 
 def planes_blocks(manifest: Manifest) -> list[str]:
     """Return the blocks of the note that say where planes, splitters and detectors stand."""
-    beams = manifest.beams
-    planes = list(_in_turn(manifest))
+    planes = list(in_turn(manifest))
     width = max(16, *(len(load) + 2 for _, _, load, _ in planes))
     rows = [
         f"{name:<12}{millimetres(position):<14}{load:<{width}}{grid_words(grid)}"
@@ -26,9 +25,17 @@ def planes_blocks(manifest: Manifest) -> list[str]:
     return [
         "\n".join([f"{'plane':<12}{'position':<14}{'carries':<{width}}samples", *rows]),
         paragraph(f"Gaps, from the source on: {_gaps(manifest)}."),
-        *map(paragraph, _splitters(manifest)),
-        *([] if manifest.detectors is None else [paragraph(_cameras(manifest))]),
-        *([] if beams is None else [paragraph(_side_by_side(manifest)), *_networks(manifest)]),
+        *map(paragraph, splitters_words(manifest)),
+        *([] if manifest.beams is None else [paragraph(text, "  ") for text in networks_words(manifest)]),
+    ]
+
+
+def splitters_words(manifest: Manifest) -> list[str]:
+    """Return the paragraphs on skips, on several detectors and on networks side by side, where there are some."""
+    return [
+        *_splitters(manifest),
+        *([] if manifest.detectors is None else [_cameras(manifest)]),
+        *([] if manifest.beams is None else [_side_by_side(manifest)]),
     ]
 
 
@@ -86,7 +93,8 @@ def _side_by_side(manifest: Manifest) -> str:
     )
 
 
-def _networks(manifest: Manifest) -> Iterator[str]:
+def networks_words(manifest: Manifest) -> Iterator[str]:
+    """Yield a sentence on each network: its layers, its light, and where that falls."""
     part, detector = manifest.part, manifest.grids[-1]
     for number, beam in enumerate(manifest.all_beams, start=1):
         layers = ", ".join(map(str, beam.layers))
@@ -98,10 +106,10 @@ def _networks(manifest: Manifest) -> Iterator[str]:
                 f"at x = {middle * part.pitch[1] * 1e3:+.4g} mm from the detector's middle"
             )
         own = f"layer{'s' * (len(beam.layers) > 1)} {layers}"
-        yield paragraph(f"Network {number}: {own}, with {beam.weight:.6g} of the light{where}.", "  ")
+        yield f"Network {number}: {own}, with {beam.weight:.6g} of the light{where}."
 
 
-def _in_turn(manifest: Manifest) -> Iterator[tuple[str, float, str, Grid]]:
+def in_turn(manifest: Manifest) -> Iterator[tuple[str, float, str, Grid]]:
     """Yield the name of each plane and element, how far it is from the source, what it carries, and its samples."""
     loads, planes = ["the input", *(layer.target.files[0].file for layer in manifest.layers)], manifest.positions
     last = planes[manifest.depth][1]
@@ -114,7 +122,7 @@ def _in_turn(manifest: Manifest) -> Iterator[tuple[str, float, str, Grid]]:
 
 
 def _between(manifest: Manifest, behind: int, at: float) -> Iterator[tuple[str, float, str, Grid]]:
-    """Yield what stands between two planes, the first of which is so far from the source, as :func:`_in_turn` does."""
+    """Yield what stands between two planes, the first of which is so far from the source, as :func:`in_turn` does."""
     steps = (step for step in manifest.spans()[behind] if isinstance(step, float))
     between = [element for element in manifest.propagation.elements if element.behind == behind]
     apart = manifest.detectors is not None and behind >= manifest.depth

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from voltphase.core import checks
 from voltphase.core.display.card import card
 from voltphase.core.display.pictures import phase_picture
 from voltphase.core.units import metres
 from voltphase.core.words import counted
 from voltphase.optics.gap import Gap
-from voltphase.optics.paths import length_of
+from voltphase.optics.paths import Placed, length_of
 
 if TYPE_CHECKING:
     from voltphase.network.donn import DONN
 
 # Layers that are drawn.
 _MOST_DRAWN = 8
+# Settings of an element that say what plane it stands on.
+_PLACE = ("size", "pitch")
 
 
 def lines_of(model: DONN) -> dict[str, str]:
@@ -36,6 +40,7 @@ def lines_of(model: DONN) -> dict[str, str]:
         last = first + len(list(alike)) - 1
         lines[f"layer {first}" if first == last else f"layers {first} to {last}"] = text
         first = last + 1
+    lines |= {"between planes": "; ".join(ways)} if (ways := way_of(model)) else {}
     beside = f", with background light of {model.background_light:g}" if model.background_light else ""
     if count > 1:
         lines["networks"] = f"{count} side by side, of {len(distances)} of these layers each; {model.networks.told}"
@@ -55,6 +60,32 @@ def detectors_of(model: DONN) -> str:
     each = zip(layout.light, layout.ends, strict=True)
     told = ", ".join(f"{share:.3g} of the light {metres(length_of(steps))} on" for share, steps in each)
     return f"{told}; {layout.detectors.told}" if layout.detectors else told
+
+
+def way_of(model: DONN) -> list[str]:
+    """Return what is between each two planes that elements stand between, in the order light meets it."""
+    layers = [f"layer {number}" for number in range(1, len(model.way) - 1)]
+    ends = model.layout.ends
+    detectors = ["detector"] if len(ends) == 1 else [f"detector {number}" for number in range(1, len(ends) + 1)]
+    starts = ["source", *layers, *layers[-1:] * (len(ends) - 1)]
+    ways = zip(starts, [*layers, *detectors], model.layout.every_span, strict=True)
+    return [
+        f"{start} to {end}: {', '.join(filter(None, map(_step_words, steps)))}"
+        for start, end, steps in ways
+        if any(isinstance(step, Placed) for step in steps)
+    ]
+
+
+def _step_words(step: float | Placed) -> str:
+    if not isinstance(step, Placed):
+        return metres(step) if step else ""
+    told = []
+    for name, value in vars(step.optic).items():
+        each = value if isinstance(value, tuple) else (value,)
+        if name not in _PLACE and any(each) and all(isinstance(one, str) or checks.is_number(one) for one in each):
+            words = (PurePath(one).name if isinstance(one, str) else metres(one) for one in each)
+            told.append(f"{name.replace('_', ' ')} {' and '.join(words)}")
+    return f"{step.title} ({', '.join(told)})" if told else step.title
 
 
 def light_of(model: DONN) -> str:

@@ -52,6 +52,8 @@ class Placed:
     @property
     def title(self) -> str:
         """What it is called."""
+        if isinstance(self.optic, _Whole):
+            return self.optic.element.title
         return ELEMENTS.name_of(type(self.optic)) or type(self.optic).__name__
 
     def transmission(self, wavelength: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import singledispatch
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from voltphase.training import Evaluation
 
 _EXAMPLES = 4
+# Letters smaller than this, in points, are hard to read.
+_READABLE = 4.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +182,8 @@ def draw_regions(axes: Axes, regions: Regions, grid: Grid, prediction: int, labe
     """
     left, right, bottom, top = style.extent(grid)
     height, width = (bottom - top) / grid.rows, (right - left) / grid.columns
-    size = _label_size(regions, grid)
+    high = style.points_high(axes, grid)
+    size, inside = _label_size(regions, high / grid.rows, high * width / (bottom - top))
     for index, (row, column, rows, columns) in enumerate(regions.boxes):
         number = regions.class_of(index)
         special = number in (prediction, label)
@@ -197,23 +201,40 @@ def draw_regions(axes: Axes, regions: Regions, grid: Grid, prediction: int, labe
                 alpha=1 if special else 0.75,
             )
         )
-        # Above the box, so that the light in it stays to be seen.
+        # Above the box where there is room, so that the light in it stays to be seen.
         name = f"{number}{'−' if index % 2 else '+'}" if regions.paired else str(number)
-        above, weight = (corner[0] + columns * width / 2, corner[1]), "bold" if special else "normal"
-        style.annotate(axes, name, above, (0, 1.3), va="baseline", fontsize=size, color=colour, fontweight=weight)
+        place = (corner[0] + columns * width / 2, corner[1] + (rows * height / 2 if inside else 0))
+        told: dict[str, Any] = {"fontsize": size, "color": colour, "fontweight": "bold" if special else "normal"}
+        style.annotate(axes, name, place, (0, 0 if inside else 1.3), va="center" if inside else "baseline", **told)
 
 
-def _label_size(regions: Regions, grid: Grid) -> float:
-    """Return the size of letters that fit between a region and the one above it, in points."""
+def _label_size(regions: Regions, down: float, across: float) -> tuple[float, bool]:
+    """Return the size of letters in points, and whether they stand inside the regions, as there is no room above.
+
+    Args:
+        regions: The regions.
+        down: Height of a row of the detector in points.
+        across: Width of a column of it in points.
+    """
+    boxes = regions.boxes
     gaps = [
         row - (above + rows)
-        for row, column, _, columns in regions.boxes
-        for above, other, rows, others in regions.boxes
+        for row, column, _, columns in boxes
+        for above, other, rows, others in boxes
         if above + rows <= row and other < column + columns and column < other + others
     ]
-    # A plane is a hundred points high; digits are three quarters of their size, and keep off the lines.
-    room = 100 * min(gaps, default=grid.rows) / grid.rows
-    return min(max((room - 2.6) / 0.75, 3), 6.5)
+    apart = [
+        abs(column + columns / 2 - other - others / 2)
+        for row, column, rows, columns in boxes
+        for beside, other, high, others in boxes
+        if column != other and row < beside + high and beside < row + rows
+    ]
+    # Digits are three quarters of their size high, and keep off the lines; with a sign they are one and a half wide.
+    above = (down * min(gaps, default=math.inf) - 2.6) / 0.75
+    within = min(min((rows * down - 2) / 0.75, columns * across / 1.5) for _, _, rows, columns in boxes)
+    inside = above < _READABLE and within > above
+    size = min(within if inside else above, across * min(apart, default=math.inf) / 1.6)
+    return min(max(size, 2.5), 6.5), inside
 
 
 def class_label(classes: Sequence[str], index: int) -> str:

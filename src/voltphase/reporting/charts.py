@@ -13,6 +13,7 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from voltphase.devices import Device, DeviceStates
+from voltphase.devices.spectrum import parts_of
 from voltphase.reporting import style
 from voltphase.reporting.run_view import Light
 from voltphase.tasks import Metric
@@ -20,6 +21,8 @@ from voltphase.tasks import Metric
 _PER_ROW = 5
 _MOST_LAYERS = 20
 _MOST_NAMED_STATES = 16
+# Above a chart of light layers are named in words up to so many characters, and so many networks beside each other.
+_MOST_LETTERS_NAMED, _MOST_NETWORKS_NAMED = 12, 3
 _LEAST_LIGHT = 1e-9
 # Light is conserved to this in single precision.
 _ROUNDING = 1e-3
@@ -61,12 +64,17 @@ def draw_metric(axes: Axes, history: Mapping[str, np.ndarray], metric: Metric) -
 
 
 def different_devices(devices: Sequence[Device]) -> list[DeviceStates]:
-    """Return each table of states once, in the order of the layers."""
+    """Return each table of states once, in the order of the layers; of a device at several wavelengths each of them."""
     different: dict[str, DeviceStates] = {}
     for device in devices:
-        for table in device.tables:
+        for table in tables_of(device):
             different.setdefault(table.digest, table)
     return list(different.values())
+
+
+def tables_of(device: Device) -> list[DeviceStates]:
+    """Return the tables of a device, at each of its wavelengths."""
+    return [table for part in parts_of(device) for table in part.tables]
 
 
 def draw_states(axes: Axes, device: DeviceStates, *, names: bool = True) -> None:
@@ -88,8 +96,8 @@ def draw_states(axes: Axes, device: DeviceStates, *, names: bool = True) -> None
     axes.locator_params(nbins=5 if names else 3)
 
 
-def light_figure(light: Light, depth: int) -> Figure:
-    """Draw the fraction of light left against the distance from the source."""
+def light_figure(light: Light, depth: int, networks: int = 1) -> Figure:
+    """Draw the fraction of light left against the distance from the source, past so many layers of each network."""
     figure = style.new_figure(4.9, 3.6)
     axes = figure.subplots()
     millimetres, end = light.distance * 1e3, light.distance[-1] * 1e3
@@ -98,7 +106,10 @@ def light_figure(light: Light, depth: int) -> Figure:
         position = millimetres[2 * number - 1]
         axes.axvline(position, color=style.MUTED, linewidth=0.6, linestyle=":", zorder=0)
         if depth <= _MOST_NAMED_STATES:
-            name, top = f"layer {number}" if depth <= 6 else str(number), ("data", "axes fraction")
+            alike = ", ".join(str(number + depth * each) for each in range(networks)[:_MOST_NETWORKS_NAMED])
+            alike += "…" * (networks > _MOST_NETWORKS_NAMED)
+            word, top = "layer " if networks == 1 else "layers ", ("data", "axes fraction")
+            name = f"{word}{alike}" if depth * len(alike) <= _MOST_LETTERS_NAMED else alike
             style.annotate(axes, name, (position, 1), (0, 3), xycoords=top, fontsize=7.5, color=style.MUTED)
     lowest = min(*light.shares.values(), float(light.kept.min()), 0.5)
     bottom = 10.0 ** math.floor(math.log10(max(lowest, _LEAST_LIGHT)))

@@ -10,6 +10,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import EngFormatter
 
 from voltphase.core.units import metres
 from voltphase.devices import Device, DeviceStates
@@ -42,7 +43,7 @@ def device_figure(device: Device) -> Figure:
         places = [figure] if len(parts) == 1 else figure.subfigures(len(parts), 1, squeeze=False).ravel()
         for part, place in zip(parts, places, strict=True):
             draw(place, part)
-            at = f", at {metres(part.wavelength)}" if len(parts) > 1 and part.wavelength is not None else ""
+            at = "" if part.wavelength is None else f", at {metres(part.wavelength)}"
             title = f"{style.plain(part.name)}: {len(part)} states{at}"
             place.suptitle(title, fontsize=11, color=style.INK)
         return figure
@@ -62,6 +63,9 @@ def _draw_table(figure: Figure | SubFigure, device: Device) -> None:
     amplitude.tick_params(labelbottom=False)
     _curve(phase, states, states.phase / math.pi, named)
     unit = f"control ({style.plain(states.control_unit)})" if states.control_unit else "control"
+    if states.control_unit == "m":  # of heights, which are micrometres
+        phase.xaxis.set_major_formatter(EngFormatter("m"))
+        unit = "control"
     phase.set(ylabel="phase (π rad)", xlabel=unit)
     phase.margins(y=0.16)
 

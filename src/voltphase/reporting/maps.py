@@ -20,6 +20,8 @@ _PER_ROW = 5
 _MOST_LAYERS = 20
 _MOST_PLANES = 7
 _MOST_LEVEL_TICKS = 9
+# Widths of planes beside each other, in heights.
+_NARROWEST, _WIDEST = 0.6, 2.5
 
 #: Light is shown by its amplitude's shade, or a few bright speckles would be all there is to see.
 INTENSITY_POWER = 0.5
@@ -69,9 +71,11 @@ def amplitude_map(levels: np.ndarray, device: Device) -> np.ndarray:
 def propagation_figure(example: Example, pictures: TaskPictures, grids: Mapping[str, Grid]) -> Figure:
     """Draw a test image on its way: its light on each plane, what is read on the detector, and the output."""
     planes = shown_planes(list(example.intensity))
-    ratio = max(_height_ratio(grids[name]) for name in planes)
-    figure = style.new_figure(1.55 * len(planes) + 2.1, 0.8 + 1.4 * ratio)
-    axes = figure.subplots(1, len(planes) + 1, width_ratios=[1] * len(planes) + [1.1])
+    # As high as each other, but for what would be a strip.
+    widths = [min(max(grids[name].extent[1] / grids[name].extent[0], _NARROWEST), _WIDEST) for name in planes]
+    ratio = max(_height_ratio(grids[name]) * width for name, width in zip(planes, widths, strict=True))
+    figure = style.new_figure(1.55 * sum(widths) + 2.1, 0.8 + 1.4 * ratio)
+    axes = figure.subplots(1, len(planes) + 1, width_ratios=[*widths, 1.1])
     for position, (name, plane_axes) in enumerate(zip(planes, axes, strict=False)):
         plane_axes.set_title(show_light(plane_axes, example, name, grids[name]))
         style.label_millimetres(plane_axes, y=position == 0 or grids[name].extent != grids[planes[0]].extent)

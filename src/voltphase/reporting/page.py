@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 
 from voltphase.core.errors import DataError
 from voltphase.core.files import checked_path, write_text
+from voltphase.core.units import metres
 from voltphase.core.words import counted, duration, printable
 from voltphase.devices import Device, DeviceStates
-from voltphase.network.describe import detectors_of, light_of
+from voltphase.network.describe import detectors_of, light_of, way_of
 from voltphase.optics.grid import Grid
 from voltphase.optics.paths import length_of
 from voltphase.reporting import charts, maps, style
@@ -35,6 +36,7 @@ _LEAST_DOTS, _MOST_DOTS = 130, 240
 _SCREEN_DOTS = 96
 _PHONE_WIDTH = 720
 _MOST_DEVICES_NAMED = 2
+_MOST_NETWORKS_NAMED = 4
 _MOST_DEVICES_DRAWN = 5
 _ELSEWHERE = "in a loop of one's own in Python: the settings of training below are not its settings"
 _IMPORTED = "none here, an imported design: the settings of training below are not its settings"
@@ -163,13 +165,11 @@ def _learning(view: RunView) -> str:
 def _light(view: RunView) -> str:
     by_phase = " Of the input its phase is drawn, which alone carries the image, from light for 0 to dark for π."
     by_phase *= any(example.phase is not None for example in view.examples)
-    side_by_side = view.model.layout.detectors is not None and view.model.layout.combination.areas > 1
-    several = " Several detectors are drawn side by side, the first on the left." * side_by_side
     return section(
         "light",
         "An image on its way through the network",
         "Intensity of the light that arrives on each plane, each panel scaled to its own brightest sample; shades "
-        f"go with the amplitude, so that dim light shows.{by_phase}{several}{view.pictures.detector_note}",
+        f"go with the amplitude, so that dim light shows.{_of_beams(view)}{by_phase}{view.pictures.detector_note}",
         *(
             _picture(
                 view,
@@ -182,15 +182,31 @@ def _light(view: RunView) -> str:
     )
 
 
+def _of_beams(view: RunView) -> str:
+    """Return sentences on what of the light is in a picture, and whose the layers are."""
+    model, sentences = view.model, ""
+    if len(model.spectrum.each) > 1 or model.coherence is not None:
+        sentences += " Intensities of all wavelengths and modes are added."
+    if (count := model.networks.count) > 1:
+        depth = len(model.layers) // count
+        each = (f"{depth * number + 1} to {depth * (number + 1)}" for number in range(count)[:_MOST_NETWORKS_NAMED])
+        more = ", and so on" * (count > _MOST_NETWORKS_NAMED)
+        sentences += f" Each network has layers of its own, in turn {', '.join(each)}{more}, all lit by the input."
+    if model.layout.detectors is not None and model.layout.combination.areas > 1:
+        sentences += " Several detectors are drawn side by side, the first on the left."
+    return sentences
+
+
 def _maps(view: RunView) -> str:
-    loaded = view.levels, view.devices, view.model.grids[1:-1]
+    loaded, light = (view.levels, view.devices, view.model.grids[1:-1]), view.model.spectrum.wavelengths
+    at = f", at {metres(light[0])}, the first of {len(light)} wavelengths" if len(light) > 1 else ""
     return section(
         "maps",
         "What is loaded on the devices",
-        "The level of every pixel, and the phase and amplitude the device gives for it.",
+        f"The level of every pixel, and the phase and amplitude the device gives for it{at}.",
         _picture(view, maps.level_figure(*loaded), "Level maps", "Levels."),
-        _picture(view, maps.phase_figure(*loaded), "Phase maps", "Phase, modulo a turn."),
-        _picture(view, maps.amplitude_figure(*loaded), "Amplitude maps", "Amplitude."),
+        _picture(view, maps.phase_figure(*loaded), "Phase maps", f"Phase, modulo a turn{at}."),
+        _picture(view, maps.amplitude_figure(*loaded), "Amplitude maps", f"Amplitude{at}."),
     )
 
 
@@ -224,10 +240,11 @@ def _answers(view: RunView) -> str:
         '<div class="pair">',
         *(drawing(*one) for one in view.pictures.drawings(view.evaluation)),
         drawing(
-            charts.light_figure(view.light, len(view.model.way) - 2),
+            charts.light_figure(view.light, len(view.model.way) - 2, view.model.networks.count),
             "Light left along the axis",
             "Light left along the axis, mean over test images. Drops at a layer are taken by the device, slopes "
-            "between layers leave the aperture. Gain, which no hardware has, is not counted.",
+            "between layers leave the aperture or are taken by what stands there. Gain, which no hardware has, is not "
+            "counted." + (" Light that skips layers is counted where it has joined again." * bool(view.model.skips)),
         ),
         "</div>",
     )
@@ -273,14 +290,15 @@ def _figure(kind: str, content: bytes, figure: Figure, text: str, caption: str) 
 
 
 def _device_caption(device: DeviceStates, devices: Sequence[Device]) -> str:
-    having = [device.digest in {table.digest for table in other.tables} for other in devices]
+    having = [device.digest in {table.digest for table in charts.tables_of(other)} for other in devices]
     layers = [str(number) for number, has in enumerate(having, start=1) if has]
     return "" if all(having) else f"On {'layer' if len(layers) == 1 else 'layers'} {', '.join(layers)}."
 
 
 def _subtitle(view: RunView) -> str:
     sizes = _sizes(view.model.grids[1:-1])
-    return f"{counted(len(view.layers), 'layer')} of {_devices(view)} in free space, {sizes} pixels each"
+    between = ", with elements between them" if way_of(view.model) else " in free space"
+    return f"{counted(len(view.layers), 'layer')} of {_devices(view)}{between}, {sizes} pixels each"
 
 
 def _sizes(grids: Sequence[Grid]) -> str:
@@ -320,6 +338,7 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("device", _devices(view)),
         ("samples", f"{_sizes(model.grids)}, pitch {_pitches(model.grids)} µm"),
         ("layers", f"{len(view.layers)}, gaps of {gaps}"),
+        ("between planes", "; ".join(way_of(model))),
         ("networks", f"{model.networks.count} side by side; {model.networks.told}" * (model.networks.count > 1)),
         ("detectors", detectors_of(model) * (model.layout.detectors is not None)),
         (

@@ -129,6 +129,15 @@ def annotate(axes: Axes, text: str, at: tuple[float, float], offset: tuple[float
     axes.annotate(text, at, xytext=offset, textcoords="offset points", ha="center", **options)
 
 
+def points_high(axes: Axes, grid: Grid) -> float:
+    """Return about how high a plane is drawn, in points, before it is laid out."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    place = axes.get_position(original=True)
+    width, height = (side * share for side, share in zip(figure.get_size_inches(), place.size, strict=True))
+    return 72 * min(height, width * grid.extent[0] / grid.extent[1])
+
+
 def show_plane(axes: Axes, values: np.ndarray, grid: Grid, **options: Any) -> Any:
     """Show a ``rows x columns`` array on its plane, in millimetres, each sample as it is."""
     image = axes.imshow(values, extent=extent(grid), interpolation="nearest", **options)

@@ -17,6 +17,8 @@ WIDTH, HEIGHT = 8.27, 11.69
 MARGIN: Final = 0.45
 _LINE: Final = 0.145
 _SMALL: Final = 6.6
+# Between pictures, where the numbers along them are.
+_GAP: Final = 0.36
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[f
     return Block(_LINE * (len(rows) + 1) + 0.06, draw)
 
 
+def picture_width(in_a_row: int) -> float:
+    """Return the width of each of some pictures in a row, in inches."""
+    return (WIDTH - 2 * MARGIN) / in_a_row - _GAP
+
+
 def pictures(draw_each: Sequence[Callable[[Axes], None]], *, in_a_row: int, height: float) -> Block:
     """Return axes side by side, in as many rows as needed.
 
@@ -109,9 +116,9 @@ def pictures(draw_each: Sequence[Callable[[Axes], None]], *, in_a_row: int, heig
         in_a_row: How many stand in a row.
         height: Height of the axes in inches; titles and labels have room around them.
     """
-    room_above, room_below, gap = 0.32, 0.24, 0.36
+    room_above, room_below, gap = 0.32, 0.24, _GAP
     rows = -(-len(draw_each) // in_a_row)
-    width = (WIDTH - 2 * MARGIN - in_a_row * gap) / in_a_row
+    width = picture_width(in_a_row)
 
     def draw(figure: Figure, top: float) -> None:
         for number, each in enumerate(draw_each):

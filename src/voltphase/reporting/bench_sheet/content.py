@@ -100,7 +100,8 @@ def _samples(
     images = sample_images(folder, samples, (samples.count, *manifest.input.image_shape)).numpy()
     images = images / (255 if images.dtype == np.uint8 else 1)
     readout, classes = manifest.readout, manifest.readout.classes
-    shape = readout.output_shape if readout.pixels is not None else (len(readout.on_detector.boxes),)
+    channels = 2 if readout.differential == "wavelength" else 1  # a region is read at each in turn
+    shape = readout.output_shape if readout.pixels is not None else (channels * len(readout.on_detector.boxes),)
     readings = read_finite(folder, samples.readings, (samples.count, *shape), "readings").double().numpy()
     chosen, names = list(range(samples.count)), [""] * samples.count
     if classes and samples.labels is not None:

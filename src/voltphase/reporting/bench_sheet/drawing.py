@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,7 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, Rectangle
 from numpy.typing import NDArray
 
+from voltphase.core.units import metres
+from voltphase.deployment.formulas import ELEMENT_FORMULAS
 from voltphase.deployment.note import light_words, span
+from voltphase.deployment.note_planes import in_turn, networks_words, splitters_words
 from voltphase.optics.grid import Grid
 from voltphase.reporting.bench_sheet import blocks
 from voltphase.reporting.bench_sheet.blocks import Block
@@ -24,6 +27,8 @@ from voltphase.reporting.style import ACCENT, INK, MUTED, SECOND, plain, show_pl
 
 # Pictures side by side.
 _FEW, _MANY = 4, 7
+# Regions below so many points hold no number that can be read.
+_READABLE: Final = 5.5
 # Labels along the axis that are closer than this, as a part of its length, stand at two heights.
 _CROWDED: Final = 0.13
 # Rows of a table that still is looked at on paper.
@@ -48,8 +53,11 @@ def _blocks(sheet: Sheet, patterns: list[list[str]], inputs: list[str]) -> Itera
     yield blocks.title(f"Bench sheet: {sheet.name:.60}")
     yield blocks.lines(
         [
-            f"Wavelength {light_words(manifest)}. Polarisation: as in the measurement of the "
-            "devices; no table records it, note it here: ______________",
+            *textwrap.wrap(
+                f"Wavelength {light_words(manifest)}. Polarisation: as in the measurement of the devices; no table "
+                "records it, note it here: ______________",
+                _WIDTH + 8,  # of letters that are narrow
+            ),
             "Planes are drawn as an eye sees them that looks along the light, from the source to the detector: row 0 "
             "at the top, column 0 left.",
             "After an odd number of reflections, mirror what is loaded and what is read left to right. Never let a "
@@ -58,10 +66,16 @@ def _blocks(sheet: Sheet, patterns: list[list[str]], inputs: list[str]) -> Itera
     )
     yield blocks.heading("Along the light")
     yield Block(1.25, partial(_draw_axis, sheet))
+    if words := list(_standing(sheet)):
+        yield blocks.lines(words)
     yield blocks.heading("Devices and detector, in mm")
-    planes = list(_planes(sheet))
-    in_a_row = min(max(len(planes), _FEW), _MANY)
-    yield blocks.pictures(planes, in_a_row=in_a_row, height=1.2 if in_a_row == _FEW else 0.9)
+    devices, detectors = list(_planes(sheet)), list(_detectors(sheet))
+    across, high = _row(len(devices) + len(detectors))
+    if apart := _region_points(sheet, blocks.picture_width(across), high) < _READABLE:
+        across, high = _row(len(devices))
+    yield blocks.pictures([*devices, *([] if apart else detectors)], in_a_row=across, height=high)
+    if apart:
+        yield blocks.pictures(detectors, in_a_row=2, height=1.0)
     yield blocks.heading("What goes where")
     yield _files(sheet, patterns)
     if told := list(_told(sheet)):
@@ -71,6 +85,17 @@ def _blocks(sheet: Sheet, patterns: list[list[str]], inputs: list[str]) -> Itera
         yield blocks.pictures(list(_tests(sheet, patterns, inputs)), in_a_row=_FEW, height=1.2)
     yield blocks.heading("Detector: regions, and readings expected as parts of the largest of each input")
     yield _regions(sheet)
+
+
+def _standing(sheet: Sheet) -> Iterator[str]:
+    """Yield the lines on elements, splitters and networks."""
+    manifest = sheet.manifest
+    for kind, position, words, _ in islice(in_turn(manifest), _MOST_ROWS):
+        if kind in ELEMENT_FORMULAS:
+            yield from textwrap.wrap(f"At {position * 1e3:.6g} mm, {words}.", _WIDTH)
+    networks = [] if manifest.beams is None else islice(networks_words(manifest), _MOST_ROWS)
+    for text in [*splitters_words(manifest), *networks]:
+        yield from textwrap.wrap(text, _WIDTH)
 
 
 def _told(sheet: Sheet) -> Iterator[str]:
@@ -87,23 +112,26 @@ def _told(sheet: Sheet) -> Iterator[str]:
 def _draw_axis(sheet: Sheet, figure: Figure, top: float) -> None:
     """Draw the planes along the axis to scale, with the distances between them."""
     axes = blocks.axes_at(figure, blocks.MARGIN, top - 1.2, blocks.WIDTH - 2 * blocks.MARGIN, 1.15)
-    files = [layer.target.files[0].file for layer in sheet.manifest.layers]
-    standing: dict[float, list[tuple[str, Grid]]] = {}  # at each place, one plane of each network side by side
-    for number, (name, position, grid) in enumerate(sheet.manifest.positions):
-        loaded = files[number - 1] if 0 < number <= len(files) else name
-        standing.setdefault(position * 1e3, []).append((loaded, grid))
+    # At each place there may be a plane of each network side by side, and elements.
+    standing: dict[float, list[tuple[str, str, Grid]]] = {}
+    for name, position, load, grid in in_turn(sheet.manifest):
+        standing.setdefault(round(position * 1e3, 9), []).append((name, load, grid))
     standing = dict(sorted(standing.items()))
     at, planes = [*standing], [*standing.values()]
     length = at[-1] or 1.0
-    names = [first[0] if not others else f"{first[0]} +{len(others)}" for first, *others in planes]
+    names = list(map(_name, planes))
     axes.annotate("", (length, 0), (0, 0), arrowprops={"arrowstyle": "->", "color": ACCENT, "lw": 1.2})
-    heights = [grid.rows * grid.pitch[0] for ((_, grid), *_) in planes]
+    heights = [max(grid.rows * grid.pitch[0] for *_, grid in each) for each in planes]
     high = False
     for number, (position, name, height) in enumerate(zip(at, names, heights, strict=True)):
         high = number > 0 and position - at[number - 1] < _CROWDED * length and not high
         beyond = 0.82 if high else 0.58
         half = 0.5 * height / max(heights)
-        axes.plot([position, position], [-half, half], color=INK, lw=2, solid_capstyle="butt")
+        if all(kind in ELEMENT_FORMULAS for kind, *_ in planes[number]):
+            look: dict[str, Any] = {"facecolor": "white", "edgecolor": INK, "lw": 1.2, "zorder": 3}
+            axes.add_patch(Ellipse((position, 0), 0.014 * length, 2 * half, **look))
+        else:
+            axes.plot([position, position], [-half, half], color=INK, lw=2, solid_capstyle="butt")
         axes.text(position, beyond, plain(f"{name:.18}"), ha="center", va="bottom", size=7, color=INK)
         axes.text(position, -beyond, f"{position:.6g} mm", ha="center", va="top", size=7, color=MUTED)
         if number:
@@ -117,13 +145,39 @@ def _draw_axis(sheet: Sheet, figure: Figure, top: float) -> None:
     axes.set_axis_off()
 
 
+def _name(standing: Sequence[tuple[str, str, Grid]]) -> str:
+    """Return what stands at a place of the axis: the file of a layer, or the numbers of several side by side."""
+    layers = [(name.removeprefix("layer "), load) for name, load, _ in standing if name.startswith("layer ")]
+    others = [name for name, *_ in standing if not name.startswith("layer ")]
+    if len(layers) > 1:
+        return ", ".join([f"layers {', '.join(number for number, _ in layers)}", *others])
+    return ", ".join([*(load for _, load in layers), *others])
+
+
 def _planes(sheet: Sheet) -> Iterator[Callable[[Axes], None]]:
     for layer, level, record in islice(zip(sheet.layers, sheet.levels, sheet.manifest.layers, strict=True), _MOST_ROWS):
         values = np.argsort(np.argsort(layer.device.control))[level]
         name = f"{layer.number}: {record.target.files[0].file:.20}"
         yield partial(_draw_map, name, values, layer.grid, "gray")
+
+
+def _detectors(sheet: Sheet) -> Iterator[Callable[[Axes], None]]:
     for name, _, grid in sheet.manifest.positions[len(sheet.layers) + 1 :]:
         yield partial(_draw_detector, sheet, name, grid)
+
+
+def _row(count: int) -> tuple[int, float]:
+    """Return how many pictures stand in a row, and how high they are in inches."""
+    across = min(max(count, _FEW), _MANY)
+    return across, 1.2 if across == _FEW else 0.9
+
+
+def _region_points(sheet: Sheet, width: float, height: float) -> float:
+    """Return the shortest side of a region in points, of a detector in a picture of so many inches."""
+    _, _, grid = sheet.manifest.positions[-1]
+    inches = min(width / grid.extent[1], height / grid.extent[0])  # of a metre
+    sides = ((rows * grid.pitch[0], columns * grid.pitch[1]) for *_, rows, columns in sheet.manifest.readout.regions)
+    return 72 * inches * min(map(min, sides), default=0.0)
 
 
 def _draw_map(name: str, values: NDArray[np.generic], grid: Grid, colours: str, axes: Axes) -> None:
@@ -200,18 +254,22 @@ def _regions(sheet: Sheet) -> Block:
         size = "{} x {}".format(*readout.pixels)
         return blocks.lines([f"A picture of {size} pixels in {where}; expected pictures are in sample-readings.npy."])
     largest = [np.abs(reading).max() or 1.0 for reading in sheet.readings]
-    rows = []
-    for index, box in enumerate(readout.on_detector.boxes[:_MOST_ROWS]):
+    rows, light = [], [""]
+    if readout.differential == "wavelength" and manifest.light is not None:  # each region is read at both in turn
+        middles = {line.states_of: line.wavelength_m for line in manifest.light.lines}
+        light = [f", {metres(middles[band])}" for band in (0, 1)]
+    for index, box in enumerate(readout.on_detector.boxes[: _MOST_ROWS // len(light)]):
         number = readout.on_detector.class_of(index)
         name = readout.classes[number] if readout.classes else str(number)
         name += (" -" if index % 2 else " +") if readout.differential is True else ""
         which, there, grid = manifest.seen(box)
         name += f", detector {which}" * bool(which)
         top, bottom, left, right, down, across = span(there, grid)
-        parts = (f"{reading[index] / most:.3f}" for reading, most in zip(sheet.readings, largest, strict=True))
-        rows.append((str(index), name, f"{top}-{bottom}", f"{left}-{right}", down, across, *parts))
+        for channel, at in enumerate(light, start=index * len(light)):
+            parts = (f"{reading[channel] / most:.3f}" for reading, most in zip(sheet.readings, largest, strict=True))
+            rows.append((str(index), f"{name}{at}", f"{top}-{bottom}", f"{left}-{right}", down, across, *parts))
     tests = [f"input {number}" for number in range(1, len(sheet.readings) + 1)]
-    if (more := len(readout.regions) - len(rows)) > 0:
+    if (more := len(readout.regions) - len(rows) // len(light)) > 0:
         rows.append(("...", f"{more} more in README.txt", *[""] * (4 + len(tests))))
     head = ("region", "class", "rows", "columns", "y from, to (mm)", "x from, to (mm)", *tests)
     return blocks.table(head, rows, (0.7, 1.2, 1, 1, 1.5, 1.5, *[0.8] * len(tests)))
