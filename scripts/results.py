@@ -18,6 +18,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -47,6 +48,8 @@ SCALE = ROOT / "docs" / "scale.md"
 MEASURED_SCALE = GPUS / "scale-cpu.json"
 LIGHT = ROOT / "docs" / "light.md"
 WAVELENGTHS = GPUS / "wavelengths-cpu.json"
+SWEEPS = ROOT / "docs" / "sweeps.md"
+WORKERS = GPUS / "sweep-workers-cpu.json"
 
 
 def add(run: Path, command: str) -> Path:
@@ -202,12 +205,40 @@ def wavelengths_table(path: Path = WAVELENGTHS) -> str:
     )
 
 
+def workers_table(path: Path = WORKERS) -> str:
+    """Return what `scripts/sweep_workers.py` has seen, in Markdown."""
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    grid, error, (lowest, highest) = kept["best"], kept["best"]["standard_error"], kept["undecided"]
+    lines = [
+        f"{kept['trials']} trials of {kept['seeds']} seeds by {kept['workers']} workers, one of them killed "
+        f"{kept['kills']} times: none lost, none doubled.",
+        "",
+        "| storage | time | λ of the least loss | loss |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['storage']} | {row['seconds']:.0f} s | {row['lambda']:.2f} ({row['lambda_against_grid']:+.0%}) "
+        f"| {row['train_loss']:.4f} ({row['loss_against_grid']:+.1%}) |"
+        for row in kept["sweeps"]
+    ]
+    steps = [one / other - 1 for other, one in pairwise(row["codesign.gain"] for row in kept["grid"])]
+    lines += [
+        f"| a grid of {len(kept['grid'])}, {100 * mean(steps):.0f} % apart | | {grid['lambda']:.2f} "
+        f"| {grid['train_loss']:.4f} ± {error:.4f} |",
+        "",
+        f"Three workers share two busy cores. Of the grid's λ those from {lowest:g} to {highest:g} cannot be told from "
+        "the best, as their losses are within two standard errors of it.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 #: The pages with tables, and what makes the tables of each.
 PAGES: dict[Path, Callable[[], dict[str, str]]] = {
     README: lambda: {"accuracy": accuracy_table(), "speed": speed_table()},
     TASKS: lambda: {"efficiency": efficiency_table(), "holograms": hologram_table()},
     SCALE: lambda: scale_page.blocks(json.loads(MEASURED_SCALE.read_text(encoding="utf-8"))),
     LIGHT: lambda: {"wavelengths": wavelengths_table()},
+    SWEEPS: lambda: {"workers": workers_table()},
 }
 
 

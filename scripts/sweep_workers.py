@@ -6,7 +6,8 @@ Several processes of ``voltphase sweep`` search the paper's lambda for two layer
 each of the storages; one of them is killed with SIGKILL and started again, as often as is asked for. Then a grid of as
 many values is trained. Each trial has several seeds, so that it can be told which values of lambda differ by more than
 seeds do: ``undecided`` are those from the lowest to the highest lambda of the grid whose loss is within two standard
-errors of the best. What was measured is in ``benchmarks/results/sweep-workers-cpu.json`` afterwards.
+errors of the best. What was measured is in ``benchmarks/results/sweep-workers-cpu.json`` afterwards; ``python
+scripts/results.py render`` makes the table of docs/sweeps.md.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import numpy as np
 import voltphase as vp
 from voltphase.core.files import write_json
 from voltphase.sweeps.storage import open_study
+from voltphase.training.provenance import commit, hardware, versions
 
 SHARED = {
     "recipe": "paper",
@@ -130,6 +132,9 @@ def main() -> None:
         "grid": [{key: row[key] for key in (KEY, METRIC, f"{METRIC}_spread")} for row in rows],
         "best": {"lambda": best[KEY], METRIC: best[METRIC], "standard_error": error},
         "undecided": [min(undecided), max(undecided)],
+        "versions": versions(),
+        "hardware": hardware(),
+        "commit": commit(),
     }
     write_json(RESULT, kept)
     print(json.dumps({key: value for key, value in kept.items() if key != "grid"}, indent=2))
