@@ -63,6 +63,16 @@ CASES: dict[str, tuple[str, Callable[[], object], str]] = {
         "but got 5.32e-07 and 5.321e-07: leave one out",
     ),
     "nanometres": ("optics.wavelength=532", lambda: network(wavelength=532), "but got 532: 532 nm is 5.32e-07"),
+    "a unit in words": (
+        "optics.wavelength=532 nm",
+        lambda: network(wavelength="532 nm"),
+        "but got '532 nm': (532 nm is 5.32e-07|green light has 532e-9)",
+    ),
+    "a coherence length in words": (
+        "optics.coherence={modes: 4, length: 150um}",
+        lambda: Coherence(4, "150um"),  # pyright: ignore[reportArgumentType]
+        "but got '150um': (150um is 0.00015|a typical one is 100e-6)",
+    ),
     "nanometres in a list": (
         "optics.wavelength=[532, 633]",
         lambda: network(wavelength=[532, 633]),

@@ -207,6 +207,7 @@ def test_a_run_needs_no_file_of_its_mask_again(settings: Path, tmp_path: Path) -
     assert vp.verify(bench).passed
     about = json.loads((bench / "manifest.json").read_text())["propagation"]["elements"]
     assert [one["kind"] for one in about] == ["transmission"]
+    assert "transmission  30 mm" in (bench / "README.txt").read_text()
     images = np.load(bench / "sample-images.npy")[:3]
     expected = again.model(torch.from_numpy(images)).detach()
     numpy = runpy.run_path(str(EXAMPLES / "emulate.py"))["Emulator"](bench)

@@ -7,6 +7,7 @@ the number seems to be in. Each check takes ``error``, the class to raise.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,7 @@ _THICKEST = 1000
 
 _PREFIXES = {-12: "pm", -9: "nm", -6: "µm", -3: "mm", 0: "m", 3: "km"}
 _UNITS = {"nm": 1e-9, "µm": 1e-6, "mm": 1e-3, "cm": 1e-2}
+_WITH_UNIT = re.compile(rf"\s*(\d+\.?\d*(?:e[+-]?\d+)?)\s*({'|'.join(_UNITS)}|m)\s*")
 
 
 class UnitWarning(VoltphaseWarning):
@@ -79,6 +81,18 @@ OFFSET = Length("offset", LONGEST_DISTANCE, 0.5, (1e-6, 0.1), ("mm", "µm", "cm"
 # Waves of a source that is larger than a metre are not known of.
 COHERENCE = Length("coherence length", 1.0, 1.0, (1e-6, 0.01), ("µm", "mm", "nm"), "a typical one is 100e-6")
 THICKNESS = Length("thickness", 0.1, 0.1, (1e-8, 1e-3), ("µm", "nm", "mm"), "a typical one is 1e-6")
+
+
+def length_in(text: str) -> float | None:
+    """Return the length in metres that a text gives with its unit; None if it gives none.
+
+    Examples:
+        >>> length_in("532 nm"), length_in("0.15mm"), length_in("far")
+        (5.32e-07, 0.00015, None)
+    """
+    if (match := _WITH_UNIT.fullmatch(text.replace("u", "µ").replace("μ", "µ"))) is None:
+        return None
+    return float(f"{float(match[1]) * _UNITS.get(match[2], 1.0):.9g}")
 
 
 def metres(length: float, digits: int = 3) -> str:

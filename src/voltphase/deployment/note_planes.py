@@ -17,13 +17,14 @@ _WIDTH: Final = 100
 def planes_blocks(manifest: Manifest) -> list[str]:
     """Return the blocks of the note that say where planes, splitters and detectors stand."""
     planes = list(in_turn(manifest))
+    name_width = max(12, *(len(name) + 2 for name, *_ in planes))
     width = max(16, *(len(load) + 2 for _, _, load, _ in planes))
     rows = [
-        f"{name:<12}{millimetres(position):<14}{load:<{width}}{grid_words(grid)}"
+        f"{name:<{name_width}}{millimetres(position):<14}{load:<{width}}{grid_words(grid)}"
         for name, position, load, grid in planes
     ]
     return [
-        "\n".join([f"{'plane':<12}{'position':<14}{'carries':<{width}}samples", *rows]),
+        "\n".join([f"{'plane':<{name_width}}{'position':<14}{'carries':<{width}}samples", *rows]),
         paragraph(f"Gaps, from the source on: {_gaps(manifest)}."),
         *map(paragraph, splitters_words(manifest)),
         *([] if manifest.beams is None else [paragraph(text, "  ") for text in networks_words(manifest)]),

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from voltphase.core import checks
-from voltphase.core.units import DISTANCE, PITCH, WAVELENGTH
+from voltphase.core.units import DISTANCE, PITCH, WAVELENGTH, length_in
 from voltphase.settings.fields import Choice
 from voltphase.settings.keys import Key, content_at, enumerate_words, in_words, keys, variants_of, words_of
 
@@ -65,6 +65,8 @@ def _sentence(problem: ErrorDetails, steps: list[str], schema: type[BaseModel], 
     words = words_of(key.field.annotation, key.field.metadata) if key is not None and isinstance(value, str) else ()
     if isinstance(value, str) and any(key.path == f"{_plain(steps)}.name" for key in keys(schema)):
         return f"{sentence}: use {path}.name={value}"
+    if isinstance(value, str) and "in metres" in wanted and (meant := length_in(value)) is not None:
+        return f"{sentence}: {value} is {meant:g}"
     length = _LENGTHS.get(whole[-1])
     if length is not None and isinstance(value, int | float) and not isinstance(value, bool):
         return f"{sentence}: {length.meant(max(value, 0))}"
