@@ -107,7 +107,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a dot in place of every figure: drawing a report takes seconds, and tests of figures draw them."""
     dot = io.BytesIO()
     Image.new("RGB", (1, 1)).save(dot, "PNG")
-    blank = {"png": dot.getvalue(), "svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>'}
+    blank = {"png": dot.getvalue(), "svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>', "pdf": b"%PDF-1.4\n"}
     monkeypatch.setattr(style, "_save", lambda figure, kind, **_: blank[kind])
 
 

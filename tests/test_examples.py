@@ -109,8 +109,6 @@ SHOWN = {
     "two-wavelengths": "532 nm and 633 nm",
     "partly-coherent": "coherent over",
 }
-#: What becomes of all test images on a panel's own pixels takes longest.
-FEWER = {"wide-panel": ["data.test_limit=20"]}
 #: What the verdict adds: of a hybrid the folder holds the light, whose answers are the electronics'; and what learned
 #: for one epoch is not sure enough of its answers for the space between a panel's pixels.
 LEFT = {"hybrid": ", but for what was not checked: test set", "wide-panel": ", but for own pixels, see above"}
@@ -155,7 +153,7 @@ def test_a_file_trains_reports_deploys_and_verifies(name: str, tmp_path: Path) -
     if draw is not None:
         draw(tmp_path)
     else:
-        data, quick = (), [*quick, "data.train_limit=100", *FEWER.get(name, ())]
+        data, quick = (), [*quick, "data.train_limit=100", *([] if name == "logic" else ["data.test_limit=20"])]
     if name == "own-task/strips":
         point = tomllib.loads((OWN_TASK / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
         ((known, value),) = point["voltphase.tasks"].items()

@@ -21,6 +21,7 @@ def call(*words: object) -> str:
     return result.output
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_half_adder_of_light_adds_from_its_files(tmp_path: Path) -> None:
     run, bench = tmp_path / "run", tmp_path / "bench"
     said = call("train", EXAMPLES / "logic.yaml", "--out", run, "--set", "training.epochs=10")
@@ -38,6 +39,7 @@ def test_a_half_adder_of_light_adds_from_its_files(tmp_path: Path) -> None:
     assert "A class stands for a bit here" in (bench / "README.txt").read_text(encoding="utf-8").replace("\n", " ")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_numbers_are_learned_from_python_and_verified_from_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -110,6 +110,7 @@ def test_a_refined_run_is_a_run_like_any_other(run: Path, tmp_path: Path):
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_report_is_one_file(run: Path):
     result = call("report", run)
     assert result.exit_code == 0, result.output
@@ -174,6 +175,7 @@ def test_runs_have_a_place_of_their_own(tmp_path: Path, monkeypatch: pytest.Monk
     assert (tmp_path / "runs" / "mine" / "summary.json").is_file()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_demo_replaces_an_earlier_one_and_ends_with_equal_accuracies_and_a_page(run: Path, tmp_path: Path):
     shutil.copytree(run, tmp_path / "demo" / "run")
     assert call("deploy", run, "--out", tmp_path / "demo" / "bench").exit_code == 0

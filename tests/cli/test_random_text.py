@@ -119,6 +119,7 @@ def command_line(words: tuple[str, ...], name: str, text: str, bench: Path) -> l
     return [*words, *given]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("words", "name"), list(cases()))
 def test_text_for_every_argument_and_option(
     words: tuple[str, ...], name: str, bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -161,6 +162,7 @@ def _without_work(monkeypatch: pytest.MonkeyPatch) -> None:
         "voltphase.validation.run",
         "voltphase.sweeps.runner.run_all",
         "voltphase.training.train",
+        "voltphase.training.refine_run",
         "voltphase.reporting.write_report",
     ):
         monkeypatch.setattr(name, stop)

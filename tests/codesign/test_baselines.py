@@ -183,7 +183,7 @@ def test_levels_that_are_set_are_the_levels_in_use(k: int, seed: int, double: bo
     assert torch.equal(layer.eval().modulation(), layer.table.values[wanted])
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(k=st.integers(2, 40), seed=st.integers(0, 2**32 - 1))
 def test_on_the_complex_plane_levels_are_held_or_refused(k: int, seed: int) -> None:
     layer = CodesignLayer((2, 3), random_states(k, seed), relaxation=PostTraining("complex"), seed=seed)

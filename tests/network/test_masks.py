@@ -312,6 +312,7 @@ def test_a_folder_whose_mask_was_changed_is_refused(tmp_path: Path) -> None:
         vp.verify(bench)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_example_trains_in_python_and_from_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     example, folder = runpy.run_path(str(EXAMPLES / "illumination.py")), tmp_path / "lit"
     example["main"](folder, images=200, epochs=2)
@@ -331,7 +332,6 @@ def test_the_example_trains_in_python_and_from_its_file(tmp_path: Path, capsys: 
     few = ("training.epochs=1", "data.train_limit=100", "data.test_limit=40", f"optics.source.mask={folder}/mask.npy")
     call("train", EXAMPLES / "illumination.yaml", "--out", run, *(word for one in few for word in ("--set", one)))
     assert vp.load_run(run).model.source.light == saved.model.source.light
-    call("report", run)
     call("deploy", run, "--out", bench)
     assert "passed" in call("verify", bench)
     emulator = runpy.run_path(str(EXAMPLES / "emulate.py"))["Emulator"](bench)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -37,6 +38,7 @@ def rough_error(method: Method, geometry: Geometry, dtype: torch.dtype = torch.c
     return max(method.bound(geometry) if error is None else error, ROUNDING[dtype])
 
 
+@lru_cache(maxsize=64)  # a run is built again by each of its commands, and this can take longer than all else
 def _compared(method: Method, geometry: Geometry) -> float | None:
     """The error by its kernel, or None if that cannot be had, or not soon."""
     band_limited = type(method).exact is Method.exact
