@@ -18,6 +18,9 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
+LENS_ALONE = "[0.1, {name: lens, focal_length: 0.1}, 0.1]"
+
+
 def problem(*overrides: str, source: str | Path = "digits") -> str:
     with pytest.raises(ConfigError) as caught:
         load_config(source, overrides)
@@ -388,6 +391,39 @@ def test_paths_are_taken_from_the_file_and_overrides_from_here(tmp_path: Path, m
             "--set: expected optics.distances to be a length in metres above 0 and at most 1000, or a list of them, "
             "or of lists of lengths and elements, but item 1 is -2",
         ),
+        (
+            "optics.distances=0.1 m",
+            "--set: expected optics.distances to be a length in metres above 0 and at most 1000, or a list of them, "
+            "or of lists of lengths and elements, but got '0.1 m': 0.1 m is 0.1",
+        ),
+        (
+            "optics={wavelength: 532e-9, 633e-9}",
+            "--set: unknown key optics.633e-9: it has no value, and several values are a list in brackets, as [1, 2]",
+        ),
+        (
+            "optics.networks=2",
+            "--set: expected optics.networks to be a group of keys, but got 2: its keys are count and",
+        ),
+        *(
+            (
+                f"optics.{key}={LENS_ALONE}",
+                f"--set: optics.{key}: expected a number, or a list of distances and elements",
+            )
+            for key in ("distances", "detectors.distances")
+        ),
+        (
+            "optics.distances=[[{name: lens, focal: 1}], 0.1]",
+            "--set: unknown key optics.distances.0.0.focal: did you mean optics.distances.0.0.focal_length?",
+        ),
+        (
+            "optics.panel=pluto",
+            "--set: optics.panel: pluto is neither a panel nor a YAML file (did you mean holoeye-pluto",
+        ),
+        (
+            "optics.coherence.length=1e-4",
+            "--set: expected the number of modes that partly coherent light is computed as, but got none",
+        ),
+        ("optics.spectrum.lines=9", "--set: expected the bandwidth that lines stand for, but got none"),
         (
             "optics.distances=[0.1]",
             "expected optics.distances to be a number or 6 numbers (source to first layer, between the 5 layers of "

@@ -136,7 +136,11 @@ FITTED: dict[str, tuple[str, Callable[[], object], str]] = {
         between(0.02, Stop(1e-4, centre=(2e-3, 0)), 0.02),
         "expected aperture to let some light through, but all of its plane of 720 µm x 720 µm is dark",
     ),
-    "no such file": ("{name: mask, file: none.npy}", between(0.02, MaskFile("none.npy"), 0.02), "no such file"),
+    "no such file": (
+        "{name: mask, file: none.npy}",
+        between(0.02, MaskFile("none.npy"), 0.02),
+        "cannot read .*none.npy: no such file",
+    ),
 }
 ONLY_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
     "no table": (

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le, MinLen, Unit
-from pydantic import AfterValidator, Discriminator, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Tag
 
 from voltphase.core.units import LONGEST_DISTANCE
 from voltphase.optics.elements import ELEMENTS
@@ -31,6 +31,18 @@ def _with_elements_between(parts: list[Any]) -> list[Any]:
     return parts
 
 
+def _no_element_alone(gaps: Any) -> Any:
+    for number, part in enumerate(gaps if isinstance(gaps, list | tuple) else ()):
+        if isinstance(part, dict | Settings):
+            raise misfit(
+                f"expected a number, or a list of distances and elements, for each gap, but item {number} is an "
+                "element by itself: a gap with an element in it is a list in the list, such as [[0.1, {name: lens, "
+                "focal_length: 0.1}, 0.1], 0.2]",
+                named=False,
+            )
+    return gaps
+
+
 #: A number, or what is between two planes: numbers and elements.
 BetweenPlanes = Annotated[
     Annotated[Distance, Tag("one")]
@@ -48,9 +60,11 @@ BetweenPlanes = Annotated[
     ],
     Discriminator(_one_or_parts),
 ]
+#: What is between planes, for each gap.
+EachGap = Annotated[list[BetweenPlanes], BeforeValidator(_no_element_alone)]
 #: Either for each gap, or a number for all.
 Distances = Annotated[
-    Annotated[Distance, Tag("one")] | Annotated[list[BetweenPlanes], Tag("parts")],
+    Annotated[Distance, Tag("one")] | Annotated[EachGap, Tag("parts")],
     Discriminator(_one_or_parts),
     Wording(
         f"a length in metres above 0 and at most {LONGEST_DISTANCE:g}, or a list of them, or of lists of lengths and "

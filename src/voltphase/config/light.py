@@ -27,6 +27,12 @@ class SpectrumConfig(Section):
     bandwidth: Annotated[float, Unit("m"), Ge(0)] = 0.0
     lines: Annotated[int, Ge(1), Le(MOST_LINES)] = 5
 
+    @model_validator(mode="after")
+    def _is_band(self) -> SpectrumConfig:
+        if "lines" in self.model_fields_set and "bandwidth" not in self.model_fields_set:
+            raise misfit("expected the bandwidth that lines stand for, but got none: set optics.spectrum.bandwidth")
+        return self
+
 
 class CoherenceConfig(Section):
     """How far the waves of the source know of each other.
@@ -48,6 +54,12 @@ class CoherenceConfig(Section):
 
     @model_validator(mode="after")
     def _can_be_built(self) -> CoherenceConfig:
+        # A run's own configuration says that there are none.
+        if self.model_fields_set and "modes" not in self.model_fields_set:
+            raise misfit(
+                "expected the number of modes that partly coherent light is computed as, but got none: set "
+                "optics.coherence.modes, such as 16"
+            )
         try:
             self.build()
         except VoltphaseError as error:

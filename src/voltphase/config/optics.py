@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Le, Len, Lt, Unit
 from pydantic import model_validator
 
-from voltphase.config.distances import BetweenPlanes, Distance, Distances, built
+from voltphase.config.distances import Distance, Distances, EachGap, built
 from voltphase.config.light import CoherenceConfig, SpectrumConfig
 from voltphase.config.masks import read_mask
 from voltphase.config.panels import with_pitch_of_panel
@@ -133,7 +133,7 @@ class DetectorsConfig(Section):
         shares: Part of the light that each gets, which add up to 1; null for equal ones.
     """
 
-    distances: list[BetweenPlanes] = []  # noqa: RUF012 - pydantic copies it
+    distances: EachGap = []  # noqa: RUF012 - pydantic copies it
     combine: Combine = "sum"
     shares: list[Annotated[float, Gt(0), Lt(1)]] | None = None
 

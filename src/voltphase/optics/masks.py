@@ -79,7 +79,7 @@ class Mask:
         try:
             return cls(read_numbers(file, DataError))
         except VoltphaseError as error:
-            raise DataError(f"{file}: {error}") from error
+            raise DataError(str(error) if str(file) in str(error) else f"{file}: {error}") from error
 
     @property
     def shape(self) -> tuple[int, int]:

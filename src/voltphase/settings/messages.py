@@ -17,6 +17,8 @@ from voltphase.settings.keys import Key, content_at, enumerate_words, in_words, 
 _LENGTHS = {"wavelength": WAVELENGTH, "pitch": PITCH, "distances": DISTANCE}
 # The second is of keys that are no words: YAML has numbers, dates and nothing at all for keys.
 _UNKNOWN = ("extra_forbidden", "invalid_key")
+# Letters of a word that is a part of another, at least, and how like a key of another group has to be.
+_PART, _FAR = 3, 0.75
 
 
 def describe(error: ValidationError, schema: type[BaseModel], given: Any) -> tuple[str, str]:
@@ -36,10 +38,13 @@ def describe(error: ValidationError, schema: type[BaseModel], given: Any) -> tup
     return sentence, ".".join(steps[:-1] if first["type"] == "missing" else steps)
 
 
-def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """Return the one of ``choices`` most like ``word``, if any is."""
-    close = difflib.get_close_matches(word.lower(), list(choices), n=1, cutoff=0.6)
-    return close[0] if close else None
+def nearest(word: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the one of ``choices`` most like ``word``, or else the only one that it is a part of, if any is."""
+    choices = list(choices)
+    if close := difflib.get_close_matches(word.lower(), choices, n=1, cutoff=cutoff):
+        return close[0]
+    longer = [choice for choice in choices if len(word) >= _PART and word.lower() in choice]
+    return longer[0] if len(longer) == 1 else None
 
 
 def yaml_shown(value: Any) -> str:
@@ -63,10 +68,13 @@ def _sentence(problem: ErrorDetails, steps: list[str], schema: type[BaseModel], 
     given_as = f"item {'.'.join(item)} is" if item else "got"
     sentence = f"expected {'.'.join(whole)} to be {wanted}, but {given_as} {yaml_shown(value)}"
     words = words_of(key.field.annotation, key.field.metadata) if key is not None and isinstance(value, str) else ()
-    if isinstance(value, str) and any(key.path == f"{_plain(steps)}.name" for key in keys(schema)):
-        return f"{sentence}: use {path}.name={value}"
     if isinstance(value, str) and "in metres" in wanted and (meant := length_in(value)) is not None:
         return f"{sentence}: {value} is {meant:g}"
+    if isinstance(value, str) and any(key.path == f"{_plain(steps)}.name" for key in keys(schema)):
+        return f"{sentence}: use {path}.name={value}"
+    if wanted == "a group of keys" and key is not None:
+        inside = [one.name for one in _keys_there(schema, given, whole) if one.parent == key.path]
+        return f"{sentence}: its keys are {enumerate_words(inside, 'and')}"
     length = _LENGTHS.get(whole[-1])
     if length is not None and isinstance(value, int | float) and not isinstance(value, bool):
         return f"{sentence}: {length.meant(max(value, 0))}"
@@ -79,6 +87,9 @@ def _sentence(problem: ErrorDetails, steps: list[str], schema: type[BaseModel], 
 def _unknown_key(steps: list[str], schema: type[BaseModel], given: Any) -> str:
     *parents, name = steps
     path, prefix, parent = ".".join(steps), "".join(f"{step}." for step in parents), _plain(parents)
+    group = content_at(given, parents)
+    if isinstance(group, Mapping) and any(str(key) == name and value is None for key, value in group.items()):
+        return f"unknown key {path}: it has no value, and several values are a list in brackets, as [1, 2]"
     siblings = {key.name: key for key in _keys_there(schema, given, parents) if key.parent == parent}
     others = [key.of for key in keys(schema) if key.path == _plain(steps) and key.of is not None]
     if others and (chosen := _chosen(schema, given, parents)) is not None:
@@ -87,7 +98,7 @@ def _unknown_key(steps: list[str], schema: type[BaseModel], given: Any) -> str:
         return f"unknown key {path}: did you mean {prefix}{close}?"
     elsewhere = [key for key in keys(schema) if key.parent != parent and not key.parent.endswith(".parameters")]
     last_words = {key.name: key.path for key in reversed(elsewhere)}
-    if (close := name if name in last_words else nearest(name, last_words)) is not None:
+    if (close := name if name in last_words else nearest(name, last_words, cutoff=_FAR)) is not None:
         return f"unknown key {path}: did you mean {last_words[close]}?"
     if not siblings:
         return f"unknown key {path}: there are no keys in {'.'.join(parents)}"
