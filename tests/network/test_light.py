@@ -13,6 +13,7 @@ import voltphase as vp
 from voltphase.codesign import GumbelSoftmax
 from voltphase.core.errors import ConfigError, DeviceError, GeometryError
 from voltphase.devices.spectrum import spectrum_of_model
+from voltphase.network import reading
 from voltphase.network.gerchberg_saxton import gerchberg_saxton
 from voltphase.optics import Coherence, Spectrum, ThinLens
 from voltphase.optics.light import CoherenceWarning
@@ -175,3 +176,14 @@ def test_a_hologram_by_iterations_needs_a_phase() -> None:
     model = network(devices=[RELIEF], task=Image(window=(4, 4, 8, 8)))
     with pytest.raises(ConfigError, match="coherent light of one wavelength"):
         gerchberg_saxton(model, IMAGES[:1], torch.ones(1, 8, 8))
+
+
+def test_what_takes_light_across_is_made_once_for_all_modes(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    across = reading.across
+    monkeypatch.setattr(reading, "across", lambda paths, dtype: made.append(paths) or across(paths, dtype))
+    model = network(coherence=Coherence(5, 1e-4))
+    light = model.detector_field(IMAGES)
+    assert len(made) == 3  # of each wavelength, and none past the layers
+    regions = model.readout.read(model.readout.window(light))
+    torch.testing.assert_close(regions, model.measure(IMAGES))

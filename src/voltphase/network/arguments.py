@@ -22,6 +22,8 @@ from voltphase.tasks import Readout, WindowReadout
 
 #: Largest seed of a network, as of a configuration.
 LARGEST_SEED: Final = 2**31 - 1
+# More than any bench has; a network keeps a record of each.
+_MOST_BEAMS: Final = 2**16
 # Amplitudes that all layers together may multiply light by, above and below 1: intensities, summed over a detector and
 # focused on a region of it, then are numbers of the dtype's range.
 _BRIGHTEST = {torch.complex64: 1e12, torch.complex128: 1e100}
@@ -126,6 +128,24 @@ def require_brightness(gains: Sequence[float], devices: Sequence[Device], networ
         raise ConfigError(
             "expected gains that multiply the light of every network alike, as no hardware has a gain, but got "
             f"{', '.join(f'{product:g}' for product in products)}: give each network the same"
+        )
+
+
+def require_few(lines: int, networks: int, modes: int, detectors: int) -> None:
+    """Refuse more beams than anybody waits for, before anything is made of them.
+
+    Args:
+        lines: Lines of the light, those of all its wavelengths.
+        networks: Networks side by side.
+        modes: Modes of partly coherent light.
+        detectors: Detectors behind the last layer.
+    """
+    each = {"lines of light": lines, "networks": networks, "modes": modes, "detectors": detectors}
+    if (count := math.prod(each.values())) > _MOST_BEAMS:
+        told = " x ".join(f"{number} {what}" for what, number in each.items() if number > 1)
+        raise ConfigError(
+            f"expected at most {_MOST_BEAMS} beams, each of which is walked through the layers by itself, but got "
+            f"{count}, {told}: take fewer of them"
         )
 
 

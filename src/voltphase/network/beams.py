@@ -26,7 +26,9 @@ from voltphase.core.advice import advise
 from voltphase.core.errors import GeometryError
 from voltphase.core.units import metres
 from voltphase.network.areas import Areas
+from voltphase.network.arguments import require_few
 from voltphase.network.detectors import Layout
+from voltphase.network.footprint import require
 from voltphase.optics import ImageSource
 from voltphase.optics.backends.base import Engine, Executor, Options
 from voltphase.optics.backends.composed import ForkedExecutor, made_ready
@@ -92,10 +94,16 @@ class Light:
             checks.instance(self.coherence, Coherence, "a coherence", advice=advice)
 
     def screens(self, grid: Grid) -> list[Tensor | None]:
-        """Return the screens that stand in the source's plane, one in turn for each mode; None for none."""
+        """Return the screens that stand in the source's plane, one in turn for each mode; None for none.
+
+        Raises:
+            ConfigError: if there is not the memory for them.
+        """
         if self.coherence is None:
             return [None]
         self.coherence.warn_of(grid)
+        what = f"light of {self.coherence.modes} modes on a source of {grid.rows} x {grid.columns} samples"
+        require(self.coherence.screens_bytes(grid), what, "take fewer modes, optics.coherence.modes, or samples")
         return [torch.from_numpy(screen) for screen in self.coherence.screens(grid)]
 
 
@@ -307,10 +315,15 @@ def beams_of(
         method: Mathematics of the propagation.
         engine: What applies the kernels.
 
+    Raises:
+        ConfigError: if there are more of them than anybody waits for, or not the memory for the screens of modes.
+
     Warns:
         SamplingWarning: if the ways of a skip differ by more than the lines of a band stand for.
     """
     networks, way, depth = layout.networks, layout.way, len(layout.way) - 2
+    modes = 1 if light.coherence is None else light.coherence.modes
+    require_few(len(light.spectrum.each), networks.count, modes, len(layout.ends))
     warn_of_images(way, layout.every_span)
     screens = light.screens(way[0])
     lengths, beams = list(map(length_of, layout.spans)), []

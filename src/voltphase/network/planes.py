@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -16,13 +17,17 @@ if TYPE_CHECKING:
 
 def detector_field_of(model: DONN, images: Tensor) -> Tensor:
     """Return the field on the detector; see :meth:`voltphase.DONN.detector_field`."""
-    draws, each = [layer.draws for layer in model.layers], []
-    for number in range(len(model.beams.beams)):
-        # All beams meet the states of one draw.
-        for layer, count in zip(model.layers, draws, strict=True):
-            layer.draws = count
-        each.append(light_on_planes(model, images, number)["detector"])
-    return each[0] if model.beams.single else as_field(model.beams.added(map(intensity, each)))
+    draws, made = [layer.draws for layer in model.layers], {}
+
+    def arriving() -> Iterator[Tensor]:
+        for number in range(len(model.beams.beams)):
+            # All beams meet the states of one draw.
+            for layer, count in zip(model.layers, draws, strict=True):
+                layer.draws = count
+            yield light_on_planes(model, images, number, made)["detector"]
+
+    # One after the other: without gradients, no fields but those of one beam are kept.
+    return next(arriving()) if model.beams.single else as_field(model.beams.added(map(intensity, arriving())))
 
 
 def detector_light(model: DONN, images: Tensor) -> Tensor:

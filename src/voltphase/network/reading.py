@@ -64,11 +64,24 @@ def crossings(model: DONN, paths: Sequence[Path]) -> list[nn.Module]:
     return [step.to(model.source.rows.device) for step in across(paths, model.source.dtype)]
 
 
-def light_on_planes(model: DONN, images: Tensor, beam: int) -> dict[str, Tensor]:
-    """Return the field of a beam on each plane in the order light meets them; see :meth:`voltphase.DONN.planes`."""
+def light_on_planes(
+    model: DONN, images: Tensor, beam: int, made: dict[tuple[Path, ...], list[nn.Module]] | None = None
+) -> dict[str, Tensor]:
+    """Return the field of a beam on each plane in the order light meets them; see :meth:`voltphase.DONN.planes`.
+
+    Args:
+        model: The network.
+        images: The images.
+        beam: Number of the beam.
+        made: What was made of the paths of other beams, which grows: beams with the same paths share it.
+    """
     run = model.beams.beams[checks.whole(beam, "a beam", least=0, most=len(model.beams.beams) - 1)]
-    *propagators, last = crossings(model, run.paths)
-    splitters = Splitters(model.skips, crossings(model, run.past))
+    made = {} if made is None else made
+    for paths in (run.paths, run.past):
+        if paths not in made:
+            made[paths] = crossings(model, paths)
+    *propagators, last = made[run.paths]
+    splitters = Splitters(model.skips, made[run.past])
     planes = {"source": model.beams.lit(beam, model.source(images))}
     field = splitters.behind(0, planes["source"])
     for plane, (cross, number) in enumerate(zip(propagators, run.layers, strict=True), start=1):

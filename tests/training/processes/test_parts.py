@@ -98,8 +98,9 @@ def trained(
         ([], {}),
         (["codesign.relaxation.name=gumbel-softmax", "task.scale=1.0"], {"roughness_weight": 0.3}),
         (["task.measure=amplitude"], {"efficiency_weight": 0.3, "roughness_weight": 0.1}),
+        (["optics.precision=double"], {}),  # of all but the scale, which stays in single precision
     ],
-    ids=["calibrated", "drawn, rough", "light"],
+    ids=["calibrated", "drawn, rough", "light", "double"],
 )
 def test_parts_and_processes_come_to_what_one_batch_comes_to(
     tiny: Make, settings: list[str], weights: dict[str, float]

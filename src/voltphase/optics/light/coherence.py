@@ -82,10 +82,23 @@ class Coherence:
         """
         down, across = (_kernel(count, pitch, self.length) for count, pitch in zip(grid.shape, grid.pitch, strict=True))
         words = np.random.PCG64(self.seed)
+        screens, light = np.empty((self.modes, *grid.shape), np.complex128), np.zeros(grid.shape)
         # One after the other: of short lengths there are many more knots than samples.
         knots = down.shape[1], across.shape[1]
-        screens = np.stack([down @ complex_normal(words, knots) @ across.T for _ in range(self.modes)])
-        return screens / np.sqrt((np.abs(screens) ** 2).mean(0))
+        for screen in screens:
+            screen[:] = down @ complex_normal(words, knots) @ across.T
+            light += np.abs(screen) ** 2
+        screens /= np.sqrt(light / self.modes)
+        return screens
+
+    def screens_bytes(self, grid: Grid) -> float:
+        """Return about how many bytes it takes to make the screens on a plane and keep a copy, without making them."""
+        knots = [
+            count if _apart(pitch, self.length) else 1 + 2 * _knots(count, pitch, self.length)
+            for count, pitch in zip(grid.shape, grid.pitch, strict=True)
+        ]
+        # Words, two numbers of each, and the complex ones made from them.
+        return 32.0 * self.modes * math.prod(grid.shape) + 64.0 * math.prod(knots)
 
     def warn_of(self, grid: Grid) -> None:
         """Warn where light on a plane is as incoherent as its samples can show, or coherent all over it.
@@ -124,9 +137,18 @@ def complex_normal(generator: np.random.PCG64, shape: tuple[int, ...]) -> NDArra
 
 def _kernel(count: int, pitch: float, length: float) -> NDArray[np.float64]:
     """Return what makes samples of numbers at knots along an axis, ``samples x knots``."""
-    if length < INCOHERENT * pitch:
+    if _apart(pitch, length):
         return np.eye(count)
-    at = (np.arange(count) - (count - 1) / 2) * pitch
-    most = math.ceil((at[-1] + _REACH * length) / (_SPACING * length))
+    at, most = (np.arange(count) - (count - 1) / 2) * pitch, _knots(count, pitch, length)
     knots = np.arange(-most, most + 1) * (_SPACING * length)
     return np.exp(-(((at[:, None] - knots) / length) ** 2))
+
+
+def _apart(pitch: float, length: float) -> bool:
+    """Return whether samples are independent of each other, and knots for themselves."""
+    return length < INCOHERENT * pitch
+
+
+def _knots(count: int, pitch: float, length: float) -> int:
+    """Return the number of knots along an axis on each side of the middle one."""
+    return math.ceil(((count - 1) / 2 * pitch + _REACH * length) / (_SPACING * length))

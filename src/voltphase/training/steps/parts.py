@@ -87,7 +87,7 @@ def add_gradients(model: DONN, parts: Sequence[Part], weights: Weights, tally: T
     count = torch.full((), sum(len(targets) for _, targets in parts), dtype=sums[0].real.dtype, device=device)
     with spending_in_step("exchange", device):
         ranks.sum_over([*sums, count])
-    means = [one / count for one in sums]
+    means = [one / count.to(one.real.dtype) for one in sums]  # a scale is in single precision in double light, too
     for parameter, mean in zip(others, means[len(held) :], strict=True):
         parameter.grad = mean
     ends = [drawn[number] for number in range(len(drawn)) if drawn[number].requires_grad]
