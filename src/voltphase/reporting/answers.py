@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = 4
 # Letters smaller than this, in points, are hard to read.
-_READABLE = 4.5
+_READABLE = 4.0
 
 
 @dataclass(frozen=True, eq=False)

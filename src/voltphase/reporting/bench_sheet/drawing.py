@@ -53,11 +53,8 @@ def _blocks(sheet: Sheet, patterns: list[list[str]], inputs: list[str]) -> Itera
     yield blocks.title(f"Bench sheet: {sheet.name:.60}")
     yield blocks.lines(
         [
-            *textwrap.wrap(
-                f"Wavelength {light_words(manifest)}. Polarisation: as in the measurement of the devices; no table "
-                "records it, note it here: ______________",
-                _WIDTH + 8,  # of letters that are narrow
-            ),
+            *textwrap.wrap(f"Wavelength {light_words(manifest)}.", _WIDTH),
+            "Polarisation: as in the measurement of the devices; no table records it, note it here: ______________",
             "Planes are drawn as an eye sees them that looks along the light, from the source to the detector: row 0 "
             "at the top, column 0 left.",
             "After an odd number of reflections, mirror what is loaded and what is read left to right. Never let a "
