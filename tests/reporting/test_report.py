@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import shutil
 import subprocess
@@ -173,7 +174,11 @@ def test_damaged_metrics(run, tmp_path, content, message):
     assert not (copy / "report.html").exists()
 
 
-def test_drawing_needs_neither_pyplot_nor_lightning():
-    code = "import sys, voltphase.reporting; print([m for m in ('matplotlib.pyplot', 'lightning') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def test_to_load_deploy_and_draw_needs_neither_pyplot_nor_lightning_nor_a_folder_for_matplotlib():
+    code = (
+        "import sys, voltphase as vp; vp.load_run, vp.deploy, vp.verify, vp.report, vp.training.evaluate; "
+        "print([m for m in ('matplotlib.pyplot', 'lightning') if m in sys.modules])"
+    )
+    environment = os.environ | {"MPLCONFIGDIR": "/proc/nowhere", "MPLBACKEND": "none"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,9 +127,9 @@ def _sentences() -> Iterator[None]:
 
 
 def _foreign(error: Exception) -> str | None:
-    from voltphase.core.registry import foreign_failure
-
-    sentence = foreign_failure(error)
+    # Nothing of another package has run where this is not loaded, which takes PyTorch.
+    registry = sys.modules.get("voltphase.core.registry")
+    sentence = registry.foreign_failure(error) if registry is not None else None
     return f"error: {sentence}" if sentence else None
 
 

@@ -231,6 +231,8 @@ def test_who_starts_the_others_ends_them_whatever_happens(tmp_path: Path, monkey
     popen = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda *call, **how: others.append(popen(*call, **how)) or others[-1])
     monkeypatch.setattr(start, "_PROGRAM", "import sys; sys.stdin.read()")  # which trains nothing, and ends with this
+    end = start._end
+    monkeypatch.setattr(start, "_end", lambda started, wait: end(started, wait=0.1))  # they do not end by themselves
     call = start.Call(load_config("digits", [*FEW, "training.devices=3"]), tmp_path / "run", False, False)
 
     def fail() -> None:
