@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from voltphase.core.errors import ConfigError
@@ -52,6 +55,50 @@ def test_a_grid_may_be_cut_and_settings_may_be_groups_and_lists(tmp_path: Path) 
     assert config.device.file == str(tmp_path / "mine.csv")
 
 
+def test_python_may_give_paths_arrays_and_numbers_of_numpy(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        tn_slm(8).save(tmp_path / name)
+    files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    search = {"codesign.gain": np.array([1.0, 3.0]), "device.file": files}
+    sweep = sweep_of(search=search, set={"device.levels": None}, seeds=np.int64(2))
+    assert (sweep.trials, sweep.seeds) == (4, [0, 1])
+    assert sweep.grid[1] == {"codesign.gain": 1.0, "device.file": str(files[1])}
+
+
+def test_all_paths_are_named_from_the_folder_of_the_file_and_are_watched(tmp_path: Path) -> None:
+    names = ["source.npy", "a.npy", "b.npy"]
+    for number, name in enumerate(names):
+        np.save(tmp_path / name, np.full((16, 16), 1 - number / 4))
+    tn_slm(8).save(tmp_path / "mine.csv")
+    (tmp_path / "sweep.yaml").write_text(
+        "config: digits\n"
+        "set: {optics: {size: 16, depth: 1, source: {mask: source.npy}}, devices: [{file: mine.csv, levels: null}]}\n"
+        "search:\n  optics.distances:\n"
+        "  - [[0.1, {name: mask, file: a.npy}], 0.1]\n"
+        "  - [[0.1, {name: mask, file: b.npy}], 0.1]\n"
+        "sampler: grid\n"
+    )
+    sweep = read_sweep(tmp_path / "sweep.yaml")
+    config = sweep.config_of(sweep.grid[1])  # pyright: ignore[reportOptionalSubscript]
+    assert config.optics.source.mask == str(tmp_path / "source.npy")
+    assert config.devices is not None
+    assert config.devices[0].file == str(tmp_path / "mine.csv")
+    assert config.model_dump()["optics"]["distances"][0][1]["file"] == str(tmp_path / "b.npy")
+    before = sweep.tables()
+    assert len(before) == 1 + 2
+    np.save(tmp_path / "b.npy", np.zeros((16, 16)) + 0.1)
+    assert sum(one != other for one, other in zip(before.values(), sweep.tables().values(), strict=True)) == 1
+
+
+def test_a_sweep_is_what_its_configuration_was_when_it_was_read(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("preset: digits\ntraining: {epochs: 3}\n")
+    (tmp_path / "sweep.yaml").write_text("config: base.yaml\nsearch: {codesign.gain: [1, 3]}\nsampler: grid\n")
+    sweep = read_sweep(tmp_path / "sweep.yaml")
+    (tmp_path / "base.yaml").write_text("preset: digits\ntraining: {epochs: 9}\n")
+    assert sweep.config_of({"codesign.gain": 3.0}).training.epochs == 3
+    assert read_sweep(tmp_path / "sweep.yaml").base.training.epochs == 9
+
+
 def test_what_is_best() -> None:
     assert [(aim.name, aim.direction) for aim in sweep_of().aims] == [("accuracy", "maximize")]
     aims = sweep_of(metric={"accuracy": "maximize", "optics.depth": "minimize"}, sampler="nsga2", trials=2).aims
@@ -87,22 +134,43 @@ def test_bad_trials_end_early_where_that_can_be_done_and_is_no_grid() -> None:
         ({"search": {"codesign.gain": {"low": 0, "high": 1, "log": True}}}, "above 0 for log"),
         ({"search": {"codesign.gain": {"low": 0.1, "high": 1, "step": 0}}}, "a step above 0"),
         ({"search": {"codesign.gain": {"low": 1, "high": 2, "step": 1, "log": True}}}, "either log: true or a step"),
+        (
+            {"search": {"codesign.gain": {"low": 1, "high": 2, "step": 3}}},
+            "a step no larger than from 1 to 2",
+        ),
+        ({"search": {"codesign.gain": {"low": 1, "high": 10**400}}}, "at most 2\\^53"),
+        (
+            {"search": {"optics.depth": {"low": 1, "high": 3, "step": 0.5}}},
+            r"optics\.depth to be a whole .* 1\.0",
+        ),
+        ({"search": {"codesign.gain": [1.0, math.nan]}}, "without nan or infinity, but got nan"),
+        ({"search": {"optics.distances": [0.1, [0.1, math.inf]]}}, "without nan or infinity"),
+        ({"search": {"codesign.gain": [1.0, date(2026, 1, 1)]}}, "what a YAML file could hold"),
         ({"search": {"codesign.gain": {"low": 1.0, "high": 2}}}, "expected choices, or a range of whole numbers"),
         ({"search": {"codesign.gain": {"low": 1, "hihg": 2}}}, "hihg"),
         (
             {"search": {"codesign.gain": {"low": 1, "high": 10**7}}},
-            "at most 100000 combinations, but there are 10000000",
+            "at most 10,000 combinations, but there are 10,000,000",
         ),
         ({"search": {"codesign.gain": {"choices": [1], "if": {"optics.depth": 1}}}}, r"gain\.if: .* got optics\.depth"),
+        (
+            {"search": {"codesign.gain": {"choices": [1], "condition": {}}}},
+            "key condition: expected choices or if",
+        ),
+        ({"search": {**GAIN, "optics.depth": {"choices": [1], "if": {"codesign.gain": 2.0}}}}, r"may have .* got 2\.0"),
+        ({"search": {**GAIN, "optics.depth": {"choices": [1], "if": {"codesign.gain": []}}}}, r"may have .* got \[\]"),
         ({"search": {"seed": [1, 2]}}, "seeds: 3"),
         ({"search": {"optics.depth": [-1, -2]}}, r"optics\.depth"),
         ({"sampler": "cma"}, "sampler"),
         ({"sampler": "tpe"}, "expected trials: how many, for sampler tpe"),
         ({"trials": 0}, "trials"),
+        ({"sampler": "tpe", "trials": 10**6}, "at most 10,000 trials"),
         ({"seeds": []}, "seeds"),
         ({"metric": "acuracy"}, r"got 'acuracy': did you mean accuracy\?"),
         ({"metric": "optics.depth"}, r"write {optics\.depth: minimize}"),
         ({"metric": {"accuracy": "best"}}, r"metric"),
+        ({"metric": {"optics.method": "minimize"}}, r"a number, but optics\.method is 'fresnel'"),
+        ({"metric": "val_accuracy"}, r"for val_accuracy, but data\.val_fraction is 0"),
         ({"metric": ["accuracy", "seconds", "train_loss"]}, "one figure or two, but got 3"),
         ({"prune": True, "metric": "test_light_share"}, "for prune: true"),
         ({"config": "digts"}, "digts"),

@@ -113,6 +113,22 @@ def test_a_finished_sweep_is_not_run_again_and_another_one_is_refused(tmp_path: 
             run_sweep({**GRID, **changed}, tmp_path / "s")
 
 
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, quick: Counter[Path]) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "report.html").write_text("mine")
+    with pytest.raises(OutputError, match=r"holds report\.html of something else"):
+        run_sweep(GRID, tmp_path / "mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.csv").write_text("epoch\n")
+    with pytest.raises(OutputError, match="holds a training run"):
+        run_sweep(GRID, tmp_path / "run")
+    assert [len(list(folder.iterdir())) for folder in (tmp_path / "mine", tmp_path / "run")] == [1, 1]
+    for storage in ("postgres", ""):
+        with pytest.raises(ConfigError, match="expected storage to be sqlite, journal or the URL"):
+            run_sweep({**GRID, "storage": storage}, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
 def test_more_trials_are_added_to_those_there(tmp_path: Path, quick: Counter[Path]) -> None:
     given = {**GRID, "search": RANGE, "sampler": "random"}
     few = run_sweep({**given, "trials": 3}, tmp_path / "s").rows

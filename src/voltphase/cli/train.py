@@ -14,7 +14,7 @@ import typer
 from voltphase.cli.common import CommandWithTable, DataDirOption, SetOption, argument, option, path_option, say_next
 from voltphase.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED
 from voltphase.cli.voice import JsonOption, QuietOption, console, say, say_error, say_figures, say_table
-from voltphase.core.errors import VoltphaseError
+from voltphase.core.errors import LostProcessError, VoltphaseError
 from voltphase.core.words import shell
 
 if TYPE_CHECKING:
@@ -239,6 +239,8 @@ def _train(config: Config, folder: Path, *, resume: bool, overwrite: bool) -> di
 
     try:
         return run_training(config, folder, resume=resume, overwrite=overwrite, console=console())
+    except LostProcessError as error:
+        raise LostProcessError(f"{error}: go on with --resume") from error
     except (KeyboardInterrupt, BrokenPipeError):
         file = RunFolder(folder).config_file
         again = shell("voltphase", "train", file, "--out", folder, "--resume")

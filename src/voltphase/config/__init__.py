@@ -5,7 +5,16 @@ from __future__ import annotations
 from voltphase.core.installed import needing_extras
 
 with needing_extras():
-    from voltphase.config.load import Preset, current_settings, load_config, parse_config, presets, recipes
+    from voltphase.config.load import (
+        Preset,
+        Source,
+        current_settings,
+        load_config,
+        parse_config,
+        presets,
+        read_source,
+        recipes,
+    )
     from voltphase.config.sections import (
         CodesignConfig,
         Config,
@@ -23,10 +32,12 @@ __all__ = [
     "DeviceConfig",
     "OpticsConfig",
     "Preset",
+    "Source",
     "TrainingConfig",
     "current_settings",
     "load_config",
     "parse_config",
     "presets",
+    "read_source",
     "recipes",
 ]

@@ -79,8 +79,34 @@ def _shipped(path: str) -> dict[str, Preset]:
     return found
 
 
+@dataclass(frozen=True)
+class Source:
+    """What a preset or a file says, read once.
+
+    Attributes:
+        raw: Its settings.
+        place: What errors call it.
+    """
+
+    raw: dict[str, Any]
+    place: str
+
+
+def read_source(source: str | Path) -> Source:
+    """Read a preset or a file for :func:`load_config`, whatever becomes of the file afterwards.
+
+    Raises:
+        ConfigError: if there is no such preset or file, or it is not YAML.
+    """
+    return _read(source, Config)
+
+
 def load_config(
-    source: str | Path, overrides: Sequence[str] = (), *, values: Mapping[str, Any] | None = None
+    source: str | Path | Source,
+    overrides: Sequence[str] = (),
+    *,
+    values: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
 ) -> Config:
     """Return the configuration of a preset or a file, with single settings overridden.
 
@@ -88,23 +114,28 @@ def load_config(
     :func:`recipes`) settles how the design is learned where nothing else is said; what is given nowhere has its
     default. A recipe in ``overrides`` wins over the file, as all of them do: of what the file itself says of codesign,
     task and training only the detector's regions, epochs, batch size and the machine's use stay. Relative paths in
-    a file are taken from the file's folder, those in ``overrides`` from the current one.
+    a file are taken from the file's folder, those in ``overrides`` and ``values`` from ``folder``.
 
     Args:
-        source: A preset's name (see :func:`presets`) or the path of a YAML file.
+        source: A preset's name (see :func:`presets`), the path of a YAML file, or what one of them was read as.
         overrides: ``"training.epochs=5"`` and the like; an item of a list is named by its number:
             ``"devices.0.levels=4"``. A setting that is a text, such as a file's name, is all that follows the ``=``,
             unless that is in quotes as a whole; ``null`` is none. Other values are read as YAML.
         values: Settings that win over all of these, by their dotted keys, as they are.
+        folder: Path of the folder that relative paths in them are taken from; the current one by default.
 
     Raises:
         ConfigError: if there is no such preset or file, it is not YAML, or a key or value does not fit.
     """
-    return load_as(Config, source, overrides, values or {})
+    return load_as(Config, source, overrides, values or {}, folder)
 
 
 def load_as(
-    schema: type[SchemaT], source: str | Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None
+    schema: type[SchemaT],
+    source: str | Path | Source,
+    overrides: Sequence[str] = (),
+    values: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
 ) -> SchemaT:
     """Return what a file describes that has more sections than a configuration; see :func:`load_config`.
 
@@ -113,15 +144,17 @@ def load_as(
         source: As for :func:`load_config`.
         overrides: Likewise.
         values: Likewise.
+        folder: Likewise.
     """
-    raw, place = _read(source, schema)
+    given_as = source if isinstance(source, Source) else _read(source, schema)
+    raw, place = copy.deepcopy(given_as.raw), given_as.place
     if any(override.partition("=")[0].strip() == "recipe" for override in overrides):
         raw = _without_recipe(raw)
     given = [*(_override(override, schema) for override in overrides), *(values or {}).items()]
     overridden = [key for key, _ in given]
     for key, value in given:
         _set(raw, key, value, overridden)
-    _settle_paths(raw, Path.cwd())
+    _settle_paths(raw, Path.cwd() if folder is None else folder)
     if "recipe" in raw:
         said_at = "--set" if "recipe" in overridden else place
         raw = _merge(_content_of(recipes(), raw.pop("recipe"), "recipe", said_at), raw)
@@ -149,11 +182,11 @@ def _checked(schema: type[SchemaT], raw: Any, place: str, overridden: Sequence[s
         raise ConfigError(f"{place}: {sentence}" if place else sentence) from error
 
 
-def _read(source: str | Path, schema: type[BaseModel]) -> tuple[dict[str, Any], str]:
+def _read(source: str | Path, schema: type[BaseModel]) -> Source:
     known = presets()
     path, name = checked_path(source, ConfigError, "the name of a preset or the path of a YAML file"), str(source)
     if name in known:
-        return _parsed(known[name].text, name), f"preset {name}"
+        return Source(_parsed(known[name].text, name), f"preset {name}")
     if path.is_dir():
         raise ConfigError(
             f"expected a preset or a YAML file, but {source} is a folder: a run's file is config.yaml in it"
@@ -167,7 +200,7 @@ def _read(source: str | Path, schema: type[BaseModel]) -> tuple[dict[str, Any], 
     _settle_paths(raw, path.resolve().parent)
     if "preset" in raw:
         raw = _merge(_content_of(known, raw.pop("preset"), "preset", name), raw)
-    return raw, name
+    return Source(raw, name)
 
 
 def _content_of(known: Mapping[str, Preset], name: Any, what: str, place: str) -> dict[str, Any]:

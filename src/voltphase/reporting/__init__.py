@@ -8,11 +8,12 @@ with needing_extras():
     import voltphase.core.surroundings  # noqa: F401 - before anything here imports matplotlib
     from voltphase.reporting.bench_sheet import write_bench_sheet
     from voltphase.reporting.overview import overview_figure, save_overview
-    from voltphase.reporting.page import write_report
+    from voltphase.reporting.page import REPORT_NAME, write_report
     from voltphase.reporting.pictures import ImagePictures
     from voltphase.reporting.sweep import write_sweep_report
 
 __all__ = [
+    "REPORT_NAME",
     "ImagePictures",
     "overview_figure",
     "save_overview",

@@ -37,7 +37,7 @@ class Key:
 def keys(schema: type[BaseModel], prefix: str = "") -> Iterator[Key]:
     """Yield each key there is, a group before what is in it."""
     for name, field in schema.model_fields.items():
-        path = f"{prefix}{name}"
+        path = f"{prefix}{field.alias or name}"
         yield Key(path, field)
         if (variants := variants_of(field)) is not None:
             yield from _keys_of_variants(variants, path)
@@ -113,15 +113,17 @@ def in_words(annotation: Any, metadata: Iterable[Any] = ()) -> str:
     if origin in (Union, types.UnionType):
         return _any_of([in_words(part) for part in parts if part is not types.NoneType], types.NoneType in parts)
     if origin is list:
-        count = next((part.min_length for part in metadata if isinstance(part, Len | MinLen) and part.min_length), "")
-        return f"a list of {f'{count} ' if count else ''}{_plural(in_words(parts[0]))}"
+        bounds = next((part for part in metadata if isinstance(part, Len | MinLen) and part.min_length), None)
+        exact = isinstance(bounds, Len) and bounds.max_length == bounds.min_length
+        count = "" if bounds is None else f"{bounds.min_length} {'' if exact else 'or more '}"
+        return f"a list of {count}{_plural(in_words(parts[0]))}"
     if annotation is bool:
         return "true or false"
     if annotation in (int, float):
         metres = any(isinstance(part, Unit) and part.unit == "m" for part in metadata)
         noun = "a whole number" if annotation is int else "a length in metres" if metres else "a number"
         return f"{noun}{_bounds(metadata)}"
-    return "a text" if annotation is str else "a group of keys"
+    return "a text" if annotation is str else "a value" if annotation is Any else "a group of keys"
 
 
 def _any_of(each: list[str], nullable: bool) -> str:
@@ -135,7 +137,7 @@ def _any_of(each: list[str], nullable: bool) -> str:
 
 
 def _plural(words: str) -> str:
-    for noun in ("whole number", "number", "length", "list", "text", "group"):
+    for noun in ("whole number", "number", "length", "list", "text", "group", "value"):
         if words.startswith(f"a {noun}"):
             return words.replace(f"a {noun}", f"{noun}s", 1)
     return words

@@ -12,6 +12,7 @@ from voltphase.core.errors import ConfigError, OutputError, VoltphaseError
 from voltphase.core.files import reason_of, write_errors
 from voltphase.core.installed import needing_extras
 from voltphase.core.words import one_line, printable
+from voltphase.sweeps.search.settings import read_sweep
 from voltphase.sweeps.search.sweep import prepared_sweep, run_sweep
 
 if TYPE_CHECKING:
@@ -90,13 +91,13 @@ def submit(
     with needing_extras():
         import submitit
 
-    with prepared_sweep(worker.file, worker.out, worker.data_dir) as (sweep, _):
-        storage = sweep.given.storage
-    if storage == "sqlite":
+    if read_sweep(worker.file, worker.data_dir).given.storage == "sqlite":
         raise ConfigError(
             "expected storage: journal, or the URL of a database, for workers on several machines, but got sqlite: a "
             "file of SQLite is for one machine"
         )
+    with prepared_sweep(worker.file, worker.out, worker.data_dir):
+        pass
     logs = worker.out / LOGS
     with write_errors(logs):
         logs.mkdir(parents=True, exist_ok=True)

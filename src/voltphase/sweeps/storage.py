@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DATABASE: Final = "sweep.db"
 JOURNAL: Final = "sweep.journal"
+_FILES: Final = {"sqlite": DATABASE, "journal": JOURNAL}
 # Beside a journal, while somebody adds trials to it.
 _ADDING: Final = "adding"
 
@@ -45,8 +46,8 @@ def quiet_optuna() -> Iterator[None]:
 
 def place_of(storage: str, folder: Path) -> str:
     """Return where a storage is, as a person is told of it: a path, or a URL without its password."""
-    if "://" not in storage:
-        return str(folder / (JOURNAL if storage == "journal" else DATABASE))
+    if storage in _FILES:
+        return str(folder / _FILES[storage])
     return _parsed(storage).render_as_string(hide_password=True)
 
 
@@ -90,13 +91,15 @@ def _opened(storage: str, folder: Path) -> BaseStorage:
     from optuna.storages.journal import JournalFileBackend
     from sqlalchemy.exc import SQLAlchemyError
 
-    with write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    url = None if storage in _FILES else _parsed(storage)
+    if url is None:
+        with write_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
     if storage == "journal":
         path = folder / JOURNAL
         whole: Any = _WholeLines(path)
         return JournalStorage(JournalFileBackend(str(path), whole))
-    url = _parsed(storage) if "://" in storage else _parsed(f"sqlite:///{folder.resolve() / DATABASE}")
+    url = url or _parsed(f"sqlite:///{folder.resolve() / DATABASE}")
     options = {"timeout": _PATIENCE_SECONDS} if url.get_backend_name() == "sqlite" else {}
     for attempt in range(_ATTEMPTS):
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -10,7 +10,7 @@ from voltphase.config import Config
 from voltphase.core.checks import is_number
 from voltphase.core.errors import ConfigError, TrainingError
 from voltphase.settings.keys import content_at, enumerate_words, keys
-from voltphase.settings.messages import nearest
+from voltphase.settings.messages import nearest, yaml_shown
 
 Direction = Literal["maximize", "minimize"]
 
@@ -57,8 +57,15 @@ class Aim:
         return next((epoch[key] for key in (self.name, f"val_{self.name}", f"test_{self.name}") if key in epoch), None)
 
 
-def parse_metric(given: str | list[str] | Mapping[str, Direction] | None, config: Config) -> list[Aim]:
+def parse_metric(
+    given: str | list[str] | Mapping[str, Direction] | None, config: Config, search: Container[str] = ()
+) -> list[Aim]:
     """Return what a sweep's file says is best; by default the first metric of the task on the images watched.
+
+    Args:
+        given: What the file says.
+        config: Configuration of a trial.
+        search: Settings that are searched, of which other trials have other values.
 
     Raises:
         ConfigError: if there is no such figure or setting, or which way is better is not known.
@@ -83,7 +90,7 @@ def parse_metric(given: str | list[str] | Mapping[str, Direction] | None, config
     aims = []
     for name, direction in named.items():
         if name not in known and not ("." in name and name in numbers):
-            close = nearest(name, [*known, *numbers])
+            close = nearest(name, [*known, *(key for key in numbers if "." in key)])
             raise ConfigError(
                 f"metric: expected {enumerate_words(known)}, or a setting such as optics.depth, but got {name!r}"
                 f"{f': did you mean {close}?' if close else ': choose one of them'}"
@@ -92,6 +99,17 @@ def parse_metric(given: str | list[str] | Mapping[str, Direction] | None, config
             raise ConfigError(
                 f"metric: expected a direction for the setting {name}, but got none: write {{{name}: minimize}}"
             )
+        if name not in known and name not in search:
+            _require_number(name, config)
         of_epochs = name in known and (name not in _FIGURES or name in _OF_EPOCHS)
         aims.append(Aim(name, direction or known[name], of_epochs))
     return aims
+
+
+def _require_number(name: str, config: Config) -> None:
+    """Refuse a setting that is no number: all trials would fail by it, once they have been trained."""
+    value = content_at(config.model_dump(), name.split("."))
+    if value is not None and not is_number(value):
+        raise ConfigError(
+            f"metric: expected a setting that is a number, but {name} is {yaml_shown(value)}: choose another"
+        )

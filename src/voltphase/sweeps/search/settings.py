@@ -10,13 +10,15 @@ from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
+import numpy as np
 from annotated_types import Ge, MinLen
 from pydantic import Field, ValidationError
 
-from voltphase.config import Config, load_config, presets
+from voltphase.config import Config, Source, load_config, presets, read_source
 from voltphase.core import checks
 from voltphase.core.errors import ConfigError, VoltphaseError
 from voltphase.core.files import checked_path, read_text
+from voltphase.data import splits_of
 from voltphase.devices import load as load_device
 from voltphase.settings.fields import Section
 from voltphase.settings.keys import enumerate_words, keys
@@ -24,15 +26,15 @@ from voltphase.settings.messages import describe, nearest
 from voltphase.settings.yaml_io import LARGEST, read_yaml
 from voltphase.sweeps.runs import digests_of
 from voltphase.sweeps.search.aims import Aim, parse_metric
-from voltphase.sweeps.search.space import Dimension, Values, ends, grid, parse_search
+from voltphase.sweeps.search.space import MOST_TRIALS, Dimension, Values, ends, grid, parse_search
 from voltphase.training.build import file_digests
 from voltphase.training.run_folder import settings
 
 _Seed = Annotated[int, Ge(0)]
 #: What decides which values are tried next.
 Sampler = Literal["grid", "random", "tpe", "nsga2"]
-# Settings that are paths, which are named from the folder of the file that gives them.
-_PATHS: Final = ("data.dir", "device.file")
+# Settings below which devices and masks of files are named.
+_WITH_FILES: Final = ("device", "optics.source", "optics.distances", "optics.detectors")
 
 
 class SweepConfig(Section):
@@ -91,6 +93,8 @@ class Sweep:
             return len(self.grid)
         if self.given.trials is None:
             raise ConfigError(f"expected trials: how many, for sampler {self.given.sampler}, but it is not given")
+        if self.given.trials > MOST_TRIALS:
+            raise ConfigError(f"expected at most {MOST_TRIALS:,} trials, but got {self.given.trials}: lower it")
         return self.given.trials
 
     @cached_property
@@ -108,7 +112,25 @@ class Sweep:
     @cached_property
     def aims(self) -> list[Aim]:
         """What is best."""
-        return parse_metric(self.given.metric, self.base)
+        aims = parse_metric(self.given.metric, self.base, self.given.search)
+        strange = [aim.name for aim in aims if aim.name.startswith("val_")]
+        if strange and not self._validates:
+            raise ConfigError(
+                f"metric: expected images to validate with for {strange[0]}, but data.val_fraction is 0: set it, or "
+                "choose another metric"
+            )
+        return aims
+
+    @property
+    def _validates(self) -> bool:
+        """Whether there may be images to validate with: as far as can be known without the data."""
+        data = self.base.data
+        if data.val_fraction or any(one.key.startswith("data.") for one in self.dimensions):
+            return True
+        try:
+            return "val" in splits_of(data.build())
+        except VoltphaseError:  # which is for a training to say
+            return True
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -129,18 +151,23 @@ class Sweep:
             )
         return able and self.grid is None if self.given.prune is None else self.given.prune
 
+    @cached_property
+    def start(self) -> Source:
+        """What all trials start from, as it was when the sweep was read."""
+        config = self.given.config
+        return read_source(config if config in presets() else self.folder / config)
+
     def config_of(self, values: Values, seed: int | None = None) -> Config:
         """Return the configuration with values of what is searched, and a seed.
 
         Raises:
             ConfigError: if they do not fit.
         """
-        given = {key: self._settled(key, value) for key, value in {**_flat(self.given.set), **values}.items()}
+        given = {**_flat(self.given.set), **values}
         given |= {} if seed is None else {"seed": seed}
         given |= {} if self.data_dir is None else {"data.dir": self.data_dir}
-        config = self.given.config
         try:
-            return load_config(config if config in presets() else self.folder / config, values=given)
+            return load_config(self.start, values=given, folder=self.folder)
         except ConfigError as error:
             raise ConfigError(str(error).removeprefix("--set: ").removeprefix("--set ")) from error
 
@@ -166,7 +193,7 @@ class Sweep:
         """
         choices = {"": {}}
         for one in self.dimensions:
-            if one.key.startswith(("device", "optics.source.mask")):
+            if one.key.startswith(_WITH_FILES):
                 choices |= {f"{one.key}={value}": {one.key: value} for value in one.choices or ()}
         first, found = ends(self.dimensions)[0], {}
         for name, values in choices.items():
@@ -187,12 +214,6 @@ class Sweep:
             load_device(str(file))
         self.base.optics.source.build()
         self.base.optics.read_masks()
-
-    def _settled(self, key: str, value: Any) -> Any:
-        plain = ".".join(step.replace("devices", "device") for step in key.split(".") if not step.isdigit())
-        if plain in _PATHS and isinstance(value, str):
-            return str(self.folder / checked_path(value, ConfigError))
-        return value
 
 
 def read_sweep(given: str | PathLike[str] | Mapping[str, Any], data_dir: str | Path | None = None) -> Sweep:
@@ -224,7 +245,7 @@ def _read(given: str | PathLike[str] | Mapping[str, Any]) -> tuple[dict[str, Any
     what = "the path of a YAML file or a mapping of its keys"
     checks.instance(given, (str, PathLike, Mapping), what)
     if isinstance(given, Mapping):
-        return dict(given), "sweep", Path.cwd()
+        return _plain(given, ""), "sweep", Path.cwd()
     path = checked_path(given, ConfigError)
     if not path.is_file():
         found = "is no file" if path.exists() else "is not there"
@@ -233,6 +254,24 @@ def _read(given: str | PathLike[str] | Mapping[str, Any]) -> tuple[dict[str, Any
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected keys such as config, search and trials, but got {checks.shown(raw)}")
     return raw, str(path), path.resolve().parent
+
+
+def _plain(given: Any, where: str) -> Any:
+    """Return what Python gives as a file would: without types that YAML has not."""
+    if isinstance(given, Mapping):
+        return {key: _plain(value, f"{where}.{key}" if where else str(key)) for key, value in given.items()}
+    if isinstance(given, list | tuple | range | np.ndarray):
+        return [_plain(value, where) for value in given]
+    if isinstance(given, np.generic):
+        return given.item()
+    if isinstance(given, PathLike):
+        return str(checked_path(given, ConfigError))
+    if given is None or isinstance(given, bool | int | float | str):
+        return given
+    raise ConfigError(
+        f"sweep: {where}: expected numbers, texts, true, false, null, or lists or groups of them, but got "
+        f"{checks.shown(given)}: give what a YAML file could hold"
+    )
 
 
 def _check_keys(sweep: Sweep) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from annotated_types import MinLen
 from pydantic import Field, ValidationError
 
+from voltphase.core import checks
 from voltphase.core.errors import ConfigError
 from voltphase.settings.fields import Section
 from voltphase.settings.messages import describe, yaml_shown
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 Values = dict[str, Any]
 
 _Number = int | float
-# More trials than anybody waits for, and than a list of them is quick to make.
-_LARGEST_GRID: Final = 100_000
+#: More trials than anybody waits for, and than a storage is quick to take.
+MOST_TRIALS: Final = 10_000
+# Beyond which Optuna's samplers, which count in numbers of 64 bits, miss whole numbers.
+_LARGEST: Final = 2**53
 
 
 class _Choices(Section):
@@ -82,7 +85,16 @@ class Dimension:
     def ends(self) -> tuple[Any, Any]:
         """The first and the last of its values."""
         given = self.given
-        return (given.choices[0], given.choices[-1]) if isinstance(given, _Choices) else (given.low, given.high)
+        if isinstance(given, _Choices):
+            return given.choices[0], given.choices[-1]
+        return (given.low, given.high) if self.whole else (float(given.low), float(given.high))
+
+    def can_be(self, value: Any) -> bool:
+        """Return whether a value is one of its own."""
+        given = self.given
+        if isinstance(given, _Choices):
+            return value in given.choices
+        return checks.is_number(value) and given.low <= value <= given.high
 
     def is_there(self, values: Mapping[str, Any]) -> bool:
         """Return whether there is such a setting where others have these values."""
@@ -111,7 +123,7 @@ class Dimension:
             )
         step = given.step or 1
         count = int((given.high - given.low) / step * (1 + 1e-9)) + 1
-        if count > _LARGEST_GRID:
+        if count > MOST_TRIALS:
             raise _too_large(count)
         return [_rounded(given.low + index * step) for index in range(count)]
 
@@ -132,14 +144,25 @@ def parse_search(search: Mapping[str, Any]) -> list[Dimension]:
     dimensions: list[Dimension] = []
     for key, given in search.items():
         one = Dimension(key, _parsed(key, given))
-        before = {dimension.key for dimension in dimensions}
-        if unknown := [other for other in one.condition if other not in before]:
-            raise ConfigError(
-                f"search.{key}.if: expected settings that stand above it in search, but got {unknown[0]}: search it "
-                "too, and before this one"
-            )
+        _check_condition(one, {dimension.key: dimension for dimension in dimensions})
         dimensions.append(one)
     return dimensions
+
+
+def _check_condition(one: Dimension, before: Mapping[str, Dimension]) -> None:
+    """Refuse a condition on what is not searched before, or one that never holds."""
+    for other, allowed in one.condition.items():
+        if other not in before:
+            raise ConfigError(
+                f"search.{one.key}.if: expected settings that stand above it in search, but got {other}: search it "
+                "too, and before this one"
+            )
+        strange = [value for value in allowed if not before[other].can_be(value)]
+        if strange or not allowed:
+            raise ConfigError(
+                f"search.{one.key}.if: expected values that {other} may have in search, but got "
+                f"{yaml_shown(strange[0] if strange else allowed)}: correct it"
+            )
 
 
 def _parsed(key: str, given: Any) -> _Choices | _Range:
@@ -157,18 +180,30 @@ def _parsed(key: str, given: Any) -> _Choices | _Range:
         raise ConfigError(f"search.{key}: {describe(error, model, given)[0]}") from error
     if isinstance(found, _Range):
         _check_range(key, found)
+    elif strange := [value for value in found.choices if not _can_be_told(value)]:
+        raise ConfigError(
+            f"search.{key}: expected choices that a file can hold, without nan or infinity, but got "
+            f"{yaml_shown(strange[0])}: leave it out"
+        )
     elif len({_told(value) for value in found.choices}) < len(found.choices):
         raise ConfigError(f"search.{key}: expected different choices, but one of them is given twice: leave it out")
     return found
 
 
 def _check_range(key: str, given: _Range) -> None:
+    if max(abs(given.low), abs(given.high)) > _LARGEST and isinstance(given.low, int) and isinstance(given.high, int):
+        raise ConfigError(f"search.{key}: expected whole numbers of at most 2^53, but got larger ones: lower them")
     if given.low >= given.high:
         raise ConfigError(f"search.{key}: expected low below high, but got {given.low} and {given.high}: change them")
     if given.log and given.low <= 0:
         raise ConfigError(f"search.{key}: expected low above 0 for log: true, but got {given.low}: raise it")
     if given.step is not None and given.step <= 0:
         raise ConfigError(f"search.{key}: expected a step above 0, but got {given.step}: give a larger one")
+    if given.step is not None and given.step > (given.high - given.low) * (1 + 1e-9):
+        raise ConfigError(
+            f"search.{key}: expected a step no larger than from {given.low} to {given.high}, but got {given.step}: "
+            "give a smaller one"
+        )
     if given.log and given.step is not None:
         raise ConfigError(f"search.{key}: expected either log: true or a step, but got both: leave one out")
 
@@ -192,7 +227,7 @@ def grid(dimensions: Sequence[Dimension]) -> list[Values]:
     for one in dimensions:
         points = one.points()
         count = sum(len(points) if one.is_there(values) else 1 for values in found)
-        if count > _LARGEST_GRID:
+        if count > MOST_TRIALS:
             raise _too_large(count)
         found = [values | more for values in found for more in _each(one, points, values)]
     return found
@@ -225,8 +260,17 @@ def _told(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)
 
 
+def _can_be_told(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def _too_large(count: int) -> ConfigError:
+    shown = f"{count:,}" if count < 10**9 else "far more"
     return ConfigError(
-        f"search: expected at most {_LARGEST_GRID} combinations, but there are {count}: search less, "
+        f"search: expected at most {MOST_TRIALS:,} combinations, but there are {shown}: search less, "
         "or with sampler tpe"
     )

@@ -16,15 +16,23 @@ from voltphase.config import Config
 from voltphase.core.errors import ConfigError, DataError, FolderInUseError, LostProcessError, OutputError, TrainingError
 from voltphase.core.files import checked_path
 from voltphase.core.words import counted
-from voltphase.reporting import write_sweep_report
+from voltphase.reporting import REPORT_NAME, write_sweep_report
 from voltphase.settings.messages import yaml_shown
 from voltphase.sweeps import queue as queues
 from voltphase.sweeps.queue import TrialQueue
 from voltphase.sweeps.resume import drop_checkpoints, train_on
-from voltphase.sweeps.search.outcome import EPOCHS, ERROR, FIGURES, SECONDS, VALUES, Outcome, shown
+from voltphase.sweeps.search.outcome import BEST, EPOCHS, ERROR, FIGURES, SECONDS, TABLE, VALUES, Outcome, shown
 from voltphase.sweeps.search.settings import Sweep, read_sweep
 from voltphase.sweeps.search.space import Values, as_told, draw
-from voltphase.sweeps.storage import close_connections, open_study, place_of, quiet_optuna, storage_errors
+from voltphase.sweeps.storage import (
+    DATABASE,
+    JOURNAL,
+    close_connections,
+    open_study,
+    place_of,
+    quiet_optuna,
+    storage_errors,
+)
 from voltphase.training import RunFolder, build_datasets
 from voltphase.training.processes import place
 from voltphase.training.processes.machine import accelerator_of
@@ -38,6 +46,8 @@ Say = Callable[[str], None]
 
 #: Attributes of a study: what its trials are, and how many.
 _DEFINITION, _COUNT = "sweep", "trials"
+#: Folder of the runs, in that of the sweep.
+TRIALS: Final = "trials"
 # Trials that are trained to their ends before any is ended early; and part of the epochs in which none is.
 _UNPRUNED_TRIALS: Final = 5
 _UNPRUNED_EPOCHS: Final = 1 / 3
@@ -116,6 +126,7 @@ def prepared_sweep(
     sweep = read_sweep(given, data_dir)
     definition = sweep.definition()
     storage, name = sweep.given.storage, folder.resolve().name
+    _require_free(folder, storage)
     with quiet_optuna():
         study, created = open_study(storage, folder, name, [aim.direction for aim in sweep.aims])
         try:
@@ -124,6 +135,18 @@ def prepared_sweep(
             yield sweep, queue
         finally:
             close_connections(study)
+
+
+def _require_free(folder: Path, storage: str) -> None:
+    """Refuse a folder without a sweep that holds a training run, or what the sweep would replace."""
+    if any((folder / name).exists() for name in (TRIALS, DATABASE, JOURNAL)):
+        return
+    # All trials of a database may have been trained elsewhere.
+    ours = () if "://" in storage else (BEST, TABLE, REPORT_NAME)
+    theirs = next((name for name in ours if (folder / name).exists()), None)
+    if RunFolder(folder).begun or theirs is not None:
+        held = f"{theirs} of something else" if theirs is not None else "a training run"
+        raise OutputError(f"expected a folder for a sweep, but {folder} holds {held}: choose another with --out")
 
 
 def _require_able(sweep: Sweep) -> None:
@@ -188,7 +211,7 @@ def _join(queue: TrialQueue, created: bool, sweep: Sweep, wanted: Mapping[str, A
         if _DEFINITION in about:
             _require_same(about[_DEFINITION], wanted, folder)
         if about.get(_COUNT, 0) < sweep.trials:
-            while len(queue.trials()) < sweep.trials:
+            for _ in range(len(queue.trials()), sweep.trials):
                 queue.add()
             study.set_metric_names([aim.name for aim in sweep.aims])
             study.set_user_attr(_COUNT, sweep.trials)
@@ -274,8 +297,10 @@ class _Worker:
         except FolderInUseError:  # by a process that was taken for dead
             self.queue.leave(trial)
             return
-        except (OutputError, LostProcessError):
+        except OutputError:
             raise
+        except LostProcessError as error:
+            raise LostProcessError(f"{error}: the same command goes on with it") from error
         except optuna.TrialPruned as ended:
             about, pruned = {EPOCHS: int(str(ended))}, True
         except Exception as error:
@@ -335,7 +360,7 @@ class _Worker:
         return watch
 
     def _run_folder(self, trial: Trial, seed: int) -> Path:
-        return self.folder / "trials" / f"{trial.number:04d}" / f"seed-{seed}"
+        return self.folder / TRIALS / f"{trial.number:04d}" / f"seed-{seed}"
 
     def _tell(self, number: int) -> None:
         """Write what there is now, and say how a trial ended and how long the others will take."""

@@ -155,8 +155,7 @@ class Group(Ranks):
                 return getattr(errors, kind)(text) if kind else KeyboardInterrupt()
         why = self._ended() or "one of them ended without a word, as where memory runs out"
         return LostProcessError(
-            f"expected {self.count} processes to train together, but {why}: every whole epoch is kept, go on with "
-            "--resume"
+            f"expected {self.count} processes to train together, but {why}: every whole epoch is kept"
         )
 
     def _watch(self) -> None:
