@@ -255,6 +255,14 @@ def build_dataset(
     return dataset if name != "train" else split_validation(config, {"train": dataset})[split]
 
 
+def may_validate(config: Config) -> bool:
+    """Return whether there are images to validate with, as far as can be known before they are loaded."""
+    try:
+        return config.data.val_fraction > 0 or "val" in splits_of(config.data.build())
+    except VoltphaseError:  # which is for a training to say
+        return True
+
+
 @contextmanager
 def _where_they_are() -> Iterator[None]:
     """Say of data that are not there, as of a run whose data have moved, how to name their folder."""

@@ -18,7 +18,6 @@ from voltphase.config import Config, Source, load_config, presets, read_source
 from voltphase.core import checks
 from voltphase.core.errors import ConfigError, VoltphaseError
 from voltphase.core.files import checked_path, read_text
-from voltphase.data import splits_of
 from voltphase.devices import load as load_device
 from voltphase.settings.fields import Section
 from voltphase.settings.keys import enumerate_words, keys
@@ -27,7 +26,7 @@ from voltphase.settings.yaml_io import LARGEST, read_yaml
 from voltphase.sweeps.runs import digests_of
 from voltphase.sweeps.search.aims import Aim, parse_metric
 from voltphase.sweeps.search.space import MOST_TRIALS, Dimension, Values, ends, grid, parse_search
-from voltphase.training.build import file_digests
+from voltphase.training.build import file_digests, may_validate
 from voltphase.training.run_folder import settings
 
 _Seed = Annotated[int, Ge(0)]
@@ -124,13 +123,7 @@ class Sweep:
     @property
     def _validates(self) -> bool:
         """Whether there may be images to validate with: as far as can be known without the data."""
-        data = self.base.data
-        if data.val_fraction or any(one.key.startswith("data.") for one in self.dimensions):
-            return True
-        try:
-            return "val" in splits_of(data.build())
-        except VoltphaseError:  # which is for a training to say
-            return True
+        return any(one.key.startswith("data.") for one in self.dimensions) or may_validate(self.base)
 
     @cached_property
     def seeds(self) -> list[int]:
