@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from typing import Any
 
@@ -345,40 +342,3 @@ def test_a_recorded_graph_draws_anew_and_finds_another_temperature(relaxation: R
 
 def test_a_gpu_takes_all_pixels_at_once() -> None:
     assert list(sample_states.pixel_blocks(784, 40_000, torch.device("cuda"))) == [slice(0, 40_000)]
-
-
-COMPILED = """
-import triton
-from triton.backends.compiler import GPUTarget
-from voltphase.codesign.kernels import draws, near, near_at_each
-
-REALS = dict.fromkeys(["scores", "values", "maximum", "drawn", "temperature", "columns", "slope", "gradient", "noise",
-                       "design", "excess", "modulation", "jacobian", "steepness"], "*fp32")
-TYPES = REALS | {"seed": "*i64", "choice": "*i64", "levels": "i32", "pixels": "i32", "waves": "i32"}
-CONSTANTS = {"FOURS": 2, "PIXELS": 64, "STATES": 4, "ALL": 8, "FLOOR": 1e-31, "POLAR": True, "HARD": False, "BLOCK": 64}
-for kernel, without in [
-    (draws.highest_kernel, []),
-    (draws.highest_kernel, ["seed", "values", "maximum", "drawn"]),
-    (draws.draw_gradient_kernel, []),
-    (draws.noise_kernel, []),
-    (near.near_kernel, ["excess"]),
-    (near.nearest_kernel, []),
-    (near.near_gradient_kernel, []),
-    (near_at_each.near_at_each_kernel, []),
-    (near_at_each.near_at_each_kernel, ["excess", "steepness", "temperature", "modulation"]),
-    (near_at_each.near_at_each_gradient_kernel, ["excess"]),
-]:
-    constants = {n: CONSTANTS.get(n) for n in kernel.arg_names if n in CONSTANTS or n in without}
-    signature = {n: "constexpr" if n in constants else TYPES[n] for n in kernel.arg_names}
-    indices = {(kernel.arg_names.index(n),): value for n, value in constants.items()}
-    source = triton.compiler.ASTSource(kernel, signature, indices)
-    assert triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["cubin"]
-"""
-
-
-@pytest.mark.skipif(DEVICE.type == "cuda", reason="all other tests compile them")
-def test_they_compile_for_an_h100() -> None:
-    # The interpreter takes what the compiler does not: annotations that are names, an early return.
-    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    done = subprocess.run([sys.executable, "-c", COMPILED], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

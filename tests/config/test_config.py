@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -672,11 +670,6 @@ def test_nothing_that_is_typed_is_left_out(override: str):
 def test_yaml_runs_no_code(tmp_path: Path):
     file = write(tmp_path / "evil.yaml", "seed: !!python/object/apply:os.getpid []\n")
     assert "this cannot be read as YAML" in problem(source=file)
-
-
-def test_the_configuration_does_not_need_lightning():
-    code = "import sys, voltphase.config; sys.exit('lightning' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,9 @@ def changed(before: State) -> State:
 @pytest.fixture(scope="module")
 def calls(config: Config, tmp_path_factory: pytest.TempPathFactory) -> int:
     """How many of our functions a training calls, in a process that has imported all that is needed."""
-    whole_path(config, tmp_path_factory.mktemp("imported"))
+    folder = tmp_path_factory.mktemp("imported")
+    train(config, out=folder / "run")
+    assert verify(deploy(load_run(folder / "run"), folder / "bench")).passed
     with interrupting() as counted:
         train(config, out=tmp_path_factory.mktemp("counted") / "run")
     return counted[0]

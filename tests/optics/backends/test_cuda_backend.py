@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -64,37 +61,6 @@ def lens(shape: Shape) -> Diagonal:
 
 def stack(steps: list[Kernel]) -> Stack:
     return Stack(tuple((step,) for step in steps))
-
-
-# What the interpreter does not show: the kernels are in the part of Python that Triton compiles, and fit on a GPU.
-COMPILE = """
-import triton
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
-from voltphase.optics.backends.cuda import fused, kernels, region_sums
-
-halves = dict.fromkeys(("UNFOLD_ROWS", "UNFOLD_COLUMNS", "FOLD_ROWS", "FOLD_COLUMNS"), True)
-modulate = halves | {"REAL": False, "CONJUGATE": False, "FACTOR": True, "STORE": True, "SUMS": True, "IMAGES": 32}
-regions = halves | {"AMPLITUDE": True, "ROWS": 4, "BM": 16, "BN": 32, "BK": 16}
-products = halves | {"SUMS": True, "PRECISION": "tf32", "BM": 16, "BN": 128, "BK": 16}
-fields = ("source", "target", "factor", "field", "sums", "matrices")
-numbers = ("row_weights", "column_weights", "gradient")
-for kernel, constants, warps, stages in (
-    (kernels._modulate, modulate | {"BM": 2, "BN": 128}, 4, 3),
-    (region_sums._region_sums, regions, 8, 1),
-    (region_sums._region_gradient, regions, 8, 1),
-    (fused._modulated_columns, products, 8, 2),
-    (fused._rows_product, products | {"BM": 64, "BN": 64}, 8, 3),
-):
-    constants = {name: value for name, value in constants.items() if name in kernel.arg_names}
-    types = dict.fromkeys(kernel.arg_names, "i32") | dict.fromkeys(fields, "*i64") | dict.fromkeys(numbers, "*fp32")
-    types = {name: "constexpr" if name in constants else types[name] for name in kernel.arg_names}
-    if kernel is region_sums._region_sums:
-        types["sums"] = "*fp32"
-    options = {"num_warps": warps, "num_stages": stages}
-    made = triton.compile(ASTSource(kernel, types, constants), target=GPUTarget("cuda", 90, 32), options=options)
-    assert made.metadata.shared < 227 * 1024 and "cubin" in made.asm
-"""
 
 
 class System:
@@ -309,11 +275,6 @@ def unfold(packed: Tensor, shape: Shape, split: tuple[bool, bool]) -> Tensor:
         halves = torch.stack((fields[0] + fields[1], fields[0] - fields[1])) if halved else fields
         fields = join_halves(halves, dim, shape[dim]) if halved else halves[0]
     return fields
-
-
-def test_the_kernels_compile_for_a_gpu_that_is_not_there() -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    subprocess.run([sys.executable, "-W", "ignore", "-c", COMPILE], check=True, env=environment)
 
 
 def donn(backend: str = "cuda", **changes) -> vp.DONN:
