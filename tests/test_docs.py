@@ -127,15 +127,15 @@ def test_the_commands_of_the_page_on_fabrication_say_what_it_shows(tmp_path: Pat
 def test_what_is_shown_of_sweeps_makes_sense(tmp_path: Path):
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/sweeps.md")]
-    gain, search = (
+    rate, search = (
         re.findall(r"^```yaml\n(config.*?|search.*?)^```", one, re.MULTILINE | re.DOTALL)[0] for one in blocks
     )
     for device in ("slm-a.csv", "slm-b.csv"):
         voltphase.devices.tn_slm().save(tmp_path / device)
-    (tmp_path / "gain.yaml").write_text(gain, encoding="utf-8")
-    (tmp_path / "many.yaml").write_text(f"{gain}storage: postgresql://me@host/sweeps\n", encoding="utf-8")
+    (tmp_path / "rate.yaml").write_text(rate, encoding="utf-8")
+    (tmp_path / "many.yaml").write_text(f"{rate}storage: postgresql://me@host/sweeps\n", encoding="utf-8")
     (tmp_path / "search.yaml").write_text(f"config: mnist-small\n{search}trials: 3\n", encoding="utf-8")
-    sweeps = [read_sweep(tmp_path / f"{name}.yaml") for name in ("gain", "many", "search")]
+    sweeps = [read_sweep(tmp_path / f"{name}.yaml") for name in ("rate", "many", "search")]
     assert [sweep.trials for sweep in sweeps] == [40, 40, 3]
     assert [len(sweep.seeds) for sweep in sweeps] == [3, 3, 1]
     assert (tmp_path / "slm-b.csv").as_posix() in str(sweeps[2].config_of({"device.file": "slm-b.csv"}).device)

@@ -83,6 +83,8 @@ def test_elements_are_made_for_each_wavelength(name: str, tmp_path: Path) -> Non
     images = torch.rand(3, 6, 6, generator=torch.Generator().manual_seed(1))
     np.testing.assert_allclose(EMULATOR(bench).logits(images.numpy()), model(images).detach(), rtol=1e-6)
     content = json.loads((bench / "manifest.json").read_text())
+    relay = "A relay, 200 mm long, comes in addition: its first lens stands a focal length behind the position given"
+    assert (relay in " ".join((bench / "README.txt").read_text().split())) == (name == "relay")
     assert len(content["propagation"]["elements"]) == sum(isinstance(step, Placed) for s in model.spans for step in s)
 
 

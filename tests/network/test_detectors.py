@@ -162,6 +162,8 @@ def test_what_it_runs_on_names_the_way_to_each_detector() -> None:
     assert "2 beams through 1 set of kernels" in explained
     assert "gap 3      fresnel over 20 mm" in explained
     assert "gap 4      fresnel over 35 mm" in explained
+    alone = network(vp.Detectors(WAYS), devices=[vp.devices.tn_slm().pick(4)], distances=0.02)
+    assert "reference: what is before several detectors is one gap" in str(alone.explain())
     assert "0.25 of the light 20 mm on, 0.75 of the light 35 mm on; the first speaks for the classes" in repr(model)
 
 

@@ -155,13 +155,13 @@ def test_each_command_of_the_readmes_way_from_a_laptop_to_a_cluster_does_what_it
     import psycopg
 
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    gain, commands = re.findall(
+    rate, commands = re.findall(
         r"```(?:yaml|sh)\n(.*?)```", readme.partition("## From a laptop to a cluster")[2], re.S
     )[:2]
     lines = commands.replace("/shared", str(tmp_path / "shared")).splitlines()
     assert len(lines) == 10
     monkeypatch.chdir(tmp_path)
-    Path("gain.yaml").write_text(gain.replace("trials: 40", "trials: 3"))
+    Path("rate.yaml").write_text(rate.replace("trials: 40", "trials: 3"))
     # Where the URL of the README leads to.
     with psycopg.connect(postgresql, autocommit=True) as database:
         database.execute("CREATE ROLE me SUPERUSER LOGIN")
@@ -183,10 +183,10 @@ def test_each_command_of_the_readmes_way_from_a_laptop_to_a_cluster_does_what_it
             assert "#SBATCH --array=0-7%8" in (scheduler / "job.sh").read_text()
             process = run_job(tmp_path / "shared" / "many" / LOGS)
             assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
-    for folder in ("sweeps/gain", "shared/gain", "shared/many"):
+    for folder in ("sweeps/rate", "shared/rate", "shared/many"):
         assert len(Path(folder, "trials.csv").read_text().splitlines()) == 1 + 3
-    assert Path("sweeps/gain/sweep.db").is_file()
-    assert Path("shared/gain/sweep.journal").is_file()
+    assert Path("sweeps/rate/sweep.db").is_file()
+    assert Path("shared/rate/sweep.journal").is_file()
 
 
 def test_a_job_works_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,21 @@ def test_picked_states_that_nearly_coincide_and_a_model_of_another_wavelength_ar
         note_devices(tiny("device.model=phase-change", "device.parameters.wavelength=1550e-9"))
 
 
+def test_of_a_device_at_several_wavelengths_it_is_said_at_which_a_note_holds(tiny: Make, tmp_path: Path):
+    rows = ["wavelength (nm),level,control,amplitude,phase"]
+    rows += [
+        f"{at},{level},{level},1,{level * turn}" for at, turn in ((532, np.pi / 2), (633, 1.3)) for level in range(5)
+    ]
+    (tmp_path / "slm.csv").write_text("\n".join(rows))
+    given = [f"device.file={tmp_path / 'slm.csv'}", "device.levels=3", "optics.wavelength=[532e-9, 633e-9]"]
+    with pytest.warns(DeviceWarning, match="^device slm at 532 nm: 1 of 5 states repeat another state's") as caught:
+        note_devices(tiny(*given))
+    assert len(caught) == 1
+    text = StringIO()
+    show_choice(tiny(*given), Console(file=text, width=200))
+    assert all(line.endswith(" rad at 532 nm") for line in text.getvalue().splitlines()[1:])
+
+
 def test_a_parameter_of_a_model_that_does_not_fit_is_named_by_its_key(tiny: Make):
     with pytest.raises(DeviceError, match=r"^device\.parameters\.thickness: .*12"):
         build_devices(tiny("device.parameters.thickness=12"))

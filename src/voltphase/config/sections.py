@@ -17,6 +17,7 @@ from voltphase.codesign.relaxations import RELAXATIONS
 from voltphase.codesign.schedules import SCHEDULES
 from voltphase.config.optics import OpticsConfig
 from voltphase.config.training import Count, TrainingConfig
+from voltphase.core.words import counted
 from voltphase.data import DATASETS
 from voltphase.devices.models import MODELS
 from voltphase.devices.states import Pick
@@ -142,7 +143,8 @@ class CodesignConfig(Section):
     Attributes:
         relaxation: The differentiable stand-in for the choice.
         schedule: How the temperature of the relaxation falls.
-        gain: The paper's lambda, one for all layers or one each.
+        gain: The paper's lambda, one for all layers or one each; it changes nothing where answers are contrasts or
+            shares of light, as they are by default.
         amplitude_grad_scale: The other reading of lambda, as a factor on the amplitude's part of the gradient: one for
             all layers or one each.
     """
@@ -195,8 +197,8 @@ class Config(Section):
             )
         several = self.optics.gaps == depth
         last = "; those behind it are in optics.detectors.distances" if several else ", last layer to detector"
-        gaps = f"(source to first layer, between the {depth} layers of optics.depth{last})"
-        planes = f"(source, the {depth} layers of optics.depth, detector)"
+        gaps = f"(source to first layer, between the {counted(depth, 'layer')} of optics.depth{last})"
+        planes = f"(source, the {counted(depth, 'layer')} of optics.depth, detector)"
         layers = f"(one for each of {of})"
         for skip in self.optics.skips:
             if skip.end > self.optics.gaps:
@@ -216,7 +218,9 @@ class Config(Section):
             (self.codesign.amplitude_grad_scale, "codesign.amplitude_grad_scale", all_layers, layers),
         ):
             if isinstance(each, list) and len(each) != count:
-                raise misfit(f"expected {key} to be a number or {count} numbers {which}, but got {len(each)}")
+                raise misfit(
+                    f"expected {key} to be a number or {counted(count, 'number')} {which}, but got {len(each)}"
+                )
         return self
 
     @property

@@ -25,7 +25,7 @@ def planes_blocks(manifest: Manifest) -> list[str]:
     ]
     return [
         "\n".join([f"{'plane':<{name_width}}{'position':<14}{'carries':<{width}}samples", *rows]),
-        paragraph(f"Gaps, from the source on: {_gaps(manifest)}."),
+        paragraph(f"Gaps, from the source on: {_gaps(manifest)}.{_relays(manifest)}"),
         *map(paragraph, splitters_words(manifest)),
         *([] if manifest.beams is None else [paragraph(text, "  ") for text in networks_words(manifest)]),
     ]
@@ -47,6 +47,19 @@ def _gaps(manifest: Manifest) -> str:
     ends = enumerate(spans[manifest.depth :], start=1)
     to = [f"from the last layer to detector {number}: {', '.join(steps)}" for number, steps in ends]
     return "; ".join([", ".join(chain(*spans[: manifest.depth])), *to])
+
+
+def _relays(manifest: Manifest) -> str:
+    """Return where the lenses of relays stand, which are no planes of their own; nothing where there are none."""
+    lengths = {element.length for element in manifest.propagation.elements if element.length}
+    if not lengths:
+        return ""
+    each = " or ".join(map(millimetres, sorted(lengths)))
+    return (
+        f" A relay, {each} long, comes in addition: its first lens stands a focal length behind the position given, "
+        "an aperture in the focal plane behind that lens, and the second lens its own focal length behind the "
+        "aperture; light goes on from the image, its own focal length farther on."
+    )
 
 
 def _cameras(manifest: Manifest) -> str:

@@ -128,20 +128,24 @@ def _of_wavelength(states: DeviceStates, wavelength: float | None) -> Iterator[N
     yield Note("wavelength", text, doubtful=True)
 
 
-def warn_of(device: Device, wavelength: float | None = None, *, doubtful_only: bool = False) -> list[str]:
+def warn_of(
+    device: Device, wavelength: float | None = None, *, doubtful_only: bool = False, one_of_several: bool = False
+) -> list[str]:
     """Warn of what is worth a look in a device's tables, also at this wavelength of the light; return the sentences.
 
-    With ``doubtful_only``, what describes a sound but limited device is left out.
+    With ``doubtful_only``, what describes a sound but limited device is left out; of a wavelength that is
+    ``one_of_several`` sentences name it, as levels that are alike there may differ at another.
 
     Warns:
         DeviceWarning: for each of them.
     """
     said = []
+    at = f" at {metres(wavelength)}" if one_of_several and wavelength is not None else ""
     for table in {table.digest: table for table in device.tables}.values():
         for note in (*summary(table).notes, *_of_wavelength(table, wavelength)):
             if note.doubtful or not doubtful_only:
-                said.append(f"device {table.name}: {note.text}")
-                advise(said[-1], DeviceWarning, table.name, note.kind)
+                said.append(f"device {table.name}{at}: {note.text}")
+                advise(said[-1], DeviceWarning, f"{table.name}{at}", note.kind)
     return said
 
 

@@ -213,7 +213,7 @@ def warn_of_devices(devices: Sequence[Device], spectrum: Spectrum) -> None:
     """Warn of what looks wrong in tables of devices at the wavelengths of the light, of each device once."""
     for device in {device.digest: device for device in devices}.values():
         for part, wavelength in zip(parts_of(device), spectrum.wavelengths, strict=True):
-            warn_of(part, wavelength, doubtful_only=True)
+            warn_of(part, wavelength, doubtful_only=True, one_of_several=len(spectrum.wavelengths) > 1)
 
 
 def checked_relaxation(given: Relaxation | None) -> Relaxation:

@@ -64,7 +64,7 @@ def sweep(
       config: mnist-small                # a preset or a file
       set: {training.epochs: 5, data.val_fraction: 0.1}
       search:
-        codesign.gain: {low: 1, high: 100, log: true}
+        training.learning_rate: {low: 0.03, high: 1, log: true}
         codesign.relaxation.name: [proximity, gumbel-softmax]
         codesign.relaxation.hard:
           {choices: [true, false], if: {codesign.relaxation.name: gumbel-softmax}}
@@ -76,8 +76,8 @@ def sweep(
 
     [bold]Examples[/bold]
 
-      voltphase sweep gain.yaml
-      voltphase sweep gain.yaml --slurm --workers 8 --minutes 240 --gpus 1
+      voltphase sweep rate.yaml
+      voltphase sweep rate.yaml --slurm --workers 8 --minutes 240 --gpus 1
     """
     from voltphase.sweeps.search import folder_of
 

@@ -18,6 +18,8 @@ from voltphase.optics.kernels.map_choice import cheapest
 from voltphase.optics.skips import BranchedStack, Splitters
 from voltphase.optics.stack import Stack
 
+_ONE_GAP = "what is before several detectors is one gap, a single product"
+
 
 class Crossing(nn.Module):
     """A gap by itself, with gradients for the field."""
@@ -108,7 +110,8 @@ class ForkedExecutor(Executor):
                 way if isinstance(first, Stack) else replace(first, stack=way), options, name
             )
         else:
-            self.selected, self.trunk = select(plain(first), options, "reference"), Crossing(gaps[0], options)
+            self.selected = select(plain(first), options, "reference")._replace(reason=_ONE_GAP)
+            self.trunk = Crossing(gaps[0], options)
         ends = [Crossing(plain(stack).gaps[-1], options) for stack in stacks]
         self.ends = nn.ModuleList(ends)
         (last, *others), through = [way for end in ends for way in end.engines], self.trunk.engines

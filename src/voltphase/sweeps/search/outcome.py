@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from voltphase.config import Config
 from voltphase.core.files import write_text
 from voltphase.core.words import one_line
+from voltphase.settings.messages import yaml_shown
 from voltphase.sweeps.search.aims import Aim
 from voltphase.sweeps.search.settings import Sweep
 from voltphase.sweeps.search.space import Values
@@ -119,7 +120,14 @@ def spread(values: Sequence[float]) -> float:
 
 
 def shown(value: Any) -> str:
-    """Return a value as a table in a terminal shows it."""
+    """Return a value as a table in a terminal shows it, in words as they are in the file.
+
+    Examples:
+        >>> shown(None), shown(True), shown(0.123456), shown("proximity")
+        ('null', 'true', '0.1235', 'proximity')
+    """
+    if value is None or isinstance(value, bool):
+        return yaml_shown(value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -8,8 +8,9 @@ from rich.console import Console
 
 from voltphase.config import Config, DeviceConfig
 from voltphase.core.advice import advise
+from voltphase.core.units import metres
 from voltphase.devices import Device, DeviceWarning, summary
-from voltphase.devices.spectrum import parts_of
+from voltphase.devices.spectrum import DeviceSpectrum, parts_of
 from voltphase.devices.summary import closest, warn_of
 from voltphase.training.build import whole_device
 
@@ -30,8 +31,9 @@ def note_devices(config: Config) -> list[list[str]]:
     wavelengths = config.optics.wavelengths
     for key, device in _different(config).items():
         whole = whole_device(device, wavelengths)
-        each = zip(parts_of(whole), wavelengths, strict=True)
-        made[key] = [*(text for part, at in each for text in warn_of(part, at)), *_of_choice(device, whole)]
+        each, several = zip(parts_of(whole), wavelengths, strict=True), len(wavelengths) > 1
+        said = [text for part, at in each for text in warn_of(part, at, one_of_several=several)]
+        made[key] = [*said, *_of_choice(device, whole)]
     return [made[str(device.model_dump())] for device in config.layer_devices]
 
 
@@ -49,11 +51,12 @@ def _different(config: Config) -> dict[str, DeviceConfig]:
 def _of_choice(device: DeviceConfig, whole: Device) -> Iterator[str]:
     if device.levels is None or device.levels >= len(whole):
         return
-    for table in whole.pick(device.levels, device.pick).tables:
+    picked = whole.pick(device.levels, device.pick)
+    for table in picked.tables:
         for note in summary(table).notes:
             if note.kind in _OF_THE_CHOICE:
-                text = f"device {table.name}, {device.levels} states picked by {device.pick}: {note.text}"
-                advise(text, DeviceWarning, table.name, note.kind)
+                text = f"device {table.name}{_at(picked)}, {device.levels} states picked by {device.pick}: {note.text}"
+                advise(text, DeviceWarning, f"{table.name}{_at(picked)}", note.kind)
                 yield text
 
 
@@ -70,5 +73,10 @@ def _choice(device: DeviceConfig, whole: Device) -> Iterator[str]:
 
 def _figures(device: Device) -> str:
     table = device.tables[0]
-    gap = summary(table).largest_gap
-    return f"nearest two {closest(table)[2]:.2g} apart on the complex plane, widest gap of the phase {gap:.2g} rad"
+    gap = f"widest gap of the phase {summary(table).largest_gap:.2g} rad{_at(device)}"
+    return f"nearest two {closest(table)[2]:.2g} apart on the complex plane, {gap}"
+
+
+def _at(device: Device) -> str:
+    """Return the wavelength of the first tables, where there are others at other wavelengths."""
+    return f" at {metres(device.wavelengths[0])}" if isinstance(device, DeviceSpectrum) else ""
