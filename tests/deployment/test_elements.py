@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 import voltphase as vp
 from voltphase.core.errors import DeploymentError
 from voltphase.deployment.formulas import CONVENTIONS
 from voltphase.deployment.manifest import manifest_digest
+from voltphase.deployment.parts.elements import ElementRecord
+from voltphase.deployment.records import ArrayRecord, GridRecord
 from voltphase.devices.spectrum import spectrum_of_model
 from voltphase.optics import Aperture, Element, Lens, Relay, Stop, ThinLens
 from voltphase.optics.paths import Placed
@@ -139,3 +142,11 @@ def test_elements_that_make_no_sense_are_refused(change: Any, message: str, tmp_
     (bench / "manifest.json").write_text(json.dumps(content))
     with pytest.raises(DeploymentError, match=message):
         vp.verify(bench)
+
+
+def test_arrays_of_an_element_have_no_settings() -> None:
+    array = ArrayRecord(file="element-1-phase.npy", sha256="0" * 64, dtype=None)
+    about: dict[str, Any] = {"behind": 0, "grid": GridRecord.of(vp.Grid(8, 36e-6)), "amplitude": array, "phase": array}
+    assert ElementRecord(kind="transmission", settings={}, **about).length == 0
+    with pytest.raises(ValidationError, match="expected no settings of transmission"):
+        ElementRecord(kind="transmission", settings={"file": "other.npy"}, **about)

@@ -107,6 +107,8 @@ def test_one_coherent_wave_is_written_as_it_always_was(tmp_path: Path) -> None:
             [{"name": "fresnel", "parameters": {}}],
             "methods for 3 distances of each line",
         ),
+        (("wavelength_m",), 540e-9, "wavelength_m in the middle of the lines"),
+        (("readout", "task", "settings", "scale"), "x", "readout.task.settings.scale to be"),
         (("format_version",), 3, "conventions"),
         (("readout", "differential"), True, "expected"),
     ],

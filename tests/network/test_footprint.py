@@ -136,7 +136,7 @@ def test_light_of_too_many_modes_or_beams_is_refused_before_any_are_made(memory:
         vp.DONN(grid=vp.Grid(2000, pitch=36e-6), coherence=many, **options)  # pyright: ignore[reportArgumentType]
     grid, side_by_side = vp.Grid(16, pitch=36e-6), vp.Networks(20)
     with pytest.raises(ConfigError, match=r"at most 65536 beams.* 81920, 20 networks x 4096 modes"):
-        vp.DONN(grid=grid, coherence=many, networks=side_by_side, **options | {"devices": [lcos(8)] * 20})  # pyright: ignore[reportArgumentType]
+        vp.DONN(grid=grid, coherence=many, networks=side_by_side, **options | {"devices": [lcos(8)] * 20})
 
 
 def test_one_that_nearly_fills_the_machine_is_said(memory: Callable[[float], None]) -> None:

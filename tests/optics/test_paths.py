@@ -8,18 +8,21 @@ import pytest
 import torch
 
 import voltphase as vp
-from voltphase.core.errors import GeometryError, SamplingError
+from voltphase.core.errors import ConfigError, GeometryError, SamplingError
 from voltphase.optics import Aperture, Lens, Relay, Stop, ThinLens
-from voltphase.optics.paths import Placed, length_of, paths_between, placed
+from voltphase.optics.paths import Placed, length_of, paths_between, placed, ways_past
 from voltphase.optics.propagator import across
+from voltphase.optics.skips import Skip
 
 GRID = vp.Grid((12, 17), (10e-6, 12e-6))
 GREEN = 532e-9
 ROUNDING = 1e-12
 
 
-def through(*spans: object, grids: tuple[vp.Grid, ...] = (GRID, GRID), method: str = "fresnel") -> torch.nn.Module:
-    paths = paths_between(grids, spans, wavelength=GREEN, method=method)  # pyright: ignore[reportArgumentType]
+def through(
+    *spans: object, grids: tuple[vp.Grid, ...] = (GRID, GRID), method: str = "fresnel", engine: Any = "auto"
+) -> torch.nn.Module:
+    paths = paths_between(grids, spans, wavelength=GREEN, method=method, engine=engine)  # pyright: ignore[reportArgumentType]
     return across(paths, torch.complex128)[0]
 
 
@@ -86,6 +89,23 @@ def test_a_lens_right_on_a_plane_takes_no_distance(field: torch.Tensor) -> None:
     torch.testing.assert_close(found, free(lens(field)), rtol=ROUNDING, atol=ROUNDING)
 
 
+@pytest.mark.parametrize("method", ["fresnel-pixels", "fresnel-impulse"])
+def test_an_element_right_on_a_plane_goes_with_methods_that_need_a_distance(field: torch.Tensor, method: str) -> None:
+    stop = Stop(8e-5)
+    free = vp.Propagator(GRID, wavelength=GREEN, distance=0.02, method=method, dtype=torch.complex128)
+    found = through((stop, 0.02), method=method)(field)
+    torch.testing.assert_close(found, free(stop.transmission(GRID, GREEN) * field), rtol=ROUNDING, atol=ROUNDING)
+
+
+def test_a_layer_has_to_carry_the_light_of_a_skip_too() -> None:
+    fine, coarse = vp.Grid(20, 10e-6), vp.Grid(20, 25e-6)
+    about: dict[str, Any] = {"lengths": (0.2, 0.2, 0.1), "wavelength": GREEN, "method": "angular-spectrum"}
+    assert ways_past([Skip(0, 2)], (fine, fine, coarse, coarse), **about)
+    assert ways_past([Skip(1, 3, distance=0.005)], (fine, fine, coarse, coarse), **about)  # onto the detector
+    with pytest.raises(SamplingError, match=r"plane 3 of 4 for the light of a skip .* a coarser one on plane 1"):
+        ways_past([Skip(0, 2, distance=0.005)], (fine, fine, coarse, coarse), **about)
+
+
 def test_a_flat_lens_has_another_focus_in_another_light() -> None:
     flat = Lens(0.1, design_wavelength=633e-9).transmission(GRID, GREEN)
     torch.testing.assert_close(flat, Lens(0.1 * 633 / 532).transmission(GRID, GREEN))
@@ -99,6 +119,7 @@ def test_a_flat_lens_has_another_focus_in_another_light() -> None:
         (lambda: Relay((0.1, -0.1)), "a focal length in metres above zero", GeometryError),
         (lambda: through((Lens(1e-4), 0.1)), "expected a focal length of .* choose a finer grid", SamplingError),
         (lambda: through((0.1, 0.2, Lens(1.0))), "expected an element between two distances", GeometryError),
+        (lambda: through((Relay(0.1),), engine="fft"), "the engine auto or matrix for a relay, .* 'fft'", ConfigError),
         (lambda: through((0.1, "lens")), "lenses or other elements, between two planes", GeometryError),
     ],
 )

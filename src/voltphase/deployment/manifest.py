@@ -144,7 +144,7 @@ class Manifest(Record):
         ends = len(self.all_detectors)
         depth = distances - ends - len(elements)
         if self.light is not None:
-            self.light.check(distances, len(self.skips or ()))
+            self.light.check(self.wavelength_m, distances, len(self.skips or ()))
         apart = self.light is not None and self.light.channels == "wavelengths"
         if apart != (self.readout.differential == "wavelength"):
             raise refuse("expected a detector that tells wavelengths apart for readings of their contrast alone")
@@ -286,10 +286,12 @@ class Manifest(Record):
             for geometry, method in zip((*self.geometries, *self.past), methods, strict=True)
         }
         kernels = sum(distinct.values()) * (1 if self.light is None else len(self.light.lines))
+        coherence = None if self.light is None else self.light.coherence
+        screens = 0.0 if coherence is None else coherence.coherence.screens_bytes(self.grids[0])
         sizes = [math.prod(grid.shape) for grid in self.grids]
         sizes += [4 * math.prod(element.grid.shape) for element in self.propagation.elements]  # the plane of a relay
         regions = len(self.readout.regions) * sum(self.grids[-1].shape)
-        needed = kernels + _BYTES_A_PIXEL * sum(sizes) + 64 * max(sizes) + 16 * regions
+        needed = kernels + screens + _BYTES_A_PIXEL * sum(sizes) + 64 * max(sizes) + 16 * regions
         rows, columns = self.grids[0].shape
         what = f"the system of {rows} x {columns} samples and {len(self.layers)} layers in {MANIFEST_NAME}"
         advice = "verify on a larger machine, or restore the folder if it never was that large"

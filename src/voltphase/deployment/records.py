@@ -47,12 +47,17 @@ _TYPES: Final = {
     "float_type": "a number",
     "finite_number": "a number",
     "bool_type": "true or false",
+    "int_parsing": "an integer",
+    "int_from_float": "an integer",
+    "float_parsing": "a number",
     "list_type": "a list",
     "dict_type": "an object",
     "model_type": "an object",
     "model_attributes_type": "an object",
     "string_pattern_mismatch": "a SHA-256 of 64 hexadecimal digits",
 }
+# What pydantic calls plain alternatives of a union, in the place of a problem.
+_ALTERNATIVES: Final = {"bool", "int", "float", "str", "constrained-int", "constrained-float", "constrained-str"}
 _BOUNDS: Final = {
     "greater_than_equal": "at least {ge:g}",
     "less_than_equal": "at most {le:g}",
@@ -88,7 +93,7 @@ def refusal(path: Path, error: ValidationError, within: tuple[str | int, ...] = 
     kind, context, value = problem["type"], problem.get("ctx", {}), problem["input"]
     place = ""
     for step in (*within, *problem["loc"]):
-        if isinstance(step, str) and "[" in step and kind != "extra_forbidden":
+        if isinstance(step, str) and ("[" in step or step in _ALTERNATIVES) and kind != "extra_forbidden":
             # pydantic names an alternative of a union, such as literal['paper']: others would have been right, too.
             kind = "union"
             continue

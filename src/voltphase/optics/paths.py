@@ -24,6 +24,7 @@ from voltphase.optics.masks import Mask
 from voltphase.optics.methods.auto import checked_method
 from voltphase.optics.methods.base import Method, aliasing_limit
 from voltphase.optics.methods.far_field import FocalPlane
+from voltphase.optics.methods.fresnel import FresnelTransfer
 from voltphase.optics.sampling import SamplingWarning, enforce
 from voltphase.optics.skips import Skip
 from voltphase.optics.stack import Stack
@@ -71,12 +72,21 @@ class Placed:
         return factor
 
     def steps(self, wavelength: float, engine: Engine) -> Path:
-        """Return what it is made of in light of a wavelength in metres."""
+        """Return what it is made of in light of a wavelength in metres.
+
+        Raises:
+            ConfigError: if the engine cannot apply it.
+        """
         optic, factor = self.optic, self.transmission(wavelength)
         if isinstance(optic, _Whole):
             return (optic.element,)
         if not isinstance(optic, Relay):
             return (_titled(Element(factor, grid=self.plane), self.title),)
+        if engine not in ("auto", "matrix"):
+            raise ConfigError(
+                f"expected the engine auto or matrix for a relay, which is computed by matrix products, but got "
+                f"{checks.shown(engine)}"
+            )
         first, second = optic.focal_lengths
         fourier = optic.fourier_plane(self.plane, wavelength)
         about = {"wavelength": wavelength, "engine": engine, "check": False}  # its planes are chosen to be right
@@ -273,10 +283,13 @@ def paths_between(
     methods: list[Any] = list(method) if isinstance(method, list | tuple) else [method] * len(distances)
     if len(methods) != len(distances):
         raise ConfigError(f"expected a method, or one for each of {len(distances)} distances, but got {len(methods)}")
-    asked = zip(planes_of(grids, full), distances, map(checked_method, methods), strict=True)
+    asked = [
+        (sides, distance, method_over(one, sides, distance))
+        for sides, distance, one in zip(planes_of(grids, full), distances, methods, strict=True)
+    ]
     behind = [sum(not isinstance(step, Placed) for step in steps) for steps in full]
     ends = {count - 1 for count in list(accumulate(behind))[len(grids) - 2 :]}
-    gaps = iter(_gaps(list(asked), ends, wavelength, engine))
+    gaps = iter(_gaps(asked, ends, wavelength, engine))
     made: dict[Placed, Path] = {}
     paths: list[Path] = []
     for steps in full:
@@ -291,6 +304,16 @@ def paths_between(
         kept = [step for step in path if isinstance(step, Element) or not _same_place(step)]
         paths.append(tuple(kept if any(isinstance(step, Gap) for step in kept) else path))
     return paths
+
+
+def method_over(method: str | Method, sides: tuple[Grid, Grid], distance: float) -> str | Method:
+    """Return the method over a distance between two planes, of the one that is asked for.
+
+    From a plane to itself every method leaves light as it is, also one that has no kernel over no distance: it is
+    Fresnel's transfer function, which has one.
+    """
+    checked = checked_method(method)
+    return FresnelTransfer() if distance == 0 and sides[0] == sides[1] else checked
 
 
 def _same_place(gap: Gap) -> bool:
@@ -309,12 +332,14 @@ def _gaps(
     gaps = [alike[one] for one in asked]
     for index, gap in enumerate(gaps):
         if index not in ends:
-            enforce(
-                f"the sampling of plane {index + 2} of {len(gaps) + 1}",
-                [aliasing_limit(gap.method, gap.geometry)],
-                "use a finer pitch there, a coarser one on the plane before it, or a longer distance",
-            )
+            _require_samples(gap, f"plane {index + 2} of {len(gaps) + 1}", "the plane before it")
     return gaps
+
+
+def _require_samples(gap: Gap, plane: str, before: str) -> None:
+    """Refuse samples too coarse for light that arrives by a gap, of a plane that it goes on from."""
+    advice = f"use a finer pitch there, a coarser one on {before}, or a longer distance"
+    enforce(f"the sampling of {plane}", [aliasing_limit(gap.method, gap.geometry)], advice)
 
 
 def stack_of(paths: Sequence[Path]) -> Stack:
@@ -344,21 +369,21 @@ def ways_past(
     """Return what light meets on each skip, free space, between planes that are these lengths apart, in metres.
 
     The arguments are those of :func:`paths_between`; a skip without a distance is as long as the way through.
+
+    Raises:
+        SamplingError: if the plane that a skip ends at, but for the detector, is too coarse for the light on it.
     """
 
     def way(skip: Skip) -> Path:
         distance = skip.distance
         if distance is None:
             distance = sum(lengths[skip.start : skip.end])
-        return (
-            Gap.between(
-                grids[skip.start],
-                grids[skip.end],
-                wavelength=wavelength,
-                distance=distance,
-                method=checked_method(method),
-                engine=engine,
-            ),
-        )
+        sides = grids[skip.start], grids[skip.end]
+        about = {"wavelength": wavelength, "distance": distance, "engine": engine}
+        gap = Gap.between(*sides, method=checked_method(method), **about)
+        if skip.end < len(grids) - 1:
+            where = f"plane {skip.end + 1} of {len(grids)} for the light of a skip"
+            _require_samples(gap, where, f"plane {skip.start + 1}")
+        return (gap,)
 
     return [way(skip) for skip in skips]

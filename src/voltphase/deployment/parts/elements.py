@@ -48,6 +48,8 @@ class ElementRecord(Record):
         arrays = self.amplitude is not None and self.phase is not None
         if self.kind not in ELEMENT_FORMULAS or arrays != (self.kind == TRANSMISSION):
             raise refuse(f"expected kind out of {', '.join(ELEMENT_FORMULAS)}, with arrays for {TRANSMISSION} alone")
+        if arrays and self.settings:
+            raise refuse(f"expected no settings of {TRANSMISSION}, which is what its arrays hold, but got some")
         if not arrays:
             _ = self.optic
         return self

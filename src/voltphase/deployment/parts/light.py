@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -17,7 +18,7 @@ from voltphase.optics.light.spectrum import MOST_LINES, MOST_WAVELENGTHS
 from voltphase.optics.methods import Method
 from voltphase.optics.methods.auto import find_method
 from voltphase.optics.methods.geometry import Geometry
-from voltphase.optics.paths import Placed, planes_of
+from voltphase.optics.paths import Placed, method_over, planes_of
 
 if TYPE_CHECKING:
     from voltphase.network.donn import DONN
@@ -120,8 +121,12 @@ class LightRecord(Record):
             raise refuse("expected lines of two wavelengths for a detector that tells them apart, but got others")
         return self
 
-    def check(self, distances: int, skips: int) -> None:
-        """Refuse light whose lines do not go over as many distances and skips."""
+    def check(self, wavelength: float, distances: int, skips: int) -> None:
+        """Refuse light around another wavelength in metres, or whose lines go over other distances and skips."""
+        first = [line for line in self.lines if line.states_of == 0]
+        middle = sum(line.weight / line.wavelength_m for line in first) / (sum(line.weight for line in first) or 1.0)
+        if not math.isclose(middle * wavelength, 1, rel_tol=1e-9):
+            raise refuse("expected wavelength_m in the middle of the lines with states_of 0, but it is not")
         if any((len(line.methods), len(line.past)) != (distances, skips) for line in self.lines):
             also = f" and {skips} skips" if skips else ""
             raise refuse(f"expected methods for {distances} distances{also} of each line of light, but got others")
@@ -154,7 +159,10 @@ def distances_of(model: DONN) -> list[float]:
 def methods_of(model: DONN, wavelength: float) -> list[Method]:
     """Return the method over each distance of a network in light of a wavelength in metres."""
     gaps = zip(planes_of(model.way, model.layout.every_span), distances_of(model), strict=True)
-    return [find_method(model.method, Geometry(*sides, wavelength, distance))[0] for sides, distance in gaps]
+    return [
+        find_method(method_over(model.method, sides, distance), Geometry(*sides, wavelength, distance))[0]
+        for sides, distance in gaps
+    ]
 
 
 def methods_past(model: DONN, wavelength: float) -> list[Method]:

@@ -247,7 +247,10 @@ def step_limit(shortest: float, distance: float) -> Limit:
 def require_distance(method: Method, geometry: Geometry) -> None:
     """Refuse a distance of zero for a method whose kernel is singular there."""
     if geometry.distance == 0:
-        raise GeometryError(f"expected a distance other than zero for method {method.name!r}, but got 0")
+        raise GeometryError(
+            f"expected a distance other than zero for method {method.name!r}, but got 0: give one, or use method "
+            "'fresnel'"
+        )
 
 
 def require_forwards(method: Method, geometry: Geometry) -> None:
