@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -130,13 +131,11 @@ def test_a_network_that_does_not_fit_is_refused_before_anything_is_allocated(mem
 
 def test_light_of_too_many_modes_or_beams_is_refused_before_any_are_made(memory: Callable[[float], None]) -> None:
     memory(16e9)
-    options = {"wavelength": 532e-9, "distances": 0.1, "devices": [lcos(8)]}
-    many = vp.optics.Coherence(4096, 1e-3)
+    options: dict[str, Any] = {"wavelength": 532e-9, "distances": 0.1, "coherence": vp.optics.Coherence(4096, 1e-3)}
     with pytest.raises(ConfigError, match=r"4096 modes on a source of 2000 x 2000 .* needs about \d+ GB.*modes"):
-        vp.DONN(grid=vp.Grid(2000, pitch=36e-6), coherence=many, **options)  # pyright: ignore[reportArgumentType]
-    grid, side_by_side = vp.Grid(16, pitch=36e-6), vp.Networks(20)
+        vp.DONN(grid=vp.Grid(2000, pitch=36e-6), devices=[lcos(8)], **options)
     with pytest.raises(ConfigError, match=r"at most 65536 beams.* 81920, 20 networks x 4096 modes"):
-        vp.DONN(grid=grid, coherence=many, networks=side_by_side, **options | {"devices": [lcos(8)] * 20})
+        vp.DONN(grid=vp.Grid(16, pitch=36e-6), devices=[lcos(8)] * 20, networks=vp.Networks(20), **options)
 
 
 def test_one_that_nearly_fills_the_machine_is_said(memory: Callable[[float], None]) -> None:
