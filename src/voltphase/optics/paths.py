@@ -321,7 +321,7 @@ def _same_place(gap: Gap) -> bool:
 
 
 def _gaps(
-    asked: list[tuple[tuple[Grid, Grid], float, Method | str]], ends: set[int], wavelength: float, engine: Engine
+    asked: Sequence[tuple[tuple[Grid, Grid], float, Method | str]], ends: set[int], wavelength: float, engine: Engine
 ) -> list[Gap]:
     """Return the gap of each distance between two planes; those that are alike are one, and ``ends`` at a detector."""
     with once():
