@@ -45,6 +45,24 @@ def in_file(path: Path) -> np.ndarray:
     return np.load(path / "images.npy", mmap_mode="r")
 
 
+def test_a_file_that_is_written_to_ends_with_a_sentence_and_one_that_is_replaced_does_not_matter(
+    tmp_path: Path, memory: Callable[[float], None]
+) -> None:
+    path = folder(tmp_path / "train")
+    memory(IMAGES.nbytes)
+    batches = ImageBatches(dataset_of((in_file(path), LABELS)), 10, seed=0)
+    before = next(iter(batches))[0]
+    (path / "images.npy").rename(path / "old.npy")
+    assert torch.equal(next(iter(batches))[0], before)
+    np.save(path / "images.npy", 255 - IMAGES)
+    assert torch.equal(next(iter(batches))[0], before)
+    (path / "old.npy").rename(path / "images.npy")
+    with (path / "images.npy").open("r+b") as stream:
+        stream.truncate(200)  # as numpy.save does first
+    with pytest.raises(DataError, match=r"images\.npy to stay as it is while batches are read from it"):
+        next(iter(batches))
+
+
 def test_only_what_is_large_beside_the_free_memory_stays_in_its_file(
     tmp_path: Path, memory: Callable[[float], None]
 ) -> None:

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from voltphase.core import checks
 from voltphase.core.errors import DataError
 from voltphase.core.limits import gigabytes
-from voltphase.data.mapped import mapped
+from voltphase.data.mapped import MappedFile, mapped
 
 #: Part of images in one piece that is held out to test with.
 TEST_SHARE: Final = 0.2
@@ -42,6 +42,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         notes: Sentences that say how the data set was made, where that is not plain from its name.
         mapped: Whether the images stay in their file, as those of a large memory-mapped array do: each batch is read
             from there when it is needed, and none of them can be chosen one by one.
+        files: Files that images or targets stay in.
 
     Raises:
         DataError: if the tensors have other shapes or types, are empty, a pixel is beyond its range, or a label has no
@@ -54,6 +55,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     mapped: bool = False
+    files: tuple[MappedFile, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", " ".join(str(self.name).split()))
@@ -92,6 +94,8 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         if (stays := mapped(given, what)) is None:
             return _plain(checks.array(given, what, error=DataError))
         object.__setattr__(self, "mapped", True)
+        if (file := MappedFile.of(given)) is not None:
+            object.__setattr__(self, "files", (*self.files, file))
         note = f"{what}, {gigabytes(stays.nbytes)}, are read from their file batch by batch"
         object.__setattr__(self, "notes", (*self.notes, note))
         return stays

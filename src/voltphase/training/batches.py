@@ -107,6 +107,9 @@ class ImageBatches:
         augmentation: Random changes of the images, by ``seed``, epoch and batch; None leaves them as they are. Targets
             that are real pictures of the images' size are changed with them.
         ranks: Processes that share each batch; this one is given its part of each, which may hold no image.
+
+    Raises:
+        DataError: if it is given no data set; a batch, if the file that it is read from has been written to since.
     """
 
     def __init__(
@@ -122,6 +125,7 @@ class ImageBatches:
         advice = "use voltphase.data.ImageDataset"
         checks.instance(dataset, ImageDataset, "a data set", error=DataError, advice=advice)
         self._images, self._targets, self._mapped = dataset.images, dataset.targets, dataset.mapped
+        self._files = dataset.files
         self._name, self._device = dataset.name, dataset.images.device
         self.batch_size = checks.whole(batch_size, "a batch size", least=1)
         self._seed = None if seed is None else checks.seed(seed)
@@ -180,6 +184,8 @@ class ImageBatches:
             yield images, targets
 
     def _fetched(self, chosen: slice | Tensor) -> tuple[Tensor, Tensor]:
+        for file in self._files:
+            file.require_same()
         images, targets = (tensor[chosen].to(self._device) for tensor in (self._images, self._targets))
         if self._mapped and isinstance(chosen, slice):  # what is in a file must not be written to
             images, targets = images.clone(), targets.clone()
