@@ -186,6 +186,26 @@ def test_a_setting_that_does_not_fit(setting: str, sentence: str, refused: Calla
     assert refused("train", "digits", "--set", setting, "--out", "run") == sentence
 
 
+def test_a_setting_given_as_an_option_is_told_as_one(refused: Callable[..., str]):
+    for name, paths in (
+        ("epochs", "training.epochs"),
+        ("levels", "device.levels"),
+        ("learning-rate", "training.learning_rate"),
+    ):
+        sentence = f"No such option: --{name}: use --set {paths}=VALUE (see voltphase train --help)"
+        assert refused("train", "digits", f"--{name}", "3") == sentence
+    assert refused("report", "run", "--epochs", "3").endswith("No such option: --epochs (see voltphase report --help)")
+
+
+def test_the_file_of_a_sweep_is_no_configuration_and_the_other_way_round(refused: Callable[..., str], tmp_path: Path):
+    (tmp_path / "sweep.yaml").write_text("config: mine.yaml\nsearch: {seed: [1, 2]}\nsampler: grid\n")
+    (tmp_path / "mine.yaml").write_text("preset: digits\noptics: {depth: 1}\n")
+    assert refused("train", "sweep.yaml").endswith("each trial is a training: use voltphase sweep sweep.yaml")
+    assert refused("sweep", "mine.yaml").startswith(
+        "mine.yaml: expected keys such as config, search and trials, but got 'optics'"
+    )
+
+
 def test_a_wrong_number_of_regions(refused: Callable[..., str]):
     assert refused("train", "digits", "--set", "task.regions=[[0, 0, 4, 4], [8, 8, 4, 4]]") == (
         "expected task.regions to list 10 regions, one for each class of digits, but got 2: correct it, or "

@@ -109,7 +109,7 @@ def _sentences() -> Iterator[None]:
         if type(error).__name__ == "NoArgsIsHelpError":
             raise SystemExit(BAD_INPUT) from error
         hint = f" (see {error.ctx.command_path} --help)" if error.ctx is not None else ""
-        _end(f"error: {error.format_message()}{hint}", BAD_INPUT, error)
+        _end(f"error: {error.format_message()}{_as_setting(error)}{hint}", BAD_INPUT, error)
     except KeyboardInterrupt as error:
         _end("interrupted", INTERRUPTED, error)
     except BrokenPipeError as error:
@@ -124,6 +124,21 @@ def _sentences() -> Iterator[None]:
         if (line := _foreign(error)) is None:
             raise  # a fault of ours
         _end(line, BAD_INPUT, error)
+
+
+def _as_setting(error: Any) -> str:
+    """Return how what was given as an option is set, if it is the name of a setting and the command takes some."""
+    if type(error).__name__ != "NoSuchOption" or error.ctx is None:
+        return ""
+    if not any("--set" in parameter.opts for parameter in error.ctx.command.params):
+        return ""
+    from voltphase.config import Config
+    from voltphase.settings.keys import enumerate_words, keys
+
+    name = error.option_name.lstrip("-").replace("-", "_")
+    # Those of one device of several are set by its number.
+    paths = dict.fromkeys(key.path for key in keys(Config) if key.name == name and key.parent != "devices")
+    return f": use {enumerate_words(f'--set {path}=VALUE' for path in paths)}" if paths else ""
 
 
 def _foreign(error: Exception) -> str | None:

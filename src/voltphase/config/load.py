@@ -197,6 +197,10 @@ def _read(source: str | Path, schema: type[BaseModel]) -> Source:
         hint = f" (did you mean {close}?)" if close else ""
         raise ConfigError(f"{source} is neither a preset nor a file{hint}: the presets are {', '.join(known)}")
     raw = migrate.migrate(_parsed(read_text(path, ConfigError, LARGEST), name, schema), choices(), name)
+    if {"config", "search"} <= raw.keys():
+        raise ConfigError(
+            f"{name} is the file of a sweep, of which each trial is a training: use voltphase sweep {name}"
+        )
     _settle_paths(raw, path.resolve().parent)
     if "preset" in raw:
         raw = _merge(_content_of(known, raw.pop("preset"), "preset", name), raw)

@@ -246,6 +246,13 @@ def _read(given: str | PathLike[str] | Mapping[str, Any]) -> tuple[dict[str, Any
     raw = read_yaml(read_text(path, ConfigError, LARGEST), str(path))
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected keys such as config, search and trials, but got {checks.shown(raw)}")
+    if not {"config", "search"} & raw.keys() and (
+        of_training := raw.keys() & {"preset", "recipe", *Config.model_fields}
+    ):
+        raise ConfigError(
+            f"{path}: expected keys such as config, search and trials, but got {checks.shown(min(of_training))}, as "
+            "the configuration of a training has: name that as config in a sweep's file, or use voltphase train"
+        )
     return raw, str(path), path.resolve().parent
 
 
