@@ -12,10 +12,11 @@ import safetensors.torch
 import torch
 
 from voltphase.codesign import CodesignLayer
-from voltphase.config import Config
+from voltphase.config import Config, load_config
 from voltphase.core.errors import ConfigError, DataError, OutputError
 from voltphase.devices import DeviceStates
 from voltphase.training import build, load_run, train
+from voltphase.training.experiment import settings, unlike
 from voltphase.training.run_folder import locked
 
 Make = Callable[..., Config]
@@ -231,6 +232,39 @@ def test_files_of_two_runs_do_not_mix(run: Path):
         f"expected {model} to fit its config.yaml, but layers.0.design is 2 x 16 x 16 instead of 2 x 20 x 20: "
         "one of them is of another run"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "key", "now", "then"),
+    [
+        ("optics.skips=[{start: 0, end: 2}]", "optics.skips.0.distance", None, None),
+        ("optics.detectors.shares=[0.4, 0.6]", "optics.detectors.shares.0", 0.4, None),
+        ("optics.background_light=0.1", "optics.background_light", 0.1, 0.0),
+        ("optics.pitch=[36e-6, 30e-6]", "optics.pitch", [36e-6, 30e-6], 36e-6),
+        ("task.regions=rings", "task.regions", "rings", "paper"),
+    ],
+)
+def test_what_a_run_was_not_trained_with_is_told_from_its_summary(given: str, key: str, now: Any, then: Any) -> None:
+    common = ["optics.depth=2", "optics.detectors.distances=[0.03, 0.05]", "optics.distances=0.03"]
+    trained, edited = load_config("digits", common), load_config("digits", [*common, given])
+    kept = settings(trained)
+    assert list(unlike(trained, kept)) == []
+    found = {name: (here, there) for name, here, there in unlike(edited, kept)}
+    if then is None:  # of a list where there was none, each entry
+        assert found
+        assert all(name.startswith(given.split("=")[0]) and there is None for name, (_, there) in found.items())
+    else:
+        assert found[key] == (now, then)
+
+
+def test_a_summary_of_an_earlier_version_lacks_settings_that_are_as_usual() -> None:
+    trained = load_config("digits", ["optics.depth=2"])
+    new = ("optics.skips", "optics.background_light", "optics.source.centre", "task.loss")
+    old = {name: value for name, value in settings(trained).items() if not name.startswith(new)}
+    assert list(unlike(trained, old)) == []
+    for given in ("optics.background_light=0.1", "optics.skips=[{start: 0, end: 2}]"):
+        assert list(unlike(load_config("digits", ["optics.depth=2", given]), old))
+    assert list(unlike(trained, {})) == []  # none were kept
 
 
 def test_an_altered_device_table_is_noticed(run: Path):

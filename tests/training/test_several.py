@@ -24,7 +24,6 @@ from voltphase.core.errors import ConfigError, OutputError, TrainingError
 from voltphase.training import RunFolder, evaluate, load_run, train
 from voltphase.training.checkpoint import read_checkpoint
 from voltphase.training.loop import TrainingModule
-from voltphase.training.run_folder import settings
 from voltphase.training.several import train_several
 from voltphase.training.several.together import train_together
 
@@ -99,9 +98,7 @@ def test_each_leaves_what_it_leaves_alone(
         by_itself = json.loads((alone / name / "summary.json").read_text())
         assert by_itself.keys() == summary.keys() - {"trained_together"}
         # Their checkpoints are those of a training alone, but for times.
-        checkpoints = [
-            read_checkpoint(RunFolder(path).checkpoint_file, settings(config)) for path in (ours, alone / name)
-        ]
+        checkpoints = [read_checkpoint(RunFolder(path).checkpoint_file, config) for path in (ours, alone / name)]
         for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
             assert str(checkpoints[0][part]) == str(checkpoints[1][part])
     assert threading.active_count() == threads

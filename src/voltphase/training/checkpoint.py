@@ -11,10 +11,11 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from voltphase.config import current_settings
+from voltphase.config import Config
 from voltphase.core.errors import ConfigError, DataError
 from voltphase.core.files import reason_of
 from voltphase.core.limits import require_memory
+from voltphase.training.experiment import unlike
 
 OURS: Final = "voltphase"
 DIGESTS: Final = "digests"
@@ -24,8 +25,8 @@ _PARTS: Final = ("state_dict", "optimizer_states", "lr_schedulers", "loops", "py
 _MOST_VALUES: Final = 1_000_000
 
 
-def read_checkpoint(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the checkpoint in a file, after finding that it is whole and belongs to a run with these settings.
+def read_checkpoint(path: Path, config: Config) -> dict[str, Any]:
+    """Return the checkpoint in a file, after finding that it is whole and belongs to a run of a configuration.
 
     Nothing in the file is executed, and nothing is expanded beyond the file's own size.
 
@@ -46,12 +47,11 @@ def read_checkpoint(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
         raise _refused(path, "it is damaged") from error
     if altered:
         raise _refused(path, f"{altered[0]} is not what was saved")
-    for name, value in current_settings(content[OURS]["settings"]).items():
-        if name not in settings or settings[name] != value:
-            raise ConfigError(
-                f"expected the checkpoint {path} to be of this run, but it was written with {name} {value!r} instead "
-                f"of {settings.get(name)!r}: put the run's own back, or start again with --overwrite"
-            )
+    for name, now, then in unlike(config, content[OURS]["settings"]):
+        raise ConfigError(
+            f"expected the checkpoint {path} to be of this run, but it was written with {name} {then!r} instead of "
+            f"{now!r}: put the run's own back, or start again with --overwrite"
+        )
     return content
 
 

@@ -23,8 +23,8 @@ from voltphase.network.donn import DONN
 from voltphase.optics.paths import masks_in
 from voltphase.training.build import settled_by_data
 from voltphase.training.evaluation import final_figures
+from voltphase.training.experiment import settings
 from voltphase.training.processes.ranks import ALONE, Ranks
-from voltphase.training.run_folder import settings
 from voltphase.training.weights import mask_digests
 
 

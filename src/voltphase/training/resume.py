@@ -11,7 +11,7 @@ from voltphase.core.errors import ConfigError, DataError
 from voltphase.network.donn import DONN
 from voltphase.training.build import as_settled, build_model
 from voltphase.training.checkpoint import read_checkpoint
-from voltphase.training.run_folder import RunFolder, settings
+from voltphase.training.run_folder import RunFolder
 from voltphase.training.weights import read_model, restore
 
 
@@ -73,7 +73,7 @@ def left_in(folder: RunFolder, config: Config, data_given: bool, *, resume: bool
         return Left(True, data_given, finished=summary, devices=[about["digest"] for about in summary["devices"]])
     if not folder.begun:
         return Left(True, data_given)
-    checkpoint = read_checkpoint(folder.checkpoint_file, settings(config))
+    checkpoint = read_checkpoint(folder.checkpoint_file, config)
     about = checkpoint["voltphase"]
     if about.get("data_given", data_given) != data_given:
         before, now = ("images given in Python", "the configuration's data set")[:: -1 if data_given else 1]

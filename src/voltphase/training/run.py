@@ -36,6 +36,7 @@ from voltphase.training.build import (
     load_datasets,
     settled_by_data,
 )
+from voltphase.training.experiment import settings
 from voltphase.training.loop import Checkpoints, EpochMetrics, TrainingModule, lightning, make_trainer
 from voltphase.training.processes import ALONE, Call, Ranks, training_together
 from voltphase.training.processes.agreement import require_alike
@@ -43,7 +44,7 @@ from voltphase.training.processes.machine import accelerator_of, cpu_threads, sa
 from voltphase.training.progress import Follower, Recorder, quiet_lightning
 from voltphase.training.provenance import data_notes, summary_of
 from voltphase.training.resume import Left, left_in
-from voltphase.training.run_folder import RunFolder, settings
+from voltphase.training.run_folder import RunFolder
 from voltphase.training.watching.watcher import Watcher
 from voltphase.training.weights import mask_digests, save_model
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from voltphase.config import HOW_IT_RUNS, Config, current_settings, load_config
+from voltphase.config import Config, load_config
 from voltphase.core.errors import ConfigError, DataError, FolderInUseError, OutputError, VoltphaseError
 from voltphase.core.files import (
     checked_path,
@@ -30,6 +30,7 @@ from voltphase.core.words import shell
 from voltphase.data import ImageDataset
 from voltphase.loggers import LOGGERS
 from voltphase.tasks import Metric
+from voltphase.training.experiment import differences, settings, unlike
 from voltphase.training.watching.profile import FILE as PROFILE
 
 try:
@@ -91,12 +92,6 @@ class Summary(_Part):
         return float((self.model_extra or {})[column])
 
 
-# Where the data lie, how the machine is used and who looks on are no part of the experiment: a run may go on elsewhere.
-_PLACES = ("data.dir", "device.file", "devices.file", "optics.source.mask")
-_MASKS = ("optics.distances.file", "optics.detectors.distances.file")
-_NOT_THE_EXPERIMENT = {*_PLACES, *_MASKS, *(f"training.{key}" for key in HOW_IT_RUNS)}
-
-
 class RunFolder:
     """The files of one training run.
 
@@ -150,7 +145,7 @@ class RunFolder:
                 f"expected a new or empty folder, but {self.path} holds files that are no training run: choose another"
             )
         if resume:
-            for key, given, stored in _differences(settings(config), settings(self.read_config())):
+            for key, given, stored in differences(settings(config), settings(self.read_config())):
                 raise ConfigError(
                     f"expected the configuration {self.path} was started with, but {key} is {given!r} instead of "
                     f"{stored!r}: resume with {self._resuming()}"
@@ -292,9 +287,7 @@ class RunFolder:
         Raises:
             DataError: if they are not the same; the first that differs is named.
         """
-        kept = current_settings(summary.get("settings", {}))
-        found = {key: value for key, value in settings(config).items() if key in kept}
-        for key, here, there in _differences(found, kept):
+        for key, here, there in unlike(config, summary.get("settings", {})):
             raise DataError(
                 f"expected the settings that the run was trained with in {self.config_file}, but {key} is {here!r} "
                 f"instead of {there!r} as in {self.summary_file.name}: restore the file, or train again"
@@ -377,24 +370,3 @@ def _holds(file: Path, words: str) -> bool:
             with file.open("rb") as stream:
                 return words.encode() in stream.read(1 << 16).replace(b"\r\n", b"\n")
     return False
-
-
-def settings(config: Config) -> dict[str, Any]:
-    """Return what defines the experiment, by dotted names: not where the data lie, nor how the machine is used."""
-    return dict(_flattened(config.model_dump()))
-
-
-def _flattened(content: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    if ".".join(step for step in path if not step.isdigit()) in _NOT_THE_EXPERIMENT:
-        return
-    if isinstance(content, dict | list):
-        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
-            yield from _flattened(value, (*path, str(key)))
-    else:
-        yield ".".join(path), content
-
-
-def _differences(one: dict[str, Any], other: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    for key in sorted(one.keys() | other.keys()):
-        if one.get(key) != other.get(key):
-            yield key, one.get(key), other.get(key)

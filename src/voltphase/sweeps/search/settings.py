@@ -27,7 +27,7 @@ from voltphase.sweeps.runs import digests_of
 from voltphase.sweeps.search.aims import Aim, parse_metric
 from voltphase.sweeps.search.space import MOST_TRIALS, Dimension, Values, ends, grid, parse_search
 from voltphase.training.build import file_digests, may_validate
-from voltphase.training.run_folder import settings
+from voltphase.training.experiment import settings
 
 _Seed = Annotated[int, Ge(0)]
 #: What decides which values are tried next.

@@ -25,8 +25,9 @@ from voltphase.core.surroundings import unheard
 from voltphase.loggers import EpochRecord, Log, Logger, RunToLog
 from voltphase.loggers.base import EPOCH
 from voltphase.network.donn import DONN
+from voltphase.training.experiment import settings
 from voltphase.training.loop import EpochMetrics, TrainingModule, lightning
-from voltphase.training.run_folder import RunFolder, settings
+from voltphase.training.run_folder import RunFolder
 from voltphase.training.watching.pictures import layer_pictures, level_counts
 from voltphase.training.watching.profile import spending
 
