@@ -179,7 +179,8 @@ def test_files_that_hold_no_mask_are_refused_by_their_names(tmp_path: Path) -> N
         with pytest.raises(DataError) as raised:
             read_mask(str(tmp_path / name))
         said = str(raised.value)
-        assert said.startswith(f"optics.source.mask, {tmp_path / name}: ")
+        assert said.startswith("optics.source.mask, ")
+        assert str(tmp_path / name) in said
         assert sentence in said
         assert "\n" not in said
 
