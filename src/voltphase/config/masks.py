@@ -18,7 +18,7 @@ def read_mask(file: str) -> Mask:
     try:
         return Mask.read(file)
     except DataError as error:
-        raise DataError(f"optics.source.mask, {error}") from error
+        raise DataError(f"optics.source.mask: {error}") from error
 
 
 def mask_settings(optics: Any) -> Iterator[dict[str, Any]]:

@@ -37,6 +37,8 @@ Encoding = Literal["amplitude", "phase", "both"]
 _ROUNDING = 1e-9
 # Metres, wider than any beam: what is beyond is in another unit.
 _WIDEST = 1.0
+# Widths of the source that a beam is a plane wave from on: its amplitude is even to 5e-5.
+_FLAT = 100
 # Amplitude of a beam that light is computed with: less is rounding in single precision.
 _DARKEST = 1e-6
 # Samples a side, more than any machine computes with.
@@ -247,6 +249,9 @@ class SourceLight:
 
         Raises:
             GeometryError: if the beam does not meet the plane, or the mask has another shape.
+
+        Warns:
+            UnitWarning: if it is so wide that it is a plane wave.
         """
         if self.mask is not None and self.mask.shape != grid.shape:
             raise GeometryError(
@@ -255,6 +260,7 @@ class SourceLight:
             )
         if self.waist is None:
             return [None, None]
+        require_length(SIZE, self.waist, what="waist", usual=_FLAT * max(grid.extent))
         beam = [torch.exp(-((at / self.waist) ** 2)) for at in around(grid, self.centre)]
         brightest = math.prod(float(profile.max()) for profile in beam)
         if brightest < _DARKEST:
