@@ -91,6 +91,22 @@ def test_workers_are_one_array_of_jobs_with_the_options_that_were_given(
     assert command.endswith(f" -u -m submitit.core._submit {tmp_path / 'sweeps' / 'gains' / 'slurm'}")
 
 
+@pytest.mark.parametrize(
+    "words", [("--slurm-option", "account=a\nrm"), ("--slurm-option", "a b=c"), ("--partition", "")]
+)
+def test_what_is_no_line_of_a_script_or_has_no_scheduler_begins_nothing(
+    words: tuple[str, str], tmp_path: Path, scheduler: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = worker(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(app, ["sweep", "gains.yaml", "--out", "gains", "--slurm", *words])
+    assert (said.exit_code, f"expected {words[0]}" in said.stderr) == (2, True)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(OutputError, match="expected SLURM to take the jobs"):
+        submit(job, 2, minutes=5)
+    assert not job.out.exists()
+
+
 def run_job(folder: Path) -> int:
     """Begin to do what the command of a job script does, as the first of an array, in a process forked from this."""
     process = os.fork()

@@ -293,8 +293,9 @@ def test_what_no_trial_is_to_blame_for_ends_the_worker_and_its_trial_waits(
 
     with monkeypatch.context() as patch:
         patch.setattr(sweeps, "train_on", end)
-        with pytest.raises(type(error), match=str(error)):
+        with pytest.raises(type(error), match=str(error)) as caught:
             run_sweep(GRID, tmp_path / "s")
+        assert str(caught.value).endswith("the same command goes on") == isinstance(error, LostProcessError)
     assert [row["state"] for row in run_sweep(GRID, tmp_path / "s").rows] == ["complete"] * 2
 
 

@@ -240,7 +240,7 @@ def _train(config: Config, folder: Path, *, resume: bool, overwrite: bool) -> di
     try:
         return run_training(config, folder, resume=resume, overwrite=overwrite, console=console())
     except LostProcessError as error:
-        raise LostProcessError(f"{error}: go on with --resume") from error
+        raise LostProcessError(f"{error}, go on with --resume") from error
     except (KeyboardInterrupt, BrokenPipeError):
         file = RunFolder(folder).config_file
         again = shell("voltphase", "train", file, "--out", folder, "--resume")

@@ -96,12 +96,9 @@ def submit(
             "expected storage: journal, or the URL of a database, for workers on several machines, but got sqlite: a "
             "file of SQLite is for one machine"
         )
-    with prepared_sweep(worker.file, worker.out, worker.data_dir):
-        pass
     logs = worker.out / LOGS
-    with write_errors(logs):
-        logs.mkdir(parents=True, exist_ok=True)
     try:
+        # First, as it is refused where there is no SLURM.
         executor = submitit.AutoExecutor(logs, cluster=cluster, **{f"{cluster}_max_num_timeout": _MOST_REQUEUES})
         given = {
             "slurm_partition": partition,
@@ -115,6 +112,8 @@ def submit(
             slurm_array_parallelism=count,
             **{key: value for key, value in given.items() if value not in (None, {})},
         )
+        with prepared_sweep(worker.file, worker.out, worker.data_dir), write_errors(logs):
+            logs.mkdir(parents=True, exist_ok=True)
         with executor.batch():
             jobs = [executor.submit(worker) for _ in range(count)]
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -118,6 +119,11 @@ def _show(result: SweepResult) -> None:
     say(f"  {shell('voltphase', 'train', result.path / 'best.yaml')}")
 
 
+def _fits(key: str, value: str) -> bool:
+    """Return whether an option can stand in a line of a job's script."""
+    return re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", key) is not None and value != "" and value.isprintable()
+
+
 def _submit(
     file: Path,
     folder: Path,
@@ -132,11 +138,13 @@ def _submit(
 
     pairs = [option.lstrip("-").partition("=") for option in options]
     named = zip(options, pairs, strict=True)
-    if wrong := [option for option, (key, equals, value) in named if not key or (equals and not value)]:
+    if wrong := [option for option, (key, equals, value) in named if not _fits(key, value if equals else "x")]:
         raise ConfigError(
             f"expected --slurm-option KEY=VALUE such as account=optics, or KEY alone such as exclusive, but got "
             f"{wrong[0]!r:.100}"
         )
+    if partition is not None and not _fits("partition", partition):
+        raise ConfigError(f"expected --partition to be a name, but got {partition!r:.100}")
     worker = Worker(file.resolve(), folder.resolve(), data_dir and data_dir.resolve())
     further = {key: value if equals else True for key, equals, value in pairs}
     jobs = submit(worker, workers, minutes=minutes, partition=partition, gpus=gpus, options=further)

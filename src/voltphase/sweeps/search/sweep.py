@@ -300,7 +300,7 @@ class _Worker:
         except OutputError:
             raise
         except LostProcessError as error:
-            raise LostProcessError(f"{error}: the same command goes on with it") from error
+            raise LostProcessError(f"{error}, the same command goes on") from error
         except optuna.TrialPruned as ended:
             about, pruned = {EPOCHS: int(str(ended))}, True
         except Exception as error:

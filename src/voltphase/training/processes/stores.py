@@ -58,9 +58,10 @@ def open_store(place: Place, own: Any = None) -> Store:
             wait_for_workers=False,
         )
     except (OSError, RuntimeError) as error:
+        advice = "let MASTER_PORT name a port that is free" if opens else "start it there, or correct where it is"
         raise TrainingError(
             f"expected to reach the first of {place.count} processes at {place.address}, port {place.port}, but "
-            f"{one_line(str(error)):.200}: let MASTER_PORT name a port that is free"
+            f"{one_line(str(error)):.200}: {advice}"
         ) from error
     # A second attempt of torchrun finds what the first has left there.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if agent else "0"
