@@ -172,6 +172,7 @@ def test_a_recipe_by_set_is_over_what_the_file_says_of_learning(one: str, other:
     own = ["optics.size=32", "training.epochs=3", "training.batch_size=20", "device.levels=4"]
     file = write(tmp_path / "config.yaml", load_config("digits", [*own, f"recipe={one}"]).to_yaml())
     assert load_config(file, [f"recipe={other}"]) == load_config("digits", [*own, f"recipe={other}"])
+    assert load_config(file, values={"recipe": other}) == load_config(file, [f"recipe={other}"])
     assert load_config(file, ["codesign.gain=3", f"recipe={other}"]).codesign.gain == 3
 
 

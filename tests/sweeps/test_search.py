@@ -16,6 +16,7 @@ from voltphase.sweeps.search import read_sweep
 from voltphase.sweeps.search.space import grid, parse_search
 
 GAIN = {"codesign.gain": [1.0, 3.0]}
+RELAXATIONS = {"codesign.relaxation": [{"name": "gumbel-softmax"}, {"name": "proximity"}]}
 
 
 def sweep_of(**given: Any) -> Any:
@@ -90,6 +91,16 @@ def test_all_paths_are_named_from_the_folder_of_the_file_and_are_watched(tmp_pat
     assert sum(one != other for one, other in zip(before.values(), sweep.tables().values(), strict=True)) == 1
 
 
+def test_a_setting_of_a_group_that_is_searched_changes_no_choice() -> None:
+    only = {"choices": [True], "if": {"codesign.relaxation": RELAXATIONS["codesign.relaxation"][0]}}
+    sweep = sweep_of(search={**RELAXATIONS, "codesign.relaxation.hard": only})
+    before = sweep.definition()
+    first, second = (sweep.config_of(values).codesign.relaxation for values in sweep.grid)
+    assert (first.name, first.model_dump()["hard"], second.name) == ("gumbel-softmax", True, "proximity")
+    assert sweep.definition() == before
+    assert before["search"]["codesign.relaxation"] == RELAXATIONS["codesign.relaxation"]
+
+
 def test_a_sweep_is_what_its_configuration_was_when_it_was_read(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("preset: digits\ntraining: {epochs: 3}\n")
     (tmp_path / "sweep.yaml").write_text("config: base.yaml\nsearch: {codesign.gain: [1, 3]}\nsampler: grid\n")
@@ -127,6 +138,8 @@ def test_bad_trials_end_early_where_that_can_be_done_and_is_no_grid() -> None:
         ({"search": {"codesign.gian": [1]}}, r"no setting codesign\.gian: did you mean codesign\.gain\?"),
         ({"set": {"trainin.epochs": 1}}, "set: there is no setting"),
         ({"set": GAIN}, "in set or in search, but it is in both"),
+        ({"set": {"codesign.relaxation.hard": True}, "search": RELAXATIONS}, r"no codesign\.relaxation\.hard in set"),
+        ({"search": {"codesign.relaxation.name": ["proximity"], **RELAXATIONS}}, r"before it in search"),
         ({"search": {"codesign.gain": 3}}, "expected a list of choices, or a group"),
         ({"search": {"codesign.gain": []}}, r"search\.codesign\.gain"),
         ({"search": {"codesign.gain": [1, 1]}}, "given twice"),

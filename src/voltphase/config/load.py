@@ -112,9 +112,9 @@ def load_config(
 
     A file may start from a preset by ``preset: NAME`` and give only what differs. ``recipe: NAME`` (see
     :func:`recipes`) settles how the design is learned where nothing else is said; what is given nowhere has its
-    default. A recipe in ``overrides`` wins over the file, as all of them do: of what the file itself says of codesign,
-    task and training only the detector's regions, epochs, batch size and the machine's use stay. Relative paths in
-    a file are taken from the file's folder, those in ``overrides`` and ``values`` from ``folder``.
+    default. A recipe in ``overrides`` or ``values`` wins over the file, as all of them do: of what the file itself says
+    of codesign, task and training only the detector's regions, epochs, batch size and the machine's use stay. Relative
+    paths in a file are taken from the file's folder, those in ``overrides`` and ``values`` from ``folder``.
 
     Args:
         source: A preset's name (see :func:`presets`), the path of a YAML file, or what one of them was read as.
@@ -148,12 +148,12 @@ def load_as(
     """
     given_as = source if isinstance(source, Source) else _read(source, schema)
     raw, place = copy.deepcopy(given_as.raw), given_as.place
-    if any(override.partition("=")[0].strip() == "recipe" for override in overrides):
-        raw = _without_recipe(raw)
     given = [*(_override(override, schema) for override in overrides), *(values or {}).items()]
     overridden = [key for key, _ in given]
+    if "recipe" in overridden:
+        raw = _without_recipe(raw)
     for key, value in given:
-        _set(raw, key, value, overridden)
+        _set(raw, key, copy.deepcopy(value), overridden)  # which later keys and paths may change
     _settle_paths(raw, Path.cwd() if folder is None else folder)
     if "recipe" in raw:
         said_at = "--set" if "recipe" in overridden else place

@@ -289,6 +289,14 @@ def _check_keys(sweep: Sweep) -> None:
         raise ConfigError("search: expected no seed in it: seeds: 3 trains each trial three times and takes the mean")
     if both := [key for key in sweep.given.search if key in shared]:
         raise ConfigError(f"{both[0]}: expected it in set or in search, but it is in both: leave one out")
+    before = list(shared)
+    for key in sweep.given.search:
+        if lost := [other for other in before if other.startswith(f"{key}.")]:
+            raise ConfigError(
+                f"search.{key}: expected no {lost[0]} in set, or before it in search, as each choice replaces all of "
+                f"{key}: write it into the choices, or below"
+            )
+        before.append(key)
 
 
 def _flat(group: Mapping[str, Any], path: str = "") -> dict[str, Any]:
