@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 import voltphase as vp
 from voltphase.core.errors import DeploymentError
+from voltphase.deployment.folder import write_array
 from voltphase.deployment.formulas import CONVENTIONS
 from voltphase.deployment.manifest import manifest_digest
-from voltphase.deployment.parts.elements import ElementRecord
+from voltphase.deployment.parts.elements import ElementRecord, read_spans
 from voltphase.deployment.records import ArrayRecord, GridRecord
 from voltphase.devices.spectrum import spectrum_of_model
 from voltphase.optics import Aperture, Element, Lens, Relay, Stop, ThinLens
@@ -150,3 +151,11 @@ def test_arrays_of_an_element_have_no_settings() -> None:
     assert ElementRecord(kind="transmission", settings={}, **about).length == 0
     with pytest.raises(ValidationError, match="expected no settings of transmission"):
         ElementRecord(kind="transmission", settings={"file": "other.npy"}, **about)
+
+
+def test_arrays_of_an_element_that_are_none_are_named(tmp_path: Path) -> None:
+    grid = GridRecord.of(vp.Grid(4, 36e-6))
+    arrays = {part: write_array(tmp_path / f"{part}.npy", np.full((4, 4), np.nan)) for part in ("amplitude", "phase")}
+    element = ElementRecord(behind=0, grid=grid, kind="transmission", settings={}, **arrays)
+    with pytest.raises(DeploymentError, match=r"amplitude.npy and phase.npy: expected a finite transmission"):
+        read_spans(tmp_path, 1, [0.01, 0.01], [element])

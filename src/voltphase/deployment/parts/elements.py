@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_serializer, model_validator
 
-from voltphase.core.errors import DeploymentError
+from voltphase.core.errors import DeploymentError, VoltphaseError
 from voltphase.deployment.folder import MANIFEST_NAME, read_array, write_array
 from voltphase.deployment.formulas import ELEMENT_FORMULAS, TRANSMISSION
 from voltphase.deployment.records import ArrayRecord, Chosen, GridRecord, Record, refuse
@@ -118,7 +118,7 @@ def read_spans(
         elements: The elements, in turn.
 
     Raises:
-        DeploymentError: if an array is missing or was changed.
+        DeploymentError: if an array is missing, was changed, or has numbers that are not finite.
     """
     left, spans = iter(distances), []
     for behind in range(count):
@@ -139,7 +139,12 @@ def _placed(folder: Path | None, record: ElementRecord) -> Placed:
             read_array(folder, one, plane.shape, "f", "the numbers of an element")
             for one in (record.amplitude, record.phase)
         )
-        factor = amplitude * np.exp(1j * phase)
+        with np.errstate(invalid="ignore"):
+            factor = amplitude * np.exp(1j * phase)
+        try:
+            return placed_element(Element(torch.from_numpy(factor), grid=plane))
+        except VoltphaseError as error:
+            raise DeploymentError(f"{folder / record.amplitude.file} and {record.phase.file}: {error}") from error
     return placed_element(Element(torch.from_numpy(factor), grid=plane))
 
 
