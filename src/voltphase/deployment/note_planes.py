@@ -57,8 +57,8 @@ def _relays(manifest: Manifest) -> str:
     each = " or ".join(map(millimetres, sorted(lengths)))
     return (
         f" A relay, {each} long, comes in addition: its first lens stands a focal length behind the position given, "
-        "an aperture in the focal plane behind that lens, and the second lens its own focal length behind the "
-        "aperture; light goes on from the image, its own focal length farther on."
+        "an aperture, if it has one, in the focal plane behind that lens, the second lens its own focal length behind "
+        "that plane; light goes on from the image, its own focal length farther on."
     )
 
 
