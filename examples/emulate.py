@@ -544,7 +544,7 @@ def rayleigh_sommerfeld(
 
 def main() -> None:
     """Compare the readings of the test inputs in a folder with those expected."""
-    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / "manifest.json").is_file():
         sys.exit("usage: python emulate.py FOLDER, one that voltphase deploy has written")
     emulator = Emulator(sys.argv[1])
     samples = emulator.manifest.get("samples")
