@@ -50,10 +50,10 @@ hypothesis.settings.register_profile("verdict", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("verdict" if os.environ.get("CI") else "developer")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # Two workers with as many threads each as there are cores fight over them and lose.
-    if hasattr(config, "workerinput"):
-        torch.set_num_threads(1)
+def pytest_configure() -> None:
+    # Two workers with as many threads each as there are cores fight over them and lose; and a process that is forked
+    # from one whose products ran in several threads waits for threads that it does not have.
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
