@@ -59,10 +59,9 @@ class MicroBatches:
         work, third = self._buffers()
         for part in self._parts():
             batch = part.stop - part.start
-            fields = [layout.view(third, batch) for layout in self.layouts]
             if kept is not None:
                 kept.append(self._borrow(batch * sum(self.layouts[index].numel for index in self.kept)))
-                self._put_kept(fields, kept[-1], batch)
+            fields = self._fields(batch, kept[-1] if kept else None, third[None])
             self._walk(images[part], fields, work, range(len(fields)))
             yield part, fields[-1], work[0]
 
@@ -95,8 +94,7 @@ class MicroBatches:
             batch = part.stop - part.start
             if batch not in ways:
                 ways[batch] = self._ways_back(work, third, batch, wanted)
-            fields = [layout.view(again[index % self.stride], batch) for index, layout in enumerate(self.layouts)]
-            self._put_kept(fields, flat, batch)
+            fields = self._fields(batch, flat, again)
             if images is not None:
                 start = self.kept[-1] + 1 if self.kept else 0
                 self._walk(images[part], fields, work, range(start, len(fields)))
@@ -153,11 +151,16 @@ class MicroBatches:
     def _parts(self) -> Iterator[slice]:
         return (slice(start, min(start + self.step, self.batch)) for start in range(0, self.batch, max(self.step, 1)))
 
-    def _put_kept(self, fields: list[Tensor], flat: Tensor, batch: int) -> None:
-        """Let fields that are kept be those in a flat tensor."""
-        parts = flat.split([batch * self.layouts[index].numel for index in self.kept])
-        for index, part in zip(self.kept, parts, strict=True):
-            fields[index] = self.layouts[index].view(part, batch)
+    def _fields(self, batch: int, kept: Tensor | None, spare: Tensor) -> list[Tensor]:
+        """Return the field on each plane: in what is kept, if it is one of those, else in one of spare flat tensors."""
+        places = {}
+        if kept is not None:
+            parts = kept.split([batch * self.layouts[index].numel for index in self.kept])
+            places = dict(zip(self.kept, parts, strict=True))
+        return [
+            layout.view(places[index] if index in places else spare[index % len(spare)], batch)
+            for index, layout in enumerate(self.layouts)
+        ]
 
     def _buffers(self) -> tuple[Tensor, Tensor]:
         flat = self._borrow(3, self.step * self.scratch)
