@@ -9,6 +9,19 @@ import traceback
 from collections.abc import Callable
 from typing import NamedTuple
 
+#: A program that runs command lines, its arguments, one after the other in a process that loads PyTorch once.
+ONE_AFTER_ANOTHER = """
+import sys
+from voltphase.cli import main
+for line in sys.argv[1:]:
+    sys.argv = ["voltphase", *line.split()]
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+
 
 class Ended(NamedTuple):
     """How a process ended, and what it said."""

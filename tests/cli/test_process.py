@@ -8,23 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.forked import ONE_AFTER_ANOTHER
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and streams are others on Windows")
 
 MAIN = "import sys; from voltphase.cli import main; sys.argv = ['voltphase', *sys.argv[1:]]; main()"
-
-# In one process, which loads PyTorch once.
-ONE_AFTER_ANOTHER = """
-import sys
-from voltphase.cli import main
-for line in sys.argv[1:]:
-    sys.argv = ["voltphase", *line.split()]
-    try:
-        main()
-    except SystemExit as end:
-        if end.code:
-            raise
-"""
 
 
 def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -19,6 +19,7 @@ import matplotlib as mpl
 import pytest
 import torch
 from lightning.fabric.plugins import environments
+from tests.forked import ONE_AFTER_ANOTHER
 from typer.testing import CliRunner
 
 from voltphase.cli import app
@@ -36,17 +37,6 @@ _LINES = (
     "report run",
     "device show lcos --out device.svg",
 )
-_PATH = f"""
-import sys
-from voltphase.cli import main
-for line in {_LINES}:
-    sys.argv = ["voltphase", *line.split()]
-    try:
-        main()
-    except SystemExit as end:
-        if end.code:
-            raise
-"""
 _TINY = """
 preset: digits
 optics: {size: 12, depth: 1, distances: 0.02}
@@ -147,7 +137,7 @@ def test_nothing_around_a_process_changes_a_byte_that_it_writes(tmp_path: Path, 
     # The first only for its list of fonts, which takes long to make.
     known = {"MPLCONFIGDIR": mpl.get_cachedir()} | {name: os.environ[name] for name in kept if name in os.environ}
     hostile = subprocess.Popen(
-        [sys.executable, "-c", _PATH],
+        [sys.executable, "-c", ONE_AFTER_ANOTHER, *_LINES],
         cwd=tmp_path / "hostile",
         env=known | _HOSTILE,
         stdout=subprocess.PIPE,
